@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace await {
+
+/// A job's id: a UUIDv7 (RFC 9562 §5.7) whose millisecond's two low bits name the retention class.
+class Uuid {
+ public:
+  using Raw = std::array<std::uint8_t, 16>;
+
+  Uuid() = default;
+  explicit Uuid(const Raw &raw) : raw_(raw) {}
+
+  /// The 36-character form, either case; anything else is nothing.
+  static std::optional<Uuid> parse(std::string_view text);
+  /// @param unix_ms  milliseconds since 1970, by PostgreSQL's clock
+  /// @param retention  0 … 3, the class
+  /// @param random  ten fresh bytes of a CSPRNG, of which 74 bits are used
+  static Uuid v7(std::int64_t unix_ms, unsigned retention, const std::array<std::uint8_t, 10> &random);
+
+  std::string text() const;
+  const Raw &raw() const { return raw_; }
+  bool is_v7() const { return (raw_[6] >> 4) == 7 && (raw_[8] >> 6) == 2; }
+  std::int64_t unix_ms() const;
+  unsigned retention() const { return raw_[5] & 3U; }
+  /// The hints' channel, 0 … 4095: the id's last twelve bits, which are random.
+  unsigned shard() const { return (raw_[14] & 15U) << 8 | raw_[15]; }
+
+  friend bool operator==(const Uuid &, const Uuid &) = default;
+  friend auto operator<=>(const Uuid &, const Uuid &) = default;
+
+ private:
+  Raw raw_{};
+};
+
+}  // namespace await
+
+template <>
+struct std::hash<await::Uuid> {
+  std::size_t operator()(const await::Uuid &id) const noexcept {
+    std::size_t tail = 0;  // the last eight bytes are random
+    std::memcpy(&tail, id.raw().data() + 8, sizeof tail);
+    return tail;
+  }
+};
