@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace await::core {
+
+/// Names one line of one database's history: system id, timeline, database. A cursor of another says
+/// nothing here, for a failover reuses numbers.
+std::uint32_t timeline_hash(std::string_view timeline);
+
+/// How far somebody has read a job's events. Clients see it as an opaque, URL-safe word.
+std::string encode_cursor(std::uint32_t timeline, const Uuid &job, int seq);
+
+/// The seq in `text`; nothing where it is garbled, of another job or of another timeline.
+std::optional<int> decode_cursor(std::string_view text, std::uint32_t timeline, const Uuid &job);
+
+}  // namespace await::core

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace await::core {
+
+/// One watcher of one job, reduced to its arithmetic: what it has seen, what it was told, and whether
+/// to read now. Hints may be lost, late, doubled or forged; reads are the truth.
+class Follow {
+ public:
+  /// What to do next: nothing; read now; read again after `delay_ms`.
+  struct Action {
+    enum What { nothing, read, retry } what;
+    std::int64_t delay_ms = 0;
+  };
+
+  explicit Follow(int seen = 0) : seen_(seen) {}
+
+  int seen() const { return seen_; }
+
+  /// Somebody says that event `seq` exists (0: it does not know which).
+  Action told(int seq) {
+    if (seq != 0 && seq <= std::max(seen_, told_))
+      return {Action::nothing};
+    told_ = std::max(told_, seq);
+    tries_ = 0;
+    return look();
+  }
+
+  /// Read now; or once more, if a read is under way that may have begun too early.
+  Action look() {
+    if (reading_) {
+      again_ = true;
+      return {Action::nothing};
+    }
+    reading_ = true;
+    return {Action::read};
+  }
+
+  /// A read has come back: the watcher has now seen `seen`, the job's newest event is `last`. A read
+  /// older than the hint (a hint sent before its commit, or forged) is tried again a few times.
+  Action got(int seen, int last) {
+    reading_ = false;
+    seen_ = std::max(seen_, seen);
+    if (again_ || last > seen_) {
+      again_ = false;
+      return look();
+    }
+    if (told_ <= last)
+      return {Action::nothing};
+    if (tries_ == kDelays.size()) {
+      told_ = last;  // a lie, or far too early: the re-read will find it
+      return {Action::nothing};
+    }
+    return {Action::retry, kDelays[tries_++]};
+  }
+
+  /// A read has failed: forget it. The re-read will come back to it.
+  void failed() {
+    reading_ = again_ = false;
+    told_ = seen_;
+  }
+
+ private:
+  static constexpr std::array<std::int64_t, 4> kDelays = {2, 10, 50, 250};
+  int seen_;
+  int told_ = 0;
+  bool reading_ = false;
+  bool again_ = false;
+  std::size_t tries_ = 0;
+};
+
+}  // namespace await::core

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "core/ports.h"
+
+namespace await::core {
+
+/// Wants one job. `done` gets the job, or null where it does not exist; the pointer is good during the
+/// call only. Destroying the need cancels it.
+class JobNeed : public Hook<> {
+ public:
+  using Row = Job;
+  using Query = JobQuery;
+  using Key = std::tuple<Uuid, int>;
+  explicit JobNeed(Callback<Result<const Job *>> callback) : done(callback) {}
+  Uuid id;
+  Want want = Want::value;
+  Callback<Result<const Job *>> done;
+
+  Key key() const { return {id, 0}; }
+  Query query() const { return {id, want}; }
+  void join(Query &other) const { other.want = std::max(other.want, want); }
+};
+
+/// Wants a job's events after `after`; the same rules.
+class EventNeed : public Hook<> {
+ public:
+  using Row = EventPage;
+  using Query = EventQuery;
+  using Key = std::tuple<Uuid, int>;
+  explicit EventNeed(Callback<Result<const EventPage *>> callback) : done(callback) {}
+  Uuid id;
+  int after = 0;
+  Callback<Result<const EventPage *>> done;
+
+  Key key() const { return {id, after}; }
+  Query query() const { return {id, after}; }
+  void join(Query &) const {}
+};
+
+/// Turns the needs of a round into one batched read: N watchers of a job are one row. A need never
+/// joins a read that has begun before it, so what it gets is no older than its asking.
+template <class Need>
+class Gather {
+ public:
+  using Row = typename Need::Row;
+  using Query = typename Need::Query;
+
+  Gather(Store &store, Wake &wake, std::size_t flights = 4, std::size_t most = 512)
+      : store_(store), wake_(wake), most_(most) {
+    for (std::size_t i = 0; i < flights; ++i)
+      flights_.push_back(std::make_unique<Flight>(*this));
+  }
+
+  void add(Need &need) {
+    waiting_.push_back(need);
+    wake_.wake();
+  }
+
+  void run() {
+    for (auto &flight : flights_) {
+      if (waiting_.empty())
+        return;
+      if (!flight->reply.waiting())
+        send(*flight);
+    }
+  }
+
+ private:
+  struct Flight {
+    explicit Flight(Gather &gather) : owner(gather) {}
+    void landed(Result<std::vector<Row>> rows) { owner.landed(*this, std::move(rows)); }
+    Gather &owner;
+    std::map<typename Need::Key, std::size_t> index;
+    List<Need> needs;
+    Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::landed>(this);
+  };
+
+  void send(Flight &flight) {
+    std::vector<Query> queries;
+    flight.index.clear();
+    while (Need *need = waiting_.front()) {
+      auto [at, fresh] = flight.index.try_emplace(need->key(), queries.size());
+      if (!fresh) {
+        need->join(queries[at->second]);
+      } else if (queries.size() == most_) {
+        flight.index.erase(at);
+        break;
+      } else {
+        queries.push_back(need->query());
+      }
+      flight.needs.push_back(*need);
+    }
+    read(queries, flight.reply);
+  }
+
+  void landed(Flight &flight, Result<std::vector<Row>> rows) {
+    if (!waiting_.empty())
+      wake_.wake();
+    List<Need> needs;  // calling back may destroy any of them, and start new flights
+    needs.take_all(flight.needs);
+    if (!rows) {
+      while (Need *need = needs.pop_front())
+        need->done(rows.error());
+      return;
+    }
+    std::map<typename Need::Key, const Row *> found;
+    place(flight, *rows, found);
+    while (Need *need = needs.pop_front()) {
+      auto at = found.find(need->key());
+      need->done(at == found.end() ? nullptr : at->second);
+    }
+  }
+
+  void read(std::span<const Query> queries, Reply<std::vector<Row>> &reply);
+  static void place(Flight &flight, const std::vector<Row> &rows, std::map<typename Need::Key, const Row *> &found);
+
+  Store &store_;
+  Wake &wake_;
+  std::size_t most_;
+  List<Need> waiting_;
+  std::vector<std::unique_ptr<Flight>> flights_;
+};
+
+template <>
+inline void Gather<JobNeed>::read(std::span<const JobQuery> queries, Reply<std::vector<Job>> &reply) {
+  store_.jobs(queries, reply);
+}
+template <>
+inline void Gather<JobNeed>::place(Flight &, const std::vector<Job> &rows, std::map<JobNeed::Key, const Job *> &found) {
+  for (const Job &job : rows)
+    found[{job.id, 0}] = &job;
+}
+template <>
+inline void Gather<EventNeed>::read(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) {
+  store_.events(queries, reply);
+}
+template <>
+inline void Gather<EventNeed>::place(Flight &flight, const std::vector<EventPage> &pages,
+                                     std::map<EventNeed::Key, const EventPage *> &found) {
+  for (const auto &[key, at] : flight.index) {
+    if (at < pages.size() && pages[at].last_seq > 0)
+      found[key] = &pages[at];
+  }
+}
+
+}  // namespace await::core

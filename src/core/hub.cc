@@ -1,0 +1,84 @@
+#include "core/hub.h"
+
+namespace await::core {
+
+Listener::~Listener() {
+  if (hub_ != nullptr)
+    hub_->leave(*this);
+}
+
+Hub::~Hub() {
+  for (auto &[job, channel] : channels_)
+    channel.listeners.each([](core::Listener &listener) { listener.hub_ = nullptr; });
+}
+
+void Hub::listen(const Uuid &job, core::Listener &listener) {
+  if (listener.hub_ != nullptr)
+    leave(listener);
+  auto [at, fresh] = channels_.try_emplace(job);
+  at->second.listeners.push_back(listener);
+  listener.hub_ = this;
+  listener.job_ = job;
+  ++listeners_;
+  if (!fresh)
+    return;
+  Shard &shard = shards_[job.shard()];
+  ++shard.jobs;
+  shard.idle = false;
+  if (!shard.subscribed) {
+    shard.subscribed = true;
+    bus_.subscribe(job.shard());
+  }
+}
+
+void Hub::leave(core::Listener &listener) {
+  if (listener.hub_ != this)
+    return;
+  listener.unlink();
+  listener.hub_ = nullptr;
+  --listeners_;
+  auto at = channels_.find(listener.job_);
+  if (at != channels_.end() && at->second.listeners.empty()) {
+    --shards_[listener.job_.shard()].jobs;
+    channels_.erase(at);
+  }
+}
+
+void Hub::hinted(const Uuid &job, int seq) {
+  auto at = channels_.find(job);
+  if (at != channels_.end())
+    at->second.listeners.each([seq](core::Listener &listener) { listener.changed(seq); });
+}
+
+void Hub::subscribed(unsigned shard) {
+  if (shard >= kShards || shards_[shard].jobs == 0)
+    return;
+  // once per subscription, so a walk over all channels is cheaper than an index kept for it
+  for (auto &[job, channel] : channels_) {
+    if (job.shard() == shard)
+      channel.listeners.each([](core::Listener &listener) { listener.changed(0); });
+  }
+}
+
+void Hub::sweep() {
+  for (unsigned i = 0; i < kShards; ++i) {
+    Shard &shard = shards_[i];
+    if (!shard.subscribed || shard.jobs > 0)
+      continue;
+    if (shard.idle) {
+      bus_.unsubscribe(i);
+      shard.subscribed = false;
+    }
+    shard.idle = !shard.idle;
+  }
+}
+
+std::vector<Uuid> Hub::watched() const {
+  std::vector<Uuid> ids;
+  ids.reserve(channels_.size());
+  for (const auto &[job, channel] : channels_)
+    ids.push_back(job);
+  return ids;
+}
+
+}  // namespace await::core

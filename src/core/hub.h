@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/list.h"
+#include "core/ports.h"
+
+namespace await::core {
+
+class Hub;
+
+/// Watches one job. Destroying it ends the watch at once.
+class Listener : public Hook<> {
+ public:
+  virtual ~Listener();
+  /// The job may have an event `seq` (0: unknown, look). Unverified; must not destroy other listeners
+  /// of this job before it returns, nor itself: it starts a read and answers later.
+  virtual void changed(int seq) noexcept = 0;
+  bool listening() const { return hub_ != nullptr; }
+
+ private:
+  friend class Hub;
+  Hub *hub_ = nullptr;
+  Uuid job_;
+};
+
+/// Who watches which job on this nginx worker, and which of the bus's shards that needs.
+/// Kept alive by: the process object, which outlives every request.
+class Hub : public Bus::Listener {
+ public:
+  static constexpr unsigned kShards = 4096;
+
+  explicit Hub(Bus &bus) : bus_(bus) {}
+  ~Hub();
+
+  /// Registers. The caller reads the truth *after* this: register first, read second.
+  void listen(const Uuid &job, core::Listener &listener);
+  void leave(core::Listener &listener);
+
+  void hinted(const Uuid &job, int seq) override;
+  void subscribed(unsigned shard) override;
+
+  /// Lets go of shards that nobody has watched since the last sweep.
+  void sweep();
+
+  std::size_t jobs() const { return channels_.size(); }
+  std::size_t listeners() const { return listeners_; }
+  std::vector<Uuid> watched() const;
+
+ private:
+  struct Channel {
+    List<core::Listener> listeners;
+  };
+  struct Shard {
+    std::uint32_t jobs = 0;
+    bool subscribed = false;
+    bool idle = false;  // was empty at the last sweep
+  };
+
+  Bus &bus_;
+  std::unordered_map<Uuid, Channel> channels_;
+  std::array<Shard, kShards> shards_{};
+  std::size_t listeners_ = 0;
+};
+
+}  // namespace await::core

@@ -1,0 +1,128 @@
+#include "core/intake.h"
+
+#include <algorithm>
+#include <set>
+
+namespace await::core {
+namespace {
+constexpr std::int64_t kRetryMs = 100;
+}
+
+struct Intake::Flight {
+  explicit Flight(Intake &intake) : owner(intake) {}
+  void landed(Result<std::vector<Submitted>> outcome) { owner.landed(*this, std::move(outcome)); }
+
+  Intake &owner;
+  List<Submission> members;
+  std::size_t size = 0;
+  Reply<std::vector<Submitted>> reply = Reply<std::vector<Submitted>>::to<&Flight::landed>(this);
+};
+
+Intake::Intake(Store &store, Bus &bus, Wake &wake, Limits limits) : store_(store), bus_(bus), wake_(wake), limits_(limits) {
+  for (std::size_t i = 0; i < limits_.flights; ++i)
+    flights_.push_back(std::make_unique<Flight>(*this));
+}
+
+Intake::~Intake() = default;
+
+void Intake::add(Submission &submission, std::int64_t now_ms) {
+  submission.batch_max_ = limits_.rows;
+  submission.give_up_ = now_ms + limits_.patience_ms;
+  waiting_.push_back(submission);
+  ++waiting_count_;
+  wake_.wake();
+}
+
+void Intake::run(std::int64_t now_ms) {
+  if (away_) {
+    away_ = false;
+    expire(now_ms);
+  }
+  for (auto &flight : flights_) {
+    if (waiting_.empty())
+      break;
+    if (!flight->reply.waiting())
+      send(*flight);
+  }
+  count_waiting();
+}
+
+void Intake::send(Flight &flight) {
+  std::vector<const NewJob *> jobs;
+  std::size_t bytes = 0;
+  std::size_t most = limits_.rows;
+  while (Submission *next = waiting_.front()) {
+    std::size_t size = next->job.payload ? next->job.payload->size() : 0;
+    most = std::min(most, next->batch_max_);
+    if (!jobs.empty() && (jobs.size() >= most || bytes + size > limits_.bytes))
+      break;
+    bytes += size;
+    next->slot_ = jobs.size();
+    jobs.push_back(&next->job);
+    flight.members.push_back(*next);
+  }
+  flight.size = jobs.size();
+  ++in_flight_;
+  store_.submit(jobs, flight.reply);
+}
+
+void Intake::landed(Flight &flight, Result<std::vector<Submitted>> outcome) {
+  --in_flight_;
+  if (!outcome) {
+    refused(flight, outcome.error());
+    return;
+  }
+  if (!waiting_.empty())
+    wake_.wake();
+  std::set<std::string_view> queues;
+  flight.members.each([&](Submission &member) {
+    if (!member.job.delay_ms && queues.insert(member.job.queue).second)
+      bus_.announce(member.job.queue);
+  });
+  List<Submission> members;  // calling back may destroy any of them, and start new flights
+  members.take_all(flight.members);
+  while (Submission *member = members.pop_front())
+    member->callback_((*outcome)[member->slot_]);
+}
+
+void Intake::refused(Flight &flight, const Error &error) {
+  List<Submission> members;
+  members.take_all(flight.members);
+  bool away = error.code == Code::unavailable || error.code == Code::timeout;
+  if (away || flight.size > 1) {  // again: later all of it, or at once in halves
+    members.each([&](Submission &member) {
+      if (!away)
+        member.batch_max_ = std::max<std::size_t>(1, flight.size / 2);
+    });
+    members.take_all(waiting_);
+    waiting_.take_all(members);
+    count_waiting();
+    away_ = away_ || away;
+    if (away)
+      wake_.wake_in(kRetryMs);
+    else
+      wake_.wake();
+    return;
+  }
+  if (!waiting_.empty())
+    wake_.wake();
+  while (Submission *member = members.pop_front())
+    member->callback_(error);
+}
+
+void Intake::expire(std::int64_t now_ms) {
+  List<Submission> late;
+  waiting_.each([&](Submission &member) {
+    if (member.give_up_ <= now_ms)
+      late.push_back(member);
+  });
+  while (Submission *member = late.pop_front())
+    member->callback_(Error{Code::unavailable, "PostgreSQL did not take the submission in time"});
+}
+
+void Intake::count_waiting() {
+  waiting_count_ = 0;
+  waiting_.each([&](Submission &) { ++waiting_count_; });
+}
+
+}  // namespace await::core

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace await::core {
+
+/// Where a job stands. The last four are endings and never change.
+enum class State { pending, processing, completed, failed, cancelled, expired };
+
+std::string_view state_name(State state);
+std::optional<State> parse_state(std::string_view name);
+bool is_ending(State state);
+/// Whether a history may go from one state to the other; `sql/` keeps the same rule.
+bool may_follow(State from, State to);
+
+/// A submission on its way to the store.
+struct NewJob {
+  Uuid id;
+  std::string queue;
+  int priority = 0;
+  std::optional<std::string> owner;
+  std::optional<std::string> correlation_id;
+  std::optional<std::string> trace;
+  std::string content_type;
+  std::optional<std::string> file_name;
+  std::optional<std::string> params;  ///< JSON text
+  std::optional<std::string> payload;  ///< nothing: its pieces were stored before
+  std::int64_t payload_size = 0;
+  std::optional<std::int64_t> lease_ms;
+  std::optional<int> max_attempts;
+  std::optional<std::int64_t> delay_ms;
+  std::optional<std::int64_t> deadline_ms;
+};
+
+/// What a worker made of a job.
+struct JobResult {
+  int status = 200;
+  int attempt = 0;
+  std::string type;
+  std::optional<std::string> name;
+  std::int64_t size = 0;
+  bool inlined = true;        ///< false: read it piece by piece
+  std::optional<Bytes> body;  ///< only where it was asked for and is inline
+};
+
+/// A job as its newest event leaves it. Times are Unix milliseconds.
+struct Job {
+  Uuid id;
+  std::string queue;
+  std::optional<std::string> owner;
+  State state = State::pending;
+  int seq = 1;
+  int attempt = 0;
+  std::optional<std::string> correlation_id;
+  std::optional<std::string> batch;
+  std::optional<std::string> phase;
+  std::optional<std::string> retry_of;
+  std::optional<std::string> params;    ///< JSON text
+  std::optional<std::string> progress;  ///< JSON text
+  std::int64_t created_at = 0;
+  std::int64_t updated_at = 0;
+  std::optional<JobResult> result;  ///< when completed
+  std::optional<std::string> error;  ///< JSON text, when failed
+};
+
+/// One change of a job.
+struct Event {
+  int seq = 0;
+  std::string type;
+  std::int64_t at = 0;
+  std::optional<std::string> data;  ///< JSON text
+  std::optional<JobResult> result;  ///< of "completed"
+  mutable Bytes json;               ///< its encoding, filled by the first who needs it, shared by all
+};
+
+/// The events of one job after some seq, and where the job stands now.
+struct EventPage {
+  Uuid job;
+  std::optional<std::string> owner;
+  std::optional<std::string> correlation_id;
+  std::int64_t created_at = 0;
+  int last_seq = 1;
+  State state = State::pending;
+  std::vector<Event> events;
+};
+
+}  // namespace await::core

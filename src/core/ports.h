@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/list.h"
+#include "base/result.h"
+#include "core/job.h"
+
+namespace await::core {
+
+/// A bound member function: two words, no allocation.
+template <class T>
+class Callback {
+ public:
+  template <auto Method, class Owner>
+  static Callback to(Owner *owner) {
+    return Callback(owner, [](void *self, T value) { (static_cast<Owner *>(self)->*Method)(std::move(value)); });
+  }
+  void operator()(T value) const { call_(owner_, std::move(value)); }
+
+ private:
+  Callback(void *owner, void (*call)(void *, T)) : owner_(owner), call_(call) {}
+  void *owner_;
+  void (*call_)(void *, T);
+};
+
+/// Awaits the outcome of one call to a port. Owned by the caller, called once, never before the call
+/// has returned; destroying it cancels the wait. Its callback may destroy it.
+template <class T>
+class Reply : public Hook<> {
+ public:
+  using Outcome = Result<T>;
+  explicit Reply(Callback<Outcome> callback) : callback_(callback) {}
+  template <auto Method, class Owner>
+  static Reply to(Owner *owner) {
+    return Reply(Callback<Outcome>::template to<Method>(owner));
+  }
+  bool waiting() const { return linked(); }
+  void deliver(Outcome outcome) {
+    unlink();
+    callback_(std::move(outcome));
+  }
+
+ private:
+  Callback<Outcome> callback_;
+};
+
+/// Asks to be run at the end of this event-loop round, or later.
+class Wake {
+ public:
+  virtual void wake() = 0;
+  virtual void wake_in(std::int64_t ms) = 0;
+
+ protected:
+  ~Wake() = default;
+};
+
+/// How much of a result comes with a job: nothing, JSON up to a size, whatever is stored inline.
+enum class Want { head = 0, value = 1, body = 2 };
+
+struct JobQuery {
+  Uuid id;
+  Want want;
+};
+struct EventQuery {
+  Uuid id;
+  int after;
+};
+struct Submitted {
+  Uuid id;
+  std::int64_t created_at;
+};
+/// Jobs that changed, each with its newest seq, and the snapshot to go on from.
+struct Tail {
+  std::string snapshot;
+  bool complete;  ///< false: there was more than one read may hold
+  std::vector<std::pair<Uuid, int>> changes;
+};
+enum class Cancelled { now, already, ended, unknown };
+
+/// The truth. Everything in batches: a span in, the outcomes out in the same order. Errors: unavailable,
+/// timeout (either may have happened all the same), invalid, conflict, internal (it did not happen).
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// Stores all or none. An id stored before counts as stored.
+  virtual void submit(std::span<const NewJob *const> jobs, Reply<std::vector<Submitted>> &reply) = 0;
+  /// Unknown jobs are left out of the answer.
+  virtual void jobs(std::span<const JobQuery> queries, Reply<std::vector<Job>> &reply) = 0;
+  /// One page a query, in order; a page of an unknown job has last_seq 0.
+  virtual void events(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) = 0;
+  /// All jobs changed since `snapshot`.
+  virtual void tail(std::string_view snapshot, Reply<Tail> &reply) = 0;
+  /// Where the given jobs stand.
+  virtual void heads(std::span<const Uuid> ids, Reply<Tail> &reply) = 0;
+  virtual void cancel(const Uuid &id, Reply<Cancelled> &reply) = 0;
+};
+
+struct Piece {
+  std::int64_t pos;  ///< offset of its first byte in the whole body
+  Bytes bytes;       ///< empty: past the end
+};
+
+/// Large bodies, a piece at a time.
+class Payloads {
+ public:
+  virtual ~Payloads() = default;
+  /// Stores piece `n` of an upload; committed when the reply comes.
+  virtual void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes, Reply<Done> &reply) = 0;
+  /// Reads the piece of a result that holds the byte at `pos`.
+  virtual void get(const Uuid &job, int attempt, std::int64_t pos, Reply<Piece> &reply) = 0;
+  /// Removes an upload that will not become a job. Best effort, no reply.
+  virtual void drop(const Uuid &job) = 0;
+};
+
+/// Hints: fast, lossy, unverified. Whoever listens reads the truth before it believes.
+class Bus {
+ public:
+  /// What a bus tells. All calls come from the event loop.
+  class Listener {
+   public:
+    virtual void hinted(const Uuid &job, int seq) = 0;
+    /// From now on hints of this shard arrive; what happened before may have been missed.
+    virtual void subscribed(unsigned shard) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+  virtual ~Bus() = default;
+  virtual void subscribe(unsigned shard) = 0;
+  virtual void unsubscribe(unsigned shard) = 0;
+  virtual void publish(const Uuid &job, int seq, std::string_view type) = 0;
+  /// Tells idle workers of this queue that there is work; once a round is enough.
+  virtual void announce(std::string_view queue) = 0;
+};
+
+}  // namespace await::core

@@ -1,0 +1,50 @@
+#include "core/reread.h"
+
+#include <algorithm>
+
+namespace await::core {
+
+void Reread::run() {
+  if (reply_.waiting())
+    return;
+  if (hub_.jobs() == 0) {
+    snapshot_.clear();  // who comes later reads for itself
+    return;
+  }
+  if (snapshot_.empty() || hub_.jobs() <= kFew) {
+    to_ask_ = hub_.watched();
+    next_snapshot_.clear();
+    by_id();
+  } else {
+    asking_ = false;
+    store_.tail(snapshot_, reply_);
+  }
+}
+
+void Reread::by_id() {
+  asking_ = true;
+  std::size_t n = std::min(kSlice, to_ask_.size());
+  std::vector<Uuid> slice(to_ask_.end() - static_cast<std::ptrdiff_t>(n), to_ask_.end());
+  to_ask_.resize(to_ask_.size() - n);
+  store_.heads(slice, reply_);
+}
+
+void Reread::landed(Result<Tail> tail) {
+  if (!tail) {
+    reset();  // next time by id
+    return;
+  }
+  if (asking_ && next_snapshot_.empty())
+    next_snapshot_ = tail->snapshot;
+  snapshot_ = asking_ ? next_snapshot_ : tail->snapshot;
+  if (!tail->complete)
+    reset();
+  for (auto &[job, seq] : tail->changes)
+    hub_.hinted(job, seq);
+  if (asking_ && !to_ask_.empty())
+    by_id();
+  else if (snapshot_.empty() && hub_.jobs() > 0)
+    run();
+}
+
+}  // namespace await::core

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "core/hub.h"
+#include "core/ports.h"
+
+namespace await::core {
+
+/// Promise P3: every `await_reread` the truth is asked what has changed, whoever published what. The
+/// cost follows the events, not the listeners: one thin tail for all jobs; by id where few are watched,
+/// after a reconnect, or when there was more than one read may hold.
+class Reread {
+ public:
+  Reread(Store &store, Hub &hub) : store_(store), hub_(hub) {}
+
+  /// Time to look. Does nothing while the last look is still out or nobody watches.
+  void run();
+  /// The connection was lost: the snapshot may be of another history.
+  void reset() { snapshot_.clear(); }
+
+ private:
+  static constexpr std::size_t kFew = 200;      // watched jobs, up to here by id
+  static constexpr std::size_t kSlice = 20000;  // ids in one read
+
+  void by_id();
+  void landed(Result<Tail> tail);
+
+  Store &store_;
+  Hub &hub_;
+  std::string snapshot_;
+  std::string next_snapshot_;     // of the first slice of a look by id
+  std::vector<Uuid> to_ask_;      // what is left of a look by id
+  bool asking_ = false;
+  Reply<Tail> reply_ = Reply<Tail>::to<&Reread::landed>(this);
+};
+
+}  // namespace await::core

@@ -1,0 +1,84 @@
+#include "wire/document.h"
+
+#include "base/text.h"
+#include "wire/json_check.h"
+#include "wire/json_writer.h"
+#include "wire/problem.h"
+
+namespace await::wire {
+namespace {
+
+void add_result(JsonWriter &out, const core::JobResult &result, std::int64_t value_max) {
+  JsonWriter inner;
+  inner.text("type", result.type);
+  inner.number("size", result.size);
+  inner.text_or_null("name", result.name);
+  if (result.body && result.size <= value_max && is_json_type(result.type) && is_json(result.body->view()))
+    inner.raw("value", result.body->view());
+  out.raw("result", inner.take());
+}
+
+}  // namespace
+
+bool is_json_type(std::string_view content_type) {
+  std::string type = lower(trim(cut(content_type, ';')));
+  return type == "application/json" || (type.size() > 5 && type.ends_with("+json"));
+}
+
+std::string job_etag(int seq, std::string_view representation) {
+  return "W/\"" + std::to_string(seq) + "-" + std::string(representation) + "\"";
+}
+
+std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor, std::int64_t value_max,
+                       std::string_view problem_base) {
+  bool ended = core::is_ending(job.state);
+  JsonWriter out;
+  out.text("id", job.id.text());
+  out.text("queue", job.queue);
+  out.text("state", core::state_name(job.state));
+  out.number("seq", job.seq);
+  out.number("attempt", job.attempt);
+  out.text_or_null("correlation_id", job.correlation_id);
+  out.raw_or_null("progress", job.progress);
+  out.raw_or_null("params", job.params);
+  out.text_or_null("batch", job.batch);
+  out.text_or_null("phase", job.phase);
+  if (job.retry_of)
+    out.text("retry_of", *job.retry_of);
+  out.text("created_at", format_time(job.created_at));
+  out.text("updated_at", format_time(job.updated_at));
+  if (ended)
+    out.text("finished_at", format_time(job.updated_at));
+  else
+    out.null("finished_at");
+  out.text("cursor", cursor);
+  if (job.result)
+    add_result(out, *job.result, value_max);
+  else
+    out.null("result");
+  if (job.state == core::State::failed)
+    out.raw("error", encode_failure(job.error, 424, problem_base, links.self));
+  else
+    out.null("error");
+  JsonWriter at;
+  at.text("self", links.self);
+  at.text("result", links.result);
+  at.text("events", links.events);
+  out.raw("links", at.take());
+  return out.take();
+}
+
+std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max) {
+  JsonWriter out;
+  out.text("job", page.job.text());
+  out.number("seq", event.seq);
+  out.text("type", event.type);
+  out.raw_or_null("data", event.data);
+  if (event.result)
+    add_result(out, *event.result, value_max);
+  out.text("at", format_time(event.at));
+  out.text_or_null("correlation_id", page.correlation_id);
+  return out.take();
+}
+
+}  // namespace await::wire

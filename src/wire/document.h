@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/job.h"
+
+namespace await::wire {
+
+/// Where a job's resources are.
+struct Links {
+  std::string self;
+  std::string result;
+  std::string events;
+};
+
+/// The job document of the HTTP contract.
+/// @param value_max  the largest JSON result that stands in it, bytes
+/// @param cursor  how far a reader of this document has read
+std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor, std::int64_t value_max,
+                       std::string_view problem_base);
+
+/// One event as a JSON object on one line.
+std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max);
+
+/// `W/"<seq>-<representation>"`
+std::string job_etag(int seq, std::string_view representation);
+
+bool is_json_type(std::string_view content_type);
+
+}  // namespace await::wire

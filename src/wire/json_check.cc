@@ -1,0 +1,245 @@
+#include "wire/json_check.h"
+
+namespace await::wire {
+namespace {
+
+bool is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
+
+}  // namespace
+
+bool JsonCheck::feed(std::string_view bytes) {
+  if (error_ != nullptr)
+    return false;
+  for (unsigned char c : bytes) {
+    if (!step(c))
+      return false;
+    ++offset_;
+  }
+  return true;
+}
+
+bool JsonCheck::finish() {
+  if (error_ != nullptr)
+    return false;
+  if (at_ == At::zero || at_ == At::integer || at_ == At::fraction || at_ == At::exponent_digits)
+    done();  // a number ends with the text
+  return at_ == At::end || fail(offset_ == 0 ? "is empty" : "ends too early");
+}
+
+bool JsonCheck::step(unsigned char c) {
+  switch (at_) {
+    case At::string: return string(c);
+    case At::escape: return escape(c);
+    case At::hex: return hex(c);
+    case At::utf8: return utf8(c);
+    case At::literal:
+      if (c != static_cast<unsigned char>(*literal_))
+        return fail("has an unknown word");
+      return *++literal_ != '\0' || done();
+    case At::minus:
+    case At::zero:
+    case At::integer:
+    case At::point:
+    case At::fraction:
+    case At::exponent:
+    case At::exponent_sign:
+    case At::exponent_digits: return number(c);
+    default: break;
+  }
+  if (is_space(c))
+    return true;
+  switch (at_) {
+    case At::first_element: return c == ']' ? close('[') : value(c);
+    case At::value: return value(c);
+    case At::first_key:
+      if (c == '}')
+        return close('{');
+      [[fallthrough]];
+    case At::key:
+      if (c != '"')
+        return fail("has a member without a name");
+      in_key_ = true;
+      at_ = At::string;
+      return true;
+    case At::colon:
+      at_ = At::value;
+      return c == ':' || fail("lacks a colon");
+    case At::after: return after(c);
+    default: return fail("goes on after its end");
+  }
+}
+
+bool JsonCheck::value(unsigned char c) {
+  switch (c) {
+    case '{': return open('{', At::first_key);
+    case '[': return open('[', At::first_element);
+    case '"': at_ = At::string; return true;
+    case '-': at_ = At::minus; return true;
+    case '0': at_ = At::zero; return true;
+    case 't': literal_ = "rue"; break;
+    case 'f': literal_ = "alse"; break;
+    case 'n': literal_ = "ull"; break;
+    default:
+      at_ = At::integer;
+      return is_digit(c) || fail("has something that is no value");
+  }
+  at_ = At::literal;
+  return true;
+}
+
+bool JsonCheck::open(char bracket, At next) {
+  if (open_.size() == kMaxDepth)
+    return fail("is nested too deeply");
+  open_.push_back(bracket);
+  at_ = next;
+  return true;
+}
+
+bool JsonCheck::close(char bracket) {
+  if (open_.empty() || open_.back() != bracket)
+    return fail("has brackets that do not match");
+  open_.pop_back();
+  return done();
+}
+
+bool JsonCheck::done() {
+  at_ = open_.empty() ? At::end : At::after;
+  return true;
+}
+
+bool JsonCheck::after(unsigned char c) {
+  if (c == ',') {
+    at_ = open_.back() == '{' ? At::key : At::value;
+    return true;
+  }
+  if (c == '}')
+    return close('{');
+  return c == ']' ? close('[') : fail("lacks a comma");
+}
+
+bool JsonCheck::string(unsigned char c) {
+  if (surrogate_ && c != '\\')
+    return fail("has half a surrogate pair");
+  if (c == '"') {
+    if (in_key_) {
+      in_key_ = false;
+      at_ = At::colon;
+      return true;
+    }
+    return done();
+  }
+  if (c == '\\') {
+    at_ = At::escape;
+    return true;
+  }
+  if (c < 0x20)
+    return fail("has a control character in a string");
+  if (c < 0x80)
+    return true;
+  left_ = c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
+  low_ = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+  high_ = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+  at_ = At::utf8;
+  return left_ > 0 || fail("is not UTF-8");
+}
+
+bool JsonCheck::utf8(unsigned char c) {
+  if (c < low_ || c > high_)
+    return fail("is not UTF-8");
+  low_ = 0x80;
+  high_ = 0xbf;
+  if (--left_ == 0)
+    at_ = At::string;
+  return true;
+}
+
+bool JsonCheck::escape(unsigned char c) {
+  if (c == 'u') {
+    at_ = At::hex;
+    left_ = 4;
+    code_ = 0;
+    return true;
+  }
+  if (surrogate_)
+    return fail("has half a surrogate pair");
+  at_ = At::string;
+  return std::string_view("\"\\/bfnrt").find(static_cast<char>(c)) != std::string_view::npos || fail("has an unknown escape");
+}
+
+bool JsonCheck::hex(unsigned char c) {
+  unsigned char low = c | 0x20;
+  if (!is_digit(c) && !(low >= 'a' && low <= 'f'))
+    return fail("has an unknown escape");
+  code_ = code_ << 4 | (is_digit(c) ? c - '0' : low - 'a' + 10U);
+  if (--left_ > 0)
+    return true;
+  at_ = At::string;
+  bool low_half = code_ >= 0xdc00 && code_ <= 0xdfff;
+  if (low_half != surrogate_)
+    return fail("has half a surrogate pair");
+  surrogate_ = code_ >= 0xd800 && code_ <= 0xdbff;
+  return true;
+}
+
+bool JsonCheck::number(unsigned char c) {
+  bool digit = is_digit(c);
+  switch (at_) {
+    case At::minus:
+      at_ = c == '0' ? At::zero : At::integer;
+      return digit || fail("has a broken number");
+    case At::point:
+      at_ = At::fraction;
+      return digit || fail("has a broken number");
+    case At::exponent:
+      at_ = digit ? At::exponent_digits : At::exponent_sign;
+      return digit || c == '+' || c == '-' || fail("has a broken number");
+    case At::exponent_sign:
+      at_ = At::exponent_digits;
+      return digit || fail("has a broken number");
+    default: break;
+  }
+  if (digit)
+    return at_ != At::zero || fail("has a number with a leading zero");
+  if (c == '.' && (at_ == At::zero || at_ == At::integer)) {
+    at_ = At::point;
+    return true;
+  }
+  if ((c | 0x20) == 'e' && at_ != At::exponent_digits) {
+    at_ = At::exponent;
+    return true;
+  }
+  done();  // the number ended one byte ago
+  return step(c);
+}
+
+bool JsonCheck::fail(const char *why) {
+  error_ = why;
+  return false;
+}
+
+bool is_json(std::string_view text) {
+  JsonCheck check;
+  return check.feed(text) && check.finish();
+}
+
+std::string minify(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  bool in_string = false;
+  bool escaped = false;
+  for (char c : json) {
+    if (!in_string && is_space(static_cast<unsigned char>(c)))
+      continue;
+    out += c;
+    if (escaped)
+      escaped = false;
+    else if (in_string && c == '\\')
+      escaped = true;
+    else if (c == '"')
+      in_string = !in_string;
+  }
+  return out;
+}
+
+}  // namespace await::wire
