@@ -83,16 +83,16 @@ BEGIN
 END $$;
 
 -- The events of each job after its `after`, at most p_limit of them, in order. Every known job has at
--- least one row, with its newest seq and state; where nothing is new its event columns are null.
+-- least one row (item: the place in p_ids, from 1), with its newest seq and state; where nothing is new its event columns are null.
 CREATE FUNCTION await.edge_events(p_ids uuid[], p_after int4[], p_limit int, p_value_max int)
-RETURNS TABLE (id uuid, owner text, correlation_id text, created_at timestamptz, last_seq int4, state text,
+RETURNS TABLE (item int8, id uuid, owner text, correlation_id text, created_at timestamptz, last_seq int4, state text,
     seq int4, type text, at timestamptz, data text, status int2, content_type text, file_name text, size bigint, body bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT j.id, j.owner, j.correlation_id, j.created_at, coalesce(h.seq, 1), coalesce(h.state, 'pending'),
+    SELECT k.ord, j.id, j.owner, j.correlation_id, j.created_at, coalesce(h.seq, 1), coalesce(h.state, 'pending'),
            e.seq, e.type, e.at, e.data::text, e.status, e.content_type, e.file_name, e.size,
            CASE WHEN e.size <= p_value_max AND e.content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' THEN e.body END
     FROM unnest(p_ids, p_after) WITH ORDINALITY k (id, after, ord)

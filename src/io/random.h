@@ -1,0 +1,22 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace await::io {
+
+/// Bytes of the system's CSPRNG, drawn in blocks.
+class Random {
+ public:
+  std::array<std::uint8_t, 10> ten();
+  /// 0 … 1, for jitter.
+  double unit();
+
+ private:
+  void take(std::uint8_t *out, std::size_t n);
+  std::array<std::uint8_t, 4096> pool_{};
+  std::size_t used_ = sizeof pool_;
+};
+
+}  // namespace await::io

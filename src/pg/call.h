@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+
+#include "core/ports.h"
+#include "pg/connection.h"
+
+namespace await::pg {
+
+/// A statement that answers a port's Reply: decodes rows into T, unless nobody waits any more.
+template <class T>
+class Call : public Statement {
+ public:
+  using Decode = Result<T> (*)(const Rows &rows, std::size_t asked);
+
+  /// @param asked  how many items were asked for, handed to `decode`
+  Call(const char *sql, Params params, core::Reply<T> &reply, Decode decode, std::size_t asked = 1)
+      : Statement(sql, std::move(params)), decode_(decode), asked_(asked) {
+    waiting_.push_back(reply);
+  }
+
+  void finish(Result<Rows> outcome) override {
+    core::Reply<T> *reply = waiting_.pop_front();
+    if (reply == nullptr)
+      return;
+    if (outcome)
+      reply->deliver(decode_(*outcome, asked_));
+    else
+      reply->deliver(outcome.error());
+  }
+
+ private:
+  List<core::Reply<T>> waiting_;  // one, or none once its owner has gone
+  Decode decode_;
+  std::size_t asked_;
+};
+
+/// A statement whose outcome nobody waits for; the connection logs what is worth it.
+class Send : public Statement {
+ public:
+  using Statement::Statement;
+  void finish(Result<Rows>) override {}
+};
+
+}  // namespace await::pg

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "base/list.h"
+#include "base/result.h"
+#include "core/retry.h"
+#include "io/log.h"
+#include "io/loop.h"
+#include "io/random.h"
+#include "pg/params.h"
+#include "pg/rows.h"
+
+namespace await::pg {
+
+/// One statement and what to do with its outcome. Owned by the connection from send() on.
+class Statement {
+ public:
+  Statement(const char *sql, Params params) : sql(sql), params(std::move(params)) {}
+  virtual ~Statement() = default;
+  /// Called once, from the event loop, never from within send().
+  virtual void finish(Result<Rows> outcome) = 0;
+  const char *sql;  ///< a literal
+  Params params;
+  std::int64_t sent_at = 0;
+};
+
+/// One non-blocking connection in pipeline mode: connects, reconnects with back-off, keeps what was
+/// sent in order. Every statement is a transaction of its own, with a sync of its own.
+///
+/// A statement sent while the connection is down fails at once (`unavailable`), but for the first
+/// moments of connecting, in which it waits. One that is out when the connection is lost fails as
+/// `unavailable` too, and may have been carried out. No answer within `Options::timeout_ms` loses the
+/// connection. Names in `conninfo` were resolved by the caller: libpq's own look-up blocks.
+class Connection {
+ public:
+  struct Options {
+    std::string conninfo;
+    const char *role;  ///< for logs and application_name: "write", "read", "bulk"
+    std::int64_t timeout_ms = 10'000;
+    std::int64_t connect_ms = 3'000;
+  };
+  class Observer {
+   public:
+    virtual void connected() = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  Connection(io::Loop &loop, io::Log &log, io::Random &random, Options options, Observer *observer = nullptr);
+  ~Connection();
+
+  void start();
+  void send(std::unique_ptr<Statement> statement);
+  bool ready() const { return state_ == State::ready; }
+  std::size_t in_flight() const { return sent_.size(); }
+
+ private:
+  enum class State { idle, connecting, entering, ready, waiting };
+
+  void connect();
+  void poll_connect();
+  void watch_socket(bool readable, bool writable);
+  void on_socket();
+  void pump();
+  void take_results();
+  bool take_result(PGresult *result);
+  void transmit(Statement &statement);
+  void lost(const std::string &why);
+  void fail_later(std::unique_ptr<Statement> statement, Code code, std::string why);
+  void deliver_failures();
+  void on_timer();
+  std::string message() const;
+  Error error_of(PGresult *result) const;
+
+  class FailTask : public io::Task {
+   public:
+    explicit FailTask(Connection &connection) : connection_(connection) {}
+    void run() noexcept override { connection_.deliver_failures(); }
+
+   private:
+    Connection &connection_;
+  };
+  struct Close {
+    void operator()(PGconn *pg) const { PQfinish(pg); }
+  };
+
+  io::Loop &loop_;
+  io::Log &log_;
+  io::Random &random_;
+  Options options_;
+  Observer *observer_;
+  State state_ = State::idle;
+  bool told_down_ = false;  // the log knows already
+  std::int64_t connect_began_ = 0;
+  std::unique_ptr<PGconn, Close> pg_;
+  std::unique_ptr<io::Watch> watch_;
+  int watched_fd_ = -1;
+  std::unique_ptr<io::Timer> timer_;     // reconnect, or the time-out of connecting
+  std::unique_ptr<io::Timer> deadline_;  // of the oldest statement out; a process waits for it
+  core::Backoff backoff_{100, 2'000};
+  std::deque<std::unique_ptr<Statement>> queued_;  // until connected
+  std::deque<std::unique_ptr<Statement>> sent_;
+  std::unique_ptr<Rows> rows_;  // of the statement at the front of sent_
+  std::unique_ptr<Error> failure_;
+  struct Failed {
+    std::unique_ptr<Statement> statement;
+    Error error;
+  };
+  std::deque<Failed> failed_;
+  FailTask fail_task_{*this};
+};
+
+}  // namespace await::pg

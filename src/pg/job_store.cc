@@ -1,0 +1,219 @@
+#include "pg/job_store.h"
+
+#include "pg/call.h"
+#include "pg/statements.h"
+
+namespace await::pg {
+namespace {
+
+using core::EventPage;
+using core::Job;
+using core::JobResult;
+
+/// The columns status, content_type, file_name, size, starting at `status`.
+JobResult decode_result(const Rows &rows, int row, int status, int attempt) {
+  JobResult result;
+  result.status = static_cast<int>(rows.number(row, status));
+  result.attempt = attempt;
+  result.type = rows.text(row, status + 1);
+  result.name = rows.maybe_text(row, status + 2);
+  result.size = rows.number(row, status + 3);
+  return result;
+}
+
+Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::size_t asked) {
+  if (static_cast<std::size_t>(rows.count()) != asked)
+    return Error{Code::internal, "await.edge_submit answered for another number of jobs"};
+  std::vector<core::Submitted> out;
+  for (int row = 0; row < rows.count(); ++row)
+    out.push_back({rows.uuid(row, 0), rows.time_ms(row, 1)});
+  return out;
+}
+
+Result<std::vector<Job>> decode_jobs(const Rows &rows, std::size_t) {
+  std::vector<Job> out;
+  for (int row = 0; row < rows.count(); ++row) {
+    Job job;
+    job.id = rows.uuid(row, 0);
+    job.queue = rows.text(row, 1);
+    job.owner = rows.maybe_text(row, 2);
+    job.state = core::parse_state(rows.bytes(row, 3)).value_or(core::State::pending);
+    job.seq = static_cast<int>(rows.number(row, 4));
+    job.attempt = static_cast<int>(rows.number(row, 5));
+    job.correlation_id = rows.maybe_text(row, 6);
+    job.batch = rows.maybe_text(row, 7);
+    job.phase = rows.maybe_text(row, 8);
+    job.retry_of = rows.maybe_text(row, 9);
+    job.params = rows.maybe_text(row, 10);
+    job.progress = rows.maybe_text(row, 11);
+    job.created_at = rows.time_ms(row, 12);
+    job.updated_at = rows.time_ms(row, 13);
+    job.error = rows.maybe_text(row, 14);
+    if (job.state == core::State::completed) {
+      job.result = decode_result(rows, row, 15, job.attempt);
+      job.result->inlined = rows.boolean(row, 19);
+      if (!rows.null(row, 20))
+        job.result->body = Bytes(rows.bytes(row, 20));
+    }
+    out.push_back(std::move(job));
+  }
+  return out;
+}
+
+Result<std::vector<EventPage>> decode_events(const Rows &rows, std::size_t asked) {
+  std::vector<EventPage> out(asked);
+  for (EventPage &page : out)
+    page.last_seq = 0;
+  for (int row = 0; row < rows.count(); ++row) {
+    auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
+    if (item >= asked)
+      return Error{Code::internal, "await.edge_events answered for a job that was not asked for"};
+    EventPage &page = out[item];
+    page.job = rows.uuid(row, 15);
+    page.owner = rows.maybe_text(row, 1);
+    page.correlation_id = rows.maybe_text(row, 2);
+    page.created_at = rows.time_ms(row, 3);
+    page.last_seq = static_cast<int>(rows.number(row, 4));
+    page.state = core::parse_state(rows.bytes(row, 5)).value_or(core::State::pending);
+    if (rows.null(row, 6))
+      continue;
+    core::Event event;
+    event.seq = static_cast<int>(rows.number(row, 6));
+    event.type = rows.text(row, 7);
+    event.at = rows.time_ms(row, 8);
+    event.data = rows.maybe_text(row, 9);
+    if (!rows.null(row, 10)) {
+      event.result = decode_result(rows, row, 10, 0);
+      if (!rows.null(row, 14))
+        event.result->body = Bytes(rows.bytes(row, 14));
+    }
+    page.events.push_back(std::move(event));
+  }
+  return out;
+}
+
+Result<core::Tail> decode_tail(const Rows &rows, std::size_t) {
+  if (rows.count() != 1)
+    return Error{Code::internal, "await.edge_tail answered without a snapshot"};
+  core::Tail tail{rows.text(0, 0), rows.boolean(0, 1), {}};
+  ArrayReader jobs(rows.bytes(0, 2));
+  ArrayReader seqs(rows.bytes(0, 3));
+  std::string_view job;
+  std::string_view seq;
+  while (jobs.next(job) && seqs.next(seq)) {
+    Uuid::Raw raw{};
+    if (job.size() != raw.size())
+      continue;
+    std::copy(job.begin(), job.end(), raw.begin());
+    tail.changes.emplace_back(Uuid(raw), static_cast<int>(big_endian(seq)));
+  }
+  return tail;
+}
+
+Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
+  std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
+  if (word == "cancelled")
+    return core::Cancelled::now;
+  if (word == "already")
+    return core::Cancelled::already;
+  return word == "ended" ? core::Cancelled::ended : core::Cancelled::unknown;
+}
+
+Result<Hello> decode_hello(const Rows &rows, std::size_t) {
+  if (rows.count() != 1)
+    return Error{Code::internal, "await.edge_hello said nothing"};
+  Hello hello{rows.number(0, 0), rows.text(0, 1), {}};
+  ArrayReader keep(rows.bytes(0, 2));
+  std::string_view ms;
+  while (keep.next(ms))
+    hello.keep_ms.push_back(big_endian(ms));
+  return hello;
+}
+
+void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) { value ? out.int8(*value) : out.null(); }
+
+}  // namespace
+
+void JobStore::submit(std::span<const core::NewJob *const> jobs, core::Reply<std::vector<core::Submitted>> &reply) {
+  ArrayWriter ids(kUuid), queues(kText), priorities(kInt2), owners(kText), correlations(kText), traces(kText), types(kText),
+      names(kText), params(kText), payloads(kBytea), sizes(kInt8), leases(kInt8), attempts(kInt2), delays(kInt8), deadlines(kInt8);
+  for (const core::NewJob *job : jobs) {
+    ids.uuid(job->id);
+    queues.bytes(job->queue);
+    priorities.int2(job->priority);
+    owners.maybe(job->owner);
+    correlations.maybe(job->correlation_id);
+    traces.maybe(job->trace);
+    types.bytes(job->content_type);
+    names.maybe(job->file_name);
+    params.maybe(job->params);
+    payloads.maybe(job->payload);
+    sizes.int8(job->payload_size);
+    maybe_int8(leases, job->lease_ms);
+    job->max_attempts ? attempts.int2(*job->max_attempts) : attempts.null();
+    maybe_int8(delays, job->delay_ms);
+    maybe_int8(deadlines, job->deadline_ms);
+  }
+  Params all;
+  all.array(kUuidArray, std::move(ids)).array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
+  all.array(kTextArray, std::move(owners)).array(kTextArray, std::move(correlations)).array(kTextArray, std::move(traces));
+  all.array(kTextArray, std::move(types)).array(kTextArray, std::move(names)).array(kTextArray, std::move(params));
+  all.array(kByteaArray, std::move(payloads)).array(kInt8Array, std::move(sizes)).array(kInt8Array, std::move(leases));
+  all.array(kInt2Array, std::move(attempts)).array(kInt8Array, std::move(delays)).array(kInt8Array, std::move(deadlines));
+  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(statements::kSubmit, std::move(all), reply, decode_submitted,
+                                                                   jobs.size()));
+}
+
+void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<Job>> &reply) {
+  ArrayWriter ids(kUuid), wants(kInt2);
+  for (const core::JobQuery &query : queries) {
+    ids.uuid(query.id);
+    wants.int2(static_cast<int>(query.want));
+  }
+  Params params;
+  params.array(kUuidArray, std::move(ids)).array(kInt2Array, std::move(wants)).int4(value_max_);
+  read_.send(std::make_unique<Call<std::vector<Job>>>(statements::kJobs, std::move(params), reply, decode_jobs));
+}
+
+void JobStore::events(std::span<const core::EventQuery> queries, core::Reply<std::vector<EventPage>> &reply) {
+  ArrayWriter ids(kUuid), after(kInt4);
+  for (const core::EventQuery &query : queries) {
+    ids.uuid(query.id);
+    after.int4(query.after);
+  }
+  Params params;
+  params.array(kUuidArray, std::move(ids)).array(kInt4Array, std::move(after)).int4(kEventsAPage).int4(value_max_);
+  read_.send(std::make_unique<Call<std::vector<EventPage>>>(statements::kEvents, std::move(params), reply, decode_events,
+                                                            queries.size()));
+}
+
+void JobStore::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {
+  Params params;
+  params.text(snapshot).int4(kTailRows);
+  read_.send(std::make_unique<Call<core::Tail>>(statements::kTail, std::move(params), reply, decode_tail));
+}
+
+void JobStore::heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) {
+  ArrayWriter list(kUuid);
+  for (const Uuid &id : ids)
+    list.uuid(id);
+  Params params;
+  params.array(kUuidArray, std::move(list));
+  read_.send(std::make_unique<Call<core::Tail>>(statements::kHeads, std::move(params), reply, decode_tail));
+}
+
+void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
+  Params params;
+  params.uuid(id);
+  write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply, decode_cancelled));
+}
+
+void JobStore::hello(core::Reply<Hello> &reply) {
+  read_.send(std::make_unique<Call<Hello>>(statements::kHello, Params(), reply, decode_hello));
+}
+
+void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }
+
+void JobStore::purge() { write_.send(std::make_unique<Send>(statements::kPurge, Params())); }
+
+}  // namespace await::pg

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/ports.h"
+#include "pg/connection.h"
+
+namespace await::pg {
+
+/// What a database says of itself when a connection opens.
+struct Hello {
+  std::int64_t now_ms = 0;
+  std::string timeline;
+  std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
+};
+
+/// core::Store on PostgreSQL: the functions of sql/005_edge.sql, one statement a call.
+class JobStore : public core::Store {
+ public:
+  /// @param value_max  the largest JSON result that is read along with a job, bytes
+  JobStore(Connection &write, Connection &read, int value_max) : write_(write), read_(read), value_max_(value_max) {}
+
+  void submit(std::span<const core::NewJob *const> jobs, core::Reply<std::vector<core::Submitted>> &reply) override;
+  void jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<core::Job>> &reply) override;
+  void events(std::span<const core::EventQuery> queries, core::Reply<std::vector<core::EventPage>> &reply) override;
+  void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
+  void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
+  void cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) override;
+
+  void hello(core::Reply<Hello> &reply);
+  /// Lets time pass in the database: leases, due retries, deadlines. No reply.
+  void tick();
+  /// Makes partitions, drops old ones. No reply.
+  void purge();
+
+  static constexpr int kEventsAPage = 100;
+  static constexpr int kTailRows = 20'000;
+
+ private:
+  Connection &write_;
+  Connection &read_;
+  int value_max_;
+};
+
+}  // namespace await::pg

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace await::pg {
+
+/// Type numbers of pg_type.dat that we send.
+enum Type : Oid { kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kJsonb = 3802, kUuid = 2950, kInterval = 1186,
+                  kTextArray = 1009, kByteaArray = 1001, kInt2Array = 1005, kInt4Array = 1007, kInt8Array = 1016, kUuidArray = 2951 };
+
+/// A one-dimensional array in binary format, built element by element.
+class ArrayWriter {
+ public:
+  explicit ArrayWriter(Type element);
+  void null();
+  void bytes(std::string_view value);
+  void maybe(const std::optional<std::string> &value) { value ? bytes(*value) : null(); }
+  void int2(std::int64_t value) { integer(value, 2); }
+  void int4(std::int64_t value) { integer(value, 4); }
+  void int8(std::int64_t value) { integer(value, 8); }
+  void uuid(const Uuid &id);
+  std::string take();
+
+ private:
+  void integer(std::int64_t value, int size);
+  std::string out_;
+  std::uint32_t count_ = 0;
+  bool nulls_ = false;
+};
+
+/// The parameters of one statement, in binary format.
+class Params {
+ public:
+  Params &text(std::string_view value) { return add(kText, std::string(value)); }
+  Params &maybe_text(const std::optional<std::string> &value) { return value ? text(*value) : null(kText); }
+  Params &bytea(std::string_view value) { return add(kBytea, std::string(value)); }
+  Params &int2(std::int64_t value);
+  Params &int4(std::int64_t value);
+  Params &int8(std::int64_t value);
+  Params &uuid(const Uuid &id);
+  Params &array(Type type, ArrayWriter writer) { return add(type, writer.take()); }
+  Params &null(Type type);
+
+  int count() const { return static_cast<int>(values_.size()); }
+  const Oid *types() const { return types_.data(); }
+  std::vector<const char *> pointers() const;
+  std::vector<int> lengths() const;
+
+ private:
+  Params &add(Type type, std::string value);
+  std::vector<Oid> types_;
+  std::vector<std::optional<std::string>> values_;
+};
+
+}  // namespace await::pg

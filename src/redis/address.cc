@@ -1,0 +1,69 @@
+#include "base/text.h"
+#include "redis/connection.h"
+
+namespace await::redis {
+namespace {
+
+std::string undo_percent(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; };
+    if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+      out += static_cast<char>(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Address> parse_url(std::string_view url) {
+  Address address;
+  if (url.starts_with("unix:")) {
+    address.path = url.substr(5);
+    return address.path.empty() ? Result<Address>(Error{Code::invalid, "unix: lacks a path"}) : address;
+  }
+  if (url.starts_with("rediss://"))
+    return Error{Code::invalid, "rediss:// (TLS) is not supported, put stunnel or a local proxy in front"};
+  if (!url.starts_with("redis://"))
+    return Error{Code::invalid, "it begins with redis:// or unix:"};
+  url.remove_prefix(8);
+  if (auto at = url.rfind('@'); at != std::string_view::npos) {
+    std::string_view password = url.substr(0, at);
+    address.user = undo_percent(cut(password, ':'));
+    address.password = undo_percent(password);
+    url.remove_prefix(at + 1);
+  }
+  std::string_view host = cut(url, '/');
+  if (!url.empty()) {
+    auto database = parse_number(url, 1'000'000);
+    if (!database)
+      return Error{Code::invalid, "the database after the slash is a number"};
+    address.database = static_cast<int>(*database);
+  }
+  std::string_view port;
+  if (host.starts_with('[')) {
+    host.remove_prefix(1);
+    port = host;
+    host = cut(port, ']');
+    cut(port, ':');
+  } else {
+    port = host;
+    host = cut(port, ':');
+  }
+  address.host = host;
+  if (!port.empty()) {
+    auto number = parse_number(port, 65535);
+    if (!number || *number == 0)
+      return Error{Code::invalid, "the port is a number from 1 to 65535"};
+    address.port = static_cast<int>(*number);
+  }
+  if (address.host.empty())
+    return Error{Code::invalid, "it lacks a host"};
+  return address;
+}
+
+}  // namespace await::redis
