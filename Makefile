@@ -1,0 +1,144 @@
+# nginx-await. `make help` lists what there is.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+SRC    := $(CURDIR)
+B      ?= $(SRC)/build
+# the nginx to build against: Debian's nginx-dev, or any source tree
+NGINX_SRC ?= /usr/share/nginx/src
+PORT   ?= 8080
+CONF   ?= conf/minimal.conf
+export PORT CONF RUN_DIR
+
+STACK  := $(SRC)/tools/await-stack
+JOBS   := -j$(shell nproc)
+
+## run: build, start everything on PORT (8080), show a live log; Ctrl-C ends it. CONF=, RUN_DIR= as you like
+run: deps-run build
+	@$(STACK) run
+
+## up: the same in the background; returns when ready
+up: deps-run build
+	@$(STACK) up
+
+## down: end what `make up` started
+down:
+	@$(STACK) down
+
+## ps: what is running
+ps:
+	@$(STACK) ps
+
+## clean: forget everything built and stored
+clean:
+	@if [ -x $(STACK) ]; then $(STACK) down -q; fi
+	@$(STACK) forget
+	rm -rf $(B)
+
+## build: the module and await-worker, out of tree, as an ordinary user
+build: module worker
+
+## test: everything that CI runs: lint, unit, contract and end-to-end tests
+test: deps-test lint unit build contract e2e
+
+.PHONY: run up down ps clean build test help
+help:
+	@echo "make targets:"; sed -n 's/^## \([a-z-]*\): /  \1\t/p' $(MAKEFILE_LIST) | expand -t14
+
+# --- what must be installed -------------------------------------------------------------------------
+
+.PHONY: deps-run deps-test deps-asan
+deps-run:
+	@tools/install-deps run
+deps-test:
+	@tools/install-deps run test
+deps-asan:
+	@tools/install-deps run test asan
+
+# --- the module: nginx's own build, in build/objs -----------------------------------------------------
+
+MODULE := $(B)/objs/ngx_http_await_module.so
+MODULE_SOURCES = $(wildcard src/base/*.* src/core/*.* src/wire/*.* src/io/*.* src/pg/*.* src/redis/*.* src/ngx/*.* src/http/*.*)
+
+## module: build/objs/ngx_http_await_module.so; NGX_SRC= names another nginx source tree
+.PHONY: module
+NGX_SRC ?= $(NGINX_SRC)
+module: $(B)/objs/Makefile
+	@echo "building the module against $(NGX_SRC)"
+	@$(MAKE) --no-print-directory -s $(JOBS) -C $(NGX_SRC) -f $(B)/objs/Makefile modules
+
+# configured anew when a file comes or goes: nginx's makefile lists them
+$(B)/objs/Makefile: config config.make $(B)/sources.list
+	@mkdir -p $(B)/objs
+	@cd $(NGX_SRC) && ./configure --with-compat --with-http_v2_module --add-dynamic-module=$(SRC) --builddir=$(B)/objs \
+	    --with-cc-opt='-O2 -g' > $(B)/configure.log 2>&1 || { tail -n 20 $(B)/configure.log; exit 1; }
+
+.PHONY: FORCE
+$(B)/sources.list: FORCE
+	@mkdir -p $(B); ls $(MODULE_SOURCES) > $@.new; echo $(NGX_SRC) >> $@.new
+	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+
+# --- executables and unit tests: the same sources without nginx ---------------------------------------
+
+CXX      ?= g++
+CXXFLAGS ?= -O2 -g
+ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers -Isrc -isystem $(shell pg_config --includedir) -MMD -MP $(CXXFLAGS)
+
+pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
+io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
+upload_objects = $(patsubst src/%.cc,$(B)/cc/%.o,src/http/upload.cc src/http/form.cc)
+worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
+unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
+contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc))
+
+$(B)/cc/%.o: src/%.cc
+	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+$(B)/cc/t/%.o: t/%.cc
+	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+-include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
+
+$(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
+	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -o $@
+$(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(unit_objects)
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lpthread -o $@
+$(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lpthread -o $@
+
+## worker: build/await-worker
+.PHONY: worker unit contract e2e asan lint format bench
+worker:
+	@mkdir -p $(B); $(MAKE) --no-print-directory $(JOBS) $(B)/await-worker
+
+## unit: the tests of base, core, wire and io
+unit:
+	@$(MAKE) --no-print-directory $(JOBS) $(B)/unit
+	$(B)/unit --gtest_brief=1
+
+## contract: the PostgreSQL store and the Redis bus against real servers
+contract:
+	@$(MAKE) --no-print-directory $(JOBS) $(B)/contract
+	$(STACK) with -- $(B)/contract --gtest_brief=1
+
+## e2e: t/*.t on real servers; T=t/foo.t for one
+T ?= t/*.t
+e2e:
+	prove -j2 --timer $(T)
+
+## asan: t/*.t on an nginx and module built with AddressSanitizer and UBSan
+asan: deps-asan
+	tools/asan
+
+## lint: formatting, clang-tidy, layers, docs
+lint:
+	tools/lint
+
+## format: rewrite the sources as clang-format has it
+format:
+	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h')
+
+## bench: first figures, ratios within one run
+bench: deps-test build
+	bench/submit; bench/latency

@@ -1,0 +1,193 @@
+#include "http/deliver.h"
+
+#include "base/text.h"
+#include "http/facts.h"
+#include "http/request.h"
+#include "http/respond.h"
+#include "ngx/guard.h"
+#include "ngx/str.h"
+#include "wire/headers.h"
+#include "wire/problem.h"
+
+namespace await::http {
+namespace {
+
+/// A strong validator: a result never changes once it is there.
+std::string result_etag(const core::Job &job) { return "\"" + job.id.text().substr(24) + "-" + std::to_string(job.seq) + "\""; }
+
+bool is_safe_type(ngx_http_request_t *r, std::string_view type) {
+  const ngx_array_t *safe = settings(r).safe_types;
+  auto *types = static_cast<ngx_str_t *>(safe->elts);
+  std::string essence = wire::essence(type);
+  for (ngx_uint_t i = 0; i < safe->nelts; ++i) {
+    if (ngx::view(types[i]) == essence)
+      return true;
+  }
+  return false;
+}
+
+/// nginx's write handler knows the request only; this finds the stream again.
+struct Binding {
+  PieceStream *stream;
+};
+void unbind(void *data) { static_cast<Binding *>(data)->stream = nullptr; }
+
+}  // namespace
+
+void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last) {
+  job_ = job;
+  attempt_ = attempt;
+  at_ = first;
+  last_ = last;
+  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r_->pool, sizeof(Binding));
+  if (cleanup == nullptr) {
+    end(NGX_ERROR);
+    return;
+  }
+  static_cast<Binding *>(cleanup->data)->stream = this;
+  cleanup->handler = unbind;
+  r_->write_event_handler = on_writable;
+  read_next();
+}
+
+void PieceStream::read_next() { process()->payloads().get(job_, attempt_, at_, reply_); }
+
+void PieceStream::got(Result<core::Piece> piece) {
+  std::int64_t skip = piece ? at_ - piece->pos : 0;
+  if (!piece || skip < 0 || skip >= static_cast<std::int64_t>(piece->bytes.size())) {
+    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: a result breaks off at byte %L: %s", static_cast<off_t>(at_),
+                  piece ? "its next piece is missing" : piece.error().detail.c_str());
+    end(NGX_ERROR);  // the length was announced: cutting the connection tells the client
+    return;
+  }
+  std::string_view bytes = piece->bytes.view().substr(static_cast<std::size_t>(skip));
+  bytes = bytes.substr(0, static_cast<std::size_t>(last_ + 1 - at_));
+  out_.push(skip == 0 && bytes.size() == piece->bytes.size() ? piece->bytes : Bytes(bytes));
+  at_ += static_cast<std::int64_t>(bytes.size());
+  write();
+}
+
+void PieceStream::write() {
+  ngx_int_t rc = out_.flush();
+  if (rc == NGX_ERROR) {
+    end(NGX_ERROR);
+    return;
+  }
+  ngx_event_t *event = r_->connection->write;
+  if (rc == NGX_AGAIN && out_.pending() > 0) {
+    auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
+    if (!event->delayed) {
+      ngx_add_timer(event, core->send_timeout);
+    }
+    if (ngx_handle_write_event(event, core->send_lowat) != NGX_OK)
+      end(NGX_ERROR);
+    return;
+  }
+  if (event->timer_set) {
+    ngx_del_timer(event);
+  }
+  if (at_ > last_)
+    end(ngx_http_send_special(r_, NGX_HTTP_LAST));
+  else if (!reply_.waiting())
+    read_next();
+}
+
+void PieceStream::on_writable(ngx_http_request_t *r) {
+  for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+    if (cleanup->handler != unbind)
+      continue;
+    PieceStream *stream = static_cast<Binding *>(cleanup->data)->stream;
+    if (stream == nullptr || stream->reply_.waiting())
+      return;
+    if (r->connection->write->timedout) {
+      r->connection->timedout = 1;
+      stream->end(NGX_HTTP_REQUEST_TIME_OUT);
+      return;
+    }
+    ngx::guarded(r->connection->log, [&] { stream->write(); });
+    return;
+  }
+}
+
+void PieceStream::end(ngx_int_t rc) { finished_(rc); }
+
+void Delivery::answer(const core::Job &job, const DeliveryOptions &options) {
+  switch (job.state) {
+    case core::State::completed: answer_completed(job); return;
+    case core::State::failed: {
+      auto status = static_cast<int>(options.failed_status);
+      wire::Problem problem = wire::problem_of_status(424);
+      problem.status = status;
+      note_problem(r_, problem);
+      // the worker's own words: error_page does not replace them
+      finished_(send_problem_body(r_, status, wire::encode_failure(job.error, status, problem_base(r_), ngx::view(r_->uri))));
+      return;
+    }
+    default: finished_(send_problem(r_, 410, "There is no result: the job is " + std::string(core::state_name(job.state)) + "."));
+  }
+}
+
+void Delivery::add_result_headers(const core::Job &job) {
+  const core::JobResult &result = *job.result;
+  add_header(r_, "Cache-Control", "private, no-cache");
+  add_header(r_, "Accept-Ranges", "bytes");
+  add_header(r_, "X-Content-Type-Options", "nosniff");
+  add_header(r_, "Content-Security-Policy", "sandbox; default-src 'none'");
+  bool safe = is_safe_type(r_, result.type);
+  if (!safe || result.name)
+    add_header(r_, "Content-Disposition", wire::disposition(!safe, result.name));
+  add_header(r_, "ETag", result_etag(job));
+  // filters that change the body (gzip) weaken or drop it by this pointer
+  auto *part = &r_->headers_out.headers;
+  r_->headers_out.etag = static_cast<ngx_table_elt_t *>(part->last->elts) + part->last->nelts - 1;
+}
+
+void Delivery::answer_completed(const core::Job &job) {
+  const core::JobResult &result = *job.result;
+  std::string etag = result_etag(job);
+  add_result_headers(job);
+  if (wire::etag_listed(header(r_, "if-none-match"), etag)) {
+    finished_(send_empty(r_, 304));
+    return;
+  }
+  std::string condition = header(r_, "if-range");
+  wire::Range range;
+  if (result.status == 200 && (condition.empty() || condition == etag))
+    range = wire::parse_range(header(r_, "range"), result.size);
+  std::string size = std::to_string(result.size);
+  if (range.kind == wire::Range::Kind::unsatisfiable) {
+    add_header(r_, "Content-Range", "bytes */" + size);
+    finished_(send_problem(r_, 416, "The result has " + size + " bytes."));
+    return;
+  }
+  if (range.kind == wire::Range::Kind::whole) {
+    send_body(job, result.status, 0, result.size - 1);
+    return;
+  }
+  add_header(r_, "Content-Range", "bytes " + std::to_string(range.first) + "-" + std::to_string(range.last) + "/" + size);
+  send_body(job, 206, range.first, range.last);
+}
+
+void Delivery::send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last) {
+  const core::JobResult &result = *job.result;
+  std::string_view type = wire::is_media_type(result.type) ? std::string_view(result.type) : "application/octet-stream";
+  if (result.inlined) {
+    std::string_view body = result.body ? result.body->view() : std::string_view();
+    finished_(send(r_, status, type, body.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1))));
+    return;
+  }
+  r_->headers_out.status = static_cast<ngx_uint_t>(status);
+  r_->headers_out.content_type = ngx::copy(r_->pool, type);
+  r_->headers_out.content_type_len = type.substr(0, type.find(';')).size();
+  r_->headers_out.content_length_n = last - first + 1;
+  r_->disable_not_modified = 1;
+  ngx_int_t rc = ngx_http_send_header(r_);
+  if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
+    finished_(rc);
+    return;
+  }
+  stream_ = std::make_unique<PieceStream>(r_, finished_);
+  stream_->start(job.id, result.attempt, first, last);
+}
+
+}  // namespace await::http

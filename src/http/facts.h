@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ngx/nginx.h"
+#include "wire/problem.h"
+
+namespace await::http {
+
+/// What we know of a request, for variables, logs and error pages. Survives internal redirects, which
+/// wipe module contexts.
+struct Facts {
+  std::string id;        ///< $await_id
+  std::string state;     ///< $await_state
+  std::string delivery;  ///< $await_delivery: submit, poll, hold, result, sse, events
+  std::optional<std::int64_t> held_ms;  ///< $await_hold_time
+  std::optional<wire::Problem> problem;
+};
+
+/// The request's facts, made at first use.
+Facts &facts(ngx_http_request_t *r);
+/// Null where there are none.
+Facts *find_facts(ngx_http_request_t *r);
+void note_problem(ngx_http_request_t *r, const wire::Problem &problem);
+
+/// Registers the $await_… variables.
+ngx_int_t add_variables(ngx_conf_t *cf);
+
+}  // namespace await::http

@@ -1,0 +1,215 @@
+// ngx_http_await_job_module: a job's document by poll and long poll, and its cancellation.
+
+#include "http/job.h"
+
+#include "base/text.h"
+#include "core/cursor.h"
+#include "http/facts.h"
+#include "http/respond.h"
+#include "http/watch.h"
+#include "ngx/pool.h"
+#include "ngx/str.h"
+#include "wire/accept.h"
+#include "wire/headers.h"
+
+extern ngx_module_t ngx_http_await_job_module;
+
+namespace await::http {
+
+std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links) {
+  return wire::encode_job(job, links, core::encode_cursor(process()->timeline(), job.id, job.seq),
+                          static_cast<std::int64_t>(settings(r).value_max), problem_base(r));
+}
+
+void add_job_headers(ngx_http_request_t *r, const core::Job &job) {
+  if (core::is_ending(job.state)) {
+    add_header(r, "Cache-Control", "private, no-cache");
+    return;
+  }
+  add_header(r, "Cache-Control", "no-store");
+  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+}
+
+namespace {
+
+struct JobSettings {
+  ngx_http_complex_value_t *id;
+  ngx_uint_t text_first;
+};
+
+enum class Shape { json, text };
+
+class JobRequest : public Watch {
+ public:
+  JobRequest(ngx_http_request_t *r, Shape shape, Wait wait)
+      : Watch(r, core::Want::value), shape_(shape), wait_(wait), known_etags_(header(r, "if-none-match")) {}
+
+  ngx_int_t start(const Uuid &id) {
+    if (wait_.ms > 0) {
+      ngx_int_t room = check_room(r_);
+      if (room != NGX_OK)
+        return room;
+      register_first(id);
+    }
+    read_second(id, wait_.ms);
+    return hold();
+  }
+
+ private:
+  std::string etag(const core::Job &job) const { return wire::job_etag(job.seq, shape_ == Shape::json ? "json" : "text"); }
+
+  bool enough(const core::Job &job) const override {
+    if (!known_etags_.empty())
+      return !wire::etag_listed(known_etags_, etag(job));
+    return core::is_ending(job.state);
+  }
+
+  void answer(const core::Job &job, bool timed_out) override {
+    add_header(r_, "ETag", etag(job));
+    add_wait_headers(r_, wait_, "Accept, Prefer");
+    add_job_headers(r_, job);
+    if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
+      finish(send_empty(r_, 304));
+    } else if (shape_ == Shape::json) {
+      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, job.id, ""))));
+    } else {
+      finish(send(r_, 200, "text/plain", timed_out && wait_.ms > 0 ? "TIMEOUT" : upper_state(job)));
+    }
+  }
+
+  static std::string upper_state(const core::Job &job) {
+    std::string word(core::state_name(job.state));
+    for (char &c : word)
+      c = static_cast<char>(c & ~0x20);
+    return word;
+  }
+
+  Shape shape_;
+  Wait wait_;
+  std::string known_etags_;
+};
+
+/// DELETE: reads whose job it is, cancels, and answers with the job as it then is.
+class CancelRequest : public Watch {
+ public:
+  explicit CancelRequest(ngx_http_request_t *r) : Watch(r, core::Want::value) {}
+
+  ngx_int_t start(const Uuid &id) {
+    read_second(id, 0);
+    return hold();
+  }
+
+ private:
+  bool enough(const core::Job &) const override { return true; }
+
+  void answer(const core::Job &job, bool) override {
+    if (!outcome_) {
+      id_ = job.id;
+      process()->store().cancel(id_, reply_);
+      return;
+    }
+    if (*outcome_ == core::Cancelled::ended) {
+      finish(send_problem(r_, 409, "The job has ended before: it is " + std::string(core::state_name(job.state)) + "."));
+      return;
+    }
+    bool now = *outcome_ == core::Cancelled::now;
+    if (now)
+      process()->bus().publish(job.id, job.seq, core::state_name(job.state));
+    add_header(r_, "Vary", "Accept, Prefer");
+    add_header(r_, "Cache-Control", "no-store");
+    finish(send(r_, now ? 202 : 200, "application/json", document(r_, job, links_of(r_, job.id, ""))));
+  }
+
+  void cancelled(Result<core::Cancelled> outcome) {
+    if (!outcome) {
+      refuse(outcome.error());
+      return;
+    }
+    outcome_ = *outcome;
+    read_second(id_, 0);
+  }
+
+  Uuid id_;
+  std::optional<core::Cancelled> outcome_;
+  core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::cancelled>(this);
+};
+
+/// The id, or the answer that ends the request.
+std::optional<Uuid> addressed(ngx_http_request_t *r, ngx_int_t *rc) {
+  auto *conf = static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
+  auto id = job_id(r, conf->id);
+  if (!id)
+    *rc = send_problem(r, 404, "There is no such job.");
+  else if (process()->past_retention(*id))
+    *rc = send_problem(r, 410, "Jobs of that time are no longer kept.");
+  else
+    return id;
+  return std::nullopt;
+}
+
+ngx_int_t get_job(ngx_http_request_t *r) {
+  auto *conf = static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
+  constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
+  constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
+  int chosen = wire::choose(header(r, "accept"), conf->text_first ? kTextFirst : kJsonFirst);
+  if (chosen < 0)
+    return send_problem(r, 406, "A job is given as application/json or text/plain.");
+  Wait wait = wait_of(r);
+  if (wait.malformed)
+    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
+  ngx_int_t rc = NGX_OK;
+  auto id = addressed(r, &rc);
+  if (!id)
+    return rc;
+  facts(r).delivery = wait.ms > 0 ? "hold" : "poll";
+  Shape shape = (chosen == 1) != (conf->text_first == 1) ? Shape::text : Shape::json;
+  return ngx::make<JobRequest>(r->pool, r, shape, wait)->start(*id);
+}
+
+ngx_int_t delete_job(ngx_http_request_t *r) {
+  ngx_int_t rc = NGX_OK;
+  auto id = addressed(r, &rc);
+  return id ? ngx::make<CancelRequest>(r->pool, r)->start(*id) : rc;
+}
+
+char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *job = static_cast<JobSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (add_action(cf, &Settings::job, get_job) == nullptr || add_action(cf, &Settings::cancel, delete_job) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
+    std::string_view word = ngx::view(words[i]);
+    if (word == "default=text")
+      job->text_first = 1;
+    else if (word != "default=json")
+      return config_error(cf, word, "is no option of await_job: there is default=json|text");
+  }
+  return compile(cf, words[1], &job->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_job"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE12, set_job, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(JobSettings)); }
+
+char *merge(ngx_conf_t *cf, void *parent, void *child) {
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *inner = static_cast<JobSettings *>(child);
+  if (core->noname && inner->id == nullptr)
+    *inner = *static_cast<JobSettings *>(parent);
+  return NGX_CONF_OK;
+}
+
+ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, create, merge};
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_job_module = {
+    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
+    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+};

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string_view>
+
+#include "core/job.h"
+#include "http/request.h"
+#include "ngx/nginx.h"
+
+namespace await::http {
+
+/// The job document in this location's size and with this request's cursor.
+std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links);
+/// Cache-Control, and Retry-After while the job has not ended.
+void add_job_headers(ngx_http_request_t *r, const core::Job &job);
+
+}  // namespace await::http

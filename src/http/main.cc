@@ -1,0 +1,371 @@
+// ngx_http_await_module: the backends, what the locations share, and who answers which method.
+
+#include "base/text.h"
+#include "http/facts.h"
+#include "http/process.h"
+#include "http/request.h"
+#include "http/respond.h"
+#include "http/settings.h"
+#include "ngx/guard.h"
+#include "ngx/str.h"
+#include "wire/accept.h"
+
+namespace await::http {
+namespace {
+
+char *set_postgres(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *main = static_cast<MainSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (main->postgres.data != nullptr)
+    return const_cast<char *>("is duplicate");
+  const char *why = resolve_postgres(cf, words[1], &main->postgres);
+  return why == nullptr ? NGX_CONF_OK : config_error(cf, ngx::view(words[1]), why);
+}
+
+char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *main = static_cast<MainSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (main->redis != nullptr || main->redis_off == 1)
+    return const_cast<char *>("is duplicate");
+  if (cf->args->nelts == 2 && ngx::view(words[1]) == "off") {
+    main->redis_off = 1;
+    return NGX_CONF_OK;
+  }
+  main->redis = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+  if (main->redis == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    auto *url = static_cast<ngx_str_t *>(ngx_array_push(main->redis));
+    if (const char *why = resolve_redis(cf, words[i], url))
+      return config_error(cf, ngx::view(words[i]), why);
+  }
+  return NGX_CONF_OK;
+}
+
+char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->scoped != NGX_CONF_UNSET)
+    return const_cast<char *>("is duplicate");
+  if (ngx::view(words[1]) == "off") {
+    location->scoped = 0;
+    return NGX_CONF_OK;
+  }
+  location->scoped = 1;
+  if (!compile(cf, words[1], &location->owner))
+    return static_cast<char *>(NGX_CONF_ERROR);
+  if (location->owner->lengths == nullptr)
+    return config_error(cf, ngx::view(words[1]), "holds no variable: everybody would be the same owner; \"off\" says that");
+  return NGX_CONF_OK;
+}
+
+char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    bool socket = ngx::view(words[i]).starts_with("socket=");
+    ngx_str_t text = socket ? ngx_str_t{words[i].len - 7, words[i].data + 7} : words[i];
+    ngx_int_t ms = ngx_parse_time(&text, 0);
+    if (ms == NGX_ERROR || ms < 1000 || ms > 120000)
+      return config_error(cf, ngx::view(words[i]), "is no time from 1s to 2m");
+    (socket ? location->ping_socket : location->ping) = static_cast<ngx_msec_t>(ms);
+  }
+  return NGX_CONF_OK;
+}
+
+char *set_retry(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  ngx_int_t low = ngx_parse_time(&words[1], 0);
+  ngx_int_t high = cf->args->nelts > 2 ? ngx_parse_time(&words[2], 0) : low == NGX_ERROR ? 0 : 5 * low;
+  if (low == NGX_ERROR || high == NGX_ERROR || high < low)
+    return config_error(cf, ngx::view(words[1]), "and what follows are no times, the smaller first");
+  location->retry_min = static_cast<ngx_msec_t>(low);
+  location->retry_max = static_cast<ngx_msec_t>(high);
+  return NGX_CONF_OK;
+}
+
+char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->safe_types != nullptr)
+    return const_cast<char *>("is duplicate");
+  location->safe_types = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    if (ngx::view(words[i]).find('/') == std::string_view::npos)
+      return config_error(cf, ngx::view(words[i]), "is no media type, like image/png");
+    auto *type = static_cast<ngx_str_t *>(ngx_array_push(location->safe_types));
+    *type = ngx::copy(cf->pool, lower(ngx::view(words[i])));
+  }
+  return NGX_CONF_OK;
+}
+
+/// For numbers of which 0 makes no sense.
+char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  auto *field = reinterpret_cast<ngx_int_t *>(static_cast<char *>(conf) + command->offset);
+  if (*field != NGX_CONF_UNSET)
+    return const_cast<char *>("is duplicate");
+  *field = ngx_atoi(words[1].data, words[1].len);
+  if (*field == NGX_ERROR || *field < 1)
+    return config_error(cf, ngx::view(words[1]), "is no number of 1 or more");
+  return NGX_CONF_OK;
+}
+
+#define HTTP  NGX_HTTP_MAIN_CONF
+#define HSL   NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
+#define HSLI  NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF
+#define MAIN  NGX_HTTP_MAIN_CONF_OFFSET
+#define LOC   NGX_HTTP_LOC_CONF_OFFSET
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_postgres"),     HTTP | NGX_CONF_TAKE1,   set_postgres,               MAIN, 0,                                nullptr},
+    {ngx_string("await_redis"),        HTTP | NGX_CONF_1MORE,   set_redis,                  MAIN, 0,                                nullptr},
+    {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, reread),   nullptr},
+    {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
+    {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, job_uri),  nullptr},
+    {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, result_uri), nullptr},
+    {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     LOC,  offsetof(Settings, hold),         nullptr},
+    {ngx_string("await_hold_max"),     HSL | NGX_CONF_TAKE1,    ngx_conf_set_msec_slot,     LOC,  offsetof(Settings, hold_max),     nullptr},
+    {ngx_string("await_ping"),         HSL | NGX_CONF_TAKE12,   set_ping,                   LOC,  0,                                nullptr},
+    {ngx_string("await_retry"),        HSL | NGX_CONF_TAKE12,   set_retry,                  LOC,  0,                                nullptr},
+    {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, value_max),    nullptr},
+    {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
+    {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
+    {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
+    {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(Settings, problem_base), nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+void *create_main(ngx_conf_t *cf) {
+  auto *main = static_cast<MainSettings *>(ngx_pcalloc(cf->pool, sizeof(MainSettings)));
+  if (main != nullptr)
+    main->reread = NGX_CONF_UNSET_MSEC;
+  return main;
+}
+
+char *init_main(ngx_conf_t *cf, void *conf) {
+  auto *main = static_cast<MainSettings *>(conf);
+  ngx_conf_init_msec_value(main->reread, 4000);
+  if (main->reread < 50) {
+    return config_error(cf, "await_reread", "is at least 50ms");
+  }
+  return NGX_CONF_OK;
+}
+
+void *create_location(ngx_conf_t *cf) {
+  auto *location = static_cast<Settings *>(ngx_pcalloc(cf->pool, sizeof(Settings)));
+  if (location == nullptr)
+    return nullptr;
+  location->scoped = NGX_CONF_UNSET;
+  for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket, &Settings::retry_min,
+                     &Settings::retry_max})
+    location->*field = NGX_CONF_UNSET_MSEC;
+  location->value_max = NGX_CONF_UNSET_SIZE;
+  location->max_held = NGX_CONF_UNSET;
+  location->max_inflight = NGX_CONF_UNSET;
+  return location;
+}
+
+ngx_array_t *default_safe_types(ngx_conf_t *cf) {
+  constexpr std::string_view kTypes[] = {"application/json", "text/plain", "image/png", "image/jpeg", "image/webp", "image/gif"};
+  ngx_array_t *types = ngx_array_create(cf->pool, std::size(kTypes), sizeof(ngx_str_t));
+  for (std::string_view type : kTypes)
+    *static_cast<ngx_str_t *>(ngx_array_push(types)) = ngx::borrow(type);
+  return types;
+}
+
+ngx_int_t dispatch(ngx_http_request_t *r);
+
+/// The actions do not inherit, but `if` and limit_except blocks are part of their location.
+void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  if (!core->noname)
+    return;
+  bool any = false;
+  for (auto action : {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result, &Settings::events}) {
+    if (inner.*action == nullptr)
+      inner.*action = outer.*action;
+    any = any || inner.*action != nullptr;
+  }
+  if (any && core->lmt_excpt && core->handler == nullptr)
+    core->handler = dispatch;
+}
+
+char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
+  auto &outer = *static_cast<Settings *>(parent);
+  auto &inner = *static_cast<Settings *>(child);
+  merge_actions(cf, outer, inner);
+  if (inner.scoped == NGX_CONF_UNSET) {
+    inner.scoped = outer.scoped;
+    inner.owner = outer.owner;
+  }
+  ngx_conf_merge_value(inner.scoped, NGX_CONF_UNSET, 0);
+  if (inner.job_uri == nullptr)
+    inner.job_uri = outer.job_uri;
+  if (inner.result_uri == nullptr)
+    inner.result_uri = outer.result_uri;
+  ngx_conf_merge_msec_value(inner.hold, outer.hold, 0);
+  ngx_conf_merge_msec_value(inner.hold_max, outer.hold_max, 55000);
+  ngx_conf_merge_msec_value(inner.ping, outer.ping, 15000);
+  ngx_conf_merge_msec_value(inner.ping_socket, outer.ping_socket, 25000);
+  ngx_conf_merge_msec_value(inner.retry_min, outer.retry_min, 1000);
+  ngx_conf_merge_msec_value(inner.retry_max, outer.retry_max, 5000);
+  ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
+  ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
+  ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
+  ngx_conf_merge_str_value(inner.problem_base, outer.problem_base, "/problems/");
+  if (inner.safe_types == nullptr)
+    inner.safe_types = outer.safe_types != nullptr ? outer.safe_types : outer.safe_types = default_safe_types(cf);
+  if (inner.value_max > 65536)
+    return config_error(cf, "await_value_max", "is at most 64k: larger results have a resource of their own");
+  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  main->value_max = ngx_max(main->value_max, inner.value_max);
+  return NGX_CONF_OK;
+}
+
+ngx_int_t postconfigure(ngx_conf_t *cf) {
+  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  if (main->used_by.len == 0 || main->postgres.data != nullptr)
+    return NGX_OK;
+  ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" needs \"await_postgres\" in the http block, which says where the jobs are kept, in %V:%ui",
+                &main->used_by, &main->used_file, main->used_line);
+  return NGX_ERROR;
+}
+
+ngx_http_module_t context = {add_variables, postconfigure, create_main, init_main, nullptr, nullptr, create_location, merge_location};
+
+/// Every method that a location answers.
+std::string allowed(const Settings &location) {
+  std::string out;
+  auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
+  if (location.job != nullptr || location.result != nullptr || location.events != nullptr) {
+    add("GET");
+    add("HEAD");
+  }
+  if (location.submit != nullptr)
+    add("POST");
+  if (location.cancel != nullptr)
+    add("DELETE");
+  add("OPTIONS");
+  return out;
+}
+
+/// Of the actions that answer GET, the one that the client's Accept means.
+Handler reader(ngx_http_request_t *r, const Settings &location) {
+  Handler plain = location.job != nullptr ? location.job : location.result;
+  if (plain == nullptr || location.events == nullptr)
+    return plain != nullptr ? plain : location.events;
+  constexpr std::string_view kOffers[] = {"application/json", "text/plain", "text/event-stream"};
+  return wire::choose(header(r, "accept"), kOffers) == 2 ? location.events : plain;
+}
+
+ngx_int_t dispatch(ngx_http_request_t *r) {
+  return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
+    const Settings &location = settings(r);
+    Handler handler = nullptr;
+    if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
+      handler = reader(r, location);
+    else if (r->method & NGX_HTTP_POST)
+      handler = location.submit;
+    else if (r->method & NGX_HTTP_DELETE)
+      handler = location.cancel;
+    if (handler == nullptr || handler != location.submit) {
+      ngx_int_t rc = ngx_http_discard_request_body(r);
+      if (rc != NGX_OK)
+        return rc;
+    }
+    if (handler == nullptr) {
+      add_header(r, "Allow", allowed(location));
+      return r->method & NGX_HTTP_OPTIONS ? send_empty(r, 204) : send_problem(r, 405, "This resource answers " + allowed(location) + ".");
+    }
+    if (process() == nullptr)
+      return send_unavailable(r, "The service is starting.");
+    auto owner = owner_of(r);
+    if (owner && (owner->empty() || !is_text(*owner)))
+      return send_problem(r, 403, "Nobody is known to ask.");
+    return handler(r);
+  });
+}
+
+}  // namespace
+
+MainSettings &main_settings(ngx_http_request_t *r) {
+  return *static_cast<MainSettings *>(ngx_http_get_module_main_conf(r, ngx_http_await_module));
+}
+
+const Settings &settings(ngx_http_request_t *r) {
+  return *static_cast<Settings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_module));
+}
+
+Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler) {
+  auto *location = static_cast<Settings *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
+  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->*action != nullptr) {
+    config_error(cf, ngx::view(words[0]), "is there twice");
+    return nullptr;
+  }
+  location->*action = handler;
+  core->handler = dispatch;
+  if (main->used_by.len == 0) {
+    main->used_by = words[0];
+    main->used_file = cf->conf_file->file.name;
+    main->used_line = cf->conf_file->line;
+  }
+  return location;
+}
+
+std::optional<std::string_view> owner_of(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  if (location.scoped != 1)
+    return std::nullopt;
+  return ngx::evaluate(r, location.owner);
+}
+
+std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(settings(r).problem_base); }
+
+std::int64_t retry_after_s(ngx_http_request_t *r) {
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(settings(r).retry_min + 999) / 1000);
+}
+
+char *config_error(ngx_conf_t *cf, const char *what) {
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", what);
+  return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+char *config_error(ngx_conf_t *cf, std::string_view word, const char *what) {
+  ngx_str_t text = ngx::borrow(word);
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &text, what);
+  return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
+  *out = static_cast<ngx_http_complex_value_t *>(ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t)));
+  ngx_http_compile_complex_value_t compile{};
+  compile.cf = cf;
+  compile.value = static_cast<ngx_str_t *>(ngx_palloc(cf->pool, sizeof(ngx_str_t)));
+  *compile.value = text;
+  compile.complex_value = *out;
+  return ngx_http_compile_complex_value(&compile) == NGX_OK;
+}
+
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_module = {
+    NGX_MODULE_V1,
+    &await::http::context,       /* module context */
+    await::http::commands,       /* module directives */
+    NGX_HTTP_MODULE,             /* module type */
+    nullptr,                     /* init master */
+    nullptr,                     /* init module */
+    await::http::start_process,  /* init process */
+    nullptr,                     /* init thread */
+    nullptr,                     /* exit thread */
+    await::http::end_process,    /* exit process */
+    nullptr,                     /* exit master */
+    NGX_MODULE_V1_PADDING,
+};

@@ -1,0 +1,161 @@
+#include "http/process.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/cursor.h"
+#include "ngx/guard.h"
+#include "ngx/str.h"
+
+namespace await::http {
+namespace {
+
+std::unique_ptr<Process> the_process;
+
+pg::Connection::Options connection(const MainSettings &settings, const char *role, std::int64_t timeout_ms) {
+  return {std::string(ngx::view(settings.postgres)), role, timeout_ms};
+}
+
+std::vector<redis::Address> addresses(const MainSettings &settings) {
+  std::vector<redis::Address> out;
+  if (settings.redis == nullptr || settings.redis_off == 1)
+    return out;
+  auto *urls = static_cast<ngx_str_t *>(settings.redis->elts);
+  for (ngx_uint_t i = 0; i < settings.redis->nelts; ++i) {
+    if (auto address = redis::parse_url(ngx::view(urls[i])))
+      out.push_back(*address);
+  }
+  return out;
+}
+
+}  // namespace
+
+Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
+    : loop_(cycle->log),
+      log_(cycle->log),
+      write_(loop_, log_, random_, connection(settings, "write", 10'000)),
+      read_(loop_, log_, random_, connection(settings, "read", 10'000), this),
+      bulk_(loop_, log_, random_, connection(settings, "bulk", 30'000)),
+      store_(write_, read_, static_cast<int>(settings.value_max)),
+      payloads_(bulk_),
+      bus_(loop_, log_, random_, addresses(settings)),
+      hub_(bus_),
+      intake_(store_, bus_, *this, {}),
+      jobs_(store_, *this),
+      events_(store_, *this),
+      reread_(store_, hub_),
+      reread_ms_(static_cast<std::int64_t>(settings.reread)),
+      retry_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
+      reread_timer_(loop_.timer([this] { reread(); }, io::Loop::Quit::may)),
+      tick_timer_(loop_.timer([this] { tick_timer_->set(kTickMs); wheel_.tick(); }, io::Loop::Quit::may)),
+      purge_timer_(loop_.timer([this] { purge_timer_->set(kPurgeMs); store_.purge(); }, io::Loop::Quit::may)) {
+  bus_.listen(hub_);
+  write_.start();
+  read_.start();
+  bulk_.start();
+  bus_.start();
+  // workers look at different moments
+  reread_timer_->set(static_cast<std::int64_t>(static_cast<double>(reread_ms_) * (0.5 + random_.unit() / 2)));
+  tick_timer_->set(kTickMs);
+  purge_timer_->set(static_cast<std::int64_t>(10'000 * (1 + random_.unit())));
+  watch_shutdown();
+}
+
+Process::~Process() {
+  if (shutdown_ != nullptr) {
+    ngx_free_connection(shutdown_);
+    shutdown_->fd = static_cast<ngx_socket_t>(-1);
+  }
+  if (shutdown_fd_ >= 0)
+    ::close(shutdown_fd_);
+}
+
+// A quitting nginx worker closes its idle connections: one that never was a client tells us of it.
+void Process::watch_shutdown() {
+  shutdown_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  shutdown_ = shutdown_fd_ >= 0 ? ngx_get_connection(shutdown_fd_, ngx_cycle->log) : nullptr;
+  if (shutdown_ == nullptr)
+    return;
+  shutdown_->data = this;
+  shutdown_->idle = 1;
+  shutdown_->read->log = shutdown_->write->log = ngx_cycle->log;
+  shutdown_->read->handler = shutdown_->write->handler = [](ngx_event_t *event) {
+    auto *connection = static_cast<ngx_connection_t *>(event->data);
+    if (connection->close) {
+      connection->close = 0;
+      ngx::guarded(event->log, [&] { static_cast<Process *>(connection->data)->drain(); });
+    }
+  };
+}
+
+void Process::wake() {
+  if (!run_task_.linked())
+    loop_.post(run_task_);
+}
+
+void Process::wake_in(std::int64_t ms) {
+  if (!retry_timer_->pending())
+    retry_timer_->set(ms);
+}
+
+void Process::run() {
+  intake_.run(now_ms());
+  jobs_.run();
+  events_.run();
+}
+
+void Process::connected() {
+  store_.hello(hello_);
+  reread_.reset();
+}
+
+void Process::said_hello(Result<pg::Hello> hello) {
+  if (!hello) {
+    log_.error("the schema \"await\" does not answer, is it there? (await-ctl migrate) " + hello.error().detail);
+    return;
+  }
+  clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
+  timeline_ = core::timeline_hash(hello->timeline);
+  keep_ms_ = hello->keep_ms;
+  reread_.run();  // what happened while we were away
+}
+
+bool Process::past_retention(const Uuid &id) const {
+  if (!id.is_v7() || id.retention() >= keep_ms_.size() || keep_ms_[id.retention()] == 0)
+    return false;
+  return id.unix_ms() + keep_ms_[id.retention()] < database_ms();
+}
+
+void Process::reread() {
+  reread_timer_->set(reread_ms_);
+  reread_.run();
+  hub_.sweep();
+  if (write_.ready())
+    store_.tick();
+}
+
+void Process::enrol(ngx::Held &held) { held_.push_back(held); }
+
+void Process::drain() {
+  draining_ = true;
+  List<ngx::Held, ngx::IsHeld> held;  // each ends itself; some may leave meanwhile
+  held.take_all(held_);
+  while (ngx::Held *one = held.pop_front())
+    one->drain();
+}
+
+Process *process() { return the_process.get(); }
+
+ngx_int_t start_process(ngx_cycle_t *cycle) {
+  auto *settings = static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
+  if (settings == nullptr || settings->used_by.len == 0)
+    return NGX_OK;
+  return ngx::guarded(cycle->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
+    the_process = std::make_unique<Process>(cycle, *settings);
+    return NGX_OK;
+  });
+}
+
+void end_process(ngx_cycle_t *) { the_process.reset(); }
+
+}  // namespace await::http

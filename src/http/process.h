@@ -1,0 +1,111 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/gather.h"
+#include "core/hub.h"
+#include "core/intake.h"
+#include "core/reread.h"
+#include "core/wheel.h"
+#include "http/settings.h"
+#include "io/random.h"
+#include "ngx/held.h"
+#include "ngx/log.h"
+#include "ngx/loop.h"
+#include "pg/job_store.h"
+#include "pg/payload_store.h"
+#include "redis/bus.h"
+
+namespace await::http {
+
+/// Everything that lives as long as an nginx worker: connections, hub, intake. The one place that knows
+/// every layer. Made only where a location uses us.
+class Process : private core::Wake, private pg::Connection::Observer {
+ public:
+  Process(ngx_cycle_t *cycle, const MainSettings &settings);
+  ~Process();
+
+  core::Hub &hub() { return hub_; }
+  core::Intake &intake() { return intake_; }
+  core::Gather<core::JobNeed> &jobs() { return jobs_; }
+  core::Gather<core::EventNeed> &events() { return events_; }
+  core::Store &store() { return store_; }
+  core::Payloads &payloads() { return payloads_; }
+  core::Bus &bus() { return bus_; }
+  core::Wheel &wheel() { return wheel_; }
+  io::Random &random() { return random_; }
+
+  std::int64_t now_ms() const { return loop_.monotonic_ms(); }
+  /// By PostgreSQL's clock, which names the partitions.
+  std::int64_t database_ms() const { return loop_.unix_ms() + clock_offset_ms_; }
+  Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
+  /// Whether a job of this id would be past its retention: known from the id alone.
+  bool past_retention(const Uuid &id) const;
+  std::uint32_t timeline() const { return timeline_; }
+
+  /// Requests held, to be told when nginx shuts down.
+  void enrol(ngx::Held &held);
+  bool draining() const { return draining_; }
+  /// Submissions under way, counted by Inflight.
+  ngx_int_t inflight = 0;
+
+ private:
+  static constexpr std::int64_t kTickMs = 1000;
+  static constexpr std::int64_t kPurgeMs = std::int64_t{3600} * 1000;
+
+  class RunTask : public io::Task {
+   public:
+    explicit RunTask(Process &process) : process_(process) {}
+    void run() noexcept override { process_.run(); }
+
+   private:
+    Process &process_;
+  };
+
+  void wake() override;
+  void wake_in(std::int64_t ms) override;
+  void run();
+  void connected() override;
+  void said_hello(Result<pg::Hello> hello);
+  void reread();
+  void drain();
+  void watch_shutdown();
+
+  ngx::Loop loop_;
+  ngx::Log log_;
+  io::Random random_;
+  pg::Connection write_;
+  pg::Connection read_;
+  pg::Connection bulk_;
+  pg::JobStore store_;
+  pg::PayloadStore payloads_;
+  redis::Bus bus_;
+  core::Hub hub_;
+  core::Intake intake_;
+  core::Gather<core::JobNeed> jobs_;
+  core::Gather<core::EventNeed> events_;
+  core::Reread reread_;
+  core::Wheel wheel_{128};
+  RunTask run_task_{*this};
+  core::Reply<pg::Hello> hello_ = core::Reply<pg::Hello>::to<&Process::said_hello>(this);
+  std::int64_t reread_ms_;
+  std::int64_t clock_offset_ms_ = 0;
+  std::uint32_t timeline_ = 0;
+  std::vector<std::int64_t> keep_ms_;
+  bool draining_ = false;
+  List<ngx::Held, ngx::IsHeld> held_;
+  std::unique_ptr<io::Timer> retry_timer_;
+  std::unique_ptr<io::Timer> reread_timer_;
+  std::unique_ptr<io::Timer> tick_timer_;
+  std::unique_ptr<io::Timer> purge_timer_;
+  ngx_connection_t *shutdown_ = nullptr;  // nginx closes it to say that it quits
+  int shutdown_fd_ = -1;
+};
+
+/// The process object of this nginx worker; null in one that has none.
+Process *process();
+ngx_int_t start_process(ngx_cycle_t *cycle);
+void end_process(ngx_cycle_t *cycle);
+
+}  // namespace await::http

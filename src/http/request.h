@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "ngx/nginx.h"
+#include "wire/document.h"
+
+namespace await::http {
+
+/// A request header, several lines joined by ", "; empty if there is none.
+/// @param lower_name  in lower case
+std::string header(ngx_http_request_t *r, std::string_view lower_name);
+bool has_header(ngx_http_request_t *r, std::string_view lower_name);
+
+/// A query argument, percent-decoded; nothing if there is none.
+std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name);
+
+/// How long a client is willing to wait, all sources and limits weighed.
+struct Wait {
+  std::int64_t ms = 0;
+  bool malformed = false;  ///< ?wait= is no number: 400
+  bool preferred = false;  ///< by Prefer, which the answer then says
+};
+Wait wait_of(ngx_http_request_t *r);
+/// Preference-Applied and Vary as `wait` needs them.
+void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view vary);
+
+/// The links of a job as seen from this location.
+/// @param suffix  what this location's URL has behind the job's own, e.g. "/result"
+wire::Links links_of(ngx_http_request_t *r, const Uuid &id, std::string_view suffix);
+/// The links of a job just submitted here.
+wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id);
+
+/// The id that a location's action names; notes it for $await_id. Nothing: it is no job id, 404.
+std::optional<Uuid> job_id(ngx_http_request_t *r, ngx_http_complex_value_t *value);
+
+}  // namespace await::http

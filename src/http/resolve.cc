@@ -1,0 +1,101 @@
+#include <arpa/inet.h>
+#include <libpq-fe.h>
+#include <netdb.h>
+
+#include <memory>
+#include <string>
+
+#include "base/text.h"
+#include "http/settings.h"
+#include "ngx/str.h"
+#include "redis/connection.h"
+
+// While nginx reads its configuration it may block, as its own proxy_pass does for a name.
+namespace await::http {
+namespace {
+
+bool is_numeric(const std::string &host) {
+  in6_addr address;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
+/// The first address of `host`; empty if there is none.
+std::string look_up(const std::string &host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo *raw = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &raw) != 0)
+    return {};
+  std::unique_ptr<addrinfo, void (*)(addrinfo *)> found(raw, freeaddrinfo);
+  char text[NI_MAXHOST];
+  if (getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
+    return {};
+  return text;
+}
+
+const char *keep(ngx_conf_t *cf, const std::string &text) {
+  return reinterpret_cast<const char *>(ngx::copy(cf->pool, text + '\0').data);
+}
+
+}  // namespace
+
+const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_t *out) {
+  std::string text(ngx::view(conninfo));
+  char *why = nullptr;
+  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption *)> options(PQconninfoParse(text.c_str(), &why), PQconninfoFree);
+  std::unique_ptr<char, void (*)(void *)> message(why, PQfreemem);
+  if (!options)
+    return keep(cf, "is no conninfo: " + std::string(why != nullptr ? trim(std::string_view(why).substr(0, std::string_view(why).find('\n'))) : "out of memory"));
+  std::string hosts;
+  bool given = false;  // hostaddr= was
+  std::string all;     // as key=value pairs: a URL cannot be added to
+  for (PQconninfoOption *option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr)
+      continue;
+    std::string_view keyword = option->keyword;
+    if (keyword == "host")
+      hosts = option->val;
+    given = given || keyword == "hostaddr";
+    all += std::string(keyword) + "='";
+    for (const char *c = option->val; *c != '\0'; ++c) {
+      if (*c == '\'' || *c == '\\')
+        all += '\\';
+      all += *c;
+    }
+    all += "' ";
+  }
+  std::string addresses;
+  std::string_view rest = hosts;
+  while (!given && !rest.empty()) {
+    std::string host(cut(rest, ','));
+    std::string address = host.empty() || host[0] == '/' || host[0] == '@' ? "" : is_numeric(host) ? host : look_up(host);
+    if (address.empty() && !host.empty() && host[0] != '/' && host[0] != '@')
+      return keep(cf, "names the host \"" + host + "\", which cannot be resolved");
+    addresses += address + (rest.empty() ? "" : ",");
+  }
+  if (addresses.find_first_not_of(',') != std::string::npos)
+    all += "hostaddr='" + addresses + "'";
+  *out = ngx::copy(cf->pool, all);
+  return nullptr;
+}
+
+const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out) {
+  auto address = redis::parse_url(ngx::view(url));
+  if (!address)
+    return keep(cf, "is no Redis URL: " + address.error().detail);
+  *out = url;
+  if (!address->path.empty() || is_numeric(address->host))
+    return nullptr;
+  std::string numeric = look_up(address->host);
+  if (numeric.empty())
+    return keep(cf, "names the host \"" + address->host + "\", which cannot be resolved");
+  std::string text(ngx::view(url));
+  auto begin = text.rfind('@');
+  auto at = text.find(address->host, begin == std::string::npos ? 8 : begin + 1);
+  bool v6 = numeric.find(':') != std::string::npos;
+  text.replace(at, address->host.size(), v6 ? "[" + numeric + "]" : numeric);
+  *out = ngx::copy(cf->pool, text);
+  return nullptr;
+}
+
+}  // namespace await::http

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "ngx/nginx.h"
+
+extern ngx_module_t ngx_http_await_module;
+
+namespace await::http {
+
+/// What the http block says. Zeroed by nginx, then filled.
+struct MainSettings {
+  ngx_str_t postgres;     ///< conninfo, names resolved
+  ngx_array_t *redis;     ///< of ngx_str_t: URLs, names resolved
+  ngx_flag_t redis_off;
+  ngx_msec_t reread;
+  size_t value_max;       ///< the largest await_value_max of all locations
+  ngx_str_t used_by;      ///< the first action, for errors; empty: we do nothing at all
+  ngx_str_t used_file;
+  ngx_uint_t used_line;
+};
+
+using Handler = ngx_int_t (*)(ngx_http_request_t *);
+
+/// What a location says. The actions do not inherit; all else does.
+struct Settings {
+  Handler submit;
+  Handler job;
+  Handler cancel;
+  Handler result;
+  Handler events;
+
+  ngx_http_complex_value_t *owner;
+  ngx_flag_t scoped;  ///< off: await_owner off
+  ngx_http_complex_value_t *job_uri;
+  ngx_http_complex_value_t *result_uri;
+  ngx_msec_t hold;
+  ngx_msec_t hold_max;
+  ngx_msec_t ping;
+  ngx_msec_t ping_socket;
+  ngx_msec_t retry_min;
+  ngx_msec_t retry_max;
+  size_t value_max;
+  ngx_array_t *safe_types;  ///< of ngx_str_t, lower case
+  ngx_int_t max_held;
+  ngx_int_t max_inflight;
+  ngx_str_t problem_base;
+};
+
+MainSettings &main_settings(ngx_http_request_t *r);
+const Settings &settings(ngx_http_request_t *r);
+
+/// For the directives of the actions: the location's settings, with the dispatcher as its handler and
+/// the use noted. Null, with the error logged, where the same action was there before.
+Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler);
+
+/// Nothing: unscoped. Empty: nobody, so 403.
+std::optional<std::string_view> owner_of(ngx_http_request_t *r);
+std::string_view problem_base(ngx_http_request_t *r);
+/// await_retry's lower bound in whole seconds, at least 1.
+std::int64_t retry_after_s(ngx_http_request_t *r);
+
+/// Parses and checks `await_postgres`: names become addresses now, for libpq's look-up would block.
+/// @return an error text, or null with `out` filled
+const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_t *out);
+/// The same for one URL of `await_redis`.
+const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out);
+
+/// A directive's error: "<what>" at the place nginx is reading. For `return`.
+char *config_error(ngx_conf_t *cf, const char *what);
+/// The same with the offending word.
+char *config_error(ngx_conf_t *cf, std::string_view word, const char *what);
+/// A complex value of `text`; false with the error logged.
+bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
+
+}  // namespace await::http

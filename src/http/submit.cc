@@ -1,0 +1,386 @@
+// ngx_http_await_submit_module: takes work in, whatever its form, and answers once it is committed.
+
+#include <optional>
+
+#include "base/text.h"
+#include "http/deliver.h"
+#include "http/facts.h"
+#include "http/form.h"
+#include "http/job.h"
+#include "http/respond.h"
+#include "http/submit_options.h"
+#include "http/upload.h"
+#include "http/watch.h"
+#include "ngx/body.h"
+#include "ngx/pool.h"
+#include "ngx/str.h"
+#include "wire/headers.h"
+#include "wire/json_check.h"
+
+extern ngx_module_t ngx_http_await_submit_module;
+
+namespace await::http {
+namespace {
+
+/// Counts as under way while it lives.
+class Inflight {
+ public:
+  Inflight() { ++process()->inflight; }
+  Inflight(const Inflight &) = delete;
+  Inflight &operator=(const Inflight &) = delete;
+  ~Inflight() {
+    if (process() != nullptr)
+      --process()->inflight;
+  }
+};
+
+class SubmitRequest : public Watch, private ngx::Body::Taker {
+ public:
+  SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
+      : Watch(r, core::Want::body), options_(options), wait_(wait), submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
+        upload_(process()->payloads(), job.id, core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
+    submission_.job = std::move(job);
+  }
+
+  /// Reads the body as a form (with its boundary) or as it is.
+  ngx_int_t start(std::optional<std::string> boundary) {
+    if (boundary)
+      form_.emplace(*boundary);
+    else if (wire::is_json_type(submission_.job.content_type))
+      json_.emplace();
+    return body_.start();
+  }
+
+ private:
+  Pace take(std::string_view bytes) override {
+    if (form_ ? !take_form(bytes) : !take_payload(bytes))
+      return Pace::stop;
+    return upload_.full() ? Pace::wait : Pace::more;
+  }
+
+  void taken() override {
+    watch_client();
+    if (form_ && !check_form_end())
+      return;
+    if (json_ && !json_->finish()) {
+      fail(400, std::string("The body is no JSON: it ") + json_->error() + ".");
+      return;
+    }
+    if (upload_.finish())
+      submit();
+  }
+
+  void broken(ngx_int_t status) override {
+    if (r_->connection->error || status == NGX_HTTP_CLIENT_CLOSED_REQUEST)
+      finish(status);
+    else if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
+      fail(413, "The body is larger than this resource takes.");
+    else
+      finish(status);
+  }
+
+  bool take_payload(std::string_view bytes) {
+    if (json_ && !json_->feed(bytes)) {
+      fail(400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) + " it " + json_->error() + ".");
+      return false;
+    }
+    upload_.append(bytes);
+    return true;
+  }
+
+  // false, here and below: the request was answered, touch nothing
+  bool take_form(std::string_view bytes) {
+    form_->feed(bytes);
+    while (true) {
+      wire::Multipart::Event event = form_->next();
+      switch (event.what) {
+        case wire::Multipart::Event::What::more: return true;
+        case wire::Multipart::Event::What::end: continue;
+        case wire::Multipart::Event::What::part:
+          if (!open_part(*event.part))
+            return false;
+          continue;
+        case wire::Multipart::Event::What::data:
+          if (in_file_ ? !take_payload(event.data) : !take_field(event.data))
+            return false;
+          continue;
+        case wire::Multipart::Event::What::part_end:
+          if (!close_part())
+            return false;
+          continue;
+        case wire::Multipart::Event::What::error: return fail(400, std::string("The form ") + event.why + ".");
+      }
+    }
+  }
+
+  bool open_part(const wire::Multipart::Part &part) {
+    std::string_view file_field = ngx::view(options_.file);
+    if (!is_text(part.name))
+      return fail(400, "A form field's name is not UTF-8, or holds a NUL.");
+    if (part.encoded)
+      return fail(400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is.");
+    in_file_ = part.name == file_field;
+    keep_field_ = !in_file_ && is_param(options_, part.name);
+    if (!in_file_) {
+      if (part.file_name)
+        return fail(400, "The form field \"" + part.name + "\" is a file; only \"" + std::string(file_field) + "\" may be.");
+      if (keep_field_)
+        fields_.open(part.name);
+      return true;
+    }
+    if (std::exchange(have_file_, true))
+      return fail(400, "The form has the field \"" + part.name + "\" twice; one job takes one file.");
+    return set_file(part);
+  }
+
+  bool set_file(const wire::Multipart::Part &part) {
+    core::NewJob &job = submission_.job;
+    job.content_type = part.type.empty() ? "application/octet-stream" : part.type;
+    if (!wire::is_media_type(job.content_type))
+      return fail(400, "The file's Content-Type is not of the form type/subtype.");
+    if (!check_type())
+      return false;
+    if (wire::is_json_type(job.content_type))
+      json_.emplace();
+    std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
+    if (name.empty())
+      return true;
+    bool clean = is_text(name) && std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    if (!clean || name.size() > 255)
+      return fail(400, "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes.");
+    job.file_name = name;
+    return true;
+  }
+
+  bool take_field(std::string_view bytes) {
+    if (!keep_field_ || fields_.append(bytes))
+      return true;
+    return fail(413, "The form's fields are larger than 64 KB.");
+  }
+
+  bool close_part() {
+    const char *why = keep_field_ && !in_file_ ? fields_.close() : nullptr;
+    return why == nullptr || fail(400, std::string("A form field ") + why + ".");
+  }
+
+  bool check_form_end() {
+    if (!form_->ended())
+      return fail(400, "The form ends too early: its last boundary is missing.");
+    if (!have_file_)
+      return fail(400, "The form lacks the file \"" + std::string(ngx::view(options_.file)) + "\".");
+    if (!fields_.empty())
+      submission_.job.params = fields_.json();
+    return true;
+  }
+
+ public:
+  /// 415 unless the payload's type is taken here.
+  bool check_type() {
+    if (is_taken(options_, submission_.job.content_type))
+      return true;
+    std::string types;
+    auto *items = static_cast<ngx_str_t *>(options_.types->elts);
+    for (ngx_uint_t i = 0; i < options_.types->nelts; ++i)
+      types += (types.empty() ? "" : ", ") + std::string(ngx::view(items[i]));
+    add_header(r_, "Accept-Post", types);
+    return fail(415, "This resource takes " + types + ", not " + submission_.job.content_type + ".");
+  }
+
+ private:
+  bool fail(int status, const std::string &detail) {
+    finish(send_problem(r_, status, detail));
+    return false;
+  }
+
+  void progressed(Result<Done> outcome) {
+    if (!outcome)
+      refuse(outcome.error());
+    else if (upload_.finished())
+      submit();
+    else
+      body_.resume();
+  }
+
+  void submit() {
+    core::NewJob &job = submission_.job;
+    job.payload_size = upload_.size();
+    job.payload = upload_.take_inline();
+    upload_.keep();
+    if (wait_.ms > 0)
+      register_first(job.id);
+    process()->intake().add(submission_, process()->now_ms());
+  }
+
+  void submitted(Result<core::Submitted> stored) {
+    if (!stored) {
+      refuse(stored.error());
+      return;
+    }
+    const Uuid &id = submission_.job.id;
+    created_at_ = stored->created_at;
+    links_ = links_of_new(r_, id);
+    facts(r_).state = "pending";
+    // on every answer from now on: even a failed wait tells which job exists
+    add_header(r_, "Link", "<" + links_.self + ">; rel=\"status\"");
+    if (wait_.ms > 0)
+      read_second(id, wait_.ms);
+    else
+      accept(fresh_job());
+  }
+
+  core::Job fresh_job() const {
+    const core::NewJob &from = submission_.job;
+    core::Job job;
+    job.id = from.id;
+    job.queue = from.queue;
+    job.correlation_id = from.correlation_id;
+    job.params = from.params;
+    job.created_at = job.updated_at = created_at_;
+    return job;
+  }
+
+  void accept(const core::Job &job) {
+    add_wait_headers(r_, wait_, "Prefer");
+    add_header(r_, "Location", links_.self);
+    add_header(r_, "Cache-Control", "no-store");
+    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+    finish(send(r_, 202, "application/json", document(r_, job, links_)));
+  }
+
+  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
+
+  void answer(const core::Job &job, bool timed_out) override {
+    if (timed_out) {
+      accept(job);
+      return;
+    }
+    add_wait_headers(r_, wait_, "Prefer");
+    add_header(r_, "Content-Location", links_.result);
+    r_->headers_in.range = nullptr;  // a POST has no range
+    delivery_.answer(job, {424, 202});
+  }
+
+  void finished(ngx_int_t rc) { finish(rc); }
+
+  const SubmitOptions &options_;
+  Wait wait_;
+  Inflight inflight_;
+  core::Submission submission_;
+  Upload upload_;
+  ngx::Body body_{r_, *this};
+  std::optional<wire::Multipart> form_;
+  std::optional<wire::JsonCheck> json_;
+  FormFields fields_;
+  bool in_file_ = false;
+  bool have_file_ = false;
+  bool keep_field_ = false;
+  std::int64_t created_at_ = 0;
+  wire::Links links_;
+  Delivery delivery_{r_, core::Callback<ngx_int_t>::to<&SubmitRequest::finished>(this)};
+};
+
+std::string request_id(ngx_http_request_t *r) {
+  ngx_str_t name = ngx_string("request_id");
+  ngx_http_variable_value_t *value = ngx_http_get_variable(r, &name, ngx_hash_key(name.data, name.len));
+  return value == nullptr || value->not_found ? "" : std::string(reinterpret_cast<char *>(value->data), value->len);
+}
+
+/// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is not handed on.
+bool is_traceparent(std::string_view text) {
+  if (text.size() != 55)
+    return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool dash = i == 2 || i == 35 || i == 52;
+    bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+    if (dash ? text[i] != '-' : !hex)
+      return false;
+  }
+  return true;
+}
+
+/// Fills in what the request's head says. NGX_OK, or the answer that ends it.
+ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
+  job.queue = ngx::evaluate(r, options.queue);
+  if (!is_queue_name(job.queue))
+    return send_problem(r, 400, "The queue this request names is none: 1 to 64 of A-Z a-z 0-9 _ . -");
+  std::string encoding = header(r, "content-encoding");
+  if (!encoding.empty() && !iequals(trim(encoding), "identity")) {
+    add_header(r, "Accept-Encoding", "identity");
+    return send_problem(r, 415, "The body has the Content-Encoding " + encoding + "; send it as it is.");
+  }
+  std::string type = header(r, "content-type");
+  job.content_type = type.empty() ? "application/octet-stream" : type;
+  if (!wire::is_media_type(job.content_type))
+    return send_problem(r, 400, "The Content-Type is not of the form type/subtype.");
+  std::string correlation = header(r, "x-correlation-id");
+  bool clean = is_text(correlation) && correlation.size() <= 255;
+  if (!clean)
+    return send_problem(r, 400, "The X-Correlation-Id is not UTF-8, or longer than 255 bytes.");
+  job.correlation_id = correlation.empty() ? request_id(r) : correlation;
+  if (std::string trace = header(r, "traceparent"); is_traceparent(trace))
+    job.trace = trace;
+  if (auto owner = owner_of(r))
+    job.owner = *owner;
+  return NGX_OK;
+}
+
+ngx_int_t submit(ngx_http_request_t *r) {
+  const auto &options = *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
+  if (process()->inflight >= settings(r).max_inflight)
+    return send_unavailable(r, "Too many submissions are under way just now.");
+  Wait wait = wait_of(r);
+  if (wait.malformed)
+    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
+  if (!has_room(r))
+    wait.ms = 0;  // no room to hold it: 202 is as good an answer
+  core::NewJob job;
+  ngx_int_t rc = read_head(r, options, job);
+  if (rc != NGX_OK)
+    return rc;
+  std::optional<std::string> boundary;
+  if (options.file.len > 0 && wire::essence(job.content_type) == "multipart/form-data") {
+    boundary = wire::parameter(job.content_type, "boundary");
+    if (!boundary || boundary->empty() || boundary->size() > 70)
+      return send_problem(r, 400, "The multipart Content-Type lacks a boundary of 1 to 70 bytes.");
+  } else if (!is_taken(options, job.content_type)) {
+    return send_problem(r, 415, "This resource does not take " + job.content_type + ".");
+  }
+  job.id = process()->new_id(static_cast<unsigned>(options.retention));
+  apply(options, job);
+  facts(r).id = job.id.text();
+  facts(r).delivery = "submit";
+  return ngx::make<SubmitRequest>(r->pool, r, options, std::move(job), wait)->start(boundary);
+}
+
+char *set_submit(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  if (add_action(cf, &Settings::submit, submit) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  return parse_submit_options(cf, *static_cast<SubmitOptions *>(conf));
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_submit"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE, set_submit, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(SubmitOptions)); }
+
+char *merge(ngx_conf_t *cf, void *parent, void *child) {
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *inner = static_cast<SubmitOptions *>(child);
+  if (core->noname && inner->queue == nullptr)
+    *inner = *static_cast<SubmitOptions *>(parent);
+  return NGX_CONF_OK;
+}
+
+ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, create, merge};
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_submit_module = {
+    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
+    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+};

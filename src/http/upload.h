@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/ports.h"
+
+namespace await::http {
+
+/// A payload on its way into the store: kept in memory while it is small, else committed in pieces of
+/// 256 KB as it comes, one of them unacknowledged at a time. The pieces of one that is given up are
+/// removed again.
+class Upload {
+ public:
+  static constexpr std::size_t kInline = 64 * 1024;
+  static constexpr std::size_t kPiece = 256 * 1024;
+
+  /// @param progressed  after each stored piece, and when finish() is done; with the error that ended it
+  Upload(core::Payloads &payloads, const Uuid &id, core::Callback<Result<Done>> progressed)
+      : payloads_(payloads), id_(id), progressed_(progressed) {}
+  Upload(const Upload &) = delete;
+  Upload &operator=(const Upload &) = delete;
+  ~Upload();
+
+  void append(std::string_view bytes);
+  /// Whether the giver should wait for `progressed`.
+  bool full() const { return buffer_.size() >= kPiece; }
+  /// No more comes. True: all is stored already; else `progressed` will tell.
+  bool finish();
+  bool finished() const { return finishing_ && !reply_.waiting() && (pieces_ == 0 || buffer_.empty()); }
+  /// The job has it now: nothing to remove.
+  void keep() { kept_ = true; }
+
+  std::int64_t size() const { return size_; }
+  /// The payload, if it was small.
+  std::optional<std::string> take_inline();
+
+ private:
+  void put();
+  void stored(Result<Done> outcome);
+
+  core::Payloads &payloads_;
+  Uuid id_;
+  core::Callback<Result<Done>> progressed_;
+  core::Reply<Done> reply_ = core::Reply<Done>::to<&Upload::stored>(this);
+  std::string buffer_;
+  std::int64_t size_ = 0;
+  std::int64_t stored_ = 0;
+  int pieces_ = 0;
+  bool finishing_ = false;
+  bool kept_ = false;
+};
+
+}  // namespace await::http

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "io/loop.h"
+#include "ngx/nginx.h"
+
+namespace await::ngx {
+
+/// io::Loop on nginx's own event loop.
+class Loop : public io::Loop {
+ public:
+  explicit Loop(ngx_log_t *log);
+  ~Loop() override;
+
+  void post(io::Task &task) override;
+  std::unique_ptr<io::Watch> watch(int fd, std::function<void()> ready) override;
+  std::unique_ptr<io::Timer> timer(std::function<void()> fire, Quit quit) override;
+  std::int64_t monotonic_ms() const override { return static_cast<std::int64_t>(ngx_current_msec); }
+  std::int64_t unix_ms() const override;
+
+ private:
+  void run_tasks();
+
+  ngx_log_t *log_;
+  List<io::Task> tasks_;
+  ngx_event_t posted_{};
+};
+
+}  // namespace await::ngx

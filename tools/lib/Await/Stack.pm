@@ -1,0 +1,381 @@
+package Await::Stack;
+
+# A private stack in one directory: PostgreSQL with the schema, Redis, nginx with the module, workers.
+# `make run`, the tests and the benches all start theirs here. Every process is ended by its pid.
+
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use Digest::SHA qw(sha1_hex);
+use Fcntl qw(:flock);
+use File::Basename qw(dirname);
+use File::Path qw(make_path remove_tree);
+use IO::Socket::INET;
+use POSIX qw(:sys_wait_h setsid);
+use Time::HiRes qw(time sleep);
+
+our $ROOT = abs_path(dirname(abs_path(__FILE__)) . '/../../..');
+
+# Options: dir (made if missing); say (called with one line for each slow step); orphans (true: the
+# processes outlive us); fsync (false for tests); module, worker (paths of what was built).
+sub new {
+    my ($class, %o) = @_;
+    my $build = $ENV{AWAIT_BUILD} // "$ROOT/build";
+    my $self = bless {
+        say => sub { }, fsync => 1, nginx => $ENV{AWAIT_NGINX} // find_nginx(),
+        module => "$build/objs/ngx_http_await_module.so", worker => "$build/await-worker",
+        worker_processes => 1, %o, pids => {}, order => [],
+    }, $class;
+    make_path($self->{dir});
+    $self->{dir} = abs_path($self->{dir});
+    $self->{user} = $> == 0 ? 'postgres' : undef;
+    $self->load;
+    return $self;
+}
+
+sub find_nginx { my ($path) = grep { -x } qw(/usr/sbin/nginx /usr/local/sbin/nginx /usr/local/nginx/sbin/nginx); return $path }
+
+# --- ports, users, files --------------------------------------------------------------------------
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Proto => 'tcp', Listen => 1) or die "no free port: $!\n";
+    return $socket->sockport;
+}
+
+# Dies with one clear line unless we could listen there.
+sub check_port {
+    my ($port) = @_;
+    die "PORT=$port is no port: 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
+    IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Proto => 'tcp', Listen => 1, ReuseAddr => 1)
+        or die "port $port cannot be used ($!): choose another, PORT=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
+}
+
+# Whether an unprivileged user gets at a file or directory.
+sub reachable {
+    my ($user, $path) = @_;
+    my @pw = getpwnam $user or return 0;
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) {
+        $) = "$pw[3] $pw[3]"; $> = $pw[2];
+        POSIX::_exit(-d $path ? (-x $path ? 0 : 1) : (-r $path ? 0 : 1));
+    }
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
+sub write_file {
+    my ($path, $text, $mode) = @_;
+    open my $file, '>', "$path.new" or die "cannot write $path: $!\n";
+    chmod $mode, $file if defined $mode;
+    (print $file $text) && close $file or die "cannot write $path: $!\n";
+    rename "$path.new", $path or die "cannot write $path: $!\n";
+}
+
+sub read_file { my ($path) = @_; open my $file, '<', $path or return ''; local $/; return scalar <$file> // '' }
+
+sub last_line { my ($path) = @_; my @lines = grep { /\S/ } split /\n/, read_file($path); return $lines[-1] // 'it said nothing' }
+
+# What must stay the same from one start to the next: ports and passwords.
+sub load {
+    my ($self) = @_;
+    for (split /\n/, read_file("$self->{dir}/stack")) { $self->{$1} = $2 if /^(pg_port|redis_port|password) (\S+)$/ }
+    $self->{password} //= sha1_hex(join ' ', map { read_random() } 1);
+    $self->{$_} = $self->usable($self->{$_}) for qw(pg_port redis_port);
+}
+
+sub read_random { open my $file, '<:raw', '/dev/urandom' or die "/dev/urandom: $!\n"; read $file, my $bytes, 32; return $bytes }
+
+sub usable {
+    my ($self, $port) = @_;
+    return $port if $port && (keys %{ $self->running } || IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1));
+    return free_port();
+}
+
+sub save {
+    my ($self) = @_;
+    write_file("$self->{dir}/stack", join('', map { "$_ $self->{$_}\n" } qw(pg_port redis_port password)), 0600);
+}
+
+sub postgres { my ($s) = @_; return "host=127.0.0.1 port=$s->{pg_port} dbname=await user=await password=$s->{password}" }
+sub redis    { my ($s) = @_; return "redis://:$s->{password}\@127.0.0.1:$s->{redis_port}" }
+sub url      { my ($s) = @_; return "http://127.0.0.1:$s->{port}" }
+
+# --- processes --------------------------------------------------------------------------------------
+
+# Starts a program in the background, its output in logs/NAME.log, its pid in NAME.pid.
+# Options: user, env (hash), argv0.
+sub spawn {
+    my ($self, $name, $command, %o) = @_;
+    make_path("$self->{dir}/logs");
+    open my $log, '>>', "$self->{dir}/logs/$name.log" or die "cannot write $self->{dir}/logs/$name.log: $!\n";
+    my @prefix = ();
+    push @prefix, '--reuid', $o{user}, '--regid', $o{user} eq 'nobody' ? 'nogroup' : $o{user}, '--clear-groups' if $o{user};
+    push @prefix, '--pdeathsig', 'TERM' unless $self->{orphans};
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) {
+        setsid();
+        open STDIN, '<', '/dev/null'; open STDOUT, '>&', $log; open STDERR, '>&', $log;
+        @ENV{ keys %{ $o{env} } } = values %{ $o{env} } if $o{env};
+        exec { 'setpriv' } 'setpriv', @prefix, '--', @$command if @prefix;
+        exec { $command->[0] } @$command;
+        print "cannot run $command->[0]: $!\n";
+        POSIX::_exit(127);
+    }
+    $self->{pids}{$name} = $pid;
+    write_file("$self->{dir}/$name.pid", "$pid\n");
+    return $pid;
+}
+
+sub alive {
+    my ($self, $name) = @_;
+    my $pid = $self->pid($name) or return 0;
+    return 0 if waitpid($pid, WNOHANG) == $pid;
+    return kill(0, $pid) ? 1 : 0;
+}
+
+sub pid { my ($self, $name) = @_; my ($pid) = read_file("$self->{dir}/$name.pid") =~ /^(\d+)/; return $pid }
+
+# Names and pids of what runs here.
+sub running {
+    my ($self) = @_;
+    my %found;
+    for my $file (glob "$self->{dir}/*.pid") {
+        my ($name) = $file =~ m{([^/]+)\.pid$};
+        $self->alive($name) ? ($found{$name} = $self->pid($name)) : unlink $file;
+    }
+    return \%found;
+}
+
+# Ends one process: a signal, and KILL if that does not help in time.
+sub end {
+    my ($self, $name, $signal, $seconds) = @_;
+    my $pid = $self->pid($name);
+    if ($pid && $self->alive($name)) {
+        kill $signal, $pid;
+        my $until = time + ($seconds // 15);
+        sleep 0.01 while $self->alive($name) && time < $until;
+        if ($self->alive($name)) { kill 'KILL', $pid; sleep 0.01 while $self->alive($name) }
+    }
+    unlink "$self->{dir}/$name.pid";
+    delete $self->{pids}{$name};
+}
+
+sub wait_for {
+    my ($self, $name, $seconds, $ready) = @_;
+    my $until = time + $seconds;
+    while (time < $until) {
+        return 1 if $ready->();
+        die "$name ended at once: " . last_line("$self->{dir}/logs/$name.log") . "\n" unless $self->alive($name);
+        sleep 0.02;
+    }
+    die "$name is not ready after $seconds s; see $self->{dir}/logs/$name.log\n";
+}
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------
+
+sub pg_bin {
+    my ($best) = sort { ($b =~ m{/(\d+)/})[0] <=> ($a =~ m{/(\d+)/})[0] } glob '/usr/lib/postgresql/*/bin/postgres';
+    die "PostgreSQL's server is missing (Debian: postgresql)\n" unless $best;
+    return dirname($best);
+}
+
+sub as_pg { my ($self) = @_; return $self->{user} ? ('setpriv', '--reuid', $self->{user}, '--regid', $self->{user}, '--clear-groups', '--') : () }
+
+sub start_postgres {
+    my ($self) = @_;
+    my $data = "$self->{dir}/postgres";
+    my $bin = pg_bin();
+    $self->init_postgres($bin, $data) unless -e "$data/ready";
+    unlink "$data/postmaster.pid" unless $self->alive('postgres');
+    my @fast = $self->{fsync} ? () : ('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
+    $self->{say}->('starting PostgreSQL');
+    $self->spawn('postgres', [ "$bin/postgres", '-D', $data, '-p', $self->{pg_port}, '-c', 'listen_addresses=127.0.0.1',
+        '-c', 'unix_socket_directories=', '-c', 'max_connections=200', '-c', 'shared_buffers=128MB', '-c', 'log_min_messages=fatal', @fast ], user => $self->{user});
+    $self->wait_for('postgres', 60, sub { $self->try_sql('SELECT 1', 'postgres') });
+    $self->try_sql('CREATE DATABASE await', 'postgres') unless $self->try_sql('SELECT 1');
+    $self->{say}->('applying the schema');
+    system_or_die("$self->{dir}/logs/migrate.log", "$ROOT/tools/await-ctl", 'migrate', $self->postgres);
+}
+
+sub init_postgres {
+    my ($self, $bin, $data) = @_;
+    $self->{say}->('making a database in ' . $data);
+    remove_tree($data);
+    make_path($data);
+    my $password = "$self->{dir}/password";
+    write_file($password, $self->{password}, 0600);
+    if ($self->{user}) {
+        my @pw = getpwnam $self->{user};
+        chown $pw[2], $pw[3], $data, $password;
+    }
+    chmod 0700, $data;
+    my $ok = eval {
+        system_or_die("$self->{dir}/logs/initdb.log", $self->as_pg, "$bin/initdb", '-D', $data, '-U', 'await', '-A', 'scram-sha-256',
+            "--pwfile=$password", '--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions', $self->{fsync} ? () : '--no-sync');
+        write_file("$data/ready", "\n");
+    };
+    my $why = $@;
+    unlink $password;
+    if (!$ok && $why) { remove_tree($data); die $why }
+}
+
+sub system_or_die {
+    my ($log, @command) = @_;
+    make_path(dirname $log);
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) {
+        open STDIN, '<', '/dev/null'; open STDOUT, '>', $log; open STDERR, '>&', \*STDOUT;
+        exec { $command[0] } @command;
+        print "cannot run $command[0]: $!\n";
+        POSIX::_exit(127);
+    }
+    waitpid $pid, 0;
+    my ($tool) = (grep { !/^-/ && $_ ne 'setpriv' && $_ ne 'postgres' } @command)[0];
+    die "$tool failed: " . last_line($log) . " (whole log: $log)\n" if $?;
+}
+
+# Runs SQL by psql; the output, fields by |, rows by newline. Dies with PostgreSQL's words.
+sub sql {
+    my ($self, $sql, $database) = @_;
+    my ($out, $error) = $self->psql($sql, $database);
+    die $error if defined $error;
+    return $out;
+}
+sub try_sql { my ($self, $sql, $database) = @_; my (undef, $error) = $self->psql($sql, $database); return !defined $error }
+
+sub psql {
+    my ($self, $sql, $database) = @_;
+    my $conninfo = $self->postgres . ' connect_timeout=3';
+    $conninfo =~ s/dbname=await/dbname=$database/ if $database;
+    pipe(my $in, my $to) or die "pipe: $!\n";
+    my $pid = open(my $from, '-|') // die "fork: $!\n";
+    if ($pid == 0) {
+        close $to; open STDIN, '<&', $in; open STDERR, '>&', \*STDOUT;
+        exec 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo, '-f', '-';
+        POSIX::_exit(127);
+    }
+    close $in;
+    print $to $sql; close $to;
+    my $out = do { local $/; <$from> } // '';
+    close $from;
+    chomp $out;
+    return $? == 0 ? ($out, undef) : (undef, $out || 'psql failed');
+}
+
+# --- Redis --------------------------------------------------------------------------------------------
+
+sub start_redis {
+    my ($self) = @_;
+    # Debian's redis-tools carries the server under another name, without a system service
+    my ($binary) = grep { -x } '/usr/bin/redis-server', '/usr/bin/redis-check-rdb';
+    die "Redis is missing (Debian: redis-tools)\n" unless $binary;
+    my $dir = "$self->{dir}/redis";
+    make_path($dir);
+    write_file("$dir/redis.conf", "bind 127.0.0.1\nport $self->{redis_port}\nrequirepass $self->{password}\ndir $dir\nsave \"\"\nappendonly no\n", 0600);
+    symlink $binary, "$dir/redis-server" unless -l "$dir/redis-server";
+    $self->{say}->('starting Redis');
+    $self->spawn('redis', [ "$dir/redis-server", "$dir/redis.conf" ]);
+    $self->wait_for('redis', 20, sub { $self->redis_command('PING') =~ /PONG/ });
+}
+
+# One command to Redis; the raw reply, empty if there is none.
+sub redis_command {
+    my ($self, @words) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{redis_port}, Timeout => 3) or return '';
+    my $command = sub { join '', '*' . @_ . "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @_ };
+    print $socket $command->('AUTH', $self->{password});
+    my $reply = <$socket> // '';
+    print $socket $command->(@words);
+    return <$socket> // '';
+}
+
+# --- nginx --------------------------------------------------------------------------------------------
+
+# Starts nginx with server blocks and http-level directives. ${PORT}, ${ROOT} and what `vars` has are
+# replaced; backends are added unless the text has its own. Options: vars, main (text above http).
+sub start_nginx {
+    my ($self, $site, %o) = @_;
+    $self->{port} //= free_port();
+    $self->configure_nginx($site, %o);
+    $self->{say}->('starting nginx');
+    $self->check_nginx;
+    $self->spawn('nginx', [ $self->{nginx}, '-p', $self->{dir}, '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/logs/error.log" ]);
+    $self->wait_for('nginx', 20, sub { -s "$self->{dir}/nginx-own.pid" });
+}
+
+# nginx -t; dies with its words.
+sub check_nginx {
+    my ($self) = @_;
+    my $out = $self->nginx_t;
+    return if $? == 0;
+    my ($why) = $out =~ /\[emerg\] (?:\d+#\d+: )?(.*)/;
+    die 'nginx does not take the configuration: ' . ($why // $out) . "\n";
+}
+
+sub nginx_t {
+    my ($self) = @_;
+    return scalar `'$self->{nginx}' -t -p '$self->{dir}' -c '$self->{dir}/nginx.conf' -e '$self->{dir}/logs/test.log' 2>&1`;
+}
+
+sub configure_nginx {
+    my ($self, $site, %o) = @_;
+    my %vars = (PORT => $self->{port}, ROOT => $self->{shown_root} // $ROOT, DIR => $self->{dir}, %{ $o{vars} // {} });
+    $site =~ s/\$\{([A-Z_]+)\}/$vars{$1} \/\/ "\${$1}"/ge;
+    my $backends = '';
+    $backends .= qq(    await_postgres "@{[ $self->postgres ]}";\n) unless $site =~ /^\s*await_postgres\s/m;
+    $backends .= "    await_redis @{[ $self->redis ]};\n" unless $site =~ /^\s*await_redis\s/m;
+    $backends = '' if $o{bare};
+    my $user = $> == 0 ? 'user ' . ($self->{run_as} // 'root') . ";\n" : '';
+    my $main = $o{main} // '';
+    make_path("$self->{dir}/logs");
+    write_file("$self->{dir}/site.conf", $site, 0600);
+    write_file("$self->{dir}/nginx.conf", <<"CONF", 0600);
+# made by await-stack; the server blocks are in site.conf
+load_module $self->{module};
+${user}daemon off;
+worker_processes $self->{worker_processes};
+worker_rlimit_nofile 20000;
+pid nginx-own.pid;
+error_log logs/error.log @{[ $o{log_level} // 'notice' ]};
+$main
+events { worker_connections 18000; }
+http {
+    include @{[ -e '/etc/nginx/mime.types' ? '/etc/nginx/mime.types' : "$ROOT/tools/mime.types" ]};
+    default_type application/octet-stream;
+    log_format await '\$remote_addr "\$request" \$status \$body_bytes_sent \$request_time \$await_delivery \$await_state';
+    access_log logs/access.log await;
+    client_body_temp_path $self->{dir}/tmp-body; proxy_temp_path $self->{dir}/tmp-proxy;
+    fastcgi_temp_path $self->{dir}/tmp-fastcgi; uwsgi_temp_path $self->{dir}/tmp-uwsgi; scgi_temp_path $self->{dir}/tmp-scgi;
+$backends    include $self->{dir}/site.conf;
+}
+CONF
+}
+
+# --- workers ------------------------------------------------------------------------------------------
+
+# Starts an await-worker with these arguments (from --queue on), as logs/NAME.log.
+sub start_worker {
+    my ($self, $name, @arguments) = @_;
+    $self->{say}->("starting $name: " . join ' ', @arguments);
+    $self->spawn($name, [ $self->{worker}, '--postgres', $self->postgres, '--redis', $self->redis, @arguments ],
+        user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef, env => { ROOT => $self->{shown_root} // $ROOT });
+}
+
+sub write_env {
+    my ($self) = @_;
+    write_file("$self->{dir}/env", join('', "AWAIT_URL='@{[ $self->url ]}'\n", "AWAIT_POSTGRES='@{[ $self->postgres ]}'\n",
+        "AWAIT_REDIS='@{[ $self->redis ]}'\n"), 0600);
+}
+
+# Ends all of it: nginx first, PostgreSQL last.
+sub stop {
+    my ($self) = @_;
+    my $running = $self->running;
+    $self->end('nginx', 'TERM', 10) if $running->{nginx};
+    $self->end($_, 'TERM', 10) for grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
+    $self->end('redis', 'TERM', 10) if $running->{redis};
+    $self->end('postgres', 'INT', 20) if $running->{postgres};
+    unlink "$self->{dir}/env", "$self->{dir}/nginx-own.pid";
+}
+
+1;
