@@ -4,6 +4,7 @@
 #include "http/facts.h"
 #include "http/request.h"
 #include "http/respond.h"
+#include "ngx/bind.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
@@ -26,12 +27,6 @@ bool is_safe_type(ngx_http_request_t *r, std::string_view type) {
   return false;
 }
 
-/// nginx's write handler knows the request only; this finds the stream again.
-struct Binding {
-  PieceStream *stream;
-};
-void unbind(void *data) { static_cast<Binding *>(data)->stream = nullptr; }
-
 }  // namespace
 
 void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last) {
@@ -39,13 +34,7 @@ void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::i
   attempt_ = attempt;
   at_ = first;
   last_ = last;
-  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r_->pool, sizeof(Binding));
-  if (cleanup == nullptr) {
-    end(NGX_ERROR);
-    return;
-  }
-  static_cast<Binding *>(cleanup->data)->stream = this;
-  cleanup->handler = unbind;
+  ngx::bind(r_, this);
   r_->write_event_handler = on_writable;
   read_next();
 }
@@ -93,20 +82,15 @@ void PieceStream::write() {
 }
 
 void PieceStream::on_writable(ngx_http_request_t *r) {
-  for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
-    if (cleanup->handler != unbind)
-      continue;
-    PieceStream *stream = static_cast<Binding *>(cleanup->data)->stream;
-    if (stream == nullptr || stream->reply_.waiting())
-      return;
-    if (r->connection->write->timedout) {
-      r->connection->timedout = 1;
-      stream->end(NGX_HTTP_REQUEST_TIME_OUT);
-      return;
-    }
-    ngx::guarded(r->connection->log, [&] { stream->write(); });
+  auto *self = ngx::bound<PieceStream>(r);
+  if (self->reply_.waiting())
+    return;
+  if (r->connection->write->timedout) {
+    r->connection->timedout = 1;
+    self->end(NGX_HTTP_REQUEST_TIME_OUT);
     return;
   }
+  ngx::guarded(r->connection->log, [self] { self->write(); });
 }
 
 void PieceStream::end(ngx_int_t rc) { finished_(rc); }

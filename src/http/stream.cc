@@ -3,6 +3,7 @@
 #include "core/cursor.h"
 #include "http/facts.h"
 #include "http/respond.h"
+#include "ngx/bind.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/document.h"
@@ -11,12 +12,6 @@
 
 namespace await::http {
 namespace {
-
-/// nginx's write handler knows the request only; this finds the stream again.
-struct Binding {
-  EventStream *stream;
-};
-void unbind(void *data) { static_cast<Binding *>(data)->stream = nullptr; }
 
 std::string state_data(std::string_view cursor, core::State state) {
   wire::JsonWriter data;
@@ -28,11 +23,7 @@ std::string state_data(std::string_view cursor, core::State state) {
 }  // namespace
 
 ngx_int_t EventStream::start() {
-  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r_->pool, sizeof(Binding));
-  if (cleanup == nullptr)
-    return NGX_HTTP_INTERNAL_SERVER_ERROR;
-  static_cast<Binding *>(cleanup->data)->stream = this;
-  cleanup->handler = unbind;
+  ngx::bind(r_, this);
   began_ms_ = process()->now_ms();
   if (!(r_->method & NGX_HTTP_HEAD))
     process()->hub().listen(id_, *this);  // register first, read second
@@ -203,20 +194,13 @@ void EventStream::write() {
 }
 
 void EventStream::on_writable(ngx_http_request_t *r) {
-  for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
-    if (cleanup->handler != unbind)
-      continue;
-    EventStream *stream = static_cast<Binding *>(cleanup->data)->stream;
-    if (stream == nullptr)
-      return;
-    if (r->connection->write->timedout) {
-      r->connection->timedout = 1;
-      stream->finish(NGX_HTTP_REQUEST_TIME_OUT);
-      return;
-    }
-    ngx::guarded(r->connection->log, [&] { stream->write(); });
+  auto *self = ngx::bound<EventStream>(r);
+  if (r->connection->write->timedout) {
+    r->connection->timedout = 1;
+    self->finish(NGX_HTTP_REQUEST_TIME_OUT);
     return;
   }
+  ngx::guarded(r->connection->log, [self] { self->write(); });
 }
 
 /// PostgreSQL is away before anything was sent: any status but 200 would stop EventSource for good.

@@ -1,56 +1,27 @@
 #include "ngx/body.h"
 
+#include <algorithm>
+
+#include "ngx/bind.h"
 #include "ngx/guard.h"
-#include "ngx/pool.h"
 
 namespace await::ngx {
-namespace {
-
-/// nginx's body callbacks know the request only; this finds the Body again.
-struct Binding {
-  Body *body;
-};
-
-void unbind(void *data) { static_cast<Binding *>(data)->body = nullptr; }
-
-Binding *binding_of(ngx_http_request_t *r) {
-  for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
-    if (cleanup->handler == unbind)
-      return static_cast<Binding *>(cleanup->data);
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-Body::~Body() {
-  if (Binding *binding = binding_of(r_); binding != nullptr && binding->body == this)
-    binding->body = nullptr;
-}
-
 ngx_int_t Body::start() {
-  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r_->pool, sizeof(Binding));
-  if (cleanup == nullptr)
-    return NGX_HTTP_INTERNAL_SERVER_ERROR;
-  static_cast<Binding *>(cleanup->data)->body = this;
-  cleanup->handler = unbind;
+  bind(r_, this);
   r_->request_body_no_buffering = 1;
   ngx_int_t rc = ngx_http_read_client_request_body(r_, on_begin);
   return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 void Body::on_begin(ngx_http_request_t *r) {
-  Binding *binding = binding_of(r);
-  if (binding != nullptr && binding->body != nullptr) {
-    r->read_event_handler = on_readable;
-    guarded(r->connection->log, [&] { binding->body->pump(); });
-  }
+  r->read_event_handler = on_readable;
+  guarded(r->connection->log, [r] { bound<Body>(r)->pump(); });
 }
 
 void Body::on_readable(ngx_http_request_t *r) {
-  Binding *binding = binding_of(r);
-  if (binding != nullptr && binding->body != nullptr && !binding->body->waiting_)
-    guarded(r->connection->log, [&] { binding->body->pump(); });
+  Body *self = bound<Body>(r);
+  if (!self->waiting_)
+    guarded(r->connection->log, [self] { self->pump(); });
 }
 
 void Body::resume() {

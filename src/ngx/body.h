@@ -28,7 +28,6 @@ class Body {
   Body(ngx_http_request_t *r, Taker &taker) : r_(r), taker_(taker) {}
   Body(const Body &) = delete;
   Body &operator=(const Body &) = delete;
-  ~Body();
 
   /// Called by the content handler, which returns what this returns. May call the taker at once.
   ngx_int_t start();

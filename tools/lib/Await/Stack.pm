@@ -5,6 +5,7 @@ package Await::Stack;
 
 use strict;
 use warnings;
+no warnings 'exec';
 use Cwd qw(abs_path);
 use Digest::SHA qw(sha1_hex);
 use Fcntl qw(:flock);
@@ -97,7 +98,7 @@ sub save {
 }
 
 sub postgres { my ($s) = @_; return "host=127.0.0.1 port=$s->{pg_port} dbname=await user=await password=$s->{password}" }
-sub redis    { my ($s) = @_; return "redis://:$s->{password}\@127.0.0.1:$s->{redis_port}" }
+sub redis    { my ($s) = @_; return "redis://default:$s->{password}\@127.0.0.1:$s->{redis_port}" }
 sub url      { my ($s) = @_; return "http://127.0.0.1:$s->{port}" }
 
 # --- processes --------------------------------------------------------------------------------------
@@ -325,7 +326,7 @@ sub configure_nginx {
     $backends .= qq(    await_postgres "@{[ $self->postgres ]}";\n) unless $site =~ /^\s*await_postgres\s/m;
     $backends .= "    await_redis @{[ $self->redis ]};\n" unless $site =~ /^\s*await_redis\s/m;
     $backends = '' if $o{bare};
-    my $user = $> == 0 ? 'user ' . ($self->{run_as} // 'root') . ";\n" : '';
+    my $user = $> != 0 ? '' : ($self->{run_as} // 'root') eq 'nobody' ? "user nobody nogroup;\n" : "user root;\n";
     my $main = $o{main} // '';
     make_path("$self->{dir}/logs");
     write_file("$self->{dir}/site.conf", $site, 0600);

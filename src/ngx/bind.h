@@ -1,0 +1,36 @@
+#pragma once
+
+#include <new>
+
+#include "ngx/nginx.h"
+
+namespace await::ngx {
+
+/// nginx's read and write handlers are given the request only. bind() leaves a note in its pool that
+/// leads them back to `object`, which lives as long as the request; module contexts would not do, for
+/// internal redirects wipe them.
+template <class T>
+struct Binding {
+  static void mark(void *) {}
+};
+
+template <class T>
+void bind(ngx_http_request_t *r, T *object) {
+  ngx_pool_cleanup_t *note = ngx_pool_cleanup_add(r->pool, 0);
+  if (note == nullptr)
+    throw std::bad_alloc();
+  note->data = object;
+  note->handler = Binding<T>::mark;
+}
+
+/// What was bound last; null if nothing was.
+template <class T>
+T *bound(ngx_http_request_t *r) {
+  for (ngx_pool_cleanup_t *note = r->pool->cleanup; note != nullptr; note = note->next) {
+    if (note->handler == Binding<T>::mark)
+      return static_cast<T *>(note->data);
+  }
+  return nullptr;
+}
+
+}  // namespace await::ngx
