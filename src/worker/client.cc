@@ -1,0 +1,157 @@
+#include "worker/client.h"
+
+#include "pg/call.h"
+#include "pg/statements.h"
+
+namespace await::worker {
+namespace {
+
+namespace sql = pg::statements;
+
+/// A statement whose outcome goes to a function.
+class Ask : public pg::Statement {
+ public:
+  Ask(const char *text, pg::Params params, std::function<void(Result<pg::Rows>)> then)
+      : Statement(text, std::move(params)), then_(std::move(then)) {}
+  void finish(Result<pg::Rows> rows) override { then_(std::move(rows)); }
+
+ private:
+  std::function<void(Result<pg::Rows>)> then_;
+};
+
+pg::Params job_params(const ClaimedJob &job) {
+  pg::Params params;
+  params.uuid(job.id).int4(job.attempt);
+  return params;
+}
+
+ClaimedJob decode_job(const pg::Rows &rows, int row) {
+  ClaimedJob job;
+  job.id = rows.uuid(row, 0);
+  job.attempt = static_cast<int>(rows.number(row, 1));
+  job.queue = rows.text(row, 2);
+  job.payload = rows.maybe_text(row, 3);
+  job.content_type = rows.text(row, 4);
+  job.file_name = rows.maybe_text(row, 5);
+  job.params = rows.maybe_text(row, 6);
+  job.batch = rows.maybe_text(row, 7);
+  job.phase = rows.maybe_text(row, 8);
+  job.trace = rows.maybe_text(row, 9);
+  job.payload_size = rows.number(row, 10);
+  job.correlation_id = rows.maybe_text(row, 11);
+  job.lease_ms = rows.number(row, 12);
+  return job;
+}
+
+}  // namespace
+
+Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo, const std::vector<redis::Address> &redis)
+    : pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}), bus_(loop, log, random, redis) {}
+
+void Client::start() {
+  pg_.start();
+  bus_.start();
+}
+
+template <class T, class Decode>
+void Client::call(const char *text, pg::Params params, Then<T> then, Decode decode) {
+  pg_.send(std::make_unique<Ask>(text, std::move(params), [then = std::move(then), decode](Result<pg::Rows> rows) {
+    if (rows)
+      then(decode(*rows));
+    else
+      then(rows.error());
+  }));
+}
+
+/// For functions that answer true, or something, when they changed the job.
+void Client::change(const char *text, pg::Params params, const Uuid &id, Then<bool> then) {
+  call<bool>(text, std::move(params), [this, id, then = std::move(then)](Result<bool> changed) {
+    if (changed && *changed)
+      hint(id);
+    then(std::move(changed));
+  }, [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0) && rows.number(0, 0) != 0; });
+}
+
+void Client::hint(const Uuid &id) {
+  pg::Params params;
+  params.uuid(id);
+  pg_.send(std::make_unique<Ask>(sql::kHint, std::move(params), [this](Result<pg::Rows> rows) {
+    if (rows && rows->count() == 1)
+      bus_.publish_raw(rows->bytes(0, 0), rows->bytes(0, 1));
+  }));
+}
+
+void Client::claim(const std::vector<std::string> &queues, const std::string &worker, int n, std::optional<std::int64_t> lease_ms,
+                   Then<std::vector<ClaimedJob>> then) {
+  pg::ArrayWriter names(pg::kText);
+  for (const std::string &queue : queues)
+    names.bytes(queue);
+  pg::Params params;
+  params.array(pg::kTextArray, std::move(names)).text(worker).int4(n);
+  lease_ms ? params.int8(*lease_ms) : params.null(pg::kInt8);
+  call<std::vector<ClaimedJob>>(sql::kClaim, std::move(params), [this, then = std::move(then)](Result<std::vector<ClaimedJob>> jobs) {
+    if (jobs) {
+      for (const ClaimedJob &job : *jobs)
+        hint(job.id);
+    }
+    then(std::move(jobs));
+  }, [](const pg::Rows &rows) {
+    std::vector<ClaimedJob> jobs;
+    for (int row = 0; row < rows.count(); ++row)
+      jobs.push_back(decode_job(rows, row));
+    return jobs;
+  });
+}
+
+void Client::heartbeat(const ClaimedJob &job, const std::optional<std::string> &progress, Then<Lease> then) {
+  pg::Params params = job_params(job);
+  params.maybe_text(progress);
+  call<Lease>(sql::kHeartbeat, std::move(params), [this, id = job.id, told = progress.has_value(), then = std::move(then)](Result<Lease> lease) {
+    if (told && lease && *lease == Lease::held)
+      hint(id);
+    then(std::move(lease));
+  }, [](const pg::Rows &rows) {
+    std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
+    return word == "ok" ? Lease::held : word == "cancelled" ? Lease::cancelled : Lease::lost;
+  });
+}
+
+void Client::emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
+                  const std::optional<std::string> &event_id, Then<bool> then) {
+  pg::Params params = job_params(job);
+  params.text(type).maybe_text(data).maybe_text(event_id);
+  change(sql::kEmit, std::move(params), job.id, std::move(then));
+}
+
+void Client::payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::string> then) {
+  pg::Params params;
+  params.uuid(job.id).int8(offset).int4(length);
+  call<std::string>(sql::kPayload, std::move(params), std::move(then),
+                    [](const pg::Rows &rows) { return rows.count() == 1 ? rows.text(0, 0) : std::string(); });
+}
+
+void Client::append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then) {
+  pg::Params params = job_params(job);
+  params.int4(n).bytea(bytes);
+  call<bool>(sql::kAppend, std::move(params), std::move(then), [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0); });
+}
+
+void Client::complete(const ClaimedJob &job, const std::optional<std::string> &body, const std::string &content_type, int status,
+                      const std::optional<std::string> &file_name, Then<bool> then) {
+  pg::Params params = job_params(job);
+  body ? params.bytea(*body) : params.null(pg::kBytea);
+  params.text(content_type).int4(status).maybe_text(file_name);
+  change(sql::kComplete, std::move(params), job.id, std::move(then));
+}
+
+void Client::fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms, Then<bool> then) {
+  pg::Params params = job_params(job);
+  params.text(error);
+  retry_in_ms ? params.int8(*retry_in_ms) : params.null(pg::kInt8);
+  change(sql::kFail, std::move(params), job.id, std::move(then));
+}
+
+void Client::tick() { pg_.send(std::make_unique<pg::Send>(sql::kTick, pg::Params())); }
+void Client::purge() { pg_.send(std::make_unique<pg::Send>(sql::kPurge, pg::Params())); }
+
+}  // namespace await::worker
