@@ -1,0 +1,212 @@
+# A job's document: poll, conditional requests, long poll, one word, cancellation.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Test::More;
+use Time::HiRes qw(time);
+
+start_stack(extra => <<'CONF');
+    location ~ ^/word/(?<id>[^/]+)$ { await_hold 20s; await_job $id default=text; }
+    location ~ ^/brief/(?<id>[^/]+)$ { await_hold_max 1s; await_value_max 10; await_job $id; }
+CONF
+
+subtest 'the document through a job\'s life' => sub {
+    my $id = one_job('/jobs', 'x', 'X-Correlation-Id' => 'c');
+    my $r = get("/jobs/$id");
+    is $r->{status}, 200;
+    is header($r, 'ETag'), 'W/"1-json"';
+    is header($r, 'Cache-Control'), 'no-store';
+    is header($r, 'Retry-After'), 1;
+    is header($r, 'Vary'), 'Accept, Prefer';
+    my $attempt = claim($id);
+    my $job = json(get("/jobs/$id"));
+    is_deeply [ @$job{qw(state seq attempt)} ], [ 'processing', 2, 1 ];
+    sql("SELECT await.heartbeat('$id', 1, '{\"done\": 40, \"total\": 100}')");
+    $job = json(get("/jobs/$id"));
+    is_deeply $job->{progress}, { done => 40, total => 100 };
+    is $job->{finished_at}, undef;
+    sql("SELECT await.emit('$id', 1, 'node_started')");
+    complete($id, '{"answer": 42}', type => 'application/json', name => 'a.json');
+    $r = get("/jobs/$id");
+    $job = json($r);
+    is_deeply [ @$job{qw(id queue state seq correlation_id)} ], [ $id, 'work', 'completed', 5, 'c' ];
+    is_deeply $job->{progress}, { done => 40, total => 100 }, 'the last progress stays';
+    is_deeply $job->{result}, { type => 'application/json', size => 14, name => 'a.json', value => { answer => 42 } };
+    is $job->{finished_at}, $job->{updated_at};
+    is header($r, 'Cache-Control'), 'private, no-cache';
+    is header($r, 'Retry-After'), undef;
+    is_deeply $job->{links}, { self => "/jobs/$id", result => "/jobs/$id/result", events => "/jobs/$id/events" };
+    is_deeply json(get("/brief/$id"))->{result}, { type => 'application/json', size => 14, name => 'a.json' }, 'await_value_max';
+};
+
+subtest 'a failed job carries its problem' => sub {
+    my $id = one_job();
+    claim($id);
+    sql("SELECT await.fail('$id', 1, '{\"title\": \"No luck\", \"detail\": \"it broke\", \"code\": 7}', '-1 s')");
+    my $job = json(get("/jobs/$id"));
+    is $job->{state}, 'failed';
+    is_deeply $job->{error}, { type => '/problems/job-failed', title => 'No luck', detail => 'it broke', code => 7, status => 424, instance => "/jobs/$id" };
+};
+
+subtest 'If-None-Match' => sub {
+    my $id = one_job();
+    my $r = get("/jobs/$id", 'If-None-Match' => 'W/"1-json"');
+    is $r->{status}, 304;
+    is $r->{body}, '';
+    is header($r, $_), header(get("/jobs/$id"), $_), $_ for qw(ETag Vary Cache-Control);
+    is get("/jobs/$id", 'If-None-Match' => 'W/"1-text"')->{status}, 200, 'another representation';
+    is get("/jobs/$id", 'If-None-Match' => '"x", W/"1-json"')->{status}, 304, 'one of a list';
+};
+
+subtest 'one word' => sub {
+    my $id = one_job();
+    my $r = get("/jobs/$id", Accept => 'text/plain');
+    is $r->{body}, 'PENDING';
+    is header($r, 'Content-Type'), 'text/plain';
+    is get("/jobs/$id?wait=1", Accept => 'text/plain')->{body}, 'TIMEOUT';
+    my $held = begin_request('GET', "/word/$id");
+    ok $held->quiet(0.3), 'await_hold holds who asks for nothing';
+    claim($id); complete($id, 'x', hint => 1);
+    is $held->response->{body}, 'COMPLETED';
+    is get("/word/$id", Accept => 'application/json')->{headers}{'content-type'}, 'application/json';
+    is get("/jobs/$id", Accept => 'image/png')->{status}, 406;
+};
+
+subtest 'a long poll is held until the job has ended, and answered at once then' => sub {
+    for my $how ([ '?wait=20' ], [ '', Prefer => 'wait=20' ]) {
+        my ($query, %headers) = @$how;
+        my $id = one_job();
+        my $held = begin_request('GET', "/jobs/$id$query", headers => \%headers);
+        claim($id); hint($id);
+        ok $held->quiet(0.3), 'processing is no ending';
+        complete($id, 'x');
+        ok $held->quiet(0.2), 'without a hint it learns at the next re-read';
+        my $begin = time;
+        hint($id);
+        my $r = $held->response;
+        cmp_ok time - $begin, '<', 2, 'the hint is what told it';
+        is json($r)->{state}, 'completed';
+        is header($r, 'Preference-Applied'), %headers ? 'wait=20' : undef;
+    }
+};
+
+subtest 'with If-None-Match it is held until the ETag changes' => sub {
+    my $id = one_job();
+    my $held = begin_request('GET', "/jobs/$id", headers => { Prefer => 'wait=20', 'If-None-Match' => 'W/"1-json"' });
+    ok $held->quiet(0.3);
+    claim($id); hint($id);
+    my $r = $held->response;
+    is $r->{status}, 200;
+    is header($r, 'ETag'), 'W/"2-json"';
+    is get("/jobs/$id?wait=20", 'If-None-Match' => 'W/"1-json"')->{status}, 200, 'changed before: at once';
+};
+
+subtest 'on time-out: the current document, or 304; never an error' => sub {
+    my $id = one_job();
+    my $r = get("/jobs/$id", Prefer => 'wait=1');
+    is $r->{status}, 200;
+    is json($r)->{state}, 'pending';
+    is header($r, 'Preference-Applied'), 'wait=1';
+    is get("/jobs/$id", Prefer => 'wait=1', 'If-None-Match' => 'W/"1-json"')->{status}, 304;
+    my $begin = time;
+    is header(get("/brief/$id", Prefer => 'wait=600'), 'Preference-Applied'), 'wait=1', 'await_hold_max caps it';
+    cmp_ok time - $begin, '<', 5;
+};
+
+subtest 'a result written between the check and the subscription is delivered' => sub {
+    # the hint is sent before the commit is seen, and then never again
+    my $id = one_job();
+    claim($id);
+    my ($channel) = split /\|/, sql("SELECT channel FROM await.hint('$id')");
+    my $held = begin_request('GET', "/jobs/$id?wait=20");
+    ok $held->quiet(0.2);
+    stack()->redis_command('PUBLISH', $channel, "1 $id 3 completed");
+    complete($id, 'x');                 # 2, 10, 50, 250 ms later at the most it is looked at again
+    my $begin = time;
+    is json($held->response)->{state}, 'completed';
+    cmp_ok time - $begin, '<', 5;
+};
+
+subtest 'forged and garbled hints change nothing' => sub {
+    my $id = one_job();
+    my ($channel) = split /\|/, do { claim($id); sql("SELECT channel FROM await.hint('$id')") };
+    my $held = begin_request('GET', "/jobs/$id?wait=20");
+    ok $held->quiet(0.2);
+    stack()->redis_command('PUBLISH', $channel, $_) for "1 $id 9 completed", "1 $id", '', "2 $id 3 x", "1 $id -1 x", "1 $id 99999999999999 x", "\0\xff";
+    ok $held->quiet(0.6), 'still held';
+    complete($id, 'x', hint => 1);
+    is json($held->response)->{state}, 'completed';
+};
+
+subtest 'DELETE cancels' => sub {
+    my $id = one_job();
+    my $held = begin_request('GET', "/jobs/$id?wait=20");
+    ok $held->quiet(0.2);
+    my $r = del("/jobs/$id");
+    is $r->{status}, 202;
+    is json($r)->{state}, 'cancelled';
+    is json($held->response)->{state}, 'cancelled', 'and tells who waits';
+    is del("/jobs/$id")->{status}, 200, 'again';
+    is claim($id), undef, 'nobody gets it any more';
+    my $done = one_job();
+    claim($done); complete($done, 'x');
+    $r = del("/jobs/$done");
+    is $r->{status}, 409;
+    like json($r)->{detail}, qr/completed/;
+    is del('/jobs/01a20229-85dd-7905-b3ad-942074197547')->{status}, 404;
+    my $running = one_job();
+    claim($running); del("/jobs/$running");
+    is sql("SELECT await.heartbeat('$running', 1)"), 'cancelled', 'a worker learns at its next heartbeat';
+    is complete($running, 'late'), 'f', 'and can change nothing';
+};
+
+subtest 'ids that are none, and jobs that are not there' => sub {
+    for my $path ('/jobs/nonsense', '/jobs/01a20229-85dd-7905-b3ad-942074197547', '/jobs/01a20229-85dd-7905-b3ad-94207419754', '/jobs/ffffffff-ffff-4fff-bfff-ffffffffffff') {
+        my $r = get($path);
+        is $r->{status}, 404, $path;
+        is header($r, 'Content-Type'), 'application/problem+json';
+        is get("$path?wait=10")->{status}, 404, 'at once';
+    }
+    is get('/jobs/00000000-0001-7905-b3ad-942074197547')->{status}, 410, 'past retention, by the id alone';
+};
+
+subtest 'methods' => sub {
+    my $id = one_job();
+    my $r = put("/jobs/$id", 'x');
+    is $r->{status}, 405;
+    is header($r, 'Allow'), 'GET, HEAD, DELETE, OPTIONS';
+    my $options = request('OPTIONS', "/jobs/$id");
+    is $options->{status}, 204;
+    is header($options, 'Allow'), 'GET, HEAD, DELETE, OPTIONS';
+    my $head = begin_request('HEAD', "/jobs/$id?wait=20");
+    $head->{head_only} = 1;
+    $r = $head->response(5);
+    is $r->{status}, 200, 'HEAD never holds';
+    cmp_ok header($r, 'Content-Length'), '>', 300;
+    is $r->{body}, '';
+    is get("/jobs/$id?wait=-1")->{status}, 400;
+    is get("/jobs/$id?wait=1x")->{status}, 400;
+    is get("/jobs/$id", Prefer => 'wait=x, foo="bar, wait=9"')->{status}, 200, 'a malformed Prefer is ignored';
+};
+
+subtest 'keep-alive and pipelining around a held request' => sub {
+    my $id = one_job();
+    my $c = begin_raw("GET /jobs/$id?wait=1 HTTP/1.1\r\nHost: x\r\n\r\nGET /jobs/$id HTTP/1.1\r\nHost: x\r\n\r\n");
+    is $c->response->{status}, 200;
+    is $c->response->{status}, 200, 'the second is answered after the first';
+    $c->send("GET /jobs/nope HTTP/1.1\r\nHost: x\r\n\r\n");
+    is $c->response->{status}, 404;
+};
+
+subtest 'a client that leaves costs nothing more' => sub {
+    my $id = one_job();
+    my @held = map { begin_request('GET', "/jobs/$id?wait=20") } 1 .. 20;
+    ok $held[0]->quiet(0.2);
+    $_->close for @held;
+    ok until_true('499 in the log', sub { (() = Await::Test::slurp(stack()->{dir} . '/logs/access.log') =~ /" 499 /g) >= 20 }), 'noticed at once';
+};
+
+finish();

@@ -1,0 +1,275 @@
+package Await::Test;
+
+# What every t/*.t starts with: a private stack on free ports in a temp dir, an HTTP client that can be
+# left hanging, the worker's functions, and the look into error.log at the end.
+
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(time sleep);
+use lib abs_path(dirname(abs_path(__FILE__)) . '/../../../tools/lib');
+use Await::Stack;
+
+use Exporter 'import';
+our @EXPORT = qw(start_stack stack get post put del request begin_request begin_raw header json sql claim complete hint
+    until_true multipart finish one_job error_log slurp id_of worker_pids memory_kb);
+
+$SIG{PIPE} = 'IGNORE';
+my $stack;
+my $test_pid = $$;
+
+# The locations most tests want; ${EXTRA} is theirs.
+our $SITE = <<'CONF';
+await_reread ${REREAD};
+server {
+    listen 127.0.0.1:${PORT};
+    client_max_body_size 60m;
+    error_page 400 404 405 406 408 409 410 413 415 416 429 503 @problem;
+    location @problem { await_problem; }
+    location = /jobs { await_submit work file=image; }
+    location ~ ^/jobs/(?<id>[^/]+)$ { await_job $id; await_events job:$id; }
+    location ~ ^/jobs/(?<id>[^/]+)/result$ { await_result $id; }
+    location ~ ^/jobs/(?<id>[^/]+)/events$ { await_events job:$id; }
+    ${EXTRA}
+}
+CONF
+
+sub stack { return $stack }
+
+# Starts PostgreSQL, Redis and nginx. Options: site or extra (text), http (text before the server), reread
+# (default 30s: what comes sooner came by a hint), workers, without (names not to start), main.
+sub start_stack {
+    my (%o) = @_;
+    my $dir = tempdir('await-t-XXXXXX', TMPDIR => 1);
+    chmod 0755, $dir;
+    $stack = Await::Stack->new(dir => $dir, fsync => $o{fsync} // 0, worker_processes => $o{workers} // 1);
+    my %without = map { $_ => 1 } @{ $o{without} // [] };
+    $stack->start_postgres unless $without{postgres};
+    $stack->start_redis unless $without{redis};
+    my $site = ($o{http} // '') . ($o{site} // $SITE);
+    $stack->start_nginx($site, vars => { EXTRA => $o{extra} // '', REREAD => $o{reread} // '30s' }, main => $o{main}) unless $without{nginx};
+    return $stack;
+}
+
+# The last word of every test: nothing alarming in error.log, and no sanitizer has spoken.
+sub finish {
+    if ($stack) {
+        $stack->stop;
+        is_deeply([ alarms(error_log()) ], [], 'error.log has no alert, no emerg, no crit');
+        is_deeply([ grep { /Sanitizer|runtime error:/ && !/ngx_\w+\.c:/ } map { split /\n/, slurp($_) } glob "$stack->{dir}/logs/*.log" ], [], 'no sanitizer has spoken');
+    }
+    done_testing();
+}
+
+sub alarms { my ($log) = @_; return grep { /\[(alert|emerg|crit)\]/ && !expected($_) } split /\n/, $log }
+
+our @expected_alarms;
+sub expected { my ($line) = @_; return scalar grep { $line =~ $_ } @expected_alarms }
+
+sub error_log { return slurp("$stack->{dir}/logs/error.log") }
+sub slurp { return Await::Stack::read_file($_[0]) }
+
+END {
+    if ($stack && $$ == $test_pid) {
+        my $status = $?;
+        $stack->stop;
+        if ($status && $ENV{AWAIT_KEEP}) { diag "kept $stack->{dir}" } else { remove_tree($stack->{dir}) }
+        $? = $status;
+    }
+}
+
+# --- HTTP -----------------------------------------------------------------------------------------------
+
+# A request in flight: { socket, buffer }. Headers as name => value pairs.
+sub begin_request {
+    my ($method, $path, %o) = @_;
+    my $body = $o{body};
+    my %headers = (Host => 'localhost', Connection => 'close', %{ $o{headers} // {} });
+    $headers{'Content-Length'} = length $body if defined $body && !exists $headers{'Transfer-Encoding'} && !exists $headers{'Content-Length'};
+    my $head = "$method $path HTTP/1.1\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n";
+    return begin_raw($head . ($body // ''), $o{port});
+}
+
+sub begin_raw {
+    my ($bytes, $port) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port // $stack->{port}, Timeout => 10) or die "connect: $!";
+    binmode $socket;
+    my $self = bless { socket => $socket, buffer => '' }, 'Await::Test::Exchange';
+    $self->send($bytes);
+    return $self;
+}
+
+sub request { my $timeout = {@_[ 2 .. $#_ ]}->{timeout} // 20; return begin_request(@_)->response($timeout) }
+sub get  { my ($path, %headers) = @_; return request('GET', $path, headers => \%headers) }
+sub del  { my ($path, %headers) = @_; return request('DELETE', $path, headers => \%headers) }
+sub post { my ($path, $body, %headers) = @_; return request('POST', $path, body => $body, headers => \%headers) }
+sub put  { my ($path, $body, %headers) = @_; return request('PUT', $path, body => $body, headers => \%headers) }
+sub header { my ($response, $name) = @_; return $response->{headers}{ lc $name } }
+sub json { my ($response) = @_; my $value = eval { decode_json($response->{body}) }; return $value // { broken => $response->{body} } }
+
+# A multipart/form-data body and its Content-Type. Parts: [name, value] or [name, value, file name, type].
+sub multipart {
+    my @parts = @_;
+    my $boundary = '----await' . int(rand 1e9);
+    my $body = '';
+    for my $part (@parts) {
+        my ($name, $value, $file, $type) = @$part;
+        $body .= "--$boundary\r\nContent-Disposition: form-data; name=\"$name\"" . (defined $file ? "; filename=\"$file\"" : '') . "\r\n";
+        $body .= "Content-Type: $type\r\n" if defined $type;
+        $body .= "\r\n$value\r\n";
+    }
+    return ("$body--$boundary--\r\n", "multipart/form-data; boundary=$boundary");
+}
+
+{
+    package Await::Test::Exchange;
+    use Time::HiRes qw(time);
+
+    sub send {
+        my ($self, $bytes) = @_;
+        my $at = 0;
+        while ($at < length $bytes) {
+            my $n = syswrite $self->{socket}, $bytes, length($bytes) - $at, $at;
+            last unless defined $n;      # it answered early and closed
+            $at += $n;
+        }
+        return $self;
+    }
+
+    # Reads what comes until `enough` is true or the time is over; false at the end of the stream too.
+    sub read_until {
+        my ($self, $enough, $timeout) = @_;
+        my $end = time + ($timeout // 20);
+        until ($enough->($self->{buffer})) {
+            my $left = $end - time;
+            return 0 if $left <= 0;
+            next unless IO::Select->new($self->{socket})->can_read($left);
+            my $n = sysread $self->{socket}, $self->{buffer}, 65536, length $self->{buffer};
+            if (!$n) { $self->{eof} = 1; return $enough->($self->{buffer}) ? 1 : 0 }
+        }
+        return 1;
+    }
+
+    sub quiet { my ($self, $seconds) = @_; return !IO::Select->new($self->{socket})->can_read($seconds) }
+    sub close { close $_[0]{socket} }
+
+    # One whole response off the connection.
+    sub response {
+        my ($self, $timeout) = @_;
+        $timeout //= 20;
+        $self->read_until(sub { $_[0] =~ /\r\n\r\n/ }, $timeout) or return { status => 0, headers => {}, body => $self->{buffer} };
+        my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
+        my ($line, @lines) = split /\r\n/, $head;
+        my ($status) = $line =~ m{^HTTP/1\.1 (\d+)};
+        if ($status == 100) { $self->{buffer} = $rest; return $self->response($timeout) }
+        my %headers;
+        for (@lines) { my ($name, $value) = /^([^:]+):\s*(.*)$/; $headers{ lc $name } = exists $headers{ lc $name } ? "$headers{ lc $name }, $value" : $value }
+        my $response = { status => $status, headers => \%headers, head => $head };
+        $self->{buffer} = $rest;
+        if (($headers{'transfer-encoding'} // '') eq 'chunked') {
+            $self->read_until(sub { $_[0] =~ /(?:^|\r\n)0\r\n\r\n$/ }, $timeout);
+            $response->{body} = dechunk($self->{buffer});
+            $self->{buffer} = '';
+        }
+        elsif (defined $headers{'content-length'}) {
+            my $length = $headers{'content-length'};
+            $self->read_until(sub { length $_[0] >= $length }, $timeout) unless $self->{head_only};
+            $response->{body} = substr $self->{buffer}, 0, $length, '';
+        }
+        elsif ($status == 204 || $status == 304) { $response->{body} = '' }
+        else { $self->read_until(sub { 0 }, $timeout); $response->{body} = $self->{buffer} }
+        return $response;
+    }
+
+    sub dechunk {
+        my ($in) = @_;
+        my $out = '';
+        while ($in =~ s/^([0-9a-fA-F]+)\r\n//) {
+            my $length = hex $1 or last;
+            last if length $in < $length;
+            $out .= substr $in, 0, $length, '';
+            $in =~ s/^\r\n//;
+        }
+        return $out;
+    }
+
+    # The events of an event stream so far: [{ id, event, data }], comments left out.
+    sub events {
+        my ($self) = @_;
+        my ($head, $body) = split /\r\n\r\n/, $self->{buffer}, 2;
+        return [] unless defined $body;
+        $body = dechunk($body) if $head =~ /transfer-encoding: chunked/i;
+        my @events;
+        for my $frame (split /\n\n/, $body) {
+            my %event;
+            for (split /\n/, $frame) { if (/^(id|event|data): (.*)$/) { $event{$1} = exists $event{$1} ? "$event{$1}\n$2" : $2 } }
+            push @events, \%event if exists $event{data};
+        }
+        return \@events;
+    }
+
+    sub wait_event {
+        my ($self, $type, $timeout) = @_;
+        $self->read_until(sub { grep { ($_->{event} // '') eq $type } @{ $self->events } }, $timeout);
+        my ($found) = grep { ($_->{event} // '') eq $type } @{ $self->events };
+        return $found;
+    }
+}
+
+# --- the worker's side ----------------------------------------------------------------------------------
+
+sub sql { return $stack->sql(@_) }
+
+# Submits a body; the job's id.
+sub one_job { my ($path, $body, %headers) = @_; return id_of(post($path // '/jobs', $body // 'x', %headers)) }
+sub id_of { my ($response) = @_; return json($response)->{id} // die "no id in: $response->{status} $response->{body}" }
+
+# Claims until it has this job; its attempt.
+sub claim {
+    my ($id, %o) = @_;
+    my $lease = $o{lease} ? "interval '$o{lease}'" : 'null';
+    my $queue = $o{queue} // 'work';
+    my ($attempt) = map { /^\Q$id\E\|(\d+)/ ? $1 : () } split /\n/, sql("SELECT id, attempt FROM await.claim(ARRAY['$queue'], 'test', 1000, $lease)");
+    return $attempt;
+}
+
+sub quote { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
+
+# Ends a job as its worker would, without a hint unless hint => 1.
+sub complete {
+    my ($id, $body, %o) = @_;
+    my $attempt = $o{attempt} // 1;
+    my $bytes = "decode('" . unpack('H*', $body // '') . "', 'hex')";
+    my $done = sql("SELECT await.complete('$id', $attempt, $bytes, " . quote($o{type} // 'text/plain') . ', ' . ($o{status} // 200) . ', '
+        . (defined $o{name} ? quote($o{name}) : 'null') . ')');
+    hint($id) if $o{hint};
+    return $done;
+}
+
+# Publishes what await.hint says.
+sub hint {
+    my ($id) = @_;
+    my ($channel, $message) = split /\|/, sql("SELECT channel, message FROM await.hint('$id')");
+    return $stack->redis_command('PUBLISH', $channel, $message);
+}
+
+# Waits for a condition, never for a time.
+sub until_true {
+    my ($what, $condition, $timeout) = @_;
+    my $end = time + ($timeout // 20);
+    while (time < $end) { return 1 if $condition->(); sleep 0.02 }
+    diag "in vain: $what";
+    return 0;
+}
+
+sub worker_pids { my $master = $stack->pid('nginx'); return grep { slurp("/proc/$_/cmdline") =~ /worker process(?! is shutting)/ } split ' ', slurp("/proc/$master/task/$master/children") }
+sub memory_kb { my ($pid, $what) = @_; my ($kb) = slurp("/proc/$pid/status") =~ /^\Q$what\E:\s+(\d+)/m; return $kb }
+
+1;
