@@ -1,9 +1,11 @@
 -- What the nginx module calls: everything in batches, everything answered by one statement.
 
 -- What an edge has to know of its database. `timeline` names this database and this line of its
--- history: cursors of another are answered with a reset.
-CREATE FUNCTION await.edge_hello() RETURNS TABLE (now_ms bigint, timeline text, keep_ms bigint[])
+-- history: cursors of another are answered with a reset. The queues it will submit to are made here, in
+-- a short transaction: where a long one made a queue by its first use, everybody would wait for it.
+CREATE FUNCTION await.edge_hello(p_queues text[], p_priorities int2[]) RETURNS TABLE (now_ms bigint, timeline text, keep_ms bigint[])
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT await.open_lane(await.lane(await.queue_id(q.name), q.priority)) FROM unnest(p_queues, p_priorities) q (name, priority);
     SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
            s.system_identifier || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.'
                || (SELECT oid FROM pg_database WHERE datname = current_database()),

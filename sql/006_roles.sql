@@ -18,7 +18,7 @@ GRANT USAGE ON SCHEMA await TO PUBLIC;
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_hello(), await.edge_jobs(uuid[], int2[], int), await.edge_events(uuid[], int4[], int, int),
+        GRANT EXECUTE ON FUNCTION await.edge_hello(text[], int2[]), await.edge_jobs(uuid[], int2[], int), await.edge_events(uuid[], int4[], int, int),
             await.edge_tail(pg_snapshot, int), await.edge_heads(uuid[]), await.edge_put(uuid, int4, bigint, bytea),
             await.edge_get(uuid, int2, bigint), await.edge_drop(uuid), await.cancel(uuid), await.tick(int), await.purge(),
             await.edge_submit(uuid[], text[], int2[], text[], text[], text[], text[], text[], text[], bytea[], int8[], int8[], int2[], int8[], int8[])

@@ -68,9 +68,12 @@ class EventsPage : public ngx::Held, private core::Listener {
 
   void got(Result<const core::EventPage *> page) {
     if (!page) {
-      finish(send_error(r_, page.error()));
-      return;
+      follow_.failed();
+      if (!known_ || over_)
+        finish(send_error(r_, page.error()));
+      return;  // a held client sits out what may be a restart
     }
+    known_ = true;
     const core::EventPage *found = *page;
     auto owner = owner_of(r_);
     if (found == nullptr || (owner && found->owner != *owner)) {
@@ -122,6 +125,7 @@ class EventsPage : public ngx::Held, private core::Listener {
   Wait wait_;
   bool garbled_ = false;
   bool over_ = false;
+  bool known_ = false;  // it was read once
   core::Follow follow_;
   core::EventNeed need_{core::Callback<Result<const core::EventPage *>>::to<&EventsPage::got>(this)};
 };

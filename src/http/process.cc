@@ -28,6 +28,14 @@ std::vector<redis::Address> addresses(const MainSettings &settings) {
   return out;
 }
 
+std::vector<pg::Lane> lanes(const MainSettings &settings) {
+  std::vector<pg::Lane> out;
+  auto *names = settings.lanes != nullptr ? static_cast<LaneName *>(settings.lanes->elts) : nullptr;
+  for (ngx_uint_t i = 0; names != nullptr && i < settings.lanes->nelts; ++i)
+    out.push_back({std::string(ngx::view(names[i].queue)), static_cast<int>(names[i].priority)});
+  return out;
+}
+
 }  // namespace
 
 Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
@@ -44,6 +52,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       jobs_(store_, *this),
       events_(store_, *this),
       reread_(store_, hub_),
+      lanes_(lanes(settings)),
       reread_ms_(static_cast<std::int64_t>(settings.reread)),
       retry_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { reread(); }, io::Loop::Quit::may)),
@@ -105,7 +114,7 @@ void Process::run() {
 }
 
 void Process::connected() {
-  store_.hello(hello_);
+  store_.hello(lanes_, hello_);
   reread_.reset();
 }
 

@@ -89,6 +89,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Wheel wheel_{128};
   RunTask run_task_{*this};
   core::Reply<pg::Hello> hello_ = core::Reply<pg::Hello>::to<&Process::said_hello>(this);
+  std::vector<pg::Lane> lanes_;
   std::int64_t reread_ms_;
   std::int64_t clock_offset_ms_ = 0;
   std::uint32_t timeline_ = 0;

@@ -10,6 +10,12 @@ extern ngx_module_t ngx_http_await_module;
 
 namespace await::http {
 
+/// A queue and a priority that submissions go to.
+struct LaneName {
+  ngx_str_t queue;
+  ngx_int_t priority;
+};
+
 /// What the http block says. Zeroed by nginx, then filled.
 struct MainSettings {
   ngx_str_t postgres;     ///< conninfo, names resolved
@@ -17,6 +23,7 @@ struct MainSettings {
   ngx_flag_t redis_off;
   ngx_msec_t reread;
   size_t value_max;       ///< the largest await_value_max of all locations
+  ngx_array_t *lanes;     ///< of LaneName: what await_submit names literally
   ngx_str_t used_by;      ///< the first action, for errors; empty: we do nothing at all
   ngx_str_t used_file;
   ngx_uint_t used_line;

@@ -352,10 +352,24 @@ ngx_int_t submit(ngx_http_request_t *r) {
   return ngx::make<SubmitRequest>(r->pool, r, options, std::move(job), wait)->start(boundary);
 }
 
+/// A queue named literally is made when the nginx worker starts.
+char *note_lane(ngx_conf_t *cf, const SubmitOptions &options) {
+  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  if (main->lanes == nullptr)
+    main->lanes = ngx_array_create(cf->pool, 4, sizeof(LaneName));
+  auto *lane = main->lanes == nullptr ? nullptr : static_cast<LaneName *>(ngx_array_push(main->lanes));
+  if (lane == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  *lane = {options.queue->value, options.priority};
+  return NGX_CONF_OK;
+}
+
 char *set_submit(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (add_action(cf, &Settings::submit, submit) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
-  return parse_submit_options(cf, *static_cast<SubmitOptions *>(conf));
+  auto &options = *static_cast<SubmitOptions *>(conf);
+  char *rc = parse_submit_options(cf, options);
+  return rc == NGX_CONF_OK && options.queue->lengths == nullptr ? note_lane(cf, options) : rc;
 }
 
 // clang-format off

@@ -208,8 +208,15 @@ void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
   write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply, decode_cancelled));
 }
 
-void JobStore::hello(core::Reply<Hello> &reply) {
-  read_.send(std::make_unique<Call<Hello>>(statements::kHello, Params(), reply, decode_hello));
+void JobStore::hello(std::span<const Lane> lanes, core::Reply<Hello> &reply) {
+  ArrayWriter queues(kText), priorities(kInt2);
+  for (const Lane &lane : lanes) {
+    queues.bytes(lane.queue);
+    priorities.int2(lane.priority);
+  }
+  Params params;
+  params.array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
+  read_.send(std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello));
 }
 
 void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }

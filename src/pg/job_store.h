@@ -15,6 +15,11 @@ struct Hello {
   std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
 };
 
+struct Lane {
+  std::string queue;
+  int priority;
+};
+
 /// core::Store on PostgreSQL: the functions of sql/005_edge.sql, one statement a call.
 class JobStore : public core::Store {
  public:
@@ -28,7 +33,8 @@ class JobStore : public core::Store {
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) override;
 
-  void hello(core::Reply<Hello> &reply);
+  /// @param lanes  queues and priorities that will be submitted to, made ready now
+  void hello(std::span<const Lane> lanes, core::Reply<Hello> &reply);
   /// Lets time pass in the database: leases, due retries, deadlines. No reply.
   void tick();
   /// Makes partitions, drops old ones. No reply.

@@ -22,6 +22,10 @@ our @EXPORT = qw(start_stack stack get post put del request begin_request begin_
     until_true multipart finish one_job error_log slurp id_of worker_pids memory_kb);
 
 $SIG{PIPE} = 'IGNORE';
+# a test that hangs has failed
+$SIG{ALRM} = sub { die "this test takes longer than five minutes\n" };
+alarm 300;
+
 my $stack;
 my $test_pid = $$;
 

@@ -1,0 +1,248 @@
+// What every core::Store and core::Payloads must do, on a real PostgreSQL (AWAIT_POSTGRES).
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "io/poll_loop.h"
+#include "pg/call.h"
+#include "pg/job_store.h"
+#include "pg/payload_store.h"
+
+namespace await {
+namespace {
+
+struct Quiet : io::Log {
+  void info(std::string_view) override {}
+  void error(std::string_view line) override { lines.emplace_back(line); }
+  std::vector<std::string> lines;
+};
+
+/// Awaits one reply of a port.
+template <class T>
+struct Awaited {
+  void got(Result<T> value) { outcome = std::move(value); }
+  std::optional<Result<T>> outcome;
+  core::Reply<T> reply = core::Reply<T>::template to<&Awaited::got>(this);
+};
+
+class StoreTest : public testing::Test {
+ protected:
+  static std::string conninfo() {
+    const char *value = std::getenv("AWAIT_POSTGRES");
+    return value != nullptr ? value : "";
+  }
+  void SetUp() override {
+    ASSERT_FALSE(conninfo().empty()) << "run by make contract";
+    write.start();
+    read.start();
+    ASSERT_TRUE(loop.run_until([&] { return write.ready() && read.ready(); }, 10'000));
+  }
+  template <class T>
+  Result<T> wait(Awaited<T> &awaited) {
+    EXPECT_FALSE(awaited.outcome) << "never within the call";
+    EXPECT_TRUE(loop.run_until([&] { return awaited.outcome.has_value(); }, 10'000));
+    return std::move(*awaited.outcome);
+  }
+  void run_sql(const std::string &sql) {
+    std::unique_ptr<PGconn, void (*)(PGconn *)> pg(PQconnectdb(conninfo().c_str()), PQfinish);
+    std::unique_ptr<PGresult, void (*)(PGresult *)> result(PQexec(pg.get(), sql.c_str()), PQclear);
+    ASSERT_TRUE(PQresultStatus(result.get()) == PGRES_TUPLES_OK || PQresultStatus(result.get()) == PGRES_COMMAND_OK) << PQerrorMessage(pg.get());
+  }
+  core::NewJob new_job() {
+    core::NewJob job;
+    job.id = Uuid::v7(loop.unix_ms(), 1, random.ten());
+    job.queue = "contract";
+    job.content_type = "text/plain";
+    job.payload = "hello";
+    job.payload_size = 5;
+    job.owner = "o";
+    return job;
+  }
+  Result<std::vector<core::Submitted>> submit(const std::vector<core::NewJob> &jobs) {
+    std::vector<const core::NewJob *> pointers;
+    for (const core::NewJob &job : jobs)
+      pointers.push_back(&job);
+    Awaited<std::vector<core::Submitted>> awaited;
+    store.submit(pointers, awaited.reply);
+    return wait(awaited);
+  }
+  core::Job read_job(const Uuid &id, core::Want want = core::Want::body) {
+    Awaited<std::vector<core::Job>> awaited;
+    std::vector<core::JobQuery> queries = {{id, want}};
+    store.jobs(queries, awaited.reply);
+    auto rows = wait(awaited);
+    EXPECT_TRUE(rows && rows->size() == 1);
+    return rows && rows->size() == 1 ? (*rows)[0] : core::Job();
+  }
+  std::string claim_all() const { return "SELECT await.claim(ARRAY['contract'], 'w', 1000);"; }
+
+  io::PollLoop loop;
+  Quiet log;
+  io::Random random;
+  pg::Connection write{loop, log, random, {conninfo(), "write"}};
+  pg::Connection read{loop, log, random, {conninfo(), "read"}};
+  pg::JobStore store{write, read, 16384};
+  pg::PayloadStore payloads{write};
+};
+
+TEST_F(StoreTest, what_is_submitted_is_read) {
+  core::NewJob job = new_job();
+  job.file_name = "f";
+  job.params = R"({"a": "1"})";
+  job.correlation_id = "c";
+  auto outcome = submit({job});
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ((*outcome)[0].id, job.id);
+  core::Job found = read_job(job.id);
+  EXPECT_EQ(found.id, job.id);
+  EXPECT_EQ(found.queue, "contract");
+  EXPECT_EQ(found.owner, "o");
+  EXPECT_EQ(found.state, core::State::pending);
+  EXPECT_EQ(found.seq, 1);
+  EXPECT_EQ(found.params, R"({"a": "1"})");
+  EXPECT_EQ(found.created_at, (*outcome)[0].created_at);
+  EXPECT_NEAR(static_cast<double>(found.created_at), static_cast<double>(loop.unix_ms()), 60'000);
+}
+
+TEST_F(StoreTest, an_id_stored_before_counts_as_stored) {
+  core::NewJob job = new_job();
+  auto first = submit({job});
+  auto second = submit({new_job(), job});
+  ASSERT_TRUE(first && second);
+  ASSERT_EQ(second->size(), 2U);
+  EXPECT_EQ((*second)[1].created_at, (*first)[0].created_at);
+}
+
+TEST_F(StoreTest, all_or_none) {
+  core::NewJob good = new_job();
+  core::NewJob bad = new_job();
+  bad.params = "{broken";
+  auto outcome = submit({good, bad});
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::invalid);
+  Awaited<std::vector<core::Job>> awaited;
+  std::vector<core::JobQuery> queries = {{good.id, core::Want::head}};
+  store.jobs(queries, awaited.reply);
+  EXPECT_TRUE(wait(awaited)->empty());
+}
+
+TEST_F(StoreTest, a_destroyed_reply_is_not_called) {
+  core::NewJob job = new_job();
+  {
+    Awaited<std::vector<core::Submitted>> gone;
+    const core::NewJob *pointer = &job;
+    store.submit({&pointer, 1}, gone.reply);
+  }
+  EXPECT_TRUE(submit({new_job()}));
+  EXPECT_EQ(read_job(job.id).id, job.id) << "the call itself went on";
+}
+
+TEST_F(StoreTest, events_in_pages_heads_and_tail) {
+  core::NewJob job = new_job();
+  ASSERT_TRUE(submit({job}));
+  Awaited<core::Tail> before;
+  std::vector<Uuid> ids = {job.id};
+  store.heads(ids, before.reply);
+  auto head = wait(before);
+  ASSERT_TRUE(head);
+  EXPECT_TRUE(head->changes.empty()) << "seq 1 is no change";
+  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() + "', 1, 'n', to_jsonb(n))) FROM generate_series(1, 250) n");
+
+  Awaited<core::Tail> tail;
+  store.tail(head->snapshot, tail.reply);
+  auto changed = wait(tail);
+  ASSERT_TRUE(changed && changed->complete);
+  bool found = false;
+  for (auto &[id, seq] : changed->changes)
+    found = found || (id == job.id && seq == 252);
+  EXPECT_TRUE(found);
+  Awaited<core::Tail> none;
+  store.tail(changed->snapshot, none.reply);
+  EXPECT_TRUE(wait(none)->changes.empty()) << "nothing repeated";
+
+  std::vector<core::EventQuery> queries = {{job.id, 1}, {new_job().id, 0}, {job.id, 252}, {job.id, 200}};
+  Awaited<std::vector<core::EventPage>> awaited;
+  store.events(queries, awaited.reply);
+  auto pages = wait(awaited);
+  ASSERT_TRUE(pages && pages->size() == 4);
+  EXPECT_EQ((*pages)[0].events.size(), 100U);
+  EXPECT_EQ((*pages)[0].events[0].seq, 2);
+  EXPECT_EQ((*pages)[0].events[99].seq, 101);
+  EXPECT_EQ((*pages)[0].last_seq, 252);
+  EXPECT_EQ((*pages)[1].last_seq, 0) << "unknown";
+  EXPECT_TRUE((*pages)[2].events.empty());
+  EXPECT_EQ((*pages)[3].events.back().data, "250");
+}
+
+TEST_F(StoreTest, results_as_much_as_wanted) {
+  core::NewJob job = new_job();
+  ASSERT_TRUE(submit({job}));
+  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', 1, '\\x00ff', 'image/png', 201, 'n')");
+  core::Job found = read_job(job.id);
+  ASSERT_TRUE(found.result);
+  EXPECT_EQ(found.result->status, 201);
+  EXPECT_EQ(found.result->size, 2);
+  EXPECT_EQ(found.result->name, "n");
+  EXPECT_EQ(found.result->body->view(), std::string_view("\0\xff", 2));
+  EXPECT_FALSE(read_job(job.id, core::Want::value).result->body) << "no JSON";
+}
+
+TEST_F(StoreTest, cancel) {
+  core::NewJob job = new_job();
+  ASSERT_TRUE(submit({job}));
+  for (core::Cancelled expected : {core::Cancelled::now, core::Cancelled::already}) {
+    Awaited<core::Cancelled> awaited;
+    store.cancel(job.id, awaited.reply);
+    EXPECT_EQ(*wait(awaited), expected);
+  }
+  Awaited<core::Cancelled> unknown;
+  store.cancel(new_job().id, unknown.reply);
+  EXPECT_EQ(*wait(unknown), core::Cancelled::unknown);
+}
+
+TEST_F(StoreTest, payloads_by_pieces) {
+  core::NewJob job = new_job();
+  std::string big(300'000, 'x');
+  Awaited<Done> put;
+  payloads.put(job.id, 0, 0, big, put.reply);
+  EXPECT_TRUE(wait(put));
+  job.payload.reset();
+  job.payload_size = 300'000;
+  ASSERT_TRUE(submit({job}));
+  payloads.drop(job.id);  // of a job that is there: nothing happens
+  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', 1, await.payload('" + job.id.text() + "', 0, 16777216))");
+  Awaited<core::Piece> get;
+  payloads.get(job.id, 1, 262'150, get.reply);
+  auto piece = wait(get);
+  ASSERT_TRUE(piece);
+  EXPECT_EQ(piece->pos, 262'144);
+  EXPECT_EQ(piece->bytes.size(), 300'000U - 262'144);
+}
+
+TEST_F(StoreTest, a_lost_connection_fails_what_is_out_and_comes_back) {
+  Awaited<Done> slow;
+  pg::Params none;
+  read.send(std::make_unique<pg::Call<Done>>("SELECT pg_sleep(30)", std::move(none), slow.reply, [](const pg::Rows &, std::size_t) -> Result<Done> { return Done{}; }));
+  loop.round(50);
+  run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nginx-await-read'");
+  auto outcome = wait(slow);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::unavailable);
+  EXPECT_TRUE(loop.run_until([&] { return read.ready(); }, 10'000));
+  EXPECT_FALSE(log.lines.empty()) << "said once";
+}
+
+TEST_F(StoreTest, many_statements_are_answered_in_order) {
+  std::vector<std::unique_ptr<Awaited<core::Tail>>> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(std::make_unique<Awaited<core::Tail>>());
+    store.heads({}, all.back()->reply);
+  }
+  EXPECT_TRUE(loop.run_until([&] { return all.back()->outcome.has_value(); }, 10'000));
+  for (auto &one : all)
+    EXPECT_TRUE(one->outcome && *one->outcome);
+}
+
+}  // namespace
+}  // namespace await

@@ -1,0 +1,180 @@
+# Server-Sent Events: primer, ids, replay, resume, reset, heartbeats, the end; and the same as JSON.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Test::More;
+use Time::HiRes qw(time);
+
+start_stack(extra => <<'CONF');
+    location ~ ^/ping/(?<id>[^/]+)$ { await_ping 1s; await_retry 3s 4s; await_events job:$id; }
+    location ~ ^/json/(?<id>[^/]+)$ { await_events job:$id default=json; }
+CONF
+
+my @sse = (Accept => 'text/event-stream');
+sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, headers => { @sse, %headers }) }
+sub types { my ($stream) = @_; return [ map { $_->{event} } @{ $stream->events } ] }
+sub data { return json({ body => $_[0]{data} }) }
+
+subtest 'a job\'s whole life, live' => sub {
+    my $id = one_job('/jobs', 'x', 'X-Correlation-Id' => 'c');
+    my $s = stream("/jobs/$id/events");
+    ok $s->wait_event('pending');
+    my ($head) = split /\r\n\r\n/, $s->{buffer};
+    like $head, qr{^HTTP/1.1 200};
+    like $head, qr{Content-Type: text/event-stream\r}i;
+    like $head, qr{Cache-Control: no-store}i;
+    like $head, qr{X-Accel-Buffering: no}i;
+    like $s->{buffer}, qr/retry: \d{4}\n\n/, 'retry';
+    my ($ready, $pending) = @{ $s->events };
+    is $ready->{event}, 'ready';
+    is data($ready)->{state}, 'pending';
+    is data($ready)->{cursor}, $ready->{id};
+    is_deeply data($pending), { job => $id, seq => 1, type => 'pending', data => undef, at => data($pending)->{at}, correlation_id => 'c' };
+    claim($id); hint($id);
+    ok $s->wait_event('processing', 3);
+    sql("SELECT await.heartbeat('$id', 1, '{\"done\": 1}')"); hint($id);
+    is_deeply data($s->wait_event('progress', 3))->{data}, { done => 1 };
+    sql("SELECT await.emit('$id', 1, 'node_started', '{\"text\": \"a\\nb\\r\\nid: evil\"}')"); hint($id);
+    is_deeply data($s->wait_event('node_started', 3))->{data}, { text => "a\nb\r\nid: evil" }, 'nothing injects a line';
+    complete($id, "{\n \"a\": 1\n}", type => 'application/json', name => 'n', hint => 1);
+    is_deeply data($s->wait_event('completed', 3))->{result}, { type => 'application/json', size => 11, name => 'n', value => { a => 1 } };
+    $s->read_until(sub { 0 }, 3);
+    ok $s->{eof}, 'the server ends the stream';
+    is_deeply types($s), [qw(ready pending processing progress node_started completed)];
+    my %ids = map { $_->{id} => 1 } @{ $s->events };
+    is scalar(keys %ids), 6, 'each event has an id of its own';
+    like $_, qr/^[A-Za-z0-9_-]+$/, 'URL-safe' for keys %ids;
+
+    subtest 'resume' => sub {
+        my @events = @{ $s->events };
+        my $again = stream("/jobs/$id/events", 'Last-Event-ID' => $events[2]{id});
+        $again->read_until(sub { 0 }, 5);
+        is_deeply types($again), [qw(ready progress node_started completed)], 'every later event, once, in order';
+        my $by_query = stream("/jobs/$id/events?cursor=$events[3]{id}");
+        $by_query->read_until(sub { 0 }, 5);
+        is_deeply types($by_query), [qw(ready node_started completed)];
+        my $both = stream("/jobs/$id/events?cursor=$events[1]{id}", 'Last-Event-ID' => $events[4]{id});
+        $both->read_until(sub { 0 }, 5);
+        is_deeply types($both), [qw(ready completed)], 'Last-Event-ID beats ?cursor=';
+        my $r = get("/jobs/$id/events", @sse, 'Last-Event-ID' => $events[5]{id});
+        is $r->{status}, 204, 'at the end: 204, which stops EventSource';
+        is header($r, 'Cache-Control'), 'no-store';
+        is json(get("/jobs/$id"))->{cursor}, $events[5]{id}, 'the document has the same cursor';
+    };
+
+    subtest 'a cursor that says nothing here' => sub {
+        my $other = json(get('/jobs/' . one_job()))->{cursor};
+        for my $cursor ('garbage', 'A' x 3000, '', "\xff\xfe", $other) {
+            next if $cursor eq '';
+            my $reset = stream("/jobs/$id/events", 'Last-Event-ID' => $cursor);
+            $reset->read_until(sub { 0 }, 5);
+            is_deeply types($reset), ['reset'], 'reset, in-band';
+            is data($reset->events->[0])->{state}, 'completed';
+        }
+        my $live = one_job();
+        my $s = stream("/jobs/$live/events", 'Last-Event-ID' => 'garbage');
+        ok $s->wait_event('reset');
+        claim($live); complete($live, 'x', hint => 1);
+        ok $s->wait_event('completed', 3), 'and goes on from there';
+        is_deeply types($s), [qw(reset processing completed)];
+    };
+};
+
+subtest 'one URL, several ways to watch' => sub {
+    my $id = one_job();
+    ok stream("/jobs/$id")->wait_event('ready');
+    is get("/jobs/$id")->{headers}{'content-type'}, 'application/json';
+    is get("/jobs/$id", Accept => 'text/event-stream;q=0.1, application/json')->{headers}{'content-type'}, 'application/json';
+    is get("/jobs/$id/events", Accept => 'image/png')->{status}, 406;
+};
+
+subtest '?names=off and ?beat=1' => sub {
+    my $id = one_job();
+    my $s = stream("/ping/$id?names=off&beat=1");
+    $s->read_until(sub { $_[0] =~ /pending/ });
+    is_deeply [ grep { defined } @{ types($s) } ], [], 'onmessage sees all';
+    ok $s->wait_event('beat', 5), 'heartbeats that scripts see';
+    like $s->{buffer}, qr/retry: 3\d{3}\n|retry: 4000\n/, 'await_retry';
+};
+
+subtest 'heartbeats' => sub {
+    my $id = one_job();
+    my $s = stream("/ping/$id");
+    ok $s->read_until(sub { $_[0] =~ /\n:\n\n/ }, 5), 'a comment each await_ping';
+    is_deeply types($s), [qw(ready pending)], 'which is no event';
+};
+
+subtest 'a history longer than a page, and many watchers' => sub {
+    my $id = one_job();
+    claim($id);
+    sql("SELECT count(await.emit('$id', 1, 'token', to_jsonb(n))) FROM generate_series(1, 1000) n");
+    my @s = map { stream("/jobs/$id/events") } 1 .. 10;
+    ok $_->read_until(sub { $_[0] =~ /"data":1000,/ }, 20) for @s;
+    sql("SELECT count(await.emit('$id', 1, 'token', to_jsonb(n))) FROM generate_series(1001, 1250) n");
+    complete($id, 'x', hint => 1);
+    for my $s (@s) {
+        $s->read_until(sub { 0 }, 10);
+        is_deeply [ map { data($_)->{seq} } grep { $_->{event} ne 'ready' } @{ $s->events } ], [ 1 .. 1253 ], 'in order, once each';
+    }
+};
+
+subtest 'a slow client does not fill memory, and misses nothing' => sub {
+    my $id = one_job();
+    claim($id);
+    my ($pid) = worker_pids();
+    my $s = stream("/jobs/$id/events");
+    ok $s->wait_event('processing');
+    my $before = memory_kb($pid, 'VmRSS');
+    sql("SELECT count(await.emit('$id', 1, 'block', to_jsonb(repeat('x', 40000)))) FROM generate_series(1, 1000) n");
+    hint($id);
+    is get("/jobs/$id")->{status}, 200, 'nginx has seen the hint';
+    ok until_true('the stream has stalled', sub { my $was = memory_kb($pid, 'VmRSS'); select undef, undef, undef, 0.3; memory_kb($pid, 'VmRSS') == $was });
+    my $grown = memory_kb($pid, 'VmHWM') - $before;
+    cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 400_000 : 24_000, "40 MB wait, memory grew by $grown KB";
+    complete($id, 'x', hint => 1);
+    $s->read_until(sub { $_[0] =~ /event: completed/ }, 60);
+    $s->read_until(sub { 0 }, 10);
+    is scalar(grep { ($_->{event} // '') eq 'block' } @{ $s->events }), 1000;
+};
+
+subtest 'not there' => sub {
+    is get("/jobs/$_/events", @sse)->{status}, 404 for 'nope', '01a20229-85dd-7905-b3ad-942074197547';
+    is post('/jobs/nope/events', 'x')->{status}, 405;
+    my $head = begin_request('HEAD', '/jobs/' . one_job() . '/events', headers => {@sse});
+    $head->{head_only} = 1;
+    is $head->response(5)->{status}, 200, 'HEAD does not stream';
+};
+
+subtest 'as JSON' => sub {
+    my $id = one_job();
+    my $r = get("/json/$id");
+    is header($r, 'Content-Type'), 'application/json';
+    my $page = json($r);
+    is_deeply [ map { $_->{type} } @{ $page->{events} } ], ['pending'];
+    is $page->{state}, 'pending';
+    ok !$page->{done};
+    my $held = begin_request('GET', "/json/$id?cursor=$page->{cursor}", headers => { Prefer => 'wait=20' });
+    ok $held->quiet(0.3);
+    claim($id); hint($id);
+    $page = json($held->response(5));
+    is_deeply [ map { $_->{type} } @{ $page->{events} } ], ['processing'];
+    complete($id, 'x', hint => 1);
+    $page = json(get("/json/$id?cursor=$page->{cursor}&wait=20"));
+    is_deeply [ map { $_->{type} } @{ $page->{events} } ], ['completed'];
+    ok $page->{done};
+    my $end = json(get("/json/$id?cursor=$page->{cursor}&wait=20"));
+    is_deeply $end->{events}, [], 'after the end: at once';
+    ok json(get("/json/$id?cursor=garbage"))->{reset};
+    is get("/jobs/$id/events", Accept => 'application/json')->{headers}{'content-type'}, 'application/json';
+    is get("/json/$id?wait=x")->{status}, 400;
+    my $quiet = one_job();
+    my $cursor = json(get("/json/$quiet"))->{cursor};
+    $r = get("/json/$quiet?cursor=$cursor", Prefer => 'wait=1');
+    is_deeply json($r)->{events}, [], 'on time-out nothing';
+    is header($r, 'Preference-Applied'), 'wait=1';
+};
+
+finish();

@@ -1,0 +1,186 @@
+# The worker contract, called as a worker in any language would: the rules that the database keeps.
+
+use strict;
+use warnings;
+no warnings "exec";
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Test::More;
+
+start_stack(without => [ 'redis', 'nginx' ]);
+
+sub submit { my ($queue, $options) = @_; return sql("SELECT await.submit('$queue', 'x', 'text/plain', '" . ($options // '{}') . "')") }
+sub claimed { my ($queue, $n, $lease) = @_; return [ split /\n/, sql("SELECT id FROM await.claim(ARRAY['$queue'], 'w', $n, " . ($lease ? "interval '$lease'" : 'null') . ')') ] }
+sub history { my ($id) = @_; return sql("SELECT string_agg(seq || ':' || type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'") }
+sub refused { my ($what, $sql, $why) = @_; my (undef, $error) = stack()->psql($sql); like $error // 'it was taken', $why, $what }
+
+# SQL in a session of its own; its pid.
+sub background {
+    my ($sql) = @_;
+    my $pid = fork // die;
+    if (!$pid) { open STDOUT, '>', '/dev/null'; open STDERR, '>&', \*STDOUT; exec 'psql', '-XAtq', '-d', stack()->postgres, '-c', $sql }
+    return $pid;
+}
+
+subtest 'priority first, then oldest; over several queues' => sub {
+    my @ids = map { submit(@$_) } [ 'a', '{"priority": 0}' ], [ 'b', '{"priority": 5}' ], [ 'a', '{"priority": 5}' ], ['b'], [ 'a', '{"priority": -3}' ];
+    is_deeply [ split /\n/, sql("SELECT id FROM await.claim(ARRAY['a', 'b', 'none'], 'w', 10)") ], [ @ids[ 1, 2, 0, 3, 4 ] ];
+    is_deeply claimed('a', 5), [], 'each is given once';
+};
+
+subtest 'what claim gives' => sub {
+    my $id = submit('c', '{"owner": "o", "correlation_id": "k", "file_name": "f.txt", "params": {"a": 1}, "trace": "t", "lease": "7 min", "max_attempts": 2}');
+    is sql("SELECT id, attempt, queue, convert_from(payload, 'UTF8'), content_type, file_name, params, trace, payload_size, correlation_id, lease_for FROM await.claim(ARRAY['c'], 'w', 1)"),
+        "$id|1|c|x|text/plain|f.txt|{\"a\": 1}|t|1|k|00:07:00";
+};
+
+subtest 'an attempt that is over changes nothing' => sub {
+    my $id = submit('fence');
+    claimed('fence', 1, '1 s');
+    ok until_true('the lease runs out', sub { sql('SELECT await.reap(10)'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
+    is sql("SELECT await.heartbeat('$id', 1)"), 'lost';
+    claimed('fence', 1);
+    for my $call ("await.complete('$id', 1, 'x')", "await.fail('$id', 1, '{}')") { is sql("SELECT $call"), 'f', $call }
+    is sql("SELECT await.emit('$id', 1, 'token')"), '';
+    is sql("SELECT await.append_result('$id', 1, 0, 'x')"), '';
+    is sql("SELECT await.heartbeat('$id', 1)"), 'lost';
+    is sql("SELECT await.complete('$id', 2, 'x')"), 't', 'the new one does';
+    is sql("SELECT await.complete('$id', 2, 'y')"), 'f', 'a repeat is harmless';
+    is history($id), '2:processing 3:pending 4:processing 5:completed', 'each change is an event, without a hole';
+};
+
+subtest 'after max_attempts the job fails, and says why' => sub {
+    my $id = submit('tries', '{"max_attempts": 2}');
+    for (1 .. 2) {
+        ok until_true('claimed', sub { @{ claimed('tries', 1, '1 s') } });
+        ok until_true('run out', sub { sql('SELECT await.reap(10)'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
+    }
+    is history($id), '2:processing 3:pending 4:processing 5:failed';
+    like sql("SELECT data ->> 'detail' FROM await.event WHERE job = '$id' AND ending"), qr/attempt 2 did not renew its lease/;
+};
+
+subtest 'failure: back-off, retry_in, and not again' => sub {
+    my $id = submit('fail');
+    claimed('fail', 1);
+    is sql("SELECT await.fail('$id', 1, '{\"detail\": \"d\"}')"), 't';
+    is_deeply claimed('fail', 1), [], 'not at once';
+    like sql("SELECT extract(epoch FROM due - clock_timestamp()) FROM await.delayed WHERE job = '$id'"), qr/^[012]\./, 'about two seconds';
+    sql("UPDATE await.delayed SET due = clock_timestamp() WHERE job = '$id'; SELECT await.reap(10)");
+    is_deeply claimed('fail', 1), [$id];
+    sql("SELECT await.fail('$id', 2, '\"a word\"', '0 s')");
+    is_deeply claimed('fail', 1), [$id], 'retry_in 0: at once';
+    sql("SELECT await.fail('$id', 3, '{\"title\": \"T\"}', '-1 s')");
+    is sql("SELECT state, data FROM await.event WHERE job = '$id' ORDER BY seq DESC LIMIT 1"), 'failed|{"title": "T"}';
+};
+
+subtest 'cancel, and retry as a new job' => sub {
+    my $id = submit('again', '{"params": {"p": 1}}');
+    is sql("SELECT await.retry('$id')"), '', 'what has not ended cannot be retried';
+    is sql("SELECT await.cancel('$id')"), 'cancelled';
+    is sql("SELECT await.cancel('$id')"), 'already';
+    is sql("SELECT await.cancel('01a20229-85dd-7905-b3ad-942074197547')"), '';
+    is_deeply claimed('again', 1), [], 'claim drops it';
+    my $new = sql("SELECT await.retry('$id')");
+    isnt $new, $id;
+    is sql("SELECT retry_of, params, convert_from(payload, 'UTF8') FROM await.job WHERE id = '$new'"), "$id|{\"p\": 1}|x";
+    is_deeply claimed('again', 1), [$new];
+    sql("SELECT await.complete('$new', 1, 'x')");
+    is sql("SELECT await.cancel('$new')"), 'ended';
+};
+
+subtest 'a delayed job, a deadline' => sub {
+    my $id = submit('later', '{"delay": "1 h"}');
+    is_deeply claimed('later', 1), [];
+    sql("UPDATE await.delayed SET due = clock_timestamp() WHERE job = '$id'; SELECT await.reap(10)");
+    is_deeply claimed('later', 1), [$id];
+    my $late = submit('late', '{"deadline": "1 h"}');
+    sql("UPDATE await.deadline SET at = clock_timestamp() WHERE job = '$late'; SELECT await.reap(10)");
+    is history($late), '2:expired';
+    is_deeply claimed('late', 1), [];
+};
+
+subtest 'claim itself lets time pass' => sub {
+    my $id = submit('clock');
+    claimed('clock', 1, '1 s');
+    ok until_true('given again without anybody reaping', sub { grep { $_ eq $id } @{ claimed('clock', 1) } });
+};
+
+subtest 'a repeated event id changes nothing' => sub {
+    my $id = submit('once');
+    claimed('once', 1);
+    is sql("SELECT await.emit('$id', 1, 'n', '1', 'e')"), 3;
+    is sql("SELECT await.emit('$id', 1, 'n', '2', 'e')"), 3;
+    is sql("SELECT await.emit('$id', 1, 'n', '3', 'f')"), 4;
+};
+
+subtest 'what is refused' => sub {
+    my $id = submit('bad');
+    claimed('bad', 1);
+    refused 'a status of another kind', "SELECT await.complete('$id', 1, 'x', 'text/plain', 404)", qr/200, 201 or 203/;
+    refused 'a content type that breaks a header', "SELECT await.complete('$id', 1, 'x', E'text/plain\\r\\nX: y')", qr/content type/;
+    refused 'a file name with a path', "SELECT await.complete('$id', 1, 'x', 'text/plain', 200, '../x')", qr/file name/;
+    refused 'an event of ours', "SELECT await.emit('$id', 1, 'completed')", qr/taken/;
+    refused 'an event type out of rule', "SELECT await.emit('$id', 1, 'A B')", qr/taken/;
+    refused 'too much data', "SELECT await.emit('$id', 1, 'x', to_jsonb(repeat('x', 60000)))", qr/48 KB/;
+    refused 'an unknown option', "SELECT await.submit('bad', 'x', 'text/plain', '{\"prioritty\": 1}')", qr/no option prioritty/;
+    refused 'a queue name out of rule', "SELECT await.submit('a b', 'x')", qr/check constraint/;
+    refused 'a claim of none', "SELECT await.claim(ARRAY['bad'], 'w', 0)", qr/1 to 1000/;
+    refused 'a piece out of order', "SELECT await.append_result('$id', 1, 1, 'x')", qr/comes before/;
+    is history($id), '2:processing', 'and nothing has changed';
+};
+
+subtest 'payloads in pieces' => sub {
+    my $id = sql("SELECT await.submit('big', convert_to(repeat('0123456789', 60000), 'UTF8'))");
+    is sql("SELECT payload IS NULL, payload_size FROM await.claim(ARRAY['big'], 'w', 1)"), 't|600000';
+    is sql("SELECT convert_from(await.payload('$id', 262140, 10), 'UTF8')"), '0123456789';
+    is sql("SELECT length(await.payload('$id', 599990, 100)), await.payload('$id', 600000, 1) = ''"), '10|t';
+    is sql("SELECT await.payload('01a20229-85dd-7905-b3ad-942074197547')"), '';
+};
+
+subtest 'the mark never passes an uncommitted submission' => sub {
+    submit('mark');
+    claimed('mark', 1);
+    # a transaction that stays open until the lock's holder is ended
+    my $holder = background('SELECT pg_advisory_lock(77); SELECT pg_sleep(60)');
+    ok until_true('the lock is held', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND granted") });
+    my $slow = background("BEGIN; SELECT await.submit('mark', 'slow'); SELECT pg_advisory_lock(77); COMMIT");
+    ok until_true('the slow one waits', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted") });
+    my $second = submit('mark');
+    is_deeply claimed('mark', 5), [$second];
+    sql('SELECT await.reap(10)') for 1 .. 3;
+    sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND granted");
+    waitpid $_, 0 for $slow, $holder;
+    my $first = sql("SELECT id FROM await.job WHERE payload = 'slow'");
+    is_deeply claimed('mark', 5), [$first], 'it is found after its commit';
+    submit('mark') for 1 .. 20;
+    claimed('mark', 15);
+    sql('SELECT await.reap(10)');
+    is sql("SELECT m.pos = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.mark m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'"), 't', 'and the mark moves on';
+};
+
+subtest 'partitions come, go, and carry everything' => sub {
+    is sql('SELECT count(*) FROM await.purge()'), 0, 'nothing to do';
+    cmp_ok sql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'await.job'::regclass"), '>=', 15;
+    my %of = ('1d' => 0, '7d' => 1, '90d' => 2, 'keep' => 3);
+    is sql("SELECT class FROM await.job WHERE id = '" . submit('keep', "{\"retain\": \"$_\"}") . "'"), $of{$_}, $_ for sort keys %of;
+    my ($from, $to) = map { sql("SELECT await.floor_id('$_')") } '2020-01-01 00:00Z', '2020-01-02 00:00Z';
+    sql("CREATE TABLE await.job_0_20200101 (LIKE await.job INCLUDING ALL);
+         ALTER TABLE await.job ATTACH PARTITION await.job_0_20200101 FOR VALUES FROM (0, '$from') TO (0, '$to')");
+    is sql('SELECT await.purge()'), 'dropped job_0_20200101';
+};
+
+subtest 'roles: each can do its own work and no more' => sub {
+    sql("CREATE ROLE w LOGIN PASSWORD 'w' IN ROLE await_worker; CREATE ROLE e LOGIN PASSWORD 'e' IN ROLE await_edge");
+    my $as = sub { my ($role, $sql) = @_; my $s = stack(); local $s->{password} = $role; my $c = $s->postgres =~ s/user=await/user=$role/r; return `psql -XAtq -d '$c' -c "$sql" 2>&1` };
+    my $id = submit('role');
+    like $as->('w', "SELECT id FROM await.claim(ARRAY['role'], 'w', 1)"), qr/^\Q$id/;
+    like $as->('w', "SELECT await.complete('$id', 1, 'x')"), qr/^t/;
+    like $as->('e', "SELECT await.edge_tail('1:1:', 1)"), qr/^\(/;
+    like $as->('w', 'SELECT * FROM await.job'), qr/permission denied/;
+    like $as->('w', "SELECT await.edge_tail('1:1:', 1)"), qr/permission denied/;
+    like $as->('e', "SELECT await.claim(ARRAY['role'], 'w', 1)"), qr/permission denied/;
+};
+
+is `$Await::Stack::ROOT/tools/await-ctl migrate '@{[ stack()->postgres ]}' 2>&1`, '', 'migrate is idempotent';
+finish();

@@ -1,0 +1,427 @@
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <set>
+
+#include "core/cursor.h"
+#include "core/follow.h"
+#include "core/gather.h"
+#include "core/hub.h"
+#include "core/intake.h"
+#include "core/reread.h"
+#include "core/retry.h"
+#include "core/wheel.h"
+
+namespace await::core {
+namespace {
+
+Uuid id(int n) { return Uuid::v7(1000000 + n, 1, {static_cast<std::uint8_t>(n), 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)}); }
+
+struct FakeWake : Wake {
+  void wake() override { ++wakes; }
+  void wake_in(std::int64_t ms) override { later = ms; }
+  int wakes = 0;
+  std::int64_t later = 0;
+};
+
+struct FakeBus : Bus {
+  void subscribe(unsigned shard) override { shards.insert(shard); }
+  void unsubscribe(unsigned shard) override { shards.erase(shard); }
+  void publish(const Uuid &, int, std::string_view) override {}
+  void announce(std::string_view queue) override { announced.emplace_back(queue); }
+  std::set<unsigned> shards;
+  std::vector<std::string> announced;
+};
+
+/// Keeps every call until the test answers it.
+struct FakeStore : Store {
+  struct Batch {
+    std::vector<Uuid> ids;
+    List<Reply<std::vector<Submitted>>> reply;
+    void answer(Result<std::vector<Submitted>> outcome) { reply.front()->deliver(std::move(outcome)); }
+    void commit() {
+      std::vector<Submitted> rows;
+      for (const Uuid &job : ids)
+        rows.push_back({job, 7});
+      answer(std::move(rows));
+    }
+  };
+  void submit(std::span<const NewJob *const> jobs, Reply<std::vector<Submitted>> &reply) override {
+    auto &batch = batches.emplace_back();
+    for (const NewJob *job : jobs)
+      batch.ids.push_back(job->id);
+    batch.reply.push_back(reply);
+  }
+  void jobs(std::span<const JobQuery> queries, Reply<std::vector<Job>> &reply) override {
+    job_queries.emplace_back(queries.begin(), queries.end());
+    job_replies.push_back(reply);
+  }
+  void events(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) override {
+    event_queries.emplace_back(queries.begin(), queries.end());
+    event_replies.push_back(reply);
+  }
+  void tail(std::string_view snapshot, Reply<Tail> &reply) override {
+    snapshots.emplace_back(snapshot);
+    tail_replies.push_back(reply);
+  }
+  void heads(std::span<const Uuid> ids, Reply<Tail> &reply) override {
+    heads_asked.emplace_back(ids.begin(), ids.end());
+    tail_replies.push_back(reply);
+  }
+  void cancel(const Uuid &, Reply<Cancelled> &) override {}
+
+  std::deque<Batch> batches;
+  std::vector<std::vector<JobQuery>> job_queries;
+  List<Reply<std::vector<Job>>> job_replies;
+  std::vector<std::vector<EventQuery>> event_queries;
+  List<Reply<std::vector<EventPage>>> event_replies;
+  std::vector<std::string> snapshots;
+  std::vector<std::vector<Uuid>> heads_asked;
+  List<Reply<Tail>> tail_replies;
+};
+
+TEST(State, endings_never_change) {
+  for (State from : {State::completed, State::failed, State::cancelled, State::expired}) {
+    EXPECT_TRUE(is_ending(from));
+    for (int to = 0; to < 6; ++to)
+      EXPECT_FALSE(may_follow(from, static_cast<State>(to)));
+  }
+  EXPECT_TRUE(may_follow(State::processing, State::pending)) << "a lost lease";
+  EXPECT_FALSE(may_follow(State::pending, State::completed)) << "nobody had it";
+  EXPECT_EQ(parse_state("expired"), State::expired);
+  EXPECT_FALSE(parse_state("done"));
+}
+
+// --- intake ----------------------------------------------------------------------------------------
+
+struct Client {
+  explicit Client(int n) { submission.job.id = id(n), submission.job.queue = "q", submission.job.payload = "x"; }
+  void got(Result<Submitted> outcome) {
+    ++calls;
+    error = outcome ? "" : outcome.error().detail;
+    if (outcome)
+      stored = outcome->id;
+  }
+  int calls = 0;
+  std::string error = "none";
+  Uuid stored;
+  Submission submission{Callback<Result<Submitted>>::to<&Client::got>(this)};
+};
+
+struct IntakeTest : testing::Test {
+  FakeStore store;
+  FakeBus bus;
+  FakeWake wake;
+  Intake intake{store, bus, wake, {4, 1 << 20, 2, 1000}};
+};
+
+TEST_F(IntakeTest, a_round_joins_one_batch_and_the_next_waits_for_a_flight) {
+  std::deque<Client> clients;
+  for (int n = 0; n < 11; ++n)
+    intake.add(clients.emplace_back(n).submission, 0);
+  EXPECT_TRUE(store.batches.empty()) << "nothing is sent within add";
+  intake.run(0);
+  ASSERT_EQ(store.batches.size(), 2U) << "two in flight";
+  EXPECT_EQ(store.batches[0].ids.size(), 4U);
+  store.batches[0].commit();
+  EXPECT_EQ(clients[3].stored, id(3));
+  EXPECT_EQ(clients[4].calls, 0);
+  intake.run(0);
+  ASSERT_EQ(store.batches.size(), 3U);
+  EXPECT_EQ(store.batches[2].ids.size(), 3U);
+  store.batches[1].commit();
+  store.batches[2].commit();
+  for (int n = 0; n < 11; ++n) {
+    EXPECT_EQ(clients[n].calls, 1);
+    EXPECT_EQ(clients[n].stored, id(n)) << "each gets its own";
+  }
+  EXPECT_EQ(bus.announced, (std::vector<std::string>{"q", "q", "q"})) << "once a batch and queue";
+  EXPECT_TRUE(intake.idle());
+}
+
+TEST_F(IntakeTest, a_client_that_left_is_not_called_and_the_others_get_their_own) {
+  Client first(1), last(3);
+  intake.add(first.submission, 0);
+  {
+    Client gone(2);
+    intake.add(gone.submission, 0);
+    intake.add(last.submission, 0);
+    intake.run(0);
+  }
+  store.batches[0].commit();
+  EXPECT_EQ(first.stored, id(1));
+  EXPECT_EQ(last.stored, id(3));
+}
+
+TEST_F(IntakeTest, one_bad_row_fails_alone) {
+  std::deque<Client> clients;
+  for (int n = 0; n < 4; ++n)
+    intake.add(clients.emplace_back(n).submission, 0);
+  // a database that refuses row 2, in whatever batch it comes
+  for (int round = 0; round < 20; ++round) {
+    intake.run(0);
+    while (!store.batches.empty()) {
+      auto &batch = store.batches.front();
+      bool bad = std::find(batch.ids.begin(), batch.ids.end(), id(2)) != batch.ids.end();
+      bad ? batch.answer(Error{Code::invalid, "bad row"}) : batch.commit();
+      store.batches.pop_front();
+    }
+  }
+  for (int n = 0; n < 4; ++n) {
+    EXPECT_EQ(clients[n].calls, 1);
+    EXPECT_EQ(clients[n].error, n == 2 ? "bad row" : "");
+  }
+}
+
+TEST_F(IntakeTest, a_lost_connection_sends_the_same_ids_again_until_patience_ends) {
+  Client client(5);
+  intake.add(client.submission, 0);
+  intake.run(0);
+  store.batches[0].answer(Error{Code::unavailable, "gone"});
+  EXPECT_EQ(client.calls, 0);
+  EXPECT_GT(wake.later, 0);
+  intake.run(100);
+  ASSERT_EQ(store.batches.size(), 2U);
+  EXPECT_EQ(store.batches[1].ids, store.batches[0].ids);
+  store.batches[1].answer(Error{Code::unavailable, "gone"});
+  intake.run(1000);
+  EXPECT_EQ(client.calls, 1);
+  EXPECT_NE(client.error, "");
+  EXPECT_EQ(store.batches.size(), 2U);
+}
+
+// --- gather ------------------------------------------------------------------------------------------
+
+struct Reader {
+  void got(Result<const Job *> job) {
+    ++calls;
+    seq = job && *job != nullptr ? (*job)->seq : -1;
+  }
+  int calls = 0;
+  int seq = 0;
+  JobNeed need{Callback<Result<const Job *>>::to<&Reader::got>(this)};
+};
+
+TEST(Gather, n_watchers_of_a_job_are_one_row) {
+  FakeStore store;
+  FakeWake wake;
+  Gather<JobNeed> gather(store, wake);
+  Reader a, b, other, missing;
+  a.need.id = b.need.id = id(1);
+  other.need.id = id(2);
+  missing.need.id = id(3);
+  b.need.want = Want::body;
+  for (Reader *reader : {&a, &b, &other, &missing})
+    gather.add(reader->need);
+  gather.run();
+  ASSERT_EQ(store.job_queries.size(), 1U);
+  ASSERT_EQ(store.job_queries[0].size(), 3U);
+  EXPECT_EQ(store.job_queries[0][0].want, Want::body) << "as much as the hungriest wants";
+  Job one, two;
+  one.id = id(1), one.seq = 5;
+  two.id = id(2), two.seq = 6;
+  store.job_replies.front()->deliver(std::vector<Job>{two, one});
+  EXPECT_EQ(a.seq, 5);
+  EXPECT_EQ(b.seq, 5);
+  EXPECT_EQ(other.seq, 6);
+  EXPECT_EQ(missing.seq, -1);
+}
+
+TEST(Gather, a_need_never_joins_a_read_that_began_before_it) {
+  FakeStore store;
+  FakeWake wake;
+  Gather<JobNeed> gather(store, wake, 1);
+  Reader early, late;
+  early.need.id = late.need.id = id(1);
+  gather.add(early.need);
+  gather.run();
+  gather.add(late.need);
+  gather.run();
+  EXPECT_EQ(store.job_queries.size(), 1U) << "one flight only";
+  Job job;
+  job.id = id(1);
+  store.job_replies.front()->deliver(std::vector<Job>{job});
+  EXPECT_EQ(early.calls, 1);
+  EXPECT_EQ(late.calls, 0);
+  gather.run();
+  ASSERT_EQ(store.job_queries.size(), 2U);
+  store.job_replies.front()->deliver(Error{Code::unavailable, "x"});
+  EXPECT_EQ(late.seq, -1);
+}
+
+// --- hub ------------------------------------------------------------------------------------------------
+
+struct Watcher : Listener {
+  void changed(int seq) noexcept override { told.push_back(seq); }
+  std::vector<int> told;
+};
+
+TEST(Hub, tells_who_watches_and_nobody_else) {
+  FakeBus bus;
+  Hub hub(bus);
+  Watcher a, other;
+  {
+    Watcher b;
+    hub.listen(id(1), a);
+    hub.listen(id(1), b);
+    hub.listen(id(2), other);
+    EXPECT_EQ(hub.listeners(), 3U);
+    EXPECT_EQ(hub.jobs(), 2U);
+    hub.hinted(id(1), 4);
+    EXPECT_EQ(b.told, std::vector<int>{4});
+  }
+  hub.hinted(id(1), 5);
+  hub.hinted(id(9), 5);
+  EXPECT_EQ(a.told, (std::vector<int>{4, 5}));
+  EXPECT_TRUE(other.told.empty());
+  EXPECT_EQ(hub.listeners(), 2U);
+}
+
+TEST(Hub, subscribes_by_shard_and_looks_again_when_the_subscription_stands) {
+  FakeBus bus;
+  Hub hub(bus);
+  Watcher a;
+  hub.listen(id(1), a);
+  EXPECT_EQ(bus.shards, std::set<unsigned>{id(1).shard()});
+  hub.subscribed(id(1).shard());
+  EXPECT_EQ(a.told, std::vector<int>{0}) << "what happened before may have been missed";
+  hub.subscribed(id(2).shard());
+  EXPECT_EQ(a.told.size(), 1U);
+  hub.leave(a);
+  EXPECT_EQ(bus.shards.size(), 1U) << "kept for who comes next";
+  hub.sweep();
+  hub.sweep();
+  EXPECT_TRUE(bus.shards.empty());
+}
+
+TEST(Hub, listeners_may_outlive_it) {
+  FakeBus bus;
+  Watcher a;
+  {
+    Hub hub(bus);
+    hub.listen(id(1), a);
+  }
+  EXPECT_FALSE(a.listening());
+}
+
+// --- follow ---------------------------------------------------------------------------------------------
+
+using What = Follow::Action::What;
+
+TEST(Follow, reads_once_for_news_and_not_for_what_it_has_seen) {
+  Follow follow(3);
+  EXPECT_EQ(follow.told(3).what, What::nothing);
+  EXPECT_EQ(follow.told(4).what, What::read);
+  EXPECT_EQ(follow.told(4).what, What::nothing) << "doubled";
+  EXPECT_EQ(follow.got(4, 4).what, What::nothing);
+  EXPECT_EQ(follow.told(2).what, What::nothing) << "late";
+}
+
+TEST(Follow, news_during_a_read_cause_another) {
+  Follow follow;
+  EXPECT_EQ(follow.look().what, What::read);
+  EXPECT_EQ(follow.told(2).what, What::nothing);
+  EXPECT_EQ(follow.got(1, 1).what, What::read) << "that one may have begun too early";
+  EXPECT_EQ(follow.got(2, 2).what, What::nothing);
+}
+
+TEST(Follow, a_read_older_than_the_hint_is_tried_again_a_few_times) {
+  Follow follow(1);
+  EXPECT_EQ(follow.told(9).what, What::read);
+  for (std::int64_t delay : {2, 10, 50, 250}) {
+    auto action = follow.got(1, 1);
+    EXPECT_EQ(action.what, What::retry);
+    EXPECT_EQ(action.delay_ms, delay);
+    EXPECT_EQ(follow.look().what, What::read);
+  }
+  EXPECT_EQ(follow.got(1, 1).what, What::nothing) << "a lie";
+  EXPECT_EQ(follow.told(2).what, What::read) << "which does not deafen it";
+}
+
+TEST(Follow, goes_on_while_a_page_was_not_all) {
+  Follow follow;
+  EXPECT_EQ(follow.look().what, What::read);
+  EXPECT_EQ(follow.got(100, 250).what, What::read);
+  EXPECT_EQ(follow.got(200, 250).what, What::read);
+  EXPECT_EQ(follow.got(250, 250).what, What::nothing);
+}
+
+// --- re-read ----------------------------------------------------------------------------------------------
+
+TEST(Reread, by_id_for_few_by_tail_for_many_and_by_id_again_after_trouble) {
+  FakeStore store;
+  FakeBus bus;
+  Hub hub(bus);
+  Reread reread(store, hub);
+  reread.run();
+  EXPECT_TRUE(store.heads_asked.empty()) << "nobody watches, nothing is asked";
+
+  std::deque<Watcher> watchers(300);
+  for (int n = 0; n < 300; ++n)
+    hub.listen(id(n), watchers[n]);
+  reread.run();
+  ASSERT_EQ(store.heads_asked.size(), 1U) << "first by id";
+  reread.run();
+  EXPECT_EQ(store.heads_asked.size(), 1U) << "not while one is out";
+  store.tail_replies.front()->deliver(Tail{"5:5:", true, {{id(7), 3}}});
+  EXPECT_EQ(watchers[7].told, std::vector<int>{3});
+
+  reread.run();
+  EXPECT_EQ(store.snapshots, std::vector<std::string>{"5:5:"}) << "then the tail since";
+  store.tail_replies.front()->deliver(Tail{"6:6:", true, {}});
+  reread.run();
+  store.tail_replies.front()->deliver(Error{Code::unavailable, "x"});
+  reread.run();
+  EXPECT_EQ(store.heads_asked.size(), 2U);
+  store.tail_replies.front()->deliver(Tail{"8:8:", true, {}});
+
+  reread.run();
+  store.tail_replies.front()->deliver(Tail{"9:9:", false, {}});
+  EXPECT_EQ(store.heads_asked.size(), 3U) << "too much for one read: by id, at once";
+}
+
+// --- small ones -----------------------------------------------------------------------------------------
+
+TEST(Cursor, says_a_seq_for_one_job_on_one_timeline_only) {
+  auto here = timeline_hash("a.1");
+  auto cursor = encode_cursor(here, id(1), 77);
+  EXPECT_EQ(decode_cursor(cursor, here, id(1)), 77);
+  EXPECT_FALSE(decode_cursor(cursor, here, id(2)));
+  EXPECT_FALSE(decode_cursor(cursor, timeline_hash("a.2"), id(1)));
+  for (std::string bad : {std::string(), std::string("x"), cursor + "A", cursor.substr(1), std::string(3000, 'A'), std::string("\xff\xfe")})
+    EXPECT_FALSE(decode_cursor(bad, here, id(1)));
+}
+
+TEST(Backoff, doubles_between_its_bounds) {
+  Backoff backoff(100, 1000);
+  EXPECT_EQ(backoff.next(1), 100);
+  EXPECT_EQ(backoff.next(0), 100);
+  EXPECT_EQ(backoff.next(1), 400);
+  EXPECT_EQ(backoff.next(1), 800);
+  EXPECT_EQ(backoff.next(1), 1000);
+  EXPECT_EQ(backoff.next(0), 500);
+  backoff.reset();
+  EXPECT_EQ(backoff.next(1), 100);
+}
+
+struct Beat : Spoke {
+  void due() noexcept override { ++beats; }
+  int beats = 0;
+};
+
+TEST(Wheel, turns) {
+  Wheel wheel(8);
+  Beat one, three;
+  wheel.put(one, 1);
+  wheel.put(three, 3);
+  { Beat gone; wheel.put(gone, 2); }
+  wheel.tick();
+  EXPECT_EQ(one.beats, 1);
+  wheel.tick();
+  wheel.tick();
+  EXPECT_EQ(one.beats, 1) << "once each time it is put on";
+  EXPECT_EQ(three.beats, 1);
+}
+
+}  // namespace
+}  // namespace await::core

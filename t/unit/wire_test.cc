@@ -1,0 +1,233 @@
+#include <gtest/gtest.h>
+#include <jansson.h>
+
+#include <random>
+
+#include "wire/accept.h"
+#include "wire/document.h"
+#include "wire/headers.h"
+#include "wire/json_check.h"
+#include "wire/json_writer.h"
+#include "wire/multipart.h"
+#include "wire/prefer.h"
+#include "wire/problem.h"
+#include "wire/sse.h"
+
+namespace await::wire {
+namespace {
+
+bool jansson_takes(std::string_view text) {
+  json_t *json = json_loadb(text.data(), text.size(), JSON_DECODE_ANY | JSON_ALLOW_NUL, nullptr);
+  bool good = json != nullptr;
+  json_decref(json);
+  return good;
+}
+
+TEST(JsonCheck, agrees_with_jansson) {
+  for (const char *text :
+       {"{}", "[]", "null", "true", "false", "0", "-0", "1.5e-3", "\"\"", "\"\\u00fc\\n\\/\"", "[1,2,[3]]", "{\"a\":{\"b\":[]}}", " [ 1 , 2 ] ",
+        "\"\\ud83e\\uddb6\"", "\"\xc3\xbc\"", "", " ", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "01", "1.", ".5", "+1", "1e", "-", "nul",
+        "truex", "\"a", "\"\n\"", "\"\\x\"", "\"\\ud83e\"", "\"\\udd00\"", "\"\\ud83ex\"", "[1 2]", "[}", "{]", "1 2", "\"\xff\"", "\"\xc0\xaf\"", "[\"a\":1]", "'a'", "NaN",
+        "[1,2", "{\"a\"", "{\"a\":", "\"\\u12\""})
+    EXPECT_EQ(is_json(text), jansson_takes(text)) << text;
+}
+
+TEST(JsonCheck, agrees_with_jansson_on_mutations) {
+  std::mt19937 random(7);
+  const std::string seed = R"({"a":[1,2.5e3,-0,"x\u00fc\n",true,null],"b":{"c":""}})";
+  for (int round = 0; round < 20000; ++round) {
+    std::string text = seed;
+    for (int n = 1 + static_cast<int>(random() % 3); n > 0; --n) {
+      std::size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0: text[at] = "{}[]\",:0159.eE+-\\u tfn\n\xc3\xbc"[random() % 27]; break;
+        case 1: text.erase(at, 1); break;
+        default: text.insert(at, 1, text[random() % text.size()]);
+      }
+    }
+    // jansson refuses numbers too large for it, and NUL; those are none of ours
+    EXPECT_TRUE(is_json(text) == jansson_takes(text) || text.find("e") != std::string::npos || text.find('E') != std::string::npos) << text;
+  }
+}
+
+TEST(JsonCheck, the_cuts_of_a_stream_do_not_matter) {
+  const std::string text = "{\"k\\u00fc\": [1.25, \"\xf0\x9f\xa6\xb6\", {\"a\": null}]}";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    JsonCheck check;
+    EXPECT_TRUE(check.feed(std::string_view(text).substr(0, cut)) && check.feed(std::string_view(text).substr(cut)) && check.finish()) << cut;
+  }
+  JsonCheck bad;
+  EXPECT_FALSE(bad.feed("[1,x"));
+  EXPECT_EQ(bad.offset(), 3U);
+}
+
+TEST(JsonCheck, depth_is_bounded) {
+  EXPECT_TRUE(is_json(std::string(512, '[') + std::string(512, ']')));
+  EXPECT_FALSE(is_json(std::string(513, '[') + std::string(513, ']')));
+}
+
+TEST(Json, minify_keeps_strings) { EXPECT_EQ(minify("{ \"a b\\\" c\" :\n[ 1 ,\t2 ] }"), "{\"a b\\\" c\":[1,2]}"); }
+
+TEST(Json, strings_stand_on_one_line) {
+  EXPECT_EQ(json_string("a\"\\\n\r\x01\xc3\xbc"), "\"a\\\"\\\\\\n\\r\\u0001\xc3\xbc\"");
+  EXPECT_TRUE(is_json(json_string("\xff\xfe")));
+}
+
+TEST(Prefer, as_rfc7240) {
+  auto parse = [](std::string_view field) {
+    Prefer prefer;
+    parse_prefer(field, prefer);
+    return prefer;
+  };
+  EXPECT_EQ(parse("wait=10").wait_s, 10);
+  EXPECT_EQ(parse("respond-async, wait=\"5\"; x=y").wait_s, 5);
+  EXPECT_TRUE(parse("Respond-Async, wait=5").respond_async);
+  EXPECT_EQ(parse("wait = 3").wait_s, 3);
+  EXPECT_EQ(parse("foo=\"a, wait=9\", wait=1").wait_s, 1);
+  EXPECT_EQ(parse("wait=1, wait=2").wait_s, 1);
+  for (const char *nothing : {"", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "waits=1", "=", "\"", "wait=\"1"})
+    EXPECT_FALSE(parse(nothing).wait_s) << nothing;
+}
+
+TEST(Accept, the_best_offer_wins) {
+  constexpr std::string_view kOffers[] = {"application/json", "text/plain", "text/event-stream"};
+  auto chosen = [&](std::string_view accept) { return choose(accept, kOffers); };
+  EXPECT_EQ(chosen(""), 0);
+  EXPECT_EQ(chosen("*/*"), 0);
+  EXPECT_EQ(chosen("text/plain"), 1);
+  EXPECT_EQ(chosen("text/event-stream"), 2);
+  EXPECT_EQ(chosen("text/*"), 1);
+  EXPECT_EQ(chosen("application/json;q=0.5, text/plain"), 1);
+  EXPECT_EQ(chosen("*/*;q=0.1, text/event-stream;q=0.2"), 2);
+  EXPECT_EQ(chosen("application/json;q=0, */*"), 1);
+  EXPECT_EQ(chosen("image/png"), -1);
+  EXPECT_EQ(chosen("text/html,application/xhtml+xml,*/*;q=0.8"), 0);
+}
+
+TEST(Sse, no_data_can_start_another_field) {
+  EXPECT_EQ(sse_frame("1", "x", "a\nb\r\nc\rid: 2"), "id: 1\nevent: x\ndata: a\ndata: b\ndata: c\ndata: id: 2\n\n");
+  EXPECT_EQ(sse_frame("", "", ""), "data: \n\n");
+}
+
+TEST(Headers, media_types) {
+  for (const char *good : {"text/plain", "application/vnd.x+json", "text/plain; charset=utf-8", "multipart/form-data; boundary=\"a b\""})
+    EXPECT_TRUE(is_media_type(good)) << good;
+  for (const char *bad : {"", "text", "text/", "/x", "te xt/plain", "text/plain\r\nX: y", "text/plain; a", "a/b/c", "text/plain; a=\"b"})
+    EXPECT_FALSE(is_media_type(bad)) << bad;
+}
+
+TEST(Headers, parameters) {
+  EXPECT_EQ(parameter("form-data; name=\"a\"; filename=\"b;c.txt\"", "filename"), "b;c.txt");
+  EXPECT_EQ(parameter("form-data; name=\"a%22b\"", "name"), "a\"b");
+  EXPECT_EQ(parameter("x; Boundary=abc", "boundary"), "abc");
+  EXPECT_EQ(parameter("form-data; filename=\"C:\\dir\\x.png\"", "filename"), "C:\\dir\\x.png");
+  EXPECT_FALSE(parameter("x; a=\"b", "a"));
+  EXPECT_FALSE(parameter("x", "a"));
+}
+
+TEST(Headers, ranges) {
+  auto is = [](std::string_view field, Range::Kind kind, std::int64_t first, std::int64_t last) {
+    Range range = parse_range(field, 10);
+    EXPECT_EQ(range.kind, kind) << field;
+    if (kind == Range::Kind::part) {
+      EXPECT_EQ(range.first, first) << field;
+      EXPECT_EQ(range.last, last) << field;
+    }
+  };
+  is("bytes=0-0", Range::Kind::part, 0, 0);
+  is("bytes=3-", Range::Kind::part, 3, 9);
+  is("bytes=-4", Range::Kind::part, 6, 9);
+  is("bytes=-40", Range::Kind::part, 0, 9);
+  is("bytes=5-400", Range::Kind::part, 5, 9);
+  for (const char *field : {"bytes=10-", "bytes=-0", "bytes=99-100"})
+    is(field, Range::Kind::unsatisfiable, 0, 0);
+  for (const char *field : {"", "bytes", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5"})
+    is(field, Range::Kind::whole, 0, 0);
+}
+
+TEST(Headers, etags_compare_weakly) {
+  EXPECT_TRUE(etag_listed("\"a\", W/\"b\"", "W/\"a\""));
+  EXPECT_TRUE(etag_listed("*", "\"x\""));
+  EXPECT_FALSE(etag_listed("\"ab\"", "\"a\""));
+  EXPECT_FALSE(etag_listed("", "\"a\""));
+}
+
+TEST(Headers, file_names) {
+  EXPECT_EQ(disposition(true, "a.txt"), "attachment; filename=\"a.txt\"");
+  EXPECT_EQ(disposition(false, "\xc3\xbc\"\r\n.png"), "inline; filename=\"____.png\"; filename*=UTF-8''%C3%BC%22%0D%0A.png");
+  EXPECT_EQ(base_name("C:\\a/b\\c.txt"), "c.txt");
+}
+
+/// What a body comes apart into, as text, when it is fed in pieces of `step` bytes.
+std::string take_apart(const std::string &body, const std::string &boundary, std::size_t step) {
+  Multipart parser(boundary);
+  std::string out;
+  for (std::size_t at = 0; at < body.size(); at += step) {
+    parser.feed(std::string_view(body).substr(at, step));
+    while (true) {
+      Multipart::Event event = parser.next();
+      if (event.what == Multipart::Event::What::more)
+        break;
+      switch (event.what) {
+        case Multipart::Event::What::part: out += "[" + event.part->name + "|" + event.part->file_name.value_or("-") + "|" + event.part->type + "|"; break;
+        case Multipart::Event::What::data: out += event.data; break;
+        case Multipart::Event::What::part_end: out += "]"; break;
+        case Multipart::Event::What::end: out += "."; break;
+        case Multipart::Event::What::error: return out + "!" + event.why;
+        default: break;
+      }
+    }
+  }
+  return out + (parser.ended() ? "" : "~");
+}
+
+TEST(Multipart, the_cuts_of_a_stream_do_not_matter) {
+  const std::string body =
+      "preamble\r\n--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n--b  \r\n"
+      "content-disposition: form-data; name=\"f\"; filename=\"x.png\"\r\nContent-Type: image/png\r\n\r\n\r\n--bnot\r\n--\r\n\r\n--b\r\n"
+      "Content-Disposition: form-data; name=\"e\"\r\n\r\n\r\n--b--\r\nepilogue";
+  for (std::size_t step : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{64}, body.size()})
+    EXPECT_EQ(take_apart(body, "b", step).find("[a|-||one]"), 0U) << step;
+}
+
+TEST(Multipart, data_that_looks_like_a_boundary) {
+  const std::string body = "--xyz\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n\r\n--xy\r\n--x\r\n\r\n-\r\n--xyz--";
+  for (std::size_t step = 1; step <= body.size(); ++step)
+    EXPECT_EQ(take_apart(body, "xyz", step), "[f|-||\r\n--xy\r\n--x\r\n\r\n-].") << step;
+}
+
+TEST(Multipart, empty_parts_and_forms) {
+  EXPECT_EQ(take_apart("--b\r\nContent-Disposition: form-data; name=\"e\"\r\n\r\n\r\n--b--", "b", 5), "[e|-||].");
+  EXPECT_EQ(take_apart("--b--", "b", 1), ".");
+}
+
+TEST(Multipart, what_is_broken_is_said) {
+  EXPECT_EQ(take_apart("hello", "b", 2), "~");
+  EXPECT_EQ(take_apart("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none", "b", 9), "[a|-||one~");
+  EXPECT_NE(take_apart("--b\r\n\r\nx\r\n--b--", "b", 3).find("!has a part without a form-data name"), std::string::npos);
+  EXPECT_NE(take_apart("--b\r\nX: " + std::string(9000, 'x') + "\r\n\r\nx\r\n--b--", "b", 100).find("8 KB"), std::string::npos);
+  EXPECT_NE(take_apart("--bx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n", "b", 50).find("behind a boundary"), std::string::npos);
+}
+
+TEST(Problem, rfc9457) {
+  Problem problem = problem_of_status(404);
+  problem.detail = "x\"y";
+  EXPECT_EQ(encode(problem, "/problems/", "/a"),
+            R"({"type":"/problems/not-found","title":"Not found","status":404,"detail":"x\"y","instance":"/a"})");
+  EXPECT_EQ(encode_failure(R"({"title":"T","type":"urn:x","n":1})", 424, "/p/", "/a"), R"({"title":"T","type":"urn:x","n":1,"status":424,"instance":"/a"})");
+  EXPECT_NE(encode_failure(std::nullopt, 424, "/p/", "/a").find("job-failed"), std::string::npos);
+  EXPECT_NE(encode_failure("[1]", 424, "/p/", "/a").find("job-failed"), std::string::npos);
+}
+
+TEST(Document, a_result_that_lies_about_being_json_is_left_out) {
+  core::Job job;
+  job.state = core::State::completed;
+  job.result = core::JobResult{200, 1, "application/json", std::nullopt, 3, true, Bytes("{x}")};
+  EXPECT_EQ(encode_job(job, {}, "c", 100, "/p/").find("\"value\""), std::string::npos);
+  job.result->body = Bytes("[1]");
+  EXPECT_NE(encode_job(job, {}, "c", 100, "/p/").find("\"value\":[1]"), std::string::npos);
+  EXPECT_EQ(encode_job(job, {}, "c", 2, "/p/").find("\"value\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace await::wire
