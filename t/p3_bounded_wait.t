@@ -1,0 +1,52 @@
+# P3: a held client learns of an ending in milliseconds by a hint; with Redis dead, within await_reread.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $s = start_stack(without => ['redis'], reread => '1s', workers => 2);
+
+sub learns {
+    my ($what, $within, %o) = @_;
+    my $id = one_job();
+    my $held = begin_request('GET', "/jobs/$id?wait=40");
+    my $stream = begin_request('GET', "/jobs/$id/events", headers => { Accept => 'text/event-stream' });
+    ok $stream->wait_event('ready');
+    ok $held->quiet(0.1);
+    claim($id);
+    complete($id, 'x', %o);
+    my $begin = time;
+    is json($held->response(20))->{state}, 'completed', $what;
+    my $took = time - $begin;
+    cmp_ok $took, '<', $within, sprintf '%s: %.3f s', $what, $took;
+    ok $stream->wait_event('completed', 10), 'the stream too';
+}
+
+learns('no Redis from the start', 5);
+$s->start_redis;
+ok until_true('nginx finds Redis', sub { $s->redis_command('PUBSUB', 'NUMSUB', 'await:0'); slurp("$s->{dir}/logs/error.log") =~ /Redis is back/ });
+learns('with Redis, its hint lost', 5);
+$s->end('redis', 'KILL');
+learns('Redis killed', 5);
+$s->start_redis;
+ok until_true('nginx finds Redis again', sub { (() = slurp("$s->{dir}/logs/error.log") =~ /Redis is back/g) >= 4 });
+learns('with Redis again', 5, hint => 1);
+$s->end('redis', 'TERM');
+
+subtest 'the tail: more watched than are asked for by id' => sub {
+    my @ids = map { one_job() } 1 .. 230;
+    my @held = map { begin_request('GET', "/jobs/$_?wait=40") } @ids;
+    ok $held[-1]->quiet(1.5);
+    sql("SELECT count(await.complete(id, attempt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
+    my $begin = time;
+    my $n = grep { json($_->response(20))->{state} eq 'completed' } @held;
+    is $n, 230;
+    cmp_ok time - $begin, '<', 8;
+};
+
+is_deeply [ grep { /\[error\]/ && !/is away|answering 503/ } split /\n/, error_log() ], [], 'no other errors';
+finish();
