@@ -53,6 +53,12 @@ class EventsPage : public ngx::Held, private core::Listener {
   void drain() override { on_time(); }
 
  private:
+  void leave() override {
+    if (listening())
+      process()->hub().leave(*this);
+    need_.unlink();
+  }
+
   void changed(int seq) noexcept override { apply(seq == 0 ? follow_.look() : follow_.told(seq)); }
 
   void on_time() override {

@@ -219,10 +219,15 @@ void EventStream::drain() {
 void EventStream::end() {
   ended_ = true;
   facts(r_).held_ms = process()->now_ms() - began_ms_;
-  static_cast<core::Spoke *>(this)->unlink();
-  process()->hub().leave(*this);
-  need_.unlink();
+  leave();
   write();
+}
+
+void EventStream::leave() {
+  core::Spoke::unlink();
+  if (listening())
+    process()->hub().leave(*this);
+  need_.unlink();
 }
 
 }  // namespace await::http

@@ -28,6 +28,7 @@ class EventStream : public ngx::Held, private core::Listener, private core::Spok
  private:
   static constexpr std::size_t kHighWater = std::size_t{128} * 1024;  // pending bytes at which we read no further
 
+  void leave() override;
   void changed(int seq) noexcept override;
   void due() noexcept override;
   void on_time() override;

@@ -187,6 +187,12 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
   }
 
  private:
+  void leave() override {
+    Watch::leave();
+    submission_.unlink();
+    inflight_.reset();
+  }
+
   bool fail(int status, const std::string &detail) {
     finish(send_problem(r_, status, detail));
     return false;
@@ -216,6 +222,7 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
       refuse(stored.error());
       return;
     }
+    inflight_.reset();
     const Uuid &id = submission_.job.id;
     created_at_ = stored->created_at;
     links_ = links_of_new(r_, id);
@@ -264,7 +271,7 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
 
   const SubmitOptions &options_;
   Wait wait_;
-  Inflight inflight_;
+  std::optional<Inflight> inflight_{std::in_place};
   core::Submission submission_;
   Upload upload_;
   ngx::Body body_{r_, *this};

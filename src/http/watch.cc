@@ -83,6 +83,12 @@ void Watch::got(Result<const core::Job *> job) {
   apply(follow_.got(found->seq, found->seq));
 }
 
+void Watch::leave() {
+  if (listening())
+    process()->hub().leave(*this);
+  need_.unlink();
+}
+
 void Watch::refuse(const Error &error) { finish(send_error(r_, error)); }
 
 bool has_room(ngx_http_request_t *r) {

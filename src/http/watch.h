@@ -27,6 +27,7 @@ class Watch : public ngx::Held, protected core::Listener {
   virtual void answer(const core::Job &job, bool timed_out) = 0;
   /// The job is not there, or not this client's, or cannot be read.
   virtual void refuse(const Error &error);
+  void leave() override;
 
  private:
   void changed(int seq) noexcept override;

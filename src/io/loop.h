@@ -24,6 +24,8 @@ class Watch {
   virtual ~Watch() = default;
   /// Which readiness to tell; both off: none.
   virtual void want(bool readable, bool writable) = 0;
+  /// Somebody has closed the descriptor already; the kernel has forgotten it.
+  virtual void closed() = 0;
 };
 
 /// Fires once after each set().

@@ -17,6 +17,8 @@ class PollLoop::PollWatch : public Watch {
     events_ = static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
   }
 
+  void closed() override { events_ = 0; }
+
   PollLoop &loop_;
   int fd_;
   short events_ = 0;

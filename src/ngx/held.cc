@@ -49,6 +49,8 @@ void Held::on_timer(ngx_event_t *event) noexcept {
 void Held::finish(ngx_int_t rc) {
   ngx_connection_t *connection = r_->connection;
   clear_timer();
+  unlink();
+  leave();
   ngx_http_finalize_request(r_, rc);
   ngx_http_run_posted_requests(connection);
 }

@@ -29,7 +29,10 @@ class Held : public Hook<IsHeld> {
   void set_timer(std::int64_t ms);
   void clear_timer();
   virtual void on_time() {}
-  /// Ends the request with what a content handler would return. Mostly destroys this: touch nothing after.
+  /// Lets go of every wait. The request may live on for a while: nginx writes to a slow client, or lingers.
+  virtual void leave() = 0;
+  /// Leaves, and ends the request with what a content handler would return. Mostly destroys this: touch
+  /// nothing after.
   void finish(ngx_int_t rc);
 
   ngx_http_request_t *r_;

@@ -30,6 +30,8 @@ class Watch : public io::Watch {
     set(connection_->write, NGX_WRITE_EVENT, writable);
   }
 
+  void closed() override { connection_->read->active = connection_->write->active = 0; }
+
  private:
   // level-triggered: libpq may leave bytes in its socket
   static void set(ngx_event_t *event, ngx_int_t kind, bool wanted) {

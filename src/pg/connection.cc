@@ -36,7 +36,7 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       deadline_(loop.timer([this] { lost("PostgreSQL did not answer in time"); }, io::Loop::Quit::must_not)) {}
 
 Connection::~Connection() {
-  watch_.reset();  // before libpq closes the descriptor
+  drop_watch();  // before libpq closes the descriptor
 }
 
 void Connection::start() {
@@ -67,7 +67,7 @@ void Connection::watch_socket(bool readable, bool writable) {
     return;
   }
   if (!watch_ || fd != watched_fd_) {
-    watch_.reset();
+    drop_watch();
     watch_ = loop_.watch(fd, [this] { on_socket(); });
     watched_fd_ = fd;
     if (!watch_) {
@@ -86,7 +86,7 @@ void Connection::on_socket() {
 }
 
 void Connection::poll_connect() {
-  watch_.reset();  // libpq may close its socket and open another within PQconnectPoll
+  drop_watch();  // libpq may close its socket and open another within PQconnectPoll
   switch (PQconnectPoll(pg_.get())) {
     case PGRES_POLLING_READING: watch_socket(true, false); return;
     case PGRES_POLLING_WRITING: watch_socket(false, true); return;
@@ -221,8 +221,15 @@ Error Connection::error_of(PGresult *result) const {
 
 std::string Connection::message() const { return one_line(pg_ ? PQerrorMessage(pg_.get()) : "out of memory"); }
 
-void Connection::lost(const std::string &why) {
+/// libpq closes its socket by itself when the connection breaks: then there is nothing left to unwatch.
+void Connection::drop_watch() {
+  if (watch_ && PQsocket(pg_.get()) != watched_fd_)
+    watch_->closed();
   watch_.reset();
+}
+
+void Connection::lost(const std::string &why) {
+  drop_watch();
   pg_.reset();
   state_ = State::waiting;
   rows_.reset();

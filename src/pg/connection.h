@@ -66,6 +66,7 @@ class Connection {
   void connect();
   void poll_connect();
   void watch_socket(bool readable, bool writable);
+  void drop_watch();
   void on_socket();
   void pump();
   void take_results();

@@ -1,0 +1,83 @@
+# Bad configuration fails at nginx -t with file, line and reason; a server that uses none of our directives is left alone.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Test::More;
+
+my $s = start_stack(without => [ 'postgres', 'redis', 'nginx' ]);
+$s->{port} = Await::Stack::free_port();
+
+sub refused {
+    my ($name, $site, $why, %o) = @_;
+    $s->configure_nginx($site, %o);
+    my $out = $s->nginx_t;
+    my ($line) = grep { /\[emerg\]/ } split /\n/, $out;
+    like $line // "it was taken: $out", $why, $name;
+    like $line // '', qr/site\.conf:\d+/, 'with file and line';
+}
+sub location { return "server { listen 127.0.0.1:\${PORT};\nlocation / { $_[0] } }" }
+
+my @cases = (
+    [ 'two backends', "await_postgres 'host=/a'; await_postgres 'host=/b';", qr/"await_postgres" directive is duplicate/ ],
+    [ 'a conninfo that is none', "await_postgres 'hots=x';", qr/is no conninfo: invalid connection option "hots"/ ],
+    [ 'a host that does not exist', "await_postgres 'host=no.such.host.invalid';", qr/"no.such.host.invalid", which cannot be resolved/ ],
+    [ 'a Redis URL that is none', 'await_redis localhost:6379;', qr/"localhost:6379" is no Redis URL: it begins with redis:/ ],
+    [ 'Redis over TLS', 'await_redis rediss://h;', qr/TLS/ ],
+    [ 'a re-read without end', 'await_reread 1ms;', qr/at least 50ms/, 'elsewhere' ],
+    [ 'a queue that is none', location('await_submit "a b";'), qr/"a b" is no queue/ ],
+    [ 'an unknown option', location('await_submit q prioritty=1;'), qr/"prioritty=1" is no option of await_submit/ ],
+    [ 'a priority out of range', location('await_submit q priority=101;'), qr/no number from -100 to 100/ ],
+    [ 'a lease that is too short', location('await_submit q lease=10ms;'), qr/"lease=10ms" is no time, or too short/ ],
+    [ 'retention that is none', location('await_submit q retain=1y;'), qr/"retain=1y" is no time up to 90d/ ],
+    [ 'params without file', location('await_submit q params=a;'), qr/needs file=/ ],
+    [ 'an action twice', location('await_submit q; await_submit r;'), qr/"await_submit" is there twice/ ],
+    [ 'a job\'s default', location('await_job $arg_id default=xml;'), qr/"default=xml" is no option of await_job/ ],
+    [ 'a job without id', location('await_job;'), qr/invalid number of arguments in "await_job"/ ],
+    [ 'an unknown variable', location('await_job $nonesuch;'), qr/unknown "nonesuch" variable/, 'elsewhere' ],
+    [ 'a failed status', location('await_result $arg_id failed=200;'), qr/"failed=200" is no option of await_result/ ],
+    [ 'a channel', location('await_events $arg_id;'), qr/"\$arg_id" is no channel/ ],
+    [ 'an owner that is everybody', location('await_owner me;'), qr/"me" holds no variable/ ],
+    [ 'a ping', location('await_ping 10ms;'), qr/"10ms" is no time from 1s to 2m/ ],
+    [ 'a retry', location('await_retry 5s 1s;'), qr/smaller first/ ],
+    [ 'a hold', location('await_hold soon;'), qr/"await_hold" directive invalid value/ ],
+    [ 'a value that is too large', location('await_value_max 1m;'), qr/at most 64k/, 'elsewhere' ],
+    [ 'a type that is none', location('await_safe_types png;'), qr/"png" is no media type/ ],
+    [ 'no one held', location('await_max_held 0;'), qr/"0" is no number of 1 or more/ ],
+    [ 'none in flight', location('await_max_inflight x;'), qr/"x" is no number of 1 or more/ ],
+    [ 'a place where it cannot be', "server { listen 127.0.0.1:\${PORT}; await_submit q; }", qr/"await_submit" directive is not allowed here/ ],
+);
+for my $case (@cases) {
+    my ($name, $site, $why, $elsewhere) = @$case;
+    if ($elsewhere) {
+        $s->configure_nginx($site);
+        like $s->nginx_t, $why, $name;
+        next;
+    }
+    refused($name, $site, $why, bare => scalar($site =~ /^await_postgres/));
+}
+$s->configure_nginx(location('await_submit q;'), bare => 1);
+like $s->nginx_t, qr/"await_submit" needs "await_postgres" in the http block, which says where the jobs are kept, in \S+site\.conf:2/, 'an action without a database';
+
+subtest 'what is taken' => sub {
+    for my $site (location('await_submit $arg_queue priority=-5 type=image/*,text/plain file=f params=a,b lease=1m max_attempts=1 delay=5s deadline=1h retain=keep; await_job_uri /j/$await_id; await_owner $remote_addr;'),
+        location('await_hold 30s; await_hold_max 1m; await_ping 15s socket=25s; await_retry 1s; await_safe_types image/png; await_job $arg_id default=text; await_events job:$arg_id default=json;'),
+        location('if ($arg_x) { await_owner off; await_hold 1s; } limit_except GET { deny all; } await_job $arg_id;'), 'await_redis off; await_reread 100ms;' . location('await_problem;')) {
+        $s->configure_nginx($site);
+        like $s->nginx_t, qr/test is successful/, $site;
+    }
+};
+
+subtest 'nothing runs where nothing is used' => sub {
+    $s->start_nginx("await_postgres 'host=127.0.0.1 port=1'; await_redis redis://127.0.0.1:1; server { listen 127.0.0.1:\${PORT}; location / { return 200 hello; } }", bare => 1);
+    is get('/')->{body}, 'hello';
+    my ($pid) = worker_pids();
+    my @sockets = grep { (readlink $_) =~ /socket:/ } glob "/proc/$pid/fd/*";
+    cmp_ok scalar(@sockets), '<=', 4, 'no connections';
+    unlike error_log(), qr/await/, 'no word in the log';
+    $s->end('nginx', 'TERM');
+};
+
+finish();
