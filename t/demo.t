@@ -1,0 +1,71 @@
+# The demo, as make run serves it: with curl, and in a real browser that drops photos and watches them by EventSource.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use HTTP::Tiny;
+use JSON::PP;
+use Test::More;
+
+my $root = $Await::Stack::ROOT;
+my $site = slurp("$root/conf/minimal.conf");
+my $s = start_stack(site => "await_reread 30s;\n$site");
+for my $line ($site =~ /^# await-worker (.+)$/mg) { $line =~ s/\$\{ROOT\}/$root/; $s->start_worker('worker1', split ' ', $line) }
+my $photos = File::Temp::tempdir(CLEANUP => 1);
+system("convert -size 1200x900 plasma:fractal $photos/a.jpg && convert -size 640x480 gradient:red-blue $photos/b.png && echo no picture > $photos/c.jpg") == 0 or die 'ImageMagick';
+
+subtest 'with curl' => sub {
+    is scalar(`curl -s -o $photos/thumb.jpg -w '%{http_code} %{content_type}' -F image=\@$photos/a.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs`), '200 image/jpeg';
+    is scalar(`identify -format '%m %wx%h' $photos/thumb.jpg`), 'JPEG 320x240', 'a thumbnail';
+    my $failed = json({ body => scalar `curl -s -F image=\@$photos/c.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs` });
+    is $failed->{detail}, 'This is no picture that we know.';
+    like get('/')->{body}, qr/Drop photos here/;
+    is get('/app.js')->{status}, 200;
+};
+
+# WebDriver (W3C), spoken by hand
+my $port = Await::Stack::free_port();
+$s->spawn('chromedriver', [ 'chromedriver', "--port=$port" ]);
+my $http = HTTP::Tiny->new(timeout => 60);
+sub driver {
+    my ($method, $path, $body) = @_;
+    my $r = $http->request($method, "http://127.0.0.1:$port$path", { headers => { 'Content-Type' => 'application/json' }, $body ? (content => encode_json($body)) : () });
+    my $value = eval { decode_json($r->{content})->{value} };
+    die "$path: " . ($value->{message} // $r->{content}) . "\n" unless $r->{success};
+    return $value;
+}
+ok until_true('chromedriver is ready', sub { eval { driver('GET', '/status')->{ready} } });
+my @flags = (qw(--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage), "--window-size=1280,1000");
+my $session = '/session/' . driver('POST', '/session', { capabilities => { alwaysMatch => { browserName => 'chrome', 'goog:chromeOptions' => { args => [ @flags, "--user-data-dir=$photos/profile" ] } } } })->{sessionId};
+sub script { my ($code, @args) = @_; return driver('POST', "$session/execute/sync", { script => $code, args => \@args }) }
+
+subtest 'in a browser' => sub {
+    driver('POST', "$session/url", { url => $s->url . '/' });
+    my $input = driver('POST', "$session/element", { using => 'css selector', value => '#files' });
+    my ($element) = values %$input;
+    driver('POST', "$session/element/$element/value", { text => "$photos/a.jpg\n$photos/b.png\n$photos/c.jpg" });
+    my $states = sub { script('return [...document.querySelectorAll("article")].map(a => a.querySelector("h3").textContent + " " + a.dataset.state).sort()') };
+    ok until_true('all have ended', sub { join(',', @{ $states->() }) eq 'a.jpg completed,b.png completed,c.jpg failed' }) or diag explain $states->();
+    ok until_true('the thumbnails are shown', sub { script('return [...document.querySelectorAll("article img")].filter(i => i.naturalWidth == 320).length') == 2 });
+    like script('return document.querySelector("article .note").textContent + [...document.querySelectorAll(".note")].map(n => n.textContent)'), qr/no picture that we know/;
+    my $log = script('return [...document.querySelectorAll("article")].find(a => a.querySelector("h3").textContent == "a.jpg").querySelector(".events").textContent');
+    is join(' ', $log =~ /^(\w+) \{/mg), 'pending processing progress progress progress progress completed', 'each event was seen live, in order';
+    if ($ENV{AWAIT_SCREENSHOT}) {
+        require MIME::Base64;
+        open my $file, '>:raw', $ENV{AWAIT_SCREENSHOT}; print $file MIME::Base64::decode_base64(driver('GET', "$session/screenshot")); close $file;
+    }
+};
+
+subtest 'EventSource reconnects by itself, and stops at the end' => sub {
+    my $id = one_job('/jobs', 'x');     # the worker will refuse it
+    until_true('ended', sub { json(get("/jobs/$id"))->{state} eq 'failed' });
+    script('window.types = []; window.s = new EventSource(arguments[0]); for (const t of ["ready", "pending", "processing", "failed", "reset"]) s.addEventListener(t, e => types.push(t)); ', "/jobs/$id/events");
+    ok until_true('closed for good by 204', sub { script('return s.readyState') == 2 }, 30), 'stopped by 204 after its reconnect';
+    is join(' ', grep { $_ ne 'processing' } @{ script('return types') }), 'ready pending failed', 'nothing twice';
+};
+
+driver('DELETE', $session);
+finish();
