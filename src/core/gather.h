@@ -117,7 +117,8 @@ class Gather {
   }
 
   void read(std::span<const Query> queries, Reply<std::vector<Row>> &reply);
-  static void place(Flight &flight, const std::vector<Row> &rows, std::map<typename Need::Key, const Row *> &found);
+  static void place(Flight &flight, const std::vector<Row> &rows,
+                    std::map<typename Need::Key, const Row *> &found);
 
   Store &store_;
   Wake &wake_;
@@ -131,12 +132,14 @@ inline void Gather<JobNeed>::read(std::span<const JobQuery> queries, Reply<std::
   store_.jobs(queries, reply);
 }
 template <>
-inline void Gather<JobNeed>::place(Flight &, const std::vector<Job> &rows, std::map<JobNeed::Key, const Job *> &found) {
+inline void Gather<JobNeed>::place(Flight &, const std::vector<Job> &rows,
+                                   std::map<JobNeed::Key, const Job *> &found) {
   for (const Job &job : rows)
     found[{job.id, 0}] = &job;
 }
 template <>
-inline void Gather<EventNeed>::read(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) {
+inline void Gather<EventNeed>::read(std::span<const EventQuery> queries,
+                                    Reply<std::vector<EventPage>> &reply) {
   store_.events(queries, reply);
 }
 template <>

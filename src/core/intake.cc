@@ -18,7 +18,8 @@ struct Intake::Flight {
   Reply<std::vector<Submitted>> reply = Reply<std::vector<Submitted>>::to<&Flight::landed>(this);
 };
 
-Intake::Intake(Store &store, Bus &bus, Wake &wake, Limits limits) : store_(store), bus_(bus), wake_(wake), limits_(limits) {
+Intake::Intake(Store &store, Bus &bus, Wake &wake, Limits limits)
+    : store_(store), bus_(bus), wake_(wake), limits_(limits) {
   for (std::size_t i = 0; i < limits_.flights; ++i)
     flights_.push_back(std::make_unique<Flight>(*this));
 }

@@ -28,10 +28,10 @@ class Submission : public Hook<> {
 class Intake {
  public:
   struct Limits {
-    std::size_t rows = 512;                 ///< a batch
+    std::size_t rows = 512;                    ///< a batch
     std::size_t bytes = std::size_t{4} << 20;  ///< payloads of a batch, roughly
-    std::size_t flights = 2;                ///< batches not yet committed
-    std::int64_t patience_ms = 3000;        ///< how long a submission waits for PostgreSQL to come back
+    std::size_t flights = 2;                   ///< batches not yet committed
+    std::int64_t patience_ms = 3000;           ///< how long a submission waits for PostgreSQL to come back
   };
 
   Intake(Store &store, Bus &bus, Wake &wake, Limits limits);

@@ -5,7 +5,8 @@
 namespace await::core {
 namespace {
 
-constexpr std::array<std::string_view, 6> kNames = {"pending", "processing", "completed", "failed", "cancelled", "expired"};
+constexpr std::array<std::string_view, 6> kNames = {"pending", "processing", "completed",
+                                                    "failed",  "cancelled",  "expired"};
 
 // rows: from; columns: to
 constexpr bool kMayFollow[6][6] = {

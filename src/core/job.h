@@ -30,7 +30,7 @@ struct NewJob {
   std::optional<std::string> trace;
   std::string content_type;
   std::optional<std::string> file_name;
-  std::optional<std::string> params;  ///< JSON text
+  std::optional<std::string> params;   ///< JSON text
   std::optional<std::string> payload;  ///< nothing: its pieces were stored before
   std::int64_t payload_size = 0;
   std::optional<std::int64_t> lease_ms;
@@ -66,7 +66,7 @@ struct Job {
   std::optional<std::string> progress;  ///< JSON text
   std::int64_t created_at = 0;
   std::int64_t updated_at = 0;
-  std::optional<JobResult> result;  ///< when completed
+  std::optional<JobResult> result;   ///< when completed
   std::optional<std::string> error;  ///< JSON text, when failed
 };
 

@@ -20,7 +20,8 @@ class Callback {
  public:
   template <auto Method, class Owner>
   static Callback to(Owner *owner) {
-    return Callback(owner, [](void *self, T value) { (static_cast<Owner *>(self)->*Method)(std::move(value)); });
+    return Callback(owner,
+                    [](void *self, T value) { (static_cast<Owner *>(self)->*Method)(std::move(value)); });
   }
   void operator()(T value) const { call_(owner_, std::move(value)); }
 

@@ -29,8 +29,8 @@ class Reread {
   Store &store_;
   Hub &hub_;
   std::string snapshot_;
-  std::string next_snapshot_;     // of the first slice of a look by id
-  std::vector<Uuid> to_ask_;      // what is left of a look by id
+  std::string next_snapshot_;  // of the first slice of a look by id
+  std::vector<Uuid> to_ask_;   // what is left of a look by id
   bool asking_ = false;
   Reply<Tail> reply_ = Reply<Tail>::to<&Reread::landed>(this);
 };

@@ -15,7 +15,8 @@ class Backoff {
   std::int64_t next(double random) {
     auto bound = next_;
     next_ = std::min(max_, next_ * 2);
-    return bound / 2 + static_cast<std::int64_t>(static_cast<double>(bound - bound / 2) * random);
+    auto half = bound / 2;
+    return half + static_cast<std::int64_t>(static_cast<double>(bound - half) * random);
   }
   void reset() { next_ = min_; }
 

@@ -14,7 +14,9 @@ namespace await::http {
 namespace {
 
 /// A strong validator: a result never changes once it is there.
-std::string result_etag(const core::Job &job) { return "\"" + job.id.text().substr(24) + "-" + std::to_string(job.seq) + "\""; }
+std::string result_etag(const core::Job &job) {
+  return "\"" + job.id.text().substr(24) + "-" + std::to_string(job.seq) + "\"";
+}
 
 bool is_safe_type(ngx_http_request_t *r, std::string_view type) {
   const ngx_array_t *safe = settings(r).safe_types;
@@ -44,7 +46,8 @@ void PieceStream::read_next() { process()->payloads().get(job_, attempt_, at_, r
 void PieceStream::got(Result<core::Piece> piece) {
   std::int64_t skip = piece ? at_ - piece->pos : 0;
   if (!piece || skip < 0 || skip >= static_cast<std::int64_t>(piece->bytes.size())) {
-    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: a result breaks off at byte %L: %s", static_cast<off_t>(at_),
+    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: a result breaks off at byte %L: %s",
+                  static_cast<off_t>(at_),
                   piece ? "its next piece is missing" : piece.error().detail.c_str());
     end(NGX_ERROR);  // the length was announced: cutting the connection tells the client
     return;
@@ -64,7 +67,8 @@ void PieceStream::write() {
   }
   ngx_event_t *event = r_->connection->write;
   if (rc == NGX_AGAIN && out_.pending() > 0) {
-    auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
+    auto *core =
+        static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
     if (!event->delayed) {
       ngx_add_timer(event, core->send_timeout);
     }
@@ -97,17 +101,22 @@ void PieceStream::end(ngx_int_t rc) { finished_(rc); }
 
 void Delivery::answer(const core::Job &job, const DeliveryOptions &options) {
   switch (job.state) {
-    case core::State::completed: answer_completed(job); return;
+    case core::State::completed:
+      answer_completed(job);
+      return;
     case core::State::failed: {
       auto status = static_cast<int>(options.failed_status);
       wire::Problem problem = wire::problem_of_status(424);
       problem.status = status;
       note_problem(r_, problem);
       // the worker's own words: error_page does not replace them
-      finished_(send_problem_body(r_, status, wire::encode_failure(job.error, status, problem_base(r_), ngx::view(r_->uri))));
+      finished_(send_problem_body(
+          r_, status, wire::encode_failure(job.error, status, problem_base(r_), ngx::view(r_->uri))));
       return;
     }
-    default: finished_(send_problem(r_, 410, "There is no result: the job is " + std::string(core::state_name(job.state)) + "."));
+    default:
+      finished_(send_problem(
+          r_, 410, "There is no result: the job is " + std::string(core::state_name(job.state)) + "."));
   }
 }
 
@@ -148,16 +157,19 @@ void Delivery::answer_completed(const core::Job &job) {
     send_body(job, result.status, 0, result.size - 1);
     return;
   }
-  add_header(r_, "Content-Range", "bytes " + std::to_string(range.first) + "-" + std::to_string(range.last) + "/" + size);
+  add_header(r_, "Content-Range",
+             "bytes " + std::to_string(range.first) + "-" + std::to_string(range.last) + "/" + size);
   send_body(job, 206, range.first, range.last);
 }
 
 void Delivery::send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last) {
   const core::JobResult &result = *job.result;
-  std::string_view type = wire::is_media_type(result.type) ? std::string_view(result.type) : "application/octet-stream";
+  std::string_view type =
+      wire::is_media_type(result.type) ? std::string_view(result.type) : "application/octet-stream";
   if (result.inlined) {
     std::string_view body = result.body ? result.body->view() : std::string_view();
-    finished_(send(r_, status, type, body.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1))));
+    finished_(send(r_, status, type,
+                   body.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1))));
     return;
   }
   r_->headers_out.status = static_cast<ngx_uint_t>(status);

@@ -21,7 +21,8 @@ struct DeliveryOptions {
 class PieceStream {
  public:
   /// @param finished  called once, with what finalizes the request
-  PieceStream(ngx_http_request_t *r, core::Callback<ngx_int_t> finished) : r_(r), out_(r), finished_(finished) {}
+  PieceStream(ngx_http_request_t *r, core::Callback<ngx_int_t> finished)
+      : r_(r), out_(r), finished_(finished) {}
 
   /// Sends bytes first … last of the result. The header has been sent.
   void start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last);

@@ -169,7 +169,8 @@ ngx_int_t get_events(ngx_http_request_t *r) {
     add_header(r, "Cache-Control", "no-store");
     return send(r, 200, "text/event-stream", "retry: " + std::to_string(settings(r).retry_max) + "\n\n");
   }
-  StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off", argument(r, "beat").value_or("") == "1"};
+  StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
+                        argument(r, "beat").value_or("") == "1"};
   return ngx::make<EventStream>(r->pool, r, *id, std::move(options))->start();
 }
 
@@ -200,7 +201,8 @@ ngx_command_t commands[] = {
 void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(EventsSettings)); }
 
 char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *inner = static_cast<EventsSettings *>(child);
   if (core->noname && inner->channel == nullptr)
     *inner = *static_cast<EventsSettings *>(parent);
@@ -213,6 +215,16 @@ ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullpt
 }  // namespace await::http
 
 ngx_module_t ngx_http_await_events_module = {
-    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
-    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1,
+    &await::http::context,
+    await::http::commands,
+    NGX_HTTP_MODULE,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    NGX_MODULE_V1_PADDING,
 };

@@ -18,12 +18,18 @@ std::string value_of(ngx_http_request_t *r, Which which) {
   if (known == nullptr)
     return {};
   switch (which) {
-    case Which::id: return known->id;
-    case Which::state: return known->state;
-    case Which::delivery: return known->delivery;
-    case Which::hold_time: return known->held_ms ? std::to_string(*known->held_ms) : "";
-    case Which::problem_type: return known->problem ? std::string(problem_base(r)) + known->problem->name : "";
-    case Which::owner: break;
+    case Which::id:
+      return known->id;
+    case Which::state:
+      return known->state;
+    case Which::delivery:
+      return known->delivery;
+    case Which::hold_time:
+      return known->held_ms ? std::to_string(*known->held_ms) : "";
+    case Which::problem_type:
+      return known->problem ? std::string(problem_base(r)) + known->problem->name : "";
+    case Which::owner:
+      break;
   }
   return {};
 }

@@ -11,9 +11,9 @@ namespace await::http {
 /// What we know of a request, for variables, logs and error pages. Survives internal redirects, which
 /// wipe module contexts.
 struct Facts {
-  std::string id;        ///< $await_id
-  std::string state;     ///< $await_state
-  std::string delivery;  ///< $await_delivery: submit, poll, hold, result, sse, events
+  std::string id;                       ///< $await_id
+  std::string state;                    ///< $await_state
+  std::string delivery;                 ///< $await_delivery: submit, poll, hold, result, sse, events
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
 };

@@ -8,7 +8,8 @@
 namespace await::http {
 
 void FormFields::open(const std::string &name) {
-  auto at = std::find_if(fields_.begin(), fields_.end(), [&](const auto &field) { return field.first == name; });
+  auto at =
+      std::find_if(fields_.begin(), fields_.end(), [&](const auto &field) { return field.first == name; });
   if (at == fields_.end())
     at = fields_.insert(fields_.end(), {name, {}});
   open_ = &at->second.emplace_back();

@@ -56,7 +56,9 @@ class JobRequest : public Watch {
   }
 
  private:
-  std::string etag(const core::Job &job) const { return wire::job_etag(job.seq, shape_ == Shape::json ? "json" : "text"); }
+  std::string etag(const core::Job &job) const {
+    return wire::job_etag(job.seq, shape_ == Shape::json ? "json" : "text");
+  }
 
   bool enough(const core::Job &job) const override {
     if (!known_etags_.empty())
@@ -109,7 +111,8 @@ class CancelRequest : public Watch {
       return;
     }
     if (*outcome_ == core::Cancelled::ended) {
-      finish(send_problem(r_, 409, "The job has ended before: it is " + std::string(core::state_name(job.state)) + "."));
+      finish(send_problem(
+          r_, 409, "The job has ended before: it is " + std::string(core::state_name(job.state)) + "."));
       return;
     }
     bool now = *outcome_ == core::Cancelled::now;
@@ -175,7 +178,8 @@ ngx_int_t delete_job(ngx_http_request_t *r) {
 char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *job = static_cast<JobSettings *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::job, get_job) == nullptr || add_action(cf, &Settings::cancel, delete_job) == nullptr)
+  if (add_action(cf, &Settings::job, get_job) == nullptr ||
+      add_action(cf, &Settings::cancel, delete_job) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
@@ -197,7 +201,8 @@ ngx_command_t commands[] = {
 void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(JobSettings)); }
 
 char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *inner = static_cast<JobSettings *>(child);
   if (core->noname && inner->id == nullptr)
     *inner = *static_cast<JobSettings *>(parent);
@@ -210,6 +215,16 @@ ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullpt
 }  // namespace await::http
 
 ngx_module_t ngx_http_await_job_module = {
-    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
-    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1,
+    &await::http::context,
+    await::http::commands,
+    NGX_HTTP_MODULE,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    NGX_MODULE_V1_PADDING,
 };

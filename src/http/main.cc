@@ -55,7 +55,8 @@ char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (!compile(cf, words[1], &location->owner))
     return static_cast<char *>(NGX_CONF_ERROR);
   if (location->owner->lengths == nullptr)
-    return config_error(cf, ngx::view(words[1]), "holds no variable: everybody would be the same owner; \"off\" says that");
+    return config_error(cf, ngx::view(words[1]),
+                        "holds no variable: everybody would be the same owner; \"off\" says that");
   return NGX_CONF_OK;
 }
 
@@ -112,11 +113,11 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   return NGX_CONF_OK;
 }
 
-#define HTTP  NGX_HTTP_MAIN_CONF
-#define HSL   NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
-#define HSLI  NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF
-#define MAIN  NGX_HTTP_MAIN_CONF_OFFSET
-#define LOC   NGX_HTTP_LOC_CONF_OFFSET
+#define HTTP NGX_HTTP_MAIN_CONF
+#define HSL NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
+#define HSLI NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF
+#define MAIN NGX_HTTP_MAIN_CONF_OFFSET
+#define LOC NGX_HTTP_LOC_CONF_OFFSET
 
 // clang-format off
 ngx_command_t commands[] = {
@@ -160,8 +161,8 @@ void *create_location(ngx_conf_t *cf) {
   if (location == nullptr)
     return nullptr;
   location->scoped = NGX_CONF_UNSET;
-  for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket, &Settings::retry_min,
-                     &Settings::retry_max})
+  for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket,
+                     &Settings::retry_min, &Settings::retry_max})
     location->*field = NGX_CONF_UNSET_MSEC;
   location->value_max = NGX_CONF_UNSET_SIZE;
   location->max_held = NGX_CONF_UNSET;
@@ -170,7 +171,8 @@ void *create_location(ngx_conf_t *cf) {
 }
 
 ngx_array_t *default_safe_types(ngx_conf_t *cf) {
-  constexpr std::string_view kTypes[] = {"application/json", "text/plain", "image/png", "image/jpeg", "image/webp", "image/gif"};
+  constexpr std::string_view kTypes[] = {"application/json", "text/plain", "image/png",
+                                         "image/jpeg",       "image/webp", "image/gif"};
   ngx_array_t *types = ngx_array_create(cf->pool, std::size(kTypes), sizeof(ngx_str_t));
   for (std::string_view type : kTypes)
     *static_cast<ngx_str_t *>(ngx_array_push(types)) = ngx::borrow(type);
@@ -181,11 +183,13 @@ ngx_int_t dispatch(ngx_http_request_t *r);
 
 /// The actions do not inherit, but `if` and limit_except blocks are part of their location.
 void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   if (!core->noname)
     return;
   bool any = false;
-  for (auto action : {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result, &Settings::events}) {
+  for (auto action :
+       {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result, &Settings::events}) {
     if (inner.*action == nullptr)
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
@@ -218,7 +222,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
   ngx_conf_merge_str_value(inner.problem_base, outer.problem_base, "/problems/");
   if (inner.safe_types == nullptr)
-    inner.safe_types = outer.safe_types != nullptr ? outer.safe_types : outer.safe_types = default_safe_types(cf);
+    inner.safe_types =
+        outer.safe_types != nullptr ? outer.safe_types : outer.safe_types = default_safe_types(cf);
   if (inner.value_max > 65536)
     return config_error(cf, "await_value_max", "is at most 64k: larger results have a resource of their own");
   auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
@@ -230,12 +235,15 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   if (main->used_by.len == 0 || main->postgres.data != nullptr)
     return NGX_OK;
-  ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "\"%V\" needs \"await_postgres\" in the http block, which says where the jobs are kept, in %V:%ui",
-                &main->used_by, &main->used_file, main->used_line);
+  ngx_log_error(
+      NGX_LOG_EMERG, cf->log, 0,
+      "\"%V\" needs \"await_postgres\" in the http block, which says where the jobs are kept, in %V:%ui",
+      &main->used_by, &main->used_file, main->used_line);
   return NGX_ERROR;
 }
 
-ngx_http_module_t context = {add_variables, postconfigure, create_main, init_main, nullptr, nullptr, create_location, merge_location};
+ngx_http_module_t context = {add_variables, postconfigure, create_main,     init_main,
+                             nullptr,       nullptr,       create_location, merge_location};
 
 /// Every method that a location answers.
 std::string allowed(const Settings &location) {
@@ -279,7 +287,9 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
     }
     if (handler == nullptr) {
       add_header(r, "Allow", allowed(location));
-      return r->method & NGX_HTTP_OPTIONS ? send_empty(r, 204) : send_problem(r, 405, "This resource answers " + allowed(location) + ".");
+      return r->method & NGX_HTTP_OPTIONS
+                 ? send_empty(r, 204)
+                 : send_problem(r, 405, "This resource answers " + allowed(location) + ".");
     }
     if (process() == nullptr)
       return send_unavailable(r, "The service is starting.");
@@ -303,7 +313,8 @@ const Settings &settings(ngx_http_request_t *r) {
 Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler) {
   auto *location = static_cast<Settings *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
   auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->*action != nullptr) {
     config_error(cf, ngx::view(words[0]), "is there twice");
@@ -357,15 +368,15 @@ bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
 
 ngx_module_t ngx_http_await_module = {
     NGX_MODULE_V1,
-    &await::http::context,       /* module context */
-    await::http::commands,       /* module directives */
-    NGX_HTTP_MODULE,             /* module type */
-    nullptr,                     /* init master */
-    nullptr,                     /* init module */
-    await::http::start_process,  /* init process */
-    nullptr,                     /* init thread */
-    nullptr,                     /* exit thread */
-    await::http::end_process,    /* exit process */
-    nullptr,                     /* exit master */
+    &await::http::context,      /* module context */
+    await::http::commands,      /* module directives */
+    NGX_HTTP_MODULE,            /* module type */
+    nullptr,                    /* init master */
+    nullptr,                    /* init module */
+    await::http::start_process, /* init process */
+    nullptr,                    /* init thread */
+    nullptr,                    /* exit thread */
+    await::http::end_process,   /* exit process */
+    nullptr,                    /* exit master */
     NGX_MODULE_V1_PADDING,
 };

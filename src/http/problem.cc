@@ -16,8 +16,9 @@ ngx_int_t problem_handler(ngx_http_request_t *r) {
       return rc;
     int status = static_cast<int>(r->err_status != 0 ? r->err_status : NGX_HTTP_NOT_FOUND);
     Facts *known = find_facts(r);
-    wire::Problem problem = known != nullptr && known->problem && known->problem->status == status ? *known->problem
-                                                                                                   : wire::problem_of_status(status);
+    wire::Problem problem = known != nullptr && known->problem && known->problem->status == status
+                                ? *known->problem
+                                : wire::problem_of_status(status);
     note_problem(r, problem);
     if ((status == 429 || status == 503) && r->headers_out.www_authenticate == nullptr && !known)
       add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
@@ -26,7 +27,8 @@ ngx_int_t problem_handler(ngx_http_request_t *r) {
 }
 
 char *set_problem(ngx_conf_t *cf, ngx_command_t *, void *) {
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   core->handler = problem_handler;
   return NGX_CONF_OK;
 }
@@ -44,6 +46,16 @@ ngx_http_module_t context = {};
 }  // namespace await::http
 
 ngx_module_t ngx_http_await_problem_module = {
-    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
-    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1,
+    &await::http::context,
+    await::http::commands,
+    NGX_HTTP_MODULE,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    NGX_MODULE_V1_PADDING,
 };

@@ -56,8 +56,18 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       reread_ms_(static_cast<std::int64_t>(settings.reread)),
       retry_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { reread(); }, io::Loop::Quit::may)),
-      tick_timer_(loop_.timer([this] { tick_timer_->set(kTickMs); wheel_.tick(); }, io::Loop::Quit::may)),
-      purge_timer_(loop_.timer([this] { purge_timer_->set(kPurgeMs); store_.purge(); }, io::Loop::Quit::may)) {
+      tick_timer_(loop_.timer(
+          [this] {
+            tick_timer_->set(kTickMs);
+            wheel_.tick();
+          },
+          io::Loop::Quit::may)),
+      purge_timer_(loop_.timer(
+          [this] {
+            purge_timer_->set(kPurgeMs);
+            store_.purge();
+          },
+          io::Loop::Quit::may)) {
   bus_.listen(hub_);
   write_.start();
   read_.start();
@@ -120,7 +130,8 @@ void Process::connected() {
 
 void Process::said_hello(Result<pg::Hello> hello) {
   if (!hello) {
-    log_.error("the schema \"await\" does not answer, is it there? (await-ctl migrate) " + hello.error().detail);
+    log_.error("the schema \"await\" does not answer, is it there? (await-ctl migrate) " +
+               hello.error().detail);
     return;
   }
   clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
@@ -156,7 +167,8 @@ void Process::drain() {
 Process *process() { return the_process.get(); }
 
 ngx_int_t start_process(ngx_cycle_t *cycle) {
-  auto *settings = static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
+  auto *settings =
+      static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
   if (settings == nullptr || settings->used_by.len == 0)
     return NGX_OK;
   return ngx::guarded(cycle->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {

@@ -30,7 +30,8 @@ std::string_view client_path(ngx_http_request_t *r) {
 
 wire::Links make_links(ngx_http_request_t *r, std::string self) {
   const Settings &location = settings(r);
-  std::string result = location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
+  std::string result =
+      location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
   return {self, result, self + "/events"};
 }
 
@@ -54,7 +55,8 @@ bool has_header(ngx_http_request_t *r, std::string_view lower_name) {
 
 std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name) {
   ngx_str_t raw;
-  if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>(name.data())), name.size(), &raw) != NGX_OK)
+  if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>(name.data())), name.size(), &raw) !=
+      NGX_OK)
     return std::nullopt;
   std::string out(raw.len, '\0');
   auto *to = reinterpret_cast<u_char *>(out.data());

@@ -42,10 +42,14 @@ const char *keep(ngx_conf_t *cf, const std::string &text) {
 const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_t *out) {
   std::string text(ngx::view(conninfo));
   char *why = nullptr;
-  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption *)> options(PQconninfoParse(text.c_str(), &why), PQconninfoFree);
+  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption *)> options(PQconninfoParse(text.c_str(), &why),
+                                                                          PQconninfoFree);
   std::unique_ptr<char, void (*)(void *)> message(why, PQfreemem);
   if (!options)
-    return keep(cf, "is no conninfo: " + std::string(why != nullptr ? trim(std::string_view(why).substr(0, std::string_view(why).find('\n'))) : "out of memory"));
+    return keep(cf,
+                "is no conninfo: " + std::string(why != nullptr ? trim(std::string_view(why).substr(
+                                                                      0, std::string_view(why).find('\n')))
+                                                                : "out of memory"));
   std::string hosts;
   bool given = false;  // hostaddr= was
   std::string all;     // as key=value pairs: a URL cannot be added to
@@ -68,7 +72,9 @@ const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_
   std::string_view rest = hosts;
   while (!given && !rest.empty()) {
     std::string host(cut(rest, ','));
-    std::string address = host.empty() || host[0] == '/' || host[0] == '@' ? "" : is_numeric(host) ? host : look_up(host);
+    std::string address = host.empty() || host[0] == '/' || host[0] == '@' ? ""
+                          : is_numeric(host)                               ? host
+                                                                           : look_up(host);
     if (address.empty() && !host.empty() && host[0] != '/' && host[0] != '@')
       return keep(cf, "names the host \"" + host + "\", which cannot be resolved");
     addresses += address + (rest.empty() ? "" : ",");

@@ -35,7 +35,8 @@ void add_header(ngx_http_request_t *r, std::string_view name, std::string_view v
 ngx_int_t send(ngx_http_request_t *r, int status, std::string_view content_type, std::string_view body) {
   r->headers_out.status = static_cast<ngx_uint_t>(status);
   r->headers_out.content_type = ngx::copy(r->pool, content_type);
-  r->headers_out.content_type_len = content_type.find(';') == std::string_view::npos ? content_type.size() : content_type.find(';');
+  r->headers_out.content_type_len =
+      content_type.find(';') == std::string_view::npos ? content_type.size() : content_type.find(';');
   r->headers_out.content_type_lowcase = nullptr;
   r->headers_out.content_length_n = static_cast<off_t>(body.size());
   r->disable_not_modified = 1;  // conditional requests were decided by us
@@ -91,12 +92,17 @@ ngx_int_t send_error(ngx_http_request_t *r, const Error &error) {
     case Code::timeout:
       ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "await: answering 503: %s", error.detail.c_str());
       return send_unavailable(r, "The database cannot be reached just now. Nothing is lost; try again.");
-    case Code::conflict: return send_problem(r, 409, error.detail);
-    case Code::not_found: return send_problem(r, 404, "There is no such job.");
-    case Code::invalid: return send_problem(r, 400, error.detail);
+    case Code::conflict:
+      return send_problem(r, 409, error.detail);
+    case Code::not_found:
+      return send_problem(r, 404, "There is no such job.");
+    case Code::invalid:
+      return send_problem(r, 400, error.detail);
     case Code::forbidden:
-    case Code::internal: break;
-    case Code::too_large: return send_problem(r, 413, error.detail);
+    case Code::internal:
+      break;
+    case Code::too_large:
+      return send_problem(r, 413, error.detail);
   }
   ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "await: answering 500: %s", error.detail.c_str());
   return send_problem(r, 500, "");

@@ -93,7 +93,9 @@ char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     else if (name == "pending" && (status == 202 || status == 404 || status == 409))
       result->options.pending_status = static_cast<ngx_uint_t>(status);
     else
-      return config_error(cf, ngx::view(words[i]), "is no option of await_result: there are pending=202|404|409 and failed=<400 to 599>");
+      return config_error(
+          cf, ngx::view(words[i]),
+          "is no option of await_result: there are pending=202|404|409 and failed=<400 to 599>");
   }
   return compile(cf, words[1], &result->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
@@ -108,7 +110,8 @@ ngx_command_t commands[] = {
 void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(ResultSettings)); }
 
 char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *inner = static_cast<ResultSettings *>(child);
   if (core->noname && inner->id == nullptr)
     *inner = *static_cast<ResultSettings *>(parent);
@@ -121,6 +124,16 @@ ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullpt
 }  // namespace await::http
 
 ngx_module_t ngx_http_await_result_module = {
-    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
-    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1,
+    &await::http::context,
+    await::http::commands,
+    NGX_HTTP_MODULE,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    NGX_MODULE_V1_PADDING,
 };

@@ -18,13 +18,13 @@ struct LaneName {
 
 /// What the http block says. Zeroed by nginx, then filled.
 struct MainSettings {
-  ngx_str_t postgres;     ///< conninfo, names resolved
-  ngx_array_t *redis;     ///< of ngx_str_t: URLs, names resolved
+  ngx_str_t postgres;  ///< conninfo, names resolved
+  ngx_array_t *redis;  ///< of ngx_str_t: URLs, names resolved
   ngx_flag_t redis_off;
   ngx_msec_t reread;
-  size_t value_max;       ///< the largest await_value_max of all locations
-  ngx_array_t *lanes;     ///< of LaneName: what await_submit names literally
-  ngx_str_t used_by;      ///< the first action, for errors; empty: we do nothing at all
+  size_t value_max;    ///< the largest await_value_max of all locations
+  ngx_array_t *lanes;  ///< of LaneName: what await_submit names literally
+  ngx_str_t used_by;   ///< the first action, for errors; empty: we do nothing at all
   ngx_str_t used_file;
   ngx_uint_t used_line;
 };

@@ -149,9 +149,13 @@ void EventStream::push(int seq, std::string_view type, std::string_view data) {
   out_.push(Bytes(wire::sse_frame(cursor(seq), options_.names ? type : std::string_view(), data)));
 }
 
-std::string EventStream::cursor(int seq) const { return core::encode_cursor(process()->timeline(), id_, seq); }
+std::string EventStream::cursor(int seq) const {
+  return core::encode_cursor(process()->timeline(), id_, seq);
+}
 
-void EventStream::beat() { process()->wheel().put(*this, std::max<std::size_t>(1, settings(r_).ping / 1000)); }
+void EventStream::beat() {
+  process()->wheel().put(*this, std::max<std::size_t>(1, settings(r_).ping / 1000));
+}
 
 void EventStream::due() noexcept {
   ngx::guarded(r_->connection->log, [this] {
@@ -170,7 +174,8 @@ void EventStream::write() {
     return;
   }
   ngx_event_t *event = r_->connection->write;
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
   if (out_.pending() > 0) {
     if (!event->timer_set) {
       ngx_add_timer(event, core->send_timeout);

@@ -12,21 +12,23 @@ namespace await::http {
 
 /// What the client of an event stream asked for.
 struct StreamOptions {
-  std::string cursor;       ///< as sent; empty: from the start
-  bool names = true;        ///< ?names=off: no event: field
+  std::string cursor;         ///< as sent; empty: from the start
+  bool names = true;          ///< ?names=off: no event: field
   bool visible_beat = false;  ///< ?beat=1: heartbeats as events
 };
 
 /// A job's events as Server-Sent Events: primer, replay, then live until the job ends.
 class EventStream : public ngx::Held, private core::Listener, private core::Spoke {
  public:
-  EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options) : Held(r), id_(id), options_(std::move(options)) {}
+  EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options)
+      : Held(r), id_(id), options_(std::move(options)) {}
 
   ngx_int_t start();
   void drain() override;
 
  private:
-  static constexpr std::size_t kHighWater = std::size_t{128} * 1024;  // pending bytes at which we read no further
+  static constexpr std::size_t kHighWater =
+      std::size_t{128} * 1024;  // pending bytes at which we read no further
 
   void leave() override;
   void changed(int seq) noexcept override;

@@ -37,8 +37,12 @@ class Inflight {
 class SubmitRequest : public Watch, private ngx::Body::Taker {
  public:
   SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
-      : Watch(r, core::Want::body), options_(options), wait_(wait), submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
-        upload_(process()->payloads(), job.id, core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
+      : Watch(r, core::Want::body),
+        options_(options),
+        wait_(wait),
+        submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
+        upload_(process()->payloads(), job.id,
+                core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
     submission_.job = std::move(job);
   }
 
@@ -81,7 +85,8 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
 
   bool take_payload(std::string_view bytes) {
     if (json_ && !json_->feed(bytes)) {
-      fail(400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) + " it " + json_->error() + ".");
+      fail(400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) + " it " +
+                    json_->error() + ".");
       return false;
     }
     upload_.append(bytes);
@@ -94,8 +99,10 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     while (true) {
       wire::Multipart::Event event = form_->next();
       switch (event.what) {
-        case wire::Multipart::Event::What::more: return true;
-        case wire::Multipart::Event::What::end: continue;
+        case wire::Multipart::Event::What::more:
+          return true;
+        case wire::Multipart::Event::What::end:
+          continue;
         case wire::Multipart::Event::What::part:
           if (!open_part(*event.part))
             return false;
@@ -108,7 +115,8 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
           if (!close_part())
             return false;
           continue;
-        case wire::Multipart::Event::What::error: return fail(400, std::string("The form ") + event.why + ".");
+        case wire::Multipart::Event::What::error:
+          return fail(400, std::string("The form ") + event.why + ".");
       }
     }
   }
@@ -118,12 +126,14 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     if (!is_text(part.name))
       return fail(400, "A form field's name is not UTF-8, or holds a NUL.");
     if (part.encoded)
-      return fail(400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is.");
+      return fail(400,
+                  "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is.");
     in_file_ = part.name == file_field;
     keep_field_ = !in_file_ && is_param(options_, part.name);
     if (!in_file_) {
       if (part.file_name)
-        return fail(400, "The form field \"" + part.name + "\" is a file; only \"" + std::string(file_field) + "\" may be.");
+        return fail(400, "The form field \"" + part.name + "\" is a file; only \"" + std::string(file_field) +
+                             "\" may be.");
       if (keep_field_)
         fields_.open(part.name);
       return true;
@@ -145,9 +155,11 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
     if (name.empty())
       return true;
-    bool clean = is_text(name) && std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    bool clean = is_text(name) && std::none_of(name.begin(), name.end(),
+                                               [](unsigned char c) { return c < 0x20 || c == 0x7f; });
     if (!clean || name.size() > 255)
-      return fail(400, "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes.");
+      return fail(400,
+                  "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes.");
     job.file_name = name;
     return true;
   }
@@ -289,7 +301,9 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
 std::string request_id(ngx_http_request_t *r) {
   ngx_str_t name = ngx_string("request_id");
   ngx_http_variable_value_t *value = ngx_http_get_variable(r, &name, ngx_hash_key(name.data, name.len));
-  return value == nullptr || value->not_found ? "" : std::string(reinterpret_cast<char *>(value->data), value->len);
+  return value == nullptr || value->not_found
+             ? ""
+             : std::string(reinterpret_cast<char *>(value->data), value->len);
 }
 
 /// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is not handed on.
@@ -332,7 +346,8 @@ ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::N
 }
 
 ngx_int_t submit(ngx_http_request_t *r) {
-  const auto &options = *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
+  const auto &options =
+      *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
   if (process()->inflight >= settings(r).max_inflight)
     return send_unavailable(r, "Too many submissions are under way just now.");
   Wait wait = wait_of(r);
@@ -389,7 +404,8 @@ ngx_command_t commands[] = {
 void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(SubmitOptions)); }
 
 char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *inner = static_cast<SubmitOptions *>(child);
   if (core->noname && inner->queue == nullptr)
     *inner = *static_cast<SubmitOptions *>(parent);
@@ -402,6 +418,16 @@ ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullpt
 }  // namespace await::http
 
 ngx_module_t ngx_http_await_submit_module = {
-    NGX_MODULE_V1, &await::http::context, await::http::commands, NGX_HTTP_MODULE, nullptr, nullptr,
-    nullptr,       nullptr,               nullptr,               nullptr,         nullptr, NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1,
+    &await::http::context,
+    await::http::commands,
+    NGX_HTTP_MODULE,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    NGX_MODULE_V1_PADDING,
 };

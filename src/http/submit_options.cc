@@ -20,7 +20,8 @@ ngx_array_t *split(ngx_conf_t *cf, std::string_view text) {
 
 bool listed(const ngx_array_t *list, std::string_view word) {
   auto *items = static_cast<ngx_str_t *>(list->elts);
-  return std::any_of(items, items + list->nelts, [&](const ngx_str_t &item) { return iequals(ngx::view(item), word); });
+  return std::any_of(items, items + list->nelts,
+                     [&](const ngx_str_t &item) { return iequals(ngx::view(item), word); });
 }
 
 /// A time of nginx's in milliseconds, at least `least`; nothing if it is none.
@@ -46,7 +47,8 @@ const char *parse_retention(std::string_view value, SubmitOptions &options) {
 }
 
 /// Null, or what is wrong.
-const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view value, SubmitOptions &options) {
+const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view value,
+                         SubmitOptions &options) {
   auto time = [&](std::int64_t &field, std::int64_t least) {
     auto ms = parse_time(value, least);
     field = ms.value_or(0);
@@ -82,14 +84,16 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
     return time(options.deadline_ms, 1000);
   if (name == "retain")
     return parse_retention(value, options);
-  return "is no option of await_submit: there are file, type, params, priority, delay, lease, max_attempts, deadline and retain";
+  return "is no option of await_submit: there are file, type, params, priority, delay, lease, max_attempts, "
+         "deadline and retain";
 }
 
 }  // namespace
 
 bool is_queue_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '.' || c == '-';
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '.' ||
+           c == '-';
   });
 }
 

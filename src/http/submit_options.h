@@ -10,15 +10,15 @@ namespace await::http {
 /// What one await_submit says. Zeroed by nginx.
 struct SubmitOptions {
   ngx_http_complex_value_t *queue;
-  ngx_str_t file;        ///< file=: the form field that is the payload; empty: forms are taken whole
-  ngx_array_t *types;    ///< type=: of ngx_str_t; null: any
-  ngx_array_t *params;   ///< params=: of ngx_str_t; null: all other fields
+  ngx_str_t file;       ///< file=: the form field that is the payload; empty: forms are taken whole
+  ngx_array_t *types;   ///< type=: of ngx_str_t; null: any
+  ngx_array_t *params;  ///< params=: of ngx_str_t; null: all other fields
   ngx_int_t priority;
   ngx_int_t max_attempts;  ///< 0: the queue's
   std::int64_t lease_ms;   ///< 0: the queue's
   std::int64_t delay_ms;
   std::int64_t deadline_ms;
-  ngx_uint_t retention;    ///< class
+  ngx_uint_t retention;  ///< class
 };
 
 /// Parses `await_submit <queue> [option=value …]`; NGX_CONF_ERROR with the error logged.

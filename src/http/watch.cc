@@ -30,8 +30,11 @@ void Watch::changed(int seq) noexcept {
 
 void Watch::apply(core::Follow::Action action) {
   switch (action.what) {
-    case core::Follow::Action::nothing: return;
-    case core::Follow::Action::read: process()->jobs().add(need_); return;
+    case core::Follow::Action::nothing:
+      return;
+    case core::Follow::Action::read:
+      process()->jobs().add(need_);
+      return;
     case core::Follow::Action::retry:
       retry_ms_ = process()->now_ms() + action.delay_ms;
       set_next_timer();

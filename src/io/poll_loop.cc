@@ -9,7 +9,8 @@ namespace await::io {
 
 class PollLoop::PollWatch : public Watch {
  public:
-  PollWatch(PollLoop &loop, int fd, std::function<void()> ready) : loop_(loop), fd_(fd), ready_(std::move(ready)) {
+  PollWatch(PollLoop &loop, int fd, std::function<void()> ready)
+      : loop_(loop), fd_(fd), ready_(std::move(ready)) {
     loop_.watches_.push_back(this);
   }
   ~PollWatch() override { std::erase(loop_.watches_, this); }
@@ -69,7 +70,8 @@ void PollLoop::fire_timers() {
   std::int64_t now = monotonic_ms();
   auto due = timers_;  // firing may destroy any of them
   for (PollTimer *timer : due) {
-    if (std::find(timers_.begin(), timers_.end(), timer) == timers_.end() || timer->at_ < 0 || timer->at_ > now)
+    if (std::find(timers_.begin(), timers_.end(), timer) == timers_.end() || timer->at_ < 0 ||
+        timer->at_ > now)
       continue;
     timer->at_ = -1;
     auto fire = timer->fire_;

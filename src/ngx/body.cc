@@ -75,7 +75,8 @@ bool Body::hand_over() {
 
 Body::Taker::Pace Body::take_buffer(ngx_buf_t *buffer) {
   if (!buffer->in_file || ngx_buf_in_memory(buffer)) {
-    std::string_view bytes(reinterpret_cast<char *>(buffer->pos), static_cast<std::size_t>(buffer->last - buffer->pos));
+    std::string_view bytes(reinterpret_cast<char *>(buffer->pos),
+                           static_cast<std::size_t>(buffer->last - buffer->pos));
     buffer->pos = buffer->last;
     return bytes.empty() ? Taker::Pace::more : taker_.take(bytes);
   }

@@ -7,7 +7,8 @@ namespace {
 
 class Watch : public io::Watch {
  public:
-  Watch(ngx_connection_t *connection, std::function<void()> ready) : connection_(connection), ready_(std::move(ready)) {
+  Watch(ngx_connection_t *connection, std::function<void()> ready)
+      : connection_(connection), ready_(std::move(ready)) {
     connection_->data = this;
     connection_->read->handler = on_event;
     connection_->write->handler = on_event;

@@ -6,7 +6,9 @@
 
 namespace await::ngx {
 
-inline std::string_view view(const ngx_str_t &text) { return {reinterpret_cast<const char *>(text.data), text.len}; }
+inline std::string_view view(const ngx_str_t &text) {
+  return {reinterpret_cast<const char *>(text.data), text.len};
+}
 
 /// Points at `text`; for literals and what lives long enough.
 inline ngx_str_t borrow(std::string_view text) {

@@ -31,9 +31,14 @@ Code code_of(const char *state) {
 }  // namespace
 
 Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options options, Observer *observer)
-    : loop_(loop), log_(log), random_(random), options_(std::move(options)), observer_(observer),
+    : loop_(loop),
+      log_(log),
+      random_(random),
+      options_(std::move(options)),
+      observer_(observer),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
-      deadline_(loop.timer([this] { lost("PostgreSQL did not answer in time"); }, io::Loop::Quit::must_not)) {}
+      deadline_(loop.timer([this] { lost("PostgreSQL did not answer in time"); }, io::Loop::Quit::must_not)) {
+}
 
 Connection::~Connection() {
   drop_watch();  // before libpq closes the descriptor
@@ -88,16 +93,24 @@ void Connection::on_socket() {
 void Connection::poll_connect() {
   drop_watch();  // libpq may close its socket and open another within PQconnectPoll
   switch (PQconnectPoll(pg_.get())) {
-    case PGRES_POLLING_READING: watch_socket(true, false); return;
-    case PGRES_POLLING_WRITING: watch_socket(false, true); return;
-    case PGRES_POLLING_OK: break;
-    default: lost(message()); return;
+    case PGRES_POLLING_READING:
+      watch_socket(true, false);
+      return;
+    case PGRES_POLLING_WRITING:
+      watch_socket(false, true);
+      return;
+    case PGRES_POLLING_OK:
+      break;
+    default:
+      lost(message());
+      return;
   }
   if (PQsetnonblocking(pg_.get(), 1) != 0 || PQenterPipelineMode(pg_.get()) != 1) {
     lost(message());
     return;
   }
-  PQsetNoticeProcessor(pg_.get(), [](void *, const char *) {}, nullptr);
+  PQsetNoticeProcessor(
+      pg_.get(), [](void *, const char *) {}, nullptr);
   timer_->clear();
   backoff_.reset();
   state_ = State::ready;
@@ -136,8 +149,8 @@ void Connection::transmit(Statement &statement) {
   auto values = statement.params.pointers();
   auto lengths = statement.params.lengths();
   std::vector<int> formats(values.size(), 1);
-  if (PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(), values.data(),
-                        lengths.data(), formats.data(), 1) != 1 ||
+  if (PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
+                        values.data(), lengths.data(), formats.data(), 1) != 1 ||
       PQpipelineSync(pg_.get()) != 1) {
     lost(message());
     return;
@@ -197,7 +210,8 @@ bool Connection::take_result(PGresult *result) {
   if (sent_.empty())
     deadline_->clear();
   else
-    deadline_->set(std::max<std::int64_t>(1, sent_.front()->sent_at + options_.timeout_ms - loop_.monotonic_ms()));
+    deadline_->set(
+        std::max<std::int64_t>(1, sent_.front()->sent_at + options_.timeout_ms - loop_.monotonic_ms()));
   bool fatal = failure && failure->code == Code::unavailable;
   if (failure) {
     if (failure->code == Code::internal || failure->code == Code::forbidden)
@@ -219,7 +233,9 @@ Error Connection::error_of(PGresult *result) const {
   return {code_of(state), primary != nullptr ? one_line(primary) : one_line(PQresultErrorMessage(result))};
 }
 
-std::string Connection::message() const { return one_line(pg_ ? PQerrorMessage(pg_.get()) : "out of memory"); }
+std::string Connection::message() const {
+  return one_line(pg_ ? PQerrorMessage(pg_.get()) : "out of memory");
+}
 
 /// libpq closes its socket by itself when the connection breaks: then there is nothing left to unwatch.
 void Connection::drop_watch() {

@@ -130,13 +130,17 @@ Result<Hello> decode_hello(const Rows &rows, std::size_t) {
   return hello;
 }
 
-void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) { value ? out.int8(*value) : out.null(); }
+void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) {
+  value ? out.int8(*value) : out.null();
+}
 
 }  // namespace
 
-void JobStore::submit(std::span<const core::NewJob *const> jobs, core::Reply<std::vector<core::Submitted>> &reply) {
-  ArrayWriter ids(kUuid), queues(kText), priorities(kInt2), owners(kText), correlations(kText), traces(kText), types(kText),
-      names(kText), params(kText), payloads(kBytea), sizes(kInt8), leases(kInt8), attempts(kInt2), delays(kInt8), deadlines(kInt8);
+void JobStore::submit(std::span<const core::NewJob *const> jobs,
+                      core::Reply<std::vector<core::Submitted>> &reply) {
+  ArrayWriter ids(kUuid), queues(kText), priorities(kInt2), owners(kText), correlations(kText), traces(kText),
+      types(kText), names(kText), params(kText), payloads(kBytea), sizes(kInt8), leases(kInt8),
+      attempts(kInt2), delays(kInt8), deadlines(kInt8);
   for (const core::NewJob *job : jobs) {
     ids.uuid(job->id);
     queues.bytes(job->queue);
@@ -155,13 +159,23 @@ void JobStore::submit(std::span<const core::NewJob *const> jobs, core::Reply<std
     maybe_int8(deadlines, job->deadline_ms);
   }
   Params all;
-  all.array(kUuidArray, std::move(ids)).array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
-  all.array(kTextArray, std::move(owners)).array(kTextArray, std::move(correlations)).array(kTextArray, std::move(traces));
-  all.array(kTextArray, std::move(types)).array(kTextArray, std::move(names)).array(kTextArray, std::move(params));
-  all.array(kByteaArray, std::move(payloads)).array(kInt8Array, std::move(sizes)).array(kInt8Array, std::move(leases));
-  all.array(kInt2Array, std::move(attempts)).array(kInt8Array, std::move(delays)).array(kInt8Array, std::move(deadlines));
-  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(statements::kSubmit, std::move(all), reply, decode_submitted,
-                                                                   jobs.size()));
+  all.array(kUuidArray, std::move(ids))
+      .array(kTextArray, std::move(queues))
+      .array(kInt2Array, std::move(priorities));
+  all.array(kTextArray, std::move(owners))
+      .array(kTextArray, std::move(correlations))
+      .array(kTextArray, std::move(traces));
+  all.array(kTextArray, std::move(types))
+      .array(kTextArray, std::move(names))
+      .array(kTextArray, std::move(params));
+  all.array(kByteaArray, std::move(payloads))
+      .array(kInt8Array, std::move(sizes))
+      .array(kInt8Array, std::move(leases));
+  all.array(kInt2Array, std::move(attempts))
+      .array(kInt8Array, std::move(delays))
+      .array(kInt8Array, std::move(deadlines));
+  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(statements::kSubmit, std::move(all), reply,
+                                                                   decode_submitted, jobs.size()));
 }
 
 void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<Job>> &reply) {
@@ -172,7 +186,8 @@ void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::ve
   }
   Params params;
   params.array(kUuidArray, std::move(ids)).array(kInt2Array, std::move(wants)).int4(value_max_);
-  read_.send(std::make_unique<Call<std::vector<Job>>>(statements::kJobs, std::move(params), reply, decode_jobs));
+  read_.send(
+      std::make_unique<Call<std::vector<Job>>>(statements::kJobs, std::move(params), reply, decode_jobs));
 }
 
 void JobStore::events(std::span<const core::EventQuery> queries, core::Reply<std::vector<EventPage>> &reply) {
@@ -182,9 +197,12 @@ void JobStore::events(std::span<const core::EventQuery> queries, core::Reply<std
     after.int4(query.after);
   }
   Params params;
-  params.array(kUuidArray, std::move(ids)).array(kInt4Array, std::move(after)).int4(kEventsAPage).int4(value_max_);
-  read_.send(std::make_unique<Call<std::vector<EventPage>>>(statements::kEvents, std::move(params), reply, decode_events,
-                                                            queries.size()));
+  params.array(kUuidArray, std::move(ids))
+      .array(kInt4Array, std::move(after))
+      .int4(kEventsAPage)
+      .int4(value_max_);
+  read_.send(std::make_unique<Call<std::vector<EventPage>>>(statements::kEvents, std::move(params), reply,
+                                                            decode_events, queries.size()));
 }
 
 void JobStore::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {
@@ -205,7 +223,8 @@ void JobStore::heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) 
 void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
   Params params;
   params.uuid(id);
-  write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply, decode_cancelled));
+  write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply,
+                                                      decode_cancelled));
 }
 
 void JobStore::hello(std::span<const Lane> lanes, core::Reply<Hello> &reply) {

@@ -24,11 +24,14 @@ struct Lane {
 class JobStore : public core::Store {
  public:
   /// @param value_max  the largest JSON result that is read along with a job, bytes
-  JobStore(Connection &write, Connection &read, int value_max) : write_(write), read_(read), value_max_(value_max) {}
+  JobStore(Connection &write, Connection &read, int value_max)
+      : write_(write), read_(read), value_max_(value_max) {}
 
-  void submit(std::span<const core::NewJob *const> jobs, core::Reply<std::vector<core::Submitted>> &reply) override;
+  void submit(std::span<const core::NewJob *const> jobs,
+              core::Reply<std::vector<core::Submitted>> &reply) override;
   void jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<core::Job>> &reply) override;
-  void events(std::span<const core::EventQuery> queries, core::Reply<std::vector<core::EventPage>> &reply) override;
+  void events(std::span<const core::EventQuery> queries,
+              core::Reply<std::vector<core::EventPage>> &reply) override;
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) override;

@@ -8,7 +8,9 @@ void put(std::string &out, std::uint64_t value, int size) {
     out += static_cast<char>(value >> shift & 0xff);
 }
 
-std::string_view raw(const Uuid &id) { return {reinterpret_cast<const char *>(id.raw().data()), id.raw().size()}; }
+std::string_view raw(const Uuid &id) {
+  return {reinterpret_cast<const char *>(id.raw().data()), id.raw().size()};
+}
 
 std::string integer_text(std::int64_t value, int size) {
   std::string out;

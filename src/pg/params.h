@@ -13,8 +13,22 @@
 namespace await::pg {
 
 /// Type numbers of pg_type.dat that we send.
-enum Type : Oid { kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25, kJsonb = 3802, kUuid = 2950, kInterval = 1186,
-                  kTextArray = 1009, kByteaArray = 1001, kInt2Array = 1005, kInt4Array = 1007, kInt8Array = 1016, kUuidArray = 2951 };
+enum Type : Oid {
+  kBytea = 17,
+  kInt8 = 20,
+  kInt2 = 21,
+  kInt4 = 23,
+  kText = 25,
+  kJsonb = 3802,
+  kUuid = 2950,
+  kInterval = 1186,
+  kTextArray = 1009,
+  kByteaArray = 1001,
+  kInt2Array = 1005,
+  kInt4Array = 1007,
+  kInt8Array = 1016,
+  kUuidArray = 2951
+};
 
 /// A one-dimensional array in binary format, built element by element.
 class ArrayWriter {

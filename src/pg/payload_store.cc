@@ -16,7 +16,8 @@ Result<core::Piece> decode_piece(const Rows &rows, std::size_t) {
 
 }  // namespace
 
-void PayloadStore::put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes, core::Reply<Done> &reply) {
+void PayloadStore::put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes,
+                       core::Reply<Done> &reply) {
   Params params;
   params.uuid(job).int4(n).int8(pos).bytea(bytes);
   bulk_.send(std::make_unique<Call<Done>>(statements::kPut, std::move(params), reply, decode_done));

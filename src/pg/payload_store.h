@@ -11,7 +11,8 @@ class PayloadStore : public core::Payloads {
  public:
   explicit PayloadStore(Connection &bulk) : bulk_(bulk) {}
 
-  void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes, core::Reply<Done> &reply) override;
+  void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes,
+           core::Reply<Done> &reply) override;
   void get(const Uuid &job, int attempt, std::int64_t pos, core::Reply<core::Piece> &reply) override;
   void drop(const Uuid &job) override;
 

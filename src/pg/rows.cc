@@ -15,7 +15,8 @@ std::int64_t big_endian(std::string_view bytes) {
 }
 
 std::string_view Rows::bytes(int row, int column) const {
-  return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+  return {PQgetvalue(result_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
 }
 
 std::optional<std::string> Rows::maybe_text(int row, int column) const {
@@ -34,7 +35,9 @@ Uuid Rows::uuid(int row, int column) const {
   return Uuid(raw);
 }
 
-std::int64_t Rows::time_ms(int row, int column) const { return number(row, column) / 1000 + kPostgresEpochMs; }
+std::int64_t Rows::time_ms(int row, int column) const {
+  return number(row, column) / 1000 + kPostgresEpochMs;
+}
 
 ArrayReader::ArrayReader(std::string_view binary) {
   // ndim, has-null flag, element type, then length and lower bound of each dimension

@@ -7,12 +7,16 @@ inline constexpr char kHello[] = "SELECT now_ms, timeline, keep_ms FROM await.ed
 inline constexpr char kSubmit[] =
     "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
 inline constexpr char kJobs[] =
-    "SELECT id, queue, owner, state, seq, attempt, correlation_id, batch::text, phase, retry_of::text, params, progress, "
-    "created_at, updated_at, error, status, content_type, file_name, size, inlined, body FROM await.edge_jobs($1,$2,$3)";
+    "SELECT id, queue, owner, state, seq, attempt, correlation_id, batch::text, phase, retry_of::text, "
+    "params, progress, "
+    "created_at, updated_at, error, status, content_type, file_name, size, inlined, body FROM "
+    "await.edge_jobs($1,$2,$3)";
 inline constexpr char kEvents[] =
-    "SELECT item, owner, correlation_id, created_at, last_seq, state, seq, type, at, data, status, content_type, file_name, "
+    "SELECT item, owner, correlation_id, created_at, last_seq, state, seq, type, at, data, status, "
+    "content_type, file_name, "
     "size, body, id FROM await.edge_events($1,$2,$3,$4)";
-inline constexpr char kTail[] = "SELECT snapshot, complete, jobs, seqs FROM await.edge_tail($1::text::pg_snapshot,$2)";
+inline constexpr char kTail[] =
+    "SELECT snapshot, complete, jobs, seqs FROM await.edge_tail($1::text::pg_snapshot,$2)";
 inline constexpr char kHeads[] = "SELECT snapshot, complete, jobs, seqs FROM await.edge_heads($1)";
 inline constexpr char kCancel[] = "SELECT await.cancel($1)";
 inline constexpr char kTick[] = "SELECT await.tick()";
@@ -23,7 +27,8 @@ inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 
 // the worker's
 inline constexpr char kClaim[] =
-    "SELECT id, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, trace, payload_size, "
+    "SELECT id, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, trace, "
+    "payload_size, "
     "correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "
     "FROM await.claim($1, $2, $3, $4 * interval '1 ms')";
 inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3)";

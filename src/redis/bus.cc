@@ -21,7 +21,9 @@ std::string_view text_of(const redisReply *reply) {
 class Bus::Node {
  public:
   Node(Bus &bus, io::Loop &loop, io::Log &log, io::Random &random, const Address &address)
-      : in_observer_(bus, *this), in(loop, log, random, address, in_observer_), out(loop, quiet_, random, address, out_observer_) {}
+      : in_observer_(bus, *this),
+        in(loop, log, random, address, in_observer_),
+        out(loop, quiet_, random, address, out_observer_) {}
 
  private:
   struct In : Connection::Observer {
@@ -90,10 +92,13 @@ void Bus::unsubscribe(unsigned shard) {
 }
 
 void Bus::publish(const Uuid &job, int seq, std::string_view type) {
-  publish_raw(shard_channel(job.shard()), "1 " + job.text() + " " + std::to_string(seq) + " " + std::string(type));
+  publish_raw(shard_channel(job.shard()),
+              "1 " + job.text() + " " + std::to_string(seq) + " " + std::string(type));
 }
 
-void Bus::announce(std::string_view queue) { publish_raw(std::string(kQueuePrefix) + std::string(queue), "1"); }
+void Bus::announce(std::string_view queue) {
+  publish_raw(std::string(kQueuePrefix) + std::string(queue), "1");
+}
 
 void Bus::publish_raw(std::string_view channel, std::string_view message) {
   for (auto &node : nodes_)

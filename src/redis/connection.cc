@@ -49,7 +49,11 @@ Target target_of(const Address &address) {
 void Connection::FreeReader::operator()(redisReader *reader) const { redisReaderFree(reader); }
 
 Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Address address, Observer &observer)
-    : loop_(loop), log_(log), random_(random), address_(std::move(address)), observer_(observer),
+    : loop_(loop),
+      log_(log),
+      random_(random),
+      address_(std::move(address)),
+      observer_(observer),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 
 Connection::~Connection() {
@@ -65,7 +69,9 @@ void Connection::start() {
 
 void Connection::connect() {
   Target target = target_of(address_);
-  fd_ = target.length == 0 ? -1 : ::socket(target.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  fd_ = target.length == 0
+            ? -1
+            : ::socket(target.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) {
     lost(target.length == 0 ? "its host is no numeric address" : std::strerror(errno));
     return;
@@ -75,7 +81,8 @@ void Connection::connect() {
   ::setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   state_ = State::connecting;
   timer_->set(kConnectMs);
-  if (::connect(fd_, reinterpret_cast<sockaddr *>(&target.address), target.length) != 0 && errno != EINPROGRESS) {
+  if (::connect(fd_, reinterpret_cast<sockaddr *>(&target.address), target.length) != 0 &&
+      errno != EINPROGRESS) {
     lost(std::strerror(errno));
     return;
   }

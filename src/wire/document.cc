@@ -29,8 +29,8 @@ std::string job_etag(int seq, std::string_view representation) {
   return "W/\"" + std::to_string(seq) + "-" + std::string(representation) + "\"";
 }
 
-std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor, std::int64_t value_max,
-                       std::string_view problem_base) {
+std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,
+                       std::int64_t value_max, std::string_view problem_base) {
   bool ended = core::is_ending(job.state);
   JsonWriter out;
   out.text("id", job.id.text());

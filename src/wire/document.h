@@ -18,8 +18,8 @@ struct Links {
 /// The job document of the HTTP contract.
 /// @param value_max  the largest JSON result that stands in it, bytes
 /// @param cursor  how far a reader of this document has read
-std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor, std::int64_t value_max,
-                       std::string_view problem_base);
+std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,
+                       std::int64_t value_max, std::string_view problem_base);
 
 /// One event as a JSON object on one line.
 std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max);

@@ -29,12 +29,16 @@ bool JsonCheck::finish() {
 
 bool JsonCheck::step(unsigned char c) {
   switch (at_) {
-    case At::string: return string(c);
-    case At::escape: return escape(c);
-    case At::hex: return hex(c);
-    case At::utf8: return utf8(c);
+    case At::string:
+      return string(c);
+    case At::escape:
+      return escape(c);
+    case At::hex:
+      return hex(c);
+    case At::utf8:
+      return utf8(c);
     case At::literal:
-      if (c != static_cast<unsigned char>(*literal_))
+      if (literal_ == nullptr || c != static_cast<unsigned char>(*literal_))
         return fail("has an unknown word");
       return *++literal_ != '\0' || done();
     case At::minus:
@@ -44,14 +48,18 @@ bool JsonCheck::step(unsigned char c) {
     case At::fraction:
     case At::exponent:
     case At::exponent_sign:
-    case At::exponent_digits: return number(c);
-    default: break;
+    case At::exponent_digits:
+      return number(c);
+    default:
+      break;
   }
   if (is_space(c))
     return true;
   switch (at_) {
-    case At::first_element: return c == ']' ? close('[') : value(c);
-    case At::value: return value(c);
+    case At::first_element:
+      return c == ']' ? close('[') : value(c);
+    case At::value:
+      return value(c);
     case At::first_key:
       if (c == '}')
         return close('{');
@@ -65,21 +73,37 @@ bool JsonCheck::step(unsigned char c) {
     case At::colon:
       at_ = At::value;
       return c == ':' || fail("lacks a colon");
-    case At::after: return after(c);
-    default: return fail("goes on after its end");
+    case At::after:
+      return after(c);
+    default:
+      return fail("goes on after its end");
   }
 }
 
 bool JsonCheck::value(unsigned char c) {
   switch (c) {
-    case '{': return open('{', At::first_key);
-    case '[': return open('[', At::first_element);
-    case '"': at_ = At::string; return true;
-    case '-': at_ = At::minus; return true;
-    case '0': at_ = At::zero; return true;
-    case 't': literal_ = "rue"; break;
-    case 'f': literal_ = "alse"; break;
-    case 'n': literal_ = "ull"; break;
+    case '{':
+      return open('{', At::first_key);
+    case '[':
+      return open('[', At::first_element);
+    case '"':
+      at_ = At::string;
+      return true;
+    case '-':
+      at_ = At::minus;
+      return true;
+    case '0':
+      at_ = At::zero;
+      return true;
+    case 't':
+      literal_ = "rue";
+      break;
+    case 'f':
+      literal_ = "alse";
+      break;
+    case 'n':
+      literal_ = "ull";
+      break;
     default:
       at_ = At::integer;
       return is_digit(c) || fail("has something that is no value");
@@ -164,7 +188,8 @@ bool JsonCheck::escape(unsigned char c) {
   if (surrogate_)
     return fail("has half a surrogate pair");
   at_ = At::string;
-  return std::string_view("\"\\/bfnrt").find(static_cast<char>(c)) != std::string_view::npos || fail("has an unknown escape");
+  return std::string_view("\"\\/bfnrt").find(static_cast<char>(c)) != std::string_view::npos ||
+         fail("has an unknown escape");
 }
 
 bool JsonCheck::hex(unsigned char c) {
@@ -197,7 +222,8 @@ bool JsonCheck::number(unsigned char c) {
     case At::exponent_sign:
       at_ = At::exponent_digits;
       return digit || fail("has a broken number");
-    default: break;
+    default:
+      break;
   }
   if (digit)
     return at_ != At::zero || fail("has a number with a leading zero");

@@ -24,8 +24,26 @@ class JsonCheck {
 
  private:
   enum class At : std::uint8_t {
-    value, first_element, first_key, key, colon, after, string, escape, hex, utf8,
-    minus, zero, integer, point, fraction, exponent, exponent_sign, exponent_digits, literal, end
+    value,
+    first_element,
+    first_key,
+    key,
+    colon,
+    after,
+    string,
+    escape,
+    hex,
+    utf8,
+    minus,
+    zero,
+    integer,
+    point,
+    fraction,
+    exponent,
+    exponent_sign,
+    exponent_digits,
+    literal,
+    end
   };
   bool step(unsigned char c);
   bool value(unsigned char c);
@@ -44,10 +62,10 @@ class JsonCheck {
   bool in_key_ = false;
   std::vector<char> open_;  // '{' or '[' of each level
   const char *literal_ = nullptr;
-  unsigned left_ = 0;  // of an escape's hex digits, or of a UTF-8 sequence
+  unsigned left_ = 0;         // of an escape's hex digits, or of a UTF-8 sequence
   unsigned char low_ = 0x80;  // bounds of the next UTF-8 byte
   unsigned char high_ = 0xbf;
-  unsigned code_ = 0;      // of a \u escape
+  unsigned code_ = 0;       // of a \u escape
   bool surrogate_ = false;  // a high surrogate waits for its low half
   std::uint64_t offset_ = 0;
   const char *error_ = nullptr;

@@ -8,7 +8,8 @@ namespace {
 using What = Multipart::Event::What;
 }
 
-Multipart::Multipart(std::string_view boundary) : delimiter_("\r\n--" + std::string(boundary)), held_("\r\n") {
+Multipart::Multipart(std::string_view boundary)
+    : delimiter_("\r\n--" + std::string(boundary)), held_("\r\n") {
   // the first delimiter may stand at the very start: pretend that a line ended before it
 }
 
@@ -20,14 +21,19 @@ void Multipart::feed(std::string_view bytes) {
 
 Multipart::Event Multipart::next() {
   switch (at_) {
-    case At::preamble: return preamble();
-    case At::delimiter_tail: return delimiter_tail();
-    case At::headers: return headers();
-    case At::body: return body();
+    case At::preamble:
+      return preamble();
+    case At::delimiter_tail:
+      return delimiter_tail();
+    case At::headers:
+      return headers();
+    case At::body:
+      return body();
     case At::epilogue:
       used_ = held_.size();
       return {What::more};
-    case At::broken: break;
+    case At::broken:
+      break;
   }
   return fail("is broken");
 }
@@ -115,7 +121,8 @@ Multipart::Event Multipart::body() {
   if (found == std::string::npos) {
     // keep back what may be the beginning of a delimiter
     std::size_t keep = std::min(delimiter_.size() - 1, held_.size() - used_);
-    while (keep > 0 && !std::string_view(delimiter_).starts_with(std::string_view(held_).substr(held_.size() - keep)))
+    while (keep > 0 &&
+           !std::string_view(delimiter_).starts_with(std::string_view(held_).substr(held_.size() - keep)))
       --keep;
     end = held_.size() - keep;
   }

@@ -17,7 +17,7 @@ class Multipart {
   struct Part {
     std::string name;
     std::optional<std::string> file_name;
-    std::string type;  ///< Content-Type, empty if there is none
+    std::string type;      ///< Content-Type, empty if there is none
     bool encoded = false;  ///< has a Content-Transfer-Encoding other than 7bit, 8bit, binary
   };
 

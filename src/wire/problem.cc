@@ -67,7 +67,8 @@ std::string encode(const Problem &problem, std::string_view base, std::string_vi
   return out.take();
 }
 
-std::string encode_failure(const std::optional<std::string> &error, int status, std::string_view base, std::string_view instance) {
+std::string encode_failure(const std::optional<std::string> &error, int status, std::string_view base,
+                           std::string_view instance) {
   Problem plain = problem_of_status(424);
   plain.status = status;
   Json members(error ? json_loadb(error->data(), error->size(), 0, nullptr) : nullptr);

@@ -24,6 +24,7 @@ std::string encode(const Problem &problem, std::string_view base, std::string_vi
 /// The problem of a failed job: the worker's own members, whatever they are, around a title, a detail
 /// and `status`.
 /// @param error  the worker's, a JSON object
-std::string encode_failure(const std::optional<std::string> &error, int status, std::string_view base, std::string_view instance);
+std::string encode_failure(const std::optional<std::string> &error, int status, std::string_view base,
+                           std::string_view instance);
 
 }  // namespace await::wire

@@ -51,8 +51,9 @@ void Child::Pipe::close() {
   fd = -1;
 }
 
-Result<std::unique_ptr<Child>> Child::start(io::Loop &loop, const std::vector<std::string> &command,
-                                            const std::vector<std::pair<std::string, std::string>> &environment, Observer &observer) {
+Result<std::unique_ptr<Child>> Child::start(
+    io::Loop &loop, const std::vector<std::string> &command,
+    const std::vector<std::pair<std::string, std::string>> &environment, Observer &observer) {
   std::unique_ptr<Child> child(new Child(loop, observer));
   int theirs[4] = {-1, -1, -1, -1};
   bool ok = true;
@@ -94,7 +95,8 @@ Result<std::unique_ptr<Child>> Child::start(io::Loop &loop, const std::vector<st
   Child *self = child.get();
   child->stdin_.watch = loop.watch(child->stdin_.fd, [self] { self->on_stdin(); });
   for (Stream stream : {kOut, kErr, kNotes}) {
-    child->streams_[stream].watch = loop.watch(child->streams_[stream].fd, [self, stream] { self->on_stream(stream); });
+    child->streams_[stream].watch =
+        loop.watch(child->streams_[stream].fd, [self, stream] { self->on_stream(stream); });
     child->streams_[stream].watch->want(true, false);
   }
   return child;
@@ -113,7 +115,7 @@ void Child::signal(int number) {
     ::kill(-pid_, number);
 }
 
-void Child::write(std::string bytes) {
+void Child::write(const std::string &bytes) {
   if (stdin_.fd < 0)
     return;
   to_write_ += bytes;

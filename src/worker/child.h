@@ -32,12 +32,13 @@ class Child {
   };
 
   /// @param environment  added to ours
-  static Result<std::unique_ptr<Child>> start(io::Loop &loop, const std::vector<std::string> &command,
-                                              const std::vector<std::pair<std::string, std::string>> &environment, Observer &observer);
+  static Result<std::unique_ptr<Child>> start(
+      io::Loop &loop, const std::vector<std::string> &command,
+      const std::vector<std::pair<std::string, std::string>> &environment, Observer &observer);
   ~Child();
 
   /// Queues bytes for stdin; a command that does not read them loses them.
-  void write(std::string bytes);
+  void write(const std::string &bytes);
   void close_stdin_when_written();
   /// Stops and starts reading stdout: backpressure.
   void pause_out(bool paused);

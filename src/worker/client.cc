@@ -45,7 +45,8 @@ ClaimedJob decode_job(const pg::Rows &rows, int row) {
 
 }  // namespace
 
-Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo, const std::vector<redis::Address> &redis)
+Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo,
+               const std::vector<redis::Address> &redis)
     : pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}), bus_(loop, log, random, redis) {}
 
 void Client::start() {
@@ -55,21 +56,25 @@ void Client::start() {
 
 template <class T, class Decode>
 void Client::call(const char *text, pg::Params params, Then<T> then, Decode decode) {
-  pg_.send(std::make_unique<Ask>(text, std::move(params), [then = std::move(then), decode](Result<pg::Rows> rows) {
-    if (rows)
-      then(decode(*rows));
-    else
-      then(rows.error());
-  }));
+  pg_.send(
+      std::make_unique<Ask>(text, std::move(params), [then = std::move(then), decode](Result<pg::Rows> rows) {
+        if (rows)
+          then(decode(*rows));
+        else
+          then(rows.error());
+      }));
 }
 
 /// For functions that answer true, or something, when they changed the job.
 void Client::change(const char *text, pg::Params params, const Uuid &id, Then<bool> then) {
-  call<bool>(text, std::move(params), [this, id, then = std::move(then)](Result<bool> changed) {
-    if (changed && *changed)
-      hint(id);
-    then(std::move(changed));
-  }, [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0) && rows.number(0, 0) != 0; });
+  call<bool>(
+      text, std::move(params),
+      [this, id, then = std::move(then)](Result<bool> changed) {
+        if (changed && *changed)
+          hint(id);
+        then(std::move(changed));
+      },
+      [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0) && rows.number(0, 0) != 0; });
 }
 
 void Client::hint(const Uuid &id) {
@@ -81,39 +86,45 @@ void Client::hint(const Uuid &id) {
   }));
 }
 
-void Client::claim(const std::vector<std::string> &queues, const std::string &worker, int n, std::optional<std::int64_t> lease_ms,
-                   Then<std::vector<ClaimedJob>> then) {
+void Client::claim(const std::vector<std::string> &queues, const std::string &worker, int n,
+                   std::optional<std::int64_t> lease_ms, Then<std::vector<ClaimedJob>> then) {
   pg::ArrayWriter names(pg::kText);
   for (const std::string &queue : queues)
     names.bytes(queue);
   pg::Params params;
   params.array(pg::kTextArray, std::move(names)).text(worker).int4(n);
   lease_ms ? params.int8(*lease_ms) : params.null(pg::kInt8);
-  call<std::vector<ClaimedJob>>(sql::kClaim, std::move(params), [this, then = std::move(then)](Result<std::vector<ClaimedJob>> jobs) {
-    if (jobs) {
-      for (const ClaimedJob &job : *jobs)
-        hint(job.id);
-    }
-    then(std::move(jobs));
-  }, [](const pg::Rows &rows) {
-    std::vector<ClaimedJob> jobs;
-    for (int row = 0; row < rows.count(); ++row)
-      jobs.push_back(decode_job(rows, row));
-    return jobs;
-  });
+  call<std::vector<ClaimedJob>>(
+      sql::kClaim, std::move(params),
+      [this, then = std::move(then)](Result<std::vector<ClaimedJob>> jobs) {
+        if (jobs) {
+          for (const ClaimedJob &job : *jobs)
+            hint(job.id);
+        }
+        then(std::move(jobs));
+      },
+      [](const pg::Rows &rows) {
+        std::vector<ClaimedJob> jobs;
+        for (int row = 0; row < rows.count(); ++row)
+          jobs.push_back(decode_job(rows, row));
+        return jobs;
+      });
 }
 
 void Client::heartbeat(const ClaimedJob &job, const std::optional<std::string> &progress, Then<Lease> then) {
   pg::Params params = job_params(job);
   params.maybe_text(progress);
-  call<Lease>(sql::kHeartbeat, std::move(params), [this, id = job.id, told = progress.has_value(), then = std::move(then)](Result<Lease> lease) {
-    if (told && lease && *lease == Lease::held)
-      hint(id);
-    then(std::move(lease));
-  }, [](const pg::Rows &rows) {
-    std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
-    return word == "ok" ? Lease::held : word == "cancelled" ? Lease::cancelled : Lease::lost;
-  });
+  call<Lease>(
+      sql::kHeartbeat, std::move(params),
+      [this, id = job.id, told = progress.has_value(), then = std::move(then)](Result<Lease> lease) {
+        if (told && lease && *lease == Lease::held)
+          hint(id);
+        then(std::move(lease));
+      },
+      [](const pg::Rows &rows) {
+        std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
+        return word == "ok" ? Lease::held : word == "cancelled" ? Lease::cancelled : Lease::lost;
+      });
 }
 
 void Client::emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
@@ -133,10 +144,12 @@ void Client::payload(const ClaimedJob &job, std::int64_t offset, int length, The
 void Client::append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then) {
   pg::Params params = job_params(job);
   params.int4(n).bytea(bytes);
-  call<bool>(sql::kAppend, std::move(params), std::move(then), [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0); });
+  call<bool>(sql::kAppend, std::move(params), std::move(then),
+             [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0); });
 }
 
-void Client::complete(const ClaimedJob &job, const std::optional<std::string> &body, const std::string &content_type, int status,
+void Client::complete(const ClaimedJob &job, const std::optional<std::string> &body,
+                      const std::string &content_type, int status,
                       const std::optional<std::string> &file_name, Then<bool> then) {
   pg::Params params = job_params(job);
   body ? params.bytea(*body) : params.null(pg::kBytea);
@@ -144,7 +157,8 @@ void Client::complete(const ClaimedJob &job, const std::optional<std::string> &b
   change(sql::kComplete, std::move(params), job.id, std::move(then));
 }
 
-void Client::fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms, Then<bool> then) {
+void Client::fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms,
+                  Then<bool> then) {
   pg::Params params = job_params(job);
   params.text(error);
   retry_in_ms ? params.int8(*retry_in_ms) : params.null(pg::kInt8);

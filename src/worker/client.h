@@ -39,14 +39,15 @@ class Client {
   template <class T>
   using Then = std::function<void(Result<T>)>;
 
-  Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo, const std::vector<redis::Address> &redis);
+  Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo,
+         const std::vector<redis::Address> &redis);
 
   void start();
   bool connected() const { return pg_.ready(); }
   redis::Bus &bus() { return bus_; }
 
-  void claim(const std::vector<std::string> &queues, const std::string &worker, int n, std::optional<std::int64_t> lease_ms,
-             Then<std::vector<ClaimedJob>> then);
+  void claim(const std::vector<std::string> &queues, const std::string &worker, int n,
+             std::optional<std::int64_t> lease_ms, Then<std::vector<ClaimedJob>> then);
   /// @param progress  JSON text
   void heartbeat(const ClaimedJob &job, const std::optional<std::string> &progress, Then<Lease> then);
   /// @return false: another's by now
@@ -55,10 +56,12 @@ class Client {
   void payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::string> then);
   void append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then);
   /// @param body  nothing: what append_result stored
-  void complete(const ClaimedJob &job, const std::optional<std::string> &body, const std::string &content_type, int status,
-                const std::optional<std::string> &file_name, Then<bool> then);
+  void complete(const ClaimedJob &job, const std::optional<std::string> &body,
+                const std::string &content_type, int status, const std::optional<std::string> &file_name,
+                Then<bool> then);
   /// @param retry_in_ms  nothing: by the queue's back-off; negative: not again
-  void fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms, Then<bool> then);
+  void fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms,
+            Then<bool> then);
   void tick();
   void purge();
 

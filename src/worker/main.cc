@@ -20,7 +20,9 @@ class StderrLog : public io::Log {
   void error(std::string_view line) override { print(line); }
 
  private:
-  static void print(std::string_view line) { std::fprintf(stderr, "await-worker: %.*s\n", static_cast<int>(line.size()), line.data()); }
+  static void print(std::string_view line) {
+    std::fprintf(stderr, "await-worker: %.*s\n", static_cast<int>(line.size()), line.data());
+  }
 };
 
 /// "5m", "90s", "1h", "250ms" as milliseconds; empty where it is no time.
@@ -28,11 +30,17 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   auto digits = text.find_first_not_of("0123456789");
   auto number = parse_number(text.substr(0, digits), 1'000'000'000);
   std::string_view unit = digits == std::string_view::npos ? "s" : text.substr(digits);
-  std::int64_t scale = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
+  std::int64_t scale = unit == "ms"  ? 1
+                       : unit == "s" ? 1000
+                       : unit == "m" ? 60'000
+                       : unit == "h" ? 3'600'000
+                                     : 0;
   return number && scale > 0 ? std::optional(*number * scale) : std::nullopt;
 }
 
-std::string is_time(const std::string &text) { return parse_time(text) ? "" : "\"" + text + "\" is no time like 5m, 90s, 1h"; }
+std::string is_time(const std::string &text) {
+  return parse_time(text) ? "" : "\"" + text + "\" is no time like 5m, 90s, 1h";
+}
 
 std::string host_name() {
   char name[256] = "worker";
@@ -51,19 +59,36 @@ struct Arguments {
 
 void declare(CLI::App &app, Arguments &to) {
   app.add_option("--postgres", to.postgres, "libpq's conninfo or URL")->envname("AWAIT_POSTGRES")->required();
-  app.add_option("--redis", to.redis, "redis://[user:password@]address[:port] or unix:/path; without one, watchers learn of results by re-reading")
-      ->envname("AWAIT_REDIS")->allow_extra_args(false);
-  app.add_option("--queue", to.settings.queues, "a queue to claim from; may be repeated")->required()->allow_extra_args(false);
-  app.add_option("--concurrency", to.settings.concurrency, "commands at a time")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--lease", to.lease, "how long a job stays ours without a heartbeat; default: the job's or the queue's")->check(is_time);
-  app.add_option("--grace", to.grace, "from TERM to KILL when a command is to end")->check(is_time)->capture_default_str();
+  app.add_option("--redis", to.redis,
+                 "redis://[user:password@]address[:port] or unix:/path; without one, watchers learn of "
+                 "results by re-reading")
+      ->envname("AWAIT_REDIS")
+      ->allow_extra_args(false);
+  app.add_option("--queue", to.settings.queues, "a queue to claim from; may be repeated")
+      ->required()
+      ->allow_extra_args(false);
+  app.add_option("--concurrency", to.settings.concurrency, "commands at a time")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--lease", to.lease,
+                 "how long a job stays ours without a heartbeat; default: the job's or the queue's")
+      ->check(is_time);
+  app.add_option("--grace", to.grace, "from TERM to KILL when a command is to end")
+      ->check(is_time)
+      ->capture_default_str();
   app.add_option("--content-type", to.settings.task.content_type, "of the results")->capture_default_str();
   app.add_option("--file-name", to.file_name, "of the results");
-  app.add_option("--status", to.settings.task.status, "of the results")->check(CLI::IsMember({200, 201, 203}))->capture_default_str();
+  app.add_option("--status", to.settings.task.status, "of the results")
+      ->check(CLI::IsMember({200, 201, 203}))
+      ->capture_default_str();
   app.add_option("--name", to.settings.name, "what leases say of us; default: host:pid");
-  app.add_option("command", to.settings.task.command, "what to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")->required();
-  app.footer("Exit status 0: the job is completed. 65: it fails for good. Any other: it fails, and is tried again by the queue's back-off.\n"
-             "SIGTERM: finish what runs, take nothing new. A second one: end the commands too.");
+  app.add_option("command", to.settings.task.command,
+                 "what to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")
+      ->required();
+  app.footer(
+      "Exit status 0: the job is completed. 65: it fails for good. Any other: it fails, and is tried again "
+      "by the queue's back-off.\n"
+      "SIGTERM: finish what runs, take nothing new. A second one: end the commands too.");
 }
 
 /// Signals as something to watch.

@@ -41,8 +41,14 @@ auto Task::safely(F call) {
   };
 }
 
-Task::Task(io::Loop &loop, io::Log &log, Client &client, const Options &options, ClaimedJob job, std::function<void()> done)
-    : log_(log), loop_(loop), client_(client), options_(options), job_(std::move(job)), done_(std::move(done)),
+Task::Task(io::Loop &loop, io::Log &log, Client &client, const Options &options, ClaimedJob job,
+           std::function<void()> done)
+    : log_(log),
+      loop_(loop),
+      client_(client),
+      options_(options),
+      job_(std::move(job)),
+      done_(std::move(done)),
       beat_timer_(loop.timer([this] { beat(std::nullopt); }, io::Loop::Quit::may)),
       kill_timer_(loop.timer([this] { on_kill_timer(); }, io::Loop::Quit::may)),
       report_timer_(loop.timer([this] { report(); }, io::Loop::Quit::may)) {}
@@ -60,7 +66,7 @@ void Task::start() {
   }
   child_ = std::move(*child);
   if (job_.payload) {
-    child_->write(std::move(*job_.payload));
+    child_->write(*job_.payload);
     child_->close_stdin_when_written();
   } else {
     thirsty();
@@ -95,16 +101,17 @@ void Task::thirsty() {
   }
   reading_payload_ = true;
   client_.payload(job_, payload_at_, static_cast<int>(kPiece), safely([this](Result<std::string> piece) {
-    reading_payload_ = false;
-    if (!child_)
-      return;
-    if (!piece || piece->empty()) {
-      kill_command(piece ? "its payload ends too early" : "its payload cannot be read: " + piece.error().detail);
-      return;
-    }
-    payload_at_ += static_cast<std::int64_t>(piece->size());
-    child_->write(std::move(*piece));
-  }));
+                    reading_payload_ = false;
+                    if (!child_)
+                      return;
+                    if (!piece || piece->empty()) {
+                      kill_command(piece ? "its payload ends too early"
+                                         : "its payload cannot be read: " + piece.error().detail);
+                      return;
+                    }
+                    payload_at_ += static_cast<std::int64_t>(piece->size());
+                    child_->write(*piece);
+                  }));
 }
 
 void Task::said(Child::Stream stream, std::string_view bytes) {
@@ -140,7 +147,8 @@ void Task::said(Child::Stream stream, std::string_view bytes) {
 void Task::note(std::string_view line) {
   if (trim(line).empty() || !mine_)
     return;
-  std::unique_ptr<json_t, void (*)(json_t *)> json(json_loadb(line.data(), line.size(), 0, nullptr), [](json_t *j) { json_decref(j); });
+  std::unique_ptr<json_t, void (*)(json_t *)> json(json_loadb(line.data(), line.size(), 0, nullptr),
+                                                   [](json_t *j) { json_decref(j); });
   if (!json_is_object(json.get())) {
     log_.error("job " + name() + ": a line on descriptor 3 is no JSON object, passed over");
     return;
@@ -150,24 +158,25 @@ void Task::note(std::string_view line) {
     beat(dump(json.get()));
     return;
   }
-  client_.emit(job_, *type, dump(json_object_get(json.get(), "data")), member_text(json.get(), "id"), safely([this](Result<bool> ours) {
-    if (!ours)
-      log_.error("job " + name() + ": an event was not taken: " + ours.error().detail);
-    else if (!*ours)
-      kill_command("the lease is lost");
-  }));
+  client_.emit(job_, *type, dump(json_object_get(json.get(), "data")), member_text(json.get(), "id"),
+               safely([this](Result<bool> ours) {
+                 if (!ours)
+                   log_.error("job " + name() + ": an event was not taken: " + ours.error().detail);
+                 else if (!*ours)
+                   kill_command("the lease is lost");
+               }));
 }
 
 void Task::beat(const std::optional<std::string> &progress) {
   beat_timer_->set(std::max<std::int64_t>(300, job_.lease_ms / 3));
   client_.heartbeat(job_, progress, safely([this](Result<Lease> lease) {
-    if (!lease) {
-      log_.error("job " + name() + ": the lease was not renewed: " + lease.error().detail);
-      beat_timer_->set(std::min<std::int64_t>(1000, job_.lease_ms / 3));
-    } else if (*lease != Lease::held) {
-      kill_command(*lease == Lease::cancelled ? "it was cancelled" : "the lease is lost");
-    }
-  }));
+                      if (!lease) {
+                        log_.error("job " + name() + ": the lease was not renewed: " + lease.error().detail);
+                        beat_timer_->set(std::min<std::int64_t>(1000, job_.lease_ms / 3));
+                      } else if (*lease != Lease::held) {
+                        kill_command(*lease == Lease::cancelled ? "it was cancelled" : "the lease is lost");
+                      }
+                    }));
 }
 
 /// The job is no longer ours, or cannot be done: TERM, then KILL.
@@ -211,22 +220,22 @@ void Task::store_piece() {
   std::string piece = out_.substr(0, kPiece);
   out_.erase(0, piece.size());
   client_.append_result(job_, pieces_, piece, safely([this, piece](Result<bool> stored) {
-    storing_ = false;
-    if (!stored) {
-      out_.insert(0, piece);  // the same number again: a repeat is taken once
-      report_timer_->set(1000);
-      return;
-    }
-    ++pieces_;
-    if (!*stored)
-      kill_command("the lease is lost");
-    else if (out_.size() >= kPiece)
-      store_piece();
-    else if (ended_)
-      report();
-    else
-      child_->pause_out(false);
-  }));
+                          storing_ = false;
+                          if (!stored) {
+                            out_.insert(0, piece);  // the same number again: a repeat is taken once
+                            report_timer_->set(1000);
+                            return;
+                          }
+                          ++pieces_;
+                          if (!*stored)
+                            kill_command("the lease is lost");
+                          else if (out_.size() >= kPiece)
+                            store_piece();
+                          else if (ended_)
+                            report();
+                          else
+                            child_->pause_out(false);
+                        }));
 }
 
 void Task::ended(int wait_status) {
@@ -259,7 +268,7 @@ void Task::report_success() {
   if (pieces_ == 0)
     body = out_;
   client_.complete(job_, body, options_.content_type, options_.status, options_.file_name,
-                   safely([this](Result<bool> outcome) { reported(outcome); }));
+                   safely([this](const Result<bool> &outcome) { reported(outcome); }));
 }
 
 void Task::report_failure() {
@@ -272,24 +281,31 @@ void Task::report_failure() {
     tail.remove_suffix(1);
   wire::JsonWriter error;
   error.text("title", exited ? "The command failed" : "The command was killed");
-  error.text("detail", !start_error_.empty() ? start_error_ : !tail.empty() ? tail : "it left no word on stderr");
+  error.text("detail", !start_error_.empty() ? start_error_
+                       : !tail.empty()       ? tail
+                                             : "it left no word on stderr");
   error.number(exited ? "exit_status" : "signal", code);
   std::optional<std::int64_t> retry;
   if (exited && code == kDataError)
     retry = -1;
-  client_.fail(job_, error.take(), retry, safely([this](Result<bool> outcome) { reported(outcome); }));
+  client_.fail(job_, error.take(), retry, safely([this](const Result<bool> &outcome) { reported(outcome); }));
 }
 
 void Task::reported(const Result<bool> &outcome) {
   if (outcome || (outcome.error().code != Code::unavailable && outcome.error().code != Code::conflict)) {
     bool success = WIFEXITED(wait_status_) && WEXITSTATUS(wait_status_) == 0;
-    log_.info("job " + name() + (!outcome ? ": refused, " + outcome.error().detail : !*outcome ? ": another attempt owns it" : success ? ": completed" : ": failed"));
+    log_.info("job " + name() +
+              (!outcome    ? ": refused, " + outcome.error().detail
+               : !*outcome ? ": another attempt owns it"
+               : success   ? ": completed"
+                           : ": failed"));
     done_();
     return;
   }
   // PostgreSQL is away. A repeat is harmless, so go on until the lease must have run out.
   if (++report_tries_ * 1000 > job_.lease_ms + 60'000) {
-    log_.error("job " + name() + ": its end could not be stored, the lease has run out: " + outcome.error().detail);
+    log_.error("job " + name() +
+               ": its end could not be stored, the lease has run out: " + outcome.error().detail);
     done_();
     return;
   }

@@ -23,7 +23,8 @@ struct Options {
 class Task : private Child::Observer {
  public:
   /// @param done  called once, last; may destroy the task
-  Task(io::Loop &loop, io::Log &log, Client &client, const Options &options, ClaimedJob job, std::function<void()> done);
+  Task(io::Loop &loop, io::Log &log, Client &client, const Options &options, ClaimedJob job,
+       std::function<void()> done);
   ~Task();
 
   void start();
@@ -74,7 +75,7 @@ class Task : private Child::Observer {
   std::string notes_;
   std::string err_;
   std::string start_error_;
-  bool mine_ = true;       // the lease is ours, as far as we know
+  bool mine_ = true;  // the lease is ours, as far as we know
   bool killing_ = false;
   bool ended_ = false;
   int wait_status_ = 0;

@@ -5,10 +5,19 @@
 namespace await::worker {
 
 Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &client, Settings settings)
-    : loop_(loop), log_(log), random_(random), client_(client), settings_(std::move(settings)),
+    : loop_(loop),
+      log_(log),
+      random_(random),
+      client_(client),
+      settings_(std::move(settings)),
       claim_timer_(loop.timer([this] { claim(); }, io::Loop::Quit::may)),
       second_timer_(loop.timer([this] { on_second(); }, io::Loop::Quit::may)),
-      purge_timer_(loop.timer([this] { client_.purge(); purge_timer_->set(std::int64_t{3600} * 1000); }, io::Loop::Quit::may)) {
+      purge_timer_(loop.timer(
+          [this] {
+            client_.purge();
+            purge_timer_->set(std::int64_t{3600} * 1000);
+          },
+          io::Loop::Quit::may)) {
   for (const std::string &queue : settings_.queues)
     client_.bus().subscribe_queue(queue, [this] {
       woken_ = true;
@@ -30,7 +39,8 @@ void Worker::claim() {
   claiming_ = true;
   woken_ = false;
   claim_timer_->clear();
-  client_.claim(settings_.queues, settings_.name, free, settings_.lease_ms, [this](Result<std::vector<ClaimedJob>> jobs) { claimed(std::move(jobs)); });
+  client_.claim(settings_.queues, settings_.name, free, settings_.lease_ms,
+                [this](Result<std::vector<ClaimedJob>> jobs) { claimed(std::move(jobs)); });
 }
 
 void Worker::claimed(Result<std::vector<ClaimedJob>> jobs) {
@@ -47,7 +57,12 @@ void Worker::claimed(Result<std::vector<ClaimedJob>> jobs) {
       tasks_.erase(at);
       claim_timer_->set(0);
       auto timer = std::make_shared<std::unique_ptr<io::Timer>>();
-      *timer = loop_.timer([ended, timer] { ended->reset(); timer->reset(); }, io::Loop::Quit::may);
+      *timer = loop_.timer(
+          [ended, timer] {
+            ended->reset();
+            timer->reset();
+          },
+          io::Loop::Quit::may);
       (*timer)->set(0);
     });
     (*at)->start();

@@ -48,11 +48,13 @@ class BusTest : public testing::Test {
 
 TEST_F(BusTest, a_hint_reaches_who_subscribed_to_its_shard) {
   subscribe(job);
-  ASSERT_TRUE(loop.run_until([&] {
-    bus.publish(job, 4, "completed");  // until the publishing connection stands
-    loop.round(20);
-    return !ear.hints.empty();
-  }, 10'000));
+  ASSERT_TRUE(loop.run_until(
+      [&] {
+        bus.publish(job, 4, "completed");  // until the publishing connection stands
+        loop.round(20);
+        return !ear.hints.empty();
+      },
+      10'000));
   EXPECT_EQ(ear.hints[0].first, job);
   EXPECT_EQ(ear.hints[0].second, 4);
 }
@@ -60,13 +62,15 @@ TEST_F(BusTest, a_hint_reaches_who_subscribed_to_its_shard) {
 TEST_F(BusTest, what_is_no_hint_is_passed_over) {
   subscribe(job);
   std::string channel = "await:" + std::to_string(job.shard());
-  ASSERT_TRUE(loop.run_until([&] {
-    for (const char *junk : {"", "1", "1 x 3 y", "2 01a20229-85dd-7905-b3ad-942074197546 3 y", "\xff"})
-      bus.publish_raw(channel, junk);
-    bus.publish(job, 1, "x");
-    loop.round(20);
-    return !ear.hints.empty();
-  }, 10'000));
+  ASSERT_TRUE(loop.run_until(
+      [&] {
+        for (const char *junk : {"", "1", "1 x 3 y", "2 01a20229-85dd-7905-b3ad-942074197546 3 y", "\xff"})
+          bus.publish_raw(channel, junk);
+        bus.publish(job, 1, "x");
+        loop.round(20);
+        return !ear.hints.empty();
+      },
+      10'000));
   for (auto &[id, seq] : ear.hints)
     EXPECT_EQ(id, job);
 }
@@ -76,23 +80,28 @@ TEST_F(BusTest, unsubscribed_is_deaf_and_a_queue_wakes_its_workers) {
   redis::Bus workers(loop, log, random, addresses());
   workers.subscribe_queue("q", [&] { ++woken; });
   workers.start();
-  ASSERT_TRUE(loop.run_until([&] { return woken > 0; }, 10'000)) << "by the subscription itself: there may be work";
+  ASSERT_TRUE(loop.run_until([&] { return woken > 0; }, 10'000))
+      << "by the subscription itself: there may be work";
   woken = 0;
-  ASSERT_TRUE(loop.run_until([&] {
-    bus.announce("q");
-    loop.round(20);
-    return woken > 0;
-  }, 10'000));
+  ASSERT_TRUE(loop.run_until(
+      [&] {
+        bus.announce("q");
+        loop.round(20);
+        return woken > 0;
+      },
+      10'000));
   subscribe(job);
   bus.unsubscribe(job.shard());
   Uuid other = Uuid::v7(2, 1, random.ten());
   bus.subscribe(other.shard());
-  ASSERT_TRUE(loop.run_until([&] {
-    bus.publish(job, 1, "x");
-    bus.publish(other, 2, "x");
-    loop.round(20);
-    return !ear.hints.empty();
-  }, 10'000));
+  ASSERT_TRUE(loop.run_until(
+      [&] {
+        bus.publish(job, 1, "x");
+        bus.publish(other, 2, "x");
+        loop.round(20);
+        return !ear.hints.empty();
+      },
+      10'000));
   for (auto &[id, seq] : ear.hints)
     EXPECT_EQ(id, other);
 }

@@ -47,7 +47,9 @@ class StoreTest : public testing::Test {
   void run_sql(const std::string &sql) {
     std::unique_ptr<PGconn, void (*)(PGconn *)> pg(PQconnectdb(conninfo().c_str()), PQfinish);
     std::unique_ptr<PGresult, void (*)(PGresult *)> result(PQexec(pg.get(), sql.c_str()), PQclear);
-    ASSERT_TRUE(PQresultStatus(result.get()) == PGRES_TUPLES_OK || PQresultStatus(result.get()) == PGRES_COMMAND_OK) << PQerrorMessage(pg.get());
+    ASSERT_TRUE(PQresultStatus(result.get()) == PGRES_TUPLES_OK ||
+                PQresultStatus(result.get()) == PGRES_COMMAND_OK)
+        << PQerrorMessage(pg.get());
   }
   core::NewJob new_job() {
     core::NewJob job;
@@ -147,7 +149,8 @@ TEST_F(StoreTest, events_in_pages_heads_and_tail) {
   auto head = wait(before);
   ASSERT_TRUE(head);
   EXPECT_TRUE(head->changes.empty()) << "seq 1 is no change";
-  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() + "', 1, 'n', to_jsonb(n))) FROM generate_series(1, 250) n");
+  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() +
+          "', 1, 'n', to_jsonb(n))) FROM generate_series(1, 250) n");
 
   Awaited<core::Tail> tail;
   store.tail(head->snapshot, tail.reply);
@@ -178,7 +181,8 @@ TEST_F(StoreTest, events_in_pages_heads_and_tail) {
 TEST_F(StoreTest, results_as_much_as_wanted) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));
-  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', 1, '\\x00ff', 'image/png', 201, 'n')");
+  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() +
+          "', 1, '\\x00ff', 'image/png', 201, 'n')");
   core::Job found = read_job(job.id);
   ASSERT_TRUE(found.result);
   EXPECT_EQ(found.result->status, 201);
@@ -211,7 +215,8 @@ TEST_F(StoreTest, payloads_by_pieces) {
   job.payload_size = 300'000;
   ASSERT_TRUE(submit({job}));
   payloads.drop(job.id);  // of a job that is there: nothing happens
-  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', 1, await.payload('" + job.id.text() + "', 0, 16777216))");
+  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', 1, await.payload('" + job.id.text() +
+          "', 0, 16777216))");
   Awaited<core::Piece> get;
   payloads.get(job.id, 1, 262'150, get.reply);
   auto piece = wait(get);
@@ -223,9 +228,12 @@ TEST_F(StoreTest, payloads_by_pieces) {
 TEST_F(StoreTest, a_lost_connection_fails_what_is_out_and_comes_back) {
   Awaited<Done> slow;
   pg::Params none;
-  read.send(std::make_unique<pg::Call<Done>>("SELECT pg_sleep(30)", std::move(none), slow.reply, [](const pg::Rows &, std::size_t) -> Result<Done> { return Done{}; }));
+  read.send(
+      std::make_unique<pg::Call<Done>>("SELECT pg_sleep(30)", std::move(none), slow.reply,
+                                       [](const pg::Rows &, std::size_t) -> Result<Done> { return Done{}; }));
   loop.round(50);
-  run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nginx-await-read'");
+  run_sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nginx-await-read'");
   auto outcome = wait(slow);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, Code::unavailable);

@@ -15,8 +15,9 @@ TEST(Uuid, parses_what_it_prints_and_nothing_else) {
   auto id = Uuid::parse("01A20229-85dd-7905-b3ad-942074197546");
   ASSERT_TRUE(id);
   EXPECT_EQ(id->text(), "01a20229-85dd-7905-b3ad-942074197546");
-  for (const char *bad : {"", "01a20229-85dd-7905-b3ad-94207419754", "01a2022985dd-7905-b3ad-9420741975466", "g1a20229-85dd-7905-b3ad-942074197546",
-                          "01a20229-85dd-7905-b3ad-9420741975460", "01a20229 85dd-7905-b3ad-942074197546"})
+  for (const char *bad : {"", "01a20229-85dd-7905-b3ad-94207419754", "01a2022985dd-7905-b3ad-9420741975466",
+                          "g1a20229-85dd-7905-b3ad-942074197546", "01a20229-85dd-7905-b3ad-9420741975460",
+                          "01a20229 85dd-7905-b3ad-942074197546"})
     EXPECT_FALSE(Uuid::parse(bad)) << bad;
 }
 
@@ -93,8 +94,10 @@ TEST(Bytes, copies_share_and_outlive) {
 TEST(Text, utf8_as_unicode_has_it) {
   for (std::string_view good : {"", "abc", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\xa6\xb6", "\xef\xbf\xbf"})
     EXPECT_TRUE(is_text(good));
-  for (std::string_view bad : {std::string_view("a\0b", 3), std::string_view("\xff"), std::string_view("\xc0\xaf"), std::string_view("\xed\xa0\x80"),
-                               std::string_view("\xf4\x90\x80\x80"), std::string_view("\xe2\x82"), std::string_view("\x80")})
+  for (std::string_view bad :
+       {std::string_view("a\0b", 3), std::string_view("\xff"), std::string_view("\xc0\xaf"),
+        std::string_view("\xed\xa0\x80"), std::string_view("\xf4\x90\x80\x80"), std::string_view("\xe2\x82"),
+        std::string_view("\x80")})
     EXPECT_FALSE(is_text(bad));
 }
 
@@ -107,7 +110,8 @@ TEST(Text, numbers_are_digits) {
 }
 
 TEST(Text, base64url_round_trips) {
-  for (std::string text : {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string("\xff\xfe\0", 3)})
+  for (std::string text :
+       {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string("\xff\xfe\0", 3)})
     EXPECT_EQ(from_base64url(base64url(text)), text);
   EXPECT_EQ(base64url("\xff\xff"), "__8");
   EXPECT_FALSE(from_base64url("a+b"));

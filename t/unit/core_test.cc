@@ -15,7 +15,11 @@
 namespace await::core {
 namespace {
 
-Uuid id(int n) { return Uuid::v7(1000000 + n, 1, {static_cast<std::uint8_t>(n), 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)}); }
+Uuid id(int n) {
+  return Uuid::v7(1000000 + n, 1,
+                  {static_cast<std::uint8_t>(n), 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(n >> 8),
+                   static_cast<std::uint8_t>(n)});
+}
 
 struct FakeWake : Wake {
   void wake() override { ++wakes; }
@@ -95,7 +99,9 @@ TEST(State, endings_never_change) {
 // --- intake ----------------------------------------------------------------------------------------
 
 struct Client {
-  explicit Client(int n) { submission.job.id = id(n), submission.job.queue = "q", submission.job.payload = "x"; }
+  explicit Client(int n) {
+    submission.job.id = id(n), submission.job.queue = "q", submission.job.payload = "x";
+  }
   void got(Result<Submitted> outcome) {
     ++calls;
     error = outcome ? "" : outcome.error().detail;
@@ -388,7 +394,8 @@ TEST(Cursor, says_a_seq_for_one_job_on_one_timeline_only) {
   EXPECT_EQ(decode_cursor(cursor, here, id(1)), 77);
   EXPECT_FALSE(decode_cursor(cursor, here, id(2)));
   EXPECT_FALSE(decode_cursor(cursor, timeline_hash("a.2"), id(1)));
-  for (std::string bad : {std::string(), std::string("x"), cursor + "A", cursor.substr(1), std::string(3000, 'A'), std::string("\xff\xfe")})
+  for (std::string bad : {std::string(), std::string("x"), cursor + "A", cursor.substr(1),
+                          std::string(3000, 'A'), std::string("\xff\xfe")})
     EXPECT_FALSE(decode_cursor(bad, here, id(1)));
 }
 
@@ -414,7 +421,10 @@ TEST(Wheel, turns) {
   Beat one, three;
   wheel.put(one, 1);
   wheel.put(three, 3);
-  { Beat gone; wheel.put(gone, 2); }
+  {
+    Beat gone;
+    wheel.put(gone, 2);
+  }
   wheel.tick();
   EXPECT_EQ(one.beats, 1);
   wheel.tick();

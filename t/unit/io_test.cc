@@ -31,7 +31,12 @@ TEST(PollLoop, timers_fire_once_and_may_be_destroyed_by_what_they_do) {
   io::PollLoop loop;
   std::unique_ptr<io::Timer> timer;
   int fired = 0;
-  timer = loop.timer([&] { ++fired; timer.reset(); }, io::Loop::Quit::may);
+  timer = loop.timer(
+      [&] {
+        ++fired;
+        timer.reset();
+      },
+      io::Loop::Quit::may);
   timer->set(1);
   EXPECT_TRUE(loop.run_until([&] { return fired == 1; }, 5000));
   loop.round(5);
@@ -66,7 +71,8 @@ TEST(RedisUrl, takes_what_it_says) {
   EXPECT_EQ(redis::parse_url("redis://[::1]:1")->host, "::1");
   EXPECT_EQ(redis::parse_url("unix:/run/redis.sock")->path, "/run/redis.sock");
   EXPECT_EQ(redis::parse_url("redis://:secret@h")->password, "secret");
-  for (const char *bad : {"", "h:1", "redis://", "redis://h:0", "redis://h:x", "redis://h/x", "unix:", "rediss://h"})
+  for (const char *bad :
+       {"", "h:1", "redis://", "redis://h:0", "redis://h:x", "redis://h/x", "unix:", "rediss://h"})
     EXPECT_FALSE(redis::parse_url(bad)) << bad;
 }
 
@@ -91,7 +97,8 @@ struct UploadTest : testing::Test {
   FakePayloads payloads;
   int progress = 0;
   int errors = 0;
-  std::unique_ptr<http::Upload> upload = std::make_unique<http::Upload>(payloads, Uuid(), core::Callback<Result<Done>>::to<&UploadTest::progressed>(this));
+  std::unique_ptr<http::Upload> upload = std::make_unique<http::Upload>(
+      payloads, Uuid(), core::Callback<Result<Done>>::to<&UploadTest::progressed>(this));
 };
 
 TEST_F(UploadTest, small_ones_stay_inline) {

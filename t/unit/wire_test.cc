@@ -24,11 +24,56 @@ bool jansson_takes(std::string_view text) {
 }
 
 TEST(JsonCheck, agrees_with_jansson) {
-  for (const char *text :
-       {"{}", "[]", "null", "true", "false", "0", "-0", "1.5e-3", "\"\"", "\"\\u00fc\\n\\/\"", "[1,2,[3]]", "{\"a\":{\"b\":[]}}", " [ 1 , 2 ] ",
-        "\"\\ud83e\\uddb6\"", "\"\xc3\xbc\"", "", " ", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "01", "1.", ".5", "+1", "1e", "-", "nul",
-        "truex", "\"a", "\"\n\"", "\"\\x\"", "\"\\ud83e\"", "\"\\udd00\"", "\"\\ud83ex\"", "[1 2]", "[}", "{]", "1 2", "\"\xff\"", "\"\xc0\xaf\"", "[\"a\":1]", "'a'", "NaN",
-        "[1,2", "{\"a\"", "{\"a\":", "\"\\u12\""})
+  for (const char *text : {"{}",
+                           "[]",
+                           "null",
+                           "true",
+                           "false",
+                           "0",
+                           "-0",
+                           "1.5e-3",
+                           "\"\"",
+                           "\"\\u00fc\\n\\/\"",
+                           "[1,2,[3]]",
+                           "{\"a\":{\"b\":[]}}",
+                           " [ 1 , 2 ] ",
+                           "\"\\ud83e\\uddb6\"",
+                           "\"\xc3\xbc\"",
+                           "",
+                           " ",
+                           "{",
+                           "}",
+                           "[1,]",
+                           "{\"a\":1,}",
+                           "{a:1}",
+                           "{\"a\" 1}",
+                           "01",
+                           "1.",
+                           ".5",
+                           "+1",
+                           "1e",
+                           "-",
+                           "nul",
+                           "truex",
+                           "\"a",
+                           "\"\n\"",
+                           "\"\\x\"",
+                           "\"\\ud83e\"",
+                           "\"\\udd00\"",
+                           "\"\\ud83ex\"",
+                           "[1 2]",
+                           "[}",
+                           "{]",
+                           "1 2",
+                           "\"\xff\"",
+                           "\"\xc0\xaf\"",
+                           "[\"a\":1]",
+                           "'a'",
+                           "NaN",
+                           "[1,2",
+                           "{\"a\"",
+                           "{\"a\":",
+                           "\"\\u12\""})
     EXPECT_EQ(is_json(text), jansson_takes(text)) << text;
 }
 
@@ -40,13 +85,20 @@ TEST(JsonCheck, agrees_with_jansson_on_mutations) {
     for (int n = 1 + static_cast<int>(random() % 3); n > 0; --n) {
       std::size_t at = random() % text.size();
       switch (random() % 3) {
-        case 0: text[at] = "{}[]\",:0159.eE+-\\u tfn\n\xc3\xbc"[random() % 27]; break;
-        case 1: text.erase(at, 1); break;
-        default: text.insert(at, 1, text[random() % text.size()]);
+        case 0:
+          text[at] = "{}[]\",:0159.eE+-\\u tfn\n\xc3\xbc"[random() % 27];
+          break;
+        case 1:
+          text.erase(at, 1);
+          break;
+        default:
+          text.insert(at, 1, text[random() % text.size()]);
       }
     }
     // jansson refuses numbers too large for it, and NUL; those are none of ours
-    EXPECT_TRUE(is_json(text) == jansson_takes(text) || text.find("e") != std::string::npos || text.find('E') != std::string::npos) << text;
+    EXPECT_TRUE(is_json(text) == jansson_takes(text) || text.find("e") != std::string::npos ||
+                text.find('E') != std::string::npos)
+        << text;
   }
 }
 
@@ -54,7 +106,9 @@ TEST(JsonCheck, the_cuts_of_a_stream_do_not_matter) {
   const std::string text = "{\"k\\u00fc\": [1.25, \"\xf0\x9f\xa6\xb6\", {\"a\": null}]}";
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     JsonCheck check;
-    EXPECT_TRUE(check.feed(std::string_view(text).substr(0, cut)) && check.feed(std::string_view(text).substr(cut)) && check.finish()) << cut;
+    EXPECT_TRUE(check.feed(std::string_view(text).substr(0, cut)) &&
+                check.feed(std::string_view(text).substr(cut)) && check.finish())
+        << cut;
   }
   JsonCheck bad;
   EXPECT_FALSE(bad.feed("[1,x"));
@@ -66,7 +120,9 @@ TEST(JsonCheck, depth_is_bounded) {
   EXPECT_FALSE(is_json(std::string(513, '[') + std::string(513, ']')));
 }
 
-TEST(Json, minify_keeps_strings) { EXPECT_EQ(minify("{ \"a b\\\" c\" :\n[ 1 ,\t2 ] }"), "{\"a b\\\" c\":[1,2]}"); }
+TEST(Json, minify_keeps_strings) {
+  EXPECT_EQ(minify("{ \"a b\\\" c\" :\n[ 1 ,\t2 ] }"), "{\"a b\\\" c\":[1,2]}");
+}
 
 TEST(Json, strings_stand_on_one_line) {
   EXPECT_EQ(json_string("a\"\\\n\r\x01\xc3\xbc"), "\"a\\\"\\\\\\n\\r\\u0001\xc3\xbc\"");
@@ -85,7 +141,8 @@ TEST(Prefer, as_rfc7240) {
   EXPECT_EQ(parse("wait = 3").wait_s, 3);
   EXPECT_EQ(parse("foo=\"a, wait=9\", wait=1").wait_s, 1);
   EXPECT_EQ(parse("wait=1, wait=2").wait_s, 1);
-  for (const char *nothing : {"", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "waits=1", "=", "\"", "wait=\"1"})
+  for (const char *nothing :
+       {"", ",", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "waits=1", "=", "\"", "wait=\"1"})
     EXPECT_FALSE(parse(nothing).wait_s) << nothing;
 }
 
@@ -105,14 +162,17 @@ TEST(Accept, the_best_offer_wins) {
 }
 
 TEST(Sse, no_data_can_start_another_field) {
-  EXPECT_EQ(sse_frame("1", "x", "a\nb\r\nc\rid: 2"), "id: 1\nevent: x\ndata: a\ndata: b\ndata: c\ndata: id: 2\n\n");
+  EXPECT_EQ(sse_frame("1", "x", "a\nb\r\nc\rid: 2"),
+            "id: 1\nevent: x\ndata: a\ndata: b\ndata: c\ndata: id: 2\n\n");
   EXPECT_EQ(sse_frame("", "", ""), "data: \n\n");
 }
 
 TEST(Headers, media_types) {
-  for (const char *good : {"text/plain", "application/vnd.x+json", "text/plain; charset=utf-8", "multipart/form-data; boundary=\"a b\""})
+  for (const char *good : {"text/plain", "application/vnd.x+json", "text/plain; charset=utf-8",
+                           "multipart/form-data; boundary=\"a b\""})
     EXPECT_TRUE(is_media_type(good)) << good;
-  for (const char *bad : {"", "text", "text/", "/x", "te xt/plain", "text/plain\r\nX: y", "text/plain; a", "a/b/c", "text/plain; a=\"b"})
+  for (const char *bad : {"", "text", "text/", "/x", "te xt/plain", "text/plain\r\nX: y", "text/plain; a",
+                          "a/b/c", "text/plain; a=\"b"})
     EXPECT_FALSE(is_media_type(bad)) << bad;
 }
 
@@ -141,7 +201,8 @@ TEST(Headers, ranges) {
   is("bytes=5-400", Range::Kind::part, 5, 9);
   for (const char *field : {"bytes=10-", "bytes=-0", "bytes=99-100"})
     is(field, Range::Kind::unsatisfiable, 0, 0);
-  for (const char *field : {"", "bytes", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5"})
+  for (const char *field :
+       {"", "bytes", "bytes=", "bytes=-", "bytes=5-3", "bytes=a-b", "lines=1-2", "bytes=1-2,4-5"})
     is(field, Range::Kind::whole, 0, 0);
 }
 
@@ -154,7 +215,8 @@ TEST(Headers, etags_compare_weakly) {
 
 TEST(Headers, file_names) {
   EXPECT_EQ(disposition(true, "a.txt"), "attachment; filename=\"a.txt\"");
-  EXPECT_EQ(disposition(false, "\xc3\xbc\"\r\n.png"), "inline; filename=\"____.png\"; filename*=UTF-8''%C3%BC%22%0D%0A.png");
+  EXPECT_EQ(disposition(false, "\xc3\xbc\"\r\n.png"),
+            "inline; filename=\"____.png\"; filename*=UTF-8''%C3%BC%22%0D%0A.png");
   EXPECT_EQ(base_name("C:\\a/b\\c.txt"), "c.txt");
 }
 
@@ -169,12 +231,23 @@ std::string take_apart(const std::string &body, const std::string &boundary, std
       if (event.what == Multipart::Event::What::more)
         break;
       switch (event.what) {
-        case Multipart::Event::What::part: out += "[" + event.part->name + "|" + event.part->file_name.value_or("-") + "|" + event.part->type + "|"; break;
-        case Multipart::Event::What::data: out += event.data; break;
-        case Multipart::Event::What::part_end: out += "]"; break;
-        case Multipart::Event::What::end: out += "."; break;
-        case Multipart::Event::What::error: return out + "!" + event.why;
-        default: break;
+        case Multipart::Event::What::part:
+          out += "[" + event.part->name + "|" + event.part->file_name.value_or("-") + "|" + event.part->type +
+                 "|";
+          break;
+        case Multipart::Event::What::data:
+          out += event.data;
+          break;
+        case Multipart::Event::What::part_end:
+          out += "]";
+          break;
+        case Multipart::Event::What::end:
+          out += ".";
+          break;
+        case Multipart::Event::What::error:
+          return out + "!" + event.why;
+        default:
+          break;
       }
     }
   }
@@ -184,37 +257,47 @@ std::string take_apart(const std::string &body, const std::string &boundary, std
 TEST(Multipart, the_cuts_of_a_stream_do_not_matter) {
   const std::string body =
       "preamble\r\n--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n--b  \r\n"
-      "content-disposition: form-data; name=\"f\"; filename=\"x.png\"\r\nContent-Type: image/png\r\n\r\n\r\n--bnot\r\n--\r\n\r\n--b\r\n"
+      "content-disposition: form-data; name=\"f\"; filename=\"x.png\"\r\nContent-Type: "
+      "image/png\r\n\r\n\r\n--bnot\r\n--\r\n\r\n--b\r\n"
       "Content-Disposition: form-data; name=\"e\"\r\n\r\n\r\n--b--\r\nepilogue";
-  for (std::size_t step : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{64}, body.size()})
+  for (std::size_t step :
+       {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{64}, body.size()})
     EXPECT_EQ(take_apart(body, "b", step).find("[a|-||one]"), 0U) << step;
 }
 
 TEST(Multipart, data_that_looks_like_a_boundary) {
-  const std::string body = "--xyz\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n\r\n--xy\r\n--x\r\n\r\n-\r\n--xyz--";
+  const std::string body =
+      "--xyz\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n\r\n--xy\r\n--x\r\n\r\n-\r\n--xyz--";
   for (std::size_t step = 1; step <= body.size(); ++step)
     EXPECT_EQ(take_apart(body, "xyz", step), "[f|-||\r\n--xy\r\n--x\r\n\r\n-].") << step;
 }
 
 TEST(Multipart, empty_parts_and_forms) {
-  EXPECT_EQ(take_apart("--b\r\nContent-Disposition: form-data; name=\"e\"\r\n\r\n\r\n--b--", "b", 5), "[e|-||].");
+  EXPECT_EQ(take_apart("--b\r\nContent-Disposition: form-data; name=\"e\"\r\n\r\n\r\n--b--", "b", 5),
+            "[e|-||].");
   EXPECT_EQ(take_apart("--b--", "b", 1), ".");
 }
 
 TEST(Multipart, what_is_broken_is_said) {
   EXPECT_EQ(take_apart("hello", "b", 2), "~");
   EXPECT_EQ(take_apart("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none", "b", 9), "[a|-||one~");
-  EXPECT_NE(take_apart("--b\r\n\r\nx\r\n--b--", "b", 3).find("!has a part without a form-data name"), std::string::npos);
-  EXPECT_NE(take_apart("--b\r\nX: " + std::string(9000, 'x') + "\r\n\r\nx\r\n--b--", "b", 100).find("8 KB"), std::string::npos);
-  EXPECT_NE(take_apart("--bx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n", "b", 50).find("behind a boundary"), std::string::npos);
+  EXPECT_NE(take_apart("--b\r\n\r\nx\r\n--b--", "b", 3).find("!has a part without a form-data name"),
+            std::string::npos);
+  EXPECT_NE(take_apart("--b\r\nX: " + std::string(9000, 'x') + "\r\n\r\nx\r\n--b--", "b", 100).find("8 KB"),
+            std::string::npos);
+  EXPECT_NE(take_apart("--bx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n", "b", 50)
+                .find("behind a boundary"),
+            std::string::npos);
 }
 
 TEST(Problem, rfc9457) {
   Problem problem = problem_of_status(404);
   problem.detail = "x\"y";
-  EXPECT_EQ(encode(problem, "/problems/", "/a"),
-            R"({"type":"/problems/not-found","title":"Not found","status":404,"detail":"x\"y","instance":"/a"})");
-  EXPECT_EQ(encode_failure(R"({"title":"T","type":"urn:x","n":1})", 424, "/p/", "/a"), R"({"title":"T","type":"urn:x","n":1,"status":424,"instance":"/a"})");
+  EXPECT_EQ(
+      encode(problem, "/problems/", "/a"),
+      R"({"type":"/problems/not-found","title":"Not found","status":404,"detail":"x\"y","instance":"/a"})");
+  EXPECT_EQ(encode_failure(R"({"title":"T","type":"urn:x","n":1})", 424, "/p/", "/a"),
+            R"({"title":"T","type":"urn:x","n":1,"status":424,"instance":"/a"})");
   EXPECT_NE(encode_failure(std::nullopt, 424, "/p/", "/a").find("job-failed"), std::string::npos);
   EXPECT_NE(encode_failure("[1]", 424, "/p/", "/a").find("job-failed"), std::string::npos);
 }
