@@ -1,3 +1,5 @@
+-- The SETs that functions carry here and below pin one plan a session: docs/adr/0002-generic-plans.md.
+
 -- The queue inside: lanes and their marks, a job's head, appending events, reaping. Not for callers;
 -- the workers' functions are in 004_worker.sql, the edge's in 005_edge.sql.
 
@@ -138,7 +140,7 @@ END $$;
 -- Brings time to bear: expired leases, due retries, passed deadlines, the marks. At most `p_limit`
 -- of each. Returns how many jobs it touched.
 CREATE FUNCTION await.reap(p_limit int DEFAULT 100) RETURNS int LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     r       record;
     h       await.head;

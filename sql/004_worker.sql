@@ -19,7 +19,7 @@ END $$;
 -- file_name, params, lease, max_attempts, delay, deadline, retain, batch, phase.
 CREATE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAULT 'application/octet-stream',
     options jsonb DEFAULT '{}') RETURNS uuid LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     o        jsonb := coalesce(options, '{}');
     unknown  text;
@@ -74,7 +74,7 @@ RETURNS TABLE (id uuid, attempt int, queue text, payload bytea, content_type tex
                batch uuid, phase text, trace text, deadline timestamptz,
                payload_size bigint, correlation_id text, lease_for interval)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     p_lease  interval := claim.lease;
@@ -141,7 +141,7 @@ END $$;
 
 -- Renews the lease. 'ok'; 'cancelled': stop, the job has ended; 'lost': stop, the job is another's.
 CREATE FUNCTION await.heartbeat(id uuid, attempt int, progress jsonb DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     h    await.head;
     over text;
@@ -174,7 +174,7 @@ END $$;
 -- Writes an event of the worker's own into the job's history. Returns its seq (a repeated event_id:
 -- the seq it got the first time), null when this attempt no longer owns the job.
 CREATE FUNCTION await.emit(id uuid, attempt int, type text, data jsonb DEFAULT NULL, event_id text DEFAULT NULL) RETURNS int
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     h   await.head;
     old int;
@@ -212,7 +212,7 @@ END $$;
 -- attempt no longer owns the job, and nothing has changed.
 CREATE FUNCTION await.complete(id uuid, attempt int, body bytea, content_type text DEFAULT 'application/octet-stream',
     status int DEFAULT 200, file_name text DEFAULT NULL) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     h     await.head;
     total bigint := length(body);
@@ -243,7 +243,7 @@ END $$;
 -- This attempt failed. retry_in null: by the queue's back-off; negative: not again. With no attempt
 -- left the job ends as failed, with `error` (members of a problem, RFC 9457) as its problem.
 CREATE FUNCTION await.fail(id uuid, attempt int, error jsonb, retry_in interval DEFAULT NULL) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     h await.head;
 BEGIN
@@ -259,7 +259,7 @@ END $$;
 -- A stretch of a payload, from `offset` (bytes, from 0), at most `length` bytes. Empty past the end,
 -- null for an unknown job.
 CREATE FUNCTION await.payload(id uuid, "offset" bigint DEFAULT 0, length int DEFAULT 262144) RETURNS bytea
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     j await.job;
 BEGIN
@@ -287,7 +287,7 @@ END $$;
 -- it the result. A repeated n is taken once. Returns the size so far, null when this attempt no longer
 -- owns the job.
 CREATE FUNCTION await.append_result(id uuid, attempt int, n int, bytes bytea) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     k     int2 := await.class(append_result.id);
     start bigint := 0;
@@ -315,7 +315,7 @@ END $$;
 -- Ends a job that has not ended. 'cancelled'; 'already': it was cancelled before; 'ended': it has
 -- another ending; null: unknown. A worker at it learns by its next heartbeat.
 CREATE FUNCTION await.cancel(id uuid) RETURNS text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     h await.head := await.lock_head(cancel.id);
 BEGIN
@@ -331,7 +331,7 @@ END $$;
 -- Runs an ended job once more, as a new job. Returns the new id; null if the old one is unknown or
 -- has not ended.
 CREATE FUNCTION await.retry(id uuid) RETURNS uuid
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     h   await.head := await.lock_head(retry.id);
     k   int2 := await.class(retry.id);
@@ -355,7 +355,7 @@ END $$;
 -- What to PUBLISH on Redis after a commit, if one likes: watchers then learn in a millisecond instead
 -- of at their next re-read. Format 1: version, job, seq, type. docs/workers.md.
 CREATE FUNCTION await.hint(id uuid) RETURNS TABLE (channel text, message text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY SELECT 'await:' || ((get_byte(uuid_send(hint.id), 14) & 15) << 8 | get_byte(uuid_send(hint.id), 15)),
                         format('1 %s %s %s', hint.id, e.seq, e.type)

@@ -19,7 +19,7 @@ CREATE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities in
     p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
     p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[])
 RETURNS TABLE (id uuid, created_at timestamptz)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     at       timestamptz := clock_timestamp();
@@ -67,7 +67,7 @@ RETURNS TABLE (id uuid, queue text, owner text, state text, seq int4, attempt in
     retry_of uuid, params text, progress text, created_at timestamptz, updated_at timestamptz, error text,
     status int2, content_type text, file_name text, size bigint, inlined boolean, body bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -90,7 +90,7 @@ CREATE FUNCTION await.edge_events(p_ids uuid[], p_after int4[], p_limit int, p_v
 RETURNS TABLE (item int8, id uuid, owner text, correlation_id text, created_at timestamptz, last_seq int4, state text,
     seq int4, type text, at timestamptz, data text, status int2, content_type text, file_name text, size bigint, body bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -109,7 +109,7 @@ END $$;
 -- snapshot to go on from. At most p_limit rows are looked at; `complete` says whether that was all.
 CREATE FUNCTION await.edge_tail(p_since pg_snapshot, p_limit int)
 RETURNS TABLE (snapshot text, complete boolean, jobs uuid[], seqs int4[])
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     WITH tail AS MATERIALIZED (
@@ -124,7 +124,7 @@ END $$;
 -- The same for the jobs one names: after a reconnect, or when one watches few.
 CREATE FUNCTION await.edge_heads(p_ids uuid[]) RETURNS TABLE (snapshot text, complete boolean, jobs uuid[], seqs int4[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     RETURN QUERY
     SELECT pg_current_snapshot()::text, true, coalesce(array_agg(k.id), '{}'), coalesce(array_agg(h.seq), '{}')
@@ -141,7 +141,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 
 CREATE FUNCTION await.edge_get(p_job uuid, p_attempt int2, p_at bigint) RETURNS TABLE (pos bigint, bytes bytea)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
     SELECT c.pos, c.bytes FROM await.chunk c
     WHERE c.class = await.class(p_job) AND c.job = p_job AND c.kind = 'r' AND c.attempt = p_attempt AND c.pos <= p_at
     ORDER BY c.pos DESC LIMIT 1

@@ -74,7 +74,13 @@ sub write_file {
 
 sub read_file { my ($path) = @_; open my $file, '<', $path or return ''; local $/; return scalar <$file> // '' }
 
-sub last_line { my ($path) = @_; my @lines = grep { /\S/ } split /\n/, read_file($path); return $lines[-1] // 'it said nothing' }
+# What a log says went wrong: the first line that speaks of it, else the last one.
+sub last_line {
+    my ($path) = @_;
+    my @lines = grep { /\S/ } split /\n/, read_file($path);
+    my ($why) = grep { /error|fatal|could not|cannot|no space/i } @lines;
+    return $why // $lines[-1] // 'it said nothing';
+}
 
 # What must stay the same from one start to the next: ports and passwords.
 sub load {
@@ -301,7 +307,7 @@ sub start_nginx {
     $self->{say}->('starting nginx');
     $self->check_nginx;
     $self->spawn('nginx', [ $self->{nginx}, '-p', $self->{dir}, '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/logs/error.log" ]);
-    $self->wait_for('nginx', 20, sub { -s "$self->{dir}/nginx-own.pid" });
+    $self->wait_for('nginx', 20, sub { -s "$self->{dir}/nginx.started" });
 }
 
 # nginx -t; dies with its words.
@@ -336,7 +342,7 @@ load_module $self->{module};
 ${user}daemon off;
 worker_processes $self->{worker_processes};
 worker_rlimit_nofile 20000;
-pid nginx-own.pid;
+pid nginx.started;
 error_log logs/error.log @{[ $o{log_level} // 'notice' ]};
 $main
 events { worker_connections 18000; }
@@ -376,7 +382,7 @@ sub stop {
     $self->end($_, 'TERM', 10) for grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
     $self->end('redis', 'TERM', 10) if $running->{redis};
     $self->end('postgres', 'INT', 20) if $running->{postgres};
-    unlink "$self->{dir}/env", "$self->{dir}/nginx-own.pid";
+    unlink "$self->{dir}/env", "$self->{dir}/nginx.started";
 }
 
 1;

@@ -1,0 +1,133 @@
+# The launcher behind make run, up, down and ps: ready means ready, Ctrl-C and failure leave nothing behind, data survives.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use HTTP::Tiny;
+use IO::Socket::INET;
+use Test::More;
+
+plan skip_all => 'the launcher is not built with sanitizers' if $ENV{AWAIT_ASAN};
+my $root = $Await::Stack::ROOT;
+my $dir = tempdir('await-run-XXXXXX', TMPDIR => 1);
+chmod 0755, $dir;
+my $run = "$dir/run";
+my $port = Await::Stack::free_port();
+@ENV{qw(RUN_DIR PORT CONF)} = ($run, $port, 'conf/minimal.conf');
+my $url = "http://127.0.0.1:$port";
+my $http = HTTP::Tiny->new(timeout => 20);
+sub stack_does { my ($what) = @_; my $out = `$root/tools/await-stack $what 2>&1`; return ($out, $? >> 8) }
+sub pids { return map { Await::Stack::read_file($_) =~ /(\d+)/ ? $1 : () } glob "$run/*.pid" }
+
+subtest 'up, ps, down; data survives' => sub {
+    my ($out, $status) = stack_does('up');
+    is $status, 0, 'up' or diag $out;
+    like $out, qr{ready: \Q$url\E};
+    is $http->get("$url/")->{status}, 200, 'ready when it returns';
+    my %env = Await::Stack::read_file("$run/env") =~ /^(AWAIT_\w+)='(.*)'$/mg;
+    is $env{AWAIT_URL}, $url;
+    is scalar(`psql -XAtq -d '$env{AWAIT_POSTGRES}' -c 'SELECT 1'`), "1\n", 'AWAIT_POSTGRES';
+    like scalar(`redis-cli --no-auth-warning -u '$env{AWAIT_REDIS}' PING`), qr/PONG/, 'AWAIT_REDIS';
+    my ($id) = $http->request('POST', "$url/jobs", { content => 'x' })->{content} =~ /"id":"([^"]+)"/;
+    my @pids = pids();
+    is scalar(@pids), 4, 'a pid file for each: ' . join ' ', map { m{([^/]+)\.pid$} } glob "$run/*.pid";
+    like((stack_does('ps'))[0], qr/nginx\s+\d+.*\npostgres\s+\d+.*\nredis\s+\d+.*\nworker1\s+\d+/);
+    ($out, $status) = stack_does('up');
+    isnt $status, 0;
+    like $out, qr/^await-stack: already running in .*\n\z/, 'one line';
+    is((stack_does('down'))[1], 0, 'down');
+    is scalar(grep { kill 0, $_ } @pids), 0, 'all have ended';
+    like((stack_does('ps'))[0], qr/nothing is running/);
+    is((stack_does('up'))[1], 0, 'up again');
+    is $http->get("$url/jobs/$id")->{status}, 200, 'the job is still there';
+    stack_does('down');
+};
+
+sub fails_clearly {
+    my ($name, $why) = @_;
+    subtest $name => sub {
+        my ($out, $status) = stack_does('up');
+        isnt $status, 0;
+        like $out, $why, 'says why';
+        is scalar(grep { /^await-stack:/ } split /\n/, $out), 1, 'in one line';
+        is_deeply [ pids() ], [], 'nothing half started is left';
+    };
+}
+{
+    my $busy = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) or die;
+    fails_clearly('a busy port', qr/port $port cannot be used \(Address already in use\): choose another, PORT=/);
+}
+{ local $ENV{PORT} = 'x'; fails_clearly('a port that is none', qr/PORT=x is no port/) }
+{ local $ENV{CONF} = "$dir/none.conf"; fails_clearly('a configuration that is not there', qr/none\.conf cannot be read: No such file/) }
+{
+    Await::Stack::write_file("$dir/bad.conf", "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
+    local $ENV{CONF} = "$dir/bad.conf";
+    fails_clearly('a configuration that nginx does not take', qr/nginx does not take the configuration: "lease=x" is no time, or too short in \S+site\.conf:3/);
+}
+{
+    local $ENV{AWAIT_NGINX} = '/no/such/nginx';
+    fails_clearly('a missing program', qr/nginx does not take the configuration|cannot run/);
+}
+SKIP: {
+    mkdir "$dir/small";
+    skip 'no tmpfs here', 1 if $> != 0 || system("mount -t tmpfs -o size=12m,mode=755 tmpfs $dir/small 2>/dev/null") != 0;
+    local $ENV{RUN_DIR} = $run = "$dir/small/run";
+    fails_clearly('a full disk', qr/No space left on device/);
+    system("umount $dir/small");
+    $run = "$dir/run";
+}
+
+subtest 'run: a live log, and Ctrl-C ends all of it' => sub {
+    my $pid = open(my $log, '-|') // die;
+    if (!$pid) { POSIX::setpgid(0, 0); open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'run' }
+    my $seen = '';
+    while (<$log>) { $seen .= $_; last if /nginx-await is at/ }
+    like $seen, qr{at \Q$url\E/};
+    $http->request('POST', "$url/jobs", { content => 'x' });
+    my $line;
+    while ($line = <$log>) { last if $line =~ /POST/ }
+    like $line, qr{access\s+127\.0\.0\.1 "POST /jobs HTTP/1\.1" 202};
+    my @pids = pids();
+    kill 'INT', -$pid;
+    $seen = do { local $/; <$log> };
+    close $log;
+    is $?, 0, 'ends cleanly';
+    is scalar(grep { kill 0, $_ } @pids), 0, 'all have ended';
+};
+
+subtest 'Ctrl-C while it starts' => sub {
+    my $pid = open(my $log, '-|') // die;
+    if (!$pid) { POSIX::setpgid(0, 0); open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'run' }
+    while (<$log>) { last if /starting Redis|applying/ }
+    my @pids = pids();
+    kill 'INT', -$pid;
+    do { local $/; <$log> };
+    close $log;
+    is_deeply [ grep { kill 0, $_ } @pids ], [], 'nothing half started is left';
+};
+
+subtest 'as an ordinary user' => sub {
+    plan skip_all => 'we are one' if $> != 0;
+    plan skip_all => 'nobody cannot reach the sources here' unless Await::Stack::reachable('nobody', $root);
+    my $own = "$dir/own";
+    mkdir $own;
+    my @pw = getpwnam 'nobody';
+    chown @pw[ 2, 3 ], $own;
+    my $as = "RUN_DIR=$own/run setpriv --reuid nobody --regid nogroup --clear-groups $root/tools/await-stack";
+    my $out = `$as up 2>&1`;
+    is $? >> 8, 0, 'up' or diag $out;
+    is $http->get("$url/")->{status}, 200;
+    is $http->request('POST', "$url/jobs", { content => 'x' })->{status}, 202;
+    `$as down`;
+    is $? >> 8, 0, 'down';
+};
+
+stack_does('forget');
+ok !-e $run, 'forget';
+remove_tree($dir);
+done_testing();
