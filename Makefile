@@ -63,22 +63,22 @@ deps-asan:
 MODULE := $(B)/objs/ngx_http_await_module.so
 MODULE_SOURCES = $(wildcard src/base/*.* src/core/*.* src/wire/*.* src/io/*.* src/pg/*.* src/redis/*.* src/ngx/*.* src/http/*.*)
 
-## module: build/objs/ngx_http_await_module.so; NGX_SRC= names another nginx source tree
+## module: build/objs/ngx_http_await_module.so; NGINX_SRC= names another nginx source tree
 .PHONY: module
-NGX_SRC ?= $(NGINX_SRC)
 module: $(B)/objs/Makefile
-	@echo "building the module against $(NGX_SRC)"
-	@$(MAKE) --no-print-directory -s $(JOBS) -C $(NGX_SRC) -f $(B)/objs/Makefile modules
+	@echo "building the module against $(NGINX_SRC)"
+	@$(MAKE) --no-print-directory -s $(JOBS) -C $(NGINX_SRC) -f $(B)/objs/Makefile modules
 
 # configured anew when a file comes or goes: nginx's makefile lists them
 $(B)/objs/Makefile: config config.make $(B)/sources.list
 	@mkdir -p $(B)/objs
-	@cd $(NGX_SRC) && ./configure --with-compat --with-http_v2_module --add-dynamic-module=$(SRC) --builddir=$(B)/objs \
+	@[ "$$(cat $(B)/objs/of 2>/dev/null)" = "$(NGINX_SRC)" ] || { rm -rf $(B)/objs; mkdir -p $(B)/objs; echo "$(NGINX_SRC)" > $(B)/objs/of; }
+	@cd $(NGINX_SRC) && ./configure --with-compat --with-http_v2_module --add-dynamic-module=$(SRC) --builddir=$(B)/objs \
 	    --with-cc-opt='-O2 -g' > $(B)/configure.log 2>&1 || { tail -n 20 $(B)/configure.log; exit 1; }
 
 .PHONY: FORCE
 $(B)/sources.list: FORCE
-	@mkdir -p $(B); ls $(MODULE_SOURCES) > $@.new; echo $(NGX_SRC) >> $@.new
+	@mkdir -p $(B); ls $(MODULE_SOURCES) > $@.new; echo $(NGINX_SRC) >> $@.new
 	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
 
 # --- executables and unit tests: the same sources without nginx ---------------------------------------

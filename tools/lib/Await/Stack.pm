@@ -347,7 +347,7 @@ error_log logs/error.log @{[ $o{log_level} // 'notice' ]};
 $main
 events { worker_connections 18000; }
 http {
-    include @{[ -e '/etc/nginx/mime.types' ? '/etc/nginx/mime.types' : "$ROOT/tools/mime.types" ]};
+    types { text/html html; text/css css; text/javascript js; image/png png; image/jpeg jpg jpeg; image/svg+xml svg; application/json json; }
     default_type application/octet-stream;
     log_format await '\$remote_addr "\$request" \$status \$body_bytes_sent \$request_time \$await_delivery \$await_state';
     access_log logs/access.log await;
