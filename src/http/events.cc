@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "core/cursor.h"
+#include "http/action.h"
 #include "http/facts.h"
 #include "http/request.h"
 #include "http/respond.h"
@@ -145,23 +146,21 @@ ngx_int_t get_events(ngx_http_request_t *r) {
     return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
   std::string_view channel = ngx::evaluate(r, events_settings(r).channel);
   channel.remove_prefix(std::min(kChannel.size(), channel.size()));
-  auto id = Uuid::parse(channel);
+  ngx_int_t rc = NGX_OK;
+  auto id = addressed(r, channel, &rc);
   if (!id)
-    return send_problem(r, 404, "There is no such job.");
-  facts(r).id = id->text();
-  if (process()->past_retention(*id))
-    return send_problem(r, 410, "Jobs of that time are no longer kept.");
+    return rc;
   std::string cursor = header(r, "last-event-id");
   if (cursor.empty())
     cursor = argument(r, "cursor").value_or("");
 
   if ((chosen == 0) == json_first) {
-    Wait wait = wait_of(r);
-    if (wait.malformed)
-      return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
-    ngx_int_t room = wait.ms > 0 ? check_room(r) : NGX_OK;
+    auto wait = asked_wait(r, &rc);
+    if (!wait)
+      return rc;
+    ngx_int_t room = wait->ms > 0 ? check_room(r) : NGX_OK;
     facts(r).delivery = "events";
-    return room != NGX_OK ? room : ngx::make<EventsPage>(r->pool, r, *id, std::move(cursor), wait)->start();
+    return room != NGX_OK ? room : ngx::make<EventsPage>(r->pool, r, *id, std::move(cursor), *wait)->start();
   }
   facts(r).delivery = "sse";
   if (!has_room(r) || process()->draining()) {
@@ -198,33 +197,10 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(EventsSettings)); }
-
-char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  auto *inner = static_cast<EventsSettings *>(child);
-  if (core->noname && inner->channel == nullptr)
-    *inner = *static_cast<EventsSettings *>(parent);
-  return NGX_CONF_OK;
-}
-
-ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, create, merge};
+ngx_http_module_t context = action_context<EventsSettings, &EventsSettings::channel>();
 
 }  // namespace
 }  // namespace await::http
 
-ngx_module_t ngx_http_await_events_module = {
-    NGX_MODULE_V1,
-    &await::http::context,
-    await::http::commands,
-    NGX_HTTP_MODULE,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    NGX_MODULE_V1_PADDING,
-};
+ngx_module_t ngx_http_await_events_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

@@ -1,6 +1,7 @@
 // ngx_http_await_job_module: a job's document by poll and long poll, and its cancellation.
 
 #include "http/job.h"
+#include "http/action.h"
 
 #include "base/text.h"
 #include "core/cursor.h"
@@ -137,41 +138,30 @@ class CancelRequest : public Watch {
   core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::cancelled>(this);
 };
 
-/// The id, or the answer that ends the request.
-std::optional<Uuid> addressed(ngx_http_request_t *r, ngx_int_t *rc) {
-  auto *conf = static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
-  auto id = job_id(r, conf->id);
-  if (!id)
-    *rc = send_problem(r, 404, "There is no such job.");
-  else if (process()->past_retention(*id))
-    *rc = send_problem(r, 410, "Jobs of that time are no longer kept.");
-  else
-    return id;
-  return std::nullopt;
+const JobSettings &job_settings(ngx_http_request_t *r) {
+  return *static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
 }
 
 ngx_int_t get_job(ngx_http_request_t *r) {
-  auto *conf = static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
+  const JobSettings &conf = job_settings(r);
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
   constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
-  int chosen = wire::choose(header(r, "accept"), conf->text_first ? kTextFirst : kJsonFirst);
+  int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
   if (chosen < 0)
     return send_problem(r, 406, "A job is given as application/json or text/plain.");
-  Wait wait = wait_of(r);
-  if (wait.malformed)
-    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
   ngx_int_t rc = NGX_OK;
-  auto id = addressed(r, &rc);
+  auto wait = asked_wait(r, &rc);
+  auto id = wait ? addressed(r, ngx::evaluate(r, conf.id), &rc) : std::nullopt;
   if (!id)
     return rc;
-  facts(r).delivery = wait.ms > 0 ? "hold" : "poll";
-  Shape shape = (chosen == 1) != (conf->text_first == 1) ? Shape::text : Shape::json;
-  return ngx::make<JobRequest>(r->pool, r, shape, wait)->start(*id);
+  facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
+  Shape shape = (chosen == 1) != (conf.text_first == 1) ? Shape::text : Shape::json;
+  return ngx::make<JobRequest>(r->pool, r, shape, *wait)->start(*id);
 }
 
 ngx_int_t delete_job(ngx_http_request_t *r) {
   ngx_int_t rc = NGX_OK;
-  auto id = addressed(r, &rc);
+  auto id = addressed(r, ngx::evaluate(r, job_settings(r).id), &rc);
   return id ? ngx::make<CancelRequest>(r->pool, r)->start(*id) : rc;
 }
 
@@ -198,33 +188,10 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(JobSettings)); }
-
-char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  auto *inner = static_cast<JobSettings *>(child);
-  if (core->noname && inner->id == nullptr)
-    *inner = *static_cast<JobSettings *>(parent);
-  return NGX_CONF_OK;
-}
-
-ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, create, merge};
+ngx_http_module_t context = action_context<JobSettings, &JobSettings::id>();
 
 }  // namespace
 }  // namespace await::http
 
-ngx_module_t ngx_http_await_job_module = {
-    NGX_MODULE_V1,
-    &await::http::context,
-    await::http::commands,
-    NGX_HTTP_MODULE,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    NGX_MODULE_V1_PADDING,
-};
+ngx_module_t ngx_http_await_job_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

@@ -1,5 +1,6 @@
 // ngx_http_await_problem_module: gives nginx's own errors the form of ours, as the target of error_page.
 
+#include "http/action.h"
 #include "http/facts.h"
 #include "http/respond.h"
 #include "http/settings.h"
@@ -45,17 +46,5 @@ ngx_http_module_t context = {};
 }  // namespace
 }  // namespace await::http
 
-ngx_module_t ngx_http_await_problem_module = {
-    NGX_MODULE_V1,
-    &await::http::context,
-    await::http::commands,
-    NGX_HTTP_MODULE,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    NGX_MODULE_V1_PADDING,
-};
+ngx_module_t ngx_http_await_problem_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

@@ -113,12 +113,4 @@ wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
   return make_links(r, std::string(path) + "/" + id.text());
 }
 
-std::optional<Uuid> job_id(ngx_http_request_t *r, ngx_http_complex_value_t *value) {
-  std::string_view text = ngx::evaluate(r, value);
-  auto id = Uuid::parse(text);
-  if (id)
-    facts(r).id = id->text();
-  return id;
-}
-
 }  // namespace await::http

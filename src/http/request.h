@@ -35,7 +35,4 @@ wire::Links links_of(ngx_http_request_t *r, const Uuid &id, std::string_view suf
 /// The links of a job just submitted here.
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id);
 
-/// The id that a location's action names; notes it for $await_id. Nothing: it is no job id, 404.
-std::optional<Uuid> job_id(ngx_http_request_t *r, ngx_http_complex_value_t *value);
-
 }  // namespace await::http

@@ -1,6 +1,7 @@
 // ngx_http_await_result_module: what the worker made of a job.
 
 #include "base/text.h"
+#include "http/action.h"
 #include "http/deliver.h"
 #include "http/facts.h"
 #include "http/job.h"
@@ -66,16 +67,13 @@ class ResultRequest : public Watch {
 };
 
 ngx_int_t get_result(ngx_http_request_t *r) {
-  Wait wait = wait_of(r);
-  if (wait.malformed)
-    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
-  auto id = job_id(r, result_settings(r).id);
+  ngx_int_t rc = NGX_OK;
+  auto wait = asked_wait(r, &rc);
+  auto id = wait ? addressed(r, ngx::evaluate(r, result_settings(r).id), &rc) : std::nullopt;
   if (!id)
-    return send_problem(r, 404, "There is no such job.");
-  if (process()->past_retention(*id))
-    return send_problem(r, 410, "Jobs of that time are no longer kept.");
+    return rc;
   facts(r).delivery = "result";
-  return ngx::make<ResultRequest>(r->pool, r, wait)->start(*id);
+  return ngx::make<ResultRequest>(r->pool, r, *wait)->start(*id);
 }
 
 char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {
@@ -107,33 +105,10 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(ResultSettings)); }
-
-char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  auto *inner = static_cast<ResultSettings *>(child);
-  if (core->noname && inner->id == nullptr)
-    *inner = *static_cast<ResultSettings *>(parent);
-  return NGX_CONF_OK;
-}
-
-ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, create, merge};
+ngx_http_module_t context = action_context<ResultSettings, &ResultSettings::id>();
 
 }  // namespace
 }  // namespace await::http
 
-ngx_module_t ngx_http_await_result_module = {
-    NGX_MODULE_V1,
-    &await::http::context,
-    await::http::commands,
-    NGX_HTTP_MODULE,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    NGX_MODULE_V1_PADDING,
-};
+ngx_module_t ngx_http_await_result_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

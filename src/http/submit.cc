@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "http/action.h"
 #include "http/deliver.h"
 #include "http/facts.h"
 #include "http/form.h"
@@ -350,13 +351,14 @@ ngx_int_t submit(ngx_http_request_t *r) {
       *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
   if (process()->inflight >= settings(r).max_inflight)
     return send_unavailable(r, "Too many submissions are under way just now.");
-  Wait wait = wait_of(r);
-  if (wait.malformed)
-    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
+  ngx_int_t rc = NGX_OK;
+  auto wait = asked_wait(r, &rc);
+  if (!wait)
+    return rc;
   if (!has_room(r))
-    wait.ms = 0;  // no room to hold it: 202 is as good an answer
+    wait->ms = 0;  // no room to hold it: 202 is as good an answer
   core::NewJob job;
-  ngx_int_t rc = read_head(r, options, job);
+  rc = read_head(r, options, job);
   if (rc != NGX_OK)
     return rc;
   std::optional<std::string> boundary;
@@ -371,7 +373,7 @@ ngx_int_t submit(ngx_http_request_t *r) {
   apply(options, job);
   facts(r).id = job.id.text();
   facts(r).delivery = "submit";
-  return ngx::make<SubmitRequest>(r->pool, r, options, std::move(job), wait)->start(boundary);
+  return ngx::make<SubmitRequest>(r->pool, r, options, std::move(job), *wait)->start(boundary);
 }
 
 /// A queue named literally is made when the nginx worker starts.
@@ -401,33 +403,10 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-void *create(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(SubmitOptions)); }
-
-char *merge(ngx_conf_t *cf, void *parent, void *child) {
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  auto *inner = static_cast<SubmitOptions *>(child);
-  if (core->noname && inner->queue == nullptr)
-    *inner = *static_cast<SubmitOptions *>(parent);
-  return NGX_CONF_OK;
-}
-
-ngx_http_module_t context = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, create, merge};
+ngx_http_module_t context = action_context<SubmitOptions, &SubmitOptions::queue>();
 
 }  // namespace
 }  // namespace await::http
 
-ngx_module_t ngx_http_await_submit_module = {
-    NGX_MODULE_V1,
-    &await::http::context,
-    await::http::commands,
-    NGX_HTTP_MODULE,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    nullptr,
-    NGX_MODULE_V1_PADDING,
-};
+ngx_module_t ngx_http_await_submit_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

@@ -94,6 +94,28 @@ void Watch::leave() {
 
 void Watch::refuse(const Error &error) { finish(send_error(r_, error)); }
 
+std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc) {
+  auto id = Uuid::parse(text);
+  if (!id) {
+    *rc = send_problem(r, 404, "There is no such job.");
+    return std::nullopt;
+  }
+  facts(r).id = id->text();
+  if (process()->past_retention(*id)) {
+    *rc = send_problem(r, 410, "Jobs of that time are no longer kept.");
+    return std::nullopt;
+  }
+  return id;
+}
+
+std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc) {
+  Wait wait = wait_of(r);
+  if (!wait.malformed)
+    return wait;
+  *rc = send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
+  return std::nullopt;
+}
+
 bool has_room(ngx_http_request_t *r) {
   return process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held);
 }

@@ -45,6 +45,12 @@ class Watch : public ngx::Held, protected core::Listener {
   bool known_ = false;         // it was read once
 };
 
+/// The job that `text` names, noted for $await_id; nothing, with the answer in `rc`, where it is none (404)
+/// or of a time that is no longer kept (410).
+std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc);
+/// How long the client would wait; nothing, with the answer in `rc`, where ?wait= is malformed (400).
+std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc);
+
 /// Whether this nginx worker may hold another request here.
 bool has_room(ngx_http_request_t *r);
 /// 503 where it may not; else NGX_OK.
