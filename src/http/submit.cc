@@ -58,13 +58,19 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
 
  private:
   Pace take(std::string_view bytes) override {
+    if (refusal_)
+      return Pace::more;
     if (form_ ? !take_form(bytes) : !take_payload(bytes))
-      return Pace::stop;
+      return refusal_ ? Pace::more : Pace::stop;
     return upload_.full() ? Pace::wait : Pace::more;
   }
 
   void taken() override {
     watch_client();
+    if (refusal_) {
+      finish(send_problem(r_, refusal_->status, refusal_->detail));
+      return;
+    }
     if (form_ && !check_form_end())
       return;
     if (json_ && !json_->finish()) {
@@ -203,11 +209,18 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
   void leave() override {
     Watch::leave();
     submission_.unlink();
+    upload_.cancel();
+    body_.stop();
     inflight_.reset();
   }
 
   bool fail(int status, const std::string &detail) {
-    finish(send_problem(r_, status, detail));
+    // HTTP/1.1 lingers until the client has read the answer; an HTTP/2 stream would be reset under a
+    // client that is still sending, so there the rest is read and passed over first
+    if (r_->stream != nullptr && r_->reading_body)
+      refusal_ = Refusal{status, detail};
+    else
+      finish(send_problem(r_, status, detail));
     return false;
   }
 
@@ -291,6 +304,11 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
   std::optional<wire::Multipart> form_;
   std::optional<wire::JsonCheck> json_;
   FormFields fields_;
+  struct Refusal {
+    int status;
+    std::string detail;
+  };
+  std::optional<Refusal> refusal_;  // the answer, once the body is over
   bool in_file_ = false;
   bool have_file_ = false;
   bool keep_field_ = false;

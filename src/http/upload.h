@@ -28,6 +28,8 @@ class Upload {
   /// No more comes. True: all is stored already; else `progressed` will tell.
   bool finish();
   bool finished() const { return finishing_ && !reply_.waiting() && (pieces_ == 0 || buffer_.empty()); }
+  /// Calls back no more.
+  void cancel() { reply_.unlink(); }
   /// The job has it now: nothing to remove.
   void keep() { kept_ = true; }
 

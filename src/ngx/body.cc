@@ -25,6 +25,8 @@ void Body::on_readable(ngx_http_request_t *r) {
 }
 
 void Body::resume() {
+  if (stopped_)
+    return;
   waiting_ = false;
   pump();
 }

@@ -33,6 +33,8 @@ class Body {
   ngx_int_t start();
   /// The taker has room again. Not from within take().
   void resume();
+  /// The taker is called no more.
+  void stop() { stopped_ = true; }
 
  private:
   static void on_begin(ngx_http_request_t *r);
