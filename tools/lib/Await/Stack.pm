@@ -121,6 +121,7 @@ sub spawn {
     my $pid = fork // die "fork: $!\n";
     if ($pid == 0) {
         setsid();
+        chdir $self->{dir};                  # ours may be one that the other user cannot enter
         open STDIN, '<', '/dev/null'; open STDOUT, '>&', $log; open STDERR, '>&', $log;
         @ENV{ keys %{ $o{env} } } = values %{ $o{env} } if $o{env};
         exec { 'setpriv' } 'setpriv', @prefix, '--', @$command if @prefix;
@@ -231,6 +232,7 @@ sub system_or_die {
     make_path(dirname $log);
     my $pid = fork // die "fork: $!\n";
     if ($pid == 0) {
+        chdir '/';
         open STDIN, '<', '/dev/null'; open STDOUT, '>', $log; open STDERR, '>&', \*STDOUT;
         exec { $command[0] } @command;
         print "cannot run $command[0]: $!\n";
