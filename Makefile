@@ -110,16 +110,16 @@ $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
 worker:
-	@mkdir -p $(B); $(MAKE) --no-print-directory $(JOBS) $(B)/await-worker
+	@mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
 
 ## unit: the tests of base, core, wire and io
 unit:
-	@$(MAKE) --no-print-directory $(JOBS) $(B)/unit
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/unit
 	$(B)/unit --gtest_brief=1
 
 ## contract: the PostgreSQL store and the Redis bus against real servers
 contract:
-	@$(MAKE) --no-print-directory $(JOBS) $(B)/contract
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/contract
 	$(STACK) with -- $(B)/contract --gtest_brief=1
 
 ## e2e: t/*.t on real servers; T=t/foo.t for one

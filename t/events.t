@@ -161,7 +161,13 @@ subtest 'as JSON' => sub {
     claim($id); hint($id);
     $page = json($held->response(5));
     is_deeply [ map { $_->{type} } @{ $page->{events} } ], ['processing'];
-    complete($id, 'x', hint => 1);
+    # was a bug: a hint sent before its commit was seen, and then never again
+    $held = begin_request('GET', "/json/$id?cursor=$page->{cursor}&wait=20");
+    ok $held->quiet(0.2);
+    my ($channel) = split /\|/, sql("SELECT channel FROM await.hint('$id')");
+    stack()->redis_command('PUBLISH', $channel, "1 $id 3 completed");
+    complete($id, 'x');
+    is_deeply [ map { $_->{type} } @{ json($held->response(5))->{events} } ], ['completed'];
     $page = json(get("/json/$id?cursor=$page->{cursor}&wait=20"));
     is_deeply [ map { $_->{type} } @{ $page->{events} } ], ['completed'];
     ok $page->{done};

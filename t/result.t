@@ -64,6 +64,10 @@ subtest 'Prefer: wait on the POST makes it synchronous' => sub {
     is header($r, 'Link'), "</jobs/$id>; rel=\"status\"";
     is header($r, 'Preference-Applied'), 'wait=20';
     is header($r, 'Vary'), 'Prefer';
+    $post = begin_request('POST', '/jobs', body => 'x', headers => { Prefer => 'wait=20', Range => 'bytes=0-1', 'If-None-Match' => '*' });
+    ok until_true('the job is stored', sub { $id = sql('SELECT job FROM await.ready ORDER BY pos DESC LIMIT 1') });
+    claim($id); complete($id, 'whole', hint => 1);
+    is $post->response->{body}, 'whole', 'a POST has neither conditions nor ranges';
     $r = post('/jobs', 'x', Prefer => 'wait=1');
     is $r->{status}, 202, 'too slow: 202';
     is header($r, 'Preference-Applied'), 'wait=1';

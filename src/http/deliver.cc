@@ -139,13 +139,14 @@ void Delivery::answer_completed(const core::Job &job) {
   const core::JobResult &result = *job.result;
   std::string etag = result_etag(job);
   add_result_headers(job);
-  if (wire::etag_listed(header(r_, "if-none-match"), etag)) {
+  bool read = (r_->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;  // a POST has neither conditions nor ranges
+  if (read && wire::etag_listed(header(r_, "if-none-match"), etag)) {
     finished_(send_empty(r_, 304));
     return;
   }
   std::string condition = header(r_, "if-range");
   wire::Range range;
-  if (result.status == 200 && (condition.empty() || condition == etag))
+  if (read && result.status == 200 && (condition.empty() || condition == etag))
     range = wire::parse_range(header(r_, "range"), result.size);
   std::string size = std::to_string(result.size);
   if (range.kind == wire::Range::Kind::unsatisfiable) {

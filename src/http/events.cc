@@ -44,14 +44,18 @@ class EventsPage : public ngx::Held, private core::Listener {
     if (wait_.ms > 0) {
       process()->hub().listen(id_, *this);
       process()->enrol(*this);
-      set_timer(wait_.ms);
     }
+    deadline_ms_ = process()->now_ms() + wait_.ms;
+    wait_until(deadline_ms_);
     over_ = wait_.ms == 0 || process()->draining();
     apply(follow_.look());
     return hold();
   }
 
-  void drain() override { on_time(); }
+  void drain() override {
+    over_ = true;
+    apply(follow_.look());
+  }
 
  private:
   void leave() override {
@@ -63,14 +67,21 @@ class EventsPage : public ngx::Held, private core::Listener {
   void changed(int seq) noexcept override { apply(seq == 0 ? follow_.look() : follow_.told(seq)); }
 
   void on_time() override {
-    over_ = true;
+    over_ = over_ || process()->now_ms() >= deadline_ms_;
+    wait_until(deadline_ms_);
     apply(follow_.look());
   }
 
   void apply(core::Follow::Action action) {
     if (action.what == core::Follow::Action::read)
       process()->events().add(need_);
-    // a retry is left to the next hint or re-read: the timer is the client's
+    else if (action.what == core::Follow::Action::retry)
+      wait_until(std::min(deadline_ms_, process()->now_ms() + action.delay_ms));
+  }
+
+  void wait_until(std::int64_t ms) {
+    if (!over_ && wait_.ms > 0)
+      set_timer(std::max<std::int64_t>(1, ms - process()->now_ms()));
   }
 
   void got(Result<const core::EventPage *> page) {
@@ -131,6 +142,7 @@ class EventsPage : public ngx::Held, private core::Listener {
   std::string cursor_;
   Wait wait_;
   bool garbled_ = false;
+  std::int64_t deadline_ms_ = 0;
   bool over_ = false;
   bool known_ = false;  // it was read once
   core::Follow follow_;

@@ -289,7 +289,6 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     }
     add_wait_headers(r_, wait_, "Prefer");
     add_header(r_, "Content-Location", links_.result);
-    r_->headers_in.range = nullptr;  // a POST has no range
     delivery_.answer(job, {424, 202});
   }
 

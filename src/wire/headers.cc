@@ -39,7 +39,7 @@ std::string undo_percent(std::string_view text) {
 }  // namespace
 
 bool is_media_type(std::string_view value) {
-  if (value.size() > 255)
+  if (value.size() > 255 || !is_text(value))
     return false;
   std::string_view rest = value;
   std::string_view type = trim(cut(rest, ';'));

@@ -172,7 +172,7 @@ TEST(Headers, media_types) {
                            "multipart/form-data; boundary=\"a b\""})
     EXPECT_TRUE(is_media_type(good)) << good;
   for (const char *bad : {"", "text", "text/", "/x", "te xt/plain", "text/plain\r\nX: y", "text/plain; a",
-                          "a/b/c", "text/plain; a=\"b"})
+                          "a/b/c", "text/plain; a=\"b", "text/plain; a=\"\xff\""})
     EXPECT_FALSE(is_media_type(bad)) << bad;
 }
 
