@@ -15,6 +15,24 @@ my $id = one_job();
 claim($id);
 my $last = 1200;
 
+subtest 'a cursor is understood from the first moment' => sub {
+    # was a bug: before PostgreSQL had told an nginx worker its timeline, a cursor was taken for none
+    my $cursor = json(get("/jobs/$id"))->{cursor};
+    my $postmaster = $s->pid('postgres');
+    kill 'STOP', $postmaster;
+    my @old = worker_pids();
+    kill 'KILL', @old;
+    ok until_true('new nginx workers', sub { my @new = worker_pids(); @new == 2 && !grep { my $o = $_; grep { $_ == $o } @new } @old });
+    my $stream = begin_request('GET', "/jobs/$id/events?cursor=$cursor", headers => { Accept => 'text/event-stream' });
+    my $page = begin_request('GET', "/jobs/$id/events?cursor=$cursor", headers => { Accept => 'application/json' });
+    ok $page->quiet(0.5), 'they wait for PostgreSQL';
+    kill 'CONT', $postmaster;
+    $page = json($page->response);
+    is_deeply [ $page->{events}, $page->{reset}, $page->{cursor} ], [ [], undef, $cursor ], 'a page';
+    ok $stream->wait_event('ready', 10), 'a stream';
+    is scalar(@{ $stream->events }), 1, 'which repeats nothing';
+};
+
 # a writer in the background, some events with a hint, some without
 my $writer = fork // die;
 if (!$writer) {

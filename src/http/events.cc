@@ -37,10 +37,8 @@ class EventsPage : public ngx::Held, private core::Listener {
       : Held(r), id_(id), cursor_(std::move(cursor)), wait_(wait) {}
 
   ngx_int_t start() {
-    auto known = core::decode_cursor(cursor_, process()->timeline(), id_);
-    garbled_ = !cursor_.empty() && !known;
     need_.id = id_;
-    need_.after = known.value_or(0);
+    need_.after = core::decode_cursor(cursor_, process()->timeline(), id_).value_or(0);
     if (wait_.ms > 0) {
       process()->hub().listen(id_, *this);
       process()->enrol(*this);
@@ -98,7 +96,15 @@ class EventsPage : public ngx::Held, private core::Listener {
       finish(send_error(r_, {Code::not_found, "no such job"}));
       return;
     }
-    bool reset = garbled_ || need_.after > found->last_seq;
+    // in nginx's first moments it did not know the timeline that the cursor names: read again from there
+    auto known = core::decode_cursor(cursor_, process()->timeline(), id_);
+    if (known && *known != need_.after && *known <= found->last_seq) {
+      need_.after = *known;
+      process()->events().add(need_);
+      return;
+    }
+    bool reset =
+        (!cursor_.empty() && !known) || (known && *known > found->last_seq) || need_.after > found->last_seq;
     bool news = reset || found->last_seq > need_.after || core::is_ending(found->state);
     if (news || over_)
       answer(*found, reset);
@@ -141,7 +147,6 @@ class EventsPage : public ngx::Held, private core::Listener {
   Uuid id_;
   std::string cursor_;
   Wait wait_;
-  bool garbled_ = false;
   std::int64_t deadline_ms_ = 0;
   bool over_ = false;
   bool known_ = false;  // it was read once

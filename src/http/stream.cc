@@ -69,7 +69,7 @@ void EventStream::got(Result<const core::EventPage *> page) {
     return;
   }
   facts(r_).state = core::state_name(found->state);
-  if (!open_ && !begin(*found))
+  if (!open_ && (!placed(*found) || !begin(*found)))
     return;
   send_events(*found);
   if (core::is_ending(found->state) && need_.after >= found->last_seq) {
@@ -77,6 +77,17 @@ void EventStream::got(Result<const core::EventPage *> page) {
     return;
   }
   write();
+}
+
+/// Whether the page begins where the cursor says. A cursor of this timeline could not be understood while
+/// nginx did not know the timeline yet, in its first moments; then it is read again from the right place.
+bool EventStream::placed(const core::EventPage &page) {
+  auto known = core::decode_cursor(options_.cursor, process()->timeline(), id_);
+  if (!known || *known == need_.after || *known > page.last_seq)
+    return true;
+  need_.after = *known;
+  process()->events().add(need_);
+  return false;
 }
 
 /// Sends the header and the primer. False: the request was answered otherwise.

@@ -36,6 +36,7 @@ class EventStream : public ngx::Held, private core::Listener, private core::Spok
   void on_time() override;
   void apply(core::Follow::Action action);
   void got(Result<const core::EventPage *> page);
+  bool placed(const core::EventPage &page);
   bool begin(const core::EventPage &page);
   bool send_head();
   void send_events(const core::EventPage &page);
