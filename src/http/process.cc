@@ -41,9 +41,9 @@ std::vector<pg::Lane> lanes(const MainSettings &settings) {
 Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
     : loop_(cycle->log),
       log_(cycle->log),
-      write_(loop_, log_, random_, connection(settings, "write", 10'000)),
+      write_(loop_, log_, random_, connection(settings, "write", 10'000), this),
       read_(loop_, log_, random_, connection(settings, "read", 10'000), this),
-      bulk_(loop_, log_, random_, connection(settings, "bulk", 30'000)),
+      bulk_(loop_, log_, random_, connection(settings, "bulk", 30'000), this),
       store_(write_, read_, static_cast<int>(settings.value_max)),
       payloads_(bulk_),
       bus_(loop_, log_, random_, addresses(settings)),
@@ -123,7 +123,13 @@ void Process::run() {
   events_.run();
 }
 
-void Process::connected() {
+void Process::connected(pg::Connection &connection) {
+  // whoever finds PostgreSQL first tells the others: else a read fails in its back-off after a write went
+  // through
+  for (pg::Connection *other : {&write_, &read_, &bulk_})
+    other->nudge();
+  if (&connection != &read_)
+    return;
   store_.hello(lanes_, hello_);
   reread_.reset();
 }

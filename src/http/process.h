@@ -66,7 +66,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void wake() override;
   void wake_in(std::int64_t ms) override;
   void run();
-  void connected() override;
+  void connected(pg::Connection &connection) override;
   void said_hello(Result<pg::Hello> hello);
   void reread();
   void drain();

@@ -49,6 +49,11 @@ void Connection::start() {
     connect();
 }
 
+void Connection::nudge() {
+  if (state_ == State::waiting)
+    timer_->set(0);
+}
+
 void Connection::connect() {
   // what keeps libpq from blocking or waiting for ever comes first: the operator's own words win
   std::string name = std::string("nginx-await-") + options_.role;
@@ -118,7 +123,7 @@ void Connection::poll_connect() {
     log_.info(std::string("PostgreSQL (") + options_.role + ") is back");
   told_down_ = false;
   if (observer_ != nullptr)
-    observer_->connected();
+    observer_->connected(*this);
   auto waiting = std::move(queued_);
   queued_.clear();
   for (auto &statement : waiting)

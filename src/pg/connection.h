@@ -46,7 +46,7 @@ class Connection {
   };
   class Observer {
    public:
-    virtual void connected() = 0;
+    virtual void connected(Connection &connection) = 0;
 
    protected:
     ~Observer() = default;
@@ -56,6 +56,8 @@ class Connection {
   ~Connection();
 
   void start();
+  /// PostgreSQL is known to be there again: do not wait for the next try.
+  void nudge();
   void send(std::unique_ptr<Statement> statement);
   bool ready() const { return state_ == State::ready; }
   std::size_t in_flight() const { return sent_.size(); }
