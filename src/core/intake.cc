@@ -30,7 +30,6 @@ void Intake::add(Submission &submission, std::int64_t now_ms) {
   submission.batch_max_ = limits_.rows;
   submission.give_up_ = now_ms + limits_.patience_ms;
   waiting_.push_back(submission);
-  ++waiting_count_;
   wake_.wake();
 }
 
@@ -45,7 +44,6 @@ void Intake::run(std::int64_t now_ms) {
     if (!flight->reply.waiting())
       send(*flight);
   }
-  count_waiting();
 }
 
 void Intake::send(Flight &flight) {
@@ -97,7 +95,6 @@ void Intake::refused(Flight &flight, const Error &error) {
     });
     members.take_all(waiting_);
     waiting_.take_all(members);
-    count_waiting();
     away_ = away_ || away;
     if (away)
       wake_.wake_in(kRetryMs);
@@ -119,11 +116,6 @@ void Intake::expire(std::int64_t now_ms) {
   });
   while (Submission *member = late.pop_front())
     member->callback_(Error{Code::unavailable, "PostgreSQL did not take the submission in time"});
-}
-
-void Intake::count_waiting() {
-  waiting_count_ = 0;
-  waiting_.each([&](Submission &) { ++waiting_count_; });
 }
 
 }  // namespace await::core

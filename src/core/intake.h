@@ -41,7 +41,7 @@ class Intake {
   void add(Submission &submission, std::int64_t now_ms);
   /// Sends what can be sent. Called when Wake says so.
   void run(std::int64_t now_ms);
-  bool idle() const { return waiting_count_ == 0 && in_flight_ == 0; }
+  bool idle() const { return waiting_.empty() && in_flight_ == 0; }
 
  private:
   struct Flight;
@@ -49,14 +49,12 @@ class Intake {
   void landed(Flight &flight, Result<std::vector<Submitted>> outcome);
   void refused(Flight &flight, const Error &error);
   void expire(std::int64_t now_ms);
-  void count_waiting();
 
   Store &store_;
   Bus &bus_;
   Wake &wake_;
   Limits limits_;
   List<Submission> waiting_;
-  std::size_t waiting_count_ = 0;
   std::size_t in_flight_ = 0;
   bool away_ = false;  // the last answer was "unavailable": send again on the next run only
   std::vector<std::unique_ptr<Flight>> flights_;

@@ -35,4 +35,12 @@ bool is_ending(State state) { return state >= State::completed; }
 
 bool may_follow(State from, State to) { return kMayFollow[static_cast<int>(from)][static_cast<int>(to)]; }
 
+Event first_event(const EventPage &page) {
+  Event first;
+  first.seq = 1;
+  first.type = state_name(State::pending);
+  first.at = page.created_at;
+  return first;
+}
+
 }  // namespace await::core

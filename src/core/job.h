@@ -91,4 +91,7 @@ struct EventPage {
   std::vector<Event> events;
 };
 
+/// Event 1, which is the job's own row and so in no page.
+Event first_event(const EventPage &page);
+
 }  // namespace await::core

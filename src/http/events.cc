@@ -120,13 +120,8 @@ class EventsPage : public ngx::Held, private core::Listener {
       events += (events.empty() ? "" : ",") + wire::encode_event(page, event, value_max);
       last = event.seq;
     };
-    if (!reset && need_.after < 1) {
-      core::Event first;
-      first.seq = 1;
-      first.type = "pending";
-      first.at = page.created_at;
-      add(first);
-    }
+    if (!reset && need_.after < 1)
+      add(core::first_event(page));
     for (const core::Event &event : page.events) {
       if (!reset && event.seq > last)
         add(event);

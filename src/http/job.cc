@@ -74,7 +74,7 @@ class JobRequest : public Watch {
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
       finish(send_empty(r_, 304));
     } else if (shape_ == Shape::json) {
-      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, job.id, ""))));
+      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, ""))));
     } else {
       finish(send(r_, 200, "text/plain", timed_out && wait_.ms > 0 ? "TIMEOUT" : upper_state(job)));
     }
@@ -121,7 +121,7 @@ class CancelRequest : public Watch {
       process()->bus().publish(job.id, job.seq, core::state_name(job.state));
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
-    finish(send(r_, now ? 202 : 200, "application/json", document(r_, job, links_of(r_, job.id, ""))));
+    finish(send(r_, now ? 202 : 200, "application/json", document(r_, job, links_of(r_, ""))));
   }
 
   void cancelled(Result<core::Cancelled> outcome) {

@@ -93,7 +93,7 @@ void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view 
     add_header(r, "Preference-Applied", "wait=" + std::to_string(wait.ms / 1000));
 }
 
-wire::Links links_of(ngx_http_request_t *r, const Uuid &, std::string_view suffix) {
+wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
   const Settings &location = settings(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));

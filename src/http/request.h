@@ -31,7 +31,7 @@ void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view 
 
 /// The links of a job as seen from this location.
 /// @param suffix  what this location's URL has behind the job's own, e.g. "/result"
-wire::Links links_of(ngx_http_request_t *r, const Uuid &id, std::string_view suffix);
+wire::Links links_of(ngx_http_request_t *r, std::string_view suffix);
 /// The links of a job just submitted here.
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id);
 

@@ -54,7 +54,7 @@ class ResultRequest : public Watch {
       finish(send_problem(r_, static_cast<int>(options.pending_status), "The job has not ended yet."));
       return;
     }
-    wire::Links links = links_of(r_, job.id, "/result");
+    wire::Links links = links_of(r_, "/result");
     add_header(r_, "Cache-Control", "no-store");
     add_header(r_, "Location", links.self);
     finish(send(r_, 202, "application/json", document(r_, job, links)));

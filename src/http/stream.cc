@@ -138,10 +138,7 @@ bool EventStream::send_head() {
 void EventStream::send_events(const core::EventPage &page) {
   auto value_max = static_cast<std::int64_t>(settings(r_).value_max);
   if (need_.after < 1 && page.last_seq >= 1) {  // the job's own row is event 1
-    core::Event first;
-    first.seq = 1;
-    first.type = "pending";
-    first.at = page.created_at;
+    core::Event first = core::first_event(page);
     push(1, first.type, wire::encode_event(page, first, value_max));
     need_.after = 1;
   }
