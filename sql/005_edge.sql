@@ -55,8 +55,8 @@ BEGIN
     IF inserted = cardinality(p_ids) THEN
         RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
     ELSE
-        RETURN QUERY SELECT k, j.created_at FROM unnest(p_ids) k
-            JOIN await.job j ON j.class = await.class(k) AND j.id = k;
+        RETURN QUERY SELECT k.id, j.created_at FROM unnest(p_ids) WITH ORDINALITY k (id, ord)
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
     END IF;
 END $$;
 
@@ -84,8 +84,9 @@ BEGIN
     LEFT JOIN await.event p ON p.class = await.class(k.id) AND p.job = k.id AND p.seq = e.progress;
 END $$;
 
--- The events of each job after its `after`, at most p_limit of them, in order. Every known job has at
--- least one row (item: the place in p_ids, from 1), with its newest seq and state; where nothing is new its event columns are null.
+-- The events of each job after its `after`, at most p_limit of them, in order, and of all together about
+-- 4 MB: what does not fit is asked for again. Every known job has at least one row (item: the place in
+-- p_ids, from 1), with its newest seq and state; where nothing is new or fits its event columns are null.
 CREATE FUNCTION await.edge_events(p_ids uuid[], p_after int4[], p_limit int, p_value_max int)
 RETURNS TABLE (item int8, id uuid, owner text, correlation_id text, created_at timestamptz, last_seq int4, state text,
     seq int4, type text, at timestamptz, data text, status int2, content_type text, file_name text, size bigint, body bytea)
@@ -94,15 +95,22 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT k.ord, j.id, j.owner, j.correlation_id, j.created_at, coalesce(h.seq, 1), coalesce(h.state, 'pending'),
-           e.seq, e.type, e.at, e.data::text, e.status, e.content_type, e.file_name, e.size,
-           CASE WHEN e.size <= p_value_max AND e.content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' THEN e.body END
-    FROM unnest(p_ids, p_after) WITH ORDINALITY k (id, after, ord)
-    JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
-    LEFT JOIN LATERAL (SELECT * FROM await.event h WHERE h.class = await.class(k.id) AND h.job = k.id ORDER BY h.seq DESC LIMIT 1) h ON true
-    LEFT JOIN LATERAL (SELECT * FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id AND e.seq > k.after
-                       ORDER BY e.seq LIMIT p_limit) e ON true
-    ORDER BY k.ord, e.seq;
+    SELECT w.ord, w.id, w.owner, w.correlation_id, w.created_at, w.last_seq, w.state,
+           CASE WHEN w.before < 4194304 THEN w.seq END, w.type, w.at, CASE WHEN w.before < 4194304 THEN nullif(w.text, '') END,
+           w.status, w.content_type, w.file_name, w.size, CASE WHEN w.before < 4194304 THEN w.value END
+    FROM (
+        SELECT k.ord, j.id, j.owner, j.correlation_id, j.created_at, coalesce(h.seq, 1) AS last_seq, coalesce(h.state, 'pending') AS state,
+               e.seq, e.type, e.at, e.text, e.status, e.content_type, e.file_name, e.size, e.value,
+               coalesce(sum(octet_length(e.text) + coalesce(length(e.value), 0)) OVER
+                   (ORDER BY k.ord, e.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM unnest(p_ids, p_after) WITH ORDINALITY k (id, after, ord)
+        JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+        LEFT JOIN LATERAL (SELECT * FROM await.event h WHERE h.class = await.class(k.id) AND h.job = k.id ORDER BY h.seq DESC LIMIT 1) h ON true
+        LEFT JOIN LATERAL (SELECT e.*, coalesce(e.data::text, '') AS text,
+                                  CASE WHEN e.size <= p_value_max AND e.content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' THEN e.body END AS value
+                           FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id AND e.seq > k.after
+                           ORDER BY e.seq LIMIT p_limit) e ON true
+    ) w ORDER BY w.ord, w.seq;
 END $$;
 
 -- The thin tail: every job that got an event since the snapshot `p_since`, with its newest seq, and the

@@ -16,6 +16,9 @@ std::uint32_t timeline_hash(std::string_view timeline);
 /// How far somebody has read a job's events. Clients see it as an opaque, URL-safe word.
 std::string encode_cursor(std::uint32_t timeline, const Uuid &job, int seq);
 
+/// The seq of a cursor that says: this job is no longer kept, and its reader knows.
+inline constexpr int kGone = INT32_MAX;
+
 /// The seq in `text`; nothing where it is garbled, of another job or of another timeline.
 std::optional<int> decode_cursor(std::string_view text, std::uint32_t timeline, const Uuid &job);
 

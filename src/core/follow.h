@@ -22,9 +22,11 @@ class Follow {
 
   /// Somebody says that event `seq` exists (0: it does not know which).
   Action told(int seq) {
-    if (seq != 0 && seq <= std::max(seen_, told_))
+    if (seq == 0)
+      return look();
+    if (seq <= std::max(seen_, told_))
       return {Action::nothing};
-    told_ = std::max(told_, seq);
+    told_ = seq;
     tries_ = 0;
     return look();
   }
@@ -57,14 +59,16 @@ class Follow {
     return {Action::retry, kDelays[tries_++]};
   }
 
-  /// A read has failed: forget it. The re-read will come back to it.
-  void failed() {
+  /// A read has failed. What it was to find may never be told again, so it is tried again, in a while.
+  Action failed() {
     reading_ = again_ = false;
     told_ = seen_;
+    return {Action::retry, kAfterFailure};
   }
 
  private:
   static constexpr std::array<std::int64_t, 4> kDelays = {2, 10, 50, 250};
+  static constexpr std::int64_t kAfterFailure = 1000;
   int seen_;
   int told_ = 0;
   bool reading_ = false;

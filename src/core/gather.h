@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -24,9 +25,12 @@ class JobNeed : public Hook<> {
   Key key() const { return {id, 0}; }
   Query query() const { return {id, want}; }
   void join(Query &other) const { other.want = std::max(other.want, want); }
+  /// In heads: what a batch is limited by. A body has up to 64 KB.
+  static std::size_t weight(const Query &query) { return query.want == Want::body ? 8 : 1; }
 };
 
-/// Wants a job's events after `after`; the same rules.
+/// Wants a job's events after `after`; the same rules. Its page may begin earlier, for those who have read
+/// nearly as far share one.
 class EventNeed : public Hook<> {
  public:
   using Row = EventPage;
@@ -37,9 +41,13 @@ class EventNeed : public Hook<> {
   int after = 0;
   Callback<Result<const EventPage *>> done;
 
-  Key key() const { return {id, after}; }
+  Key key() const { return {id, after / kStride}; }
   Query query() const { return {id, after}; }
-  void join(Query &) const {}
+  void join(Query &other) const { other.after = std::min(other.after, after); }
+  static std::size_t weight(const Query &) { return 1; }
+
+ private:
+  static constexpr int kStride = 64;  // less than a page, so that everybody gets something new
 };
 
 /// Turns the needs of a round into one batched read: N watchers of a job are one row. A need never
@@ -50,6 +58,7 @@ class Gather {
   using Row = typename Need::Row;
   using Query = typename Need::Query;
 
+  /// @param most  the weight of a batch: so many jobs, fewer where they bring their bodies
   Gather(Store &store, Wake &wake, std::size_t flights = 4, std::size_t most = 512)
       : store_(store), wake_(wake), most_(most) {
     for (std::size_t i = 0; i < flights; ++i)
@@ -82,17 +91,17 @@ class Gather {
 
   void send(Flight &flight) {
     std::vector<Query> queries;
+    std::size_t weight = 0;
     flight.index.clear();
     while (Need *need = waiting_.front()) {
-      auto [at, fresh] = flight.index.try_emplace(need->key(), queries.size());
-      if (!fresh) {
-        need->join(queries[at->second]);
-      } else if (queries.size() == most_) {
-        flight.index.erase(at);
+      if (weight >= most_ && !flight.index.contains(need->key()))
         break;
-      } else {
+      auto [at, fresh] = flight.index.try_emplace(need->key(), queries.size());
+      if (fresh)
         queries.push_back(need->query());
-      }
+      else
+        need->join(queries[at->second]);
+      weight += fresh ? Need::weight(queries.back()) : 0;
       flight.needs.push_back(*need);
     }
     read(queries, flight.reply);

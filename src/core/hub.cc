@@ -23,7 +23,7 @@ void Hub::listen(const Uuid &job, core::Listener &listener) {
   if (!fresh)
     return;
   Shard &shard = shards_[job.shard()];
-  ++shard.jobs;
+  shard.channels.push_back(at->second);
   shard.idle = false;
   if (!shard.subscribed) {
     shard.subscribed = true;
@@ -38,10 +38,8 @@ void Hub::leave(core::Listener &listener) {
   listener.hub_ = nullptr;
   --listeners_;
   auto at = channels_.find(listener.job_);
-  if (at != channels_.end() && at->second.listeners.empty()) {
-    --shards_[listener.job_.shard()].jobs;
+  if (at != channels_.end() && at->second.listeners.empty())
     channels_.erase(at);
-  }
 }
 
 void Hub::hinted(const Uuid &job, int seq) {
@@ -51,19 +49,17 @@ void Hub::hinted(const Uuid &job, int seq) {
 }
 
 void Hub::subscribed(unsigned shard) {
-  if (shard >= kShards || shards_[shard].jobs == 0)
+  if (shard >= kShards)
     return;
-  // once per subscription, so a walk over all channels is cheaper than an index kept for it
-  for (auto &[job, channel] : channels_) {
-    if (job.shard() == shard)
-      channel.listeners.each([](core::Listener &listener) { listener.changed(0); });
-  }
+  shards_[shard].channels.each([](Channel &channel) {
+    channel.listeners.each([](core::Listener &listener) { listener.changed(0); });
+  });
 }
 
 void Hub::sweep() {
   for (unsigned i = 0; i < kShards; ++i) {
     Shard &shard = shards_[i];
-    if (!shard.subscribed || shard.jobs > 0)
+    if (!shard.subscribed || !shard.channels.empty())
       continue;
     if (shard.idle) {
       bus_.unsubscribe(i);

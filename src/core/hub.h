@@ -52,11 +52,11 @@ class Hub : public Bus::Listener {
   std::vector<Uuid> watched() const;
 
  private:
-  struct Channel {
+  struct Channel : Hook<> {
     List<core::Listener> listeners;
   };
   struct Shard {
-    std::uint32_t jobs = 0;
+    List<Channel> channels;
     bool subscribed = false;
     bool idle = false;  // was empty at the last sweep
   };

@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 #include "core/cursor.h"
+#include "core/place.h"
+#include "core/watcher.h"
 #include "http/action.h"
 #include "http/facts.h"
 #include "http/request.h"
@@ -13,6 +15,7 @@
 #include "wire/accept.h"
 #include "wire/document.h"
 #include "wire/json_writer.h"
+#include "wire/sse.h"
 
 extern ngx_module_t ngx_http_await_events_module;
 
@@ -31,123 +34,122 @@ EventsSettings &events_settings(ngx_http_request_t *r) {
 }
 
 /// The events after a cursor as one JSON object; held until there is one, if the client likes.
-class EventsPage : public ngx::Held, private core::Listener {
+class EventsPage : public ngx::Held {
  public:
   EventsPage(ngx_http_request_t *r, const Uuid &id, std::string cursor, Wait wait)
-      : Held(r), id_(id), cursor_(std::move(cursor)), wait_(wait) {}
+      : Held(r),
+        wait_(wait),
+        place_(id, std::move(cursor)),
+        watcher_(process()->hub(), process()->retries(), process()->events(),
+                 core::Callback<Result<const core::EventPage *>>::to<&EventsPage::got>(this)) {
+    process()->enrol(*this);
+    watcher_.need().id = id;
+  }
 
   ngx_int_t start() {
-    need_.id = id_;
-    need_.after = core::decode_cursor(cursor_, process()->timeline(), id_).value_or(0);
-    if (wait_.ms > 0) {
-      process()->hub().listen(id_, *this);
-      process()->enrol(*this);
-    }
-    deadline_ms_ = process()->now_ms() + wait_.ms;
-    wait_until(deadline_ms_);
+    place_.aim(process()->timeline());
+    watcher_.need().after = place_.after();
+    reading_.emplace(Gauge::reads);
     over_ = wait_.ms == 0 || process()->draining();
-    apply(follow_.look());
+    if (!over_) {
+      watcher_.listen(watcher_.need().id);
+      set_timer(wait_.ms);
+    }
+    watcher_.look();
     return hold();
   }
 
   void drain() override {
     over_ = true;
-    apply(follow_.look());
+    watcher_.look();
+  }
+
+  void give_up() override {
+    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
   }
 
  private:
   void leave() override {
-    if (listening())
-      process()->hub().leave(*this);
-    need_.unlink();
+    watcher_.leave();
+    reading_.reset();
   }
 
-  void changed(int seq) noexcept override { apply(seq == 0 ? follow_.look() : follow_.told(seq)); }
-
-  void on_time() override {
-    over_ = over_ || process()->now_ms() >= deadline_ms_;
-    wait_until(deadline_ms_);
-    apply(follow_.look());
-  }
-
-  void apply(core::Follow::Action action) {
-    if (action.what == core::Follow::Action::read)
-      process()->events().add(need_);
-    else if (action.what == core::Follow::Action::retry)
-      wait_until(std::min(deadline_ms_, process()->now_ms() + action.delay_ms));
-  }
-
-  void wait_until(std::int64_t ms) {
-    if (!over_ && wait_.ms > 0)
-      set_timer(std::max<std::int64_t>(1, ms - process()->now_ms()));
-  }
+  void on_time() override { drain(); }
 
   void got(Result<const core::EventPage *> page) {
     if (!page) {
-      follow_.failed();
-      if (!known_ || over_)
+      if (reading_ || over_)
         finish(send_error(r_, page.error()));
       return;  // a held client sits out what may be a restart
     }
-    known_ = true;
     const core::EventPage *found = *page;
     auto owner = owner_of(r_);
     if (found == nullptr || (owner && found->owner != *owner)) {
       finish(send_error(r_, {Code::not_found, "no such job"}));
       return;
     }
-    // in nginx's first moments it did not know the timeline that the cursor names: read again from there
-    auto known = core::decode_cursor(cursor_, process()->timeline(), id_);
-    if (known && *known != need_.after && *known <= found->last_seq) {
-      need_.after = *known;
-      process()->events().add(need_);
+    reading_.reset();
+    auto fit = place_.fit(*found, process()->timeline());
+    watcher_.need().after = place_.after();
+    if (fit == core::Place::Fit::elsewhere) {
+      watcher_.restart();
       return;
     }
-    bool reset =
-        (!cursor_.empty() && !known) || (known && *known > found->last_seq) || need_.after > found->last_seq;
-    bool news = reset || found->last_seq > need_.after || core::is_ending(found->state);
-    if (news || over_)
+    bool reset = fit == core::Place::Fit::lost;
+    if (reset || over_ || found->last_seq > place_.after() || core::is_ending(found->state))
       answer(*found, reset);
     else
-      apply(follow_.got(found->last_seq, found->last_seq));
+      watcher_.seen(found->last_seq, found->last_seq);
   }
 
   void answer(const core::EventPage &page, bool reset) {
     auto value_max = static_cast<std::int64_t>(settings(r_).value_max);
-    int last = reset ? page.last_seq : need_.after;
     std::string events;
     auto add = [&](const core::Event &event) {
       events += (events.empty() ? "" : ",") + wire::encode_event(page, event, value_max);
-      last = event.seq;
     };
-    if (!reset && need_.after < 1)
+    if (place_.after() == 0 && place_.take(1))
       add(core::first_event(page));
     for (const core::Event &event : page.events) {
-      if (!reset && event.seq > last)
+      if (event.seq > place_.after() && place_.take(event.seq))
         add(event);
     }
     wire::JsonWriter out;
     out.raw("events", "[" + events + "]");
-    out.text("cursor", core::encode_cursor(process()->timeline(), id_, last));
+    out.text("cursor", place_.cursor());
     out.text("state", core::state_name(page.state));
-    out.boolean("done", core::is_ending(page.state) && last == page.last_seq);
-    if (reset)
+    out.boolean("done", core::is_ending(page.state) && place_.after() == page.last_seq);
+    if (reset) {
       out.boolean("reset", true);
+      process()->counters().count(Counter::resets);
+    }
     facts(r_).state = core::state_name(page.state);
     add_header(r_, "Cache-Control", "no-store");
     add_wait_headers(r_, wait_, "Accept, Prefer");
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  Uuid id_;
-  std::string cursor_;
   Wait wait_;
-  std::int64_t deadline_ms_ = 0;
+  core::Place place_;
+  core::Watcher<core::EventNeed> watcher_;
+  std::optional<Tally> reading_;  // until it was read once
   bool over_ = false;
-  bool known_ = false;  // it was read once
-  core::Follow follow_;
-  core::EventNeed need_{core::Callback<Result<const core::EventPage *>>::to<&EventsPage::got>(this)};
 };
+
+/// A job that is no longer kept, for an EventSource that was away too long: any 4xx would be its end
+/// without a word, so it is told once (`reset`), and when it comes back with that id there is nothing left.
+ngx_int_t send_gone(ngx_http_request_t *r, const Uuid &id, const std::string &cursor) {
+  auto timeline = process()->timeline();
+  add_header(r, "Cache-Control", "no-store");
+  if (core::decode_cursor(cursor, timeline, id) == core::kGone)
+    return send_empty(r, 204);
+  std::string gone = core::encode_cursor(timeline, id, core::kGone);
+  wire::JsonWriter data;
+  data.text("cursor", gone);
+  data.text("state", "gone");
+  process()->counters().count(Counter::resets);
+  return send(r, 200, "text/event-stream", wire::sse_frame(gone, "reset", data.take()));
+}
 
 ngx_int_t get_events(ngx_http_request_t *r) {
   bool json_first = events_settings(r).json_first == 1;
@@ -158,27 +160,30 @@ ngx_int_t get_events(ngx_http_request_t *r) {
     return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
   std::string_view channel = ngx::evaluate(r, events_settings(r).channel);
   channel.remove_prefix(std::min(kChannel.size(), channel.size()));
+  std::string cursor = header(r, "last-event-id");
+  if (cursor.empty())
+    cursor = argument(r, "cursor").value_or("");
+  bool stream = (chosen == 0) != json_first;
+  if (auto old = Uuid::parse(channel); stream && old && process()->past_retention(*old) && !cursor.empty())
+    return send_gone(r, *old, cursor);
   ngx_int_t rc = NGX_OK;
   auto id = addressed(r, channel, &rc);
   if (!id)
     return rc;
-  std::string cursor = header(r, "last-event-id");
-  if (cursor.empty())
-    cursor = argument(r, "cursor").value_or("");
 
-  if ((chosen == 0) == json_first) {
+  if (!stream) {
     auto wait = asked_wait(r, &rc);
     if (!wait)
       return rc;
-    ngx_int_t room = wait->ms > 0 ? check_room(r) : NGX_OK;
+    ngx_int_t room = check_room(r, wait->ms > 0);
     facts(r).delivery = "events";
     return room != NGX_OK ? room : ngx::make<EventsPage>(r->pool, r, *id, std::move(cursor), *wait)->start();
   }
   facts(r).delivery = "sse";
-  if (!has_room(r) || process()->draining()) {
+  if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
     // any status but 200 would stop EventSource for good
     add_header(r, "Cache-Control", "no-store");
-    return send(r, 200, "text/event-stream", "retry: " + std::to_string(settings(r).retry_max) + "\n\n");
+    return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(r)));
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
                         argument(r, "beat").value_or("") == "1"};

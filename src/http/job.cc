@@ -45,16 +45,7 @@ class JobRequest : public Watch {
   JobRequest(ngx_http_request_t *r, Shape shape, Wait wait)
       : Watch(r, core::Want::value), shape_(shape), wait_(wait), known_etags_(header(r, "if-none-match")) {}
 
-  ngx_int_t start(const Uuid &id) {
-    if (wait_.ms > 0) {
-      ngx_int_t room = check_room(r_);
-      if (room != NGX_OK)
-        return room;
-      register_first(id);
-    }
-    read_second(id, wait_.ms);
-    return hold();
-  }
+  ngx_int_t start(const Uuid &id) { return watch(id, wait_.ms); }
 
  private:
   std::string etag(const core::Job &job) const {
@@ -97,10 +88,7 @@ class CancelRequest : public Watch {
  public:
   explicit CancelRequest(ngx_http_request_t *r) : Watch(r, core::Want::value) {}
 
-  ngx_int_t start(const Uuid &id) {
-    read_second(id, 0);
-    return hold();
-  }
+  ngx_int_t start(const Uuid &id) { return watch(id, 0); }
 
  private:
   bool enough(const core::Job &) const override { return true; }

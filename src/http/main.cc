@@ -124,6 +124,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_postgres"),     HTTP | NGX_CONF_TAKE1,   set_postgres,               MAIN, 0,                                nullptr},
     {ngx_string("await_redis"),        HTTP | NGX_CONF_1MORE,   set_redis,                  MAIN, 0,                                nullptr},
     {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, reread),   nullptr},
+    {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, drain),    nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
     {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, job_uri),  nullptr},
     {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, result_uri), nullptr},
@@ -135,6 +136,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
+    {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_buffered), nullptr},
     {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(Settings, problem_base), nullptr},
     ngx_null_command,
 };
@@ -143,7 +145,7 @@ ngx_command_t commands[] = {
 void *create_main(ngx_conf_t *cf) {
   auto *main = static_cast<MainSettings *>(ngx_pcalloc(cf->pool, sizeof(MainSettings)));
   if (main != nullptr)
-    main->reread = NGX_CONF_UNSET_MSEC;
+    main->reread = main->drain = NGX_CONF_UNSET_MSEC;
   return main;
 }
 
@@ -152,6 +154,10 @@ char *init_main(ngx_conf_t *cf, void *conf) {
   ngx_conf_init_msec_value(main->reread, 4000);
   if (main->reread < 50) {
     return config_error(cf, "await_reread", "is at least 50ms");
+  }
+  ngx_conf_init_msec_value(main->drain, 30000);
+  if (main->drain < 1000) {
+    return config_error(cf, "await_drain", "is at least 1s");
   }
   return NGX_CONF_OK;
 }
@@ -167,6 +173,7 @@ void *create_location(ngx_conf_t *cf) {
   location->value_max = NGX_CONF_UNSET_SIZE;
   location->max_held = NGX_CONF_UNSET;
   location->max_inflight = NGX_CONF_UNSET;
+  location->max_buffered = NGX_CONF_UNSET_SIZE;
   return location;
 }
 
@@ -188,8 +195,8 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
   if (!core->noname)
     return;
   bool any = false;
-  for (auto action :
-       {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result, &Settings::events}) {
+  for (auto action : {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result,
+                      &Settings::events, &Settings::metrics}) {
     if (inner.*action == nullptr)
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
@@ -220,6 +227,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
+  ngx_conf_merge_size_value(inner.max_buffered, outer.max_buffered, 131072);
   ngx_conf_merge_str_value(inner.problem_base, outer.problem_base, "/problems/");
   if (inner.safe_types == nullptr)
     inner.safe_types =
@@ -233,8 +241,11 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
 
 ngx_int_t postconfigure(ngx_conf_t *cf) {
   auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
-  if (main->used_by.len == 0 || main->postgres.data != nullptr)
+  if (main->used_by.len == 0)
     return NGX_OK;
+  main->counters = Counters::reserve(cf);
+  if (main->postgres.data != nullptr)
+    return main->counters != nullptr ? NGX_OK : NGX_ERROR;
   ngx_log_error(
       NGX_LOG_EMERG, cf->log, 0,
       "\"%V\" needs \"await_postgres\" in the http block, which says where the jobs are kept, in %V:%ui",
@@ -249,7 +260,8 @@ ngx_http_module_t context = {add_variables, postconfigure, create_main,     init
 std::string allowed(const Settings &location) {
   std::string out;
   auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
-  if (location.job != nullptr || location.result != nullptr || location.events != nullptr) {
+  if (location.job != nullptr || location.result != nullptr || location.events != nullptr ||
+      location.metrics != nullptr) {
     add("GET");
     add("HEAD");
   }
@@ -263,6 +275,8 @@ std::string allowed(const Settings &location) {
 
 /// Of the actions that answer GET, the one that the client's Accept means.
 Handler reader(ngx_http_request_t *r, const Settings &location) {
+  if (location.metrics != nullptr)
+    return location.metrics;
   Handler plain = location.job != nullptr ? location.job : location.result;
   if (plain == nullptr || location.events == nullptr)
     return plain != nullptr ? plain : location.events;
@@ -293,7 +307,7 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
     }
     if (process() == nullptr)
       return send_unavailable(r, "The service is starting.");
-    auto owner = owner_of(r);
+    auto owner = handler != location.metrics ? owner_of(r) : std::nullopt;
     if (owner && (owner->empty() || !is_text(*owner)))
       return send_problem(r, 403, "Nobody is known to ask.");
     return handler(r);
@@ -339,8 +353,17 @@ std::optional<std::string_view> owner_of(ngx_http_request_t *r) {
 
 std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(settings(r).problem_base); }
 
+std::int64_t retry_ms(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  auto spread = static_cast<double>(location.retry_max - location.retry_min);
+  return static_cast<std::int64_t>(location.retry_min) +
+         static_cast<std::int64_t>(spread * process()->random().unit());
+}
+
 std::int64_t retry_after_s(ngx_http_request_t *r) {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(settings(r).retry_min + 999) / 1000);
+  bool herd = process() != nullptr && process()->draining();
+  std::int64_t ms = herd ? retry_ms(r) : static_cast<std::int64_t>(settings(r).retry_min);
+  return std::max<std::int64_t>(1, (ms + 999) / 1000);
 }
 
 char *config_error(ngx_conf_t *cf, const char *what) {

@@ -39,7 +39,8 @@ std::vector<pg::Lane> lanes(const MainSettings &settings) {
 }  // namespace
 
 Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
-    : loop_(cycle->log),
+    : counters_(settings.counters),
+      loop_(cycle->log),
       log_(cycle->log),
       write_(loop_, log_, random_, connection(settings, "write", 10'000), this),
       read_(loop_, log_, random_, connection(settings, "read", 10'000), this),
@@ -49,17 +50,21 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       bus_(loop_, log_, random_, addresses(settings)),
       hub_(bus_),
       intake_(store_, bus_, *this, {}),
+      retries_(*this),
       jobs_(store_, *this),
       events_(store_, *this),
       reread_(store_, hub_),
       lanes_(lanes(settings)),
       reread_ms_(static_cast<std::int64_t>(settings.reread)),
+      drain_ms_(static_cast<std::int64_t>(settings.drain)),
+      drain_timer_(loop_.timer([this] { drain_some(); }, io::Loop::Quit::must_not)),
       retry_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { reread(); }, io::Loop::Quit::may)),
       tick_timer_(loop_.timer(
           [this] {
             tick_timer_->set(kTickMs);
             wheel_.tick();
+            measure();
           },
           io::Loop::Quit::may)),
       purge_timer_(loop_.timer(
@@ -113,12 +118,15 @@ void Process::wake() {
 }
 
 void Process::wake_in(std::int64_t ms) {
-  if (!retry_timer_->pending())
-    retry_timer_->set(ms);
+  if (retry_timer_->pending() && retry_due_ms_ <= now_ms() + ms)
+    return;
+  retry_due_ms_ = now_ms() + ms;
+  retry_timer_->set(ms);
 }
 
 void Process::run() {
   intake_.run(now_ms());
+  retries_.run(now_ms());
   jobs_.run();
   events_.run();
 }
@@ -128,22 +136,47 @@ void Process::connected(pg::Connection &connection) {
   // through
   for (pg::Connection *other : {&write_, &read_, &bulk_})
     other->nudge();
-  if (&connection != &read_)
-    return;
-  store_.hello(lanes_, hello_);
-  reread_.reset();
+  for (Greeting &greeting : greetings_) {
+    if (&greeting.connection != &connection)
+      continue;
+    greeting.timeline.clear();
+    // the queues are made where we write
+    store_.hello(connection, &connection == &write_ ? lanes_ : std::vector<pg::Lane>(), greeting.reply);
+  }
+  if (&connection == &read_)
+    reread_.reset();
 }
 
-void Process::said_hello(Result<pg::Hello> hello) {
+void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
   if (!hello) {
-    log_.error("the schema \"await\" does not answer, is it there? (await-ctl migrate) " +
-               hello.error().detail);
+    if (hello.error().code != Code::unavailable)
+      log_.error("the schema \"await\" does not answer, is it there? (await-ctl migrate) " +
+                 hello.error().detail);
     return;
   }
-  clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
-  timeline_ = core::timeline_hash(hello->timeline);
-  keep_ms_ = hello->keep_ms;
-  reread_.run();  // what happened while we were away
+  greeting.timeline = hello->timeline;
+  if (&greeting.connection == &read_) {
+    clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
+    timeline_ = core::timeline_hash(hello->timeline);
+    keep_ms_ = hello->keep_ms;
+    reread_.run();  // what happened while we were away
+  }
+  agree();
+}
+
+/// After a failover the old primary may come back and answer as if nothing had happened: what is read
+/// there is not the truth. Who writes has found the newer history, or is the one to leave.
+void Process::agree() {
+  const std::string &truth = greetings_[0].timeline;
+  for (Greeting &greeting : greetings_) {
+    if (!write_.ready() || !greeting.connection.ready() || truth.empty() || greeting.timeline.empty() ||
+        greeting.timeline == truth)
+      continue;
+    bool newer = pg::is_older(truth, greeting.timeline);
+    (newer ? write_ : greeting.connection).drop("another connection has found a server with a newer history");
+    if (newer)
+      return;
+  }
 }
 
 bool Process::past_retention(const Uuid &id) const {
@@ -160,14 +193,54 @@ void Process::reread() {
     store_.tick();
 }
 
-void Process::enrol(ngx::Held &held) { held_.push_back(held); }
+void Process::measure() {
+  counters_.set(Gauge::held, static_cast<std::int64_t>(hub_.listeners()));
+  counters_.set(Gauge::watched, static_cast<std::int64_t>(hub_.jobs()));
+  counters_.set(Gauge::postgres,
+                (write_.ready() ? 1 : 0) + (read_.ready() ? 1 : 0) + (bulk_.ready() ? 1 : 0));
+  counters_.set(Gauge::redis, bus_.ready());
+  counters_.set(Gauge::draining, draining_ ? 1 : 0);
+  for (pg::Connection *connection : {&write_, &read_, &bulk_})
+    counters_.count(Counter::statements, connection->take_count());
+}
+
+void Process::enrol(ngx::Held &held) { (draining_ ? told_ : held_).push_back(held); }
 
 void Process::drain() {
   draining_ = true;
-  List<ngx::Held, ngx::IsHeld> held;  // each ends itself; some may leave meanwhile
-  held.take_all(held_);
-  while (ngx::Held *one = held.pop_front())
-    one->drain();
+  drain_began_ms_ = now_ms();
+  std::size_t n = 0;
+  held_.each([&](ngx::Held &) { ++n; });
+  // all are told within half of the time: a herd sent away in one instant comes back in one
+  auto ticks = static_cast<std::size_t>(std::max<std::int64_t>(1, drain_ms_ / 2 / kDrainTickMs));
+  drain_step_ = std::max(kDrainAtLeast, n / ticks + 1);
+  drain_some();
+}
+
+void Process::drain_some() {
+  std::int64_t passed = now_ms() - drain_began_ms_;
+  for (std::size_t i = 0; i < drain_step_; ++i) {
+    ngx::Held *one = held_.front();
+    if (one == nullptr)
+      break;
+    told_.push_back(*one);
+    if (!one->finished())
+      one->drain();
+  }
+  List<ngx::Held, ngx::IsHeld> late;  // each may end, or others with it
+  if (passed >= drain_ms_ * 4 / 5)
+    late.take_all(told_);
+  while (ngx::Held *one = late.pop_front()) {
+    told_.push_back(*one);
+    if (passed >= drain_ms_) {
+      counters_.count(Counter::cut);
+      one->cut();
+    } else if (!one->finished()) {
+      one->give_up();
+    }
+  }
+  if (!held_.empty() || !told_.empty())
+    drain_timer_->set(kDrainTickMs);
 }
 
 Process *process() { return the_process.get(); }

@@ -7,7 +7,9 @@
 #include "core/hub.h"
 #include "core/intake.h"
 #include "core/reread.h"
+#include "core/retries.h"
 #include "core/wheel.h"
+#include "http/counters.h"
 #include "http/settings.h"
 #include "io/random.h"
 #include "ngx/held.h"
@@ -30,11 +32,15 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Intake &intake() { return intake_; }
   core::Gather<core::JobNeed> &jobs() { return jobs_; }
   core::Gather<core::EventNeed> &events() { return events_; }
+  core::Retries &retries() { return retries_; }
   core::Store &store() { return store_; }
   core::Payloads &payloads() { return payloads_; }
   core::Bus &bus() { return bus_; }
   core::Wheel &wheel() { return wheel_; }
   io::Random &random() { return random_; }
+  Counters &counters() { return counters_; }
+  /// Brings this nginx worker's gauges up to date.
+  void measure();
 
   std::int64_t now_ms() const { return loop_.monotonic_ms(); }
   /// By PostgreSQL's clock, which names the partitions.
@@ -44,15 +50,15 @@ class Process : private core::Wake, private pg::Connection::Observer {
   bool past_retention(const Uuid &id) const;
   std::uint32_t timeline() const { return timeline_; }
 
-  /// Requests held, to be told when nginx shuts down.
+  /// Every request of ours, to be told when nginx shuts down.
   void enrol(ngx::Held &held);
   bool draining() const { return draining_; }
-  /// Submissions under way, counted by Inflight.
-  ngx_int_t inflight = 0;
 
  private:
   static constexpr std::int64_t kTickMs = 1000;
   static constexpr std::int64_t kPurgeMs = std::int64_t{3600} * 1000;
+  static constexpr std::int64_t kDrainTickMs = 100;
+  static constexpr std::size_t kDrainAtLeast = 50;  // a tick
 
   class RunTask : public io::Task {
    public:
@@ -63,15 +69,28 @@ class Process : private core::Wake, private pg::Connection::Observer {
     Process &process_;
   };
 
+  /// What a connection to PostgreSQL has said of its server.
+  struct Greeting {
+    Greeting(Process &process, pg::Connection &connection) : owner(process), connection(connection) {}
+    void said(Result<pg::Hello> hello) { owner.said_hello(*this, std::move(hello)); }
+    Process &owner;
+    pg::Connection &connection;
+    std::string timeline;  // empty: not yet
+    core::Reply<pg::Hello> reply = core::Reply<pg::Hello>::to<&Greeting::said>(this);
+  };
+
   void wake() override;
   void wake_in(std::int64_t ms) override;
   void run();
   void connected(pg::Connection &connection) override;
-  void said_hello(Result<pg::Hello> hello);
+  void said_hello(Greeting &greeting, Result<pg::Hello> hello);
+  void agree();
   void reread();
   void drain();
+  void drain_some();
   void watch_shutdown();
 
+  Counters counters_;
   ngx::Loop loop_;
   ngx::Log log_;
   io::Random random_;
@@ -83,19 +102,26 @@ class Process : private core::Wake, private pg::Connection::Observer {
   redis::Bus bus_;
   core::Hub hub_;
   core::Intake intake_;
+  core::Retries retries_;
   core::Gather<core::JobNeed> jobs_;
   core::Gather<core::EventNeed> events_;
   core::Reread reread_;
   core::Wheel wheel_{128};
   RunTask run_task_{*this};
-  core::Reply<pg::Hello> hello_ = core::Reply<pg::Hello>::to<&Process::said_hello>(this);
+  Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
   std::vector<pg::Lane> lanes_;
   std::int64_t reread_ms_;
   std::int64_t clock_offset_ms_ = 0;
   std::uint32_t timeline_ = 0;
   std::vector<std::int64_t> keep_ms_;
   bool draining_ = false;
-  List<ngx::Held, ngx::IsHeld> held_;
+  std::int64_t drain_ms_;
+  std::int64_t drain_began_ms_ = 0;
+  std::size_t drain_step_ = 0;         // so many a tick
+  List<ngx::Held, ngx::IsHeld> held_;  // all of ours; when draining, those not told yet
+  List<ngx::Held, ngx::IsHeld> told_;  // to be gone soon
+  std::int64_t retry_due_ms_ = 0;
+  std::unique_ptr<io::Timer> drain_timer_;
   std::unique_ptr<io::Timer> retry_timer_;
   std::unique_ptr<io::Timer> reread_timer_;
   std::unique_ptr<io::Timer> tick_timer_;

@@ -28,16 +28,7 @@ class ResultRequest : public Watch {
  public:
   ResultRequest(ngx_http_request_t *r, Wait wait) : Watch(r, core::Want::body), wait_(wait) {}
 
-  ngx_int_t start(const Uuid &id) {
-    if (wait_.ms > 0) {
-      ngx_int_t room = check_room(r_);
-      if (room != NGX_OK)
-        return room;
-      register_first(id);
-    }
-    read_second(id, wait_.ms);
-    return hold();
-  }
+  ngx_int_t start(const Uuid &id) { return watch(id, wait_.ms); }
 
  private:
   bool enough(const core::Job &job) const override { return core::is_ending(job.state); }

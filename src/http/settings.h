@@ -22,9 +22,11 @@ struct MainSettings {
   ngx_array_t *redis;  ///< of ngx_str_t: URLs, names resolved
   ngx_flag_t redis_off;
   ngx_msec_t reread;
-  size_t value_max;    ///< the largest await_value_max of all locations
-  ngx_array_t *lanes;  ///< of LaneName: what await_submit names literally
-  ngx_str_t used_by;   ///< the first action, for errors; empty: we do nothing at all
+  ngx_msec_t drain;
+  ngx_shm_zone_t *counters;  ///< where the numbers of await_metrics are
+  size_t value_max;          ///< the largest await_value_max of all locations
+  ngx_array_t *lanes;        ///< of LaneName: what await_submit names literally
+  ngx_str_t used_by;         ///< the first action, for errors; empty: we do nothing at all
   ngx_str_t used_file;
   ngx_uint_t used_line;
 };
@@ -38,6 +40,7 @@ struct Settings {
   Handler cancel;
   Handler result;
   Handler events;
+  Handler metrics;
 
   ngx_http_complex_value_t *owner;
   ngx_flag_t scoped;  ///< off: await_owner off
@@ -53,6 +56,7 @@ struct Settings {
   ngx_array_t *safe_types;  ///< of ngx_str_t, lower case
   ngx_int_t max_held;
   ngx_int_t max_inflight;
+  size_t max_buffered;
   ngx_str_t problem_base;
 };
 
@@ -66,7 +70,10 @@ Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler)
 /// Nothing: unscoped. Empty: nobody, so 403.
 std::optional<std::string_view> owner_of(ngx_http_request_t *r);
 std::string_view problem_base(ngx_http_request_t *r);
-/// await_retry's lower bound in whole seconds, at least 1.
+/// When an event stream's client shall come back: anything between await_retry's bounds, milliseconds.
+std::int64_t retry_ms(ngx_http_request_t *r);
+/// When a client may come back, in whole seconds, at least 1: await_retry's lower bound, or anything
+/// between the bounds while nginx shuts down, so that a herd does not come back in one instant.
 std::int64_t retry_after_s(ngx_http_request_t *r);
 
 /// Parses and checks `await_postgres`: names become addresses now, for libpq's look-up would block.

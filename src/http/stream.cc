@@ -22,39 +22,31 @@ std::string state_data(std::string_view cursor, core::State state) {
 
 }  // namespace
 
+EventStream::EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options)
+    : Held(r),
+      id_(id),
+      options_(std::move(options)),
+      place_(id, options_.cursor),
+      watcher_(process()->hub(), process()->retries(), process()->events(),
+               core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)) {
+  process()->enrol(*this);
+}
+
 ngx_int_t EventStream::start() {
   ngx::bind(r_, this);
   began_ms_ = process()->now_ms();
+  reading_.emplace(Gauge::reads);
   if (!(r_->method & NGX_HTTP_HEAD))
-    process()->hub().listen(id_, *this);  // register first, read second
-  process()->enrol(*this);
-  need_.id = id_;
-  // a cursor that says nothing here reads from the start and is answered with a reset
-  need_.after = core::decode_cursor(options_.cursor, process()->timeline(), id_).value_or(0);
-  apply(follow_.look());
+    watcher_.listen(id_);  // register first, read second
+  place_.aim(process()->timeline());
+  watcher_.need().id = id_;
+  watcher_.need().after = place_.after();
+  watcher_.look();
   return hold();
 }
 
-void EventStream::changed(int seq) noexcept { apply(seq == 0 ? follow_.look() : follow_.told(seq)); }
-
-void EventStream::apply(core::Follow::Action action) {
-  if (action.what == core::Follow::Action::read) {
-    if (ended_)
-      return;
-    if (open_ && out_.pending() > kHighWater)
-      paused_ = true;  // the truth waits in PostgreSQL, not in our memory
-    else
-      process()->events().add(need_);
-  } else if (action.what == core::Follow::Action::retry) {
-    set_timer(action.delay_ms);
-  }
-}
-
-void EventStream::on_time() { apply(follow_.look()); }
-
 void EventStream::got(Result<const core::EventPage *> page) {
   if (!page) {
-    follow_.failed();
     if (!open_)
       end_with_retry();
     return;  // an open stream sits out what may be a restart
@@ -68,47 +60,45 @@ void EventStream::got(Result<const core::EventPage *> page) {
       finish(send_error(r_, {Code::not_found, "no such job"}));
     return;
   }
+  reading_.reset();
   facts(r_).state = core::state_name(found->state);
-  if (!open_ && (!placed(*found) || !begin(*found)))
+  auto fit = place_.fit(*found, process()->timeline());
+  watcher_.need().after = place_.after();
+  if (fit == core::Place::Fit::elsewhere) {
+    watcher_.restart();
     return;
+  }
+  if (!open_ && !begin(*found, fit))
+    return;
+  if (fit == core::Place::Fit::lost)
+    send_reset(found->state);
   send_events(*found);
-  if (core::is_ending(found->state) && need_.after >= found->last_seq) {
+  if (core::is_ending(found->state) && place_.after() >= found->last_seq) {
     end();
     return;
   }
+  watcher_.seen(place_.after(), found->last_seq);
   write();
 }
 
-/// Whether the page begins where the cursor says. A cursor of this timeline could not be understood while
-/// nginx did not know the timeline yet, in its first moments; then it is read again from the right place.
-bool EventStream::placed(const core::EventPage &page) {
-  auto known = core::decode_cursor(options_.cursor, process()->timeline(), id_);
-  if (!known || *known == need_.after || *known > page.last_seq)
-    return true;
-  need_.after = *known;
-  process()->events().add(need_);
-  return false;
-}
-
 /// Sends the header and the primer. False: the request was answered otherwise.
-bool EventStream::begin(const core::EventPage &page) {
-  auto known = core::decode_cursor(options_.cursor, process()->timeline(), id_);
-  bool honoured = options_.cursor.empty() || (known && *known <= page.last_seq);
-  if (honoured && core::is_ending(page.state) && known && *known == page.last_seq) {
+bool EventStream::begin(const core::EventPage &page, core::Place::Fit fit) {
+  if (fit == core::Place::Fit::here && place_.came_after_the_end(page)) {
     add_header(r_, "Cache-Control", "no-store");
     finish(send_empty(r_, 204));  // nothing will ever come: stops EventSource
     return false;
   }
   if (!send_head())
     return false;
-  if (!honoured) {
-    // what was missed cannot be told: say so, with where the job stands now
-    need_.after = page.last_seq;
-    push(page.last_seq, "reset", state_data(cursor(page.last_seq), page.state));
-  } else {
-    push(need_.after, "ready", state_data(cursor(need_.after), page.state));
-  }
+  if (fit == core::Place::Fit::here)
+    push("ready", state_data(place_.cursor(), page.state));
   return true;
+}
+
+/// What was missed cannot be told: says so, with where the job stands now.
+void EventStream::send_reset(core::State state) {
+  process()->counters().count(Counter::resets);
+  push("reset", state_data(place_.cursor(), state));
 }
 
 bool EventStream::send_head() {
@@ -127,38 +117,38 @@ bool EventStream::send_head() {
   }
   open_ = true;
   r_->write_event_handler = on_writable;
-  const Settings &location = settings(r_);
-  auto spread = static_cast<double>(location.retry_max - location.retry_min);
-  out_.push(Bytes(wire::sse_retry(static_cast<std::int64_t>(location.retry_min) +
-                                  static_cast<std::int64_t>(spread * process()->random().unit()))));
+  out_.push(Bytes(wire::sse_retry(retry_ms(r_))));
   beat();
   return true;
 }
 
+bool EventStream::is_full() const { return out_.pending() > settings(r_).max_buffered; }
+
+/// As many as the client has room for; the rest is read again when it has caught up.
 void EventStream::send_events(const core::EventPage &page) {
   auto value_max = static_cast<std::int64_t>(settings(r_).value_max);
-  if (need_.after < 1 && page.last_seq >= 1) {  // the job's own row is event 1
+  if (place_.after() == 0 && place_.take(1)) {  // the job's own row is event 1
     core::Event first = core::first_event(page);
-    push(1, first.type, wire::encode_event(page, first, value_max));
-    need_.after = 1;
+    push(first.type, wire::encode_event(page, first, value_max));
   }
   for (const core::Event &event : page.events) {
-    if (event.seq <= need_.after)
-      continue;
+    if (event.seq <= place_.after())
+      continue;  // it shares a page with somebody who has read less
+    if (is_full() || !place_.take(event.seq))
+      break;
     if (event.json.empty())
       event.json = Bytes(wire::encode_event(page, event, value_max));
-    push(event.seq, event.type, event.json.view());
-    need_.after = event.seq;
+    push(event.type, event.json.view());
   }
-  apply(follow_.got(need_.after, page.last_seq));
+  watcher_.need().after = place_.after();
+  if (is_full() && !watcher_.paused()) {
+    process()->counters().count(Counter::paused);
+    watcher_.pause();
+  }
 }
 
-void EventStream::push(int seq, std::string_view type, std::string_view data) {
-  out_.push(Bytes(wire::sse_frame(cursor(seq), options_.names ? type : std::string_view(), data)));
-}
-
-std::string EventStream::cursor(int seq) const {
-  return core::encode_cursor(process()->timeline(), id_, seq);
+void EventStream::push(std::string_view type, std::string_view data) {
+  out_.push(Bytes(wire::sse_frame(place_.cursor(), options_.names ? type : std::string_view(), data)));
 }
 
 void EventStream::beat() {
@@ -177,19 +167,18 @@ void EventStream::due() noexcept {
 
 void EventStream::write() {
   ngx_int_t rc = out_.flush();
+  buffered_.set(static_cast<std::int64_t>(out_.pending()));
   if (rc == NGX_ERROR) {
     finish(NGX_ERROR);
     return;
   }
-  ngx_event_t *event = r_->connection->write;
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
-  if (out_.pending() > 0) {
-    if (!event->timer_set) {
-      ngx_add_timer(event, core->send_timeout);
-    }
-  } else if (event->timer_set) {
+  ngx_event_t *event = r_->connection->write;
+  if (out_.pending() == 0 && event->timer_set) {
     ngx_del_timer(event);
+  } else if (out_.pending() > 0 && !event->timer_set) {
+    ngx_add_timer(event, core->send_timeout);
   }
   if (ngx_handle_write_event(event, core->send_lowat) != NGX_OK) {
     finish(NGX_ERROR);
@@ -200,10 +189,8 @@ void EventStream::write() {
       finish(ngx_http_send_special(r_, NGX_HTTP_LAST));
     return;
   }
-  if (paused_ && out_.pending() <= kHighWater) {
-    paused_ = false;
-    process()->events().add(need_);
-  }
+  if (!is_full())
+    watcher_.resume();
 }
 
 void EventStream::on_writable(ngx_http_request_t *r) {
@@ -223,6 +210,8 @@ void EventStream::end_with_retry() {
 }
 
 void EventStream::drain() {
+  if (ended_)
+    return;
   if (open_)
     end();  // the client comes back after `retry`, spread over that time, and goes on at its cursor
   else
@@ -238,9 +227,8 @@ void EventStream::end() {
 
 void EventStream::leave() {
   core::Spoke::unlink();
-  if (listening())
-    process()->hub().leave(*this);
-  need_.unlink();
+  watcher_.leave();
+  reading_.reset();
 }
 
 }  // namespace await::http

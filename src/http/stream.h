@@ -3,7 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "core/follow.h"
+#include "core/place.h"
+#include "core/watcher.h"
 #include "http/process.h"
 #include "ngx/held.h"
 #include "ngx/outgoing.h"
@@ -18,45 +19,40 @@ struct StreamOptions {
 };
 
 /// A job's events as Server-Sent Events: primer, replay, then live until the job ends.
-class EventStream : public ngx::Held, private core::Listener, private core::Spoke {
+class EventStream : public ngx::Held, private core::Spoke {
  public:
-  EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options)
-      : Held(r), id_(id), options_(std::move(options)) {}
+  EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options);
 
   ngx_int_t start();
   void drain() override;
+  void give_up() override { finish(NGX_ERROR); }
 
  private:
-  static constexpr std::size_t kHighWater =
-      std::size_t{128} * 1024;  // pending bytes at which we read no further
-
   void leave() override;
-  void changed(int seq) noexcept override;
   void due() noexcept override;
-  void on_time() override;
-  void apply(core::Follow::Action action);
   void got(Result<const core::EventPage *> page);
-  bool placed(const core::EventPage &page);
-  bool begin(const core::EventPage &page);
+  bool begin(const core::EventPage &page, core::Place::Fit fit);
   bool send_head();
+  void send_reset(core::State state);
   void send_events(const core::EventPage &page);
-  void push(int seq, std::string_view type, std::string_view data);
+  void push(std::string_view type, std::string_view data);
   void beat();
   void write();
   void end_with_retry();
   void end();
-  std::string cursor(int seq) const;
+  bool is_full() const;
   static void on_writable(ngx_http_request_t *r);
 
   Uuid id_;
   StreamOptions options_;
   ngx::Outgoing out_{r_};
-  core::Follow follow_;
-  core::EventNeed need_{core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)};
+  core::Place place_;
+  core::Watcher<core::EventNeed> watcher_;
+  Tally buffered_{Gauge::buffered, 0};
+  std::optional<Tally> reading_;
   std::int64_t began_ms_ = 0;
-  bool open_ = false;    // the header is out
-  bool ended_ = false;   // everything is pushed, the stream ends once it is written
-  bool paused_ = false;  // the client is slow: read on when it has caught up
+  bool open_ = false;   // the header is out
+  bool ended_ = false;  // everything is pushed, the stream ends once it is written
 };
 
 }  // namespace await::http

@@ -23,18 +23,6 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
-/// Counts as under way while it lives.
-class Inflight {
- public:
-  Inflight() { ++process()->inflight; }
-  Inflight(const Inflight &) = delete;
-  Inflight &operator=(const Inflight &) = delete;
-  ~Inflight() {
-    if (process() != nullptr)
-      --process()->inflight;
-  }
-};
-
 class SubmitRequest : public Watch, private ngx::Body::Taker {
  public:
   SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
@@ -249,6 +237,7 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
       return;
     }
     inflight_.reset();
+    process()->counters().count(Counter::submitted);
     const Uuid &id = submission_.job.id;
     created_at_ = stored->created_at;
     links_ = links_of_new(r_, id);
@@ -296,7 +285,7 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
 
   const SubmitOptions &options_;
   Wait wait_;
-  std::optional<Inflight> inflight_{std::in_place};
+  std::optional<Tally> inflight_{std::in_place, Gauge::submissions};
   core::Submission submission_;
   Upload upload_;
   ngx::Body body_{r_, *this};
@@ -366,8 +355,10 @@ ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::N
 ngx_int_t submit(ngx_http_request_t *r) {
   const auto &options =
       *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
-  if (process()->inflight >= settings(r).max_inflight)
+  if (process()->counters().of(Gauge::submissions) >= settings(r).max_inflight) {
+    process()->counters().count(Counter::refused_submissions);
     return send_unavailable(r, "Too many submissions are under way just now.");
+  }
   ngx_int_t rc = NGX_OK;
   auto wait = asked_wait(r, &rc);
   if (!wait)

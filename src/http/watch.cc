@@ -7,67 +7,50 @@
 
 namespace await::http {
 
-void Watch::register_first(const Uuid &id) {
-  process()->hub().listen(id, *this);
+Watch::Watch(ngx_http_request_t *r, core::Want want)
+    : Held(r),
+      watcher_(process()->hub(), process()->retries(), process()->jobs(),
+               core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
+  watcher_.need().want = want;
   process()->enrol(*this);
 }
 
+ngx_int_t Watch::watch(const Uuid &id, std::int64_t wait_ms) {
+  ngx_int_t room = check_room(r_, wait_ms > 0);
+  if (room != NGX_OK)
+    return room;
+  if (wait_ms > 0)
+    register_first(id);
+  read_second(id, wait_ms);
+  return hold();
+}
+
 void Watch::read_second(const Uuid &id, std::int64_t wait_ms) {
-  need_.id = id;
-  follow_ = core::Follow();
+  watcher_.need().id = id;
   began_ms_ = process()->now_ms();
-  deadline_ms_ = began_ms_ + wait_ms;
   over_ = wait_ms == 0 || process()->draining();
   if (!over_)
-    set_next_timer();
-  apply(follow_.look());
-}
-
-void Watch::changed(int seq) noexcept {
-  if (began_ms_ != 0)  // before that, the job is being stored and will be read afterwards
-    apply(seq == 0 ? follow_.look() : follow_.told(seq));
-}
-
-void Watch::apply(core::Follow::Action action) {
-  switch (action.what) {
-    case core::Follow::Action::nothing:
-      return;
-    case core::Follow::Action::read:
-      process()->jobs().add(need_);
-      return;
-    case core::Follow::Action::retry:
-      retry_ms_ = process()->now_ms() + action.delay_ms;
-      set_next_timer();
-  }
-}
-
-void Watch::set_next_timer() {
-  std::int64_t next = retry_ms_ != 0 ? std::min(retry_ms_, deadline_ms_) : deadline_ms_;
-  set_timer(std::max<std::int64_t>(1, next - process()->now_ms()));
+    set_timer(wait_ms);
+  reading_.emplace(Gauge::reads);
+  watcher_.restart();
 }
 
 void Watch::on_time() {
-  std::int64_t now = process()->now_ms();
-  retry_ms_ = 0;
-  if (now >= deadline_ms_)
-    over_ = true;
-  else
-    set_next_timer();
-  apply(follow_.look());  // if a read is under way, that one will be the answer
+  over_ = true;
+  watcher_.look();  // if a read is under way, another follows it
 }
 
 void Watch::drain() {
   over_ = true;
   if (began_ms_ != 0)
-    apply(follow_.look());
+    watcher_.look();
 }
 
 void Watch::got(Result<const core::Job *> job) {
   if (!job) {
-    follow_.failed();
     if (!known_ || over_)
       refuse(job.error());
-    return;  // a held client sits out what may be a restart; the re-read comes back to it
+    return;  // a held client sits out what may be a restart
   }
   const core::Job *found = *job;
   auto owner = owner_of(r_);
@@ -76,6 +59,7 @@ void Watch::got(Result<const core::Job *> job) {
     return;
   }
   known_ = true;
+  reading_.reset();
   facts(r_).state = core::state_name(found->state);
   bool done = enough(*found);
   if (done || over_) {
@@ -83,13 +67,16 @@ void Watch::got(Result<const core::Job *> job) {
     answer(*found, !done);
     return;
   }
-  apply(follow_.got(found->seq, found->seq));
+  watcher_.seen(found->seq, found->seq);
+}
+
+void Watch::give_up() {
+  finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
 }
 
 void Watch::leave() {
-  if (listening())
-    process()->hub().leave(*this);
-  need_.unlink();
+  watcher_.leave();
+  reading_.reset();
 }
 
 void Watch::refuse(const Error &error) { finish(send_error(r_, error)); }
@@ -117,11 +104,24 @@ std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc) {
 }
 
 bool has_room(ngx_http_request_t *r) {
-  return process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held);
+  if (process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held))
+    return true;
+  process()->counters().count(Counter::refused_held);
+  return false;
 }
 
-ngx_int_t check_room(ngx_http_request_t *r) {
-  return has_room(r) ? NGX_OK : send_unavailable(r, "Too many requests are held here just now.");
+bool has_too_many_reads(ngx_http_request_t *r) {
+  if (process()->counters().of(Gauge::reads) < settings(r).max_inflight)
+    return false;
+  process()->counters().count(Counter::refused_reads);
+  return true;
+}
+
+ngx_int_t check_room(ngx_http_request_t *r, bool hold) {
+  if (hold && !has_room(r))
+    return send_unavailable(r, "Too many requests are held here just now.");
+  return has_too_many_reads(r) ? send_unavailable(r, "Too many requests wait for the database just now.")
+                               : NGX_OK;
 }
 
 }  // namespace await::http

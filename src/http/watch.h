@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/follow.h"
+#include "core/watcher.h"
 #include "http/process.h"
 #include "http/request.h"
 #include "ngx/held.h"
@@ -9,15 +9,17 @@ namespace await::http {
 
 /// A request about one job: registers first, reads second, and waits for as long as the client likes
 /// and the answer is not there.
-class Watch : public ngx::Held, protected core::Listener {
+class Watch : public ngx::Held {
  public:
   void drain() override;
 
  protected:
-  Watch(ngx_http_request_t *r, core::Want want) : Held(r) { need_.want = want; }
+  Watch(ngx_http_request_t *r, core::Want want);
 
+  /// Holds if the client would wait and there is room; then reads. What a content handler returns.
+  ngx_int_t watch(const Uuid &id, std::int64_t wait_ms);
   /// Registers with the hub. Before the read, or before the job is even stored.
-  void register_first(const Uuid &id);
+  void register_first(const Uuid &id) { watcher_.listen(id); }
   /// Reads the job; then waits at most `wait_ms` until it is enough().
   void read_second(const Uuid &id, std::int64_t wait_ms);
 
@@ -27,22 +29,18 @@ class Watch : public ngx::Held, protected core::Listener {
   virtual void answer(const core::Job &job, bool timed_out) = 0;
   /// The job is not there, or not this client's, or cannot be read.
   virtual void refuse(const Error &error);
+  void give_up() override;
   void leave() override;
 
  private:
-  void changed(int seq) noexcept override;
   void on_time() override;
-  void apply(core::Follow::Action action);
   void got(Result<const core::Job *> job);
-  void set_next_timer();
 
-  core::Follow follow_;
-  core::JobNeed need_{core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)};
+  core::Watcher<core::JobNeed> watcher_;
+  std::optional<Tally> reading_;  // until it was read once
   std::int64_t began_ms_ = 0;
-  std::int64_t deadline_ms_ = 0;
-  std::int64_t retry_ms_ = 0;  // 0: none due
-  bool over_ = false;          // the time is over, the next read is answered
-  bool known_ = false;         // it was read once
+  bool over_ = false;   // the time is over, the next read is answered
+  bool known_ = false;  // it was read once
 };
 
 /// The job that `text` names, noted for $await_id; nothing, with the answer in `rc`, where it is none (404)
@@ -51,9 +49,12 @@ std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_
 /// How long the client would wait; nothing, with the answer in `rc`, where ?wait= is malformed (400).
 std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc);
 
-/// Whether this nginx worker may hold another request here.
+/// Whether this nginx worker may hold another request here. A no is counted.
 bool has_room(ngx_http_request_t *r);
-/// 503 where it may not; else NGX_OK.
-ngx_int_t check_room(ngx_http_request_t *r);
+/// Whether so many requests wait for PostgreSQL that another may not. A yes is counted.
+bool has_too_many_reads(ngx_http_request_t *r);
+/// 503 where it may not, or where too many reads wait for PostgreSQL; else NGX_OK.
+/// @param hold  whether it would be held
+ngx_int_t check_room(ngx_http_request_t *r, bool hold);
 
 }  // namespace await::http

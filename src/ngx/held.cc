@@ -48,10 +48,21 @@ void Held::on_timer(ngx_event_t *event) noexcept {
 
 void Held::finish(ngx_int_t rc) {
   ngx_connection_t *connection = r_->connection;
+  finished_ = true;  // and still in the list: nginx may have to write to a slow client for a while
   clear_timer();
-  unlink();
   leave();
   ngx_http_finalize_request(r_, rc);
+  ngx_http_run_posted_requests(connection);
+}
+
+void Held::cut() {
+  ngx_connection_t *connection = r_->connection;
+  connection->error = 1;
+  if (!finished_) {
+    finish(NGX_ERROR);
+    return;
+  }
+  ngx_http_finalize_request(r_, NGX_ERROR);
   ngx_http_run_posted_requests(connection);
 }
 

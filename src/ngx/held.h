@@ -16,8 +16,13 @@ class Held : public Hook<IsHeld> {
   explicit Held(ngx_http_request_t *r) : r_(r) {}
   virtual ~Held();
 
-  /// nginx shuts down: answer now.
+  /// nginx shuts down: answer soon.
   virtual void drain() = 0;
+  /// It has waited long enough for that: the last chance to say something.
+  virtual void give_up() = 0;
+  /// Ends the connection, whatever is still to be written. Mostly destroys this.
+  void cut();
+  bool finished() const { return finished_; }
 
  protected:
   /// Keeps the request after the content handler, which returns what this returns. The body must have
@@ -43,6 +48,7 @@ class Held : public Hook<IsHeld> {
     ngx_connection_t connection{};  // debug builds print the fd of every timer's connection
   };
   static void on_timer(ngx_event_t *event) noexcept;
+  bool finished_ = false;
   Clock *clock_ = nullptr;  // in the request's pool, made at first use
 };
 

@@ -55,10 +55,12 @@ void Connection::nudge() {
 }
 
 void Connection::connect() {
-  // what keeps libpq from blocking or waiting for ever comes first: the operator's own words win
+  // what keeps libpq from blocking, waiting for ever or settling for a standby comes first: the
+  // operator's own words win
   std::string name = std::string("nginx-await-") + options_.role;
-  const char *keywords[] = {"fallback_application_name", "gssencmode", "tcp_user_timeout", "dbname", nullptr};
-  const char *values[] = {name.c_str(), "disable", "10000", options_.conninfo.c_str(), nullptr};
+  const char *keywords[] = {"fallback_application_name", "gssencmode", "tcp_user_timeout",
+                            "target_session_attrs",      "dbname",     nullptr};
+  const char *values[] = {name.c_str(), "disable", "10000", "read-write", options_.conninfo.c_str(), nullptr};
   pg_.reset(PQconnectStartParams(keywords, values, 1));
   state_ = State::connecting;
   connect_began_ = loop_.monotonic_ms();
@@ -110,6 +112,10 @@ void Connection::poll_connect() {
       lost(message());
       return;
   }
+  if (is_read_only()) {
+    lost("it is read-only, a standby");
+    return;
+  }
   if (PQsetnonblocking(pg_.get(), 1) != 0 || PQenterPipelineMode(pg_.get()) != 1) {
     lost(message());
     return;
@@ -143,6 +149,7 @@ void Connection::send(std::unique_ptr<Statement> statement) {
     return;
   }
   statement->sent_at = now;
+  ++count_;
   Statement &sending = *statement;
   sent_.push_back(std::move(statement));
   if (!deadline_->pending())
@@ -193,6 +200,18 @@ void Connection::take_results() {
   }
   if (state_ == State::ready && PQstatus(pg_.get()) == CONNECTION_BAD)
     lost(message());
+  else if (state_ == State::ready && is_read_only())
+    lost("it has become read-only");
+}
+
+/// What the server reports by itself, from version 14 on (manual, 34.2 PQparameterStatus).
+bool Connection::is_read_only() const {
+  for (const char *name : {"in_hot_standby", "default_transaction_read_only"}) {
+    const char *value = PQparameterStatus(pg_.get(), name);
+    if (value != nullptr && std::strcmp(value, "on") == 0)
+      return true;
+  }
+  return false;
 }
 
 /// False: the connection was lost, touch nothing.

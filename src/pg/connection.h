@@ -33,7 +33,8 @@ class Statement {
 /// sent in order. Every statement is a transaction of its own, with a sync of its own.
 ///
 /// A statement sent while the connection is down fails at once (`unavailable`), but for the first
-/// moments of connecting, in which it waits. One that is out when the connection is lost fails as
+/// moments of connecting, in which it waits. A server that is read-only (a standby, a primary demoted)
+/// counts as away. One that is out when the connection is lost fails as
 /// `unavailable` too, and may have been carried out. No answer within `Options::timeout_ms` loses the
 /// connection. Names in `conninfo` were resolved by the caller: libpq's own look-up blocks.
 class Connection {
@@ -60,6 +61,13 @@ class Connection {
   void nudge();
   void send(std::unique_ptr<Statement> statement);
   bool ready() const { return state_ == State::ready; }
+  /// Leaves this server, if there is one, and connects anew.
+  void drop(const std::string &why) {
+    if (state_ == State::ready)
+      lost(why);
+  }
+  /// How many statements were sent since the last call.
+  std::int64_t take_count() { return std::exchange(count_, 0); }
   std::size_t in_flight() const { return sent_.size(); }
 
  private:
@@ -71,6 +79,7 @@ class Connection {
   void drop_watch();
   void on_socket();
   void pump();
+  bool is_read_only() const;
   void take_results();
   bool take_result(PGresult *result);
   void transmit(Statement &statement);
@@ -100,6 +109,7 @@ class Connection {
   Observer *observer_;
   State state_ = State::idle;
   bool told_down_ = false;  // the log knows already
+  std::int64_t count_ = 0;
   std::int64_t connect_began_ = 0;
   std::unique_ptr<PGconn, Close> pg_;
   std::unique_ptr<io::Watch> watch_;

@@ -1,5 +1,6 @@
 #include "pg/job_store.h"
 
+#include "base/text.h"
 #include "pg/call.h"
 #include "pg/statements.h"
 
@@ -227,7 +228,12 @@ void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
                                                       decode_cancelled));
 }
 
-void JobStore::hello(std::span<const Lane> lanes, core::Reply<Hello> &reply) {
+bool is_older(std::string_view one, std::string_view other) {
+  // the timeline has eight hexadecimal digits, so the order of the texts is the order of the numbers
+  return cut(one, '.') == cut(other, '.') && cut(one, '.') < cut(other, '.');
+}
+
+void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply) {
   ArrayWriter queues(kText), priorities(kInt2);
   for (const Lane &lane : lanes) {
     queues.bytes(lane.queue);
@@ -235,7 +241,7 @@ void JobStore::hello(std::span<const Lane> lanes, core::Reply<Hello> &reply) {
   }
   Params params;
   params.array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
-  read_.send(std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello));
+  connection.send(std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello));
 }
 
 void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }

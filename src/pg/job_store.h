@@ -11,9 +11,12 @@ namespace await::pg {
 /// What a database says of itself when a connection opens.
 struct Hello {
   std::int64_t now_ms = 0;
-  std::string timeline;
+  std::string timeline;               ///< system id, timeline and database, with dots between them
   std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
 };
+
+/// Whether `one` is an earlier line of the same server's history than `other`: somebody failed over.
+bool is_older(std::string_view one, std::string_view other);
 
 struct Lane {
   std::string queue;
@@ -36,8 +39,9 @@ class JobStore : public core::Store {
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) override;
 
+  /// @param connection  the one to ask
   /// @param lanes  queues and priorities that will be submitted to, made ready now
-  void hello(std::span<const Lane> lanes, core::Reply<Hello> &reply);
+  void hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply);
   /// Lets time pass in the database: leases, due retries, deadlines. No reply.
   void tick();
   /// Makes partitions, drops old ones. No reply.

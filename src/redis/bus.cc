@@ -79,6 +79,13 @@ void Bus::start() {
   }
 }
 
+int Bus::ready() const {
+  int n = 0;
+  for (const auto &node : nodes_)
+    n += node->in.ready() ? 1 : 0;
+  return n;
+}
+
 void Bus::subscribe(unsigned shard) {
   shards_.set(shard);
   for (auto &node : nodes_)

@@ -23,6 +23,8 @@ class Bus : public core::Bus {
   /// Who hears the hints; set once, before start().
   void listen(core::Bus::Listener &listener) { listener_ = &listener; }
   void start();
+  /// How many Redis can be heard.
+  int ready() const;
 
   void subscribe(unsigned shard) override;
   void unsubscribe(unsigned shard) override;

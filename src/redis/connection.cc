@@ -112,7 +112,8 @@ void Connection::on_socket() {
 
 void Connection::on_connected() {
   state_ = State::ready;
-  timer_->clear();
+  heard_ = true;
+  timer_->set(kPingMs);
   reader_.reset(redisReaderCreate());
   greeting_ = 0;
   out_.clear();
@@ -181,11 +182,14 @@ void Connection::read() {
       lost(n == 0 ? "it closed the connection" : std::strerror(errno));
       return;
     }
+    heard_ = true;
     if (redisReaderFeed(reader_.get(), buffer, static_cast<std::size_t>(n)) != REDIS_OK) {
       lost("it sent what is no reply");
       return;
     }
     parse();
+    if (state_ == State::ready && reader_->len > kMaxReply)
+      lost("it sent a reply too large for a hint");
   }
 }
 
@@ -227,10 +231,16 @@ void Connection::lost(const std::string &why) {
 }
 
 void Connection::on_timer() {
-  if (state_ == State::connecting)
+  if (state_ == State::connecting) {
     lost("it takes too long to connect");
-  else
+  } else if (state_ == State::waiting) {
     connect();
+  } else if (!std::exchange(heard_, false)) {
+    lost("it does not answer");
+  } else {
+    timer_->set(kPingMs);
+    command({"PING"});
+  }
 }
 
 }  // namespace await::redis

@@ -30,7 +30,8 @@ struct Address {
 Result<Address> parse_url(std::string_view url);
 
 /// One non-blocking connection: commands out, replies in, reconnect with back-off. The sockets are
-/// ours, only the protocol is hiredis'. What is sent while it is down is dropped: hints are lossy.
+/// ours, only the protocol is hiredis'. What is sent while it is down is dropped: hints are lossy. One
+/// that says nothing for two pings is lost: a network that dies silently would leave us deaf.
 class Connection {
  public:
   class Observer {
@@ -53,6 +54,8 @@ class Connection {
  private:
   enum class State { idle, connecting, ready, waiting };
   static constexpr std::size_t kMaxQueued = std::size_t{8} << 20;  // a Redis that does not read loses us
+  static constexpr std::size_t kMaxReply = std::size_t{1} << 20;   // hints are small
+  static constexpr std::int64_t kPingMs = 5'000;
 
   void connect();
   void on_socket();
@@ -87,7 +90,8 @@ class Connection {
   std::unique_ptr<io::Timer> timer_;
   std::unique_ptr<redisReader, FreeReader> reader_;
   core::Backoff backoff_{100, 2'000};
-  int greeting_ = 0;  // replies to AUTH and SELECT still to come
+  bool heard_ = false;  // something since the last ping
+  int greeting_ = 0;    // replies to AUTH and SELECT still to come
   std::string out_;
   FlushTask flush_task_{*this};
 };

@@ -1,0 +1,45 @@
+#include "core/place.h"
+
+#include "core/cursor.h"
+
+namespace await::core {
+
+void Place::aim(std::uint32_t timeline) {
+  if (!placed_)
+    after_ = decode_cursor(cursor_, timeline, job_).value_or(0);
+}
+
+Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
+  bool lost = false;
+  if (!placed_) {
+    // while it was read the timeline may have become known, in an nginx worker's first moments
+    auto known = decode_cursor(cursor_, timeline, job_);
+    lost = (!cursor_.empty() && !known) || (known && *known > page.last_seq);
+    if (!lost && known.value_or(0) != after_) {
+      after_ = known.value_or(0);
+      return Fit::elsewhere;
+    }
+    placed_ = true;
+  } else {
+    lost = timeline != timeline_ || after_ > page.last_seq;
+  }
+  timeline_ = timeline;
+  if (lost)
+    after_ = page.last_seq;
+  return lost ? Fit::lost : Fit::here;
+}
+
+bool Place::take(int seq) {
+  if (seq != after_ + 1)
+    return false;
+  after_ = seq;
+  return true;
+}
+
+bool Place::came_after_the_end(const EventPage &page) const {
+  return !cursor_.empty() && is_ending(page.state) && after_ == page.last_seq;
+}
+
+std::string Place::cursor() const { return encode_cursor(timeline_, job_, after_); }
+
+}  // namespace await::core

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/job.h"
+
+namespace await::core {
+
+/// How far a client has read a job's events: begins where its cursor says, if that says anything here,
+/// and holds on one timeline only, for a failover reuses numbers.
+class Place {
+ public:
+  /// Whether a page continues what the client has: it does; it was read from elsewhere, so read again
+  /// after(); or nothing says what the client has missed, and it must be told so (`reset`).
+  enum class Fit { here, elsewhere, lost };
+
+  Place(const Uuid &job, std::string cursor) : job_(job), cursor_(std::move(cursor)) {}
+
+  /// Takes the cursor for what it says on `timeline`. Before the first read.
+  void aim(std::uint32_t timeline);
+  /// The last seq the client has; 0: nothing.
+  int after() const { return after_; }
+  /// A page has come, read on `timeline`. After `lost` the client has everything up to the page's end.
+  Fit fit(const EventPage &page, std::uint32_t timeline);
+  /// The client gets event `seq`. False: that is not the next one.
+  bool take(int seq);
+  /// Whether the cursor named the job's last event, after which nothing will ever come.
+  bool came_after_the_end(const EventPage &page) const;
+  /// How far the client is now.
+  std::string cursor() const;
+
+ private:
+  Uuid job_;
+  std::string cursor_;  // as sent; empty: from the start
+  int after_ = 0;
+  std::uint32_t timeline_ = 0;
+  bool placed_ = false;
+};
+
+}  // namespace await::core

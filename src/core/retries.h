@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/list.h"
+#include "core/ports.h"
+
+namespace await::core {
+
+struct IsRetry {};
+
+/// Something to be tried again. Destroying it takes it off.
+class Retry : public Hook<IsRetry> {
+ public:
+  /// The time has come. It may destroy itself, but no other.
+  virtual void retry() noexcept = 0;
+
+ protected:
+  ~Retry() = default;
+
+ private:
+  friend class Retries;
+  std::int64_t delay_ms_ = 0;
+  std::int64_t due_ms_ = 0;
+};
+
+/// All retries of an nginx worker behind one timer: a list for each delay, so that each is in order.
+class Retries {
+ public:
+  explicit Retries(Wake &wake) : wake_(wake) {}
+
+  /// Due `delay_ms` after the next run. Again: moves it.
+  void put(Retry &retry, std::int64_t delay_ms) {
+    retry.delay_ms_ = delay_ms;
+    fresh_.push_back(retry);
+    wake_.wake();
+  }
+  void run(std::int64_t now_ms);
+
+ private:
+  static constexpr std::int64_t kDelays[] = {2, 10, 50, 250, 1000};  // longer ones wait as long as the last
+
+  void place(Retry &retry, std::int64_t now_ms);
+
+  Wake &wake_;
+  List<Retry, IsRetry> fresh_;
+  List<Retry, IsRetry> waiting_[std::size(kDelays)];
+};
+
+}  // namespace await::core

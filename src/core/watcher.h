@@ -1,0 +1,96 @@
+#pragma once
+
+#include "core/follow.h"
+#include "core/gather.h"
+#include "core/hub.h"
+#include "core/retries.h"
+
+namespace await::core {
+
+/// One client's watch on one job: registers with the hub first, reads second, and reads again whenever
+/// there may be news. What it has read goes to `got`, with an error where it could not be read; then it
+/// tries again by itself until it is destroyed or left.
+///
+/// Kept alive by: the request it belongs to. `got` may destroy it.
+template <class Need>
+class Watcher : private Listener, private Retry {
+ public:
+  using Row = typename Need::Row;
+
+  Watcher(Hub &hub, Retries &retries, Gather<Need> &reads, Callback<Result<const Row *>> got)
+      : hub_(hub), retries_(retries), reads_(reads), got_(got) {}
+
+  /// What is read: its job, and how much of it.
+  Need &need() { return need_; }
+  /// Hints of `job` count from now on; they cause no read before the first look().
+  void listen(const Uuid &job) { hub_.listen(job, *this); }
+  /// Reads. Never calls back before it returns.
+  void look() {
+    started_ = true;
+    apply(follow_.look());
+  }
+  /// What `got` was given has been taken in: the client has seen `seen`, the job stands at `last`.
+  void seen(int seen, int last) {
+    Retry::unlink();  // this was it
+    apply(follow_.got(seen, last));
+  }
+  /// Forgets what was seen and reads anew.
+  void restart() {
+    Retry::unlink();
+    need_.unlink();
+    follow_ = Follow();
+    look();
+  }
+
+  /// The client is slow: no more reads until resume(). The truth waits in PostgreSQL, not in our memory.
+  void pause() { paused_ = true; }
+  void resume() {
+    paused_ = false;
+    if (std::exchange(wants_read_, false))
+      reads_.add(need_);
+  }
+  bool paused() const { return paused_; }
+
+  /// No more reads, hints or calls.
+  void leave() {
+    Retry::unlink();
+    if (listening())
+      hub_.leave(*this);
+    need_.unlink();
+    wants_read_ = false;
+  }
+
+ private:
+  void changed(int seq) noexcept override {
+    if (started_)
+      apply(follow_.told(seq));
+  }
+  void retry() noexcept override { apply(follow_.look()); }
+
+  void apply(Follow::Action action) {
+    if (action.what == Follow::Action::retry)
+      retries_.put(*this, action.delay_ms);
+    else if (action.what == Follow::Action::read && paused_)
+      wants_read_ = true;
+    else if (action.what == Follow::Action::read)
+      reads_.add(need_);
+  }
+
+  void landed(Result<const Row *> row) {
+    if (!row)
+      apply(follow_.failed());
+    got_(std::move(row));
+  }
+
+  Hub &hub_;
+  Retries &retries_;
+  Gather<Need> &reads_;
+  Callback<Result<const Row *>> got_;
+  Follow follow_;
+  Need need_{Callback<Result<const Row *>>::template to<&Watcher::landed>(this)};
+  bool started_ = false;
+  bool paused_ = false;
+  bool wants_read_ = false;  // paused when it would have read
+};
+
+}  // namespace await::core

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+
+#include "ngx/nginx.h"
+
+namespace await::http {
+
+/// What is, now, on one nginx worker. Every limit has its gauge.
+enum class Gauge { held, watched, submissions, reads, buffered, postgres, redis, draining, count };
+/// What has happened since nginx started.
+enum class Counter {
+  submitted,
+  refused_submissions,
+  refused_reads,
+  refused_held,
+  paused,
+  cut,
+  resets,
+  statements,
+  count
+};
+
+/// The numbers of all nginx workers, in shared memory: each writes its own slot and nobody waits for
+/// another. Counters outlive the worker that counted, gauges do not.
+class Counters {
+ public:
+  /// @param zone  what reserve() gave to the configuration that this nginx worker runs
+  explicit Counters(ngx_shm_zone_t *zone);
+  ~Counters();
+  Counters(const Counters &) = delete;
+  Counters &operator=(const Counters &) = delete;
+
+  std::int64_t of(Gauge gauge) const;
+  void add(Gauge gauge, std::int64_t delta);
+  void set(Gauge gauge, std::int64_t value);
+  void count(Counter counter, std::int64_t n = 1);
+
+  /// Over all nginx workers alive.
+  std::int64_t sum(Gauge gauge) const;
+  std::int64_t sum(Counter counter) const;
+  /// Asks nginx for the shared memory, while it reads its configuration. Null, with the error logged.
+  static ngx_shm_zone_t *reserve(ngx_conf_t *cf);
+
+ private:
+  struct Slot;
+  struct Table;
+  static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
+  Table &table_;
+  Slot &slot_;
+};
+
+/// Counts in a gauge while it lives.
+class Tally {
+ public:
+  explicit Tally(Gauge gauge, std::int64_t n = 1);
+  Tally(const Tally &) = delete;
+  Tally &operator=(const Tally &) = delete;
+  ~Tally() { set(0); }
+  void set(std::int64_t n);
+
+ private:
+  Gauge gauge_;
+  std::int64_t n_ = 0;
+};
+
+}  // namespace await::http
