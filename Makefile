@@ -92,18 +92,21 @@ io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*
 upload_objects = $(patsubst src/%.cc,$(B)/cc/%.o,src/http/upload.cc src/http/form.cc)
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
+sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
 contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc))
 
 $(B)/cc/%.o: src/%.cc
 	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -c $< -o $@
 $(B)/cc/t/%.o: t/%.cc
-	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -It -c $< -o $@
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
 	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -o $@
 $(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(unit_objects)
 	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lpthread -o $@
+$(B)/sim: $(pure_objects) $(sim_objects)
+	@$(CXX) $(LDFLAGS) $^ -ljansson -o $@
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
 	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lpthread -o $@
 
@@ -116,6 +119,15 @@ worker:
 unit:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/unit
 	$(B)/unit --gtest_brief=1
+
+## sim: the core under simulated faults; SEED= and STEPS= replay a run, RUNS= does several
+SEED  ?= 1
+STEPS ?= 20000
+RUNS  ?= 1
+.PHONY: sim
+sim:
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
+	$(B)/sim --seed $(SEED) --runs $(RUNS) --steps $(STEPS)
 
 ## contract: the PostgreSQL store and the Redis bus against real servers
 contract:

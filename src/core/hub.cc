@@ -56,6 +56,11 @@ void Hub::subscribed(unsigned shard) {
   });
 }
 
+void Hub::history_changed() {
+  for (auto &[job, channel] : channels_)
+    channel.listeners.each([](core::Listener &listener) { listener.history_changed(); });
+}
+
 void Hub::sweep() {
   for (unsigned i = 0; i < kShards; ++i) {
     Shard &shard = shards_[i];

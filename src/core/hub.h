@@ -20,6 +20,8 @@ class Listener : public Hook<> {
   /// The job may have an event `seq` (0: unknown, look). Unverified; must not destroy other listeners
   /// of this job before it returns, nor itself: it starts a read and answers later.
   virtual void changed(int seq) noexcept = 0;
+  /// A failover: what was seen of the job may never have been. The same rules.
+  virtual void history_changed() noexcept = 0;
   bool listening() const { return hub_ != nullptr; }
 
  private:
@@ -43,6 +45,9 @@ class Hub : public Bus::Listener {
 
   void hinted(const Uuid &job, int seq) override;
   void subscribed(unsigned shard) override;
+
+  /// The database is of another timeline now: everybody looks again, from the beginning.
+  void history_changed();
 
   /// Lets go of shards that nobody has watched since the last sweep.
   void sweep();

@@ -11,7 +11,7 @@ void Reread::run() {
     snapshot_.clear();  // who comes later reads for itself
     return;
   }
-  if (snapshot_.empty() || hub_.jobs() <= kFew) {
+  if (snapshot_.empty() || hub_.jobs() <= limits_.few) {
     to_ask_ = hub_.watched();
     next_snapshot_.clear();
     by_id();
@@ -23,7 +23,7 @@ void Reread::run() {
 
 void Reread::by_id() {
   asking_ = true;
-  std::size_t n = std::min(kSlice, to_ask_.size());
+  std::size_t n = std::min(limits_.slice, to_ask_.size());
   std::vector<Uuid> slice(to_ask_.end() - static_cast<std::ptrdiff_t>(n), to_ask_.end());
   to_ask_.resize(to_ask_.size() - n);
   store_.heads(slice, reply_);

@@ -12,7 +12,11 @@ namespace await::core {
 /// after a reconnect, or when there was more than one read may hold.
 class Reread {
  public:
-  Reread(Store &store, Hub &hub) : store_(store), hub_(hub) {}
+  struct Limits {
+    std::size_t few = 200;      ///< watched jobs, up to here by id
+    std::size_t slice = 20000;  ///< ids in one read
+  };
+  Reread(Store &store, Hub &hub, Limits limits) : store_(store), hub_(hub), limits_(limits) {}
 
   /// Time to look. Does nothing while the last look is still out or nobody watches.
   void run();
@@ -20,14 +24,12 @@ class Reread {
   void reset() { snapshot_.clear(); }
 
  private:
-  static constexpr std::size_t kFew = 200;      // watched jobs, up to here by id
-  static constexpr std::size_t kSlice = 20000;  // ids in one read
-
   void by_id();
   void landed(Result<Tail> tail);
 
   Store &store_;
   Hub &hub_;
+  Limits limits_;
   std::string snapshot_;
   std::string next_snapshot_;  // of the first slice of a look by id
   std::vector<Uuid> to_ask_;   // what is left of a look by id

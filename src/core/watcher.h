@@ -65,6 +65,10 @@ class Watcher : private Listener, private Retry {
     if (started_)
       apply(follow_.told(seq));
   }
+  void history_changed() noexcept override {
+    if (started_)
+      restart();
+  }
   void retry() noexcept override { apply(follow_.look()); }
 
   void apply(Follow::Action action) {

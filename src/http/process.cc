@@ -53,7 +53,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       retries_(*this),
       jobs_(store_, *this),
       events_(store_, *this),
-      reread_(store_, hub_),
+      reread_(store_, hub_, {}),
       lanes_(lanes(settings)),
       reread_ms_(static_cast<std::int64_t>(settings.reread)),
       drain_ms_(static_cast<std::int64_t>(settings.drain)),
@@ -157,7 +157,9 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
   greeting.timeline = hello->timeline;
   if (&greeting.connection == &read_) {
     clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
-    timeline_ = core::timeline_hash(hello->timeline);
+    auto before = std::exchange(timeline_, core::timeline_hash(hello->timeline));
+    if (before != 0 && before != timeline_)
+      hub_.history_changed();
     keep_ms_ = hello->keep_ms;
     reread_.run();  // what happened while we were away
   }

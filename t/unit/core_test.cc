@@ -259,6 +259,7 @@ TEST(Gather, a_need_never_joins_a_read_that_began_before_it) {
 
 struct Watcher : Listener {
   void changed(int seq) noexcept override { told.push_back(seq); }
+  void history_changed() noexcept override { told.push_back(-1); }
   std::vector<int> told;
 };
 
@@ -280,6 +281,8 @@ TEST(Hub, tells_who_watches_and_nobody_else) {
   hub.hinted(id(9), 5);
   EXPECT_EQ(a.told, (std::vector<int>{4, 5}));
   EXPECT_TRUE(other.told.empty());
+  hub.history_changed();
+  EXPECT_EQ(other.told, std::vector<int>{-1}) << "that concerns everybody";
   EXPECT_EQ(hub.listeners(), 2U);
 }
 
@@ -358,7 +361,7 @@ TEST(Reread, by_id_for_few_by_tail_for_many_and_by_id_again_after_trouble) {
   FakeStore store;
   FakeBus bus;
   Hub hub(bus);
-  Reread reread(store, hub);
+  Reread reread(store, hub, {});
   reread.run();
   EXPECT_TRUE(store.heads_asked.empty()) << "nobody watches, nothing is asked";
 

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "core/ports.h"
+
+namespace await::sim {
+
+/// One line of a job's history. `uid` tells apart what a failover would give the same number.
+struct Entry {
+  int seq;
+  core::State state;
+  std::uint64_t xid;
+  std::uint64_t uid;
+};
+
+/// PostgreSQL as far as the core can tell: transactions that become visible when they commit, in any
+/// order; snapshots; a crash that undoes what was open; a failover that loses the newest commits and
+/// gives their numbers out again.
+class Database {
+ public:
+  static constexpr int kPage = 100;
+
+  std::uint64_t begin();
+  void commit(std::uint64_t xid);
+  void abort(std::uint64_t xid);
+  bool running(std::uint64_t xid) const { return running_.contains(xid); }
+
+  /// Within a transaction. An id stored before stays as it is.
+  void insert(std::uint64_t xid, const Uuid &job);
+  /// The next event of a job. The job's row is locked until the transaction ends.
+  int append(std::uint64_t xid, const Uuid &job, core::State state);
+  bool locked(const Uuid &job) const;
+
+  // what a reader sees now
+  bool has(const Uuid &job) const;
+  std::vector<Entry> history(const Uuid &job) const;
+  std::vector<Uuid> all() const;
+  std::vector<core::Job> jobs(std::span<const core::JobQuery> queries) const;
+  std::vector<core::EventPage> events(std::span<const core::EventQuery> queries) const;
+  core::Tail tail(const std::string &since, std::size_t limit) const;
+  core::Tail heads(std::span<const Uuid> ids) const;
+
+  void crash();
+  /// A standby takes over that has not got the last `lost` commits.
+  void fail_over(std::size_t lost);
+  std::uint32_t timeline() const { return timeline_; }
+
+ private:
+  bool visible(std::uint64_t xid) const { return !running_.contains(xid); }
+  std::string snapshot() const;
+  void erase(std::uint64_t xid);
+
+  std::uint64_t next_xid_ = 100;
+  std::uint64_t next_uid_ = 1;
+  std::uint32_t timeline_ = 1;
+  std::set<std::uint64_t> running_;
+  std::vector<std::uint64_t> committed_;     // in the order of their commits
+  std::map<Uuid, std::vector<Entry>> jobs_;  // the first entry is the job's own row
+};
+
+}  // namespace await::sim

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "core/gather.h"
+#include "core/hub.h"
+#include "core/intake.h"
+#include "core/reread.h"
+#include "core/retries.h"
+#include "sim/store.h"
+
+namespace await::sim {
+
+class Node;
+
+/// Redis: hands hints to whoever has subscribed, as badly as the weather is.
+class Broker {
+ public:
+  Broker(World &world, Weather &weather) : world_(world), weather_(weather) {}
+
+  void join(Node &node) { nodes_.push_back(&node); }
+  void part(Node &node) { std::erase(nodes_, &node); }
+  void publish(const Uuid &job, int seq);
+  /// It is back, and has forgotten who had subscribed.
+  void restarted();
+
+ private:
+  World &world_;
+  Weather &weather_;
+  std::vector<Node *> nodes_;  // in the order of their coming: addresses would differ from run to run
+};
+
+/// An nginx worker: the real core, wired as http/process.cc wires it. Destroying it is its crash.
+class Node : private core::Wake, private core::Bus {
+ public:
+  static constexpr std::int64_t kRereadMs = 4000;
+
+  Node(World &world, Weather &weather, Database &database, Broker &broker);
+  ~Node();
+
+  void hint(const Uuid &job, int seq);
+  /// Redis has restarted: subscribes anew.
+  void subscribe_again();
+
+  std::uint32_t timeline() const { return timeline_; }
+  std::uint64_t reads() const { return store.read.count(); }
+
+  World &world;
+  Weather &weather;
+  Database &database;
+
+ private:
+  void wake() override;
+  void wake_in(std::int64_t ms) override;
+  void subscribe(unsigned shard) override;
+  void unsubscribe(unsigned shard) override { subscribed_.erase(shard), asked_.erase(shard); }
+  void publish(const Uuid &, int, std::string_view) override {}
+  void announce(std::string_view) override {}
+  void run();
+  void connected();
+  void tick();
+  template <class Do>
+  void later(std::int64_t ms, Do what) {
+    world.after(ms, [alive = alive_, what] {
+      if (*alive)
+        what();
+    });
+  }
+
+  Broker &broker_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::set<unsigned> asked_;
+  std::set<unsigned> subscribed_;
+  std::uint32_t timeline_ = 0;
+  bool woken_ = false;
+
+ public:
+  Store store;
+  core::Hub hub;
+  core::Intake intake;
+  core::Retries retries;
+  core::Gather<core::JobNeed> jobs;
+  core::Gather<core::EventNeed> events;
+  core::Reread reread;
+};
+
+}  // namespace await::sim

@@ -1,0 +1,367 @@
+#include "sim/run.h"
+
+#include <algorithm>
+
+namespace await::sim {
+namespace {
+
+constexpr std::size_t kNodes = 3;
+constexpr std::size_t kClients = 60;
+constexpr std::size_t kOpenJobs = 40;
+
+}  // namespace
+
+std::string Totals::text() const {
+  return std::to_string(steps) + " steps, " + std::to_string(virtual_ms / 1000) + " s of virtual time, " +
+         std::to_string(jobs) + " jobs, " + std::to_string(delivered) + " events and " +
+         std::to_string(answers) + " answers delivered, " + std::to_string(reconnects) + " reconnects, " +
+         std::to_string(resets) + " resets, " + std::to_string(faults) + " faults";
+}
+
+Run::Run(std::uint64_t seed, std::uint64_t steps)
+    : world_(seed),
+      steps_(steps),
+      calm_(seed % 4 == 0),
+      few_shards_(seed % 4 != 0 || seed % 8 == 0),
+      failovers_(!calm_ && seed % 3 == 0) {
+  // calm: a hint may be 200 ms ahead of its commit, and the tries after it are up to 250 ms apart
+  service_.bound_ms = calm_ ? (few_shards_ ? 500 : 900) : Node::kRereadMs + 600;
+  weather_ = usual();
+  service_.nodes.resize(kNodes);
+  for (auto &node : service_.nodes)
+    node = std::make_unique<Node>(world_, weather_, database_, broker_);
+  trouble(2000);  // they are starting
+}
+
+/// In calm weather the ways differ in length, so that everything may overtake everything.
+Weather Run::usual() const {
+  Weather weather;
+  if (calm_)
+    weather.latency_ms = few_shards_ ? 20 : 90, weather.hints_late_ms = few_shards_ ? 40 : 120;
+  return weather;
+}
+
+std::string Run::go(Totals &totals) {
+  act();
+  check();
+  while (!world_.broken() && world_.steps() < steps_)
+    world_.step();
+  acting_ = false;
+  if (!world_.broken())
+    rest();
+  totals.steps += world_.steps();
+  totals.virtual_ms += world_.now();
+  totals.jobs += service_.accepted.size();
+  totals.delivered += service_.delivered;
+  totals.answers += service_.answers;
+  totals.reconnects += service_.reconnects;
+  totals.resets += service_.resets;
+  totals.faults += faults_;
+  std::string violation = world_.violation();
+  clients_.clear();
+  submitters_.clear();
+  return violation;
+}
+
+std::vector<std::string> Run::report() const { return {world_.said().begin(), world_.said().end()}; }
+
+/// Something happens every few milliseconds.
+void Run::act() {
+  if (!acting_)
+    return;
+  world_.after(world_.between(1, 30), [this] { act(); });
+  sweep();
+  double dice = world_.unit();
+  if (dice < 0.25)
+    submit();
+  else if (dice < 0.65)
+    work();
+  else if (dice < 0.85)
+    watch();
+  else if (dice < 0.90 && !clients_.empty())
+    clients_[static_cast<std::size_t>(world_.between(0, static_cast<int>(clients_.size()) - 1))]
+        ->disconnect();
+  else if (dice < 0.91 && !calm_)
+    strike();
+}
+
+void Run::submit() {
+  Node *node = service_.some_node();
+  if (node == nullptr || open_.size() >= kOpenJobs)
+    return;
+  int n = static_cast<int>(world_.chance(0.1) ? world_.between(5, 40) : 1);
+  for (int i = 0; i < n; ++i) {
+    std::array<std::uint8_t, 10> random;
+    for (auto &byte : random)
+      byte = static_cast<std::uint8_t>(world_.between(0, 255));
+    if (few_shards_)  // which are shared then, and subscribed to already
+      random[8] = 0, random[9] &= 7;
+    ++made_;
+    open_.push_back(Uuid::v7(world_.now(), 1, random));
+    submitters_.push_back(
+        std::make_unique<Submitter>(service_, *node, open_.back(), world_.chance(0.03), world_.chance(0.4)));
+    if (world_.chance(0.05))
+      submitters_.back()->leave();
+  }
+}
+
+/// A worker, or whoever else writes a job's history.
+void Run::work() {
+  if (open_.empty() || weather_.away || weather_.stalled)
+    return;
+  auto at = world_.between(0, static_cast<int>(open_.size()) - 1);
+  Uuid job = open_[static_cast<std::size_t>(at)];
+  auto entries = database_.history(job);
+  if (database_.locked(job) || (entries.empty() && world_.chance(0.9)))
+    return;
+  if (entries.empty() || core::is_ending(entries.back().state)) {
+    open_.erase(open_.begin() + at);  // or it was never stored
+    return;
+  }
+  auto from = entries.back().state;
+  if (from == core::State::processing && world_.chance(0.85)) {
+    advance(job, from);  // progress
+    return;
+  }
+  auto to = static_cast<core::State>(world_.between(0, 5));
+  if (core::may_follow(from, to))
+    advance(job, to);
+}
+
+void Run::advance(const Uuid &job, core::State to) {
+  auto xid = database_.begin();
+  int seq = database_.append(xid, job, to);
+  double dice = calm_ ? 0.3 : world_.unit();
+  bool early = world_.chance(0.15);  // a hint ahead of its commit
+  auto takes = dice < 0.9 ? world_.between(0, 5) : world_.between(100, 6000);
+  if (early)
+    takes = std::min<std::int64_t>(takes, 200);
+  if (early)
+    broker_.publish(job, seq);
+  world_.after(takes, [this, xid, job, seq, early] {
+    if (!database_.running(xid))
+      return;  // the server has crashed meanwhile
+    if (!calm_ && world_.chance(0.03)) {
+      database_.abort(xid);
+      return;
+    }
+    database_.commit(xid);
+    world_.say("job " + job.text().substr(24) + " stands at " + std::to_string(seq));
+    if (!early && (calm_ || world_.chance(0.8)))
+      broker_.publish(job, seq);
+    if (!calm_ && world_.chance(0.01))
+      broker_.publish(job, 1000000);  // forged
+  });
+}
+
+void Run::watch() {
+  if (clients_.size() >= kClients || service_.accepted.empty())
+    return;
+  // mostly young jobs, sometimes old ones
+  auto n = static_cast<std::int64_t>(service_.accepted.size());
+  auto at = world_.between(std::max<std::int64_t>(0, n - (world_.chance(0.5) ? 4 : 40)), n - 1);
+  if (world_.chance(0.1))
+    at = world_.between(0, n - 1);
+  const Uuid &job = service_.accepted[static_cast<std::size_t>(at)];
+  if (!database_.has(job))
+    return;  // a failover has lost it, as was said
+  double dice = world_.unit();
+  if (dice < 0.3)
+    clients_.push_back(std::make_unique<HoldClient>(service_, job));
+  else
+    clients_.push_back(std::make_unique<EventClient>(service_, job, dice < 0.5));
+  clients_.back()->start();
+}
+
+void Run::trouble(std::int64_t ms) {
+  weather_.trouble_until = std::max(weather_.trouble_until, world_.now() + ms);
+}
+
+void Run::strike() {
+  ++faults_;
+  auto lasts = world_.between(100, 8000);
+  auto end = [this](std::int64_t ms, auto mend) {
+    trouble(ms + 1500);  // and the time to find back
+    world_.after(ms, mend);
+  };
+  auto lose_lines = [this] {
+    for (auto &node : service_.nodes) {
+      if (node)
+        node->store.read.lose(), node->store.write.lose();
+    }
+  };
+  switch (world_.between(0, failovers_ ? 10 : 7)) {
+    case 0:
+      world_.say("PostgreSQL restarts");
+      weather_.away = true;
+      database_.crash();
+      lose_lines();
+      return end(world_.chance(0.2) ? lasts * 6 : lasts, [this] { weather_.away = false; });
+    case 1:
+      world_.say("PostgreSQL stands still");
+      weather_.stalled = true;
+      return end(lasts * 2, [this] { weather_.stalled = false; });
+    case 2:
+      world_.say("PostgreSQL is slow");
+      weather_.latency_ms = world_.between(10, 900);
+      return end(lasts, [this] { weather_.latency_ms = 1; });
+    case 3:
+      world_.say("reads fail");
+      weather_.failing = world_.unit() * 0.8;
+      return end(lasts * 2, [this] { weather_.failing = 0; });
+    case 4:
+      world_.say("a line is cut");
+      if (Node *node = service_.some_node())
+        (world_.chance(0.5) ? node->store.read : node->store.write).lose();
+      return trouble(1500);
+    case 5:
+      world_.say("Redis is away");  // which is no trouble: the bound holds without it
+      weather_.bus_away = true;
+      world_.after(lasts * 3, [this] {
+        weather_.bus_away = false;
+        broker_.restarted();
+      });
+      return;
+    case 6:
+      weather_.hints_lost = world_.chance(0.5) ? world_.unit() : 0;
+      weather_.hints_doubled = world_.chance(0.5) ? world_.unit() : 0;
+      weather_.hints_late_ms = world_.chance(0.5) ? world_.between(1, 3000) : 1;
+      return;
+    case 7:
+      return crash(static_cast<std::size_t>(world_.between(0, kNodes - 1)));
+    default:
+      if (weather_.away)
+        return;
+      world_.say("a standby takes over");
+      weather_.away = true;
+      database_.fail_over(static_cast<std::size_t>(world_.between(0, 12)));
+      lose_lines();
+      for (auto &client : clients_)
+        client->failed_over();
+      for (auto &submitter : submitters_)
+        submitter->failed_over();
+      std::erase_if(service_.accepted, [this](const Uuid &id) { return !database_.has(id); });
+      return end(lasts, [this] { weather_.away = false; });
+  }
+}
+
+void Run::crash(std::size_t which) {
+  Node *node = service_.nodes[which].get();
+  if (node == nullptr)
+    return;
+  world_.say("a node crashes");
+  for (auto &submitter : submitters_) {
+    if (submitter->node() == node)
+      submitter->leave();
+  }
+  for (auto &client : clients_) {
+    if (client->node() == node)
+      client->disconnect();
+  }
+  service_.nodes[which].reset();
+  trouble(0);
+  world_.after(world_.between(1, 3000), [this, which] {
+    service_.nodes[which] = std::make_unique<Node>(world_, weather_, database_, broker_);
+    trouble(1500);
+  });
+}
+
+/// Forgets those who have got everything.
+void Run::sweep() {
+  std::erase_if(clients_,
+                [this](const auto &client) { return client->done() || !database_.has(client->job()); });
+  std::erase_if(submitters_, [](const auto &submitter) { return submitter->done(); });
+}
+
+/// Ten times a second: is anybody owed something for too long, has anybody been left behind?
+void Run::check() {
+  world_.after(100, [this] { check(); });
+  if (weather_.away || weather_.stalled || weather_.failing > 0 || weather_.latency_ms > 100)
+    trouble(1500);
+  for (auto &client : clients_)
+    client->check_wait();
+  for (auto &submitter : submitters_)
+    submitter->check_wait();
+}
+
+void Run::heal() {
+  auto until = weather_.trouble_until;
+  weather_ = usual();
+  weather_.trouble_until = until;
+  broker_.restarted();
+}
+
+/// The weather clears. Whoever watches stays, nothing is written: then nothing may be asked but the
+/// re-read. At last every job ends, and everybody must have heard of it.
+void Run::rest() {
+  world_.run(20'000);  // faults under way come to their end
+  heal();
+  world_.run(10'000);
+  service_.closing = true;  // nobody comes back, for that would cost reads
+  world_.run(2'000);
+  std::uint64_t before = 0;
+  for (auto &node : service_.nodes)
+    before += node ? node->reads() : 0;
+  std::uint64_t watched = 0;
+  for (auto &node : service_.nodes)
+    watched += node ? node->hub.jobs() : 0;
+  world_.run(8'000);
+  std::uint64_t after = 0;
+  for (auto &node : service_.nodes)
+    after += node ? node->reads() : 0;
+  // two or three looks a node, each in slices of six; the held requests whose time ends read once
+  std::uint64_t most = kNodes * 3 + 3 * (watched / 6 + kNodes) + clients_.size();
+  if (after - before > most)
+    world_.violated("P8", std::to_string(after - before) + " reads in 8 quiet seconds, for " +
+                              std::to_string(watched) + " watched jobs");
+  service_.closing = false;
+  for (auto &client : clients_) {
+    if (!client->done())
+      client->disconnect();
+  }
+  finish_jobs();
+  world_.run(40'000);
+  for (auto &client : clients_) {
+    if (!client->done() && database_.has(client->job()))
+      world_.violated("P4",
+                      client->job().text().substr(24) + " has ended, and a client of it never heard the end");
+  }
+  for (const Uuid &id : service_.accepted) {
+    if (!database_.has(id))
+      world_.violated("P1", id.text().substr(24) + " was accepted and is gone");
+  }
+  if (!world_.broken())
+    tear_down();
+}
+
+void Run::finish_jobs() {
+  for (const Uuid &job : database_.all()) {
+    while (database_.has(job) && !database_.locked(job) &&
+           !core::is_ending(database_.history(job).back().state)) {
+      bool pending = database_.history(job).back().state == core::State::pending;
+      auto xid = database_.begin();
+      int seq = database_.append(xid, job, pending ? core::State::processing : core::State::completed);
+      database_.commit(xid);
+      broker_.publish(job, seq);
+    }
+  }
+}
+
+/// Everybody leaves: nothing may be left of them.
+void Run::tear_down() {
+  sweep();
+  clients_.clear();
+  for (auto &submitter : submitters_)
+    submitter->leave();
+  submitters_.clear();
+  world_.run(5'000);
+  for (auto &node : service_.nodes) {
+    if (node && (node->hub.listeners() != 0 || node->hub.jobs() != 0))
+      world_.violated(
+          "P8", std::to_string(node->hub.listeners()) + " listeners are left of clients that have gone");
+    if (node && !node->intake.idle())
+      world_.violated("P8", "submissions are left of clients that have gone");
+  }
+}
+
+}  // namespace await::sim

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/clients.h"
+
+namespace await::sim {
+
+/// Counts over runs, to show that something was tested.
+struct Totals {
+  std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0;
+  std::int64_t virtual_ms = 0;
+  std::string text() const;
+};
+
+/// One history: some nodes, many jobs, workers, clients and faults, for so many steps; then the weather
+/// clears, everything must come to rest, everybody must have everything, and nothing may be left over.
+///
+/// Profiles by seed: every fourth is calm, where hints work and must be fast; the others have faults, and
+/// every third of all has failovers.
+class Run {
+ public:
+  Run(std::uint64_t seed, std::uint64_t steps);
+  /// @return the violation, empty if there is none
+  std::string go(Totals &totals);
+  std::vector<std::string> report() const;
+
+ private:
+  Weather usual() const;
+  void act();
+  void submit();
+  void work();
+  void advance(const Uuid &job, core::State to);
+  void watch();
+  void strike();
+  void heal();
+  void crash(std::size_t node);
+  void trouble(std::int64_t ms);
+  void check();
+  void rest();
+  void finish_jobs();
+  void tear_down();
+  void sweep();
+
+  World world_;
+  Weather weather_;
+  Database database_;
+  Broker broker_{world_, weather_};
+  Service service_{world_, weather_, database_, {}, 0, {}, false, 0, 0, 0, 0};
+  std::uint64_t steps_;
+  bool calm_;
+  bool few_shards_;
+  bool failovers_;
+  bool acting_ = true;
+  std::uint64_t faults_ = 0;
+  std::uint64_t made_ = 0;
+  std::vector<Uuid> open_;  // submitted, and not ended as far as the workers know
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<Submitter>> submitters_;
+};
+
+}  // namespace await::sim

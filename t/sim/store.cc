@@ -1,0 +1,140 @@
+#include "sim/store.h"
+
+#include <algorithm>
+
+namespace await::sim {
+
+void Line::connect() {
+  world_.after(world_.between(1, 400), [this, alive = alive_] {
+    if (!*alive)
+      return;
+    if (weather_.away || weather_.stalled) {
+      connect();
+      return;
+    }
+    up_ = true;
+    young_ = false;
+    connected_();
+    auto queued = std::move(queued_);
+    queued_.clear();
+    for (auto &op : queued) {
+      if (!op->over)
+        start(op);
+    }
+  });
+}
+
+void Line::lose() {
+  if (!up_)
+    return;
+  up_ = false;
+  ++epoch_;
+  auto out = std::move(out_);
+  out_.clear();
+  for (auto &op : out) {
+    world_.after(0, [op] {
+      if (!op->over)
+        op->fail();
+    });
+  }
+  connect();
+}
+
+void Line::start(std::shared_ptr<Any> op) {
+  ++count_;
+  if (!up_) {
+    if (young_)
+      queued_.push_back(op);
+    world_.after(young_ ? kConnectMs : 0, [this, alive = alive_, op] {
+      if (*alive && !op->over && std::find(out_.begin(), out_.end(), op) == out_.end())
+        op->fail();
+    });
+    return;
+  }
+  out_.push_back(op);
+  last_exec_ = std::max(last_exec_, world_.now() + world_.between(0, weather_.latency_ms));
+  auto epoch = epoch_;
+  world_.after(last_exec_ - world_.now(), [this, alive = alive_, op, epoch] {
+    // what was on its way when its sender died or lost the line may still arrive
+    if (*alive && (epoch == epoch_ || world_.chance(0.5)))
+      happen(op, epoch);
+  });
+  world_.after(kTimeoutMs, [this, alive = alive_, op, epoch] {
+    if (*alive && epoch == epoch_ && !op->over)
+      lose();
+  });
+}
+
+void Line::happen(std::shared_ptr<Any> op, std::uint64_t epoch) {
+  if (weather_.stalled) {
+    world_.after(20, [this, alive = alive_, op, epoch] {
+      if (*alive)
+        happen(op, epoch);
+    });
+    return;
+  }
+  if (weather_.away)
+    return;
+  op->happen();
+  last_answer_ = std::max({last_answer_, last_exec_, world_.now() + world_.between(0, weather_.latency_ms)});
+  world_.after(last_answer_ - world_.now(), [this, alive = alive_, op, epoch] {
+    if (!*alive || epoch != epoch_ || op->over)
+      return;
+    out_.remove(op);
+    op->answer();
+  });
+}
+
+void Store::submit(std::span<const core::NewJob *const> jobs,
+                   core::Reply<std::vector<core::Submitted>> &reply) {
+  std::vector<Uuid> ids;
+  bool poison = false;
+  for (const core::NewJob *job : jobs) {
+    ids.push_back(job->id);
+    poison = poison || job->params == "poison";
+  }
+  write.call<std::vector<core::Submitted>>(reply,
+                                           [this, ids, poison]() -> Result<std::vector<core::Submitted>> {
+                                             if (poison)
+                                               return Error{Code::invalid, "a row is bad"};
+                                             auto xid = database_.begin();
+                                             std::vector<core::Submitted> out;
+                                             for (const Uuid &id : ids) {
+                                               database_.insert(xid, id);
+                                               out.push_back({id, world_.now()});
+                                             }
+                                             database_.commit(xid);
+                                             return out;
+                                           });
+}
+
+template <class T>
+void Store::ask(core::Reply<T> &reply, std::function<T()> look) {
+  read.call<T>(reply, [this, look = std::move(look)]() -> Result<T> {
+    if (world_.chance(weather_.failing))
+      return Error{Code::internal, "a read fails"};
+    return look();
+  });
+}
+
+void Store::jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<core::Job>> &reply) {
+  std::vector<core::JobQuery> all(queries.begin(), queries.end());
+  ask<std::vector<core::Job>>(reply, [this, all] { return database_.jobs(all); });
+}
+
+void Store::events(std::span<const core::EventQuery> queries,
+                   core::Reply<std::vector<core::EventPage>> &reply) {
+  std::vector<core::EventQuery> all(queries.begin(), queries.end());
+  ask<std::vector<core::EventPage>>(reply, [this, all] { return database_.events(all); });
+}
+
+void Store::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {
+  ask<core::Tail>(reply, [this, since = std::string(snapshot)] { return database_.tail(since, 25); });
+}
+
+void Store::heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) {
+  std::vector<Uuid> all(ids.begin(), ids.end());
+  ask<core::Tail>(reply, [this, all] { return database_.heads(all); });
+}
+
+}  // namespace await::sim
