@@ -1,0 +1,105 @@
+# Leases: a worker may be killed between any two of its statements, or sleep through its lease and go on; the job ends once,
+# by whoever holds it, with an unbroken history. Clocks are the database's.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Session;
+use Await::Test;
+use Test::More;
+
+my $s = start_stack(without => [ 'redis', 'nginx' ]);
+
+sub submit { my ($queue) = @_; return sql("SELECT await.submit('$queue', 'x', 'text/plain')") }
+sub expire { my ($id) = @_; sql("UPDATE await.lease SET until = now() - interval '1 second' WHERE job = '$id'"); sql('SELECT await.reap(100)') }
+sub state { my ($id) = @_; return sql("SELECT coalesce((SELECT state FROM await.event WHERE job = '$id' ORDER BY seq DESC LIMIT 1), 'pending')") }
+sub sound {
+    my ($id) = @_;
+    return sql("SELECT count(*) = max(seq) - 1 AND count(*) FILTER (WHERE ending) = 1 AND bool_and(ending OR seq < (SELECT seq FROM await.event WHERE job = '$id' AND ending)) FROM await.event WHERE job = '$id'") eq 't';
+}
+
+# what a worker does, statement by statement
+my @life = (
+    [ claim => sub { "SELECT attempt FROM await.claim(ARRAY['$_[1]'], 'doomed', 1, '1 minute')" } ],
+    [ heartbeat => sub { "SELECT await.heartbeat('$_[0]', 1)" } ],
+    [ progress => sub { "SELECT await.heartbeat('$_[0]', 1, '{\"done\": 1}')" } ],
+    [ emit => sub { "SELECT await.emit('$_[0]', 1, 'line', '{}', 'e1')" } ],
+    [ 'first piece' => sub { "SELECT await.append_result('$_[0]', 1, 0, 'aaa')" } ],
+    [ 'second piece' => sub { "SELECT await.append_result('$_[0]', 1, 1, 'bbb')" } ],
+    [ complete => sub { "SELECT await.complete('$_[0]', 1, null, 'text/plain')" } ],
+);
+
+for my $n (0 .. @life) {
+    for my $within (0, 1) {
+        next if $within && $n == @life;
+        my $queue = "q$n-$within";
+        my $id = submit($queue);
+        my $worker = Await::Session->new($s->postgres);
+        $worker->run($_->[1]->($id, $queue)) for @life[ 0 .. $n - 1 ];
+        $worker->run('BEGIN; ' . $life[$n][1]->($id, $queue)) if $within;
+        $worker->kill_it;
+        my $what = 'killed ' . ($within ? "within $life[$n][0]" : $n < @life ? "before $life[$n][0]" : 'after its commit');
+        ok until_true('its transaction is over', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $worker->{backend}") == 0 }), $what;
+        my $expected = $n == 0 ? 'pending' : $n == @life ? 'completed' : 'processing';
+        is state($id), $expected, "$what: $expected";
+        expire($id);
+        my $attempt = sql("SELECT attempt FROM await.claim(ARRAY['$queue'], 'heir', 1)");
+        if ($n == @life) {
+            is $attempt, '', 'nothing is left to do';
+            is sql("SELECT await.complete('$id', 1, 'again', 'text/plain')"), 'f', 'and a repeat is harmless';
+        }
+        else {
+            is $attempt, $n == 0 ? 1 : 2, 'it is claimed again';
+            is sql("SELECT await.append_result('$id', $attempt, 0, 'heir')"), 4, 'the heir begins its own result';
+            if ($attempt == 2) {
+                is sql("SELECT await.complete('$id', 1, null, 'text/plain')"), 'f', 'the dead one comes back: refused';
+                is sql("SELECT await.append_result('$id', 1, 2, 'zzz')"), '', 'also with a piece';
+                is sql("SELECT await.emit('$id', 1, 'line', '{}')"), '', 'and with an event';
+                is sql("SELECT await.fail('$id', 1, '{}')"), 'f', 'and with a failure';
+                is sql("SELECT await.heartbeat('$id', 1)"), 'lost', 'and learns why';
+            }
+            is sql("SELECT await.complete('$id', $attempt, null, 'text/plain')"), 't', 'the heir ends it';
+            is sql("SELECT string_agg(convert_from(bytes, 'UTF8'), '' ORDER BY n) FROM await.chunk WHERE job = '$id' AND attempt = $attempt AND kind = 'r'"), 'heir', 'with its own bytes';
+        }
+        ok sound($id), 'one ending, no hole';
+    }
+}
+
+subtest 'two who end it at once: one of them does' => sub {
+    my @a = (Await::Session->new($s->postgres), Await::Session->new($s->postgres));
+    for my $second ("SELECT await.complete('ID', 1, 'b', 'text/plain')", "SELECT await.cancel('ID')", "SELECT await.fail('ID', 1, '{}', '-1 s')", "SELECT await.reap(100)") {
+        my $id = submit('race');
+        sql("SELECT count(*) FROM await.claim(ARRAY['race'], 'w', 1)");
+        $a[0]->run("BEGIN; SELECT await.complete('$id', 1, 'a', 'text/plain')");
+        (my $sql = $second) =~ s/ID/$id/;
+        $a[1]->start($sql);
+        is $a[1]->finish(0.3), undef, 'the second waits for the first' if $second !~ /reap/;
+        $a[0]->run('COMMIT');
+        is $a[1]->finish, $second =~ /cancel/ ? 'ended' : $second =~ /reap/ ? 0 : 'f', "then: $second";
+        is state($id), 'completed';
+        ok sound($id);
+    }
+};
+
+subtest 'a mark read in an old snapshot would pass jobs over' => sub {
+    # was a bug: in a REPEATABLE READ transaction the mark went by what had been visible when that began
+    my $old = Await::Session->new($s->postgres);
+    sql("SELECT count(*) FROM await.claim(ARRAY['old'], 'w', 1)");
+    submit('old'); sql("SELECT count(*) FROM await.claim(ARRAY['old'], 'w', 1)");
+    $old->run('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM await.queue');
+    my $id = submit('old');
+    submit('else');
+    $old->run('SELECT await.reap(100); COMMIT');
+    is sql("SELECT id FROM await.claim(ARRAY['old'], 'w', 1)"), $id, 'the job is found';
+};
+
+subtest "a worker whose clock is two days off" => sub {
+    my $id = submit('clock');
+    $s->spawn('astray', [ 'faketime', '-f', '+2d', $s->{worker}, '--postgres', $s->postgres, '--queue', 'clock', '--lease', '3s', '--', 'sh', '-c', 'sleep 4; echo done' ]);
+    ok until_true('it is done', sub { state($id) eq 'completed' }, 30);
+    is sql("SELECT count(*) FROM await.event WHERE job = '$id' AND type = 'processing'"), 1, 'at the first attempt, beyond its lease';
+    $s->end('astray', 'TERM');
+};
+
+finish();
