@@ -24,7 +24,10 @@ class Follow {
   Action told(int seq) {
     if (seq == 0)
       return look();
-    if (seq <= std::max(seen_, told_))
+    if (seq <= seen_)
+      return {Action::nothing};
+    told_meanwhile_ = reading_;
+    if (seq <= told_)
       return {Action::nothing};
     told_ = seq;
     tries_ = 0;
@@ -38,6 +41,7 @@ class Follow {
       return {Action::nothing};
     }
     reading_ = true;
+    told_meanwhile_ = false;
     return {Action::read};
   }
 
@@ -54,7 +58,8 @@ class Follow {
       return {Action::nothing};
     if (tries_ == kDelays.size()) {
       told_ = last;  // a lie, or far too early: the re-read will find it
-      return {Action::nothing};
+      // but what the lie has hidden may be true
+      return told_meanwhile_ ? look() : Action{Action::nothing};
     }
     return {Action::retry, kDelays[tries_++]};
   }
@@ -73,6 +78,7 @@ class Follow {
   int told_ = 0;
   bool reading_ = false;
   bool again_ = false;
+  bool told_meanwhile_ = false;  // of something unseen, while the read was under way
   std::size_t tries_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <hiredis/hiredis.h>
 
 #include "base/text.h"
+#include "core/hint.h"
 
 namespace await::redis {
 namespace {
@@ -99,8 +100,7 @@ void Bus::unsubscribe(unsigned shard) {
 }
 
 void Bus::publish(const Uuid &job, int seq, std::string_view type) {
-  publish_raw(shard_channel(job.shard()),
-              "1 " + job.text() + " " + std::to_string(seq) + " " + std::string(type));
+  publish_raw(shard_channel(job.shard()), core::write_hint(job, seq, type));
 }
 
 void Bus::announce(std::string_view queue) {
@@ -123,13 +123,9 @@ void Bus::heard(std::string_view channel, std::string_view message) {
       wake_();
     return;
   }
-  // "1 <job> <seq> …": anything else is somebody else's, or of a later version
-  if (cut(message, ' ') != "1")
-    return;
-  auto job = Uuid::parse(cut(message, ' '));
-  auto seq = parse_number(cut(message, ' '), INT32_MAX);
-  if (job && seq && listener_ != nullptr)
-    listener_->hinted(*job, static_cast<int>(*seq));
+  auto hint = core::read_hint(message);
+  if (hint && listener_ != nullptr)
+    listener_->hinted(hint->job, hint->seq);
 }
 
 void Bus::acknowledged(std::string_view channel) {

@@ -12,6 +12,7 @@ namespace await::wire {
 class Multipart {
  public:
   static constexpr std::size_t kMaxHeaders = 8192;
+  static constexpr std::size_t kMaxLine = 256;  ///< spaces behind a boundary
 
   /// What a part's headers say.
   struct Part {
