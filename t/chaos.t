@@ -1,0 +1,143 @@
+# Two nginx nodes, PostgreSQL, Redis and workers are killed, stopped, cut off and reloaded at random, while clients submit and
+# watch in every way. Every 202 is in the database, every accepted job ends once, every watcher got every event once, in
+# order, to the end, and nobody waited longer than the bound.
+# AWAIT_SEED=…, AWAIT_CHAOS_SECONDS=… (of strikes)
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use IO::Handle;
+use IPC::Open2;
+use JSON::PP;
+use List::Util qw(shuffle);
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+my $seconds = $ENV{AWAIT_CHAOS_SECONDS} // 40;
+my $jobs = $ENV{AWAIT_CHAOS_JOBS} // 50 * $seconds;
+alarm $seconds + 400;
+@Await::Test::expected_alarms = (qr/exited on signal 9/);
+srand(my $seed = $ENV{AWAIT_SEED} // int rand 1e6);
+diag "AWAIT_SEED=$seed AWAIT_CHAOS_SECONDS=$seconds";
+
+my $reread = 1;
+my $s = start_stack(fsync => 1, without => ['nginx']);
+my %port = map { $_ => Await::Stack::free_port() } qw(pga pgb reda redb);
+my $proxy_pid = open2(my $proxy_out, my $proxy, 'node', "$FindBin::Bin/chaos/proxy.js", "pga=$port{pga}:$s->{pg_port}", "pgb=$port{pgb}:$s->{pg_port}",
+    "reda=$port{reda}:$s->{redis_port}", "redb=$port{redb}:$s->{redis_port}");
+$proxy->autoflush(1);
+is readline $proxy_out, "ready\n", 'the proxies stand';
+
+# two nodes that share nothing but the backends
+sub site {
+    my ($node) = @_;
+    my $postgres = $s->postgres =~ s/port=\d+/port=$port{"pg$node"}/r;
+    my $redis = $s->redis =~ s/:\d+$/:$port{"red$node"}/r;
+    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}//r;
+await_postgres "$postgres";
+await_redis $redis;
+await_ping 1s;
+await_retry 100ms 1s;
+await_drain 5s;
+CONF
+}
+my %node = map { $_ => Await::Stack->new(dir => "$s->{dir}/$_", worker_processes => 2) } qw(a b);
+$node{$_}->start_nginx(site($_)) for sort keys %node;
+
+my @work = ('--queue', 'work', '--concurrency', 4, '--lease', '2s', '--', 'sh', '-c',
+    'x=$(cat); echo "{\"done\":1}" >&3; echo "{\"done\":2}" >&3; printf "made of %s" "$x"');
+my @workers = map { "worker$_" } 1 .. 3;
+$s->start_worker($_, @work) for @workers;
+
+my $clients_pid = open2(my $heard, my $clients, 'node', "$FindBin::Bin/chaos/clients.js", $seed, $seconds, $jobs, map { $node{$_}{port} } sort keys %node);
+$clients->autoflush(1);
+
+# --- strikes --------------------------------------------------------------------------------------------
+
+my (%struck, @trouble);
+sub during { my ($recovery, $do) = @_; my $begin = time; $do->(); push @trouble, [ $begin, time + $recovery ] }
+sub pick { return $_[ rand @_ ] }
+sub nginx_workers { my ($n) = @_; my $master = $node{$n}->pid('nginx'); return grep { slurp("/proc/$_/cmdline") =~ /worker process/ } split ' ', slurp("/proc/$master/task/$master/children") }
+sub descendants { my ($pid) = @_; return map { ($_, descendants($_)) } split ' ', slurp("/proc/$pid/task/$pid/children") }
+
+my %strike = (
+    'worker killed' => sub {
+        my $name = pick(@workers);
+        my @all = descendants($s->pid($name));
+        kill 'KILL', $s->pid($name);
+        kill 'KILL', @all;
+        until_true('gone', sub { !$s->alive($name) });
+        during(8, sub { $s->start_worker($name, @work) });    # its leases run out
+    },
+    'worker drained' => sub { my $name = pick(@workers); kill 'TERM', $s->pid($name); until_true('drained', sub { !$s->alive($name) }); $s->start_worker($name, @work) },
+    'worker stopped' => sub { my $pid = $s->pid(pick(@workers)); during(8, sub { kill 'STOP', $pid; sleep 1 + rand 3; kill 'CONT', $pid }) },
+    'nginx worker killed' => sub { my @pids = nginx_workers(pick('a', 'b')); kill 'KILL', pick(@pids) if @pids },
+    'nginx worker stopped' => sub { my @pids = nginx_workers(pick('a', 'b')); my $pid = pick(@pids) or return; during(3, sub { kill 'STOP', $pid; sleep rand 3; kill 'CONT', $pid }) },
+    'nginx reloaded' => sub { kill 'HUP', $node{ pick('a', 'b') }->pid('nginx') },
+    'Redis killed' => sub { $s->end('redis', 'KILL'); sleep rand 2; $s->start_redis },
+    'Redis stopped' => sub { my $pid = $s->pid('redis'); kill 'STOP', $pid; sleep rand 3; kill 'CONT', $pid },
+    'PostgreSQL killed' => sub { during(6, sub { $s->end('postgres', 'KILL'); $s->start_postgres }) },
+    'PostgreSQL restarted' => sub { during(6, sub { $s->end('postgres', 'INT'); $s->start_postgres }) },
+    'PostgreSQL stopped' => sub { during(4, sub { my @all = ($s->pid('postgres'), descendants($s->pid('postgres'))); kill 'STOP', @all; sleep rand 3; kill 'CONT', @all }) },
+    'line to PostgreSQL cut' => sub { during(3, sub { print $proxy 'cut ' . pick('pga', 'pgb') . "\n" }) },
+    'line to PostgreSQL stalled' => sub { during(4, sub { my $ms = int rand 3000; print $proxy 'stall ' . pick('pga', 'pgb') . " $ms\n"; sleep $ms / 1000 }) },
+    'PostgreSQL refused' => sub { during(5, sub { my $ms = int rand 3000; print $proxy 'refuse ' . pick('pga', 'pgb') . " $ms\n"; sleep $ms / 1000 }) },
+    'line to Redis cut' => sub { print $proxy 'cut ' . pick('reda', 'redb') . "\n" },
+    'line to Redis stalled' => sub { print $proxy 'stall ' . pick('reda', 'redb') . ' ' . int(rand 6000) . "\n" },
+);
+my $until = time + $seconds;
+my @order;
+while (time < $until) {
+    @order = shuffle sort keys %strike unless @order;      # each comes round
+    my $what = shift @order;
+    $strike{$what}->();
+    $struck{$what}++;
+    sleep 0.2 + rand 0.8;
+}
+print $clients "rest\n";
+my $report = decode_json(scalar(readline $heard) // '{}');
+waitpid $clients_pid, 0;
+close $proxy; waitpid $proxy_pid, 0;
+
+# --- what was promised ------------------------------------------------------------------------------------
+
+is_deeply $report->{problems}, [], 'what clients were told, they were told once, in order, to the end';
+my %accepted = %{ $report->{accepted} };
+my $n = keys %accepted;
+cmp_ok $n, '>', 3 * $seconds, "$n jobs were accepted";
+my (%stored, %last, %ended);
+for (split /\n/, sql("SELECT j.id, convert_from(j.payload, 'UTF8'), coalesce(max(e.seq), 1), coalesce(count(*) FILTER (WHERE e.ending), 0), coalesce(max(e.seq), 1) = count(e.seq) + 1,
+        max(e.state) FILTER (WHERE e.ending), max(convert_from(e.body, 'UTF8')), extract(epoch FROM max(e.at) FILTER (WHERE e.ending)) FROM await.job j LEFT JOIN await.event e ON e.job = j.id GROUP BY 1, 2")) {
+    my ($id, $payload, $last, $endings, $whole, $state, $body, $at) = split /\|/;
+    $stored{$id} = { payload => $payload, last => $last, endings => $endings, whole => $whole, state => $state, body => $body, at => $at };
+}
+is_deeply [ grep { !$stored{$_} || $stored{$_}{payload} ne $accepted{$_} } keys %accepted ], [], 'every 202 is in the database, with its payload';
+is_deeply [ grep { $stored{$_}{endings} != 1 } keys %accepted ], [], 'every accepted job has ended, once';
+is_deeply [ grep { $stored{$_}{whole} ne 't' } keys %stored ], [], 'no history has a hole';
+is_deeply [ grep { $stored{$_}{state} eq 'completed' && $stored{$_}{body} ne "made of $stored{$_}{payload}" } keys %accepted ], [], 'every result is that of its own job';
+is_deeply [ map { "$_->{id} $_->{mode} $_->{last}" } grep { $_->{last} != $stored{ $_->{id} }{last} } @{ $report->{heard} } ], [], 'every watcher knows the last event';
+
+# who waited, and was to blame for it himself: trouble, or what it takes to come back, is not counted
+my ($worst, $late) = (0, '');
+for my $watcher (@{ $report->{heard} }) {
+    my ($from, $to) = ($stored{ $watcher->{id} }{at}, $watcher->{learned} / 1000);
+    my $waited = $to - $from;
+    my $clean = $from;                          # the last stretch without trouble is what counts
+    for my $t (sort { $a->[0] <=> $b->[0] } @trouble) { $clean = $t->[1] if $t->[0] <= $to && $t->[1] > $clean && $t->[0] <= $clean + 1000 && $t->[1] >= $from }
+    my $counted = $to - $clean;
+    ($worst, $late) = ($counted, "$watcher->{id} ($watcher->{mode}) learned after $waited s") if $counted > $worst && $counted <= $waited;
+}
+my $bound = $reread + 1 + 1 + 2;               # re-read, its read, coming back, and a machine with much to do
+cmp_ok $worst, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'nobody waited longer than %.2f s without trouble: %s', $worst, $late;
+
+my $kills = join ', ', map { "$struck{$_} × $_" } sort keys %struck;
+diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{refused} refused, $report->{count}{unknown} unknown; $kills";
+for my $name (sort keys %node) {
+    $node{$name}->stop;
+    my $log = slurp("$node{$name}{dir}/logs/error.log");
+    is_deeply [ Await::Test::alarms($log) ], [], "node $name: no alert, no emerg, no crit";
+    unlike $log, qr/Sanitizer|runtime error:/, "node $name: no sanitizer has spoken";
+}
+finish();

@@ -1,0 +1,161 @@
+// Clients of a service that is being knocked about: they submit jobs and watch them in every way there is, on any
+// node, and write down what they were told. usage: node clients.js SEED SECONDS JOBS PORT…
+// Commands on stdin: "rest" (submit no more; finish when everybody knows the ending). At the end one line of JSON.
+'use strict';
+const http = require('http');
+const readline = require('readline');
+
+const [seed, seconds, most, ...ports] = process.argv.slice(2).map(Number);
+let state = seed >>> 0 || 1;
+const random = () => { state ^= state << 13; state >>>= 0; state ^= state >>> 17; state ^= state << 5; state >>>= 0; return state / 4294967296; };
+const pick = (list) => list[Math.floor(random() * list.length)];
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const endings = new Set(['completed', 'failed', 'cancelled', 'expired']);
+const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
+
+const accepted = {};           // id → body
+const problems = [];
+const watchers = [];
+const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0 };
+const pace = 8000 * seconds / most;     // of each of the eight submitters, milliseconds
+let resting = false;
+
+function wrong(what) { if (problems.length < 50) problems.push(what); }
+
+// One exchange, whole. Resolves to { status, headers, body }, or null where the connection broke.
+function ask(method, path, headers, body, timeout) {
+  ++count.requests;
+  return new Promise((done) => {
+    const request = http.request({ host: '127.0.0.1', port: pick(ports), method, path, headers, agent }, (response) => {
+      const pieces = [];
+      response.on('data', (piece) => pieces.push(piece));
+      response.on('end', () => done(response.complete ? { status: response.statusCode, headers: response.headers, body: Buffer.concat(pieces).toString() } : null));
+      response.on('error', () => done(null));
+      response.on('close', () => done(null));
+    });
+    request.setTimeout(timeout, () => request.destroy());
+    request.on('error', () => { ++count.broken; done(null); });
+    request.end(body);
+  });
+}
+
+async function submitter() {
+  while (!resting && count.submitted < most) {
+    const body = `n${seed}-${++count.submitted}`;
+    const wait = random() < 0.2 ? { Prefer: 'wait=2' } : {};
+    const answer = await ask('POST', '/jobs', { 'Content-Length': body.length, ...wait }, body, 25000);
+    if (!answer) { ++count.unknown; await sleep(50 + random() * 300); continue; }
+    const link = answer.headers.link && answer.headers.link.match(/<\/jobs\/([^>]+)>; rel="status"/);
+    if (answer.status === 202 || (answer.status === 200 && link)) {
+      const id = link[1];
+      accepted[id] = body;
+      if (answer.status === 200 && answer.body !== `made of ${body}`) wrong(`${id}: POST answered ${answer.body}`);
+      for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new Watcher(id).run();
+    } else if (answer.status === 503) {
+      ++count.refused;
+      if (!answer.headers['retry-after']) wrong('a 503 without Retry-After');
+      await sleep(100 + random() * 400);
+    } else if (link) {
+      accepted[link[1]] = body;   // stored, but the wait failed
+      new Watcher(link[1]).run();
+    } else wrong(`POST: ${answer.status} ${answer.body}`);
+    await sleep(random() * 2 * pace);
+  }
+}
+
+class Watcher {
+  constructor(id) {
+    this.id = id; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
+    this.mode = pick(['stream', 'stream', 'page', 'hold', 'poll', 'mixed', 'mixed']);
+    watchers.push(this);
+  }
+
+  async run() {
+    while (!this.done) {
+      const mode = this.mode === 'mixed' ? pick(['stream', 'page', 'stream', 'hold']) : this.mode;
+      await this[mode]();
+      if (!this.done) { ++count.reconnects; await sleep(this.mode === 'poll' ? 200 + random() * 500 : 20 + random() * 250); }
+    }
+    this.learned = Date.now();
+  }
+
+  event(event, cursor) {
+    if (event.seq !== this.next) wrong(`${this.id} (${this.mode}): event ${event.seq} where ${this.next} was due`);
+    if (event.job !== this.id) wrong(`${this.id}: an event of ${event.job}`);
+    this.next = event.seq + 1;
+    this.cursor = cursor || this.cursor;
+    ++count.events;
+    if (endings.has(event.type)) { this.done = true; this.state = event.type; }
+  }
+
+  stream() {
+    ++count.streams;
+    return new Promise((done) => {
+      const leave = random() < 0.3 ? setTimeout(() => request.destroy(), random() * 2000) : null;
+      const request = http.request({ host: '127.0.0.1', port: pick(ports), path: `/jobs/${this.id}/events`, agent: false,
+        headers: { Accept: 'text/event-stream', ...(this.cursor ? { 'Last-Event-ID': this.cursor } : {}) } }, (response) => {
+        if (response.statusCode === 204) { if (this.next === 1) wrong(`${this.id}: 204 and nothing seen`); this.done = true; return end(); }
+        if (response.statusCode !== 200) { wrong(`${this.id}: a stream answers ${response.statusCode}`); return end(); }
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (piece) => {
+          text += piece;
+          let at;
+          while ((at = text.indexOf('\n\n')) >= 0) { this.frame(text.slice(0, at)); text = text.slice(at + 2); if (this.done) return end(); }
+        });
+        response.on('end', end); response.on('error', end); response.on('close', end);
+      });
+      const end = () => { clearTimeout(leave); request.destroy(); done(); };
+      request.setTimeout(40000, end);       // a comment comes every second
+      request.on('error', end);
+      request.end();
+    });
+  }
+
+  frame(text) {
+    const field = {};
+    for (const line of text.split('\n')) { const at = line.indexOf(': '); if (at > 0) field[line.slice(0, at)] = line.slice(at + 2); }
+    if (field.event === 'reset') { ++count.resets; wrong(`${this.id}: a reset that nothing explains: ${field.data}`); }
+    if (field.event === 'ready' || !field.data) { this.cursor = field.id || this.cursor; return; }
+    this.event(JSON.parse(field.data), field.id);
+  }
+
+  async page() {
+    ++count.pages;
+    const answer = await ask('GET', `/jobs/${this.id}/events?wait=5${this.cursor ? '&cursor=' + this.cursor : ''}`, { Accept: 'application/json' }, undefined, 25000);
+    if (!answer || answer.status === 503) return;
+    if (answer.status !== 200) return wrong(`${this.id}: a page answers ${answer.status}`);
+    const page = JSON.parse(answer.body);
+    if (page.reset) wrong(`${this.id}: a page is reset`);
+    for (const event of page.events) this.event(event);
+    this.cursor = page.cursor;
+    this.done = page.done;
+  }
+
+  async hold(path = `/jobs/${this.id}?wait=10`) {
+    ++count.holds;
+    const answer = await ask('GET', path, {}, undefined, 25000);
+    if (!answer || answer.status === 503) return;
+    if (answer.status !== 200) return wrong(`${this.id}: ${answer.status} ${answer.body}`);
+    const job = JSON.parse(answer.body);
+    if (job.seq < this.doc) wrong(`${this.id}: its document goes back from ${this.doc} to ${job.seq}`);
+    this.doc = job.seq;
+    // who mixes goes on with the events behind the document
+    if (endings.has(job.state) && this.mode !== 'mixed') { this.done = true; this.next = job.seq + 1; this.state = job.state; }
+  }
+
+  async poll() { ++count.polls; --count.holds; await this.hold(`/jobs/${this.id}`); }
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; });
+(async () => {
+  setTimeout(() => { resting = true; }, seconds * 1000);
+  const submitters = Array.from({ length: 8 }, submitter);
+  await Promise.all(submitters);
+  console.error('submitted');
+  const end = Date.now() + 120000;
+  while (watchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
+  for (const watcher of watchers) if (!watcher.done) wrong(`${watcher.id} (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
+  const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state }));
+  process.stdout.write(JSON.stringify({ accepted, problems, heard, count }) + '\n', () => process.exit(0));
+})();
