@@ -42,7 +42,7 @@ clean:
 build: module worker
 
 ## test: everything that CI runs: lint, unit, contract and end-to-end tests
-test: deps-test lint unit build contract e2e
+test: deps-test lint unit valgrind simulate model fuzz build contract e2e
 
 .PHONY: run up down ps clean build test help
 help:
@@ -120,14 +120,38 @@ unit:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/unit
 	$(B)/unit --gtest_brief=1
 
+## valgrind: the unit tests again, without a leak or an error
+valgrind: unit
+	valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite $(B)/unit --gtest_brief=1 > $(B)/valgrind.log 2>&1 || { tail -n 40 $(B)/valgrind.log; exit 1; }
+
 ## sim: the core under simulated faults; SEED= and STEPS= replay a run, RUNS= does several
 SEED  ?= 1
-STEPS ?= 20000
+STEPS ?= 30000
 RUNS  ?= 1
-.PHONY: sim
-sim:
-	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
+sim: build-sim
 	$(B)/sim --seed $(SEED) --runs $(RUNS) --steps $(STEPS)
+
+## simulate: the same seeds as ever and some fresh ones; then each mutation of the core must be caught
+simulate: build-sim
+	$(B)/sim --seed 1 --runs 150
+	$(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 150
+	t/sim/mutants
+.PHONY: valgrind sim simulate build-sim model fuzz soak
+build-sim:
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
+
+## model: the Promela models, by spin; each again with a rule left out, which must fail
+model:
+	t/model/check
+
+## fuzz: a short run of each fuzzer; RUNS=, or SECONDS_EACH=
+fuzz:
+	RUNS=$(if $(filter 1,$(RUNS)),30000,$(RUNS)) t/fuzz/run
+
+## soak: simulation, fuzzing, chaos and reloads for MINUTES (30)
+MINUTES ?= 30
+soak: deps-test build build-sim
+	tools/soak $(MINUTES)
 
 ## contract: the PostgreSQL store and the Redis bus against real servers
 contract:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -51,7 +52,8 @@ class EventNeed : public Hook<> {
 };
 
 /// Turns the needs of a round into one batched read: N watchers of a job are one row. A need never
-/// joins a read that has begun before it, so what it gets is no older than its asking.
+/// joins a read that has begun before it, so what it gets is no older than its asking. Who comes alone is
+/// read for at once; in a herd the next batch gathers for some milliseconds first.
 template <class Need>
 class Gather {
  public:
@@ -70,12 +72,20 @@ class Gather {
     wake_.wake();
   }
 
-  void run() {
+  void run(std::int64_t now_ms) {
+    if (waiting_.empty())
+      return;
+    if (now_ms < not_before_ms_) {
+      wake_.wake_in(not_before_ms_ - now_ms);
+      return;
+    }
     for (auto &flight : flights_) {
+      if (flight->reply.waiting())
+        continue;
+      std::size_t n = send(*flight);
+      not_before_ms_ = n < kHerd ? 0 : now_ms + kGatherMs;
       if (waiting_.empty())
-        return;
-      if (!flight->reply.waiting())
-        send(*flight);
+        return;  // else that batch was full, and the next one is
     }
   }
 
@@ -89,9 +99,13 @@ class Gather {
     Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::landed>(this);
   };
 
-  void send(Flight &flight) {
+  static constexpr std::size_t kHerd = 32;
+  static constexpr std::int64_t kGatherMs = 10;
+
+  std::size_t send(Flight &flight) {
     std::vector<Query> queries;
     std::size_t weight = 0;
+    std::size_t needs = 0;
     flight.index.clear();
     while (Need *need = waiting_.front()) {
       if (weight >= most_ && !flight.index.contains(need->key()))
@@ -103,8 +117,10 @@ class Gather {
         need->join(queries[at->second]);
       weight += fresh ? Need::weight(queries.back()) : 0;
       flight.needs.push_back(*need);
+      ++needs;
     }
     read(queries, flight.reply);
+    return needs;
   }
 
   void landed(Flight &flight, Result<std::vector<Row>> rows) {
@@ -132,6 +148,7 @@ class Gather {
   Store &store_;
   Wake &wake_;
   std::size_t most_;
+  std::int64_t not_before_ms_ = 0;
   List<Need> waiting_;
   std::vector<std::unique_ptr<Flight>> flights_;
 };

@@ -127,8 +127,8 @@ void Process::wake_in(std::int64_t ms) {
 void Process::run() {
   intake_.run(now_ms());
   retries_.run(now_ms());
-  jobs_.run();
-  events_.run();
+  jobs_.run(now_ms());
+  events_.run(now_ms());
 }
 
 void Process::connected(pg::Connection &connection) {

@@ -10,7 +10,7 @@
 int main(int argc, char **argv) {
   std::uint64_t seed = 1;
   std::uint64_t runs = 1;
-  std::uint64_t steps = 20'000;
+  std::uint64_t steps = 30'000;
   bool quiet = false;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];

@@ -83,8 +83,8 @@ void Node::run() {
   woken_ = false;
   intake.run(world.now());
   retries.run(world.now());
-  jobs.run();
-  events.run();
+  jobs.run(world.now());
+  events.run(world.now());
 }
 
 void Node::connected() {

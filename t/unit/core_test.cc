@@ -221,7 +221,7 @@ TEST(Gather, n_watchers_of_a_job_are_one_row) {
   b.need.want = Want::body;
   for (Reader *reader : {&a, &b, &other, &missing})
     gather.add(reader->need);
-  gather.run();
+  gather.run(0);
   ASSERT_EQ(store.job_queries.size(), 1U);
   ASSERT_EQ(store.job_queries[0].size(), 3U);
   EXPECT_EQ(store.job_queries[0][0].want, Want::body) << "as much as the hungriest wants";
@@ -250,7 +250,7 @@ TEST(Gather, readers_of_nearly_the_same_events_share_a_page) {
   a.need.after = 40, b.need.after = 3, far.need.after = 400;
   for (EventReader *reader : {&a, &b, &far})
     gather.add(reader->need);
-  gather.run();
+  gather.run(0);
   ASSERT_EQ(store.event_queries[0].size(), 2U);
   EXPECT_EQ(store.event_queries[0][0].after, 3) << "from where the slowest is";
   EXPECT_EQ(store.event_queries[0][1].after, 400) << "but nobody reads hundreds of events again";
@@ -260,6 +260,28 @@ TEST(Gather, readers_of_nearly_the_same_events_share_a_page) {
   EXPECT_EQ(a.last, 401);
   EXPECT_EQ(b.last, 401);
   EXPECT_EQ(far.last, 401);
+}
+
+TEST(Gather, a_herd_gathers_before_the_next_read) {
+  FakeStore store;
+  FakeWake wake;
+  Gather<JobNeed> gather(store, wake);
+  std::deque<Reader> herd(40);
+  for (Reader &reader : herd)
+    gather.add(reader.need);
+  gather.run(1000);
+  EXPECT_EQ(store.job_queries.size(), 1U) << "the first of them wait for nobody";
+  Reader late;
+  gather.add(late.need);
+  gather.run(1003);
+  EXPECT_EQ(store.job_queries.size(), 1U);
+  EXPECT_EQ(wake.later, 7);
+  gather.run(1010);
+  EXPECT_EQ(store.job_queries.size(), 2U);
+  Reader alone;
+  gather.add(alone.need);
+  gather.run(1010);
+  EXPECT_EQ(store.job_queries.size(), 3U) << "and who comes alone neither";
 }
 
 TEST(Gather, bodies_make_a_batch_smaller) {
@@ -272,7 +294,7 @@ TEST(Gather, bodies_make_a_batch_smaller) {
     readers[n].need.want = Want::body;
     gather.add(readers[n].need);
   }
-  gather.run();
+  gather.run(0);
   EXPECT_EQ(store.job_queries[0].size(), 2U) << "a body has up to 64 KB";
 }
 
@@ -364,16 +386,16 @@ TEST(Gather, a_need_never_joins_a_read_that_began_before_it) {
   Reader early, late;
   early.need.id = late.need.id = id(1);
   gather.add(early.need);
-  gather.run();
+  gather.run(0);
   gather.add(late.need);
-  gather.run();
+  gather.run(0);
   EXPECT_EQ(store.job_queries.size(), 1U) << "one flight only";
   Job job;
   job.id = id(1);
   store.job_replies.front()->deliver(std::vector<Job>{job});
   EXPECT_EQ(early.calls, 1);
   EXPECT_EQ(late.calls, 0);
-  gather.run();
+  gather.run(0);
   ASSERT_EQ(store.job_queries.size(), 2U);
   store.job_replies.front()->deliver(Error{Code::unavailable, "x"});
   EXPECT_EQ(late.seq, -1);
