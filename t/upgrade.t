@@ -12,7 +12,7 @@ use Time::HiRes qw(time sleep);
 my $s = start_stack(without => ['nginx']);
 $s->{port} = Await::Stack::free_port();
 my $site = $Await::Test::SITE =~ s/\$\{REREAD\}/2s/r =~ s/\$\{EXTRA\}/location = \/metrics { await_metrics; }/r;
-$s->configure_nginx("await_drain 3s;\nsend_timeout 60s;\n$site");
+$s->configure_nginx("await_drain 3s;\nsend_timeout 60s;\n$site", main => $ENV{AWAIT_ASAN} ? 'env ASAN_OPTIONS; env UBSAN_OPTIONS;' : '');
 # nginx takes USR2 only where its parent is gone, as with a daemon
 if (!(my $between = fork // die)) {
     POSIX::setsid();

@@ -99,7 +99,7 @@ class Gather {
     Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::landed>(this);
   };
 
-  static constexpr std::size_t kHerd = 32;
+  static constexpr std::size_t kHerd = 4;
   static constexpr std::int64_t kGatherMs = 10;
 
   std::size_t send(Flight &flight) {
