@@ -183,4 +183,16 @@ subtest 'as JSON' => sub {
     is header($r, 'Preference-Applied'), 'wait=1';
 };
 
+subtest 'a job that is no longer kept' => sub {
+    my $gone = '00000000-0001-7905-b3ad-942074197547';
+    my %sse = (Accept => 'text/event-stream');
+    is get("/jobs/$gone/events", %sse)->{status}, 410, 'who asks for the first time';
+    is get("/jobs/$gone/events?cursor=x", Accept => 'application/json')->{status}, 410;
+    my $r = get("/jobs/$gone/events", %sse, 'Last-Event-ID' => 'AWrnmsRprKr4AAAABg');
+    is $r->{status}, 200, 'an EventSource that was away too long';
+    my ($id, $data) = $r->{body} =~ /^id: (\S+)\nevent: reset\ndata: (.*)\n\n\z/;
+    is json({ body => $data // '' })->{state}, 'gone', 'is told so';
+    is get("/jobs/$gone/events", %sse, 'Last-Event-ID' => $id // '')->{status}, 204, 'once';
+};
+
 finish();

@@ -5,6 +5,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Test;
+use IO::Select;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -46,6 +48,39 @@ subtest 'the tail: more watched than are asked for by id' => sub {
     my $n = grep { json($_->response(20))->{state} eq 'completed' } @held;
     is $n, 230;
     cmp_ok time - $begin, '<', 8;
+};
+
+subtest 'the bound itself, at the default of 4 s' => sub {
+    my $node = Await::Stack->new(dir => "$s->{dir}/default", worker_processes => 1);
+    $node->start_nginx("await_postgres \"@{[ $s->postgres ]}\";\nawait_redis @{[ $s->redis ]};\n" . $Await::Test::SITE =~ s/await_reread \S+//r =~ s/\$\{EXTRA\}//r);
+    my @ids = map { one_job() } 1 .. 200;
+    sql("SELECT count(*) FROM await.claim(ARRAY['work'], 'w', 1000)");
+    my %of = map { $_ => begin_request('GET', "/jobs/$_?wait=50", port => $node->{port}) } @ids;
+    ok $of{ $ids[-1] }->quiet(0.5);
+    my $writer = fork // die;
+    if (!$writer) { for (@ids) { complete($_, 'x'); select undef, undef, undef, 0.01 } POSIX::_exit(0) }
+    my %socket = map { $of{$_}{socket} => $_ } @ids;
+    my $waiting = IO::Select->new(map { $of{$_}{socket} } @ids);
+    my %heard;
+    my $end = time + 30;
+    while ($waiting->count && time < $end) { for my $socket ($waiting->can_read(1)) { $heard{ $socket{$socket} } = time; $waiting->remove($socket) } }
+    waitpid $writer, 0;
+    my %ended = map { split /\|/ } split /\n/, sql('SELECT job, extract(epoch FROM at) FROM await.event WHERE ending');
+    my ($worst) = sort { $b <=> $a } map { ($heard{$_} // 1e12) - $ended{$_} } @ids;
+    cmp_ok $worst, '<=', 5, sprintf '200 endings without Redis: the worst was heard of after %.2f s', $worst;
+    $node->stop;
+};
+
+subtest 'a Redis that says nothing any more is given up' => sub {
+    $s->start_redis;
+    ok until_true('nginx finds Redis', sub { (() = error_log() =~ /Redis is back/g) >= 6 });
+    my $pid = $s->pid('redis');
+    kill 'STOP', $pid;
+    learns('Redis standing still', 5);
+    ok until_true('it is noticed', sub { error_log() =~ /Redis is away[^\n]*it does not answer/ }, 20), 'noticed';
+    kill 'CONT', $pid;
+    ok until_true('and found again', sub { (() = error_log() =~ /Redis is back/g) >= 7 }, 20), 'found again';
+    learns('and with it again', 5, hint => 1);
 };
 
 is_deeply [ grep { /\[error\]/ && !/is away|answering 503/ } split /\n/, error_log() ], [], 'no other errors';

@@ -159,6 +159,20 @@ subtest 'the mark never passes an uncommitted submission' => sub {
     is sql("SELECT m.pos = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.mark m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'"), 't', 'and the mark moves on';
 };
 
+subtest 'a page of events has a bound in bytes' => sub {
+    my @two = map { submit('page') } 1 .. 2;
+    claimed('page', 2);
+    sql("SELECT count(await.emit('$_', 1, 'n', to_jsonb(repeat('x', 45000)))) FROM generate_series(1, 80)") for @two;
+    my $page = sub { sql("SELECT item, count(seq), max(last_seq), coalesce(sum(length(data)), 0) FROM await.edge_events(ARRAY['$two[0]', '$two[1]']::uuid[], ARRAY[$_[0], $_[1]], 100, 16384) GROUP BY 1 ORDER BY 1") };
+    my @rows = map { [ split /\|/ ] } split /\n/, $page->(0, 0);
+    is $rows[0][1], 81, 'the first job has room';
+    cmp_ok $rows[1][1], '<', 20, 'the second gets what is left';
+    is $rows[1][2], 82, 'and is told that there is more';
+    cmp_ok $rows[0][3] + $rows[1][3], '<', 4_300_000;
+    @rows = map { [ split /\|/ ] } split /\n/, $page->(82, 10);
+    is $rows[1][1], 72, 'which comes next time';
+};
+
 subtest 'partitions come, go, and carry everything' => sub {
     is sql('SELECT count(*) FROM await.purge()'), 0, 'nothing to do';
     cmp_ok sql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'await.job'::regclass"), '>=', 15;

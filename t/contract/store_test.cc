@@ -241,6 +241,34 @@ TEST_F(StoreTest, a_lost_connection_fails_what_is_out_and_comes_back) {
   EXPECT_FALSE(log.lines.empty()) << "said once";
 }
 
+TEST(Timeline, the_later_line_of_one_server_is_the_truth) {
+  EXPECT_TRUE(pg::is_older("77.00000001.5", "77.00000002.5"));
+  EXPECT_TRUE(pg::is_older("77.00000009.5", "77.0000000A.5"));
+  EXPECT_FALSE(pg::is_older("77.00000002.5", "77.00000001.5"));
+  EXPECT_FALSE(pg::is_older("77.00000001.5", "77.00000001.5"));
+  EXPECT_FALSE(pg::is_older("78.00000001.5", "77.00000002.5")) << "another server: nobody can tell";
+}
+
+TEST_F(StoreTest, a_server_that_becomes_read_only_is_left) {
+  Awaited<std::vector<core::Job>> jobs;
+  core::JobQuery query{Uuid(), core::Want::head};
+  store.jobs({&query, 1}, jobs.reply);
+  ASSERT_TRUE(loop.run_until([&] { return jobs.outcome.has_value(); }, 5'000));
+  ASSERT_TRUE(read.ready());
+  // as a demotion tells it: the server reports the setting with its next answer
+  bool set = false;
+  struct Set : pg::Statement {
+    explicit Set(bool &done)
+        : Statement("SELECT set_config('default_transaction_read_only', 'on', false)", {}), done(done) {}
+    void finish(Result<pg::Rows>) override { done = true; }
+    bool &done;
+  };
+  read.send(std::make_unique<Set>(set));
+  ASSERT_TRUE(loop.run_until([&] { return set && !read.ready(); }, 5'000)) << "left";
+  EXPECT_TRUE(loop.run_until([&] { return read.ready(); }, 5'000))
+      << "and connected anew, to one that is writable";
+}
+
 TEST_F(StoreTest, many_statements_are_answered_in_order) {
   std::vector<std::unique_ptr<Awaited<core::Tail>>> all;
   for (int i = 0; i < 100; ++i) {
