@@ -41,7 +41,7 @@ clean:
 ## build: the module and await-worker, out of tree, as an ordinary user
 build: module worker
 
-## test: everything that CI runs: lint, unit, contract and end-to-end tests
+## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 test: deps-test lint unit valgrind simulate model fuzz build contract e2e
 
 .PHONY: run up down ps clean build test help

@@ -16,7 +16,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $seconds = $ENV{AWAIT_CHAOS_SECONDS} // 40;
-my $jobs = $ENV{AWAIT_CHAOS_JOBS} // 50 * $seconds;
+my $jobs = $ENV{AWAIT_CHAOS_JOBS} // 80 * $seconds;
 alarm $seconds + 400;
 @Await::Test::expected_alarms = (qr/exited on signal 9/);
 srand(my $seed = $ENV{AWAIT_SEED} // int rand 1e6);
