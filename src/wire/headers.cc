@@ -12,14 +12,13 @@ namespace {
 bool is_quoted(std::string_view text) {
   if (text.size() < 2 || text.front() != '"' || text.back() != '"')
     return false;
-  text = text.substr(1, text.size() - 2);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\')
-      ++i;
-    if (i == text.size() || text[i] == '"' || static_cast<unsigned char>(text[i]) < 0x20 || text[i] == 0x7f)
-      return i < text.size() && i > 0 && text[i - 1] == '\\';
+  bool escaped = false;
+  for (unsigned char c : text.substr(1, text.size() - 2)) {
+    if ((c < 0x20 && c != '\t') || c == 0x7f || (c == '"' && !escaped))
+      return false;
+    escaped = c == '\\' && !escaped;
   }
-  return true;
+  return !escaped;
 }
 
 std::string undo_percent(std::string_view text) {

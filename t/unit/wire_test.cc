@@ -254,6 +254,13 @@ std::string take_apart(const std::string &body, const std::string &boundary, std
   return out + (parser.ended() ? "" : "~");
 }
 
+TEST(MediaType, a_quoted_parameter_breaks_no_header) {
+  // was a bug, found by t/fuzz: behind an escaped quote anything was taken, a CR too
+  EXPECT_TRUE(is_media_type("a/b; c=\"d\\\"e\\\\f\t\""));
+  for (const char *bad : {"a/b; c=\"d\\\"\re\"", "a/b; c=\"d\"e\"", "a/b; c=\"d\\\"", "a/b; c=\"d\x10\""})
+    EXPECT_FALSE(is_media_type(bad)) << bad;
+}
+
 TEST(Multipart, limits_do_not_depend_on_how_the_body_is_cut) {
   // was a bug, found by t/fuzz: headers of just under 8 KB were refused where a piece ended within the
   // blank line, and a boundary line of 256 spaces likewise
