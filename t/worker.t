@@ -135,6 +135,25 @@ subtest 'PostgreSQL away while a command runs' => sub {
     ok until_true('completed', sub { sql("SELECT state FROM await.event WHERE job = '$id' AND ending") eq 'completed' }, 30);
 };
 
+subtest "'lost' and the result's answer come one after the other" => sub {
+    # was a bug, found by chaos under AddressSanitizer: the task ended twice
+    my $go = "$s->{dir}/go";
+    $s->start_worker('w9', '--queue', 'twice', '--lease', '3s', '--', 'sh', '-c', "until [ -e $go ]; do sleep 0.05; done; cat");
+    my $id = one_job('/to/twice', 'x');
+    ok until_true('it works', sub { state_of($id) eq 'processing' });
+    my @backends = split /\n/, sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'nginx-await-worker'");
+    kill 'STOP', @backends;
+    sleep 1.5;                                   # a heartbeat is due each second: it waits in the socket
+    sql("UPDATE await.lease SET until = now() - interval '1 s' WHERE job = '$id'; SELECT await.reap(10)");
+    Await::Stack::write_file($go, '');
+    ok until_true('the command has ended', sub { !grep { slurp($_) =~ /until \[ -e \Q$go\E/ && slurp($_) !~ /await-worker/ } glob '/proc/[0-9]*/cmdline' });
+    kill 'CONT', @backends;
+    ok until_true('the next attempt ends it', sub { state_of($id) eq 'completed' }, 20);
+    ok $s->alive('w9'), 'and the worker lives';
+    like slurp("$s->{dir}/logs/w9.log"), qr/no longer|lost|another/, 'it was told';
+    $s->end('w9', 'TERM');
+};
+
 subtest 'without Redis it polls' => sub {
     $s->end('redis', 'TERM');
     ok until_true('completed', sub { my $id = one_job('/to/env'); until_true('ended', sub { state_of($id) eq 'completed' }, 10) });

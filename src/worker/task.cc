@@ -188,7 +188,7 @@ void Task::kill_command(const std::string &why) {
   mine_ = false;
   beat_timer_->clear();
   if (!child_) {
-    done_();
+    over();
     return;
   }
   child_->signal(SIGTERM);
@@ -199,6 +199,18 @@ void Task::kill_command(const std::string &why) {
 void Task::on_kill_timer() {
   if (child_)
     child_->signal(SIGKILL);
+}
+
+/// Ends once: an answer that was on its way (a heartbeat's "lost" and the result's, one after the other)
+/// finds nobody any more.
+void Task::over() {
+  if (!alive_)
+    return;
+  alive_.reset();
+  beat_timer_->clear();
+  report_timer_->clear();
+  kill_timer_->clear();
+  done_();
 }
 
 void Task::abandon() {
@@ -244,7 +256,7 @@ void Task::ended(int wait_status) {
   child_.reset();
   kill_timer_->clear();
   if (!mine_) {
-    done_();
+    over();
     return;
   }
   if (!storing_)
@@ -299,14 +311,14 @@ void Task::reported(const Result<bool> &outcome) {
                : !*outcome ? ": another attempt owns it"
                : success   ? ": completed"
                            : ": failed"));
-    done_();
+    over();
     return;
   }
   // PostgreSQL is away. A repeat is harmless, so go on until the lease must have run out.
   if (++report_tries_ * 1000 > job_.lease_ms + 60'000) {
     log_.error("job " + name() +
                ": its end could not be stored, the lease has run out: " + outcome.error().detail);
-    done_();
+    over();
     return;
   }
   report_timer_->set(1000);

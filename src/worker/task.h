@@ -47,6 +47,7 @@ class Task : private Child::Observer {
   void on_kill_timer();
   void store_piece();
   void report();
+  void over();
   void report_success();
   void report_failure();
   void reported(const Result<bool> &outcome);

@@ -67,6 +67,10 @@ sub finish {
     if ($stack) {
         $stack->stop;
         is_deeply([ alarms(error_log()) ], [], 'error.log has no alert, no emerg, no crit');
+        for my $log (glob "$stack->{dir}/logs/*.log") {
+            my ($report) = slurp($log) =~ /^(.*(?:ERROR: \w+Sanitizer)(?:.*\n){1,60})/m;
+            diag "$log:\n$report" if $report;
+        }
         is_deeply([ grep { /Sanitizer|runtime error:/ && !/ngx_\w+\.c:/ } map { split /\n/, slurp($_) } glob "$stack->{dir}/logs/*.log" ], [], 'no sanitizer has spoken');
     }
     done_testing();
