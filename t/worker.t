@@ -138,7 +138,7 @@ subtest 'PostgreSQL away while a command runs' => sub {
 subtest 'the lease is lost while the result is on its way' => sub {
     # near the bug that chaos found under AddressSanitizer (a task that ended twice; AWAIT_SEED=953415 showed it there)
     my $go = "$s->{dir}/go";
-    $s->start_worker('w9', '--queue', 'twice', '--lease', '3s', '--', 'sh', '-c', "until [ -e $go ]; do sleep 0.05; done; cat");
+    $s->start_worker('twice', '--queue', 'twice', '--lease', '3s', '--', 'sh', '-c', "until [ -e $go ]; do sleep 0.05; done; cat");
     my $id = one_job('/to/twice', 'x');
     ok until_true('it works', sub { state_of($id) eq 'processing' });
     my @backends = split /\n/, sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'nginx-await-worker'");
@@ -149,9 +149,9 @@ subtest 'the lease is lost while the result is on its way' => sub {
     ok until_true('the command has ended', sub { !grep { slurp($_) =~ /until \[ -e \Q$go\E/ && slurp($_) !~ /await-worker/ } glob '/proc/[0-9]*/cmdline' });
     kill 'CONT', @backends;
     ok until_true('the next attempt ends it', sub { state_of($id) eq 'completed' }, 20);
-    ok $s->alive('w9'), 'and the worker lives';
-    like slurp("$s->{dir}/logs/w9.log"), qr/no longer|lost|another/, 'it was told';
-    $s->end('w9', 'TERM');
+    ok $s->alive('twice'), 'and the worker lives';
+    like slurp("$s->{dir}/logs/twice.log"), qr/no longer|lost|another/, 'it was told';
+    $s->end('twice', 'TERM');
 };
 
 subtest 'without Redis it polls' => sub {
