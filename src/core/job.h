@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,7 +78,9 @@ struct Event {
   std::int64_t at = 0;
   std::optional<std::string> data;  ///< JSON text
   std::optional<JobResult> result;  ///< of "completed"
-  mutable Bytes json;               ///< its encoding, filled by the first who needs it, shared by all
+  /// Its encodings, filled by the first who needs them and shared by all: as JSON, and as wire/sse.h has it.
+  mutable Bytes json;
+  mutable std::array<Bytes, 4> frames;
 };
 
 /// The events of one job after some seq, and where the job stands now.

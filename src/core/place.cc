@@ -20,6 +20,7 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
       return Fit::elsewhere;
     }
     placed_ = true;
+    std::string().swap(cursor_);
   } else {
     lost = timeline != timeline_ || after_ > page.last_seq;
   }
@@ -37,7 +38,7 @@ bool Place::take(int seq) {
 }
 
 bool Place::came_after_the_end(const EventPage &page) const {
-  return !cursor_.empty() && is_ending(page.state) && after_ == page.last_seq;
+  return had_cursor_ && is_ending(page.state) && after_ == page.last_seq;
 }
 
 std::string Place::cursor() const { return encode_cursor(timeline_, job_, after_); }

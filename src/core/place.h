@@ -15,7 +15,8 @@ class Place {
   /// after(); or nothing says what the client has missed, and it must be told so (`reset`).
   enum class Fit { here, elsewhere, lost };
 
-  Place(const Uuid &job, std::string cursor) : job_(job), cursor_(std::move(cursor)) {}
+  Place(const Uuid &job, std::string cursor)
+      : job_(job), cursor_(std::move(cursor)), had_cursor_(!cursor_.empty()) {}
 
   /// Takes the cursor for what it says on `timeline`. Before the first read.
   void aim(std::uint32_t timeline);
@@ -32,10 +33,11 @@ class Place {
 
  private:
   Uuid job_;
-  std::string cursor_;  // as sent; empty: from the start
+  std::string cursor_;  // as sent; empty: from the start, or taken in
   int after_ = 0;
   std::uint32_t timeline_ = 0;
   bool placed_ = false;
+  bool had_cursor_;
 };
 
 }  // namespace await::core

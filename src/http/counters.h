@@ -7,7 +7,7 @@
 namespace await::http {
 
 /// What is, now, on one nginx worker. Every limit has its gauge.
-enum class Gauge { held, watched, submissions, reads, buffered, postgres, redis, draining, count };
+enum class Gauge { held, parked, watched, submissions, reads, buffered, postgres, redis, draining, count };
 /// What has happened since nginx started.
 enum class Counter {
   submitted,

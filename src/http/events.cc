@@ -10,7 +10,7 @@
 #include "http/respond.h"
 #include "http/stream.h"
 #include "http/watch.h"
-#include "ngx/pool.h"
+#include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
 #include "wire/document.h"
@@ -34,7 +34,7 @@ EventsSettings &events_settings(ngx_http_request_t *r) {
 }
 
 /// The events after a cursor as one JSON object; held until there is one, if the client likes.
-class EventsPage : public ngx::Held {
+class EventsPage : public ngx::Held, private core::Spoke {
  public:
   EventsPage(ngx_http_request_t *r, const Uuid &id, std::string cursor, Wait wait)
       : Held(r),
@@ -53,7 +53,8 @@ class EventsPage : public ngx::Held {
     over_ = wait_.ms == 0 || process()->draining();
     if (!over_) {
       watcher_.listen(watcher_.need().id);
-      set_timer(wait_.ms);
+      due_ms_ = process()->now_ms() + wait_.ms;
+      process()->due_in(*this, wait_.ms);
     }
     watcher_.look();
     return hold();
@@ -65,29 +66,48 @@ class EventsPage : public ngx::Held {
   }
 
   void give_up() override {
+    if (!revive())
+      return;
     finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
   }
 
  private:
   void leave() override {
+    core::Spoke::unlink();
     watcher_.leave();
     reading_.reset();
   }
 
-  void on_time() override { drain(); }
+  void due() noexcept override {
+    ngx::guarded(connection()->log, [this] {
+      std::int64_t left = due_ms_ - process()->now_ms();
+      if (left > 0)
+        process()->due_in(*this, left);  // longer than the wheel goes round
+      else
+        drain();
+    });
+  }
+
+  void revived() override {
+    process()->counters().add(Gauge::parked, -1);
+    facts(r_).id = watcher_.need().id.text();
+    facts(r_).delivery = "events";
+  }
 
   void got(Result<const core::EventPage *> page) {
     if (!page) {
-      if (reading_ || over_)
+      if ((reading_ || over_) && revive())
         finish(send_error(r_, page.error()));
       return;  // a held client sits out what may be a restart
     }
     const core::EventPage *found = *page;
-    auto owner = owner_of(r_);
+    auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
     if (found == nullptr || (owner && found->owner != *owner)) {
-      finish(send_error(r_, {Code::not_found, "no such job"}));
+      if (revive())
+        finish(send_error(r_, {Code::not_found, "no such job"}));
       return;
     }
+    known_ = true;
     reading_.reset();
     auto fit = place_.fit(*found, process()->timeline());
     watcher_.need().after = place_.after();
@@ -96,10 +116,14 @@ class EventsPage : public ngx::Held {
       return;
     }
     bool reset = fit == core::Place::Fit::lost;
-    if (reset || over_ || found->last_seq > place_.after() || core::is_ending(found->state))
-      answer(*found, reset);
-    else
-      watcher_.seen(found->last_seq, found->last_seq);
+    if (reset || over_ || found->last_seq > place_.after() || core::is_ending(found->state)) {
+      if (revive())
+        answer(*found, reset);
+      return;
+    }
+    watcher_.seen(found->last_seq, found->last_seq);
+    if (!parked() && settings(r_).park && park())
+      process()->counters().add(Gauge::parked, 1);
   }
 
   void answer(const core::EventPage &page, bool reset) {
@@ -133,7 +157,9 @@ class EventsPage : public ngx::Held {
   core::Place place_;
   core::Watcher<core::EventNeed> watcher_;
   std::optional<Tally> reading_;  // until it was read once
+  std::int64_t due_ms_ = 0;
   bool over_ = false;
+  bool known_ = false;
 };
 
 /// A job that is no longer kept, for an EventSource that was away too long: any 4xx would be its end
@@ -177,7 +203,7 @@ ngx_int_t get_events(ngx_http_request_t *r) {
       return rc;
     ngx_int_t room = check_room(r, wait->ms > 0);
     facts(r).delivery = "events";
-    return room != NGX_OK ? room : ngx::make<EventsPage>(r->pool, r, *id, std::move(cursor), *wait)->start();
+    return room != NGX_OK ? room : ngx::Held::make<EventsPage>(r, *id, std::move(cursor), *wait)->start();
   }
   facts(r).delivery = "sse";
   if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
@@ -187,7 +213,7 @@ ngx_int_t get_events(ngx_http_request_t *r) {
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
                         argument(r, "beat").value_or("") == "1"};
-  return ngx::make<EventStream>(r->pool, r, *id, std::move(options))->start();
+  return ngx::Held::make<EventStream>(r, *id, std::move(options))->start();
 }
 
 char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {

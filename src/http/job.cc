@@ -8,7 +8,6 @@
 #include "http/facts.h"
 #include "http/respond.h"
 #include "http/watch.h"
-#include "ngx/pool.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
 #include "wire/headers.h"
@@ -144,13 +143,13 @@ ngx_int_t get_job(ngx_http_request_t *r) {
     return rc;
   facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
   Shape shape = (chosen == 1) != (conf.text_first == 1) ? Shape::text : Shape::json;
-  return ngx::make<JobRequest>(r->pool, r, shape, *wait)->start(*id);
+  return ngx::Held::make<JobRequest>(r, shape, *wait)->start(*id);
 }
 
 ngx_int_t delete_job(ngx_http_request_t *r) {
   ngx_int_t rc = NGX_OK;
   auto id = addressed(r, ngx::evaluate(r, job_settings(r).id), &rc);
-  return id ? ngx::make<CancelRequest>(r->pool, r)->start(*id) : rc;
+  return id ? ngx::Held::make<CancelRequest>(r)->start(*id) : rc;
 }
 
 char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {

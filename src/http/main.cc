@@ -134,6 +134,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_retry"),        HSL | NGX_CONF_TAKE12,   set_retry,                  LOC,  0,                                nullptr},
     {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, value_max),    nullptr},
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
+    {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(Settings, park),         nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
     {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_buffered), nullptr},
@@ -167,6 +168,7 @@ void *create_location(ngx_conf_t *cf) {
   if (location == nullptr)
     return nullptr;
   location->scoped = NGX_CONF_UNSET;
+  location->park = NGX_CONF_UNSET;
   for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket,
                      &Settings::retry_min, &Settings::retry_max})
     location->*field = NGX_CONF_UNSET_MSEC;
@@ -225,6 +227,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_msec_value(inner.retry_min, outer.retry_min, 1000);
   ngx_conf_merge_msec_value(inner.retry_max, outer.retry_max, 5000);
   ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
+  ngx_conf_merge_value(inner.park, outer.park, 1);
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
   ngx_conf_merge_size_value(inner.max_buffered, outer.max_buffered, 131072);
@@ -353,8 +356,9 @@ std::optional<std::string_view> owner_of(ngx_http_request_t *r) {
 
 std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(settings(r).problem_base); }
 
-std::int64_t retry_ms(ngx_http_request_t *r) {
-  const Settings &location = settings(r);
+std::int64_t retry_ms(ngx_http_request_t *r) { return retry_ms(settings(r)); }
+
+std::int64_t retry_ms(const Settings &location) {
   auto spread = static_cast<double>(location.retry_max - location.retry_min);
   return static_cast<std::int64_t>(location.retry_min) +
          static_cast<std::int64_t>(spread * process()->random().unit());

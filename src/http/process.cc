@@ -6,6 +6,7 @@
 #include "core/cursor.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
+#include "wire/sse.h"
 
 namespace await::http {
 namespace {
@@ -67,12 +68,25 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
             measure();
           },
           io::Loop::Quit::may)),
+      deadline_timer_(loop_.timer(
+          [this] {
+            if (now_ms() < deadlines_until_ms_)
+              deadline_timer_->set(kDeadlineTickMs);
+            deadlines_.tick();
+          },
+          io::Loop::Quit::may)),
       purge_timer_(loop_.timer(
           [this] {
             purge_timer_->set(kPurgeMs);
             store_.purge();
           },
           io::Loop::Quit::may)) {
+  for (bool visible : {false, true}) {
+    std::string beat = visible ? wire::sse_frame("", "beat", "{}") : std::string(wire::kSseComment);
+    beats_[visible ? 1 : 0] = Bytes(beat);
+    beats_[visible ? 3 : 2] = Bytes(wire::chunk(beat));
+  }
+  last_chunk_ = Bytes(wire::kLastChunk);
   bus_.listen(hub_);
   write_.start();
   read_.start();
@@ -129,6 +143,26 @@ void Process::run() {
   retries_.run(now_ms());
   jobs_.run(now_ms());
   events_.run(now_ms());
+  flush();
+}
+
+void Process::flush() {
+  for (std::size_t i = 0; i < kFlushes; ++i) {
+    Flushed *one = flushed_.pop_front();
+    if (one == nullptr)
+      return;
+    one->flush();
+  }
+  wake_in(0);
+}
+
+void Process::due_in(core::Spoke &spoke, std::int64_t ms) {
+  // the tick that is under way is shorter than a whole one
+  auto ticks = static_cast<std::size_t>((ms + kDeadlineTickMs - 1) / kDeadlineTickMs);
+  deadlines_.put(spoke, deadline_timer_->pending() ? ticks + 1 : ticks);
+  deadlines_until_ms_ = now_ms() + 2048 * kDeadlineTickMs;
+  if (!deadline_timer_->pending())
+    deadline_timer_->set(kDeadlineTickMs);
 }
 
 void Process::connected(pg::Connection &connection) {

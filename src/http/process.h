@@ -21,6 +21,18 @@
 
 namespace await::http {
 
+struct IsFlushed {};
+
+/// What has bytes to write at the end of this event-loop round, all at once.
+class Flushed : public Hook<IsFlushed> {
+ public:
+  /// It may destroy itself, or others.
+  virtual void flush() noexcept = 0;
+
+ protected:
+  ~Flushed() = default;
+};
+
 /// Everything that lives as long as an nginx worker: connections, hub, intake. The one place that knows
 /// every layer. Made only where a location uses us.
 class Process : private core::Wake, private pg::Connection::Observer {
@@ -36,7 +48,19 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Store &store() { return store_; }
   core::Payloads &payloads() { return payloads_; }
   core::Bus &bus() { return bus_; }
+  /// A wheel of whole seconds, for heartbeats.
   core::Wheel &wheel() { return wheel_; }
+  /// `spoke` is due in `ms`, give or take a tenth of a second, never before; at most 200 s.
+  void due_in(core::Spoke &spoke, std::int64_t ms);
+  void flush_soon(Flushed &flushed) {
+    flushed_.push_back(flushed);
+    wake();
+  }
+  /// A heartbeat as a stream's clients get it.
+  const Bytes &beat(bool visible, bool chunked) const {
+    return beats_[(visible ? 1 : 0) + (chunked ? 2 : 0)];
+  }
+  const Bytes &last_chunk() const { return last_chunk_; }
   io::Random &random() { return random_; }
   Counters &counters() { return counters_; }
   /// Brings this nginx worker's gauges up to date.
@@ -59,6 +83,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   static constexpr std::int64_t kPurgeMs = std::int64_t{3600} * 1000;
   static constexpr std::int64_t kDrainTickMs = 100;
   static constexpr std::size_t kDrainAtLeast = 50;  // a tick
+  static constexpr std::int64_t kDeadlineTickMs = 100;
+  static constexpr std::size_t kFlushes = 512;  // a round; the others' requests come between
 
   class RunTask : public io::Task {
    public:
@@ -86,6 +112,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
   void agree();
   void reread();
+  void flush();
   void drain();
   void drain_some();
   void watch_shutdown();
@@ -107,6 +134,11 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Gather<core::EventNeed> events_;
   core::Reread reread_;
   core::Wheel wheel_{128};
+  core::Wheel deadlines_{2048};  // tenths of a second
+  std::int64_t deadlines_until_ms_ = 0;
+  List<Flushed, IsFlushed> flushed_;
+  Bytes beats_[4];
+  Bytes last_chunk_;
   RunTask run_task_{*this};
   Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
   std::vector<pg::Lane> lanes_;
@@ -125,6 +157,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   std::unique_ptr<io::Timer> retry_timer_;
   std::unique_ptr<io::Timer> reread_timer_;
   std::unique_ptr<io::Timer> tick_timer_;
+  std::unique_ptr<io::Timer> deadline_timer_;
   std::unique_ptr<io::Timer> purge_timer_;
   ngx_connection_t *shutdown_ = nullptr;  // nginx closes it to say that it quits
   int shutdown_fd_ = -1;

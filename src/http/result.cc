@@ -7,7 +7,6 @@
 #include "http/job.h"
 #include "http/respond.h"
 #include "http/watch.h"
-#include "ngx/pool.h"
 #include "ngx/str.h"
 
 extern ngx_module_t ngx_http_await_result_module;
@@ -37,7 +36,8 @@ class ResultRequest : public Watch {
     add_wait_headers(r_, wait_, "Prefer");
     const DeliveryOptions &options = result_settings(r_).options;
     if (!timed_out) {
-      delivery_.answer(job, options);
+      delivery_.emplace(r_, core::Callback<ngx_int_t>::to<&ResultRequest::finished>(this));
+      delivery_->answer(job, options);
       return;
     }
     add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
@@ -54,7 +54,7 @@ class ResultRequest : public Watch {
   void finished(ngx_int_t rc) { finish(rc); }
 
   Wait wait_;
-  Delivery delivery_{r_, core::Callback<ngx_int_t>::to<&ResultRequest::finished>(this)};
+  std::optional<Delivery> delivery_;  // of the request that answers
 };
 
 ngx_int_t get_result(ngx_http_request_t *r) {
@@ -64,7 +64,7 @@ ngx_int_t get_result(ngx_http_request_t *r) {
   if (!id)
     return rc;
   facts(r).delivery = "result";
-  return ngx::make<ResultRequest>(r->pool, r, *wait)->start(*id);
+  return ngx::Held::make<ResultRequest>(r, *wait)->start(*id);
 }
 
 char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {

@@ -54,6 +54,7 @@ struct Settings {
   ngx_msec_t retry_max;
   size_t value_max;
   ngx_array_t *safe_types;  ///< of ngx_str_t, lower case
+  ngx_flag_t park;
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;
@@ -62,6 +63,7 @@ struct Settings {
 
 MainSettings &main_settings(ngx_http_request_t *r);
 const Settings &settings(ngx_http_request_t *r);
+std::int64_t retry_ms(const Settings &location);
 
 /// For the directives of the actions: the location's settings, with the dispatcher as its handler and
 /// the use noted. Null, with the error logged, where the same action was there before.

@@ -5,10 +5,9 @@
 #include "http/respond.h"
 #include "ngx/bind.h"
 #include "ngx/guard.h"
+#include "ngx/pool.h"
 #include "ngx/str.h"
-#include "wire/document.h"
 #include "wire/json_writer.h"
-#include "wire/sse.h"
 
 namespace await::http {
 namespace {
@@ -24,22 +23,24 @@ std::string state_data(std::string_view cursor, core::State state) {
 
 EventStream::EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options)
     : Held(r),
-      id_(id),
-      options_(std::move(options)),
-      place_(id, options_.cursor),
+      settings_(settings(r)),
+      place_(id, std::move(options.cursor)),
       watcher_(process()->hub(), process()->retries(), process()->events(),
-               core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)) {
+               core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)),
+      names_(options.names),
+      visible_beat_(options.visible_beat) {
+  watcher_.need().id = id;
   process()->enrol(*this);
 }
 
 ngx_int_t EventStream::start() {
   ngx::bind(r_, this);
+  out_ = ngx::make<ngx::Outgoing>(r_->pool, r_);
   began_ms_ = process()->now_ms();
-  reading_.emplace(Gauge::reads);
+  reading_.set(1);
   if (!(r_->method & NGX_HTTP_HEAD))
-    watcher_.listen(id_);  // register first, read second
+    watcher_.listen(watcher_.need().id);  // register first, read second
   place_.aim(process()->timeline());
-  watcher_.need().id = id_;
   watcher_.need().after = place_.after();
   watcher_.look();
   return hold();
@@ -52,7 +53,7 @@ void EventStream::got(Result<const core::EventPage *> page) {
     return;  // an open stream sits out what may be a restart
   }
   const core::EventPage *found = *page;
-  auto owner = owner_of(r_);
+  auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
   if (found == nullptr || (owner && found->owner != *owner)) {
     if (open_)
       end();
@@ -60,8 +61,9 @@ void EventStream::got(Result<const core::EventPage *> page) {
       finish(send_error(r_, {Code::not_found, "no such job"}));
     return;
   }
-  reading_.reset();
-  facts(r_).state = core::state_name(found->state);
+  known_ = true;
+  reading_.set(0);
+  state_ = found->state;
   auto fit = place_.fit(*found, process()->timeline());
   watcher_.need().after = place_.after();
   if (fit == core::Place::Fit::elsewhere) {
@@ -78,7 +80,10 @@ void EventStream::got(Result<const core::EventPage *> page) {
     return;
   }
   watcher_.seen(place_.after(), found->last_seq);
-  write();
+  if (parked())
+    process()->flush_soon(*this);
+  else
+    write();
 }
 
 /// Sends the header and the primer. False: the request was answered otherwise.
@@ -91,14 +96,14 @@ bool EventStream::begin(const core::EventPage &page, core::Place::Fit fit) {
   if (!send_head())
     return false;
   if (fit == core::Place::Fit::here)
-    push("ready", state_data(place_.cursor(), page.state));
+    push_frame("ready", state_data(place_.cursor(), page.state));
   return true;
 }
 
 /// What was missed cannot be told: says so, with where the job stands now.
 void EventStream::send_reset(core::State state) {
   process()->counters().count(Counter::resets);
-  push("reset", state_data(place_.cursor(), state));
+  push_frame("reset", state_data(place_.cursor(), state));
 }
 
 bool EventStream::send_head() {
@@ -117,28 +122,29 @@ bool EventStream::send_head() {
   }
   open_ = true;
   r_->write_event_handler = on_writable;
-  out_.push(Bytes(wire::sse_retry(retry_ms(r_))));
+  push(wire::sse_retry(retry_ms(settings_)));
   beat();
   return true;
 }
 
-bool EventStream::is_full() const { return out_.pending() > settings(r_).max_buffered; }
-
 /// As many as the client has room for; the rest is read again when it has caught up.
 void EventStream::send_events(const core::EventPage &page) {
-  auto value_max = static_cast<std::int64_t>(settings(r_).value_max);
-  if (place_.after() == 0 && place_.take(1)) {  // the job's own row is event 1
-    core::Event first = core::first_event(page);
-    push(first.type, wire::encode_event(page, first, value_max));
-  }
+  auto value_max = static_cast<std::int64_t>(settings_.value_max);
+  auto give = [&](const core::Event &event) {
+    const Bytes &frame = wire::event_frame(page, event, place_.cursor(), style(), value_max);
+    if (out_ != nullptr)
+      out_->push(frame);
+    else
+      backlog_.push(frame);
+  };
+  if (place_.after() == 0 && place_.take(1))  // the job's own row is event 1
+    give(core::first_event(page));
   for (const core::Event &event : page.events) {
     if (event.seq <= place_.after())
       continue;  // it shares a page with somebody who has read less
     if (is_full() || !place_.take(event.seq))
       break;
-    if (event.json.empty())
-      event.json = Bytes(wire::encode_event(page, event, value_max));
-    push(event.type, event.json.view());
+    give(event);
   }
   watcher_.need().after = place_.after();
   if (is_full() && !watcher_.paused()) {
@@ -147,50 +153,109 @@ void EventStream::send_events(const core::EventPage &page) {
   }
 }
 
-void EventStream::push(std::string_view type, std::string_view data) {
-  out_.push(Bytes(wire::sse_frame(place_.cursor(), options_.names ? type : std::string_view(), data)));
+void EventStream::push_frame(std::string_view type, std::string_view data) {
+  push(wire::sse_frame(place_.cursor(), names_ ? type : std::string_view(), data));
 }
 
-void EventStream::beat() {
-  process()->wheel().put(*this, std::max<std::size_t>(1, settings(r_).ping / 1000));
+void EventStream::push(std::string_view text) {
+  if (out_ != nullptr)
+    out_->push(Bytes(text));
+  else
+    backlog_.push(Bytes(chunked() ? wire::chunk(text) : std::string(text)));
 }
+
+void EventStream::beat() { process()->wheel().put(*this, std::max<std::size_t>(1, settings_.ping / 1000)); }
 
 void EventStream::due() noexcept {
-  ngx::guarded(r_->connection->log, [this] {
+  ngx::guarded(connection()->log, [this] {
     beat();
-    if (out_.pending() == 0) {  // a client that does not read gets no heartbeats on top
-      out_.push(options_.visible_beat ? Bytes(wire::sse_frame("", "beat", "{}")) : Bytes(wire::kSseComment));
+    if (pending() > 0)
+      return;  // a client that does not read gets no heartbeats on top
+    const Bytes &bytes = process()->beat(visible_beat_, style().chunked);
+    if (out_ != nullptr) {
+      out_->push(bytes);
       write();
+    } else {
+      backlog_.push(bytes);
+      process()->flush_soon(*this);
     }
   });
 }
 
+void EventStream::flush() noexcept {
+  ngx::guarded(connection()->log, [this] { write(); });
+}
+
+void EventStream::on_parked_writable() {
+  ngx_connection_t *c = connection();
+  if (c->write->timedout) {
+    c->timedout = 1;
+    if (revive())
+      finish(NGX_HTTP_REQUEST_TIME_OUT);
+    return;
+  }
+  if (pending() > 0 || c->buffered != 0)
+    write();
+}
+
 void EventStream::write() {
-  ngx_int_t rc = out_.flush();
-  buffered_.set(static_cast<std::int64_t>(out_.pending()));
-  if (rc == NGX_ERROR) {
-    finish(NGX_ERROR);
+  if (out_ == nullptr) {
+    ngx_int_t rc = backlog_.flush(connection());
+    if (!wrote(rc, backlog_.pending()))
+      return;
+    if (!ended_)
+      return;
+    if (rc == NGX_OK && revive())
+      finish(NGX_OK);
     return;
   }
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
-  ngx_event_t *event = r_->connection->write;
-  if (out_.pending() == 0 && event->timer_set) {
+  if (!wrote(out_->flush(), out_->pending()))
+    return;
+  if (!ended_)
+    rest();
+  else if (out_->pending() == 0)
+    finish(ngx_http_send_special(r_, NGX_HTTP_LAST));
+}
+
+/// What is done after every write. False: the client is gone, and this with it.
+bool EventStream::wrote(ngx_int_t rc, std::size_t pending) {
+  ngx_connection_t *c = connection();
+  const auto &conf = core_settings();
+  buffered_.set(static_cast<std::int64_t>(pending));
+  ngx_event_t *event = c->write;
+  bool whole = parked() ? rc == NGX_OK : pending == 0;
+  if (whole && event->timer_set) {
     ngx_del_timer(event);
-  } else if (out_.pending() > 0 && !event->timer_set) {
-    ngx_add_timer(event, core->send_timeout);
+  } else if (!whole && rc != NGX_ERROR && !event->timer_set) {
+    ngx_add_timer(event, conf.send_timeout);
   }
-  if (ngx_handle_write_event(event, core->send_lowat) != NGX_OK) {
-    finish(NGX_ERROR);
-    return;
+  if (rc == NGX_ERROR || ngx_handle_write_event(event, conf.send_lowat) != NGX_OK) {
+    c->error = 1;
+    if (revive())
+      finish(NGX_ERROR);
+    return false;
   }
-  if (ended_) {
-    if (out_.pending() == 0)
-      finish(ngx_http_send_special(r_, NGX_HTTP_LAST));
-    return;
-  }
-  if (!is_full())
+  if (!ended_ && !is_full())
     watcher_.resume();
+  return true;
+}
+
+/// All is written: the connection alone will do.
+void EventStream::rest() {
+  if (!settings_.park || out_->pending() > 0)
+    return;
+  if (!park())
+    return;
+  out_ = nullptr;  // it went with the request
+  process()->counters().add(Gauge::parked, 1);
+}
+
+void EventStream::revived() {
+  process()->counters().add(Gauge::parked, -1);
+  facts(r_).id = watcher_.need().id.text();
+  facts(r_).delivery = "sse";
+  facts(r_).state = core::state_name(state_);
+  facts(r_).held_ms = process()->now_ms() - began_ms_;
 }
 
 void EventStream::on_writable(ngx_http_request_t *r) {
@@ -218,17 +283,28 @@ void EventStream::drain() {
     end_with_retry();
 }
 
+void EventStream::give_up() {
+  if (revive())
+    finish(NGX_ERROR);
+}
+
 void EventStream::end() {
   ended_ = true;
-  facts(r_).held_ms = process()->now_ms() - began_ms_;
   leave();
+  if (parked() && chunked())
+    backlog_.push(process()->last_chunk());
+  if (!parked()) {
+    facts(r_).state = core::state_name(state_);
+    facts(r_).held_ms = process()->now_ms() - began_ms_;
+  }
   write();
 }
 
 void EventStream::leave() {
   core::Spoke::unlink();
+  Flushed::unlink();
   watcher_.leave();
-  reading_.reset();
+  reading_.set(0);
 }
 
 }  // namespace await::http

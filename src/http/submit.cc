@@ -13,7 +13,6 @@
 #include "http/upload.h"
 #include "http/watch.h"
 #include "ngx/body.h"
-#include "ngx/pool.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
 #include "wire/json_check.h"
@@ -23,16 +22,76 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
-class SubmitRequest : public Watch, private ngx::Body::Taker {
+/// 202: the job is stored and has not ended.
+ngx_int_t send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait) {
+  wire::Links links = links_of_new(r, job.id);
+  add_wait_headers(r, wait, "Prefer");
+  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
+  add_header(r, "Location", links.self);
+  add_header(r, "Cache-Control", "no-store");
+  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+  return send(r, 202, "application/json", document(r, job, links));
+}
+
+/// `Prefer: wait` on a POST: what becomes of the job once it is stored.
+class Outcome : public Watch {
+ public:
+  Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait)
+      : Watch(r, core::Want::body), id_(id), wait_(wait) {
+    register_first(id);
+  }
+
+  void stored() { read_second(id_, wait_.ms); }
+  /// The submission came to nothing.
+  void abandon() { leave(); }
+
+ private:
+  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
+
+  void answer(const core::Job &job, bool timed_out) override {
+    if (timed_out) {
+      finish(send_accepted(r_, job, wait_));
+      return;
+    }
+    wire::Links links = links_of_new(r_, id_);
+    add_wait_headers(r_, wait_, "Prefer");
+    add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
+    add_header(r_, "Content-Location", links.result);
+    delivery_.emplace(r_, core::Callback<ngx_int_t>::to<&Outcome::finished>(this));
+    delivery_->answer(job, {424, 202});
+  }
+
+  void refuse(const Error &error) override {
+    if (!revive())
+      return;
+    // even a failed wait tells which job exists
+    add_header(r_, "Link", "<" + links_of_new(r_, id_).self + ">; rel=\"status\"");
+    finish(send_error(r_, error));
+  }
+
+  void finished(ngx_int_t rc) { finish(rc); }
+
+  Uuid id_;
+  Wait wait_;
+  std::optional<Delivery> delivery_;
+};
+
+class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
  public:
   SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
-      : Watch(r, core::Want::body),
+      : Held(r),
         options_(options),
         wait_(wait),
         submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
         upload_(process()->payloads(), job.id,
                 core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
     submission_.job = std::move(job);
+    process()->enrol(*this);
+  }
+
+  void drain() override {}  // what is under way is answered soon
+  void give_up() override {
+    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
   }
 
   /// Reads the body as a form (with its boundary) or as it is.
@@ -195,7 +254,8 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
 
  private:
   void leave() override {
-    Watch::leave();
+    if (outcome_ != nullptr)
+      outcome_->abandon();
     submission_.unlink();
     upload_.cancel();
     body_.stop();
@@ -227,7 +287,7 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     job.payload = upload_.take_inline();
     upload_.keep();
     if (wait_.ms > 0)
-      register_first(job.id);
+      outcome_ = Held::make<Outcome>(r_, job.id, wait_);
     process()->intake().add(submission_, process()->now_ms());
   }
 
@@ -238,17 +298,17 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     }
     inflight_.reset();
     process()->counters().count(Counter::submitted);
-    const Uuid &id = submission_.job.id;
     created_at_ = stored->created_at;
-    links_ = links_of_new(r_, id);
     facts(r_).state = "pending";
-    // on every answer from now on: even a failed wait tells which job exists
-    add_header(r_, "Link", "<" + links_.self + ">; rel=\"status\"");
-    if (wait_.ms > 0)
-      read_second(id, wait_.ms);
-    else
-      accept(fresh_job());
+    if (outcome_ == nullptr) {
+      finish(send_accepted(r_, fresh_job(), wait_));
+      return;
+    }
+    Hook<ngx::IsHeld>::unlink();  // the request is another's now; this goes with the request's pool
+    outcome_->stored();
   }
+
+  void refuse(const Error &error) { finish(send_error(r_, error)); }
 
   core::Job fresh_job() const {
     const core::NewJob &from = submission_.job;
@@ -260,28 +320,6 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
     job.created_at = job.updated_at = created_at_;
     return job;
   }
-
-  void accept(const core::Job &job) {
-    add_wait_headers(r_, wait_, "Prefer");
-    add_header(r_, "Location", links_.self);
-    add_header(r_, "Cache-Control", "no-store");
-    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
-    finish(send(r_, 202, "application/json", document(r_, job, links_)));
-  }
-
-  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
-
-  void answer(const core::Job &job, bool timed_out) override {
-    if (timed_out) {
-      accept(job);
-      return;
-    }
-    add_wait_headers(r_, wait_, "Prefer");
-    add_header(r_, "Content-Location", links_.result);
-    delivery_.answer(job, {424, 202});
-  }
-
-  void finished(ngx_int_t rc) { finish(rc); }
 
   const SubmitOptions &options_;
   Wait wait_;
@@ -301,8 +339,7 @@ class SubmitRequest : public Watch, private ngx::Body::Taker {
   bool have_file_ = false;
   bool keep_field_ = false;
   std::int64_t created_at_ = 0;
-  wire::Links links_;
-  Delivery delivery_{r_, core::Callback<ngx_int_t>::to<&SubmitRequest::finished>(this)};
+  Outcome *outcome_ = nullptr;  // of the same request; once the job is stored, it answers
 };
 
 std::string request_id(ngx_http_request_t *r) {
@@ -381,7 +418,7 @@ ngx_int_t submit(ngx_http_request_t *r) {
   apply(options, job);
   facts(r).id = job.id.text();
   facts(r).delivery = "submit";
-  return ngx::make<SubmitRequest>(r->pool, r, options, std::move(job), *wait)->start(boundary);
+  return ngx::Held::make<SubmitRequest>(r, options, std::move(job), *wait)->start(boundary);
 }
 
 /// A queue named literally is made when the nginx worker starts.

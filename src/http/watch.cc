@@ -4,6 +4,7 @@
 
 #include "http/facts.h"
 #include "http/respond.h"
+#include "ngx/guard.h"
 
 namespace await::http {
 
@@ -29,15 +30,24 @@ void Watch::read_second(const Uuid &id, std::int64_t wait_ms) {
   watcher_.need().id = id;
   began_ms_ = process()->now_ms();
   over_ = wait_ms == 0 || process()->draining();
-  if (!over_)
-    set_timer(wait_ms);
+  if (!over_) {
+    due_ms_ = began_ms_ + wait_ms;
+    process()->due_in(*this, wait_ms);
+  }
   reading_.emplace(Gauge::reads);
   watcher_.restart();
 }
 
-void Watch::on_time() {
-  over_ = true;
-  watcher_.look();  // if a read is under way, another follows it
+void Watch::due() noexcept {
+  ngx::guarded(connection()->log, [this] {
+    std::int64_t left = due_ms_ - process()->now_ms();
+    if (left > 0) {
+      process()->due_in(*this, left);  // longer than the wheel goes round
+      return;
+    }
+    over_ = true;
+    watcher_.look();  // if a read is under way, another follows it
+  });
 }
 
 void Watch::drain() {
@@ -53,33 +63,51 @@ void Watch::got(Result<const core::Job *> job) {
     return;  // a held client sits out what may be a restart
   }
   const core::Job *found = *job;
-  auto owner = owner_of(r_);
+  auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
   if (found == nullptr || (owner && found->owner != *owner)) {
     refuse({Code::not_found, "no such job"});
     return;
   }
   known_ = true;
   reading_.reset();
-  facts(r_).state = core::state_name(found->state);
   bool done = enough(*found);
   if (done || over_) {
+    if (!revive())
+      return;
+    facts(r_).state = core::state_name(found->state);
     facts(r_).held_ms = process()->now_ms() - began_ms_;
     answer(*found, !done);
     return;
   }
   watcher_.seen(found->seq, found->seq);
+  if (parked() || !settings(r_).park)
+    return;
+  delivery_ = facts(r_).delivery;
+  if (park())
+    process()->counters().add(Gauge::parked, 1);
+}
+
+void Watch::revived() {
+  process()->counters().add(Gauge::parked, -1);
+  facts(r_).id = watcher_.need().id.text();
+  facts(r_).delivery = delivery_;
 }
 
 void Watch::give_up() {
-  finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
+  if (revive())
+    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
 }
 
 void Watch::leave() {
+  core::Spoke::unlink();
   watcher_.leave();
   reading_.reset();
 }
 
-void Watch::refuse(const Error &error) { finish(send_error(r_, error)); }
+void Watch::refuse(const Error &error) {
+  if (revive())
+    finish(send_error(r_, error));
+}
 
 std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc) {
   auto id = Uuid::parse(text);

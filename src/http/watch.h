@@ -1,15 +1,16 @@
 #pragma once
 
 #include "core/watcher.h"
+#include "core/wheel.h"
 #include "http/process.h"
 #include "http/request.h"
 #include "ngx/held.h"
 
 namespace await::http {
 
-/// A request about one job: registers first, reads second, and waits for as long as the client likes
-/// and the answer is not there.
-class Watch : public ngx::Held {
+/// A request about one job: registers first, reads second, and waits, parked if it can be, for as long as
+/// the client likes and the answer is not there.
+class Watch : public ngx::Held, private core::Spoke {
  public:
   void drain() override;
 
@@ -23,7 +24,7 @@ class Watch : public ngx::Held {
   /// Reads the job; then waits at most `wait_ms` until it is enough().
   void read_second(const Uuid &id, std::int64_t wait_ms);
 
-  /// Whether the wait is over with this state of the job.
+  /// Whether the wait is over with this state of the job. Asked while parked, too.
   virtual bool enough(const core::Job &job) const = 0;
   /// Answers; `timed_out`: not enough, but the time is over. Ends with finish().
   virtual void answer(const core::Job &job, bool timed_out) = 0;
@@ -31,14 +32,17 @@ class Watch : public ngx::Held {
   virtual void refuse(const Error &error);
   void give_up() override;
   void leave() override;
+  void revived() override;
 
  private:
-  void on_time() override;
+  void due() noexcept override;
   void got(Result<const core::Job *> job);
 
   core::Watcher<core::JobNeed> watcher_;
   std::optional<Tally> reading_;  // until it was read once
   std::int64_t began_ms_ = 0;
+  std::int64_t due_ms_ = 0;
+  const char *delivery_ = "";
   bool over_ = false;   // the time is over, the next read is answered
   bool known_ = false;  // it was read once
 };

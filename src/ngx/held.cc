@@ -1,11 +1,29 @@
 #include "ngx/held.h"
 
+#include <new>
+
 #include "ngx/guard.h"
-#include "ngx/pool.h"
 
 namespace await::ngx {
 
-Held::~Held() { clear_timer(); }
+Held::Held(ngx_http_request_t *r) : r_(r), handler_(r->connection->read->handler) {}
+
+void Held::destroy(void *data) { delete static_cast<Held *>(data); }
+
+void Held::belong(ngx_http_request_t *r) {
+  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, 0);
+  if (cleanup == nullptr)
+    throw std::bad_alloc();
+  cleanup->data = this;
+  cleanup->handler = destroy;
+}
+
+void Held::disown() {
+  for (ngx_pool_cleanup_t *cleanup = r_->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+    if (cleanup->handler == destroy && cleanup->data == this)
+      cleanup->handler = nullptr;
+  }
+}
 
 ngx_int_t Held::hold() {
   ++r_->main->count;
@@ -23,45 +41,73 @@ void Held::watch_client() {
   }
 }
 
-void Held::set_timer(std::int64_t ms) {
-  if (clock_ == nullptr) {
-    clock_ = make<Clock>(r_->pool);
-    clock_->connection.fd = static_cast<ngx_socket_t>(-1);
-    clock_->connection.data = this;
-    clock_->event.data = &clock_->connection;
-    clock_->event.handler = on_timer;
-    clock_->event.log = r_->connection->log;
+bool Held::park() {
+  if (r_ == nullptr || finished_ || !Parked::possible(r_, handler_))
+    return false;
+  disown();
+  parked_ = Parked::take(r_, handler_, *this);
+  if (parked_ == nullptr) {
+    belong(r_);
+    return false;
   }
-  ngx_add_timer(&clock_->event, static_cast<ngx_msec_t>(ms));
+  r_ = nullptr;
+  return true;
 }
 
-void Held::clear_timer() {
-  if (clock_ != nullptr && clock_->event.timer_set) {
-    ngx_del_timer(&clock_->event);
+bool Held::revive() {
+  if (parked_ == nullptr)
+    return true;
+  r_ = parked_->revive();
+  parked_.reset();
+  bool alive = r_ != nullptr && guarded(r_->connection->log, false, [this] {
+                 belong(r_);
+                 revived();
+                 return true;
+               });
+  if (alive)
+    return true;
+  leave();
+  if (r_ != nullptr) {
+    disown();
+    ngx_connection_t *connection = r_->connection;
+    connection->error = 1;
+    ngx_http_finalize_request(r_, NGX_ERROR);
+    ngx_http_run_posted_requests(connection);
   }
+  delete this;
+  return false;
 }
 
-void Held::on_timer(ngx_event_t *event) noexcept {
-  auto *self = static_cast<Held *>(static_cast<ngx_connection_t *>(event->data)->data);
-  guarded(event->log, [self] { self->on_time(); });
+void Held::left(bool forced) noexcept {
+  ngx_connection_t *c = connection();
+  guarded(c->log, [&] {
+    c->error = 1;
+    if (revive())
+      finish(forced ? NGX_ERROR : NGX_HTTP_CLIENT_CLOSED_REQUEST);
+  });
+}
+
+void Held::writable() noexcept {
+  guarded(connection()->log, [this] { on_parked_writable(); });
 }
 
 void Held::finish(ngx_int_t rc) {
   ngx_connection_t *connection = r_->connection;
   finished_ = true;  // and still in the list: nginx may have to write to a slow client for a while
-  clear_timer();
   leave();
   ngx_http_finalize_request(r_, rc);
   ngx_http_run_posted_requests(connection);
 }
 
 void Held::cut() {
-  ngx_connection_t *connection = r_->connection;
-  connection->error = 1;
+  connection()->error = 1;
+  if (!revive())
+    return;
   if (!finished_) {
     finish(NGX_ERROR);
     return;
   }
+  ngx_connection_t *connection = r_->connection;
   ngx_http_finalize_request(r_, NGX_ERROR);
   ngx_http_run_posted_requests(connection);
 }

@@ -1,20 +1,32 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/list.h"
 #include "ngx/nginx.h"
+#include "ngx/parked.h"
 
 namespace await::ngx {
 
 struct IsHeld {};
 
-/// A request that outlives its content handler. Made in the request's pool by ngx::make, so that
-/// "the client left" is just destruction: of this object and of every wait it owns.
-class Held : public Hook<IsHeld> {
+/// A client that waits: first as a request, then, where that is possible, as its parked connection.
+///
+/// Kept alive by: the request's pool, whose cleanup destroys it; while parked, by itself. So "the client
+/// left" is just destruction: of this object and of every wait it owns.
+class Held : public Hook<IsHeld>, private Parked::Guest {
  public:
-  explicit Held(ngx_http_request_t *r) : r_(r) {}
-  virtual ~Held();
+  explicit Held(ngx_http_request_t *r);
+  virtual ~Held() = default;
+
+  /// Makes a T of `r` that lives as said above. Throws std::bad_alloc.
+  template <class T, class... Args>
+  static T *make(ngx_http_request_t *r, Args &&...args) {
+    std::unique_ptr<T> made(new T(r, std::forward<Args>(args)...));
+    made->belong(r);
+    return made.release();
+  }
 
   /// nginx shuts down: answer soon.
   virtual void drain() = 0;
@@ -23,6 +35,7 @@ class Held : public Hook<IsHeld> {
   /// Ends the connection, whatever is still to be written. Mostly destroys this.
   void cut();
   bool finished() const { return finished_; }
+  bool parked() const { return parked_ != nullptr; }
 
  protected:
   /// Keeps the request after the content handler, which returns what this returns. The body must have
@@ -30,26 +43,39 @@ class Held : public Hook<IsHeld> {
   ngx_int_t hold();
   /// Watches for the client to leave, once nothing is read from it any more.
   void watch_client();
-  /// Calls on_time() after `ms`, once; a later call replaces the earlier one.
-  void set_timer(std::int64_t ms);
-  void clear_timer();
-  virtual void on_time() {}
+  /// Gives the request up for now, if it can be: `r_` is null then. Not from within its handlers.
+  bool park();
+  /// Has a request again, if it was parked. False: no memory; the client is lost, and this destroyed.
+  bool revive();
+  /// A fresh request stands in for the one given up.
+  virtual void revived() {}
+  /// While parked: the connection can be written to again, or has timed out.
+  virtual void on_parked_writable() {}
+  ngx_connection_t *connection() const { return r_ != nullptr ? r_->connection : parked_->connection(); }
+  const ngx_http_core_loc_conf_t &core_settings() const {
+    void **conf = r_ != nullptr ? r_->loc_conf : parked_->loc_conf();
+    return *static_cast<ngx_http_core_loc_conf_t *>(conf[ngx_http_core_module.ctx_index]);
+  }
+  bool chunked() const { return r_ != nullptr ? r_->chunked : parked_->chunked(); }
+
   /// Lets go of every wait. The request may live on for a while: nginx writes to a slow client, or lingers.
   virtual void leave() = 0;
   /// Leaves, and ends the request with what a content handler would return. Mostly destroys this: touch
   /// nothing after.
   void finish(ngx_int_t rc);
 
-  ngx_http_request_t *r_;
+  ngx_http_request_t *r_;  ///< null while parked
 
  private:
-  struct Clock {
-    ngx_event_t event{};
-    ngx_connection_t connection{};  // debug builds print the fd of every timer's connection
-  };
-  static void on_timer(ngx_event_t *event) noexcept;
+  void belong(ngx_http_request_t *r);
+  void disown();
+  static void destroy(void *data);
+  void left(bool forced) noexcept override;
+  void writable() noexcept override;
+
+  ngx_event_handler_pt handler_;  // of the connection, while it has a request
+  std::unique_ptr<Parked> parked_;
   bool finished_ = false;
-  Clock *clock_ = nullptr;  // in the request's pool, made at first use
 };
 
 }  // namespace await::ngx

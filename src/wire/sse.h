@@ -4,12 +4,27 @@
 #include <string>
 #include <string_view>
 
+#include "core/job.h"
+
 namespace await::wire {
 
 /// One frame of an event stream (WHATWG HTML §9.2.6). `data` is split at CR and LF, so nothing in it
 /// can start another field.
 /// @param type  left out where empty
 std::string sse_frame(std::string_view id, std::string_view type, std::string_view data);
+
+/// `text` as one chunk of a chunked body (RFC 9112 §7.1).
+std::string chunk(std::string_view text);
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+/// How a stream's frames are written.
+struct FrameStyle {
+  bool named = true;     ///< with `event:`
+  bool chunked = false;  ///< each frame a chunk
+};
+/// The frame of an event, shared by all who read the same history in the same style.
+const Bytes &event_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
+                         FrameStyle style, std::int64_t value_max);
 
 /// `retry:` in milliseconds, a field of its own.
 std::string sse_retry(std::int64_t ms);

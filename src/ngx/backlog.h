@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "ngx/nginx.h"
+
+namespace await::ngx {
+
+/// Bytes on their way to a connection without a request: shared, gathered into one write, kept in order
+/// where the client is slow. Holds no memory of its own while it is empty.
+class Backlog {
+ public:
+  void push(const Bytes &bytes) {
+    queue_.push_back(bytes);
+    pending_ += bytes.size();
+  }
+  /// Bytes pushed and not sent.
+  std::size_t pending() const { return pending_; }
+  /// NGX_OK: all is sent; NGX_AGAIN: call again when the connection is writable; NGX_ERROR: the client is
+  /// gone.
+  ngx_int_t flush(ngx_connection_t *c);
+
+ private:
+  std::vector<Bytes> queue_;
+  std::size_t pending_ = 0;
+  std::size_t sent_ = 0;  // of the first in the queue
+};
+
+}  // namespace await::ngx

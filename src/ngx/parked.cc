@@ -1,0 +1,483 @@
+#include "ngx/parked.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "ngx/guard.h"
+#include "ngx/str.h"
+
+// In nginx only if it was built with them; null otherwise.
+extern "C" {
+void ngx_ssl_free_buffer(ngx_connection_t *c) __attribute__((weak));
+extern ngx_atomic_t *ngx_stat_reading __attribute__((weak));
+extern ngx_atomic_t *ngx_stat_writing __attribute__((weak));
+extern ngx_atomic_t *ngx_stat_requests __attribute__((weak));
+}
+
+namespace await::ngx {
+namespace {
+
+constexpr std::size_t kMaxHead = 4096;  // a larger one is not worth parking
+constexpr std::size_t kMaxRest = 1024;  // variables and captures
+
+void add(ngx_atomic_t *const *counter, ngx_atomic_int_t n) {
+  if (counter != nullptr && *counter != nullptr) {
+    (void)ngx_atomic_fetch_add(*counter, n);
+  }
+}
+
+template <class Visit>
+void each_header(ngx_http_request_t *r, Visit visit) {
+  for (ngx_list_part_t *part = &r->headers_in.headers.part; part != nullptr; part = part->next) {
+    auto *headers = static_cast<ngx_table_elt_t *>(part->elts);
+    for (ngx_uint_t i = 0; i < part->nelts; ++i)
+      visit(headers[i]);
+  }
+}
+
+std::size_t head_size(ngx_http_request_t *r) {
+  std::size_t size = r->request_line.len + 2;
+  each_header(r, [&](const ngx_table_elt_t &h) { size += h.key.len + 2 + h.value.len + 2; });
+  return size + 2;
+}
+
+template <class Visit>
+void each_variable(ngx_http_request_t *r, Visit visit) {
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
+    const ngx_http_variable_value_t &value = r->variables[i];
+    if (value.valid && !value.no_cacheable && value.len > 0)
+      visit(static_cast<std::uint16_t>(i), value);
+  }
+}
+
+std::size_t variables_size(ngx_http_request_t *r) {
+  std::size_t size = 0;
+  each_variable(r, [&](std::uint16_t, const ngx_http_variable_value_t &value) {
+    size += 2 * sizeof(std::uint16_t) + value.len;
+  });
+  return size;
+}
+
+#if (NGX_PCRE)
+std::size_t captured(ngx_http_request_t *r) {
+  int last = 0;
+  for (ngx_uint_t i = 0; i < r->ncaptures; ++i)
+    last = ngx_max(last, r->captures[i]);
+  return static_cast<std::size_t>(last);
+}
+#endif
+
+/// Somebody (limit_conn, an upstream) must be told when the request ends.
+bool has_cleanup(ngx_http_request_t *r) {
+  for (ngx_http_cleanup_t *cleanup = r->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+    if (cleanup->handler != nullptr)
+      return true;
+  }
+  return false;
+}
+
+/// A filter that has work left at the end of the response, or that counts its bytes.
+bool has_filters(ngx_http_request_t *r) {
+  return r->filter_need_in_memory || r->filter_need_temporary || r->preserve_body || r->limit_rate != 0 ||
+         r->headers_out.content_encoding != nullptr || r->expect_trailers ||
+         (r->main_filter_need_in_memory && r->connection->ssl == nullptr);
+}
+
+bool is_rewritten(ngx_http_request_t *r) {
+  std::string_view asked = view(r->unparsed_uri);
+  std::string_view path = asked.substr(0, asked.find('?'));
+  std::string_view args = path.size() == asked.size() ? std::string_view() : asked.substr(path.size() + 1);
+  return view(r->uri) != path || view(r->args) != args;
+}
+
+void free_buffers(ngx_connection_t *c, ngx_http_connection_t *hc) {
+  for (ngx_chain_t **list : {&hc->free, &hc->busy}) {
+    while (*list != nullptr) {
+      ngx_chain_t *link = *list;
+      *list = link->next;
+      ngx_pfree(c->pool, link->buf->start);
+      ngx_free_chain(c->pool, link);
+    }
+  }
+  hc->nbusy = 0;
+  ngx_buf_t *buffer = c->buffer;
+  if (buffer != nullptr && ngx_pfree(c->pool, buffer->start) == NGX_OK)
+    buffer->pos = nullptr;  // as nginx says it of idle connections
+  if (c->ssl != nullptr && ngx_ssl_free_buffer != nullptr)
+    ngx_ssl_free_buffer(c);
+}
+
+}  // namespace
+
+/// Appends to, and reads from, the bytes behind a Parked.
+struct Parked::Tail {
+  char *at;
+  void put(const void *bytes, std::size_t size) {
+    std::memcpy(at, bytes, size);
+    at += size;
+  }
+  void put(std::string_view text) { put(text.data(), text.size()); }
+  void put_head(ngx_http_request_t *r) {
+    put(view(r->request_line));
+    put("\r\n");
+    each_header(r, [&](const ngx_table_elt_t &h) {
+      put(view(h.key));
+      put(": ");
+      put(view(h.value));
+      put("\r\n");
+    });
+    put("\r\n");
+  }
+};
+
+std::unique_ptr<Parked> Parked::make(std::size_t tail) {
+  void *memory = ::operator new(sizeof(Parked) + tail, std::nothrow);
+  return std::unique_ptr<Parked>(memory != nullptr ? new (memory) Parked : nullptr);
+}
+
+/// Without memory for it the peer's address must do.
+void Parked::keep_address(std::unique_ptr<Parked> &self, std::size_t size, std::string_view address,
+                          std::string_view text) {
+  std::unique_ptr<Parked> larger = make(size + address.size() + text.size());
+  if (larger == nullptr)
+    return;
+  *larger = *self;
+  Tail out{reinterpret_cast<char *>(larger.get() + 1)};
+  out.put(self->tail(), size);
+  out.put(address);
+  out.put(text);
+  larger->socklen_ = static_cast<std::uint8_t>(address.size());
+  larger->addr_text_size_ = static_cast<std::uint8_t>(text.size());
+  self = std::move(larger);
+}
+
+bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
+  ngx_connection_t *c = r->connection;
+  ngx_http_connection_t *hc = r->http_connection;
+  bool alone = r == r->main && r->count == 1 && r->blocked == 0 && r->stream == nullptr && c->data == r &&
+               r->postponed == nullptr && r->posted_requests == nullptr && r->upstream == nullptr &&
+               !has_cleanup(r) && r->limit_conn_status == 0 && r->err_status == 0;
+  bool at_rest = !r->reading_body && !r->discard_body && r->buffered == 0 && c->buffered == 0 &&
+                 r->out == nullptr && r->header_in != nullptr && r->header_in->pos == r->header_in->last &&
+                 !r->aio && !c->error && !c->close && !c->timedout && !c->read->eof &&
+                 c->read->handler == handler && c->write->handler == handler && !c->write->delayed;
+  if (!alone || !at_rest || hc == nullptr || c->buffer == nullptr || r->http_version < NGX_HTTP_VERSION_10 ||
+      r->schema.len > 0)
+    return false;
+  if (r->header_sent && has_filters(r))
+    return false;
+#if (NGX_PCRE)
+  if (r->ncaptures > 0 && captured(r) > kMaxRest)
+    return false;
+#endif
+  return head_size(r) <= kMaxHead && r->uri.len + r->args.len + r->exten.len <= kMaxHead &&
+         variables_size(r) <= kMaxRest;
+}
+
+std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt handler, Guest &guest) {
+  ngx_connection_t *c = r->connection;
+  bool rewritten = is_rewritten(r);
+  std::size_t head = head_size(r);
+  std::size_t size = head + variables_size(r);
+  if (rewritten)
+    size += r->uri.len + r->args.len + r->exten.len;
+#if (NGX_PCRE)
+  std::size_t captures = r->ncaptures > 0 ? captured(r) : 0;
+  size += r->ncaptures * sizeof(int) + captures;
+#endif
+  // realip puts the peer's address back when the request goes: remember the one it has now
+  sockaddr *address = c->sockaddr;
+  sockaddr_storage addressed{};
+  char text[NGX_SOCKADDR_STRLEN];
+  std::size_t text_size = std::min(c->addr_text.len, sizeof text);
+  std::memcpy(&addressed, address, std::min<std::size_t>(c->socklen, sizeof addressed));
+  std::memcpy(text, c->addr_text.data, text_size);
+  socklen_t socklen = c->socklen;
+
+  std::unique_ptr<Parked> self = make(size);
+  if (self == nullptr)
+    return nullptr;
+  Tail out{reinterpret_cast<char *>(self.get() + 1)};
+  self->guest_ = &guest;
+  self->connection_ = c;
+  self->hc_ = r->http_connection;
+  self->handler_ = handler;
+  self->main_conf_ = r->main_conf;
+  self->srv_conf_ = r->srv_conf;
+  self->loc_conf_ = r->loc_conf;
+  self->start_sec_ = r->start_sec;
+  self->start_msec_ = r->start_msec;
+  self->request_length_ = r->request_length;
+  self->header_size_ = static_cast<std::uint32_t>(r->header_size);
+  self->header_sent_ = r->header_sent;
+  self->chunked_ = r->chunked;
+  self->keepalive_ = r->keepalive;
+  self->lingering_close_ = r->lingering_close;
+  self->internal_ = r->internal;
+  self->error_page_ = r->error_page;
+  self->valid_location_ = r->valid_location;
+  self->uri_changes_ = r->uri_changes;
+  self->rewritten_ = rewritten;
+  self->head_size_ = static_cast<std::uint32_t>(head);
+  out.put_head(r);
+  if (rewritten) {
+    self->uri_size_ = static_cast<std::uint16_t>(r->uri.len);
+    self->args_size_ = static_cast<std::uint16_t>(r->args.len);
+    self->exten_size_ = static_cast<std::uint16_t>(r->exten.len);
+    out.put(view(r->uri));
+    out.put(view(r->args));
+    out.put(view(r->exten));
+  }
+#if (NGX_PCRE)
+  self->captures_ = static_cast<std::uint16_t>(r->ncaptures);
+  self->captures_size_ = static_cast<std::uint16_t>(captures);
+  if (r->ncaptures > 0) {
+    out.put(r->captures, r->ncaptures * sizeof(int));
+    out.put(r->captures_data, captures);
+  }
+#endif
+  each_variable(r, [&](std::uint16_t index, const ngx_http_variable_value_t &value) {
+    auto length = static_cast<std::uint16_t>(value.len);
+    out.put(&index, sizeof index);
+    out.put(&length, sizeof length);
+    out.put(value.data, length);
+    ++self->variables_;
+  });
+
+  // it goes without a word: neither logged, nor counted as ended
+  r->logged = 1;
+  r->stat_writing = 0;
+  r->stat_reading = 0;
+  auto *log = static_cast<ngx_http_log_ctx_t *>(c->log->data);
+  ngx_http_free_request(r, 0);
+  log->current_request = nullptr;
+  c->log->action = const_cast<char *>("holding a parked connection");
+  c->destroyed = 0;
+  c->requests--;
+  if (c->sockaddr != address)
+    keep_address(self, size, {reinterpret_cast<char *>(&addressed), socklen}, {text, text_size});
+  free_buffers(c, self->hc_);
+  for (ngx_event_t *event : {c->read, c->write}) {
+    if (event->timer_set) {
+      ngx_del_timer(event);
+    }
+  }
+  c->data = self.get();
+  c->read->handler = on_read;
+  c->write->handler = on_write;
+  if (c->read->ready) {
+    ngx_post_event(c->read, &ngx_posted_events);
+  }
+  return self;
+}
+
+void Parked::on_read(ngx_event_t *event) noexcept {
+  auto *c = static_cast<ngx_connection_t *>(event->data);
+  auto *self = static_cast<Parked *>(c->data);
+  if (c->close) {  // worker_shutdown_timeout
+    self->guest_->left(true);
+    return;
+  }
+  bool gone = event->pending_eof != 0;
+  if (!gone) {
+    char byte;
+    ssize_t n = ::recv(c->fd, &byte, 1, MSG_PEEK);
+    gone = n == 0 || (n < 0 && ngx_socket_errno != NGX_EAGAIN);
+    if (n < 0 && !gone)
+      event->ready = 0;
+  }
+  if (gone) {
+    event->eof = 1;
+    self->guest_->left(false);
+    return;
+  }
+  // what a client pipelines stays in the socket until its turn
+  if (ngx_handle_read_event(event, 0) != NGX_OK)
+    self->guest_->left(false);
+}
+
+void Parked::on_write(ngx_event_t *event) noexcept {
+  auto *c = static_cast<ngx_connection_t *>(event->data);
+  static_cast<Parked *>(c->data)->guest_->writable();
+}
+
+ngx_http_request_t *Parked::revive() {
+  ngx_connection_t *c = connection_;
+  ngx_buf_t *buffer = c->buffer;
+  auto size = std::max(static_cast<std::size_t>(buffer->end - buffer->start), std::size_t{head_size_});
+  if (buffer->pos == nullptr || size > static_cast<std::size_t>(buffer->end - buffer->start)) {
+    buffer->start = static_cast<u_char *>(ngx_palloc(c->pool, size));
+    buffer->end = buffer->start + size;
+  }
+  c->data = hc_;
+  ngx_http_request_t *r = buffer->start != nullptr ? ngx_http_create_request(c) : nullptr;
+  if (r == nullptr) {
+    add(&ngx_stat_writing, -1);
+    c->destroyed = 1;
+    ngx_close_connection(c);
+    return nullptr;
+  }
+  add(&ngx_stat_reading, -1);
+  add(&ngx_stat_requests, -1);
+  r->stat_reading = 0;
+  r->stat_writing = 1;
+  c->data = r;
+  c->destroyed = 0;
+  buffer->pos = buffer->start;
+  buffer->last = ngx_cpymem(buffer->start, tail(), head_size_);
+  r->header_in = buffer;
+  // it was parsed before: only memory can be short
+  bool done = guarded(c->log, false, [&] { return parse(r) && restore(r); });
+  if (!done) {
+    ngx_http_free_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    ngx_http_close_connection(c);
+    return nullptr;
+  }
+  return r;
+}
+
+bool Parked::parse(ngx_http_request_t *r) {
+  if (ngx_http_parse_request_line(r, r->header_in) != NGX_OK)
+    return false;
+  r->request_line.len = static_cast<std::size_t>(r->request_end - r->request_start);
+  r->request_line.data = r->request_start;
+  r->method_name.len = static_cast<std::size_t>(r->method_end - r->request_start) + 1;
+  r->method_name.data = r->request_line.data;
+  if (r->http_protocol.data != nullptr)
+    r->http_protocol.len = static_cast<std::size_t>(r->request_end - r->http_protocol.data);
+  if (ngx_http_process_request_uri(r) != NGX_OK ||
+      ngx_list_init(&r->headers_in.headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK)
+    return false;
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+  while (true) {
+    ngx_int_t rc = ngx_http_parse_header_line(r, r->header_in, 1);
+    if (rc == NGX_HTTP_PARSE_HEADER_DONE)
+      return true;
+    auto *h = rc == NGX_OK ? static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_in.headers)) : nullptr;
+    if (h == nullptr)
+      return false;
+    *h = ngx_table_elt_t{};
+    h->hash = r->header_hash;
+    h->key = {static_cast<std::size_t>(r->header_name_end - r->header_name_start), r->header_name_start};
+    h->key.data[h->key.len] = '\0';
+    h->value = {static_cast<std::size_t>(r->header_end - r->header_start), r->header_start};
+    h->value.data[h->value.len] = '\0';
+    h->lowcase_key = static_cast<u_char *>(ngx_pnalloc(r->pool, h->key.len));
+    if (h->lowcase_key == nullptr)
+      return false;
+    ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
+    auto *known = static_cast<ngx_http_header_t *>(
+        ngx_hash_find(&core->headers_in_hash, h->hash, h->lowcase_key, h->key.len));
+    if (known != nullptr && known->handler(r, h, known->offset) != NGX_OK)
+      return false;
+  }
+}
+
+bool Parked::restore(ngx_http_request_t *r) {
+  ngx_connection_t *c = connection_;
+  r->main_conf = main_conf_;
+  r->srv_conf = srv_conf_;
+  r->loc_conf = loc_conf_;
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+  ngx_set_connection_log(c, core->error_log);
+  r->start_sec = start_sec_;
+  r->start_msec = start_msec_;
+  r->request_length = request_length_;
+  r->header_size = header_size_;
+  r->header_sent = header_sent_;
+  r->chunked = chunked_;
+  r->keepalive = keepalive_;
+  r->lingering_close = lingering_close_;
+  r->internal = internal_;
+  r->error_page = error_page_;
+  r->valid_location = valid_location_;
+  r->uri_changes = uri_changes_;
+  r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
+  if (header_sent_)
+    r->headers_out.status = NGX_HTTP_OK;
+
+  const char *at = tail() + head_size_;
+  auto take = [&](std::size_t size) {
+    ngx_str_t text = copy(r->pool, {at, size});
+    at += size;
+    return text;
+  };
+  if (rewritten_) {
+    r->uri = take(uri_size_);
+    r->args = take(args_size_);
+    r->exten = take(exten_size_);
+    r->valid_unparsed_uri = 0;
+  }
+#if (NGX_PCRE)
+  if (captures_ > 0) {
+    r->ncaptures = captures_;
+    r->captures = reinterpret_cast<int *>(ngx_palloc(r->pool, captures_ * sizeof(int)));
+    if (r->captures == nullptr)
+      throw std::bad_alloc();
+    std::memcpy(r->captures, at, captures_ * sizeof(int));
+    at += captures_ * sizeof(int);
+    r->captures_data = take(captures_size_).data;
+    r->realloc_captures = 1;  // the array has no room for a larger match
+  }
+#endif
+  restore_variables(r, at);
+  r->read_event_handler = ngx_http_block_reading;
+  r->write_event_handler = ngx_http_request_empty_handler;
+  c->read->handler = c->write->handler = handler_;
+  return true;
+}
+
+void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
+  for (unsigned i = 0; i < variables_; ++i) {
+    std::uint16_t index = 0;
+    std::uint16_t length = 0;
+    std::memcpy(&index, at, sizeof index);
+    std::memcpy(&length, at + sizeof index, sizeof length);
+    at += sizeof index + sizeof length;
+    ngx_str_t text = copy(r->pool, {at, length});
+    at += length;
+    ngx_http_variable_value_t &value = r->variables[index];
+    value.data = text.data;
+    value.len = length;
+    value.valid = 1;
+    value.not_found = 0;
+    value.no_cacheable = 0;
+  }
+  if (socklen_ > 0)
+    restore_address(r, at);
+}
+
+void Parked::restore_address(ngx_http_request_t *r, const char *at) {
+  ngx_connection_t *c = connection_;
+  struct Peer {
+    ngx_connection_t *connection;
+    sockaddr *address;
+    socklen_t length;
+    ngx_str_t text;
+  };
+  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Peer));
+  if (cleanup == nullptr)
+    throw std::bad_alloc();
+  *static_cast<Peer *>(cleanup->data) = {c, c->sockaddr, c->socklen, c->addr_text};
+  cleanup->handler = [](void *data) {
+    auto *peer = static_cast<Peer *>(data);
+    peer->connection->sockaddr = peer->address;
+    peer->connection->socklen = peer->length;
+    peer->connection->addr_text = peer->text;
+  };
+  auto *address = static_cast<sockaddr *>(ngx_palloc(r->pool, socklen_));
+  if (address == nullptr)
+    throw std::bad_alloc();
+  std::memcpy(address, at, socklen_);
+  c->addr_text = copy(r->pool, {at + socklen_, addr_text_size_});
+  c->sockaddr = address;
+  c->socklen = socklen_;
+}
+
+}  // namespace await::ngx
