@@ -102,13 +102,13 @@ $(B)/cc/t/%.o: t/%.cc
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
-	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -o $@
+	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -lcrypto -o $@
 $(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(unit_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lpthread -o $@
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lcrypto -lpthread -o $@
 $(B)/sim: $(pure_objects) $(sim_objects)
-	@$(CXX) $(LDFLAGS) $^ -ljansson -o $@
+	@$(CXX) $(LDFLAGS) $^ -ljansson -lcrypto -o $@
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lpthread -o $@
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lcrypto -lpthread -o $@
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench

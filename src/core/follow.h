@@ -34,6 +34,9 @@ class Follow {
     return look();
   }
 
+  /// Whether an event that is proved may be taken for a read: it is news, and no read is under way.
+  bool may_take(int seq) const { return !reading_ && seq > seen_; }
+
   /// Read now; or once more, if a read is under way that may have begun too early.
   Action look() {
     if (reading_) {

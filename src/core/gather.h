@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <vector>
 
 #include "core/ports.h"
+#include "core/told.h"
 
 namespace await::core {
 
@@ -26,8 +28,18 @@ class JobNeed : public Hook<> {
   Key key() const { return {id, 0}; }
   Query query() const { return {id, want}; }
   void join(Query &other) const { other.want = std::max(other.want, want); }
+  /// What a signed hint says, if it says enough; null: read it. Answers cost a request each, so a crowd takes
+  /// its turns after one read.
+  const Job *told(const Told &told, std::size_t crowd) const {
+    bool enough = crowd <= kCrowd && (want == Want::head || told.has_body());
+    return enough ? &told.job : nullptr;
+  }
+  static constexpr std::size_t kSlice = 64;  // answered in a round
   /// In heads: what a batch is limited by. A body has up to 64 KB.
   static std::size_t weight(const Query &query) { return query.want == Want::body ? 8 : 1; }
+
+ private:
+  static constexpr std::size_t kCrowd = 64;
 };
 
 /// Wants a job's events after `after`; the same rules. Its page may begin earlier, for those who have read
@@ -46,6 +58,11 @@ class EventNeed : public Hook<> {
   Query query() const { return {id, after}; }
   void join(Query &other) const { other.after = std::min(other.after, after); }
   static std::size_t weight(const Query &) { return 1; }
+  /// The event that is due next, or null.
+  const EventPage *told(const Told &told, std::size_t) const {
+    return told.page.last_seq == after + 1 ? &told.page : nullptr;
+  }
+  static constexpr std::size_t kSlice = 512;  // answered in a round
 
  private:
   static constexpr int kStride = 64;  // less than a page, so that everybody gets something new
@@ -72,7 +89,24 @@ class Gather {
     wake_.wake();
   }
 
+  /// A failover: what was read before it must not be answered after it.
+  void history_changed() {
+    for (auto &flight : flights_) {
+      if (!flight->rows)
+        continue;
+      waiting_.take_all(flight->needs);
+      flight->found.clear();
+      flight->rows.reset();
+    }
+    if (!waiting_.empty())
+      wake_.wake();
+  }
+
   void run(std::int64_t now_ms) {
+    for (auto &flight : flights_) {
+      if (flight->rows)
+        deliver(*flight);
+    }
     if (waiting_.empty())
       return;
     if (now_ms < not_before_ms_) {
@@ -80,10 +114,10 @@ class Gather {
       return;
     }
     for (auto &flight : flights_) {
-      if (flight->reply.waiting())
+      if (flight->reply.waiting() || flight->rows)
         continue;
       std::size_t n = send(*flight);
-      not_before_ms_ = n < kHerd ? 0 : now_ms + kGatherMs;
+      not_before_ms_ = now_ms + pause_after(n);
       if (waiting_.empty())
         return;  // else that batch was full, and the next one is
     }
@@ -95,12 +129,17 @@ class Gather {
     void landed(Result<std::vector<Row>> rows) { owner.landed(*this, std::move(rows)); }
     Gather &owner;
     std::map<typename Need::Key, std::size_t> index;
+    std::map<typename Need::Key, const Row *> found;
     List<Need> needs;
+    std::optional<std::vector<Row>> rows;  // has landed; its needs are answered a slice a round
     Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::landed>(this);
   };
 
-  static constexpr std::size_t kHerd = 4;
-  static constexpr std::int64_t kGatherMs = 10;
+  /// How long the next batch gathers, after one of so many needs: who comes alone never waits, a herd is
+  /// worth a few milliseconds.
+  static std::int64_t pause_after(std::size_t needs) {
+    return needs < 8 ? 0 : needs < 32 ? 1 : needs < 128 ? 3 : 10;
+  }
 
   std::size_t send(Flight &flight) {
     std::vector<Query> queries;
@@ -126,19 +165,35 @@ class Gather {
   void landed(Flight &flight, Result<std::vector<Row>> rows) {
     if (!waiting_.empty())
       wake_.wake();
-    List<Need> needs;  // calling back may destroy any of them, and start new flights
-    needs.take_all(flight.needs);
     if (!rows) {
+      List<Need> needs;  // calling back may destroy any of them, and start new flights
+      needs.take_all(flight.needs);
       while (Need *need = needs.pop_front())
         need->done(rows.error());
       return;
     }
-    std::map<typename Need::Key, const Row *> found;
-    place(flight, *rows, found);
-    while (Need *need = needs.pop_front()) {
-      auto at = found.find(need->key());
-      need->done(at == found.end() ? nullptr : at->second);
+    flight.rows = std::move(*rows);
+    place(flight, *flight.rows, flight.found);
+    deliver(flight);
+  }
+
+  /// As many as a round can bear: the others' requests come between.
+  void deliver(Flight &flight) {
+    for (std::size_t i = 0; i < Need::kSlice; ++i) {
+      Need *need = flight.needs.pop_front();
+      if (need == nullptr)
+        break;
+      auto at = flight.found.find(need->key());
+      need->done(at == flight.found.end() ? nullptr : at->second);  // may destroy any of them
     }
+    if (!flight.needs.empty()) {
+      wake_.wake_in(0);
+      return;
+    }
+    flight.found.clear();
+    flight.rows.reset();
+    if (!waiting_.empty())
+      wake_.wake();
   }
 
   void read(std::span<const Query> queries, Reply<std::vector<Row>> &reply);

@@ -8,14 +8,19 @@
 
 namespace await::core {
 
-/// What is PUBLISHed when a job has changed: "this job may have an event of this number". Unverified:
-/// anybody may have said it.
+/// What is PUBLISHed when a job has changed: "this job may have an event of this number". Unverified, anybody
+/// may have said it, unless it is signed (wire/told.h). Points into the message.
 struct Hint {
   Uuid job;
   int seq;
+  std::string_view type;
+  std::string_view head;       ///< what is signed beside the payload: version, job, seq, type
+  std::string_view signature;  ///< base64url; empty: thin
+  std::string_view payload;    ///< JSON: what await.hint() says of the event and the job
 };
 
-/// Version 1: "1 <job> <seq> <type>", as await.hint() in sql/004_worker.sql writes it too.
+/// Version 1: "1 <job> <seq> <type>[ <signature> <payload>]", as await.hint() in sql/007_signed_hints.sql
+/// writes it. This is the thin form.
 std::string write_hint(const Uuid &job, int seq, std::string_view type);
 /// Nothing where the message is somebody else's, or of a later version.
 std::optional<Hint> read_hint(std::string_view message);

@@ -38,7 +38,7 @@ void Hub::leave(core::Listener &listener) {
   listener.hub_ = nullptr;
   --listeners_;
   auto at = channels_.find(listener.job_);
-  if (at != channels_.end() && at->second.listeners.empty())
+  if (at != channels_.end() && at->second.listeners.empty() && !at->second.telling)
     channels_.erase(at);
 }
 
@@ -46,6 +46,25 @@ void Hub::hinted(const Uuid &job, int seq) {
   auto at = channels_.find(job);
   if (at != channels_.end())
     at->second.listeners.each([seq](core::Listener &listener) { listener.changed(seq); });
+}
+
+void Hub::told(const Told &told) {
+  auto at = channels_.find(told.job.id);
+  if (at == channels_.end() || at->second.telling)
+    return;
+  Channel &channel = at->second;
+  channel.telling = true;
+  List<core::Listener> now;  // each call may destroy any of them, or bring new ones
+  std::size_t crowd = 0;
+  channel.listeners.each([&](core::Listener &) { ++crowd; });
+  now.take_all(channel.listeners);
+  while (core::Listener *listener = now.pop_front()) {
+    channel.listeners.push_back(*listener);
+    listener->told(told, crowd);
+  }
+  channel.telling = false;
+  if (channel.listeners.empty())
+    channels_.erase(told.job.id);
 }
 
 void Hub::subscribed(unsigned shard) {

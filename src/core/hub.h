@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/list.h"
 #include "core/ports.h"
+#include "core/told.h"
 
 namespace await::core {
 
@@ -20,6 +21,12 @@ class Listener : public Hook<> {
   /// The job may have an event `seq` (0: unknown, look). Unverified; must not destroy other listeners
   /// of this job before it returns, nor itself: it starts a read and answers later.
   virtual void changed(int seq) noexcept = 0;
+  /// The job has this event; verified. May destroy this and any other listener.
+  /// @param crowd  how many listen to the job: each gets the call in this round
+  virtual void told(const Told &told, std::size_t crowd) noexcept {
+    (void)crowd;
+    changed(told.page.last_seq);
+  }
   /// A failover: what was seen of the job may never have been. The same rules.
   virtual void history_changed() noexcept = 0;
   bool listening() const { return hub_ != nullptr; }
@@ -32,7 +39,7 @@ class Listener : public Hook<> {
 
 /// Who watches which job on this nginx worker, and which of the bus's shards that needs.
 /// Kept alive by: the process object, which outlives every request.
-class Hub : public Bus::Listener {
+class Hub {
  public:
   static constexpr unsigned kShards = 4096;
 
@@ -43,8 +50,13 @@ class Hub : public Bus::Listener {
   void listen(const Uuid &job, core::Listener &listener);
   void leave(core::Listener &listener);
 
-  void hinted(const Uuid &job, int seq) override;
-  void subscribed(unsigned shard) override;
+  bool watches(const Uuid &job) const { return channels_.contains(job); }
+  /// Somebody says so.
+  void hinted(const Uuid &job, int seq);
+  /// Somebody has proved it.
+  void told(const Told &told);
+  /// From now on hints of this shard arrive; what happened before may have been missed.
+  void subscribed(unsigned shard);
 
   /// The database is of another timeline now: everybody looks again, from the beginning.
   void history_changed();
@@ -59,6 +71,7 @@ class Hub : public Bus::Listener {
  private:
   struct Channel : Hook<> {
     List<core::Listener> listeners;
+    bool telling = false;  // and so stays, though all of its listeners may leave
   };
   struct Shard {
     List<Channel> channels;

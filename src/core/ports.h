@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/list.h"
 #include "base/result.h"
+#include "core/hint.h"
 #include "core/job.h"
 
 namespace await::core {
@@ -126,7 +127,7 @@ class Bus {
   /// What a bus tells. All calls come from the event loop.
   class Listener {
    public:
-    virtual void hinted(const Uuid &job, int seq) = 0;
+    virtual void hinted(const Hint &hint) = 0;
     /// From now on hints of this shard arrive; what happened before may have been missed.
     virtual void subscribed(unsigned shard) = 0;
 

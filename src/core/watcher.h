@@ -42,6 +42,9 @@ class Watcher : private Listener, private Retry {
     look();
   }
 
+  /// Takes signed hints for a read (the default), or only as a reason to read.
+  void trust(bool signed_hints) { trusts_ = signed_hints; }
+
   /// The client is slow: no more reads until resume(). The truth waits in PostgreSQL, not in our memory.
   void pause() { paused_ = true; }
   void resume() {
@@ -63,6 +66,16 @@ class Watcher : private Listener, private Retry {
  private:
   void changed(int seq) noexcept override {
     if (started_)
+      apply(follow_.told(seq));
+  }
+  void told(const Told &told, std::size_t crowd) noexcept override {
+    if (!started_)
+      return;
+    int seq = told.page.last_seq;
+    const Row *row = trusts_ && !paused_ && follow_.may_take(seq) ? need_.told(told, crowd) : nullptr;
+    if (row != nullptr)
+      got_(row);  // may destroy this
+    else
       apply(follow_.told(seq));
   }
   void history_changed() noexcept override {
@@ -93,6 +106,7 @@ class Watcher : private Listener, private Retry {
   Follow follow_;
   Need need_{Callback<Result<const Row *>>::template to<&Watcher::landed>(this)};
   bool started_ = false;
+  bool trusts_ = true;
   bool paused_ = false;
   bool wants_read_ = false;  // paused when it would have read
 };

@@ -44,6 +44,7 @@ class EventsPage : public ngx::Held, private core::Spoke {
                  core::Callback<Result<const core::EventPage *>>::to<&EventsPage::got>(this)) {
     process()->enrol(*this);
     watcher_.need().id = id;
+    watcher_.trust(settings(r).hints == kSigned);
   }
 
   ngx_int_t start() {

@@ -113,6 +113,9 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   return NGX_CONF_OK;
 }
 
+ngx_conf_enum_t trusts[] = {
+    {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
+
 #define HTTP NGX_HTTP_MAIN_CONF
 #define HSL NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
 #define HSLI NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF
@@ -134,6 +137,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_retry"),        HSL | NGX_CONF_TAKE12,   set_retry,                  LOC,  0,                                nullptr},
     {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, value_max),    nullptr},
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
+    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    ngx_conf_set_enum_slot,     LOC,  offsetof(Settings, hints),        trusts},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(Settings, park),         nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
@@ -169,6 +173,7 @@ void *create_location(ngx_conf_t *cf) {
     return nullptr;
   location->scoped = NGX_CONF_UNSET;
   location->park = NGX_CONF_UNSET;
+  location->hints = NGX_CONF_UNSET_UINT;
   for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket,
                      &Settings::retry_min, &Settings::retry_max})
     location->*field = NGX_CONF_UNSET_MSEC;
@@ -228,6 +233,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_msec_value(inner.retry_max, outer.retry_max, 5000);
   ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
   ngx_conf_merge_value(inner.park, outer.park, 1);
+  ngx_conf_merge_uint_value(inner.hints, outer.hints, kSigned);
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
   ngx_conf_merge_size_value(inner.max_buffered, outer.max_buffered, 131072);

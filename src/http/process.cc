@@ -87,7 +87,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
     beats_[visible ? 3 : 2] = Bytes(wire::chunk(beat));
   }
   last_chunk_ = Bytes(wire::kLastChunk);
-  bus_.listen(hub_);
+  bus_.listen(hints_);
   write_.start();
   read_.start();
   bulk_.start();
@@ -192,9 +192,13 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
   if (&greeting.connection == &read_) {
     clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
     auto before = std::exchange(timeline_, core::timeline_hash(hello->timeline));
-    if (before != 0 && before != timeline_)
+    if (before != 0 && before != timeline_) {
+      jobs_.history_changed();
+      events_.history_changed();
       hub_.history_changed();
+    }
     keep_ms_ = hello->keep_ms;
+    hints_.learn(hello->timeline, hello->hint_key);
     reread_.run();  // what happened while we were away
   }
   agree();

@@ -10,6 +10,7 @@
 #include "core/retries.h"
 #include "core/wheel.h"
 #include "http/counters.h"
+#include "http/hints.h"
 #include "http/settings.h"
 #include "io/random.h"
 #include "ngx/held.h"
@@ -128,6 +129,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   pg::PayloadStore payloads_;
   redis::Bus bus_;
   core::Hub hub_;
+  Hints hints_{hub_};
   core::Intake intake_;
   core::Retries retries_;
   core::Gather<core::JobNeed> jobs_;

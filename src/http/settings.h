@@ -33,6 +33,9 @@ struct MainSettings {
 
 using Handler = ngx_int_t (*)(ngx_http_request_t *);
 
+/// await_hints: whether what a hint proves is answered without a read.
+enum Trust : ngx_uint_t { kSigned, kVerified };
+
 /// What a location says. The actions do not inherit; all else does.
 struct Settings {
   Handler submit;
@@ -55,6 +58,7 @@ struct Settings {
   size_t value_max;
   ngx_array_t *safe_types;  ///< of ngx_str_t, lower case
   ngx_flag_t park;
+  ngx_uint_t hints;  ///< Trust
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;

@@ -30,6 +30,7 @@ EventStream::EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions op
       names_(options.names),
       visible_beat_(options.visible_beat) {
   watcher_.need().id = id;
+  watcher_.trust(settings_.hints == kSigned);
   process()->enrol(*this);
 }
 

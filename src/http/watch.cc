@@ -13,6 +13,7 @@ Watch::Watch(ngx_http_request_t *r, core::Want want)
       watcher_(process()->hub(), process()->retries(), process()->jobs(),
                core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
   watcher_.need().want = want;
+  watcher_.trust(settings(r).hints == kSigned);
   process()->enrol(*this);
 }
 

@@ -123,7 +123,7 @@ Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
 Result<Hello> decode_hello(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_hello said nothing"};
-  Hello hello{rows.number(0, 0), rows.text(0, 1), {}};
+  Hello hello{rows.number(0, 0), rows.text(0, 1), {}, rows.text(0, 3)};
   ArrayReader keep(rows.bytes(0, 2));
   std::string_view ms;
   while (keep.next(ms))

@@ -13,6 +13,7 @@ struct Hello {
   std::int64_t now_ms = 0;
   std::string timeline;               ///< system id, timeline and database, with dots between them
   std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
+  std::string hint_key;               ///< what await.hint() signs with
 };
 
 /// Whether `one` is an earlier line of the same server's history than `other`: somebody failed over.

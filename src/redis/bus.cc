@@ -125,7 +125,7 @@ void Bus::heard(std::string_view channel, std::string_view message) {
   }
   auto hint = core::read_hint(message);
   if (hint && listener_ != nullptr)
-    listener_->hinted(hint->job, hint->seq);
+    listener_->hinted(*hint);
 }
 
 void Bus::acknowledged(std::string_view channel) {

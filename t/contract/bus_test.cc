@@ -17,7 +17,7 @@ struct Quiet : io::Log {
 };
 
 struct Ear : core::Bus::Listener {
-  void hinted(const Uuid &job, int seq) override { hints.emplace_back(job, seq); }
+  void hinted(const core::Hint &hint) override { hints.emplace_back(hint.job, hint.seq); }
   void subscribed(unsigned shard) override { shards.push_back(shard); }
   std::vector<std::pair<Uuid, int>> hints;
   std::vector<unsigned> shards;

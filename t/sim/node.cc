@@ -4,16 +4,33 @@
 
 namespace await::sim {
 
+/// As await.hint() signs it, where the event is committed.
+std::optional<Proof> Broker::prove(const Uuid &job, int seq) {
+  for (Node *node : nodes_) {
+    auto page = node->database.events(std::vector<core::EventQuery>{{job, seq - 1}});
+    auto document = node->database.jobs(std::vector<core::JobQuery>{{job, core::Want::body}});
+    if (document.empty() || page[0].events.empty() || page[0].events[0].seq != seq || page[0].last_seq != seq)
+      return std::nullopt;
+    return Proof{{document[0], page[0]}, node->database.timeline()};
+  }
+  return std::nullopt;
+}
+
 void Broker::publish(const Uuid &job, int seq) {
   if (weather_.bus_away)
     return;
+  auto proof = world_.chance(0.5) ? prove(job, seq) : std::nullopt;
   for (Node *node : nodes_) {
     int copies = world_.chance(weather_.hints_doubled) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
       if (world_.chance(weather_.hints_lost))
         continue;
-      world_.after(world_.between(0, weather_.hints_late_ms), [this, node, job, seq] {
-        if (std::find(nodes_.begin(), nodes_.end(), node) != nodes_.end())
+      world_.after(world_.between(0, weather_.hints_late_ms), [this, node, job, seq, proof] {
+        if (std::find(nodes_.begin(), nodes_.end(), node) == nodes_.end())
+          return;
+        if (proof)
+          node->told(*proof);
+        else
           node->hint(job, seq);
       });
     }
@@ -49,6 +66,15 @@ Node::~Node() {
 void Node::hint(const Uuid &job, int seq) {
   if (subscribed_.contains(job.shard()))
     hub.hinted(job, seq);
+}
+
+void Node::told(const Proof &proof) {
+  if (!subscribed_.contains(proof.told.job.id.shard()))
+    return;
+  if (proof.timeline == timeline_)
+    hub.told(proof.told);
+  else
+    hub.hinted(proof.told.job.id, proof.told.page.last_seq);
 }
 
 void Node::subscribe_again() {
@@ -90,8 +116,11 @@ void Node::run() {
 void Node::connected() {
   reread.reset();
   auto before = std::exchange(timeline_, database.timeline());
-  if (before != 0 && before != timeline_)
+  if (before != 0 && before != timeline_) {
+    jobs.history_changed();
+    events.history_changed();
     hub.history_changed();
+  }
   reread.run();
 }
 

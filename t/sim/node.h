@@ -16,6 +16,12 @@ namespace await::sim {
 
 class Node;
 
+/// A signed hint, and the line of history that it is of.
+struct Proof {
+  core::Told told;
+  std::uint32_t timeline;
+};
+
 /// Redis: hands hints to whoever has subscribed, as badly as the weather is.
 class Broker {
  public:
@@ -28,6 +34,7 @@ class Broker {
   void restarted();
 
  private:
+  std::optional<Proof> prove(const Uuid &job, int seq);
   World &world_;
   Weather &weather_;
   std::vector<Node *> nodes_;  // in the order of their coming: addresses would differ from run to run
@@ -42,6 +49,7 @@ class Node : private core::Wake, private core::Bus {
   ~Node();
 
   void hint(const Uuid &job, int seq);
+  void told(const Proof &proof);
   /// Redis has restarted: subscribes anew.
   void subscribe_again();
 

@@ -264,7 +264,7 @@ sub complete {
 # Publishes what await.hint says.
 sub hint {
     my ($id) = @_;
-    my ($channel, $message) = split /\|/, sql("SELECT channel, message FROM await.hint('$id')");
+    my ($channel, $message) = split /\|/, sql("SELECT channel, message FROM await.hint('$id')"), 2;
     return $stack->redis_command('PUBLISH', $channel, $message);
 }
 

@@ -1,0 +1,19 @@
+#include "http/hints.h"
+
+#include "wire/told.h"
+
+namespace await::http {
+
+void Hints::hinted(const core::Hint &hint) {
+  if (!hub_.watches(hint.job))
+    return;
+  if (!hint.signature.empty() && wire::is_signed(hint, key_)) {
+    if (auto told = wire::read_told(hint, timeline_)) {
+      hub_.told(*told);
+      return;
+    }
+  }
+  hub_.hinted(hint.job, hint.seq);
+}
+
+}  // namespace await::http

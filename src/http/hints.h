@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "core/hub.h"
+
+namespace await::http {
+
+/// Between the bus and the hub: believes what is signed with the database's own key, and takes the rest as a
+/// reason to look.
+class Hints : public core::Bus::Listener {
+ public:
+  explicit Hints(core::Hub &hub) : hub_(hub) {}
+
+  /// As the database said when the connection opened.
+  void learn(std::string timeline, std::string key) {
+    timeline_ = std::move(timeline);
+    key_ = std::move(key);
+  }
+  void hinted(const core::Hint &hint) override;
+  void subscribed(unsigned shard) override { hub_.subscribed(shard); }
+
+ private:
+  core::Hub &hub_;
+  std::string timeline_;
+  std::string key_;
+};
+
+}  // namespace await::http
