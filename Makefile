@@ -93,12 +93,15 @@ upload_objects = $(patsubst src/%.cc,$(B)/cc/%.o,src/http/upload.cc src/http/for
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
+load_objects = $(patsubst bench/%.cc,$(B)/cc/bench/%.o,$(wildcard bench/load/*.cc))
 contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc))
 
 $(B)/cc/%.o: src/%.cc
 	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -c $< -o $@
 $(B)/cc/t/%.o: t/%.cc
 	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -It -c $< -o $@
+$(B)/cc/bench/%.o: bench/%.cc
+	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -Ibench -c $< -o $@
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
@@ -107,6 +110,8 @@ $(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redi
 	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lcrypto -lpthread -o $@
 $(B)/sim: $(pure_objects) $(sim_objects)
 	@$(CXX) $(LDFLAGS) $^ -ljansson -lcrypto -o $@
+$(B)/load: $(load_objects)
+	@$(CXX) $(LDFLAGS) $^ -lpq -lpthread -o $@
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
 	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lcrypto -lpthread -o $@
 
