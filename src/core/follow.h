@@ -82,7 +82,7 @@ class Follow {
   bool reading_ = false;
   bool again_ = false;
   bool told_meanwhile_ = false;  // of something unseen, while the read was under way
-  std::size_t tries_ = 0;
+  std::uint8_t tries_ = 0;
 };
 
 }  // namespace await::core

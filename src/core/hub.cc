@@ -1,24 +1,25 @@
 #include "core/hub.h"
 
+#include <utility>
+
 namespace await::core {
 
 Listener::~Listener() {
-  if (hub_ != nullptr)
-    hub_->leave(*this);
+  if (channel_ != nullptr)
+    channel_->hub.leave(*this);
 }
 
 Hub::~Hub() {
   for (auto &[job, channel] : channels_)
-    channel.listeners.each([](core::Listener &listener) { listener.hub_ = nullptr; });
+    channel.listeners.each([](core::Listener &listener) { listener.channel_ = nullptr; });
 }
 
 void Hub::listen(const Uuid &job, core::Listener &listener) {
-  if (listener.hub_ != nullptr)
+  if (listener.channel_ != nullptr)
     leave(listener);
-  auto [at, fresh] = channels_.try_emplace(job);
+  auto [at, fresh] = channels_.try_emplace(job, *this, job);
   at->second.listeners.push_back(listener);
-  listener.hub_ = this;
-  listener.job_ = job;
+  listener.channel_ = &at->second;
   ++listeners_;
   if (!fresh)
     return;
@@ -32,14 +33,18 @@ void Hub::listen(const Uuid &job, core::Listener &listener) {
 }
 
 void Hub::leave(core::Listener &listener) {
-  if (listener.hub_ != this)
+  if (listener.channel_ == nullptr)
     return;
   listener.unlink();
-  listener.hub_ = nullptr;
+  Channel &channel = *std::exchange(listener.channel_, nullptr);
   --listeners_;
-  auto at = channels_.find(listener.job_);
-  if (at != channels_.end() && at->second.listeners.empty() && !at->second.telling)
-    channels_.erase(at);
+  drop(channel);
+}
+
+/// Nobody watches any more, and nothing is being told.
+void Hub::drop(Channel &channel) {
+  if (channel.listeners.empty() && !channel.telling)
+    channels_.erase(Uuid(channel.job));
 }
 
 void Hub::hinted(const Uuid &job, int seq) {
@@ -63,8 +68,7 @@ void Hub::told(const Told &told) {
     listener->told(told, crowd);
   }
   channel.telling = false;
-  if (channel.listeners.empty())
-    channels_.erase(told.job.id);
+  drop(channel);
 }
 
 void Hub::subscribed(unsigned shard) {

@@ -29,17 +29,28 @@ class Listener : public Hook<> {
   }
   /// A failover: what was seen of the job may never have been. The same rules.
   virtual void history_changed() noexcept = 0;
-  bool listening() const { return hub_ != nullptr; }
+  bool listening() const { return channel_ != nullptr; }
 
  private:
   friend class Hub;
-  Hub *hub_ = nullptr;
-  Uuid job_;
+  struct Channel;
+  Channel *channel_ = nullptr;  // a node of the hub's map, which stays where it is
+};
+
+/// All who watch one job.
+struct Listener::Channel : Hook<> {
+  Channel(Hub &hub, const Uuid &job) : hub(hub), job(job) {}
+  Hub &hub;
+  Uuid job;
+  List<Listener> listeners;
+  bool telling = false;  // and so stays, though all of its listeners may leave
 };
 
 /// Who watches which job on this nginx worker, and which of the bus's shards that needs.
 /// Kept alive by: the process object, which outlives every request.
 class Hub {
+  friend class Listener;
+
  public:
   static constexpr unsigned kShards = 4096;
 
@@ -69,15 +80,14 @@ class Hub {
   std::vector<Uuid> watched() const;
 
  private:
-  struct Channel : Hook<> {
-    List<core::Listener> listeners;
-    bool telling = false;  // and so stays, though all of its listeners may leave
-  };
+  using Channel = core::Listener::Channel;
   struct Shard {
     List<Channel> channels;
     bool subscribed = false;
     bool idle = false;  // was empty at the last sweep
   };
+
+  void drop(Channel &channel);
 
   Bus &bus_;
   std::unordered_map<Uuid, Channel> channels_;

@@ -4,23 +4,28 @@
 
 namespace await::core {
 
+/// The seq that the cursor names on `timeline`.
+std::optional<int> Place::known(std::uint32_t timeline) const {
+  return cursor_ ? decode_cursor(*cursor_, timeline, job_) : std::nullopt;
+}
+
 void Place::aim(std::uint32_t timeline) {
   if (!placed_)
-    after_ = decode_cursor(cursor_, timeline, job_).value_or(0);
+    after_ = known(timeline).value_or(0);
 }
 
 Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
   bool lost = false;
   if (!placed_) {
     // while it was read the timeline may have become known, in an nginx worker's first moments
-    auto known = decode_cursor(cursor_, timeline, job_);
-    lost = (!cursor_.empty() && !known) || (known && *known > page.last_seq);
-    if (!lost && known.value_or(0) != after_) {
-      after_ = known.value_or(0);
+    auto seen = known(timeline);
+    lost = (had_cursor_ && !seen) || (seen && *seen > page.last_seq);
+    if (!lost && seen.value_or(0) != after_) {
+      after_ = seen.value_or(0);
       return Fit::elsewhere;
     }
     placed_ = true;
-    std::string().swap(cursor_);
+    cursor_.reset();
   } else {
     lost = timeline != timeline_ || after_ > page.last_seq;
   }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "core/job.h"
@@ -16,7 +18,10 @@ class Place {
   enum class Fit { here, elsewhere, lost };
 
   Place(const Uuid &job, std::string cursor)
-      : job_(job), cursor_(std::move(cursor)), had_cursor_(!cursor_.empty()) {}
+      : job_(job), had_cursor_(!cursor.empty()) {
+    if (had_cursor_)
+      cursor_ = std::make_unique<std::string>(std::move(cursor));
+  }
 
   /// Takes the cursor for what it says on `timeline`. Before the first read.
   void aim(std::uint32_t timeline);
@@ -33,7 +38,8 @@ class Place {
 
  private:
   Uuid job_;
-  std::string cursor_;  // as sent; empty: from the start, or taken in
+  std::unique_ptr<std::string> cursor_;  // as sent; null: from the start, or taken in
+  std::optional<int> known(std::uint32_t timeline) const;
   int after_ = 0;
   std::uint32_t timeline_ = 0;
   bool placed_ = false;

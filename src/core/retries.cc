@@ -10,10 +10,10 @@ void Retries::run(std::int64_t now_ms) {
   List<Retry, IsRetry> due;
   std::int64_t next = INT64_MAX;
   for (auto &list : waiting_) {
-    while (list.front() != nullptr && list.front()->due_ms_ <= now_ms)
+    while (list.front() != nullptr && list.front()->when_ms_ <= now_ms)
       due.push_back(*list.front());
     if (list.front() != nullptr)
-      next = std::min(next, list.front()->due_ms_);
+      next = std::min(next, list.front()->when_ms_);
   }
   if (next != INT64_MAX)
     wake_.wake_in(next - now_ms);
@@ -23,9 +23,9 @@ void Retries::run(std::int64_t now_ms) {
 
 void Retries::place(Retry &retry, std::int64_t now_ms) {
   std::size_t i = 0;
-  while (i + 1 < std::size(kDelays) && kDelays[i] < retry.delay_ms_)
+  while (i + 1 < std::size(kDelays) && kDelays[i] < retry.when_ms_)
     ++i;
-  retry.due_ms_ = now_ms + kDelays[i];
+  retry.when_ms_ = now_ms + kDelays[i];
   waiting_[i].push_back(retry);
 }
 

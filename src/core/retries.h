@@ -20,8 +20,7 @@ class Retry : public Hook<IsRetry> {
 
  private:
   friend class Retries;
-  std::int64_t delay_ms_ = 0;
-  std::int64_t due_ms_ = 0;
+  std::int64_t when_ms_ = 0;  // its delay, and from the next run on the moment
 };
 
 /// All retries of an nginx worker behind one timer: a list for each delay, so that each is in order.
@@ -31,7 +30,7 @@ class Retries {
 
   /// Due `delay_ms` after the next run. Again: moves it.
   void put(Retry &retry, std::int64_t delay_ms) {
-    retry.delay_ms_ = delay_ms;
+    retry.when_ms_ = delay_ms;
     fresh_.push_back(retry);
     wake_.wake();
   }

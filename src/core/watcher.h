@@ -7,6 +7,14 @@
 
 namespace await::core {
 
+/// What watchers of one kind of need work with.
+template <class Need>
+struct Desk {
+  Hub &hub;
+  Retries &retries;
+  Gather<Need> &reads;
+};
+
 /// One client's watch on one job: registers with the hub first, reads second, and reads again whenever
 /// there may be news. What it has read goes to `got`, with an error where it could not be read; then it
 /// tries again by itself until it is destroyed or left.
@@ -17,13 +25,12 @@ class Watcher : private Listener, private Retry {
  public:
   using Row = typename Need::Row;
 
-  Watcher(Hub &hub, Retries &retries, Gather<Need> &reads, Callback<Result<const Row *>> got)
-      : hub_(hub), retries_(retries), reads_(reads), got_(got) {}
+  Watcher(Desk<Need> &desk, Callback<Result<const Row *>> got) : desk_(desk), got_(got) {}
 
   /// What is read: its job, and how much of it.
   Need &need() { return need_; }
   /// Hints of `job` count from now on; they cause no read before the first look().
-  void listen(const Uuid &job) { hub_.listen(job, *this); }
+  void listen(const Uuid &job) { desk_.hub.listen(job, *this); }
   /// Reads. Never calls back before it returns.
   void look() {
     started_ = true;
@@ -50,7 +57,7 @@ class Watcher : private Listener, private Retry {
   void resume() {
     paused_ = false;
     if (std::exchange(wants_read_, false))
-      reads_.add(need_);
+      desk_.reads.add(need_);
   }
   bool paused() const { return paused_; }
 
@@ -58,7 +65,7 @@ class Watcher : private Listener, private Retry {
   void leave() {
     Retry::unlink();
     if (listening())
-      hub_.leave(*this);
+      desk_.hub.leave(*this);
     need_.unlink();
     wants_read_ = false;
   }
@@ -86,11 +93,11 @@ class Watcher : private Listener, private Retry {
 
   void apply(Follow::Action action) {
     if (action.what == Follow::Action::retry)
-      retries_.put(*this, action.delay_ms);
+      desk_.retries.put(*this, action.delay_ms);
     else if (action.what == Follow::Action::read && paused_)
       wants_read_ = true;
     else if (action.what == Follow::Action::read)
-      reads_.add(need_);
+      desk_.reads.add(need_);
   }
 
   void landed(Result<const Row *> row) {
@@ -99,9 +106,7 @@ class Watcher : private Listener, private Retry {
     got_(std::move(row));
   }
 
-  Hub &hub_;
-  Retries &retries_;
-  Gather<Need> &reads_;
+  Desk<Need> &desk_;
   Callback<Result<const Row *>> got_;
   Follow follow_;
   Need need_{Callback<Result<const Row *>>::template to<&Watcher::landed>(this)};

@@ -85,7 +85,7 @@ Tally::Tally(Gauge gauge, std::int64_t n) : gauge_(gauge) { set(n); }
 void Tally::set(std::int64_t n) {
   if (process() != nullptr)
     process()->counters().add(gauge_, n - n_);
-  n_ = n;
+  n_ = static_cast<std::int32_t>(n);
 }
 
 }  // namespace await::http

@@ -7,7 +7,7 @@
 namespace await::http {
 
 /// What is, now, on one nginx worker. Every limit has its gauge.
-enum class Gauge { held, parked, watched, submissions, reads, buffered, postgres, redis, draining, count };
+enum class Gauge : std::uint8_t { held, parked, watched, submissions, reads, buffered, postgres, redis, draining, count };
 /// What has happened since nginx started.
 enum class Counter {
   submitted,
@@ -61,7 +61,7 @@ class Tally {
 
  private:
   Gauge gauge_;
-  std::int64_t n_ = 0;
+  std::int32_t n_ = 0;
 };
 
 }  // namespace await::http

@@ -40,7 +40,7 @@ class EventsPage : public ngx::Held, private core::Spoke {
       : Held(r),
         wait_(wait),
         place_(id, std::move(cursor)),
-        watcher_(process()->hub(), process()->retries(), process()->events(),
+        watcher_(process()->events(),
                  core::Callback<Result<const core::EventPage *>>::to<&EventsPage::got>(this)) {
     process()->enrol(*this);
     watcher_.need().id = id;

@@ -8,6 +8,7 @@
 #include "core/intake.h"
 #include "core/reread.h"
 #include "core/retries.h"
+#include "core/watcher.h"
 #include "core/wheel.h"
 #include "http/counters.h"
 #include "http/hints.h"
@@ -43,9 +44,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
 
   core::Hub &hub() { return hub_; }
   core::Intake &intake() { return intake_; }
-  core::Gather<core::JobNeed> &jobs() { return jobs_; }
-  core::Gather<core::EventNeed> &events() { return events_; }
-  core::Retries &retries() { return retries_; }
+  core::Desk<core::JobNeed> &jobs() { return job_desk_; }
+  core::Desk<core::EventNeed> &events() { return event_desk_; }
   core::Store &store() { return store_; }
   core::Payloads &payloads() { return payloads_; }
   core::Bus &bus() { return bus_; }
@@ -134,6 +134,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Retries retries_;
   core::Gather<core::JobNeed> jobs_;
   core::Gather<core::EventNeed> events_;
+  core::Desk<core::JobNeed> job_desk_{hub_, retries_, jobs_};
+  core::Desk<core::EventNeed> event_desk_{hub_, retries_, events_};
   core::Reread reread_;
   core::Wheel wheel_{128};
   core::Wheel deadlines_{2048};  // tenths of a second

@@ -25,7 +25,7 @@ EventStream::EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions op
     : Held(r),
       settings_(settings(r)),
       place_(id, std::move(options.cursor)),
-      watcher_(process()->hub(), process()->retries(), process()->events(),
+      watcher_(process()->events(),
                core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)),
       names_(options.names),
       visible_beat_(options.visible_beat) {

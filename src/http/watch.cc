@@ -10,7 +10,7 @@ namespace await::http {
 
 Watch::Watch(ngx_http_request_t *r, core::Want want)
     : Held(r),
-      watcher_(process()->hub(), process()->retries(), process()->jobs(),
+      watcher_(process()->jobs(),
                core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
   watcher_.need().want = want;
   watcher_.trust(settings(r).hints == kSigned);
@@ -35,7 +35,7 @@ void Watch::read_second(const Uuid &id, std::int64_t wait_ms) {
     due_ms_ = began_ms_ + wait_ms;
     process()->due_in(*this, wait_ms);
   }
-  reading_.emplace(Gauge::reads);
+  reading_.set(1);
   watcher_.restart();
 }
 
@@ -70,7 +70,7 @@ void Watch::got(Result<const core::Job *> job) {
     return;
   }
   known_ = true;
-  reading_.reset();
+  reading_.set(0);
   bool done = enough(*found);
   if (done || over_) {
     if (!revive())
@@ -102,7 +102,7 @@ void Watch::give_up() {
 void Watch::leave() {
   core::Spoke::unlink();
   watcher_.leave();
-  reading_.reset();
+  reading_.set(0);
 }
 
 void Watch::refuse(const Error &error) {

@@ -39,7 +39,7 @@ class Watch : public ngx::Held, private core::Spoke {
   void got(Result<const core::Job *> job);
 
   core::Watcher<core::JobNeed> watcher_;
-  std::optional<Tally> reading_;  // until it was read once
+  Tally reading_{Gauge::reads, 0};  // until it was read once
   std::int64_t began_ms_ = 0;
   std::int64_t due_ms_ = 0;
   const char *delivery_ = "";

@@ -34,7 +34,7 @@ ngx_int_t Backlog::flush(ngx_connection_t *c) {
     }
     std::size_t whole = 0;
     while (whole < n && buffers[whole].pos == buffers[whole].last) {
-      pending_ -= queue_[done + whole].size() - (whole == 0 ? sent_ : 0);
+      pending_ -= static_cast<std::uint32_t>(queue_[done + whole].size()) - (whole == 0 ? sent_ : 0);
       ++whole;
     }
     if (whole > 0)
@@ -42,7 +42,7 @@ ngx_int_t Backlog::flush(ngx_connection_t *c) {
     done += whole;
     if (whole < n) {
       auto *data = reinterpret_cast<u_char *>(const_cast<char *>(queue_[done].data()));
-      auto sent = static_cast<std::size_t>(buffers[whole].pos - data);
+      auto sent = static_cast<std::uint32_t>(buffers[whole].pos - data);
       pending_ -= sent - sent_;
       sent_ = sent;
     }

@@ -15,7 +15,7 @@ class Backlog {
  public:
   void push(const Bytes &bytes) {
     queue_.push_back(bytes);
-    pending_ += bytes.size();
+    pending_ += static_cast<std::uint32_t>(bytes.size());
   }
   /// Bytes pushed and not sent.
   std::size_t pending() const { return pending_; }
@@ -25,8 +25,8 @@ class Backlog {
 
  private:
   std::vector<Bytes> queue_;
-  std::size_t pending_ = 0;
-  std::size_t sent_ = 0;  // of the first in the queue
+  std::uint32_t pending_ = 0;
+  std::uint32_t sent_ = 0;  // of the first in the queue
 };
 
 }  // namespace await::ngx

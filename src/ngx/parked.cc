@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMaxHead = 4096;  // a larger one is not worth parking
 constexpr std::size_t kMaxRest = 1024;  // variables and captures
+constexpr std::uint16_t kBehind = UINT16_MAX;  // a variable's value is behind its words, not in the head
 
 void add(ngx_atomic_t *const *counter, ngx_atomic_int_t n) {
   if (counter != nullptr && *counter != nullptr) {
@@ -55,10 +56,16 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
   }
 }
 
+/// Where a variable's value stands in the request line, which is the beginning of the saved head.
+std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
+  auto found = view(r->request_line).find({reinterpret_cast<char *>(value.data), value.len});
+  return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
+}
+
 std::size_t variables_size(ngx_http_request_t *r) {
   std::size_t size = 0;
   each_variable(r, [&](std::uint16_t, const ngx_http_variable_value_t &value) {
-    size += 2 * sizeof(std::uint16_t) + value.len;
+    size += 3 * sizeof(std::uint16_t) + (place_of(r, value) == kBehind ? value.len : 0);
   });
   return size;
 }
@@ -187,7 +194,8 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   if (rewritten)
     size += r->uri.len + r->args.len + r->exten.len;
 #if (NGX_PCRE)
-  std::size_t captures = r->ncaptures > 0 ? captured(r) : 0;
+  bool of_uri = r->captures_data == r->uri.data;  // as a location's are
+  std::size_t captures = r->ncaptures > 0 && !of_uri ? captured(r) : 0;
   size += r->ncaptures * sizeof(int) + captures;
 #endif
   // realip puts the peer's address back when the request goes: remember the one it has now
@@ -207,12 +215,11 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   self->connection_ = c;
   self->hc_ = r->http_connection;
   self->handler_ = handler;
-  self->main_conf_ = r->main_conf;
   self->srv_conf_ = r->srv_conf;
   self->loc_conf_ = r->loc_conf;
   self->start_sec_ = r->start_sec;
-  self->start_msec_ = r->start_msec;
-  self->request_length_ = r->request_length;
+  self->start_msec_ = static_cast<std::uint16_t>(r->start_msec);
+  self->request_length_ = static_cast<std::uint32_t>(r->request_length);
   self->header_size_ = static_cast<std::uint32_t>(r->header_size);
   self->header_sent_ = r->header_sent;
   self->chunked_ = r->chunked;
@@ -242,10 +249,10 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   }
 #endif
   each_variable(r, [&](std::uint16_t index, const ngx_http_variable_value_t &value) {
-    auto length = static_cast<std::uint16_t>(value.len);
-    out.put(&index, sizeof index);
-    out.put(&length, sizeof length);
-    out.put(value.data, length);
+    std::uint16_t words[3] = {index, static_cast<std::uint16_t>(value.len), place_of(r, value)};
+    out.put(words, sizeof words);
+    if (words[2] == kBehind)
+      out.put(value.data, value.len);
     ++self->variables_;
   });
 
@@ -381,7 +388,6 @@ bool Parked::parse(ngx_http_request_t *r) {
 
 bool Parked::restore(ngx_http_request_t *r) {
   ngx_connection_t *c = connection_;
-  r->main_conf = main_conf_;
   r->srv_conf = srv_conf_;
   r->loc_conf = loc_conf_;
   auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
@@ -422,7 +428,7 @@ bool Parked::restore(ngx_http_request_t *r) {
       throw std::bad_alloc();
     std::memcpy(r->captures, at, captures_ * sizeof(int));
     at += captures_ * sizeof(int);
-    r->captures_data = take(captures_size_).data;
+    r->captures_data = captures_size_ > 0 ? take(captures_size_).data : r->uri.data;
     r->realloc_captures = 1;  // the array has no room for a larger match
   }
 #endif
@@ -435,13 +441,12 @@ bool Parked::restore(ngx_http_request_t *r) {
 
 void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
   for (unsigned i = 0; i < variables_; ++i) {
-    std::uint16_t index = 0;
-    std::uint16_t length = 0;
-    std::memcpy(&index, at, sizeof index);
-    std::memcpy(&length, at + sizeof index, sizeof length);
-    at += sizeof index + sizeof length;
-    ngx_str_t text = copy(r->pool, {at, length});
-    at += length;
+    std::uint16_t words[3];
+    std::memcpy(words, at, sizeof words);
+    at += sizeof words;
+    auto [index, length, place] = words;
+    ngx_str_t text = copy(r->pool, {place == kBehind ? at : tail() + place, length});
+    at += place == kBehind ? length : 0;
     ngx_http_variable_value_t &value = r->variables[index];
     value.data = text.data;
     value.len = length;

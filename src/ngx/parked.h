@@ -40,6 +40,7 @@ class Parked {
   ngx_http_request_t *revive();
 
   ngx_connection_t *connection() const { return connection_; }
+  ngx_event_handler_pt handler() const { return handler_; }
   void **loc_conf() const { return loc_conf_; }
   /// Whether its body goes out in chunks (RFC 9112 §7.1).
   bool chunked() const { return chunked_; }
@@ -64,12 +65,11 @@ class Parked {
   ngx_connection_t *connection_ = nullptr;
   ngx_http_connection_t *hc_ = nullptr;
   ngx_event_handler_pt handler_ = nullptr;
-  void **main_conf_ = nullptr;
   void **srv_conf_ = nullptr;
   void **loc_conf_ = nullptr;
   time_t start_sec_ = 0;
-  ngx_msec_t start_msec_ = 0;
-  off_t request_length_ = 0;
+  std::uint32_t request_length_ = 0;
+  std::uint16_t start_msec_ = 0;
   std::uint32_t head_size_ = 0;    // the tail: head, then what differs from it, then the rest
   std::uint32_t header_size_ = 0;  // of the response, if it is out
   std::uint16_t uri_size_ = 0;     // 0: as the head has it

@@ -60,7 +60,7 @@ struct EventClient::Stream {
       : client(to),
         node(at),
         place(to.job_, to.cursor_),
-        watcher(at.hub, at.retries, at.events,
+        watcher(at.event_desk,
                 core::Callback<Result<const core::EventPage *>>::to<&Stream::got>(this)) {
     watcher.listen(client.job_);
     place.aim(node.timeline());
@@ -244,7 +244,7 @@ struct HoldClient::Request {
   Request(HoldClient &to, Node &at)
       : client(to),
         node(at),
-        watcher(at.hub, at.retries, at.jobs,
+        watcher(at.job_desk,
                 core::Callback<Result<const core::Job *>>::to<&Request::got>(this)) {
     auto &world = client.service_.world;
     auto wait = world.chance(0.3) ? 0 : world.between(100, 30000);
@@ -338,7 +338,7 @@ Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, 
   if (poison)
     submission_.job.params = "poison";
   if (wait) {
-    watcher_.emplace(node.hub, node.retries, node.jobs,
+    watcher_.emplace(node.job_desk,
                      core::Callback<Result<const core::Job *>>::to<&Submitter::got>(this));
     watcher_->listen(id);
     watcher_->need().id = id;

@@ -10,6 +10,7 @@
 #include "core/intake.h"
 #include "core/reread.h"
 #include "core/retries.h"
+#include "core/watcher.h"
 #include "sim/store.h"
 
 namespace await::sim {
@@ -92,6 +93,8 @@ class Node : private core::Wake, private core::Bus {
   core::Retries retries;
   core::Gather<core::JobNeed> jobs;
   core::Gather<core::EventNeed> events;
+  core::Desk<core::JobNeed> job_desk{hub, retries, jobs};
+  core::Desk<core::EventNeed> event_desk{hub, retries, events};
   core::Reread reread;
 };
 

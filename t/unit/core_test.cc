@@ -266,7 +266,7 @@ TEST(Gather, a_herd_gathers_before_the_next_read) {
   FakeStore store;
   FakeWake wake;
   Gather<JobNeed> gather(store, wake);
-  std::deque<Reader> herd(40);
+  std::deque<Reader> herd(200);
   for (Reader &reader : herd)
     gather.add(reader.need);
   gather.run(1000);

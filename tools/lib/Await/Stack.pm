@@ -347,7 +347,7 @@ worker_rlimit_nofile 20000;
 pid nginx.started;
 error_log logs/error.log @{[ $o{log_level} // 'notice' ]};
 $main
-events { worker_connections 18000; }
+events { worker_connections 19500; }
 http {
     types { text/html html; text/css css; text/javascript js; image/png png; image/jpeg jpg jpeg; image/svg+xml svg; application/json json; }
     default_type application/octet-stream;
