@@ -27,6 +27,13 @@ std::string body(const Options &options, long number) {
   return mark + "\"}";
 }
 
+/// The document that await makes of the body: everybody sends the same.
+std::string document(const Options &options, long number) {
+  return "{\"job\":\"01a20fa0-14c1-753a-a07f-b3be7213ba44\",\"seq\":" + std::to_string(number + 2) +
+         ",\"type\":\"line\",\"data\":" + body(options, number) +
+         ",\"at\":\"2026-11-21T20:02:02.090Z\",\"correlation_id\":null}";
+}
+
 class HttpPublisher : public Publisher {
  public:
   explicit HttpPublisher(const Options &options)
@@ -35,7 +42,7 @@ class HttpPublisher : public Publisher {
   void publish(long first, long n) override {
     std::string out;
     for (long i = first; i < first + n; ++i) {
-      std::string message = body(options_, i);
+      std::string message = document(options_, i);
       out += "POST " + options_.text("path") + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
              std::to_string(message.size()) + "\r\n\r\n" + message;
     }

@@ -28,18 +28,13 @@ class JobNeed : public Hook<> {
   Key key() const { return {id, 0}; }
   Query query() const { return {id, want}; }
   void join(Query &other) const { other.want = std::max(other.want, want); }
-  /// What a signed hint says, if it says enough; null: read it. Answers cost a request each, so a crowd takes
-  /// its turns after one read.
-  const Job *told(const Told &told, std::size_t crowd) const {
-    bool enough = crowd <= kCrowd && (want == Want::head || told.has_body());
-    return enough ? &told.job : nullptr;
+  /// What signed hints say, if they say enough; null: read it.
+  const Job *told(const Told &told) const {
+    return want == Want::head || told.has_body() ? &told.job : nullptr;
   }
-  static constexpr std::size_t kSlice = 64;  // answered in a round
+  static constexpr unsigned kCost = 8;  // of an answer: it takes a request
   /// In heads: what a batch is limited by. A body has up to 64 KB.
   static std::size_t weight(const Query &query) { return query.want == Want::body ? 8 : 1; }
-
- private:
-  static constexpr std::size_t kCrowd = 64;
 };
 
 /// Wants a job's events after `after`; the same rules. Its page may begin earlier, for those who have read
@@ -58,11 +53,11 @@ class EventNeed : public Hook<> {
   Query query() const { return {id, after}; }
   void join(Query &other) const { other.after = std::min(other.after, after); }
   static std::size_t weight(const Query &) { return 1; }
-  /// The event that is due next, or null.
-  const EventPage *told(const Told &told, std::size_t) const {
-    return told.page.last_seq == after + 1 ? &told.page : nullptr;
+  /// The events that are due next, or null.
+  const EventPage *told(const Told &told) const {
+    return told.first() <= after + 1 && told.last() > after ? &told.page : nullptr;
   }
-  static constexpr std::size_t kSlice = 512;  // answered in a round
+  static constexpr unsigned kCost = 1;  // of an answer: a write
 
  private:
   static constexpr int kStride = 64;  // less than a page, so that everybody gets something new
@@ -135,6 +130,8 @@ class Gather {
     Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::landed>(this);
   };
 
+  static constexpr unsigned kBudget = 512;  // of answers in a round, as Hub has it
+
   /// How long the next batch gathers, after one of so many needs: who comes alone never waits, a herd is
   /// worth a few milliseconds.
   static std::int64_t pause_after(std::size_t needs) {
@@ -179,7 +176,7 @@ class Gather {
 
   /// As many as a round can bear: the others' requests come between.
   void deliver(Flight &flight) {
-    for (std::size_t i = 0; i < Need::kSlice; ++i) {
+    for (unsigned cost = 0; cost < kBudget; cost += Need::kCost) {
       Need *need = flight.needs.pop_front();
       if (need == nullptr)
         break;

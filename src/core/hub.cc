@@ -1,5 +1,6 @@
 #include "core/hub.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace await::core {
@@ -11,7 +12,7 @@ Listener::~Listener() {
 
 Hub::~Hub() {
   for (auto &[job, channel] : channels_)
-    channel.listeners.each([](core::Listener &listener) { listener.channel_ = nullptr; });
+    each(channel, [](core::Listener &listener) { listener.channel_ = nullptr; });
 }
 
 void Hub::listen(const Uuid &job, core::Listener &listener) {
@@ -41,45 +42,84 @@ void Hub::leave(core::Listener &listener) {
   drop(channel);
 }
 
-/// Nobody watches any more, and nothing is being told.
+/// Nobody watches any more, and there is nothing to tell.
 void Hub::drop(Channel &channel) {
-  if (channel.listeners.empty() && !channel.telling)
+  if (channel.listeners.empty() && channel.turn.empty() && !channel.Hook<HasNews>::linked())
     channels_.erase(Uuid(channel.job));
 }
 
 void Hub::hinted(const Uuid &job, int seq) {
   auto at = channels_.find(job);
   if (at != channels_.end())
-    at->second.listeners.each([seq](core::Listener &listener) { listener.changed(seq); });
+    each(at->second, [seq](core::Listener &listener) { listener.changed(seq); });
 }
 
-void Hub::told(const Told &told) {
+void Hub::told(Told told) {
   auto at = channels_.find(told.job.id);
-  if (at == channels_.end() || at->second.telling)
+  if (at == channels_.end())
     return;
   Channel &channel = at->second;
-  channel.telling = true;
-  List<core::Listener> now;  // each call may destroy any of them, or bring new ones
-  std::size_t crowd = 0;
-  channel.listeners.each([&](core::Listener &) { ++crowd; });
-  now.take_all(channel.listeners);
-  while (core::Listener *listener = now.pop_front()) {
-    channel.listeners.push_back(*listener);
-    listener->told(told, crowd);
+  int last = told.last();
+  if (channel.fresh && last <= channel.fresh->last())
+    return;  // said twice
+  bool fits = !channel.fresh || channel.fresh->page.events.size() < kNews;
+  if (fits && !channel.fresh) {
+    channel.fresh = std::make_unique<Told>(std::move(told));
+  } else if (!fits || !channel.fresh->append(std::move(told))) {
+    hinted(channel.job, last);  // what lies between has to be read
+    return;
   }
-  channel.telling = false;
-  drop(channel);
+  news_.push_back(channel);
+  wake_.wake();
+}
+
+void Hub::run() {
+  unsigned budget = kBudget;
+  while (Channel *channel = news_.front()) {
+    budget = tell(*channel, budget);
+    if (budget == 0) {
+      wake_.wake_in(0);
+      return;
+    }
+  }
+}
+
+/// Takes a channel as far as the budget goes; what is left of it.
+unsigned Hub::tell(Channel &channel, unsigned budget) {
+  if (!channel.telling) {
+    channel.telling = std::move(channel.fresh);
+    channel.turn.take_all(channel.listeners);
+  }
+  while (core::Listener *listener = channel.telling ? channel.turn.front() : nullptr) {
+    if (budget == 0)
+      return 0;
+    channel.listeners.push_back(*listener);
+    // it may destroy any of them, and bring new ones, who have read for themselves
+    budget -= std::min(budget, listener->told(*channel.telling));
+  }
+  channel.telling.reset();
+  if (!channel.fresh) {
+    channel.Hook<HasNews>::unlink();
+    drop(channel);
+  }
+  return budget;
 }
 
 void Hub::subscribed(unsigned shard) {
   if (shard >= kShards)
     return;
   shards_[shard].channels.each([](Channel &channel) {
-    channel.listeners.each([](core::Listener &listener) { listener.changed(0); });
+    each(channel, [](core::Listener &listener) { listener.changed(0); });
   });
 }
 
 void Hub::history_changed() {
+  while (Channel *channel = news_.pop_front()) {  // news of a history that is no more
+    channel->fresh.reset();
+    channel->telling.reset();
+    channel->listeners.take_all(channel->turn);
+    drop(*channel);
+  }
   for (auto &[job, channel] : channels_)
     channel.listeners.each([](core::Listener &listener) { listener.history_changed(); });
 }

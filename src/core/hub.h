@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -21,11 +22,11 @@ class Listener : public Hook<> {
   /// The job may have an event `seq` (0: unknown, look). Unverified; must not destroy other listeners
   /// of this job before it returns, nor itself: it starts a read and answers later.
   virtual void changed(int seq) noexcept = 0;
-  /// The job has this event; verified. May destroy this and any other listener.
-  /// @param crowd  how many listen to the job: each gets the call in this round
-  virtual void told(const Told &told, std::size_t crowd) noexcept {
-    (void)crowd;
-    changed(told.page.last_seq);
+  /// The job has these events: verified. May destroy this and any other listener.
+  /// @return  what it has cost, of the kBudget that a round can bear
+  virtual unsigned told(const Told &told) noexcept {
+    changed(told.last());
+    return 1;
   }
   /// A failover: what was seen of the job may never have been. The same rules.
   virtual void history_changed() noexcept = 0;
@@ -38,12 +39,15 @@ class Listener : public Hook<> {
 };
 
 /// All who watch one job.
-struct Listener::Channel : Hook<> {
+struct HasNews {};
+struct Listener::Channel : Hook<>, Hook<HasNews> {
   Channel(Hub &hub, const Uuid &job) : hub(hub), job(job) {}
   Hub &hub;
   Uuid job;
   List<Listener> listeners;
-  bool telling = false;  // and so stays, though all of its listeners may leave
+  List<Listener> turn;           // those of them who are still to hear what is being told
+  std::unique_ptr<Told> fresh;   // this round's
+  std::unique_ptr<Told> telling;
 };
 
 /// Who watches which job on this nginx worker, and which of the bus's shards that needs.
@@ -53,8 +57,10 @@ class Hub {
 
  public:
   static constexpr unsigned kShards = 4096;
+  static constexpr unsigned kBudget = 512;   ///< a round; the others' requests come between
+  static constexpr std::size_t kNews = 256;  ///< events of a job that wait to be told; past them it is read
 
-  explicit Hub(Bus &bus) : bus_(bus) {}
+  Hub(Bus &bus, Wake &wake) : bus_(bus), wake_(wake) {}
   ~Hub();
 
   /// Registers. The caller reads the truth *after* this: register first, read second.
@@ -64,8 +70,10 @@ class Hub {
   bool watches(const Uuid &job) const { return channels_.contains(job); }
   /// Somebody says so.
   void hinted(const Uuid &job, int seq);
-  /// Somebody has proved it.
-  void told(const Told &told);
+  /// Somebody has proved it. The listeners hear of it in run(), together with what else this round brings.
+  void told(Told told);
+  /// Tells what there is to tell, as much as a round can bear. Called when Wake says so.
+  void run();
   /// From now on hints of this shard arrive; what happened before may have been missed.
   void subscribed(unsigned shard);
 
@@ -88,8 +96,16 @@ class Hub {
   };
 
   void drop(Channel &channel);
+  unsigned tell(Channel &channel, unsigned budget);
+  template <class Visit>
+  static void each(Channel &channel, Visit visit) {
+    channel.listeners.each(visit);
+    channel.turn.each(visit);
+  }
 
   Bus &bus_;
+  Wake &wake_;
+  List<Channel, HasNews> news_;
   std::unordered_map<Uuid, Channel> channels_;
   std::array<Shard, kShards> shards_{};
   std::size_t listeners_ = 0;

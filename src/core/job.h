@@ -81,6 +81,7 @@ struct Event {
   /// Its encodings, filled by the first who needs them and shared by all: as JSON, and as wire/sse.h has it.
   mutable Bytes json;
   mutable std::array<Bytes, 4> frames;
+  mutable std::int64_t value_max = -1;  // for which they were made
 };
 
 /// The events of one job after some seq, and where the job stands now.
@@ -92,6 +93,8 @@ struct EventPage {
   int last_seq = 1;
   State state = State::pending;
   std::vector<Event> events;
+  mutable std::array<Bytes, 4> frames;  ///< all of the events in one piece, as wire/sse.h has it
+  mutable std::int64_t value_max = -1;  // for which they were made
 };
 
 /// Event 1, which is the job's own row and so in no page.

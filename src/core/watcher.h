@@ -75,15 +75,16 @@ class Watcher : private Listener, private Retry {
     if (started_)
       apply(follow_.told(seq));
   }
-  void told(const Told &told, std::size_t crowd) noexcept override {
+  unsigned told(const Told &told) noexcept override {
     if (!started_)
-      return;
-    int seq = told.page.last_seq;
-    const Row *row = trusts_ && !paused_ && follow_.may_take(seq) ? need_.told(told, crowd) : nullptr;
+      return 1;
+    bool ready = trusts_ && !paused_ && follow_.may_take(told.last());
+    const Row *row = ready ? need_.told(told) : nullptr;
     if (row != nullptr)
       got_(row);  // may destroy this
     else
-      apply(follow_.told(seq));
+      apply(follow_.told(told.last()));
+    return Need::kCost;
   }
   void history_changed() noexcept override {
     if (started_)

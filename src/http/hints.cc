@@ -9,7 +9,7 @@ void Hints::hinted(const core::Hint &hint) {
     return;
   if (!hint.signature.empty() && wire::is_signed(hint, key_)) {
     if (auto told = wire::read_told(hint, timeline_)) {
-      hub_.told(*told);
+      hub_.told(std::move(*told));
       return;
     }
   }

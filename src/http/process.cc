@@ -49,7 +49,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       store_(write_, read_, static_cast<int>(settings.value_max)),
       payloads_(bulk_),
       bus_(loop_, log_, random_, addresses(settings)),
-      hub_(bus_),
+      hub_(bus_, *this),
       intake_(store_, bus_, *this, {}),
       retries_(*this),
       jobs_(store_, *this),
@@ -143,17 +143,7 @@ void Process::run() {
   retries_.run(now_ms());
   jobs_.run(now_ms());
   events_.run(now_ms());
-  flush();
-}
-
-void Process::flush() {
-  for (std::size_t i = 0; i < kFlushes; ++i) {
-    Flushed *one = flushed_.pop_front();
-    if (one == nullptr)
-      return;
-    one->flush();
-  }
-  wake_in(0);
+  hub_.run();
 }
 
 void Process::due_in(core::Spoke &spoke, std::int64_t ms) {

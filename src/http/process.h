@@ -23,18 +23,6 @@
 
 namespace await::http {
 
-struct IsFlushed {};
-
-/// What has bytes to write at the end of this event-loop round, all at once.
-class Flushed : public Hook<IsFlushed> {
- public:
-  /// It may destroy itself, or others.
-  virtual void flush() noexcept = 0;
-
- protected:
-  ~Flushed() = default;
-};
-
 /// Everything that lives as long as an nginx worker: connections, hub, intake. The one place that knows
 /// every layer. Made only where a location uses us.
 class Process : private core::Wake, private pg::Connection::Observer {
@@ -53,10 +41,6 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Wheel &wheel() { return wheel_; }
   /// `spoke` is due in `ms`, give or take a tenth of a second, never before; at most 200 s.
   void due_in(core::Spoke &spoke, std::int64_t ms);
-  void flush_soon(Flushed &flushed) {
-    flushed_.push_back(flushed);
-    wake();
-  }
   /// A heartbeat as a stream's clients get it.
   const Bytes &beat(bool visible, bool chunked) const {
     return beats_[(visible ? 1 : 0) + (chunked ? 2 : 0)];
@@ -85,7 +69,6 @@ class Process : private core::Wake, private pg::Connection::Observer {
   static constexpr std::int64_t kDrainTickMs = 100;
   static constexpr std::size_t kDrainAtLeast = 50;  // a tick
   static constexpr std::int64_t kDeadlineTickMs = 100;
-  static constexpr std::size_t kFlushes = 512;  // a round; the others' requests come between
 
   class RunTask : public io::Task {
    public:
@@ -113,7 +96,6 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
   void agree();
   void reread();
-  void flush();
   void drain();
   void drain_some();
   void watch_shutdown();
@@ -140,7 +122,6 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Wheel wheel_{128};
   core::Wheel deadlines_{2048};  // tenths of a second
   std::int64_t deadlines_until_ms_ = 0;
-  List<Flushed, IsFlushed> flushed_;
   Bytes beats_[4];
   Bytes last_chunk_;
   RunTask run_task_{*this};

@@ -81,10 +81,7 @@ void EventStream::got(Result<const core::EventPage *> page) {
     return;
   }
   watcher_.seen(place_.after(), found->last_seq);
-  if (parked())
-    process()->flush_soon(*this);
-  else
-    write();
+  write();
 }
 
 /// Sends the header and the primer. False: the request was answered otherwise.
@@ -132,12 +129,17 @@ bool EventStream::send_head() {
 void EventStream::send_events(const core::EventPage &page) {
   auto value_max = static_cast<std::int64_t>(settings_.value_max);
   auto give = [&](const core::Event &event) {
-    const Bytes &frame = wire::event_frame(page, event, place_.cursor(), style(), value_max);
+    const Bytes &frame = wire::event_frame(page, event, place_, style(), value_max);
     if (out_ != nullptr)
       out_->push(frame);
     else
       backlog_.push(frame);
   };
+  if (out_ == nullptr && backlog_.pending() == 0 && takes_whole(page)) {
+    backlog_.push(wire::page_frame(page, place_, style(), value_max));  // which has taken all of them
+    watcher_.need().after = place_.after();
+    return;
+  }
   if (place_.after() == 0 && place_.take(1))  // the job's own row is event 1
     give(core::first_event(page));
   for (const core::Event &event : page.events) {
@@ -152,6 +154,17 @@ void EventStream::send_events(const core::EventPage &page) {
     process()->counters().count(Counter::paused);
     watcher_.pause();
   }
+}
+
+/// Whether all of a page's events are due, and few: then they go out as they go to everybody, in one piece.
+bool EventStream::takes_whole(const core::EventPage &page) const {
+  std::size_t n = page.events.size();
+  if (n < 2 || n > kWhole || page.events.front().seq != place_.after() + 1)
+    return false;
+  std::size_t bytes = 0;
+  for (const core::Event &event : page.events)
+    bytes += (event.data ? event.data->size() : 0) + (event.result ? static_cast<std::size_t>(event.result->size) : 0);
+  return bytes <= settings_.max_buffered / 2;
 }
 
 void EventStream::push_frame(std::string_view type, std::string_view data) {
@@ -173,18 +186,12 @@ void EventStream::due() noexcept {
     if (pending() > 0)
       return;  // a client that does not read gets no heartbeats on top
     const Bytes &bytes = process()->beat(visible_beat_, style().chunked);
-    if (out_ != nullptr) {
+    if (out_ != nullptr)
       out_->push(bytes);
-      write();
-    } else {
+    else
       backlog_.push(bytes);
-      process()->flush_soon(*this);
-    }
+    write();
   });
-}
-
-void EventStream::flush() noexcept {
-  ngx::guarded(connection()->log, [this] { write(); });
 }
 
 void EventStream::on_parked_writable() {
@@ -303,7 +310,6 @@ void EventStream::end() {
 
 void EventStream::leave() {
   core::Spoke::unlink();
-  Flushed::unlink();
   watcher_.leave();
   reading_.set(0);
 }

@@ -22,7 +22,7 @@ struct StreamOptions {
 
 /// A job's events as Server-Sent Events: primer, replay, then live until the job ends. Once the client has
 /// caught up the request is given up and its connection parked.
-class EventStream : public ngx::Held, public Flushed, private core::Spoke {
+class EventStream : public ngx::Held, private core::Spoke {
  public:
   EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options);
 
@@ -33,13 +33,13 @@ class EventStream : public ngx::Held, public Flushed, private core::Spoke {
  private:
   void leave() override;
   void due() noexcept override;
-  void flush() noexcept override;
   void on_parked_writable() override;
   void got(Result<const core::EventPage *> page);
   bool begin(const core::EventPage &page, core::Place::Fit fit);
   bool send_head();
   void send_reset(core::State state);
   void send_events(const core::EventPage &page);
+  bool takes_whole(const core::EventPage &page) const;
   void push_frame(std::string_view type, std::string_view data);
   void push(std::string_view text);
   void beat();
@@ -53,6 +53,8 @@ class EventStream : public ngx::Held, public Flushed, private core::Spoke {
   bool is_full() const { return pending() > settings_.max_buffered; }
   wire::FrameStyle style() const { return {names_, out_ == nullptr && chunked()}; }
   static void on_writable(ngx_http_request_t *r);
+
+  static constexpr std::size_t kWhole = 16;
 
   const Settings &settings_;
   ngx::Outgoing *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool

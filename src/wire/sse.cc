@@ -1,6 +1,7 @@
 #include "wire/sse.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "wire/document.h"
 
@@ -32,17 +33,44 @@ std::string chunk(std::string_view text) {
   return out.append(size, static_cast<std::size_t>(n)).append(text).append("\r\n");
 }
 
-const Bytes &event_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
+namespace {
+
+std::size_t which(FrameStyle style) { return (style.named ? 0U : 1U) + (style.chunked ? 2U : 0U); }
+
+}  // namespace
+
+const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
                          FrameStyle style, std::int64_t value_max) {
-  Bytes &frame = event.frames[(style.named ? 0 : 1) + (style.chunked ? 2 : 0)];
+  if (std::exchange(event.value_max, value_max) != value_max) {
+    event.json = Bytes();
+    event.frames = {};
+  }
+  Bytes &frame = event.frames[which(style)];
   if (!frame.empty())
     return frame;
   if (event.json.empty())
     event.json = Bytes(encode_event(page, event, value_max));
-  std::string text =
-      sse_frame(cursor, style.named ? std::string_view(event.type) : std::string_view(), event.json.view());
+  std::string text = sse_frame(place.cursor(), style.named ? std::string_view(event.type) : std::string_view(),
+                               event.json.view());
   frame = Bytes(style.chunked ? chunk(text) : text);
   return frame;
+}
+
+const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
+                        std::int64_t value_max) {
+  if (std::exchange(page.value_max, value_max) != value_max)
+    page.frames = {};
+  Bytes &all = page.frames[which(style)];
+  bool made = !all.empty();
+  std::string text;
+  for (const core::Event &event : page.events) {
+    place.take(event.seq);
+    if (!made)
+      text += event_frame(page, event, place, style, value_max).view();
+  }
+  if (!made)
+    all = Bytes(text);
+  return all;
 }
 
 std::string sse_retry(std::int64_t ms) { return "retry: " + std::to_string(ms) + "\n\n"; }

@@ -48,7 +48,7 @@ Node::Node(World &w, Weather &air, Database &truth, Broker &broker)
       database(truth),
       broker_(broker),
       store(w, air, truth, [this] { connected(); }),
-      hub(*this),
+      hub(*this, *this),
       intake(store, *this, *this, {.rows = 16}),
       retries(*this),
       jobs(store, *this, 4, 16),
@@ -111,6 +111,7 @@ void Node::run() {
   retries.run(world.now());
   jobs.run(world.now());
   events.run(world.now());
+  hub.run();
 }
 
 void Node::connected() {

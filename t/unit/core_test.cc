@@ -411,7 +411,8 @@ struct Watcher : Listener {
 
 TEST(Hub, tells_who_watches_and_nobody_else) {
   FakeBus bus;
-  Hub hub(bus);
+  FakeWake hub_wake;
+  Hub hub(bus, hub_wake);
   Watcher a, other;
   {
     Watcher b;
@@ -434,7 +435,8 @@ TEST(Hub, tells_who_watches_and_nobody_else) {
 
 TEST(Hub, subscribes_by_shard_and_looks_again_when_the_subscription_stands) {
   FakeBus bus;
-  Hub hub(bus);
+  FakeWake hub_wake;
+  Hub hub(bus, hub_wake);
   Watcher a;
   hub.listen(id(1), a);
   EXPECT_EQ(bus.shards, std::set<unsigned>{id(1).shard()});
@@ -453,7 +455,8 @@ TEST(Hub, listeners_may_outlive_it) {
   FakeBus bus;
   Watcher a;
   {
-    Hub hub(bus);
+    FakeWake hub_wake;
+  Hub hub(bus, hub_wake);
     hub.listen(id(1), a);
   }
   EXPECT_FALSE(a.listening());
@@ -527,7 +530,8 @@ TEST(Follow, goes_on_while_a_page_was_not_all) {
 TEST(Reread, by_id_for_few_by_tail_for_many_and_by_id_again_after_trouble) {
   FakeStore store;
   FakeBus bus;
-  Hub hub(bus);
+  FakeWake hub_wake;
+  Hub hub(bus, hub_wake);
   Reread reread(store, hub, {});
   reread.run();
   EXPECT_TRUE(store.heads_asked.empty()) << "nobody watches, nothing is asked";
