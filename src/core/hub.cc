@@ -94,6 +94,8 @@ unsigned Hub::tell(Channel &channel, unsigned budget) {
     if (budget == 0)
       return 0;
     channel.listeners.push_back(*listener);
+    if (core::Listener *next = channel.turn.front())
+      next->prefetch();  // of ten thousand, none is in the cache
     // it may destroy any of them, and bring new ones, who have read for themselves
     budget -= std::min(budget, listener->told(*channel.telling));
   }

@@ -119,6 +119,8 @@ bool EventStream::send_head() {
     return false;
   }
   open_ = true;
+  if (r_->stream == nullptr && core_settings().tcp_nodelay)
+    ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
   r_->write_event_handler = on_writable;
   push(wire::sse_retry(retry_ms(settings_)));
   beat();

@@ -14,6 +14,24 @@ ngx_int_t Backlog::flush(ngx_connection_t *c) {
   if (c->buffered != 0 && c->write->ready)
     c->send_chain(c, nullptr, 0);  // TLS keeps a record back
   while (done < queue_.size() && c->write->ready && !c->error) {
+    if (done + 1 == queue_.size()) {  // mostly: one send is cheaper than a writev
+      const Bytes &bytes = queue_[done];
+      auto *data = reinterpret_cast<u_char *>(const_cast<char *>(bytes.data()));
+      ssize_t n = c->send(c, data + sent_, bytes.size() - sent_);
+      if (n == NGX_ERROR) {
+        c->error = 1;
+        break;
+      }
+      if (n <= 0)
+        break;
+      pending_ -= static_cast<std::uint32_t>(n);
+      sent_ += static_cast<std::uint32_t>(n);
+      if (sent_ == bytes.size()) {
+        sent_ = 0;
+        ++done;
+      }
+      continue;
+    }
     ngx_buf_t buffers[kGather];
     ngx_chain_t links[kGather];
     std::size_t n = std::min(queue_.size() - done, kGather);
