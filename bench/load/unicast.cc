@@ -31,9 +31,8 @@ int unicast(const Options &options) {
   std::ifstream in(options.text("head"));
   std::string head((std::istreambuf_iterator<char>(in)), {});
   bool by_redis = options.text("publish") == "redis";
-  auto messages = by_redis ? read_messages(options.text("messages")) : std::vector<std::pair<std::string, std::string>>();
-  if (ids.size() < n || (by_redis && messages.size() < n))
-    throw std::runtime_error("too few ids or messages");
+  if (ids.size() < n)
+    throw std::runtime_error("too few ids");
   int publish_fd = -1;
   std::unique_ptr<Redis> redis;
   if (by_redis) {
@@ -53,6 +52,11 @@ int unicast(const Options &options) {
   }
   say("{\"open\":%zu}", n);
   listen_line();
+  std::vector<std::pair<std::string, std::string>> messages;  // made while the clients were held
+  if (by_redis)
+    messages = read_messages(options.text("messages"));
+  if (by_redis && messages.size() < n)
+    throw std::runtime_error("too few messages");
 
   long window = options.number("window", 0);
   long rate = options.number("rate", 0);
