@@ -1,13 +1,11 @@
 #include "http/hints.h"
 
-#include "wire/told.h"
-
 namespace await::http {
 
 void Hints::hinted(const core::Hint &hint) {
   if (!hub_.watches(hint.job))
     return;
-  if (!hint.signature.empty() && wire::is_signed(hint, key_)) {
+  if (!hint.signature.empty() && verifier_.is_signed(hint)) {
     if (auto told = wire::read_told(hint, timeline_)) {
       hub_.told(std::move(*told));
       return;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/hub.h"
+#include "wire/told.h"
 
 namespace await::http {
 
@@ -13,9 +14,9 @@ class Hints : public core::Bus::Listener {
   explicit Hints(core::Hub &hub) : hub_(hub) {}
 
   /// As the database said when the connection opened.
-  void learn(std::string timeline, std::string key) {
+  void learn(std::string timeline, std::string_view key) {
     timeline_ = std::move(timeline);
-    key_ = std::move(key);
+    verifier_.learn(key);
   }
   void hinted(const core::Hint &hint) override;
   void subscribed(unsigned shard) override { hub_.subscribed(shard); }
@@ -23,7 +24,7 @@ class Hints : public core::Bus::Listener {
  private:
   core::Hub &hub_;
   std::string timeline_;
-  std::string key_;
+  wire::Verifier verifier_;
 };
 
 }  // namespace await::http

@@ -116,6 +116,18 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
 ngx_conf_enum_t trusts[] = {
     {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
 
+char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *main = static_cast<MainSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (main->batch_rows != 0)
+    return const_cast<char *>("is duplicate");
+  main->batch_rows = ngx_atoi(words[1].data, words[1].len);
+  main->batch_flights = cf->args->nelts > 2 ? ngx_atoi(words[2].data, words[2].len) : 2;
+  if (main->batch_rows < 1 || main->batch_rows > 4096 || main->batch_flights < 1 || main->batch_flights > 256)
+    return config_error(cf, ngx::view(words[1]), "is no number of 1 to 4096, or what follows none of 1 to 256");
+  return NGX_CONF_OK;
+}
+
 #define HTTP NGX_HTTP_MAIN_CONF
 #define HSL NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
 #define HSLI NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF
@@ -128,6 +140,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_redis"),        HTTP | NGX_CONF_1MORE,   set_redis,                  MAIN, 0,                                nullptr},
     {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, reread),   nullptr},
     {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, drain),    nullptr},
+    {ngx_string("await_max_batch"),    HTTP | NGX_CONF_TAKE12,  set_max_batch,              MAIN, 0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
     {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, job_uri),  nullptr},
     {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, result_uri), nullptr},
@@ -156,6 +169,10 @@ void *create_main(ngx_conf_t *cf) {
 
 char *init_main(ngx_conf_t *cf, void *conf) {
   auto *main = static_cast<MainSettings *>(conf);
+  if (main->batch_rows == 0) {
+    main->batch_rows = 512;
+    main->batch_flights = 2;
+  }
   ngx_conf_init_msec_value(main->reread, 4000);
   if (main->reread < 50) {
     return config_error(cf, "await_reread", "is at least 50ms");

@@ -37,6 +37,13 @@ std::vector<pg::Lane> lanes(const MainSettings &settings) {
   return out;
 }
 
+core::Intake::Limits limits(const MainSettings &settings) {
+  core::Intake::Limits out;
+  out.rows = static_cast<std::size_t>(settings.batch_rows);
+  out.flights = static_cast<std::size_t>(settings.batch_flights);
+  return out;
+}
+
 }  // namespace
 
 Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
@@ -50,7 +57,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       payloads_(bulk_),
       bus_(loop_, log_, random_, addresses(settings)),
       hub_(bus_, *this),
-      intake_(store_, bus_, *this, {}),
+      intake_(store_, bus_, *this, limits(settings)),
       retries_(*this),
       jobs_(store_, *this),
       events_(store_, *this),

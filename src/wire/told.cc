@@ -3,7 +3,6 @@
 #include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <memory>
 
@@ -40,20 +39,61 @@ std::optional<core::JobResult> result_of(const json_t *object, const core::Job &
 
 }  // namespace
 
-bool is_signed(const core::Hint &hint, std::string_view key) {
-  auto mac = from_base64url(hint.signature);
-  if (!mac || mac->size() != 32 || key.empty())
+namespace {
+
+struct FreeDigest {
+  void operator()(EVP_MD_CTX *digest) const { EVP_MD_CTX_free(digest); }
+};
+using Digest = std::unique_ptr<EVP_MD_CTX, FreeDigest>;
+constexpr std::size_t kBlock = 64;
+constexpr std::size_t kSize = 32;
+
+bool take(EVP_MD_CTX *digest, std::string_view bytes) {
+  return EVP_DigestUpdate(digest, bytes.data(), bytes.size()) == 1;
+}
+
+}  // namespace
+
+/// The two digests of HMAC after their pads, and room to go on from them.
+struct Verifier::Digests {
+  Digest inner{EVP_MD_CTX_new()};
+  Digest outer{EVP_MD_CTX_new()};
+  Digest work{EVP_MD_CTX_new()};
+};
+
+Verifier::Verifier() = default;
+Verifier::~Verifier() = default;
+
+void Verifier::learn(std::string_view key) {
+  digests_.reset();
+  if (key.empty() || key.size() > kBlock)
+    return;
+  auto made = std::make_unique<Digests>();
+  if (!made->inner || !made->outer || !made->work)
+    return;
+  std::string inner(kBlock, '\x36');
+  std::string outer(kBlock, '\x5c');
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    inner[i] = static_cast<char>(inner[i] ^ key[i]);
+    outer[i] = static_cast<char>(outer[i] ^ key[i]);
+  }
+  if (EVP_DigestInit_ex(made->inner.get(), EVP_sha256(), nullptr) == 1 && take(made->inner.get(), inner) &&
+      EVP_DigestInit_ex(made->outer.get(), EVP_sha256(), nullptr) == 1 && take(made->outer.get(), outer))
+    digests_ = std::move(made);
+}
+
+bool Verifier::is_signed(const core::Hint &hint) const {
+  auto mac = digests_ ? from_base64url(hint.signature) : std::nullopt;
+  if (!mac || mac->size() != kSize)
     return false;
-  std::string message;
-  message.reserve(hint.head.size() + 1 + hint.payload.size());
-  message.append(hint.head).append(" ").append(hint.payload);
-  unsigned char expected[EVP_MAX_MD_SIZE];
+  EVP_MD_CTX *work = digests_->work.get();
+  unsigned char sum[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-           reinterpret_cast<const unsigned char *>(message.data()), message.size(), expected,
-           &size) == nullptr)
-    return false;
-  return size == mac->size() && CRYPTO_memcmp(expected, mac->data(), size) == 0;
+  return EVP_MD_CTX_copy_ex(work, digests_->inner.get()) == 1 && take(work, hint.head) && take(work, " ") &&
+         take(work, hint.payload) && EVP_DigestFinal_ex(work, sum, &size) == 1 &&
+         EVP_MD_CTX_copy_ex(work, digests_->outer.get()) == 1 &&
+         take(work, {reinterpret_cast<char *>(sum), size}) && EVP_DigestFinal_ex(work, sum, &size) == 1 &&
+         CRYPTO_memcmp(sum, mac->data(), kSize) == 0;
 }
 
 std::optional<core::Told> read_told(const core::Hint &hint, std::string_view timeline) {
