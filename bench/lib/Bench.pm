@@ -34,7 +34,7 @@ sub spread { my $m = median(@_); return $m ? (max(@_) - min(@_)) / $m : 0 }
 # A stack of ours. Options as Await::Test::start_stack; fsync is on.
 sub stack {
     my (%o) = @_;
-    $stack = Await::Test::start_stack(fsync => 1, workers => 1, reread => '600s', access_log => 0, %o);
+    $stack = Await::Test::start_stack(fsync => 1, workers => 1, reread => '600s', %o, http => 'access_log off; ' . ($o{http} // ''));
     alarm 0;
     $DIR = $stack->{dir};
     return $stack;

@@ -1,9 +1,7 @@
 #include "base/text.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstdio>
 #include <ctime>
 
 namespace await {
@@ -94,11 +92,19 @@ std::string format_time(std::int64_t unix_ms) {
   std::time_t seconds = unix_ms / 1000;
   std::tm tm{};
   gmtime_r(&seconds, &tm);
-  std::array<char, 64> out{};
-  int length = std::snprintf(out.data(), out.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-                             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                             static_cast<int>(unix_ms % 1000));
-  return {out.data(), static_cast<std::size_t>(length)};
+  std::string out = "0000-00-00T00:00:00.000Z";
+  auto put = [&](std::size_t end, int value) {  // its last digit stands before `end`
+    for (; value > 0; value /= 10)
+      out[--end] = static_cast<char>('0' + value % 10);
+  };
+  put(4, tm.tm_year + 1900);
+  put(7, tm.tm_mon + 1);
+  put(10, tm.tm_mday);
+  put(13, tm.tm_hour);
+  put(16, tm.tm_min);
+  put(19, tm.tm_sec);
+  put(23, static_cast<int>(unix_ms % 1000));
+  return out;
 }
 
 std::string base64url(std::string_view bytes) {

@@ -140,7 +140,7 @@ class EventsPage : public ngx::Held, private core::Spoke {
         add(event);
     }
     wire::JsonWriter out;
-    out.raw("events", "[" + events + "]");
+    out.made("events", "[" + events + "]");
     out.text("cursor", place_.cursor());
     out.text("state", core::state_name(page.state));
     out.boolean("done", core::is_ending(page.state) && place_.after() == page.last_seq);

@@ -15,7 +15,7 @@ void add_result(JsonWriter &out, const core::JobResult &result, std::int64_t val
   inner.text_or_null("name", result.name);
   if (result.body && result.size <= value_max && is_json_type(result.type) && is_json(result.body->view()))
     inner.raw("value", result.body->view());
-  out.raw("result", inner.take());
+  out.made("result", inner.take());
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   at.text("self", links.self);
   at.text("result", links.result);
   at.text("events", links.events);
-  out.raw("links", at.take());
+  out.made("links", at.take());
   return out.take();
 }
 

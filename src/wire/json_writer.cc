@@ -1,5 +1,6 @@
 #include "wire/json_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -9,8 +10,12 @@
 namespace await::wire {
 namespace {
 
+bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
+
 void escape_into(std::string &out, std::string_view text) {
-  for (char c : text) {
+  auto end = std::find_if_not(text.begin(), text.end(), is_plain);
+  out.append(text.begin(), end);  // mostly all of it
+  for (char c : text.substr(static_cast<std::size_t>(end - text.begin()))) {
     switch (c) {
       case '"':
         out += "\\\"";
@@ -77,13 +82,18 @@ void JsonWriter::number(std::string_view key, std::int64_t value) {
   out_ += std::to_string(value);
 }
 
-void JsonWriter::boolean(std::string_view key, bool value) { raw(key, value ? "true" : "false"); }
+void JsonWriter::boolean(std::string_view key, bool value) { made(key, value ? "true" : "false"); }
 
-void JsonWriter::null(std::string_view key) { raw(key, "null"); }
+void JsonWriter::null(std::string_view key) { made(key, "null"); }
 
 void JsonWriter::raw(std::string_view key, std::string_view json) {
   name(key);
   out_ += minify(json);
+}
+
+void JsonWriter::made(std::string_view key, std::string_view json) {
+  name(key);
+  out_ += json;
 }
 
 void JsonWriter::raw_or_null(std::string_view key, const std::optional<std::string> &json) {

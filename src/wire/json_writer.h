@@ -10,7 +10,10 @@ namespace await::wire {
 /// Writes one JSON object from front to back. Text is escaped so that the result stands on one line.
 class JsonWriter {
  public:
-  JsonWriter() : out_("{") {}
+  JsonWriter() {
+    out_.reserve(512);
+    out_ = '{';
+  }
 
   /// Each adds a member; `name` is a literal of ours.
   void text(std::string_view name, std::string_view value);
@@ -18,8 +21,10 @@ class JsonWriter {
   void number(std::string_view name, std::int64_t value);
   void boolean(std::string_view name, bool value);
   void null(std::string_view name);
-  /// `json` is valid JSON.
+  /// `json` is valid JSON, of whatever layout.
   void raw(std::string_view name, std::string_view json);
+  /// `json` comes from a JsonWriter.
+  void made(std::string_view name, std::string_view json);
   void raw_or_null(std::string_view name, const std::optional<std::string> &json);
 
   /// The object, closed. The writer is spent.
