@@ -1,5 +1,8 @@
 #include "worker/client.h"
 
+#include <set>
+#include <utility>
+
 #include "pg/call.h"
 #include "pg/statements.h"
 
@@ -47,7 +50,7 @@ ClaimedJob decode_job(const pg::Rows &rows, int row) {
 
 Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo,
                const std::vector<redis::Address> &redis)
-    : pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}), bus_(loop, log, random, redis) {}
+    : loop_(loop), pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}), bus_(loop, log, random, redis) {}
 
 void Client::start() {
   pg_.start();
@@ -78,11 +81,66 @@ void Client::change(const char *text, pg::Params params, const Uuid &id, Then<bo
 }
 
 void Client::hint(const Uuid &id) {
+  hints_.push_back(id);
+  if (!flush_task_.linked())
+    loop_.post(flush_task_);
+}
+
+/// At the end of a round: all that was completed in it, and all that is to be hinted.
+void Client::flush() {
+  std::vector<Completion> batch;
+  for (Completion &completion : std::exchange(completions_, {})) {
+    batch.push_back(std::move(completion));
+    if (batch.size() == kBatch)
+      complete_all(std::exchange(batch, {}));
+  }
+  if (!batch.empty())
+    complete_all(std::move(batch));
+  if (hints_.empty())
+    return;
+  pg::ArrayWriter ids(pg::kUuid);
+  for (const Uuid &id : std::exchange(hints_, {}))
+    ids.uuid(id);
   pg::Params params;
-  params.uuid(id);
-  pg_.send(std::make_unique<Ask>(sql::kHint, std::move(params), [this](Result<pg::Rows> rows) {
-    if (rows && rows->count() == 1)
-      bus_.publish_raw(rows->bytes(0, 0), rows->bytes(0, 1));
+  params.array(pg::kUuidArray, std::move(ids));
+  pg_.send(std::make_unique<Ask>(sql::kHints, std::move(params), [this](Result<pg::Rows> rows) {
+    for (int row = 0; rows && row < rows->count(); ++row)
+      bus_.publish_raw(rows->bytes(row, 0), rows->bytes(row, 1));
+  }));
+}
+
+void Client::complete_all(std::vector<Completion> batch) {
+  pg::ArrayWriter ids(pg::kUuid), attempts(pg::kInt4), bodies(pg::kBytea), types(pg::kText), statuses(pg::kInt4),
+      names(pg::kText);
+  for (const Completion &completion : batch) {
+    ids.uuid(completion.job.id);
+    attempts.int4(completion.job.attempt);
+    bodies.bytes(completion.body);
+    types.bytes(completion.content_type);
+    statuses.int4(completion.status);
+    names.maybe(completion.file_name);
+  }
+  pg::Params params;
+  params.array(pg::kUuidArray, std::move(ids)).array(pg::kInt4Array, std::move(attempts));
+  params.array(pg::kByteaArray, std::move(bodies)).array(pg::kTextArray, std::move(types));
+  params.array(pg::kInt4Array, std::move(statuses)).array(pg::kTextArray, std::move(names));
+  auto sent = std::make_shared<std::vector<Completion>>(std::move(batch));
+  pg_.send(std::make_unique<Ask>(sql::kCompleteMany, std::move(params), [this, sent](Result<pg::Rows> rows) {
+    if (!rows && rows.error().code != Code::unavailable && sent->size() > 1) {
+      for (Completion &one : *sent)  // one of them is refused: the others must not suffer
+        complete_one(one.job, one.body, one.content_type, one.status, one.file_name, std::move(one.then));
+      return;
+    }
+    std::set<Uuid> done;
+    for (int row = 0; rows && row < rows->count(); ++row) {
+      if (rows->boolean(row, 1))
+        done.insert(rows->uuid(row, 0));
+    }
+    for (Completion &one : *sent) {
+      if (done.contains(one.job.id))
+        hint(one.job.id);
+      one.then(rows ? Result<bool>(done.contains(one.job.id)) : Result<bool>(rows.error()));
+    }
   }));
 }
 
@@ -151,6 +209,19 @@ void Client::append_result(const ClaimedJob &job, int n, const std::string &byte
 void Client::complete(const ClaimedJob &job, const std::optional<std::string> &body,
                       const std::string &content_type, int status,
                       const std::optional<std::string> &file_name, Then<bool> then) {
+  if (!body || body->size() > kInline) {
+    complete_one(job, body, content_type, status, file_name, std::move(then));
+    return;
+  }
+  completions_.push_back({job, *body, content_type, status, file_name, std::move(then)});
+  completions_.back().job.payload.reset();
+  if (!flush_task_.linked())
+    loop_.post(flush_task_);
+}
+
+void Client::complete_one(const ClaimedJob &job, const std::optional<std::string> &body,
+                          const std::string &content_type, int status,
+                          const std::optional<std::string> &file_name, Then<bool> then) {
   pg::Params params = job_params(job);
   body ? params.bytea(*body) : params.null(pg::kBytea);
   params.text(content_type).int4(status).maybe_text(file_name);

@@ -33,7 +33,8 @@ enum class Lease { held, cancelled, lost };
 
 /// The worker's functions of sql/004_worker.sql, for workers in process. One connection, replies in the
 /// order of the calls, from the event loop, so callbacks must know whether their owner still lives. After
-/// each change a hint is published.
+/// each change a hint is published. Results that are complete within one round of the loop are stored in one
+/// transaction, and so are the hints of a round read in one.
 class Client {
  public:
   template <class T>
@@ -45,6 +46,10 @@ class Client {
   void start();
   bool connected() const { return pg_.ready(); }
   redis::Bus &bus() { return bus_; }
+  /// Nothing is to be sent or answered.
+  bool idle() const {
+    return !connected() || (completions_.empty() && hints_.empty() && pg_.in_flight() == 0);
+  }
 
   void claim(const std::vector<std::string> &queues, const std::string &worker, int n,
              std::optional<std::int64_t> lease_ms, Then<std::vector<ClaimedJob>> then);
@@ -66,13 +71,42 @@ class Client {
   void purge();
 
  private:
+  static constexpr std::size_t kInline = 65536;  // larger bodies are stored one by one
+  static constexpr std::size_t kBatch = 500;
+
+  struct Completion {
+    ClaimedJob job;
+    std::string body;
+    std::string content_type;
+    int status;
+    std::optional<std::string> file_name;
+    Then<bool> then;
+  };
+  class FlushTask : public io::Task {
+   public:
+    explicit FlushTask(Client &client) : client_(client) {}
+    void run() noexcept override { client_.flush(); }
+
+   private:
+    Client &client_;
+  };
+
   void hint(const Uuid &id);
+  void flush();
+  void complete_all(std::vector<Completion> batch);
+  void complete_one(const ClaimedJob &job, const std::optional<std::string> &body,
+                    const std::string &content_type, int status, const std::optional<std::string> &file_name,
+                    Then<bool> then);
   template <class T, class Decode>
   void call(const char *sql, pg::Params params, Then<T> then, Decode decode);
   void change(const char *sql, pg::Params params, const Uuid &id, Then<bool> then);
 
+  io::Loop &loop_;
   pg::Connection pg_;
   redis::Bus bus_;
+  std::vector<Completion> completions_;
+  std::vector<Uuid> hints_;
+  FlushTask flush_task_{*this};
 };
 
 }  // namespace await::worker

@@ -138,6 +138,9 @@ int run(Arguments &arguments) {
   worker.start();
   while (!worker.done())
     loop.round(1000);
+  // the last hints: without them who watches learns seconds later
+  loop.run_until([&] { return client.idle(); }, 3000);
+  loop.round(0);  // in which they are sent
   return 0;
 }
 
