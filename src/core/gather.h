@@ -23,6 +23,8 @@ class JobNeed : public Hook<> {
   explicit JobNeed(Callback<Result<const Job *>> callback) : done(callback) {}
   Uuid id;
   Want want = Want::value;
+  Memory *memory = nullptr;  ///< asked first, and told afterwards; may be null
+  bool from_memory = false;  ///< whether the job that is being given came from there
   Callback<Result<const Job *>> done;
 
   Key key() const { return {id, 0}; }
@@ -33,6 +35,16 @@ class JobNeed : public Hook<> {
     return want == Want::head || told.has_body() ? &told.job : nullptr;
   }
   static constexpr unsigned kCost = 8;  // of an answer: it takes a request
+  std::optional<Job> remembered() const { return memory != nullptr ? memory->find(id, want) : std::nullopt; }
+  void recalled(const Job &job) {
+    from_memory = true;
+    done(&job);
+  }
+  void remember(const Job *job) {
+    from_memory = false;
+    if (memory != nullptr && job != nullptr && is_ending(job->state))
+      memory->keep(*job, want);
+  }
   /// In heads: what a batch is limited by. A body has up to 64 KB.
   static std::size_t weight(const Query &query) { return query.want == Want::body ? 8 : 1; }
 };
@@ -58,6 +70,9 @@ class EventNeed : public Hook<> {
     return told.first() <= after + 1 && told.last() > after ? &told.page : nullptr;
   }
   static constexpr unsigned kCost = 1;  // of an answer: a write
+  static std::optional<EventPage> remembered() { return std::nullopt; }
+  void recalled(const EventPage &) {}
+  void remember(const EventPage *) {}
 
  private:
   static constexpr int kStride = 64;  // less than a page, so that everybody gets something new
@@ -80,7 +95,7 @@ class Gather {
   }
 
   void add(Need &need) {
-    waiting_.push_back(need);
+    fresh_.push_back(need);
     wake_.wake();
   }
 
@@ -102,6 +117,7 @@ class Gather {
       if (flight->rows)
         deliver(*flight);
     }
+    recall();
     if (waiting_.empty())
       return;
     if (now_ms < not_before_ms_) {
@@ -136,6 +152,19 @@ class Gather {
   /// worth a few milliseconds.
   static std::int64_t pause_after(std::size_t needs) {
     return needs < 8 ? 0 : needs < 32 ? 1 : needs < 128 ? 3 : 10;
+  }
+
+  /// Answers those whose job is remembered.
+  void recall() {
+    List<Need> now;
+    now.take_all(fresh_);
+    while (Need *need = now.pop_front()) {
+      auto known = need->remembered();
+      if (known)
+        need->recalled(*known);  // may destroy any of them, and bring new ones
+      else
+        waiting_.push_back(*need);
+    }
   }
 
   std::size_t send(Flight &flight) {
@@ -181,7 +210,9 @@ class Gather {
       if (need == nullptr)
         break;
       auto at = flight.found.find(need->key());
-      need->done(at == flight.found.end() ? nullptr : at->second);  // may destroy any of them
+      const Row *row = at == flight.found.end() ? nullptr : at->second;
+      need->remember(row);
+      need->done(row);  // may destroy any of them
     }
     if (!flight.needs.empty()) {
       wake_.wake_in(0);
@@ -201,6 +232,7 @@ class Gather {
   Wake &wake_;
   std::size_t most_;
   std::int64_t not_before_ms_ = 0;
+  List<Need> fresh_;  // since the last run
   List<Need> waiting_;
   std::vector<std::unique_ptr<Flight>> flights_;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -84,6 +85,17 @@ struct Tail {
   bool complete;  ///< false: there was more than one read may hold
   std::vector<std::pair<Uuid, int>> changes;
 };
+/// Remembers jobs that have ended, so that they need not be read again. May forget at any time.
+class Memory {
+ public:
+  virtual std::optional<Job> find(const Uuid &id, Want want) = 0;
+  /// @param want  what it was read with
+  virtual void keep(const Job &job, Want want) = 0;
+
+ protected:
+  ~Memory() = default;
+};
+
 enum class Cancelled { now, already, ended, unknown };
 
 /// The truth. Everything in batches: a span in, the outcomes out in the same order. Errors: unavailable,

@@ -7,7 +7,18 @@
 namespace await::http {
 
 /// What is, now, on one nginx worker. Every limit has its gauge.
-enum class Gauge : std::uint8_t { held, parked, watched, submissions, reads, buffered, postgres, redis, draining, count };
+enum class Gauge : std::uint8_t {
+  held,
+  parked,
+  watched,
+  submissions,
+  reads,
+  buffered,
+  postgres,
+  redis,
+  draining,
+  count
+};
 /// What has happened since nginx started.
 enum class Counter {
   submitted,
@@ -18,6 +29,8 @@ enum class Counter {
   cut,
   resets,
   statements,
+  cache_hits,
+  cache_misses,
   count
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 void destroy(void *data) { delete *static_cast<Facts **>(data); }
 
-enum class Which : uintptr_t { id, state, owner, delivery, hold_time, problem_type };
+enum class Which : uintptr_t { id, state, owner, delivery, cache, hold_time, problem_type };
 
 std::string value_of(ngx_http_request_t *r, Which which) {
   if (which == Which::owner)
@@ -24,6 +24,8 @@ std::string value_of(ngx_http_request_t *r, Which which) {
       return known->state;
     case Which::delivery:
       return known->delivery;
+    case Which::cache:
+      return known->cache;
     case Which::hold_time:
       return known->held_ms ? std::to_string(*known->held_ms) : "";
     case Which::problem_type:
@@ -60,6 +62,7 @@ constexpr Known kVariables[] = {
     {"await_state", Which::state},
     {"await_owner", Which::owner},
     {"await_delivery", Which::delivery},
+    {"await_cache_status", Which::cache},
     {"await_hold_time", Which::hold_time},
     {"await_problem_type", Which::problem_type},
 };

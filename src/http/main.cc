@@ -1,6 +1,7 @@
 // ngx_http_await_module: the backends, what the locations share, and who answers which method.
 
 #include "base/text.h"
+#include "http/cache.h"
 #include "http/facts.h"
 #include "http/process.h"
 #include "http/request.h"
@@ -124,7 +125,8 @@ char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   main->batch_rows = ngx_atoi(words[1].data, words[1].len);
   main->batch_flights = cf->args->nelts > 2 ? ngx_atoi(words[2].data, words[2].len) : 2;
   if (main->batch_rows < 1 || main->batch_rows > 4096 || main->batch_flights < 1 || main->batch_flights > 256)
-    return config_error(cf, ngx::view(words[1]), "is no number of 1 to 4096, or what follows none of 1 to 256");
+    return config_error(cf, ngx::view(words[1]),
+                        "is no number of 1 to 4096, or what follows none of 1 to 256");
   return NGX_CONF_OK;
 }
 
@@ -150,6 +152,8 @@ ngx_command_t commands[] = {
     {ngx_string("await_retry"),        HSL | NGX_CONF_TAKE12,   set_retry,                  LOC,  0,                                nullptr},
     {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, value_max),    nullptr},
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
+    {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
+    {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
     {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    ngx_conf_set_enum_slot,     LOC,  offsetof(Settings, hints),        trusts},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(Settings, park),         nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
@@ -190,6 +194,7 @@ void *create_location(ngx_conf_t *cf) {
     return nullptr;
   location->scoped = NGX_CONF_UNSET;
   location->park = NGX_CONF_UNSET;
+  location->cache = static_cast<ngx_shm_zone_t *>(NGX_CONF_UNSET_PTR);
   location->hints = NGX_CONF_UNSET_UINT;
   for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket,
                      &Settings::retry_min, &Settings::retry_max})
@@ -250,6 +255,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_msec_value(inner.retry_max, outer.retry_max, 5000);
   ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
   ngx_conf_merge_value(inner.park, outer.park, 1);
+  ngx_conf_merge_ptr_value(inner.cache, outer.cache, nullptr);
   ngx_conf_merge_uint_value(inner.hints, outer.hints, kSigned);
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);

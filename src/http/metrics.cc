@@ -36,6 +36,8 @@ constexpr Line<Counter> kCounters[] = {
     {Counter::paused,              "await_paused_total",                           "Times an event stream waited for a slow client."},
     {Counter::cut,                 "await_cut_total",                              "Requests that a reload cut off after await_drain."},
     {Counter::resets,              "await_resets_total",                           "Resets sent: cursors that could not be honoured."},
+    {Counter::cache_hits,          "await_cache_total{status=\"hit\"}",            "Reads of jobs asked of await_cache."},
+    {Counter::cache_misses,        "await_cache_total{status=\"miss\"}",           nullptr},
     {Counter::statements,          "await_postgres_statements_total",              "Statements sent to PostgreSQL."},
 };
 // clang-format on

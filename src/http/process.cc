@@ -241,6 +241,10 @@ void Process::measure() {
     counters_.count(Counter::statements, connection->take_count());
 }
 
+core::Memory *Process::memory(ngx_shm_zone_t *zone) {
+  return zone != nullptr ? &caches_.try_emplace(zone, zone).first->second : nullptr;
+}
+
 void Process::enrol(ngx::Held &held) { (draining_ ? told_ : held_).push_back(held); }
 
 void Process::drain() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "core/retries.h"
 #include "core/watcher.h"
 #include "core/wheel.h"
+#include "http/cache.h"
 #include "http/counters.h"
 #include "http/hints.h"
 #include "http/settings.h"
@@ -35,6 +37,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Desk<core::JobNeed> &jobs() { return job_desk_; }
   core::Desk<core::EventNeed> &events() { return event_desk_; }
   core::Store &store() { return store_; }
+  /// What remembers ended jobs in this zone; null for null.
+  core::Memory *memory(ngx_shm_zone_t *zone);
   core::Payloads &payloads() { return payloads_; }
   core::Bus &bus() { return bus_; }
   /// A wheel of whole seconds, for heartbeats.
@@ -112,6 +116,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   redis::Bus bus_;
   core::Hub hub_;
   Hints hints_{hub_};
+  std::map<ngx_shm_zone_t *, Cache> caches_;
   core::Intake intake_;
   core::Retries retries_;
   core::Gather<core::JobNeed> jobs_;

@@ -23,8 +23,8 @@ struct MainSettings {
   ngx_flag_t redis_off;
   ngx_msec_t reread;
   ngx_msec_t drain;
-  ngx_int_t batch_rows;     ///< of a submission's batch
-  ngx_int_t batch_flights;  ///< batches on their way
+  ngx_int_t batch_rows;      ///< of a submission's batch
+  ngx_int_t batch_flights;   ///< batches on their way
   ngx_shm_zone_t *counters;  ///< where the numbers of await_metrics are
   size_t value_max;          ///< the largest await_value_max of all locations
   ngx_array_t *lanes;        ///< of LaneName: what await_submit names literally
@@ -60,7 +60,8 @@ struct Settings {
   size_t value_max;
   ngx_array_t *safe_types;  ///< of ngx_str_t, lower case
   ngx_flag_t park;
-  ngx_uint_t hints;  ///< Trust
+  ngx_uint_t hints;       ///< Trust
+  ngx_shm_zone_t *cache;  ///< null: off
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;

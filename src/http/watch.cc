@@ -9,10 +9,9 @@
 namespace await::http {
 
 Watch::Watch(ngx_http_request_t *r, core::Want want)
-    : Held(r),
-      watcher_(process()->jobs(),
-               core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
+    : Held(r), watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
   watcher_.need().want = want;
+  watcher_.need().memory = process()->memory(settings(r).cache);
   watcher_.trust(settings(r).hints == kSigned);
   process()->enrol(*this);
 }
@@ -76,6 +75,8 @@ void Watch::got(Result<const core::Job *> job) {
     if (!revive())
       return;
     facts(r_).state = core::state_name(found->state);
+    if (watcher_.need().memory != nullptr)
+      facts(r_).cache = watcher_.need().from_memory ? "HIT" : "MISS";
     facts(r_).held_ms = process()->now_ms() - began_ms_;
     answer(*found, !done);
     return;

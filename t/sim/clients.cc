@@ -60,8 +60,7 @@ struct EventClient::Stream {
       : client(to),
         node(at),
         place(to.job_, to.cursor_),
-        watcher(at.event_desk,
-                core::Callback<Result<const core::EventPage *>>::to<&Stream::got>(this)) {
+        watcher(at.event_desk, core::Callback<Result<const core::EventPage *>>::to<&Stream::got>(this)) {
     watcher.listen(client.job_);
     place.aim(node.timeline());
     watcher.need().id = client.job_;
@@ -244,14 +243,15 @@ struct HoldClient::Request {
   Request(HoldClient &to, Node &at)
       : client(to),
         node(at),
-        watcher(at.job_desk,
-                core::Callback<Result<const core::Job *>>::to<&Request::got>(this)) {
+        watcher(at.job_desk, core::Callback<Result<const core::Job *>>::to<&Request::got>(this)) {
     auto &world = client.service_.world;
     auto wait = world.chance(0.3) ? 0 : world.between(100, 30000);
     over = wait == 0;
     if (!over)
       watcher.listen(client.job_);
     watcher.need().id = client.job_;
+    if (world.chance(0.5))
+      watcher.need().memory = &node.cache;
     world.after(wait, [this, a = alive] {
       if (!*a)
         return;
@@ -338,8 +338,7 @@ Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, 
   if (poison)
     submission_.job.params = "poison";
   if (wait) {
-    watcher_.emplace(node.job_desk,
-                     core::Callback<Result<const core::Job *>>::to<&Submitter::got>(this));
+    watcher_.emplace(node.job_desk, core::Callback<Result<const core::Job *>>::to<&Submitter::got>(this));
     watcher_->listen(id);
     watcher_->need().id = id;
   }

@@ -8,6 +8,7 @@
 #include "core/gather.h"
 #include "core/hub.h"
 #include "core/intake.h"
+#include "core/memo.h"
 #include "core/reread.h"
 #include "core/retries.h"
 #include "core/watcher.h"
@@ -39,6 +40,21 @@ class Broker {
   World &world_;
   Weather &weather_;
   std::vector<Node *> nodes_;  // in the order of their coming: addresses would differ from run to run
+};
+
+/// What a node remembers of ended jobs, as http/cache.cc has it.
+class Cache : public core::Memory {
+ public:
+  explicit Cache(const std::uint32_t &timeline) : timeline_(timeline) {}
+  std::optional<core::Job> find(const Uuid &id, core::Want want) override {
+    return memo_.find(id, want, timeline_);
+  }
+  void keep(const core::Job &job, core::Want want) override { memo_.keep(job, want, timeline_); }
+
+ private:
+  const std::uint32_t &timeline_;
+  alignas(8) std::byte bytes_[16384] = {};
+  core::Memo memo_{bytes_};
 };
 
 /// An nginx worker: the real core, wired as http/process.cc wires it. Destroying it is its crash.
@@ -96,6 +112,7 @@ class Node : private core::Wake, private core::Bus {
   core::Desk<core::JobNeed> job_desk{hub, retries, jobs};
   core::Desk<core::EventNeed> event_desk{hub, retries, events};
   core::Reread reread;
+  Cache cache{timeline_};
 };
 
 }  // namespace await::sim

@@ -8,6 +8,7 @@
 #include "core/gather.h"
 #include "core/hub.h"
 #include "core/intake.h"
+#include "core/memo.h"
 #include "core/place.h"
 #include "core/reread.h"
 #include "core/retries.h"
@@ -456,7 +457,7 @@ TEST(Hub, listeners_may_outlive_it) {
   Watcher a;
   {
     FakeWake hub_wake;
-  Hub hub(bus, hub_wake);
+    Hub hub(bus, hub_wake);
     hub.listen(id(1), a);
   }
   EXPECT_FALSE(a.listening());
@@ -605,6 +606,90 @@ TEST(Wheel, turns) {
   wheel.tick();
   EXPECT_EQ(one.beats, 1) << "once each time it is put on";
   EXPECT_EQ(three.beats, 1);
+}
+
+Job ended_job(int n, std::size_t body) {
+  Job job;
+  job.id = id(n);
+  job.queue = "q";
+  job.state = State::completed;
+  job.seq = 3;
+  job.owner = "ann";
+  job.progress = "{}";
+  job.result = JobResult{
+      201, 2, "text/plain", "a b.txt", static_cast<std::int64_t>(body), true, Bytes(std::string(body, 'x'))};
+  return job;
+}
+
+struct MemoTest : testing::Test {
+  MemoTest() : bytes(8192) {}
+  std::span<std::byte> memory() { return std::as_writable_bytes(std::span(bytes)); }
+  std::vector<std::uint64_t> bytes;
+};
+
+TEST_F(MemoTest, what_was_kept_comes_back_as_it_was) {
+  Memo memo(memory());
+  memo.keep(ended_job(1, 500), Want::body, 7);
+  auto found = memo.find(id(1), Want::value, 7);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(pack_job(*found), pack_job(ended_job(1, 500)));
+  EXPECT_EQ(found->result->body->view(), std::string(500, 'x'));
+  EXPECT_FALSE(memo.find(id(2), Want::head, 7));
+  EXPECT_FALSE(memo.find(id(1), Want::head, 8)) << "on another line of history it says nothing";
+  Memo second(memory());
+  EXPECT_TRUE(second.find(id(1), Want::body, 7)) << "another process sees it";
+}
+
+TEST_F(MemoTest, who_wants_the_body_gets_none_without_it) {
+  Memo memo(memory());
+  memo.keep(ended_job(1, 10), Want::value, 7);
+  EXPECT_TRUE(memo.find(id(1), Want::value, 7));
+  EXPECT_FALSE(memo.find(id(1), Want::body, 7));
+  memo.keep(ended_job(1, 10), Want::body, 7);
+  EXPECT_TRUE(memo.find(id(1), Want::body, 7));
+}
+
+TEST_F(MemoTest, the_oldest_give_way_and_nothing_is_mixed_up) {
+  Memo memo(memory());
+  int there = 0;
+  for (int n = 1; n <= 3000; ++n) {
+    memo.keep(ended_job(n, static_cast<std::size_t>(n * 37 % 1500)), Want::body, 7);
+    EXPECT_TRUE(memo.find(id(n), Want::body, 7)) << n;
+  }
+  for (int n = 1; n <= 3000; ++n) {
+    auto found = memo.find(id(n), Want::body, 7);
+    if (!found)
+      continue;
+    ++there;
+    EXPECT_EQ(pack_job(*found), pack_job(ended_job(n, static_cast<std::size_t>(n * 37 % 1500)))) << n;
+  }
+  EXPECT_GT(there, 8);
+  EXPECT_LT(there, 300);
+  memo.keep(ended_job(5000, 30000), Want::body, 7);
+  EXPECT_FALSE(memo.find(id(5000), Want::body, 7)) << "an eighth of all is the most";
+}
+
+TEST_F(MemoTest, a_change_that_was_broken_off_forgets_everything) {
+  Memo memo(memory());
+  memo.keep(ended_job(1, 10), Want::body, 7);
+  bytes[0] = 1;  // its first word says that somebody is at it
+  EXPECT_FALSE(memo.find(id(1), Want::body, 7));
+  memo.keep(ended_job(2, 10), Want::body, 7);
+  EXPECT_TRUE(memo.find(id(2), Want::body, 7));
+}
+
+TEST(Memo, too_little_memory_keeps_nothing) {
+  alignas(8) std::array<std::byte, 64> few{};
+  Memo memo(few);
+  memo.keep(ended_job(1, 10), Want::body, 7);
+  EXPECT_FALSE(memo.find(id(1), Want::body, 7));
+}
+
+TEST(Memo, bytes_that_are_no_job_are_none) {
+  std::string good = pack_job(ended_job(1, 10));
+  for (std::size_t n = 0; n < good.size(); ++n)
+    EXPECT_FALSE(unpack_job(std::string_view(good).substr(0, n)));
+  EXPECT_FALSE(unpack_job(good + "x"));
 }
 
 }  // namespace
