@@ -42,7 +42,7 @@ clean:
 build: module worker
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
-test: deps-test lint unit valgrind simulate model fuzz build contract e2e
+test: deps-test lint unit valgrind simulate model fuzz build load contract e2e
 
 .PHONY: run up down ps clean build test help
 help:
@@ -50,11 +50,13 @@ help:
 
 # --- what must be installed -------------------------------------------------------------------------
 
-.PHONY: deps-run deps-test deps-asan
+.PHONY: deps-run deps-test deps-bench deps-asan
 deps-run:
 	@tools/install-deps run
 deps-test:
 	@tools/install-deps run test
+deps-bench:
+	@tools/install-deps run test bench
 deps-asan:
 	@tools/install-deps run test asan
 
@@ -178,8 +180,16 @@ lint:
 
 ## format: rewrite the sources as clang-format has it
 format:
-	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h')
+	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
-## bench: first figures, ratios within one run
-bench: deps-test build
-	bench/submit; bench/latency
+## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
+BENCHES ?= hold fanout stall unicast deliver submit work scale
+bench: deps-bench build load
+	@cd $(B)/bench && npm install --no-audit --no-fund --silent --prefix . fastify@5 pg@8 > npm.log 2>&1 || { cat npm.log; exit 1; }
+	for bench in $(BENCHES); do echo; echo "== $$bench"; bench/$$bench || exit 1; done
+	bench/plot
+
+## load: build/load, the load generator
+.PHONY: load
+load:
+	@mkdir -p $(B)/bench; $(MAKE) --no-print-directory -s $(JOBS) $(B)/load

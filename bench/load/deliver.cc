@@ -1,5 +1,5 @@
-// deliver: from the PUBLISH after a commit to the client's answer, one at a time, beside a bare Redis subscriber
-// and PostgreSQL's own LISTEN in the same loop.
+// deliver: from the PUBLISH after a commit to the client's answer, one at a time, beside a bare Redis
+// subscriber and PostgreSQL's own LISTEN in the same loop.
 // --port --ids FILE (claimed jobs) --head FILE (%ID%) --conninfo --redis --password
 
 #include <libpq-fe.h>
@@ -100,8 +100,8 @@ int deliver(const Options &options) {
     while (PGnotify *note = PQnotifies(ear.get()))
       PQfreemem(note);
   }
-  say("{\"wrong\":%ld,\"ours\":{%s},\"redis\":{%s},\"listen\":{%s}}", wrong, ours.json().c_str(), redis.json().c_str(),
-      listen.json().c_str());
+  say("{\"wrong\":%ld,\"ours\":{%s},\"redis\":{%s},\"listen\":{%s}}", wrong, ours.json().c_str(),
+      redis.json().c_str(), listen.json().c_str());
   return 0;
 }
 

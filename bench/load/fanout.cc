@@ -20,7 +20,8 @@ class Publisher {
 };
 
 std::string body(const Options &options, long number) {
-  std::string mark = "{\"mark\":\"@" + options.text("channel", "x") + "." + std::to_string(number) + "@\",\"pad\":\"";
+  std::string mark =
+      "{\"mark\":\"@" + options.text("channel", "x") + "." + std::to_string(number) + "@\",\"pad\":\"";
   auto size = static_cast<std::size_t>(options.number("size", 100));
   if (mark.size() + 2 < size)
     mark.append(size - mark.size() - 2, 'x');
@@ -43,7 +44,8 @@ class HttpPublisher : public Publisher {
     std::string out;
     for (long i = first; i < first + n; ++i) {
       std::string message = document(options_, i);
-      out += "POST " + options_.text("path") + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+      out += "POST " + options_.text("path") +
+             " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
              std::to_string(message.size()) + "\r\n\r\n" + message;
     }
     send_all(fd_, out);
@@ -68,14 +70,15 @@ class AwaitPublisher : public Publisher {
       throw std::runtime_error(PQerrorMessage(pg_.get()));
   }
   void publish(long first, long n) override {
-    std::string emit = "SELECT min(s), max(s) FROM (SELECT await.emit('" + options_.text("job") + "', 1, 'line', v::jsonb) AS s FROM (VALUES ";
+    std::string emit = "SELECT min(s), max(s) FROM (SELECT await.emit('" + options_.text("job") +
+                       "', 1, 'line', v::jsonb) AS s FROM (VALUES ";
     for (long i = first; i < first + n; ++i)
       emit += (i > first ? ",('" : "('") + body(options_, i) + "')";
     auto seqs = query(emit + ") t (v)) e");
     std::string low = PQgetvalue(seqs.get(), 0, 0);
     std::string high = PQgetvalue(seqs.get(), 0, 1);
-    auto hints = query("SELECT h.channel, h.message FROM generate_series(" + low + ", " + high + ") g, await.hint('" +
-                       options_.text("job") + "', g) h ORDER BY g");
+    auto hints = query("SELECT h.channel, h.message FROM generate_series(" + low + ", " + high +
+                       ") g, await.hint('" + options_.text("job") + "', g) h ORDER BY g");
     std::string out;
     for (int row = 0; row < PQntuples(hints.get()); ++row)
       out += Redis::command({"PUBLISH", PQgetvalue(hints.get(), row, 0), PQgetvalue(hints.get(), row, 1)});
@@ -220,8 +223,8 @@ int fanout(const Options &options) {
   // who has not got the last ones
   for (Stream &stream : streams)
     counts.lost += messages + 1 - stream.next;
-  say("{\"seconds\":%.4f,\"delivered\":%ld,\"lost\":%ld,\"doubled\":%ld,\"strays\":%ld,\"closed\":%ld}", seconds,
-      counts.delivered, counts.lost, counts.doubled, counts.strays, counts.closed);
+  say("{\"seconds\":%.4f,\"delivered\":%ld,\"lost\":%ld,\"doubled\":%ld,\"strays\":%ld,\"closed\":%ld}",
+      seconds, counts.delivered, counts.lost, counts.doubled, counts.strays, counts.closed);
   listen_line();
   return 0;
 }

@@ -30,7 +30,9 @@ inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-[[noreturn]] inline void fail(const std::string &what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
+[[noreturn]] inline void fail(const std::string &what) {
+  throw std::runtime_error(what + ": " + std::strerror(errno));
+}
 
 /// --name value, as given; and what stands alone.
 class Options {
@@ -135,7 +137,9 @@ class Epoll {
 class Latencies {
  public:
   void add(double seconds) { values_.push_back(static_cast<float>(seconds)); }
-  void take(const Latencies &other) { values_.insert(values_.end(), other.values_.begin(), other.values_.end()); }
+  void take(const Latencies &other) {
+    values_.insert(values_.end(), other.values_.begin(), other.values_.end());
+  }
   double at(double p) {
     if (values_.empty())
       return 0;

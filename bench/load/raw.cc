@@ -1,6 +1,6 @@
-// raw: the limit to compare with. A bare epoll loop that serves event streams and nothing else: a GET is held, the
-// body of a POST goes to all who are. --port --mode once: one send a message and client; coalesce: what came in a
-// round goes to each in one send. --beat seconds: a comment to each, from time to time.
+// raw: the limit to compare with. A bare epoll loop that serves event streams and nothing else: a GET is
+// held, the body of a POST goes to all who are. --port --mode once: one send a message and client; coalesce:
+// what came in a round goes to each in one send. --beat seconds: a comment to each, from time to time.
 
 #include "load/http.h"
 #include "load/net.h"
@@ -58,7 +58,8 @@ int raw(const Options &options) {
       auto size = static_cast<std::size_t>(std::atol(std::string(length).c_str()));
       if (bytes.size() < end + 4 + size)
         return;
-      std::string frame = chunked("id: AcmxhTEiQ0NzAAAAAA\nevent: line\ndata: " + bytes.substr(end + 4, size) + "\n\n");
+      std::string frame =
+          chunked("id: AcmxhTEiQ0NzAAAAAA\nevent: line\ndata: " + bytes.substr(end + 4, size) + "\n\n");
       bytes.erase(0, end + 4 + size);
       send_all(fd, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
       if (coalesce)

@@ -11,11 +11,13 @@ namespace load {
 int submit(const Options &options) {
   auto c = static_cast<std::size_t>(options.number("c", 64));
   auto n = static_cast<std::size_t>(options.number("n", 10000));
-  std::string body = "{\"task\":\"" + std::string(static_cast<std::size_t>(options.number("size", 200)) - 11, 'x') + "\"}";
+  std::string body =
+      "{\"task\":\"" + std::string(static_cast<std::size_t>(options.number("size", 200)) - 11, 'x') + "\"}";
   std::string method = options.text("method", "POST");
   std::string request = method + " " + options.text("path") + " HTTP/1.1\r\nHost: x\r\n";
   if (method == "POST")
-    request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+               "\r\n\r\n" + body;
   else
     request += "\r\n";
   long expect = options.number("expect", 202);
@@ -69,8 +71,8 @@ int submit(const Options &options) {
       break;
   }
   double seconds = now() - began;
-  say("{\"seconds\":%.4f,\"done\":%zu,\"lost\":%zu,\"wrong\":%zu,\"doubled\":%zu,%s}", seconds, done, n - done, wrong,
-      doubled, latencies.json().c_str());
+  say("{\"seconds\":%.4f,\"done\":%zu,\"lost\":%zu,\"wrong\":%zu,\"doubled\":%zu,%s}", seconds, done,
+      n - done, wrong, doubled, latencies.json().c_str());
   listen_line();
   return 0;
 }

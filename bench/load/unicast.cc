@@ -1,7 +1,7 @@
 // unicast: held long-polls, one job each; completions go out at a window or a rate, each to its own client.
 // --port --n --head FILE (%ID%) --ids FILE --window W (outstanding) or --rate per second
-// --publish redis: lines of --messages FILE (channel message) to --redis --password; http: POST to --path (%ID%)
-// The answer must say the client's own id (or --mark), and come once.
+// --publish redis: lines of --messages FILE (channel message) to --redis --password; http: POST to --path
+// (%ID%) The answer must say the client's own id (or --mark), and come once.
 
 #include <memory>
 
@@ -103,7 +103,8 @@ int unicast(const Options &options) {
         out += Redis::command({"PUBLISH", messages[sent].first, messages[sent].second});
       } else {
         std::string body = "{\"id\":\"" + ids[sent] + "\"}";
-        out += "POST " + with_id(options.text("path"), ids[sent]) + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+        out += "POST " + with_id(options.text("path"), ids[sent]) +
+               " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
                std::to_string(body.size()) + "\r\n\r\n" + body;
       }
     }

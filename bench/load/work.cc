@@ -1,4 +1,5 @@
-// work: submit, claim and complete in batches, as many workers as asked for, for some seconds; paced if --rate.
+// work: submit, claim and complete in batches, as many workers as asked for, for some seconds; paced if
+// --rate.
 // --conninfo --workers --batch --seconds --rate jobs/s (0: as fast as can be) --mode await|naive
 // naive: UPDATE … FOR UPDATE SKIP LOCKED on one table, as many write it.
 
@@ -20,7 +21,8 @@ Rows run(PGconn *pg, const char *name, const std::vector<std::string> &parameter
   std::vector<const char *> values;
   for (const std::string &parameter : parameters)
     values.push_back(parameter.c_str());
-  Rows rows(PQexecPrepared(pg, name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0), PQclear);
+  Rows rows(PQexecPrepared(pg, name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0),
+            PQclear);
   if (PQresultStatus(rows.get()) != PGRES_TUPLES_OK && PQresultStatus(rows.get()) != PGRES_COMMAND_OK)
     throw std::runtime_error(PQerrorMessage(pg));
   return rows;
@@ -65,7 +67,8 @@ void turn(PGconn *pg, const Plan &plan, Worker &worker) {
   worker.claimed += got;
   if (got == 0)
     return;
-  Rows done = plan.naive ? run(pg, "complete", {column(jobs, 0)}) : run(pg, "complete", {column(jobs, 0), column(jobs, 1)});
+  Rows done = plan.naive ? run(pg, "complete", {column(jobs, 0)})
+                         : run(pg, "complete", {column(jobs, 0), column(jobs, 1)});
   long good = std::atol(PQgetvalue(done.get(), 0, 0));
   worker.completed += good;
   worker.refused += got - good;
@@ -77,21 +80,27 @@ void work_on(const Plan &plan, Worker &worker) {
     if (PQstatus(pg.get()) != CONNECTION_OK)
       throw std::runtime_error(PQerrorMessage(pg.get()));
     if (plan.naive) {
-      prepare(pg.get(), "submit", "INSERT INTO naive (payload) SELECT repeat('x', 200)::bytea FROM generate_series(1, $1::int)");
+      prepare(pg.get(), "submit",
+              "INSERT INTO naive (payload) SELECT repeat('x', 200)::bytea FROM generate_series(1, $1::int)");
       prepare(pg.get(), "claim",
-              "UPDATE naive SET state = 'processing' WHERE id IN (SELECT id FROM naive WHERE state = 'pending' ORDER BY "
+              "UPDATE naive SET state = 'processing' WHERE id IN (SELECT id FROM naive WHERE state = "
+              "'pending' ORDER BY "
               "id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING id");
-      prepare(pg.get(), "complete",
-              "WITH d AS (UPDATE naive SET state = 'completed' WHERE id = ANY ($1::bigint[]) RETURNING 1) SELECT "
-              "count(*) FROM d");
+      prepare(
+          pg.get(), "complete",
+          "WITH d AS (UPDATE naive SET state = 'completed' WHERE id = ANY ($1::bigint[]) RETURNING 1) SELECT "
+          "count(*) FROM d");
     } else {
       prepare(pg.get(), "submit",
-              "SELECT count(*) FROM await.edge_submit(ARRAY(SELECT await.new_id(1::int2) FROM generate_series(1, $1::int)), "
-              "array_fill('bench'::text, ARRAY[$1]), array_fill(0::int2, ARRAY[$1]), array_fill(null::text, ARRAY[$1]), "
+              "SELECT count(*) FROM await.edge_submit(ARRAY(SELECT await.new_id(1::int2) FROM "
+              "generate_series(1, $1::int)), "
+              "array_fill('bench'::text, ARRAY[$1]), array_fill(0::int2, ARRAY[$1]), array_fill(null::text, "
+              "ARRAY[$1]), "
               "array_fill(null::text, ARRAY[$1]), array_fill(null::text, ARRAY[$1]), "
               "array_fill('application/json'::text, ARRAY[$1]), array_fill(null::text, ARRAY[$1]), "
               "array_fill(null::text, ARRAY[$1]), array_fill(repeat('x', 200)::bytea, ARRAY[$1]), "
-              "array_fill(200::int8, ARRAY[$1]), array_fill(null::int8, ARRAY[$1]), array_fill(null::int2, ARRAY[$1]), "
+              "array_fill(200::int8, ARRAY[$1]), array_fill(null::int8, ARRAY[$1]), array_fill(null::int2, "
+              "ARRAY[$1]), "
               "array_fill(null::int8, ARRAY[$1]), array_fill(null::int8, ARRAY[$1]))");
       prepare(pg.get(), "claim", "SELECT id, attempt FROM await.claim(ARRAY['bench'], 'bench', $1::int)");
       prepare(pg.get(), "complete",
@@ -140,8 +149,8 @@ int work(const Options &options) {
     all.refused += worker.refused;
     claims.take(worker.claims);
   }
-  say("{\"seconds\":%.3f,\"submitted\":%ld,\"claimed\":%ld,\"completed\":%ld,\"refused\":%ld,\"claim\":{%s}}", seconds,
-      all.submitted, all.claimed, all.completed, all.refused, claims.json().c_str());
+  say("{\"seconds\":%.3f,\"submitted\":%ld,\"claimed\":%ld,\"completed\":%ld,\"refused\":%ld,\"claim\":{%s}}",
+      seconds, all.submitted, all.claimed, all.completed, all.refused, claims.json().c_str());
   return 0;
 }
 

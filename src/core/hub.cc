@@ -110,9 +110,8 @@ unsigned Hub::tell(Channel &channel, unsigned budget) {
 void Hub::subscribed(unsigned shard) {
   if (shard >= kShards)
     return;
-  shards_[shard].channels.each([](Channel &channel) {
-    each(channel, [](core::Listener &listener) { listener.changed(0); });
-  });
+  shards_[shard].channels.each(
+      [](Channel &channel) { each(channel, [](core::Listener &listener) { listener.changed(0); }); });
 }
 
 void Hub::history_changed() {

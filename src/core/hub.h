@@ -51,8 +51,8 @@ struct Listener::Channel : Hook<>, Hook<HasNews> {
   Hub &hub;
   Uuid job;
   List<Listener> listeners;
-  List<Listener> turn;           // those of them who are still to hear what is being told
-  std::unique_ptr<Told> fresh;   // this round's
+  List<Listener> turn;          // those of them who are still to hear what is being told
+  std::unique_ptr<Told> fresh;  // this round's
   std::unique_ptr<Told> telling;
 };
 

@@ -17,8 +17,7 @@ class Place {
   /// after(); or nothing says what the client has missed, and it must be told so (`reset`).
   enum class Fit { here, elsewhere, lost };
 
-  Place(const Uuid &job, std::string cursor)
-      : job_(job), had_cursor_(!cursor.empty()) {
+  Place(const Uuid &job, std::string cursor) : job_(job), had_cursor_(!cursor.empty()) {
     if (had_cursor_)
       cursor_ = std::make_unique<std::string>(std::move(cursor));
   }

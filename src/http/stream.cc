@@ -165,7 +165,8 @@ bool EventStream::takes_whole(const core::EventPage &page) const {
     return false;
   std::size_t bytes = 0;
   for (const core::Event &event : page.events)
-    bytes += (event.data ? event.data->size() : 0) + (event.result ? static_cast<std::size_t>(event.result->size) : 0);
+    bytes += (event.data ? event.data->size() : 0) +
+             (event.result ? static_cast<std::size_t>(event.result->size) : 0);
   return bytes <= settings_.max_buffered / 2;
 }
 

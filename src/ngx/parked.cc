@@ -20,8 +20,8 @@ extern ngx_atomic_t *ngx_stat_requests __attribute__((weak));
 namespace await::ngx {
 namespace {
 
-constexpr std::size_t kMaxHead = 4096;  // a larger one is not worth parking
-constexpr std::size_t kMaxRest = 1024;  // variables and captures
+constexpr std::size_t kMaxHead = 4096;         // a larger one is not worth parking
+constexpr std::size_t kMaxRest = 1024;         // variables and captures
 constexpr std::uint16_t kBehind = UINT16_MAX;  // a variable's value is behind its words, not in the head
 
 void add(ngx_atomic_t *const *counter, ngx_atomic_int_t n) {

@@ -37,8 +37,7 @@ inline constexpr char kEmit[] = "SELECT await.emit($1, $2, $3, $4::text::jsonb, 
 inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4)";
 inline constexpr char kComplete[] = "SELECT await.complete($1, $2, $3, $4, $5, $6)";
 inline constexpr char kFail[] = "SELECT await.fail($1, $2, $3::text::jsonb, $4 * interval '1 ms')";
-inline constexpr char kCompleteMany[] =
-    "SELECT id, done FROM await.complete_many($1, $2, $3, $4, $5, $6)";
+inline constexpr char kCompleteMany[] = "SELECT id, done FROM await.complete_many($1, $2, $3, $4, $5, $6)";
 inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
 
 }  // namespace await::pg::statements

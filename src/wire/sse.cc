@@ -50,8 +50,8 @@ const Bytes &event_frame(const core::EventPage &page, const core::Event &event, 
     return frame;
   if (event.json.empty())
     event.json = Bytes(encode_event(page, event, value_max));
-  std::string text = sse_frame(place.cursor(), style.named ? std::string_view(event.type) : std::string_view(),
-                               event.json.view());
+  std::string text = sse_frame(
+      place.cursor(), style.named ? std::string_view(event.type) : std::string_view(), event.json.view());
   frame = Bytes(style.chunked ? chunk(text) : text);
   return frame;
 }

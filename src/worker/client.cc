@@ -50,7 +50,9 @@ ClaimedJob decode_job(const pg::Rows &rows, int row) {
 
 Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo,
                const std::vector<redis::Address> &redis)
-    : loop_(loop), pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}), bus_(loop, log, random, redis) {}
+    : loop_(loop),
+      pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}),
+      bus_(loop, log, random, redis) {}
 
 void Client::start() {
   pg_.start();
@@ -110,8 +112,8 @@ void Client::flush() {
 }
 
 void Client::complete_all(std::vector<Completion> batch) {
-  pg::ArrayWriter ids(pg::kUuid), attempts(pg::kInt4), bodies(pg::kBytea), types(pg::kText), statuses(pg::kInt4),
-      names(pg::kText);
+  pg::ArrayWriter ids(pg::kUuid), attempts(pg::kInt4), bodies(pg::kBytea), types(pg::kText),
+      statuses(pg::kInt4), names(pg::kText);
   for (const Completion &completion : batch) {
     ids.uuid(completion.job.id);
     attempts.int4(completion.job.attempt);
