@@ -14,8 +14,10 @@ $Bench::DIR = tempdir(CLEANUP => 1);
 
 sub counts {
     my ($what, %o) = @_;
+    my $ready = delete $o{ready} // sub { 1 };
     my $load = Bench::load($what, %o);
     is $load->line->{open}, $o{n};
+    until_true('ready', $ready);
     $load->go;
     my $got = $load->line;
     $load->go;
@@ -38,7 +40,8 @@ subtest 'fan-out' => sub {
 subtest 'unicast' => sub {
     my ($port) = Bench::node_server('faulty');
     Await::Stack::write_file("$Bench::DIR/ids", join('', map { "id$_\n" } 1 .. 10));
-    my $got = counts('unicast', port => $port, n => 10, ids => "$Bench::DIR/ids", head => Bench::write_head('hold', "GET /hold/%ID% HTTP/1.1\nHost: x\n\n"), publish => 'http', path => '/done/%ID%', window => 10);
+    my $got = counts('unicast', port => $port, n => 10, ids => "$Bench::DIR/ids", head => Bench::write_head('hold', "GET /hold/%ID% HTTP/1.1\nHost: x\n\n"), publish => 'http', path => '/done/%ID%', window => 10,
+        ready => sub { request('GET', '/count', port => $port)->{body} == 10 });
     is $got->{lost}, 1;
     is $got->{strays}, 1;
     is $got->{doubled}, 1;

@@ -77,10 +77,12 @@ int unicast(const Options &options) {
     Response r = parse(client.in);
     if (r.status == 0)
       return;
-    if (client.answered || r.size != client.in.size()) {
+    if (client.answered) {
       ++doubled;
+      client.in.clear();
       return;
     }
+    doubled += r.size != client.in.size() ? 1 : 0;
     client.answered = true;
     strays += r.status == 200 && client.told > 0 && r.body.find(ids[i]) != std::string_view::npos ? 0 : 1;
     ++answered;

@@ -8,6 +8,7 @@ const server = http.createServer((req, res) => {
     const id = req.url.slice(6);
     const answer = (to, say) => { const body = JSON.stringify({ id: say }); to.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`); };
     const to = held.get(id);
+    req.resume();
     if (id === 'id3') { /* lost */ } else if (id === 'id5') answer(to, 'id6'); else answer(to, id);
     if (id === 'id7') answer(to, id);
     res.writeHead(202, { 'Content-Length': 0 });
@@ -26,6 +27,8 @@ const server = http.createServer((req, res) => {
       res.writeHead(202, { 'Content-Length': 0 });
       res.end();
     });
+  } else if (req.url === '/count') {
+    res.end(String(held.size));
   } else if (req.url.startsWith('/hold/')) {
     held.set(req.url.slice(6), req.socket);
   } else {
