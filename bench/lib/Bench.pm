@@ -167,7 +167,7 @@ sub report {
     my ($name, %result) = @_;
     my $dir = $ENV{RESULTS} // "$ROOT/bench/results";
     make_path($dir);
-    Await::Stack::write_file("$dir/$name.json", JSON::PP->new->canonical->pretty->encode({ bench => $name, %result }), 0644);
+    Await::Stack::write_file("$dir/$name.json", JSON::PP->new->latin1->canonical->pretty->encode({ bench => $name, %result }), 0644);
 }
 
 # Rows of { column => value } as text.

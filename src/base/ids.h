@@ -34,6 +34,7 @@ class Uuid {
   unsigned shard() const { return (raw_[14] & 15U) << 8 | raw_[15]; }
 
   friend bool operator==(const Uuid &, const Uuid &) = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 mistakes the comparison for a null pointer
   friend auto operator<=>(const Uuid &, const Uuid &) = default;
 
  private:

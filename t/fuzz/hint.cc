@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "fuzz/input.h"
+#include "wire/told.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   using namespace await;
@@ -12,6 +13,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (!hint)
     return 0;
   fuzz::must(hint->seq >= 0, "a negative seq");
+  static wire::Verifier verifier;
+  verifier.learn("a key that nobody has guessed so far");
+  fuzz::must(!verifier.is_signed(*hint), "a signature out of nothing");
+  if (auto told = wire::read_told(*hint, "t")) {
+    fuzz::must(told->last() == hint->seq && told->job.id == hint->job, "it speaks of another event");
+    fuzz::must(told->page.events.size() == 1, "one hint, one event");
+  }
   auto again = core::read_hint(core::write_hint(hint->job, hint->seq, "x"));
   fuzz::must(again && again->job == hint->job && again->seq == hint->seq, "a hint of our own");
   return 0;

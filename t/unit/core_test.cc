@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <set>
 
 #include "core/cursor.h"
@@ -450,6 +453,116 @@ TEST(Hub, subscribes_by_shard_and_looks_again_when_the_subscription_stands) {
   hub.sweep();
   hub.sweep();
   EXPECT_TRUE(bus.shards.empty());
+}
+
+/// Told of events, it may let others go, bring new ones, or go itself.
+struct Ear : Listener {
+  void changed(int seq) noexcept override { hinted.push_back(seq); }
+  void history_changed() noexcept override {}
+  unsigned told(const Told &told) noexcept override {
+    for (const Event &event : told.page.events)
+      heard.push_back(event.seq);
+    if (then)
+      then();
+    return cost;
+  }
+  std::vector<int> hinted, heard;
+  std::function<void()> then;
+  unsigned cost = 1;
+};
+
+Told news(int job, int seq) {
+  Told told;
+  told.job.id = told.page.job = id(job);
+  told.job.seq = told.page.last_seq = seq;
+  told.page.events.emplace_back().seq = seq;
+  return told;
+}
+
+struct HubTold : testing::Test {
+  FakeBus bus;
+  FakeWake wake;
+  Hub hub{bus, wake};
+};
+
+TEST_F(HubTold, what_a_round_brings_is_told_once) {
+  Ear ear;
+  hub.listen(id(1), ear);
+  for (int seq : {2, 3, 3, 4, 2})
+    hub.told(news(1, seq));
+  EXPECT_TRUE(ear.heard.empty()) << "not before the end of the round";
+  EXPECT_EQ(wake.wakes, 3);
+  hub.run();
+  EXPECT_EQ(ear.heard, (std::vector<int>{2, 3, 4}));
+  hub.run();
+  EXPECT_EQ(ear.heard.size(), 3U);
+}
+
+TEST_F(HubTold, what_lies_between_has_to_be_read) {
+  Ear ear;
+  hub.listen(id(1), ear);
+  hub.told(news(1, 2));
+  hub.told(news(1, 5));
+  EXPECT_EQ(ear.hinted, std::vector<int>{5});
+  hub.run();
+  EXPECT_EQ(ear.heard, std::vector<int>{2});
+}
+
+TEST_F(HubTold, a_crowd_takes_turns) {
+  std::deque<Ear> crowd(Hub::kBudget / 8 + 10);
+  for (Ear &ear : crowd) {
+    ear.cost = 8;
+    hub.listen(id(1), ear);
+  }
+  hub.told(news(1, 2));
+  hub.run();
+  auto told = [&] {
+    return std::count_if(crowd.begin(), crowd.end(), [](const Ear &ear) { return !ear.heard.empty(); });
+  };
+  EXPECT_EQ(told(), Hub::kBudget / 8);
+  EXPECT_EQ(wake.later, 0);
+  hub.hinted(id(1), 9);
+  EXPECT_TRUE(std::all_of(crowd.begin(), crowd.end(), [](const Ear &ear) { return ear.hinted.size() == 1; }))
+      << "whose turn is still to come hears of other things";
+  hub.told(news(1, 3));
+  crowd.pop_back();
+  hub.run();
+  hub.run();
+  EXPECT_TRUE(std::all_of(crowd.begin(), crowd.end(), [](const Ear &ear) {
+    return ear.heard == std::vector<int>({2, 3});
+  }));
+}
+
+TEST_F(HubTold, listeners_come_and_go_while_it_tells) {
+  auto first = std::make_unique<Ear>(), second = std::make_unique<Ear>(), third = std::make_unique<Ear>();
+  Ear late;
+  for (auto *ear : {&first, &second, &third})
+    hub.listen(id(1), **ear);
+  first->then = [&] {
+    hub.listen(id(1), late);
+    second.reset();
+    first.reset();
+  };
+  hub.told(news(1, 2));
+  hub.run();
+  EXPECT_EQ(third->heard, std::vector<int>{2});
+  EXPECT_TRUE(late.heard.empty()) << "it has read for itself";
+  EXPECT_EQ(hub.listeners(), 2U);
+  third->then = [&] { third.reset(); };
+  hub.leave(late);
+  hub.told(news(1, 3));
+  hub.run();
+  EXPECT_EQ(hub.jobs(), 0U);
+}
+
+TEST_F(HubTold, news_of_an_undone_history_are_not_told) {
+  Ear ear;
+  hub.listen(id(1), ear);
+  hub.told(news(1, 2));
+  hub.history_changed();
+  hub.run();
+  EXPECT_TRUE(ear.heard.empty());
+  EXPECT_EQ(hub.listeners(), 1U);
 }
 
 TEST(Hub, listeners_may_outlive_it) {
