@@ -1,7 +1,5 @@
 #include "ngx/parked.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>

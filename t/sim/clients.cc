@@ -319,6 +319,12 @@ void HoldClient::answered(const core::Job *job) {
     if (job->seq < seen_)
       service_.world.violated("P4", name(job_) + ": a document goes back from " + std::to_string(seen_) +
                                         " to " + std::to_string(job->seq));
+    auto entries = service_.database.history(job_);
+    bool real = std::any_of(entries.begin(), entries.end(), [&](const Entry &entry) {
+      return entry.seq == job->seq && std::to_string(entry.uid) == job->correlation_id;
+    });
+    if (!real)
+      service_.world.violated("P4", name(job_) + ": a document of a history that was undone");
     seen_ = job->seq;
     done_ = core::is_ending(job->state);
   }

@@ -53,7 +53,7 @@ Node::Node(World &w, Weather &air, Database &truth, Broker &broker)
       retries(*this),
       jobs(store, *this, 4, 16),
       events(store, *this, 4, 16),
-      reread(store, hub, {.few = 4, .slice = 6}) {
+      reread(store, hub, {.few = 4, .slice = 1}) {
   broker_.join(*this);
   later(world.between(1, kRereadMs), [this] { tick(); });
 }
