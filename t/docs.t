@@ -44,6 +44,7 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         my ($snippet) = $text =~ /```nginx\n(.*?)```/s;
         my ($context) = $text =~ /^\| context \| (.*?) \|$/m;
         my $site = $context =~ /^http$/ ? "$snippet server { listen 127.0.0.1:\${PORT}; location / { await_submit q; } }"
+            : $snippet =~ /^server \{/m ? $snippet =~ s/^server \{/server { listen 127.0.0.1:\${PORT};/mr
             : $snippet =~ /^\s*(location|error_page)/ ? "server { listen 127.0.0.1:\${PORT}; $snippet }" : "server { listen 127.0.0.1:\${PORT}; location / { $snippet } }";
         my $t = Await::Stack->new(dir => File::Temp::tempdir(CLEANUP => 1));
         $t->{port} = Await::Stack::free_port();
