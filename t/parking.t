@@ -212,7 +212,7 @@ subtest 'many at once leave nothing behind' => sub {
     my ($pid) = worker_pids();
     my $active = sub { get('/status')->{body} =~ /Writing: (\d+)/; $1 };
     my ($memory, @sizes);
-    for my $round (1 .. 4) {
+    for my $round (1 .. 5) {
         my @clients = map { begin_raw(ask($_ % 2 ? "/jobs/$id?wait=50" : "/jobs/$id/events")) } 1 .. 500;
         ok parked(500);
         is $active->(), 501, 'nginx counts them as active' if $round == 1;
@@ -221,7 +221,7 @@ subtest 'many at once leave nothing behind' => sub {
         is $active->(), 1 if $round == 1;
         push @sizes, memory_kb($pid, 'VmRSS');
     }
-    cmp_ok $sizes[-1] - $sizes[0], '<', $ENV{AWAIT_ASAN} ? 100_000 : 600, "memory is level: @sizes";
+    cmp_ok $sizes[-1] - $sizes[1], '<', $ENV{AWAIT_ASAN} ? 100_000 : 600, "memory is level: @sizes";
 };
 
 subtest 'a reload moves them on' => sub {
