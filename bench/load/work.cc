@@ -1,7 +1,7 @@
 // work: submit, claim and complete in batches, as many workers as asked for, for some seconds; paced if
 // --rate.
-// --conninfo --workers --batch --seconds --rate jobs/s (0: as fast as can be) --mode await|naive
-// naive: UPDATE … FOR UPDATE SKIP LOCKED on one table, as many write it.
+// --conninfo --workers --batch --seconds --rate jobs/s (0: as fast as can be) --mode await|naive|submit
+// submit: nothing but the first of the three. naive: UPDATE … FOR UPDATE SKIP LOCKED on one table, as many write it.
 
 #include <libpq-fe.h>
 
@@ -53,12 +53,15 @@ struct Plan {
   double seconds;
   double rate;  // of this worker
   bool naive;
+  bool submit_only;
 };
 
 void turn(PGconn *pg, const Plan &plan, Worker &worker) {
   std::string n = std::to_string(plan.batch);
   run(pg, "submit", {n});
   worker.submitted += plan.batch;
+  if (plan.submit_only)
+    return;
   double began = now();
   Rows jobs = run(pg, "claim", {n});
   if (worker.submitted > plan.batch)  // a session's first call makes its plans
@@ -129,7 +132,7 @@ int work(const Options &options) {
   Plan plan{options.text("conninfo"), static_cast<int>(options.number("batch", 50)),
             static_cast<double>(options.number("seconds", 5)),
             static_cast<double>(options.number("rate", 0)) / static_cast<double>(count),
-            options.text("mode", "await") == "naive"};
+            options.text("mode", "await") == "naive", options.text("mode", "await") == "submit"};
   std::vector<Worker> workers(count);
   std::vector<std::thread> threads;
   double began = now();
