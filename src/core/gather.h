@@ -23,6 +23,7 @@ class JobNeed : public Hook<> {
   explicit JobNeed(Callback<Result<const Job *>> callback) : done(callback) {}
   Uuid id;
   Want want = Want::value;
+  bool urgent = false;       ///< there is news: a herd's pause is not for it
   Memory *memory = nullptr;  ///< asked first, and told afterwards; may be null
   bool from_memory = false;  ///< whether the job that is being given came from there
   Callback<Result<const Job *>> done;
@@ -59,6 +60,7 @@ class EventNeed : public Hook<> {
   explicit EventNeed(Callback<Result<const EventPage *>> callback) : done(callback) {}
   Uuid id;
   int after = 0;
+  bool urgent = false;  ///< as above
   Callback<Result<const EventPage *>> done;
 
   Key key() const { return {id, after / kStride}; }
@@ -80,7 +82,8 @@ class EventNeed : public Hook<> {
 
 /// Turns the needs of a round into one batched read: N watchers of a job are one row. A need never
 /// joins a read that has begun before it, so what it gets is no older than its asking. Who comes alone is
-/// read for at once; in a herd the next batch gathers for some milliseconds first.
+/// read for at once, and so is who has news; in a herd of newcomers the next batch gathers for some
+/// milliseconds.
 template <class Need>
 class Gather {
  public:
@@ -96,6 +99,7 @@ class Gather {
 
   void add(Need &need) {
     fresh_.push_back(need);
+    urgent_ = urgent_ || need.urgent;
     wake_.wake();
   }
 
@@ -120,7 +124,7 @@ class Gather {
     recall();
     if (waiting_.empty())
       return;
-    if (now_ms < not_before_ms_) {
+    if (now_ms < not_before_ms_ && !urgent_) {
       wake_.wake_in(not_before_ms_ - now_ms);
       return;
     }
@@ -129,6 +133,7 @@ class Gather {
         continue;
       std::size_t n = send(*flight);
       not_before_ms_ = now_ms + pause_after(n);
+      urgent_ = urgent_ && !waiting_.empty();
       if (waiting_.empty())
         return;  // else that batch was full, and the next one is
     }
@@ -148,11 +153,9 @@ class Gather {
 
   static constexpr unsigned kBudget = 512;  // of answers in a round, as Hub has it
 
-  /// How long the next batch gathers, after one of so many needs: who comes alone never waits, a herd is
-  /// worth a few milliseconds.
-  static std::int64_t pause_after(std::size_t needs) {
-    return needs < 8 ? 0 : needs < 32 ? 1 : needs < 128 ? 3 : 10;
-  }
+  /// How long the next batch of those who come anew gathers: who comes alone never waits, a herd is worth ten
+  /// milliseconds.
+  static std::int64_t pause_after(std::size_t needs) { return needs < 4 ? 0 : 10; }
 
   /// Answers those whose job is remembered.
   void recall() {
@@ -232,7 +235,8 @@ class Gather {
   Wake &wake_;
   std::size_t most_;
   std::int64_t not_before_ms_ = 0;
-  List<Need> fresh_;  // since the last run
+  bool urgent_ = false;  // somebody who waits is
+  List<Need> fresh_;     // since the last run
   List<Need> waiting_;
   std::vector<std::unique_ptr<Flight>> flights_;
 };

@@ -34,6 +34,7 @@ class Watcher : private Listener, private Retry {
   /// Reads. Never calls back before it returns.
   void look() {
     started_ = true;
+    need_.urgent = false;
     apply(follow_.look());
   }
   /// What `got` was given has been taken in: the client has seen `seen`, the job stands at `last`.
@@ -72,12 +73,14 @@ class Watcher : private Listener, private Retry {
 
  private:
   void changed(int seq) noexcept override {
+    need_.urgent = true;
     if (started_)
       apply(follow_.told(seq));
   }
   unsigned told(const Told &told) noexcept override {
     if (!started_)
       return 1;
+    need_.urgent = true;
     bool ready = trusts_ && !paused_ && follow_.may_take(told.last());
     const Row *row = ready ? need_.told(told) : nullptr;
     if (row != nullptr)
