@@ -117,7 +117,12 @@ http { access_log off; keepalive_timeout 600s; keepalive_requests 10000000; ncha
 server { listen 127.0.0.1:$port backlog=4096; $locations } }
 CONF
     my $master = spawn($name, $port, '/usr/sbin/nginx', '-p', "$DIR/$name", '-c', "$DIR/$name/nginx.conf", '-e', "$DIR/$name/error.log");
-    my ($pid) = grep { Await::Test::slurp("/proc/$_/cmdline") =~ /worker process/ } split ' ', Await::Test::slurp("/proc/$master/task/$master/children");
+    my ($pid, $until) = (undef, time + 10);
+    until ($pid || time > $until) {
+        ($pid) = grep { Await::Test::slurp("/proc/$_/cmdline") =~ /worker process/ } split ' ', Await::Test::slurp("/proc/$master/task/$master/children");
+        sleep 0.02;
+    }
+    die "$name has no worker: " . Await::Test::slurp("$DIR/$name/error.log") unless $pid;
     return ($port, $pid);
 }
 
