@@ -54,7 +54,8 @@ class Reply : public Hook<> {
   Callback<Outcome> callback_;
 };
 
-/// Asks to be run at the end of this event-loop round, or later.
+/// Asks to be run at the end of this event-loop round, or later; in 0 ms: in the next round, so that others
+/// come between.
 class Wake {
  public:
   virtual void wake() = 0;

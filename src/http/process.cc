@@ -139,6 +139,11 @@ void Process::wake() {
 }
 
 void Process::wake_in(std::int64_t ms) {
+  if (ms <= 0) {
+    if (!run_task_.linked())
+      loop_.post_next(run_task_);
+    return;
+  }
   if (retry_timer_->pending() && retry_due_ms_ <= now_ms() + ms)
     return;
   retry_due_ms_ = now_ms() + ms;

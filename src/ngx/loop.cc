@@ -91,12 +91,23 @@ class Timer : public io::Timer {
 Loop::Loop(ngx_log_t *log) : log_(log) {
   posted_.data = this;
   posted_.log = log;
-  posted_.handler = [](ngx_event_t *event) { static_cast<Loop *>(event->data)->run_tasks(); };
+  posted_.handler = [](ngx_event_t *event) {
+    auto *self = static_cast<Loop *>(event->data);
+    self->run_tasks(self->tasks_);
+  };
+  posted_next_.data = this;
+  posted_next_.log = log;
+  posted_next_.handler = [](ngx_event_t *event) {
+    auto *self = static_cast<Loop *>(event->data);
+    self->run_tasks(self->next_tasks_);
+  };
 }
 
 Loop::~Loop() {
-  if (posted_.posted) {
-    ngx_delete_posted_event(&posted_);
+  for (ngx_event_t *event : {&posted_, &posted_next_}) {
+    if (event->posted) {
+      ngx_delete_posted_event(event);
+    }
   }
 }
 
@@ -105,9 +116,14 @@ void Loop::post(io::Task &task) {
   ngx_post_event(&posted_, &ngx_posted_events);
 }
 
-void Loop::run_tasks() {
+void Loop::post_next(io::Task &task) {
+  next_tasks_.push_back(task);
+  ngx_post_event(&posted_next_, &ngx_posted_next_events);
+}
+
+void Loop::run_tasks(List<io::Task> &tasks) {
   List<io::Task> now;  // what they post comes after them
-  now.take_all(tasks_);
+  now.take_all(tasks);
   while (io::Task *task = now.pop_front())
     guarded(log_, [task] { task->run(); });
 }

@@ -12,17 +12,22 @@ class Loop : public io::Loop {
   ~Loop() override;
 
   void post(io::Task &task) override;
+  /// Runs it in the next round, after what else there is to read then. A timer of 0 ms would not do: nginx
+  /// expires timers until none is due, and so would come back at once.
+  void post_next(io::Task &task);
   std::unique_ptr<io::Watch> watch(int fd, std::function<void()> ready) override;
   std::unique_ptr<io::Timer> timer(std::function<void()> fire, Quit quit) override;
   std::int64_t monotonic_ms() const override { return static_cast<std::int64_t>(ngx_current_msec); }
   std::int64_t unix_ms() const override;
 
  private:
-  void run_tasks();
+  void run_tasks(List<io::Task> &tasks);
 
   ngx_log_t *log_;
   List<io::Task> tasks_;
+  List<io::Task> next_tasks_;
   ngx_event_t posted_{};
+  ngx_event_t posted_next_{};
 };
 
 }  // namespace await::ngx
