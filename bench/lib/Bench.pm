@@ -39,7 +39,7 @@ sub stack {
     $DIR = $stack->{dir};
     return $stack;
 }
-sub ours { my ($pid) = Await::Test::worker_pids(); return $pid }
+sub ours { my ($pid) = Await::Test::worker_pids(); until ($pid) { sleep 0.02; ($pid) = Await::Test::worker_pids() } return $pid }
 
 # --- the kernel's accounting -----------------------------------------------------------------------------
 
