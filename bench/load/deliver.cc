@@ -84,6 +84,7 @@ int deliver(const Options &options) {
     ours.add(now() - began);
     wrong += answer.find(id) == std::string::npos || answer.find("completed") == std::string::npos ? 1 : 0;
     drain_replies();
+    ::usleep(4000);  // everything as idle as it was before ours
     command = Redis::command({"PUBLISH", "bare", message});
     began = now();
     send_all(out.fd(), command);
@@ -92,6 +93,7 @@ int deliver(const Options &options) {
     drain_replies();
     while (::recv(bare.fd(), buffer, sizeof buffer, MSG_DONTWAIT) > 0) {
     }
+    ::usleep(4000);
     began = now();
     query(pg.get(), "NOTIFY bench");
     wait_readable(PQsocket(ear.get()));
