@@ -51,6 +51,17 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Says that this transaction is about to draw positions, once: what it draws later is larger still, and one lock
+-- for each of a hundred thousand submissions would fill PostgreSQL's lock table. The note goes with the lock, at
+-- the end of the transaction or with a rollback to a savepoint.
+CREATE OR REPLACE FUNCTION await.announce() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF current_setting('await.announced', true) IS DISTINCT FROM transaction_timestamp()::text THEN
+        PERFORM pg_advisory_xact_lock_shared((x'4157'::bigint << 48) | (SELECT last_value FROM await.pos));
+        PERFORM set_config('await.announced', transaction_timestamp()::text, true);
+    END IF;
+END $$;
+
 -- Moves the marks if nobody has in this twentieth of a second. The locks are given back with the caller's
 -- transaction at the latest; until then the others go on without.
 CREATE FUNCTION await.advance_soon() RETURNS void LANGUAGE plpgsql VOLATILE AS $$

@@ -159,6 +159,13 @@ subtest 'the mark never passes an uncommitted submission' => sub {
     is sql("SELECT await.newest_mark(m.lane) = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.lane_in_use m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'"), 't', 'and the mark moves on';
 };
 
+# Bug: each submission of a transaction took a lock of its own, and twenty thousand of them filled the lock table.
+subtest 'a transaction announces itself once, and again after a rollback to a savepoint' => sub {
+    my $locks = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'";
+    is sql("BEGIN; SELECT count(await.submit('many', 'x')) FROM generate_series(1, 20000); $locks; ROLLBACK"), "20000\n1";
+    like sql("BEGIN; SAVEPOINT s; SELECT 1 FROM await.submit('many', 'x'); ROLLBACK TO s; $locks; SELECT 1 FROM await.submit('many', 'x'); $locks; ROLLBACK"), qr/^1\n0\n1\n1$/;
+};
+
 subtest 'a page of events has a bound in bytes' => sub {
     my @two = map { submit('page') } 1 .. 2;
     claimed('page', 2);
