@@ -1,7 +1,8 @@
 // work: submit, claim and complete in batches, as many workers as asked for, for some seconds; paced if
 // --rate.
 // --conninfo --workers --batch --seconds --rate jobs/s (0: as fast as can be) --mode await|naive|submit
-// submit: nothing but the first of the three. naive: UPDATE … FOR UPDATE SKIP LOCKED on one table, as many write it.
+// submit: nothing but the first of the three. naive: UPDATE … FOR UPDATE SKIP LOCKED on one table, as many
+// write it.
 
 #include <libpq-fe.h>
 
@@ -129,10 +130,12 @@ void work_on(const Plan &plan, Worker &worker) {
 
 int work(const Options &options) {
   auto count = static_cast<std::size_t>(options.number("workers", 4));
-  Plan plan{options.text("conninfo"), static_cast<int>(options.number("batch", 50)),
+  Plan plan{options.text("conninfo"),
+            static_cast<int>(options.number("batch", 50)),
             static_cast<double>(options.number("seconds", 5)),
             static_cast<double>(options.number("rate", 0)) / static_cast<double>(count),
-            options.text("mode", "await") == "naive", options.text("mode", "await") == "submit"};
+            options.text("mode", "await") == "naive",
+            options.text("mode", "await") == "submit"};
   std::vector<Worker> workers(count);
   std::vector<std::thread> threads;
   double began = now();
