@@ -40,7 +40,6 @@ class Parked {
   ngx_http_request_t *revive();
 
   ngx_connection_t *connection() const { return connection_; }
-  ngx_event_handler_pt handler() const { return handler_; }
   void **loc_conf() const { return loc_conf_; }
   /// Whether its body goes out in chunks (RFC 9112 §7.1).
   bool chunked() const { return chunked_; }
