@@ -462,9 +462,10 @@ struct Ear : Listener {
   unsigned told(const Told &told) noexcept override {
     for (const Event &event : told.page.events)
       heard.push_back(event.seq);
-    if (then)
-      then();
-    return cost;
+    const unsigned spent = cost;
+    if (auto last_words = std::move(then))
+      last_words();  // which may destroy this
+    return spent;
   }
   std::vector<int> hinted, heard;
   std::function<void()> then;
