@@ -115,6 +115,10 @@ for (split /\n/, sql("SELECT j.id, convert_from(j.payload, 'UTF8'), coalesce(max
     $stored{$id} = { payload => $payload, last => $last, endings => $endings, whole => $whole, state => $state, body => $body, at => $at };
 }
 is_deeply [ grep { !$stored{$_} || $stored{$_}{payload} ne $accepted{$_} } keys %accepted ], [], 'every 202 is in the database, with its payload';
+my %times;
+$times{ $_->{payload} }++ for values %stored;
+is_deeply [ grep { $times{$_} != 1 } @{ $report->{settled} } ], [], 'what was sent again with its Idempotency-Key is one job';
+cmp_ok $report->{count}{replayed}, '>', 0, "$report->{count}{replayed} of " . @{ $report->{settled} } . ' had been sent before';
 is_deeply [ grep { $stored{$_}{endings} != 1 } keys %accepted ], [], 'every accepted job has ended, once';
 is_deeply [ grep { $stored{$_}{whole} ne 't' } keys %stored ], [], 'no history has a hole';
 is_deeply [ grep { $stored{$_}{state} eq 'completed' && $stored{$_}{body} ne "made of $stored{$_}{payload}" } keys %accepted ], [], 'every result is that of its own job';
@@ -138,7 +142,7 @@ my $bound = $reread + 1 + 1 + 2;               # re-read, its read, coming back,
 cmp_ok $worst, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'nobody waited longer than %.2f s without trouble (%s), %.2f s in all', $worst, $late, $in_all;
 
 my $kills = join ', ', map { "$struck{$_} × $_" } sort keys %struck;
-diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{refused} refused, $report->{count}{unknown} unknown; $kills";
+diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{refused} refused, $report->{count}{unknown} unknown, $report->{count}{replayed} replayed; $kills";
 for my $name (sort keys %node) {
     $node{$name}->stop;
     my $log = slurp("$node{$name}{dir}/logs/error.log");

@@ -42,6 +42,8 @@ my @cases = (
     [ 'an owner that is everybody', location('await_owner me;'), qr/"me" holds no variable/ ],
     [ 'a ping', location('await_ping 10ms;'), qr/"10ms" is no time from 1s to 2m/ ],
     [ 'a retry', location('await_retry 5s 1s;'), qr/smaller first/ ],
+    [ 'keys', location('await_idempotency maybe;'), qr/"maybe" is none of "on", "off" and "required"/ ],
+    [ 'keys for no time', location('await_idempotency on 10ms;'), qr/"10ms" is no time of 1s or more/ ],
     [ 'a hold', location('await_hold soon;'), qr/"await_hold" directive invalid value/ ],
     [ 'a value that is too large', location('await_value_max 1m;'), qr/at most 64k/, 'elsewhere' ],
     [ 'a type that is none', location('await_safe_types png;'), qr/"png" is no media type/ ],

@@ -75,7 +75,8 @@ void Intake::landed(Flight &flight, Result<std::vector<Submitted>> outcome) {
     wake_.wake();
   std::set<std::string_view> queues;
   flight.members.each([&](Submission &member) {
-    if (!member.job.delay_ms && queues.insert(member.job.queue).second)
+    bool is_new = (*outcome)[member.slot_].id == member.job.id;
+    if (is_new && !member.job.delay_ms && queues.insert(member.job.queue).second)
       bus_.announce(member.job.queue);
   });
   List<Submission> members;  // calling back may destroy any of them, and start new flights

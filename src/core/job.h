@@ -21,6 +21,13 @@ bool is_ending(State state);
 /// Whether a history may go from one state to the other; `sql/` keeps the same rule.
 bool may_follow(State from, State to);
 
+/// The client's word that a request with this key is the same as another, of the same owner and queue.
+struct IdempotencyKey {
+  std::string key;
+  std::string fingerprint;  ///< 32 bytes; another one under the same key is another request
+  std::int64_t keep_ms = 0;
+};
+
 /// A submission on its way to the store.
 struct NewJob {
   Uuid id;
@@ -38,6 +45,7 @@ struct NewJob {
   std::optional<int> max_attempts;
   std::optional<std::int64_t> delay_ms;
   std::optional<std::int64_t> deadline_ms;
+  std::optional<IdempotencyKey> idempotency;
 };
 
 /// What a worker made of a job.

@@ -77,8 +77,9 @@ struct EventQuery {
   int after;
 };
 struct Submitted {
-  Uuid id;
+  Uuid id;  ///< another job's: that one came first with the same idempotency key
   std::int64_t created_at;
+  bool clash = false;  ///< and was another request: nothing is stored
 };
 /// Jobs that changed, each with its newest seq, and the snapshot to go on from.
 struct Tail {
@@ -104,7 +105,8 @@ enum class Cancelled { now, already, ended, unknown };
 class Store {
  public:
   virtual ~Store() = default;
-  /// Stores all or none. An id stored before counts as stored.
+  /// Stores all or none, save those that stand for a job stored before. An id stored before counts as stored.
+  /// A conflict: an idempotency key is being used by a transaction that does not end.
   virtual void submit(std::span<const NewJob *const> jobs, Reply<std::vector<Submitted>> &reply) = 0;
   /// Unknown jobs are left out of the answer.
   virtual void jobs(std::span<const JobQuery> queries, Reply<std::vector<Job>> &reply) = 0;

@@ -22,6 +22,7 @@ enum class Gauge : std::uint8_t {
 /// What has happened since nginx started.
 enum class Counter {
   submitted,
+  replayed,
   refused_submissions,
   refused_reads,
   refused_held,

@@ -114,6 +114,23 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   return NGX_CONF_OK;
 }
 
+char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->idempotency != NGX_CONF_UNSET_UINT)
+    return const_cast<char *>("is duplicate");
+  std::string_view word = ngx::view(words[1]);
+  if (word != "on" && word != "off" && word != "required")
+    return config_error(cf, word, "is none of \"on\", \"off\" and \"required\"");
+  location->idempotency = word == "off" ? kKeysOff : word == "on" ? kKeysOn : kKeysRequired;
+  if (cf->args->nelts == 2)
+    return NGX_CONF_OK;
+  location->keep_keys = ngx_parse_time(&words[2], 1);
+  if (location->keep_keys == NGX_ERROR || location->keep_keys < 1)
+    return config_error(cf, ngx::view(words[2]), "is no time of 1s or more");
+  return NGX_CONF_OK;
+}
+
 ngx_conf_enum_t trusts[] = {
     {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
 
@@ -154,6 +171,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
     {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
     {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
+    {ngx_string("await_idempotency"),  HSLI | NGX_CONF_TAKE12,  set_idempotency,            LOC,  0,                                nullptr},
     {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    ngx_conf_set_enum_slot,     LOC,  offsetof(Settings, hints),        trusts},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(Settings, park),         nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
@@ -196,6 +214,8 @@ void *create_location(ngx_conf_t *cf) {
   location->park = NGX_CONF_UNSET;
   location->cache = static_cast<ngx_shm_zone_t *>(NGX_CONF_UNSET_PTR);
   location->hints = NGX_CONF_UNSET_UINT;
+  location->idempotency = NGX_CONF_UNSET_UINT;
+  location->keep_keys = NGX_CONF_UNSET;
   for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket,
                      &Settings::retry_min, &Settings::retry_max})
     location->*field = NGX_CONF_UNSET_MSEC;
@@ -256,6 +276,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
   ngx_conf_merge_value(inner.park, outer.park, 1);
   ngx_conf_merge_ptr_value(inner.cache, outer.cache, nullptr);
+  ngx_conf_merge_uint_value(inner.idempotency, outer.idempotency, kKeysOn);
+  ngx_conf_merge_value(inner.keep_keys, outer.keep_keys, 24 * 60 * 60);
   ngx_conf_merge_uint_value(inner.hints, outer.hints, kSigned);
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);

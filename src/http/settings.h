@@ -38,6 +38,9 @@ using Handler = ngx_int_t (*)(ngx_http_request_t *);
 /// await_hints: whether what a hint proves is answered without a read.
 enum Trust : ngx_uint_t { kSigned, kVerified };
 
+/// await_idempotency: what becomes of an Idempotency-Key.
+enum Keys : ngx_uint_t { kKeysOff, kKeysOn, kKeysRequired };
+
 /// What a location says. The actions do not inherit; all else does.
 struct Settings {
   Handler submit;
@@ -60,8 +63,10 @@ struct Settings {
   size_t value_max;
   ngx_array_t *safe_types;  ///< of ngx_str_t, lower case
   ngx_flag_t park;
-  ngx_uint_t hints;       ///< Trust
-  ngx_shm_zone_t *cache;  ///< null: off
+  ngx_uint_t idempotency;  ///< Keys
+  time_t keep_keys;        ///< seconds
+  ngx_uint_t hints;        ///< Trust
+  ngx_shm_zone_t *cache;   ///< null: off
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;

@@ -4,77 +4,22 @@
 
 #include "base/text.h"
 #include "http/action.h"
-#include "http/deliver.h"
 #include "http/facts.h"
 #include "http/form.h"
-#include "http/job.h"
+#include "http/outcome.h"
 #include "http/respond.h"
 #include "http/submit_options.h"
 #include "http/upload.h"
-#include "http/watch.h"
 #include "ngx/body.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
+#include "wire/idempotency.h"
 #include "wire/json_check.h"
 
 extern ngx_module_t ngx_http_await_submit_module;
 
 namespace await::http {
 namespace {
-
-/// 202: the job is stored and has not ended.
-ngx_int_t send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait) {
-  wire::Links links = links_of_new(r, job.id);
-  add_wait_headers(r, wait, "Prefer");
-  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
-  add_header(r, "Location", links.self);
-  add_header(r, "Cache-Control", "no-store");
-  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-  return send(r, 202, "application/json", document(r, job, links));
-}
-
-/// `Prefer: wait` on a POST: what becomes of the job once it is stored.
-class Outcome : public Watch {
- public:
-  Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait)
-      : Watch(r, core::Want::body), id_(id), wait_(wait) {
-    register_first(id);
-  }
-
-  void stored() { read_second(id_, wait_.ms); }
-  /// The submission came to nothing.
-  void abandon() { leave(); }
-
- private:
-  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
-
-  void answer(const core::Job &job, bool timed_out) override {
-    if (timed_out) {
-      finish(send_accepted(r_, job, wait_));
-      return;
-    }
-    wire::Links links = links_of_new(r_, id_);
-    add_wait_headers(r_, wait_, "Prefer");
-    add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
-    add_header(r_, "Content-Location", links.result);
-    delivery_.emplace(r_, core::Callback<ngx_int_t>::to<&Outcome::finished>(this));
-    delivery_->answer(job, {424, 202});
-  }
-
-  void refuse(const Error &error) override {
-    if (!revive())
-      return;
-    // even a failed wait tells which job exists
-    add_header(r_, "Link", "<" + links_of_new(r_, id_).self + ">; rel=\"status\"");
-    finish(send_error(r_, error));
-  }
-
-  void finished(ngx_int_t rc) { finish(rc); }
-
-  Uuid id_;
-  Wait wait_;
-  std::optional<Delivery> delivery_;
-};
 
 class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
  public:
@@ -86,6 +31,8 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
         upload_(process()->payloads(), job.id,
                 core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
     submission_.job = std::move(job);
+    if (submission_.job.idempotency)
+      fingerprint_.emplace();
     process()->enrol(*this);
   }
 
@@ -143,6 +90,8 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
                     json_->error() + ".");
       return false;
     }
+    if (fingerprint_)
+      fingerprint_->body(bytes);
     upload_.append(bytes);
     return true;
   }
@@ -285,9 +234,12 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
     core::NewJob &job = submission_.job;
     job.payload_size = upload_.size();
     job.payload = upload_.take_inline();
-    upload_.keep();
+    upload_.keep(true);
+    if (fingerprint_)
+      job.idempotency->fingerprint =
+          fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
     if (wait_.ms > 0)
-      outcome_ = Held::make<Outcome>(r_, job.id, wait_);
+      outcome_ = Held::make<Outcome>(r_, job.id, wait_, Outcome::fresh);
     process()->intake().add(submission_, process()->now_ms());
   }
 
@@ -297,6 +249,10 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
       return;
     }
     inflight_.reset();
+    if (stored->id != submission_.job.id) {
+      came_before(*stored);
+      return;
+    }
     process()->counters().count(Counter::submitted);
     created_at_ = stored->created_at;
     facts(r_).state = "pending";
@@ -304,11 +260,38 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
       finish(send_accepted(r_, fresh_job(), wait_));
       return;
     }
-    Hook<ngx::IsHeld>::unlink();  // the request is another's now; this goes with the request's pool
+    hand_over();
+  }
+
+  /// The key stands for another submission's job.
+  void came_before(const core::Submitted &first) {
+    upload_.keep(false);
+    if (first.clash) {
+      finish(send_problem(r_, 422, "Another request was sent before with this Idempotency-Key."));
+      return;
+    }
+    process()->counters().count(Counter::replayed);
+    facts(r_).id = first.id.text();
+    if (outcome_ != nullptr)
+      outcome_->abandon();
+    outcome_ = Held::make<Outcome>(r_, first.id, wait_, Outcome::replayed);
+    hand_over();
+  }
+
+  /// The request is the outcome's from now on; this goes with the request's pool.
+  void hand_over() {
+    Hook<ngx::IsHeld>::unlink();
     outcome_->stored();
   }
 
-  void refuse(const Error &error) { finish(send_error(r_, error)); }
+  void refuse(const Error &error) {
+    if (error.code != Code::conflict || !submission_.job.idempotency) {
+      finish(send_error(r_, error));
+      return;
+    }
+    add_header(r_, "Retry-After", "1");
+    finish(send_problem(r_, 409, "A request with this Idempotency-Key is under way; try again."));
+  }
 
   core::Job fresh_job() const {
     const core::NewJob &from = submission_.job;
@@ -329,6 +312,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
   ngx::Body body_{r_, *this};
   std::optional<wire::Multipart> form_;
   std::optional<wire::JsonCheck> json_;
+  std::optional<wire::Fingerprint> fingerprint_;
   FormFields fields_;
   struct Refusal {
     int status;
@@ -363,6 +347,26 @@ bool is_traceparent(std::string_view text) {
   return true;
 }
 
+/// Notes the Idempotency-Key. NGX_OK, or the answer that ends it.
+ngx_int_t read_key(ngx_http_request_t *r, core::NewJob &job) {
+  const Settings &location = settings(r);
+  if (location.idempotency == kKeysOff)
+    return NGX_OK;
+  if (!has_header(r, "idempotency-key"))
+    return location.idempotency == kKeysRequired
+               ? send_problem(r, 400, "This resource wants an Idempotency-Key.")
+               : NGX_OK;
+  auto key = wire::parse_idempotency_key(header(r, "idempotency-key"));
+  if (!key)
+    return send_problem(
+        r, 400,
+        "The Idempotency-Key is neither a quoted string of 1 to 255 printable ASCII characters "
+        "nor a token.");
+  job.idempotency =
+      core::IdempotencyKey{std::move(*key), {}, static_cast<std::int64_t>(location.keep_keys) * 1000};
+  return NGX_OK;
+}
+
 /// Fills in what the request's head says. NGX_OK, or the answer that ends it.
 ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
   job.queue = ngx::evaluate(r, options.queue);
@@ -386,7 +390,7 @@ ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::N
     job.trace = trace;
   if (auto owner = owner_of(r))
     job.owner = *owner;
-  return NGX_OK;
+  return read_key(r, job);
 }
 
 ngx_int_t submit(ngx_http_request_t *r) {

@@ -30,8 +30,8 @@ class Upload {
   bool finished() const { return finishing_ && !reply_.waiting() && (pieces_ == 0 || buffer_.empty()); }
   /// Calls back no more.
   void cancel() { reply_.unlink(); }
-  /// The job has it now: nothing to remove.
-  void keep() { kept_ = true; }
+  /// Whether a job has it, or may have: nothing to remove.
+  void keep(bool kept) { kept_ = kept; }
 
   std::int64_t size() const { return size_; }
   /// The payload, if it was small.

@@ -1,5 +1,7 @@
 #include "pg/job_store.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "pg/call.h"
 #include "pg/statements.h"
@@ -27,7 +29,7 @@ Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::siz
     return Error{Code::internal, "await.edge_submit answered for another number of jobs"};
   std::vector<core::Submitted> out;
   for (int row = 0; row < rows.count(); ++row)
-    out.push_back({rows.uuid(row, 0), rows.time_ms(row, 1)});
+    out.push_back({rows.uuid(row, 0), rows.time_ms(row, 1), rows.columns() > 2 && rows.boolean(row, 2)});
   return out;
 }
 
@@ -135,10 +137,29 @@ void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) {
   value ? out.int8(*value) : out.null();
 }
 
+void add_keys(Params &all, std::span<const core::NewJob *const> jobs) {
+  ArrayWriter keys(kText), fingerprints(kBytea), keeps(kInt8);
+  for (const core::NewJob *job : jobs) {
+    if (!job->idempotency) {
+      keys.null();
+      fingerprints.null();
+      keeps.null();
+      continue;
+    }
+    keys.bytes(job->idempotency->key);
+    fingerprints.bytes(job->idempotency->fingerprint);
+    keeps.int8(job->idempotency->keep_ms);
+  }
+  all.array(kTextArray, std::move(keys))
+      .array(kByteaArray, std::move(fingerprints))
+      .array(kInt8Array, std::move(keeps));
+}
+
 }  // namespace
 
 void JobStore::submit(std::span<const core::NewJob *const> jobs,
                       core::Reply<std::vector<core::Submitted>> &reply) {
+  bool once = std::any_of(jobs.begin(), jobs.end(), [](auto *job) { return job->idempotency.has_value(); });
   ArrayWriter ids(kUuid), queues(kText), priorities(kInt2), owners(kText), correlations(kText), traces(kText),
       types(kText), names(kText), params(kText), payloads(kBytea), sizes(kInt8), leases(kInt8),
       attempts(kInt2), delays(kInt8), deadlines(kInt8);
@@ -175,8 +196,11 @@ void JobStore::submit(std::span<const core::NewJob *const> jobs,
   all.array(kInt2Array, std::move(attempts))
       .array(kInt8Array, std::move(delays))
       .array(kInt8Array, std::move(deadlines));
-  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(statements::kSubmit, std::move(all), reply,
-                                                                   decode_submitted, jobs.size()));
+  if (once)
+    add_keys(all, jobs);
+  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(
+      once ? statements::kSubmitOnce : statements::kSubmit, std::move(all), reply, decode_submitted,
+      jobs.size()));
 }
 
 void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<Job>> &reply) {

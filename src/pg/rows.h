@@ -19,6 +19,7 @@ class Rows {
   explicit Rows(PGresult *result) : result_(result) {}
 
   int count() const { return PQntuples(result_.get()); }
+  int columns() const { return PQnfields(result_.get()); }
   bool null(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
   std::string_view bytes(int row, int column) const;
   std::string text(int row, int column) const { return std::string(bytes(row, column)); }

@@ -6,6 +6,9 @@ namespace await::pg::statements {
 inline constexpr char kHello[] = "SELECT now_ms, timeline, keep_ms, hint_key FROM await.edge_hello($1, $2)";
 inline constexpr char kSubmit[] =
     "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
+inline constexpr char kSubmitOnce[] =
+    "SELECT id, created_at, clash FROM "
+    "await.edge_submit_once($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)";
 inline constexpr char kJobs[] =
     "SELECT id, queue, owner, state, seq, attempt, correlation_id, batch::text, phase, retry_of::text, "
     "params, progress, "

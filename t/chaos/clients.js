@@ -16,7 +16,8 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
 const accepted = {};           // id → body
 const problems = [];
 const watchers = [];
-const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0 };
+const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0 };
+const settled = [];            // bodies that were sent until they were taken, with a key
 const pace = 8000 * seconds / most;     // of each of the eight submitters, milliseconds
 let resting = false;
 
@@ -42,8 +43,20 @@ function ask(method, path, headers, body, timeout) {
 async function submitter() {
   while (!resting && count.submitted < most) {
     const body = `n${seed}-${++count.submitted}`;
-    const wait = random() < 0.2 ? { Prefer: 'wait=2' } : {};
-    const answer = await ask('POST', '/jobs', { 'Content-Length': body.length, ...wait }, body, 25000);
+    const headers = { 'Content-Length': body.length };
+    if (random() < 0.2) headers.Prefer = 'wait=2';
+    if (random() < 0.5) headers['Idempotency-Key'] = `"${body}"`;
+    const send = () => ask('POST', '/jobs', headers, body, 25000);
+    let answer = await send();
+    if (headers['Idempotency-Key']) {    // after a loss, a no, and now and then a yes, it is sent again, to any node
+      for (const end = Date.now() + 60000; Date.now() < end && (!answer || answer.status === 503 || answer.status === 409 || random() < 0.1);) {
+        if (!answer) ++count.unknown;
+        await sleep(50 + random() * 300);
+        answer = await send();
+      }
+      if (answer && answer.headers['idempotency-replayed']) ++count.replayed;
+      if (answer && answer.status < 300) settled.push(body);
+    }
     if (!answer) { ++count.unknown; await sleep(50 + random() * 300); continue; }
     const link = answer.headers.link && answer.headers.link.match(/<\/jobs\/([^>]+)>; rel="status"/);
     if (answer.status === 202 || (answer.status === 200 && link)) {
@@ -157,5 +170,5 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => { if (li
   while (watchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
   for (const watcher of watchers) if (!watcher.done) wrong(`${watcher.id} (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
   const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state }));
-  process.stdout.write(JSON.stringify({ accepted, problems, heard, count }) + '\n', () => process.exit(0));
+  process.stdout.write(JSON.stringify({ accepted, settled, problems, heard, count }) + '\n', () => process.exit(0));
 })();

@@ -129,6 +129,35 @@ TEST_F(StoreTest, all_or_none) {
   EXPECT_TRUE(wait(awaited)->empty());
 }
 
+TEST_F(StoreTest, an_idempotency_key_stands_for_the_job_that_came_first) {
+  auto with_key = [this](std::string print) {
+    core::NewJob job = new_job();
+    job.idempotency = core::IdempotencyKey{"a key", std::move(print), 60'000};
+    return job;
+  };
+  core::NewJob first = with_key("p"), twin = with_key("p"), other = with_key("q"), plain = new_job();
+  auto outcome = submit({plain, first, twin, other});
+  ASSERT_TRUE(outcome && outcome->size() == 4);
+  EXPECT_EQ((*outcome)[0].id, plain.id);
+  EXPECT_EQ((*outcome)[1].id, first.id);
+  EXPECT_EQ((*outcome)[2].id, first.id);
+  EXPECT_EQ((*outcome)[3].id, first.id);
+  EXPECT_FALSE((*outcome)[2].clash);
+  EXPECT_TRUE((*outcome)[3].clash);
+  EXPECT_EQ((*outcome)[2].created_at, read_job(first.id).created_at);
+  auto again = submit({first});
+  ASSERT_TRUE(again) << "sent again after a lost connection";
+  EXPECT_EQ((*again)[0].id, first.id);
+  auto later = submit({with_key("p")});
+  ASSERT_TRUE(later);
+  EXPECT_EQ((*later)[0].id, first.id);
+  Awaited<std::vector<core::Job>> awaited;
+  std::vector<core::JobQuery> queries = {
+      {twin.id, core::Want::head}, {other.id, core::Want::head}, {plain.id, core::Want::head}};
+  store.jobs(queries, awaited.reply);
+  EXPECT_EQ(wait(awaited)->size(), 1U) << "only the one without a key";
+}
+
 TEST_F(StoreTest, a_destroyed_reply_is_not_called) {
   core::NewJob job = new_job();
   {

@@ -1,5 +1,5 @@
-// Header fields of requests: Prefer, Accept, If-None-Match, Range, Content-Type and its parameters; and
-// what we write from them stays on one line.
+// Header fields of requests: Prefer, Idempotency-Key, Accept, If-None-Match, Range, Content-Type and its
+// parameters; and what we write from them stays on one line.
 
 #include "wire/headers.h"
 
@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "fuzz/input.h"
 #include "wire/accept.h"
+#include "wire/idempotency.h"
 #include "wire/prefer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
@@ -19,6 +20,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   wire::Prefer prefer;
   wire::parse_prefer(field, prefer);
   must(!prefer.wait_s || *prefer.wait_s >= 0, "a negative wait");
+
+  if (auto key = wire::parse_idempotency_key(field)) {
+    must(!key->empty() && key->size() <= 255, "a key without bounds");
+    std::string again = "\"";
+    for (unsigned char c : *key) {
+      must(c >= 0x20 && c < 0x7f, "a key that is not printable");
+      again += c == '"' || c == '\\' ? std::string("\\") + static_cast<char>(c)
+                                     : std::string(1, static_cast<char>(c));
+    }
+    must(wire::parse_idempotency_key(again + "\"") == key, "a key that cannot be said");
+    must(wire::parse_idempotency_key(again + "\";a=\"b\" ; c") == key, "a key that its parameters change");
+  }
 
   constexpr std::array<std::string_view, 3> kOffers = {"application/json", "text/plain", "text/event-stream"};
   int chosen = wire::choose(field, kOffers);

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
+
 #include <jansson.h>
 #include <openssl/hmac.h>
+#include <set>
 
 #include <random>
 
@@ -8,6 +10,7 @@
 #include "wire/accept.h"
 #include "wire/document.h"
 #include "wire/headers.h"
+#include "wire/idempotency.h"
 #include "wire/json_check.h"
 #include "wire/json_writer.h"
 #include "wire/multipart.h"
@@ -388,6 +391,38 @@ TEST(Told, says_what_a_read_would_say) {
   EXPECT_FALSE(read_told(*core::read_hint(std::string(kHead) + " sig {\"t\":"), "7.1"));
   EXPECT_FALSE(
       read_told(*core::read_hint(std::string(kHead) + " sig {\"t\":\"7.1\",\"state\":\"odd\"}"), "7.1"));
+}
+
+// --- idempotency ----------------------------------------------------------------------------------------
+
+TEST(IdempotencyKey, a_string_or_a_token) {
+  using wire::parse_idempotency_key;
+  EXPECT_EQ(parse_idempotency_key("\"8e03 978e\""), "8e03 978e");
+  EXPECT_EQ(parse_idempotency_key("8e03978e-40d5-43e8"), "8e03978e-40d5-43e8");
+  EXPECT_EQ(parse_idempotency_key(" \"a\\\"b\\\\\" ; x=\"y\";z "), "a\"b\\");
+  EXPECT_EQ(parse_idempotency_key(std::string(255, 'a')), std::string(255, 'a'));
+  for (std::string bad :
+       {"", "\"\"", "\"a", "a b", "a, b", "\"a\\b\"", "\"a\";", "\"a\"b", "\"a\";=1", "\"\x7f\""})
+    EXPECT_FALSE(parse_idempotency_key(bad)) << bad;
+  EXPECT_FALSE(parse_idempotency_key(std::string(256, 'a')));
+}
+
+TEST(Fingerprint, tells_every_part_apart) {
+  auto of = [](std::string_view body, std::initializer_list<std::optional<std::string_view>> parts) {
+    wire::Fingerprint print;
+    for (char c : body)
+      print.body(std::string_view(&c, 1));
+    return print.finish(parts);
+  };
+  EXPECT_EQ(of("body", {"a", "b"}), of("body", {"a", "b"}));
+  std::set<std::string> all = {of("body", {"a", "b"}),
+                               of("bod", {"ya", "b"}),
+                               of("body", {"ab", ""}),
+                               of("body", {"a", "b", ""}),
+                               of("body", {"a", "b", std::nullopt}),
+                               of("body", {std::nullopt, "b"}),
+                               of("", {"body", "b"})};
+  EXPECT_EQ(all.size(), 7U);
 }
 
 }  // namespace

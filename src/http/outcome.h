@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+
+#include "http/deliver.h"
+#include "http/watch.h"
+
+namespace await::http {
+
+/// 202: the job is stored; its document as it is now.
+ngx_int_t send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait);
+
+/// What becomes of the job that a POST stands for, once it is stored: the answer of `Prefer: wait`, and of a
+/// request that was sent before (Idempotency-Key), whose job may be anywhere by now.
+class Outcome : public Watch {
+ public:
+  enum Kind : bool { fresh, replayed };
+  Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind);
+
+  void stored() { read_second(id_, wait_.ms); }
+  /// The submission came to nothing.
+  void abandon() { leave(); }
+
+ private:
+  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
+  void answer(const core::Job &job, bool timed_out) override;
+  void refuse(const Error &error) override;
+  void finished(ngx_int_t rc) { finish(rc); }
+
+  Uuid id_;
+  Wait wait_;
+  Kind kind_;
+  std::optional<Delivery> delivery_;
+};
+
+}  // namespace await::http
