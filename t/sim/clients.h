@@ -62,6 +62,7 @@ class Client {
   std::deque<std::pair<int, std::int64_t>>
       owed_;  // events it does not know yet, and since when they are there
   bool coming_back_ = false;
+  int knew_ = 0;  // when it was last looked at
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   struct Death {
     std::shared_ptr<bool> alive;
