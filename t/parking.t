@@ -9,16 +9,17 @@ use Await::Test;
 use IO::Socket::SSL ();
 use Test::More;
 
-my $tls = Await::Stack::free_port();
+my ($tls, $narrow) = (Await::Stack::free_port(), Await::Stack::free_port());
 my $files = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $files;
 system("openssl req -x509 -newkey rsa:2048 -nodes -keyout $files/key.pem -out $files/cert.pem -days 2 -subj /CN=localhost 2>/dev/null") == 0 or die 'openssl';
 Await::Stack::write_file("$files/users", "ann:{PLAIN}secret\n", 0644);
-my $s = start_stack(http => <<'CONF', extra => <<'EXTRA' =~ s/\$\{FILES\}/$files/gr =~ s/\$\{TLS\}/$tls/gr);
+my $s = start_stack(http => <<'CONF', extra => <<'EXTRA' =~ s/\$\{FILES\}/$files/gr =~ s/\$\{TLS\}/$tls/gr =~ s/\$\{NARROW\}/$narrow/gr);
 log_format full '$status|$request|$body_bytes_sent|$request_time|$remote_addr|$request_id|$remote_user|$http_x_tag|$uri|$args|$await_delivery|$await_state|$await_id|$server_name|$connection_requests|$request_length|$host';
 access_log logs/full.log full;
 limit_conn_zone $server_name zone=one:1m;
 CONF
+    listen 127.0.0.1:${NARROW} sndbuf=4k;
     listen 127.0.0.1:${TLS} ssl; ssl_certificate ${FILES}/cert.pem; ssl_certificate_key ${FILES}/key.pem;
     server_name parking.example;
     keepalive_timeout 60s;
@@ -28,6 +29,7 @@ CONF
     location ~ ^/off/(?<id>[^/]+)$ { await_park off; await_job $id; await_events job:$id; }
     location ~ ^/limited/(?<id>[^/]+)$ { limit_conn one 1; await_job $id; }
     location ~ ^/zipped/(?<id>[^/]+)$ { gzip on; gzip_types text/event-stream; gzip_min_length 0; await_events job:$id; }
+    location ~ ^/long/(?<id>[^/]+)$ { await_max_buffered 1m; await_events job:$id; }
     location ~ ^/slow/(?<id>[^/]+)$ { limit_rate 1m; await_events job:$id; }
     location ~ ^/old/(.+)$ { rewrite ^/old/(.+)$ /jobs/$1?was=old last; }
     location ~ ^/named/(?<id>[^/]+)$ { add_header X-Seen "$id $request_id $http_x_tag $remote_addr" always; await_job_uri /elsewhere/$id; await_job $id; }
@@ -127,6 +129,20 @@ subtest 'a stream' => sub {
     $r->{buffer} = '';
     $r->send(ask("/jobs/$id"));
     is $r->response->{status}, 200, 'the connection goes on';
+};
+
+subtest 'a stream that has caught up at last, when its client has read' => sub {
+    my $id = one_job();
+    my $attempt = claim($id);
+    sql("SELECT count(await.emit('$id', $attempt, 'n', to_jsonb(repeat('x', 3000)))) FROM generate_series(1, 90)");
+    my ($before) = worker_pids();
+    my @slow = map { begin_raw(ask("/long/$id"), $narrow) } 1 .. 5;
+    Time::HiRes::sleep(0.3);
+    ok $_->read_until(sub { length $_[0] > 270_000 }, 30) for @slow;
+    ok parked(5);
+    is_deeply [worker_pids()], [$before], 'by the same nginx worker';
+    complete($id, 'x', attempt => $attempt, hint => 1);
+    ok $_->wait_event('completed') for @slow;
 };
 
 subtest 'HTTP/1.0 has no chunks' => sub {

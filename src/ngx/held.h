@@ -43,7 +43,7 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   ngx_int_t hold();
   /// Watches for the client to leave, once nothing is read from it any more.
   void watch_client();
-  /// Gives the request up for now, if it can be: `r_` is null then. Not from within its handlers.
+  /// Gives the request up for now, if it can be: `r_` is null then. Not from within its content handler.
   bool park();
   /// Has a request again, if it was parked. False: no memory; the client is lost, and this destroyed.
   bool revive();

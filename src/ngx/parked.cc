@@ -262,7 +262,7 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   ngx_http_free_request(r, 0);
   log->current_request = nullptr;
   c->log->action = const_cast<char *>("holding a parked connection");
-  c->destroyed = 0;
+  c->destroyed = 1;  // as it is: nginx, whose handler we may be in, must not look for the request any more
   c->requests--;
   if (c->sockaddr != address)
     keep_address(self, size, {reinterpret_cast<char *>(&addressed), socklen}, {text, text_size});
