@@ -31,8 +31,8 @@ class Parked {
   /// @param handler  the connection's handler as it was in the content handler: what else stands there now
   ///   is somebody else's
   static bool possible(ngx_http_request_t *r, ngx_event_handler_pt handler);
-  /// Frees the request. Not from within its content handler; its read and write handlers may, if they touch it
-  /// no more. Null: no memory, the request is as it was.
+  /// Frees the request. Not from within its content handler; its read and write handlers may, if they touch
+  /// it no more. Null: no memory, the request is as it was.
   static std::unique_ptr<Parked> take(ngx_http_request_t *r, ngx_event_handler_pt handler, Guest &guest);
 
   /// A request again, as it was before its answer. To be destroyed after. Null: no memory, the connection

@@ -8,11 +8,12 @@
 
 namespace await::wire {
 
-/// The value of an `Idempotency-Key`: a structured string (RFC 8941 §3.3.3) of 1 to 255 characters, or, as many
-/// clients send it, a bare token. Parameters after it say nothing to us. Nothing where it is neither.
+/// The value of an `Idempotency-Key`: a structured string (RFC 8941 §3.3.3) of 1 to 255 characters, or, as
+/// many clients send it, a bare token. Parameters after it say nothing to us. Nothing where it is neither.
 std::optional<std::string> parse_idempotency_key(std::string_view field);
 
-/// What makes two requests the same one: SHA-256 over the parsed parts of a submission, its body fed piece by piece.
+/// What makes two requests the same one: SHA-256 over the parsed parts of a submission, its body fed piece by
+/// piece.
 class Fingerprint {
  public:
   Fingerprint();
