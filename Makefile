@@ -107,15 +107,15 @@ $(B)/cc/bench/%.o: bench/%.cc
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
-	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -lcrypto -o $@
+	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -lwslay -lcrypto -o $@
 $(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(unit_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lcrypto -lpthread -o $@
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lwslay -lcrypto -lpthread -o $@
 $(B)/sim: $(pure_objects) $(sim_objects)
-	@$(CXX) $(LDFLAGS) $^ -ljansson -lcrypto -o $@
+	@$(CXX) $(LDFLAGS) $^ -ljansson -lwslay -lcrypto -o $@
 $(B)/load: $(load_objects)
 	@$(CXX) $(LDFLAGS) $^ -lpq -lpthread -o $@
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lcrypto -lpthread -o $@
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lwslay -lcrypto -lpthread -o $@
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
@@ -183,9 +183,9 @@ format:
 	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
-BENCHES ?= hold fanout stall unicast deliver submit work scale
+BENCHES ?= hold fanout sockets stall unicast deliver submit work scale
 bench: deps-bench build load
-	@cd $(B)/bench && npm install --no-audit --no-fund --silent --prefix . fastify@5 pg@8 > npm.log 2>&1 || { cat npm.log; exit 1; }
+	@cd $(B)/bench && npm install --no-audit --no-fund --silent --prefix . fastify@5 pg@8 ws@8 > npm.log 2>&1 || { cat npm.log; exit 1; }
 	for bench in $(BENCHES); do echo; echo "== $$bench"; bench/$$bench || exit 1; done
 	bench/plot
 

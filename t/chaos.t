@@ -35,10 +35,10 @@ sub site {
     my ($node) = @_;
     my $postgres = $s->postgres =~ s/port=\d+/port=$port{"pg$node"}/r;
     my $redis = $s->redis =~ s/:\d+$/:$port{"red$node"}/r;
-    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}//r;
+    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_socket; }/r;
 await_postgres "$postgres";
 await_redis $redis;
-await_ping 1s;
+await_ping 1s socket=5s;
 await_retry 100ms 1s;
 await_drain 5s;
 CONF
@@ -51,6 +51,7 @@ my @work = ('--queue', 'work', '--concurrency', 4, '--lease', '2s', '--', 'sh', 
 my @workers = map { "worker$_" } 1 .. 3;
 $s->start_worker($_, @work) for @workers;
 
+$ENV{NODE_PATH} = '/usr/share/nodejs';
 my $clients_pid = open2(my $heard, my $clients, 'node', "$FindBin::Bin/chaos/clients.js", $seed, $seconds, $jobs, map { $node{$_}{port} } sort keys %node);
 $clients->autoflush(1);
 
@@ -142,7 +143,7 @@ my $bound = $reread + 1 + 1 + 2;               # re-read, its read, coming back,
 cmp_ok $worst, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'nobody waited longer than %.2f s without trouble (%s), %.2f s in all', $worst, $late, $in_all;
 
 my $kills = join ', ', map { "$struck{$_} × $_" } sort keys %struck;
-diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{refused} refused, $report->{count}{unknown} unknown, $report->{count}{replayed} replayed; $kills";
+diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{sockets} WebSockets, $report->{count}{refused} refused, $report->{count}{unknown} unknown, $report->{count}{replayed} replayed; $kills";
 for my $name (sort keys %node) {
     $node{$name}->stop;
     my $log = slurp("$node{$name}{dir}/logs/error.log");

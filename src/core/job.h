@@ -86,9 +86,10 @@ struct Event {
   std::int64_t at = 0;
   std::optional<std::string> data;  ///< JSON text
   std::optional<JobResult> result;  ///< of "completed"
-  /// Its encodings, filled by the first who needs them and shared by all: as JSON, and as wire/sse.h has it.
+  /// Its encodings, filled by the first who needs them and shared by all: as JSON, as wire/sse.h has it in
+  /// four ways, and as wire/dialogue.h has it.
   mutable Bytes json;
-  mutable std::array<Bytes, 4> frames;
+  mutable std::array<Bytes, 5> frames;
   mutable std::int64_t value_max = -1;  // for which they were made
 };
 
@@ -101,7 +102,7 @@ struct EventPage {
   int last_seq = 1;
   State state = State::pending;
   std::vector<Event> events;
-  mutable std::array<Bytes, 4> frames;  ///< all of the events in one piece, as wire/sse.h has it
+  mutable std::array<Bytes, 5> frames;  ///< all of the events in one piece, in the same five ways
   mutable std::int64_t value_max = -1;  // for which they were made
 };
 

@@ -42,6 +42,18 @@ bool Place::take(int seq) {
   return true;
 }
 
+bool Place::takes_whole(const EventPage &page, std::size_t most_bytes) const {
+  constexpr std::size_t kFew = 16;
+  std::size_t n = page.events.size();
+  if (n < 2 || n > kFew || page.events.front().seq != after_ + 1)
+    return false;
+  std::size_t bytes = 0;
+  for (const Event &event : page.events)
+    bytes += (event.data ? event.data->size() : 0) +
+             (event.result ? static_cast<std::size_t>(event.result->size) : 0);
+  return bytes <= most_bytes;
+}
+
 bool Place::came_after_the_end(const EventPage &page) const {
   return had_cursor_ && is_ending(page.state) && after_ == page.last_seq;
 }

@@ -30,6 +30,9 @@ class Place {
   Fit fit(const EventPage &page, std::uint32_t timeline);
   /// The client gets event `seq`. False: that is not the next one.
   bool take(int seq);
+  /// Whether all of the page's events are due, and few: then they go out as they go to everybody, in one
+  /// piece.
+  bool takes_whole(const EventPage &page, std::size_t most_bytes) const;
   /// Whether the cursor named the job's last event, after which nothing will ever come.
   bool came_after_the_end(const EventPage &page) const;
   /// How far the client is now.

@@ -10,6 +10,7 @@ namespace await::http {
 enum class Gauge : std::uint8_t {
   held,
   parked,
+  sockets,
   watched,
   submissions,
   reads,

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "http/cache.h"
 #include "http/facts.h"
+#include "http/origins.h"
 #include "http/process.h"
 #include "http/request.h"
 #include "http/respond.h"
@@ -161,6 +162,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, drain),    nullptr},
     {ngx_string("await_max_batch"),    HTTP | NGX_CONF_TAKE12,  set_max_batch,              MAIN, 0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
+    {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
     {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, job_uri),  nullptr},
     {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, result_uri), nullptr},
     {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     LOC,  offsetof(Settings, hold),         nullptr},
@@ -177,6 +179,8 @@ ngx_command_t commands[] = {
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
     {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_buffered), nullptr},
+    {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_frame),    nullptr},
+    {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_channels), nullptr},
     {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(Settings, problem_base), nullptr},
     ngx_null_command,
 };
@@ -211,6 +215,7 @@ void *create_location(ngx_conf_t *cf) {
   if (location == nullptr)
     return nullptr;
   location->scoped = NGX_CONF_UNSET;
+  location->any_origin = NGX_CONF_UNSET;
   location->park = NGX_CONF_UNSET;
   location->cache = static_cast<ngx_shm_zone_t *>(NGX_CONF_UNSET_PTR);
   location->hints = NGX_CONF_UNSET_UINT;
@@ -223,6 +228,8 @@ void *create_location(ngx_conf_t *cf) {
   location->max_held = NGX_CONF_UNSET;
   location->max_inflight = NGX_CONF_UNSET;
   location->max_buffered = NGX_CONF_UNSET_SIZE;
+  location->max_frame = NGX_CONF_UNSET_SIZE;
+  location->max_channels = NGX_CONF_UNSET;
   return location;
 }
 
@@ -245,7 +252,7 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
     return;
   bool any = false;
   for (auto action : {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result,
-                      &Settings::events, &Settings::metrics}) {
+                      &Settings::events, &Settings::socket, &Settings::metrics}) {
     if (inner.*action == nullptr)
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
@@ -263,6 +270,10 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.owner = outer.owner;
   }
   ngx_conf_merge_value(inner.scoped, NGX_CONF_UNSET, 0);
+  if (inner.any_origin == NGX_CONF_UNSET) {
+    inner.any_origin = outer.any_origin;
+    inner.origins = outer.origins;
+  }
   if (inner.job_uri == nullptr)
     inner.job_uri = outer.job_uri;
   if (inner.result_uri == nullptr)
@@ -282,6 +293,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
   ngx_conf_merge_size_value(inner.max_buffered, outer.max_buffered, 131072);
+  ngx_conf_merge_size_value(inner.max_frame, outer.max_frame, 65536);
+  ngx_conf_merge_value(inner.max_channels, outer.max_channels, 1000);
   ngx_conf_merge_str_value(inner.problem_base, outer.problem_base, "/problems/");
   if (inner.safe_types == nullptr)
     inner.safe_types =
@@ -315,7 +328,7 @@ std::string allowed(const Settings &location) {
   std::string out;
   auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
   if (location.job != nullptr || location.result != nullptr || location.events != nullptr ||
-      location.metrics != nullptr) {
+      location.socket != nullptr || location.metrics != nullptr) {
     add("GET");
     add("HEAD");
   }
@@ -331,7 +344,11 @@ std::string allowed(const Settings &location) {
 Handler reader(ngx_http_request_t *r, const Settings &location) {
   if (location.metrics != nullptr)
     return location.metrics;
+  if (location.socket != nullptr && has_header(r, "upgrade"))
+    return location.socket;
   Handler plain = location.job != nullptr ? location.job : location.result;
+  if (plain == nullptr && location.events == nullptr)
+    return location.socket;
   if (plain == nullptr || location.events == nullptr)
     return plain != nullptr ? plain : location.events;
   constexpr std::string_view kOffers[] = {"application/json", "text/plain", "text/event-stream"};
@@ -361,6 +378,12 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
     }
     if (process() == nullptr)
       return send_unavailable(r, "The service is starting.");
+    bool acts = handler == location.submit || handler == location.cancel || handler == location.socket;
+    if (acts && !is_welcome(r)) {
+      if (r->method & NGX_HTTP_POST)
+        (void)ngx_http_discard_request_body(r);
+      return send_problem(r, 403, "Pages from elsewhere may not do this here (await_origins).");
+    }
     auto owner = handler != location.metrics ? owner_of(r) : std::nullopt;
     if (owner && (owner->empty() || !is_text(*owner)))
       return send_problem(r, 403, "Nobody is known to ask.");

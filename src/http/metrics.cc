@@ -20,6 +20,7 @@ struct Line {
 constexpr Line<Gauge> kGauges[] = {
     {Gauge::held,        "await_held",                "Requests and streams held (await_max_held)."},
     {Gauge::parked,      "await_parked",              "Of these, the ones without a request: their connections are parked (await_park)."},
+    {Gauge::sockets,     "await_sockets",             "WebSockets open (await_max_held)."},
     {Gauge::watched,     "await_watched_jobs",        "Jobs that somebody watches."},
     {Gauge::submissions, "await_inflight_submissions", "Submissions under way (await_max_inflight)."},
     {Gauge::reads,       "await_inflight_reads",      "Requests that wait for their first read (await_max_inflight)."},

@@ -6,7 +6,9 @@
 #include "core/cursor.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
+#include "wire/dialogue.h"
 #include "wire/sse.h"
+#include "wire/websocket.h"
 
 namespace await::http {
 namespace {
@@ -94,6 +96,8 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
     beats_[visible ? 3 : 2] = Bytes(wire::chunk(beat));
   }
   last_chunk_ = Bytes(wire::kLastChunk);
+  socket_ping_ = Bytes(wire::websocket_ping());
+  socket_beat_ = Bytes(wire::websocket_text(wire::kBeat));
   bus_.listen(hints_);
   write_.start();
   read_.start();
@@ -156,6 +160,15 @@ void Process::run() {
   jobs_.run(now_ms());
   events_.run(now_ms());
   hub_.run();
+  List<Flush, Flush> all;  // each may end, or others with it, and bring new ones
+  all.take_all(flushes_);
+  while (Flush *one = all.pop_front())
+    one->flush();
+}
+
+void Process::flush_soon(Flush &flush) {
+  flushes_.push_back(flush);
+  wake();
 }
 
 void Process::due_in(core::Spoke &spoke, std::int64_t ms) {

@@ -63,6 +63,18 @@ class Process : private core::Wake, private pg::Connection::Observer {
   bool past_retention(const Uuid &id) const;
   std::uint32_t timeline() const { return timeline_; }
 
+  /// `flush` is called once, at the end of this event-loop round.
+  struct Flush : Hook<Flush> {
+    virtual void flush() noexcept = 0;
+
+   protected:
+    ~Flush() = default;
+  };
+  void flush_soon(Flush &flush);
+  /// A WebSocket ping, as clients get it.
+  const Bytes &socket_ping() const { return socket_ping_; }
+  const Bytes &socket_beat() const { return socket_beat_; }
+
   /// Every request of ours, to be told when nginx shuts down.
   void enrol(ngx::Held &held);
   bool draining() const { return draining_; }
@@ -129,6 +141,9 @@ class Process : private core::Wake, private pg::Connection::Observer {
   std::int64_t deadlines_until_ms_ = 0;
   Bytes beats_[4];
   Bytes last_chunk_;
+  Bytes socket_ping_;
+  Bytes socket_beat_;
+  List<Flush, Flush> flushes_;
   RunTask run_task_{*this};
   Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
   std::vector<pg::Lane> lanes_;

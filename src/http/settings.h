@@ -48,10 +48,13 @@ struct Settings {
   Handler cancel;
   Handler result;
   Handler events;
+  Handler socket;
   Handler metrics;
 
   ngx_http_complex_value_t *owner;
-  ngx_flag_t scoped;  ///< off: await_owner off
+  ngx_flag_t scoped;      ///< off: await_owner off
+  ngx_array_t *origins;   ///< of ngx_str_t, lower case: besides our own
+  ngx_flag_t any_origin;  ///< await_origins any
   ngx_http_complex_value_t *job_uri;
   ngx_http_complex_value_t *result_uri;
   ngx_msec_t hold;
@@ -70,6 +73,8 @@ struct Settings {
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;
+  size_t max_frame;        ///< of what a socket's client sends
+  ngx_int_t max_channels;  ///< of a socket
   ngx_str_t problem_base;
 };
 

@@ -137,7 +137,7 @@ void EventStream::send_events(const core::EventPage &page) {
     else
       backlog_.push(frame);
   };
-  if (out_ == nullptr && backlog_.pending() == 0 && takes_whole(page)) {
+  if (out_ == nullptr && backlog_.pending() == 0 && place_.takes_whole(page, settings_.max_buffered / 2)) {
     backlog_.push(wire::page_frame(page, place_, style(), value_max));  // which has taken all of them
     watcher_.need().after = place_.after();
     return;
@@ -156,18 +156,6 @@ void EventStream::send_events(const core::EventPage &page) {
     process()->counters().count(Counter::paused);
     watcher_.pause();
   }
-}
-
-/// Whether all of a page's events are due, and few: then they go out as they go to everybody, in one piece.
-bool EventStream::takes_whole(const core::EventPage &page) const {
-  std::size_t n = page.events.size();
-  if (n < 2 || n > kWhole || page.events.front().seq != place_.after() + 1)
-    return false;
-  std::size_t bytes = 0;
-  for (const core::Event &event : page.events)
-    bytes += (event.data ? event.data->size() : 0) +
-             (event.result ? static_cast<std::size_t>(event.result->size) : 0);
-  return bytes <= settings_.max_buffered / 2;
 }
 
 void EventStream::push_frame(std::string_view type, std::string_view data) {

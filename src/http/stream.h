@@ -39,7 +39,6 @@ class EventStream : public ngx::Held, private core::Spoke {
   bool send_head();
   void send_reset(core::State state);
   void send_events(const core::EventPage &page);
-  bool takes_whole(const core::EventPage &page) const;
   void push_frame(std::string_view type, std::string_view data);
   void push(std::string_view text);
   void beat();
@@ -53,8 +52,6 @@ class EventStream : public ngx::Held, private core::Spoke {
   bool is_full() const { return pending() > settings_.max_buffered; }
   wire::FrameStyle style() const { return {names_, out_ == nullptr && chunked()}; }
   static void on_writable(ngx_http_request_t *r);
-
-  static constexpr std::size_t kWhole = 16;
 
   const Settings &settings_;
   ngx::Outgoing *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool

@@ -91,6 +91,10 @@ void Held::writable() noexcept {
   guarded(connection()->log, [this] { on_parked_writable(); });
 }
 
+void Held::readable() noexcept {
+  guarded(connection()->log, [this] { on_parked_readable(); });
+}
+
 void Held::finish(ngx_int_t rc) {
   ngx_connection_t *connection = r_->connection;
   finished_ = true;  // and still in the list: nginx may have to write to a slow client for a while

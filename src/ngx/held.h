@@ -51,6 +51,9 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   virtual void revived() {}
   /// While parked: the connection can be written to again, or has timed out.
   virtual void on_parked_writable() {}
+  /// Whether it reads from the client, and while parked: there is something to read.
+  virtual bool reads_client() const { return false; }
+  virtual void on_parked_readable() {}
   ngx_connection_t *connection() const { return r_ != nullptr ? r_->connection : parked_->connection(); }
   const ngx_http_core_loc_conf_t &core_settings() const {
     void **conf = r_ != nullptr ? r_->loc_conf : parked_->loc_conf();
@@ -72,6 +75,8 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   static void destroy(void *data);
   void left(bool forced) noexcept override;
   void writable() noexcept override;
+  bool reads() const noexcept override { return reads_client(); }
+  void readable() noexcept override;
 
   ngx_event_handler_pt handler_;  // of the connection, while it has a request
   std::unique_ptr<Parked> parked_;

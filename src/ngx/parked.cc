@@ -220,6 +220,7 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   self->request_length_ = static_cast<std::uint32_t>(r->request_length);
   self->header_size_ = static_cast<std::uint32_t>(r->header_size);
   self->header_sent_ = r->header_sent;
+  self->status_ = static_cast<std::uint16_t>(r->headers_out.status);
   self->chunked_ = r->chunked;
   self->keepalive_ = r->keepalive;
   self->lingering_close_ = r->lingering_close;
@@ -286,6 +287,10 @@ void Parked::on_read(ngx_event_t *event) noexcept {
   auto *self = static_cast<Parked *>(c->data);
   if (c->close) {  // worker_shutdown_timeout
     self->guest_->left(true);
+    return;
+  }
+  if (self->guest_->reads()) {
+    self->guest_->readable();
     return;
   }
   bool gone = event->pending_eof != 0;
@@ -404,7 +409,7 @@ bool Parked::restore(ngx_http_request_t *r) {
   r->uri_changes = uri_changes_;
   r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
   if (header_sent_)
-    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.status = status_;
 
   const char *at = tail() + head_size_;
   auto take = [&](std::size_t size) {

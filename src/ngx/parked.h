@@ -22,6 +22,10 @@ class Parked {
     virtual void left(bool forced) noexcept = 0;
     /// It can be written to again, or has timed out.
     virtual void writable() noexcept = 0;
+    /// Whether it reads what the client sends, by itself, when told so. Else that stays in the socket, as
+    /// what is pipelined does.
+    virtual bool reads() const noexcept = 0;
+    virtual void readable() noexcept = 0;
 
    protected:
     ~Guest() = default;
@@ -77,6 +81,7 @@ class Parked {
   std::uint16_t captures_ = 0;  // how many numbers
   std::uint16_t captures_size_ = 0;
   std::uint16_t variables_ = 0;
+  std::uint16_t status_ = 0;  // of the response, if it is out
   std::uint8_t socklen_ = 0;  // 0: the address is the peer's
   std::uint8_t addr_text_size_ = 0;
   unsigned header_sent_ : 1 = 0;

@@ -70,6 +70,12 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
 
 std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max) {
   JsonWriter out;
+  add_event(out, page, event, value_max);
+  return out.take();
+}
+
+void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
+               std::int64_t value_max) {
   out.text("job", page.job.text());
   out.number("seq", event.seq);
   out.text("type", event.type);
@@ -78,7 +84,6 @@ std::string encode_event(const core::EventPage &page, const core::Event &event, 
     add_result(out, *event.result, value_max);
   out.text("at", format_time(event.at));
   out.text_or_null("correlation_id", page.correlation_id);
-  return out.take();
 }
 
 }  // namespace await::wire

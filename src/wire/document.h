@@ -21,8 +21,14 @@ struct Links {
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,
                        std::int64_t value_max, std::string_view problem_base);
 
+class JsonWriter;
+
 /// One event as a JSON object on one line.
 std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max);
+
+/// An event's members.
+void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
+               std::int64_t value_max);
 
 /// `W/"<seq>-<representation>"`
 std::string job_etag(int seq, std::string_view representation);

@@ -4,6 +4,7 @@
 'use strict';
 const http = require('http');
 const readline = require('readline');
+const WebSocket = require('ws');
 
 const [seed, seconds, most, ...ports] = process.argv.slice(2).map(Number);
 let state = seed >>> 0 || 1;
@@ -16,7 +17,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
 const accepted = {};           // id → body
 const problems = [];
 const watchers = [];
-const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0 };
+const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0 };
 const settled = [];            // bodies that were sent until they were taken, with a key
 const pace = 8000 * seconds / most;     // of each of the eight submitters, milliseconds
 let resting = false;
@@ -79,13 +80,13 @@ async function submitter() {
 class Watcher {
   constructor(id) {
     this.id = id; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
-    this.mode = pick(['stream', 'stream', 'page', 'hold', 'poll', 'mixed', 'mixed']);
+    this.mode = pick(['stream', 'stream', 'socket', 'socket', 'page', 'hold', 'poll', 'mixed', 'mixed']);
     watchers.push(this);
   }
 
   async run() {
     while (!this.done) {
-      const mode = this.mode === 'mixed' ? pick(['stream', 'page', 'stream', 'hold']) : this.mode;
+      const mode = this.mode === 'mixed' ? pick(['stream', 'page', 'socket', 'hold']) : this.mode;
       await this[mode]();
       if (!this.done) { ++count.reconnects; await sleep(this.mode === 'poll' ? 200 + random() * 500 : 20 + random() * 250); }
     }
@@ -122,6 +123,35 @@ class Watcher {
       request.setTimeout(40000, end);       // a comment comes every second
       request.on('error', end);
       request.end();
+    });
+  }
+
+  socket() {
+    ++count.sockets;
+    return new Promise((done) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${pick(ports)}/ws`, ['await.v1'], { handshakeTimeout: 25000 });
+      const channel = `job:${this.id}`;
+      const leave = random() < 0.3 ? setTimeout(() => socket.terminate(), random() * 2000) : null;
+      let silence;
+      const heard = () => { clearTimeout(silence); silence = setTimeout(() => socket.terminate(), 40000); };     // a ping comes every second
+      const end = () => { clearTimeout(leave); clearTimeout(silence); socket.terminate(); done(); };
+      heard();
+      socket.on('ping', heard);
+      socket.on('open', () => { socket.send(JSON.stringify({ op: 'subscribe', channel, cursor: this.cursor || undefined })); });
+      socket.on('message', (text) => {
+        heard();
+        if (this.done) return;
+        const said = JSON.parse(text);
+        if (said.op === 'reset') { ++count.resets; wrong(`${this.id}: a reset that nothing explains: ${text}`); }
+        if (said.op === 'error' && said.status !== 503) wrong(`${this.id}: a socket is told ${text}`);
+        if (said.op === 'error') return end();
+        if (said.op === 'subscribed') this.cursor = said.cursor;
+        if (!said.op) this.event(said, said.cursor);
+        if (this.done) end();
+      });
+      socket.on('unexpected-response', (request, response) => { if (response.statusCode !== 503) wrong(`${this.id}: a socket answers ${response.statusCode}`); end(); });
+      socket.on('error', end);
+      socket.on('close', end);
     });
   }
 

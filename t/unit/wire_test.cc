@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "wire/accept.h"
+#include "wire/dialogue.h"
 #include "wire/document.h"
 #include "wire/headers.h"
 #include "wire/idempotency.h"
@@ -18,6 +19,7 @@
 #include "wire/problem.h"
 #include "wire/sse.h"
 #include "wire/told.h"
+#include "wire/websocket.h"
 
 namespace await::wire {
 namespace {
@@ -423,6 +425,40 @@ TEST(Fingerprint, tells_every_part_apart) {
                                of("body", {std::nullopt, "b"}),
                                of("", {"body", "b"})};
   EXPECT_EQ(all.size(), 7U);
+}
+
+// --- WebSocket ------------------------------------------------------------------------------------------
+
+TEST(WebSocket, heads_of_every_length) {
+  EXPECT_EQ(wire::websocket_text("hi"), "\x81\x02hi");
+  EXPECT_EQ(wire::websocket_text(std::string(126, 'x')).substr(0, 4), std::string("\x81\x7e\x00\x7e", 4));
+  EXPECT_EQ(wire::websocket_text(std::string(65536, 'x')).substr(0, 10),
+            std::string("\x81\x7f\0\0\0\0\0\x01\0\0", 10));
+  EXPECT_EQ(wire::websocket_ping(), std::string("\x89\0", 2));
+  EXPECT_EQ(wire::websocket_close(wire::kRestart, "x"), std::string("\x88\x03\x03\xf4x"));
+  EXPECT_EQ(wire::websocket_close(1000, std::string(200, 'x')).size(), 127U)
+      << "a control frame has 125 bytes at most";
+  EXPECT_EQ(wire::websocket_accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+      << "RFC 6455 §1.3";
+}
+
+TEST(Dialogue, what_a_client_may_say) {
+  wire::Request request = wire::read_request(R"({"op":"subscribe","channel":"job:1","cursor":"c","more":1})");
+  EXPECT_EQ(request.op, wire::Request::subscribe);
+  EXPECT_EQ(request.channel, "job:1");
+  EXPECT_EQ(request.cursor, "c");
+  EXPECT_EQ(wire::read_request(R"({"op":"subscribe","channel":"c","cursor":null})").op,
+            wire::Request::subscribe);
+  EXPECT_EQ(wire::read_request(R"({"op":"unsubscribe","channel":"c"})").op, wire::Request::unsubscribe);
+  EXPECT_EQ(wire::read_request(R"({"op":"ping"})").op, wire::Request::ping);
+  for (const char *bad :
+       {"", "null", "[]", R"({"op":"subscribe"})", R"({"op":"subscribe","channel":"c","cursor":1})",
+        R"({"op":"ping","op":"ping"})", R"({"op":"close"})"}) {
+    EXPECT_EQ(wire::read_request(bad).op, wire::Request::malformed) << bad;
+    EXPECT_STRNE(wire::read_request(bad).why, "") << bad;
+  }
+  EXPECT_EQ(wire::say_error("", 400, "no \"quotes\" harm"),
+            R"({"op":"error","status":400,"detail":"no \"quotes\" harm"})");
 }
 
 }  // namespace

@@ -1,0 +1,420 @@
+#include "http/socket.h"
+
+#include <algorithm>
+
+#include "http/facts.h"
+#include "http/respond.h"
+#include "ngx/bind.h"
+#include "ngx/guard.h"
+#include "ngx/str.h"
+#include "wire/dialogue.h"
+
+namespace await::http {
+namespace {
+
+constexpr std::string_view kJob = "job:";
+constexpr char kNoJob[] = "There is no such job.";
+constexpr std::size_t kRead = 16384;     // at once
+constexpr std::uint8_t kMostSilent = 2;  // pings without an answer
+constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
+
+std::string channel_of(const Uuid &job) { return std::string(kJob) + job.text(); }
+
+}  // namespace
+
+/// One channel of a socket.
+class Socket::Subscription {
+ public:
+  Subscription(Socket &socket, const Uuid &job, std::string cursor)
+      : socket_(socket),
+        place_(job, std::move(cursor)),
+        watcher_(process()->events(),
+                 core::Callback<Result<const core::EventPage *>>::to<&Subscription::got>(this)) {
+    watcher_.need().id = job;
+    watcher_.trust(socket.settings_.hints == kSigned);
+    watcher_.listen(job);  // register first, read second
+    place_.aim(process()->timeline());
+    watcher_.need().after = place_.after();
+    if (socket.paused_)
+      watcher_.pause();
+    watcher_.look();
+  }
+
+  const Uuid &job() { return watcher_.need().id; }
+  void pause() { watcher_.pause(); }
+  void resume() { watcher_.resume(); }
+
+ private:
+  void got(Result<const core::EventPage *> page) {
+    if (!page)
+      return;  // it is tried again
+    const core::EventPage *found = *page;
+    bool foreign =
+        !known_ && socket_.owner_ != nullptr && found != nullptr && found->owner != *socket_.owner_;
+    if (found == nullptr || foreign) {
+      std::string channel = channel_of(job());
+      Socket &socket = socket_;
+      socket.drop(*this);
+      socket.refuse(channel, 404, kNoJob);
+      return;
+    }
+    reading_.set(0);
+    auto fit = place_.fit(*found, process()->timeline());
+    watcher_.need().after = place_.after();
+    if (fit == core::Place::Fit::elsewhere) {
+      watcher_.restart();
+      return;
+    }
+    bool lost = fit == core::Place::Fit::lost;
+    if (!std::exchange(known_, true) && !socket_.plain_)
+      socket_.say(wire::say_subscribed(channel_of(job()), place_.cursor(), core::state_name(found->state)));
+    if (lost) {
+      process()->counters().count(Counter::resets);
+      if (socket_.plain_) {
+        socket_.close(wire::kRestart, "What was missed cannot be told; start anew.");
+        return;  // which has destroyed this
+      }
+      socket_.say(wire::say_reset(channel_of(job()), place_.cursor(), core::state_name(found->state)));
+    }
+    give(*found);
+    Socket &socket = socket_;
+    bool ended = core::is_ending(found->state) && place_.after() >= found->last_seq;
+    if (!ended)
+      watcher_.seen(place_.after(), found->last_seq);
+    else
+      socket.drop(*this);  // nothing will ever come
+    if (socket.subscriptions_.size() > 1)
+      socket.write_soon();  // others may have something to say in this round
+    else
+      socket.write();
+  }
+
+  /// As many as the client has room for; the rest is read again when it has caught up.
+  void give(const core::EventPage &page) {
+    auto value_max = static_cast<std::int64_t>(socket_.settings_.value_max);
+    if (socket_.backlog_.pending() == 0 && place_.takes_whole(page, socket_.settings_.max_buffered / 2)) {
+      socket_.push(wire::socket_frames(page, place_, value_max));  // which has taken all of them
+      watcher_.need().after = place_.after();
+      return;
+    }
+    if (place_.after() == 0 && place_.take(1))  // the job's own row is event 1
+      socket_.push(wire::socket_frame(page, core::first_event(page), place_, value_max));
+    for (const core::Event &event : page.events) {
+      if (event.seq <= place_.after())
+        continue;  // it shares a page with somebody who has read less
+      if (socket_.is_full() || !place_.take(event.seq))
+        break;
+      socket_.push(wire::socket_frame(page, event, place_, value_max));
+    }
+    watcher_.need().after = place_.after();
+    if (socket_.is_full() && !watcher_.paused()) {
+      if (!std::exchange(socket_.paused_, true))
+        process()->counters().count(Counter::paused);
+      watcher_.pause();
+    }
+  }
+
+  Socket &socket_;
+  core::Place place_;
+  core::Watcher<core::EventNeed> watcher_;
+  Tally reading_{Gauge::reads};
+  bool known_ = false;  // it is there, and this client's
+};
+
+Socket::Socket(ngx_http_request_t *r, SocketOptions options)
+    : Held(r),
+      settings_(settings(r)),
+      began_ms_(process()->now_ms()),
+      plain_(options.plain),
+      visible_beat_(options.visible_beat) {
+  if (auto owner = owner_of(r))
+    owner_ = std::make_unique<std::string>(*owner);
+  process()->enrol(*this);
+}
+
+Socket::~Socket() = default;
+
+ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
+                        const std::string &cursor) {
+  ngx::bind(r_, this);
+  r_->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+  r_->headers_out.status_line = ngx::borrow("101 Switching Protocols");
+  r_->headers_out.content_length_n = -1;
+  r_->keepalive = 0;
+  r_->disable_not_modified = 1;
+  add_header(r_, "Upgrade", "websocket");
+  add_header(r_, "Sec-WebSocket-Accept", wire::websocket_accept(key));
+  if (subprotocol)
+    add_header(r_, "Sec-WebSocket-Protocol", "await.v1");
+  ngx_int_t rc = ngx_http_send_header(r_);
+  if (rc == NGX_ERROR || rc > NGX_OK)
+    return rc;
+  if (ngx_http_send_special(r_, NGX_HTTP_FLUSH) == NGX_ERROR)
+    return NGX_ERROR;
+  if (core_settings().tcp_nodelay)
+    ngx_tcp_nodelay(r_->connection);
+  process()->wheel().put(*this, std::max<std::size_t>(1, settings_.ping_socket / 1000));
+  ngx_int_t held = hold();
+  r_->read_event_handler = on_readable;
+  r_->write_event_handler = on_writable;
+  // what a hasty client has sent behind its request
+  ngx_buf_t *rest = r_->header_in;
+  std::string early(reinterpret_cast<char *>(rest->pos), static_cast<std::size_t>(rest->last - rest->pos));
+  rest->pos = rest->last;
+  for (const std::string &channel : channels)
+    subscribe(channel, cursor);
+  if (!early.empty())
+    take(early);
+  write_soon();
+  return held;
+}
+
+void Socket::subscribe(std::string_view channel, std::string cursor) {
+  auto id = channel.starts_with(kJob) ? Uuid::parse(channel.substr(kJob.size())) : std::nullopt;
+  if (!id || process()->past_retention(*id)) {
+    refuse(channel, 404, id || channel.starts_with(kJob) ? kNoJob : "There is no such channel.");
+    return;
+  }
+  bool twice =
+      std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](auto &one) { return one->job() == *id; });
+  if (twice) {
+    refuse(channel, 409, "This socket watches it already.");
+  } else if (subscriptions_.size() >= static_cast<std::size_t>(settings_.max_channels)) {
+    refuse(channel, 429, "This socket watches as many channels as it may.");
+  } else if (process()->hub().listeners() >= static_cast<std::size_t>(settings_.max_held)) {
+    process()->counters().count(Counter::refused_held);
+    refuse(channel, 503, "Too much is watched here just now.");
+  } else if (process()->counters().of(Gauge::reads) >= settings_.max_inflight) {
+    process()->counters().count(Counter::refused_reads);
+    refuse(channel, 503, "Too many requests wait for the database just now.");
+  } else {
+    subscriptions_.push_back(std::make_unique<Subscription>(*this, *id, std::move(cursor)));
+  }
+}
+
+void Socket::unsubscribe(std::string_view channel) {
+  auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
+                         [&](auto &one) { return channel_of(one->job()) == channel; });
+  if (at == subscriptions_.end()) {
+    refuse(channel, 404, "This socket does not watch it.");
+    return;
+  }
+  subscriptions_.erase(at);
+  say(wire::say_unsubscribed(channel));
+}
+
+void Socket::drop(Subscription &subscription) {
+  std::erase_if(subscriptions_, [&](auto &one) { return one.get() == &subscription; });
+}
+
+void Socket::refuse(std::string_view channel, int status, std::string_view detail) {
+  if (!plain_)
+    say(wire::say_error(channel, status, detail));
+  else
+    close(status == 404 ? wire::kNotFound : wire::kTryLater, detail);
+  write_soon();
+}
+
+void Socket::text(std::string_view message) {
+  if (plain_ || closing_)
+    return;
+  wire::Request request = wire::read_request(message);
+  switch (request.op) {
+    case wire::Request::subscribe:
+      return subscribe(request.channel, std::move(request.cursor));
+    case wire::Request::unsubscribe:
+      return unsubscribe(request.channel);
+    case wire::Request::ping:
+      return push(process()->socket_beat());
+    case wire::Request::malformed:
+      return refuse("", 400, request.why);
+  }
+}
+
+void Socket::binary() {
+  if (!closing_)
+    close(wire::kUnsupported, "Messages are text.");
+}
+
+/// Takes what the client sends, as long as it takes what we send.
+void Socket::read() {
+  ngx_connection_t *c = connection();
+  if (c->close) {  // worker_shutdown_timeout
+    gone();
+    return;
+  }
+  static u_char buffer[kRead];
+  while (!over_ && !is_full()) {
+    ssize_t n = c->recv(c, buffer, sizeof buffer);
+    if (n == NGX_AGAIN)
+      break;
+    if (n <= 0) {
+      gone();
+      return;
+    }
+    silent_ = 0;
+    if (!take({reinterpret_cast<char *>(buffer), static_cast<std::size_t>(n)}))
+      break;
+  }
+  if (is_full())
+    paused_ = true;
+  if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+    gone();
+    return;
+  }
+  write();
+}
+
+/// False: the client's close frame was among it, or it broke the rules.
+bool Socket::take(std::string_view bytes) {
+  bool open = reader_.feed(bytes, settings_.max_frame, *this);
+  if (!open)
+    over();
+  return open;
+}
+
+void Socket::reply(std::string_view frames) {
+  if (!closing_)
+    push(Bytes(frames));
+}
+
+void Socket::say(std::string_view text) {
+  if (!plain_ && !closing_)
+    push(Bytes(wire::websocket_text(text)));
+}
+
+void Socket::write_soon() { process()->flush_soon(*this); }
+
+void Socket::flush() noexcept {
+  ngx::guarded(connection()->log, [this] { write(); });
+}
+
+/// May be the end of this.
+void Socket::write() {
+  ngx_connection_t *c = connection();
+  if (r_ != nullptr && r_->out != nullptr && ngx_http_output_filter(r_, nullptr) == NGX_ERROR) {
+    gone();
+    return;
+  }
+  bool head_out = r_ == nullptr || r_->out == nullptr;
+  ngx_int_t rc = head_out ? backlog_.flush(c) : NGX_AGAIN;
+  const auto &conf = core_settings();
+  buffered_.set(static_cast<std::int64_t>(backlog_.pending()));
+  ngx_event_t *event = c->write;
+  if (rc == NGX_OK && event->timer_set) {
+    ngx_del_timer(event);
+  } else if (rc == NGX_AGAIN && !event->timer_set) {
+    ngx_add_timer(event, conf.send_timeout);
+  }
+  if (rc == NGX_ERROR || ngx_handle_write_event(event, conf.send_lowat) != NGX_OK) {
+    gone();
+    return;
+  }
+  if (over_ && rc == NGX_OK) {
+    if (revive())
+      finish(NGX_OK);
+    return;
+  }
+  if (paused_ && !is_full()) {
+    paused_ = false;
+    for (auto &subscription : subscriptions_)
+      subscription->resume();
+    if (c->read->ready) {
+      ngx_post_event(c->read, &ngx_posted_events);
+    }
+  }
+  if (rc == NGX_OK)
+    rest();
+}
+
+/// All is written: the connection alone will do.
+void Socket::rest() {
+  if (r_ == nullptr || !settings_.park || closing_ || !park())
+    return;
+  process()->counters().add(Gauge::parked, 1);
+}
+
+void Socket::revived() {
+  process()->counters().add(Gauge::parked, -1);
+  facts(r_).delivery = "socket";
+  facts(r_).held_ms = process()->now_ms() - began_ms_;
+}
+
+void Socket::due() noexcept {
+  ngx::guarded(connection()->log, [this] {
+    if (closing_ || silent_ >= kMostSilent) {  // it does not answer
+      gone();
+      return;
+    }
+    process()->wheel().put(*this, std::max<std::size_t>(1, settings_.ping_socket / 1000));
+    ++silent_;
+    if (backlog_.pending() > 0)
+      return;
+    push(process()->socket_ping());
+    if (visible_beat_)
+      push(process()->socket_beat());
+    write();
+  });
+}
+
+void Socket::on_parked_writable() {
+  ngx_connection_t *c = connection();
+  if (c->write->timedout) {
+    c->timedout = 1;
+    gone();
+    return;
+  }
+  if (backlog_.pending() > 0 || c->buffered != 0)
+    write();
+}
+
+void Socket::on_readable(ngx_http_request_t *r) {
+  auto *self = ngx::bound<Socket>(r);
+  ngx::guarded(r->connection->log, [self] { self->read(); });
+}
+
+void Socket::on_writable(ngx_http_request_t *r) {
+  auto *self = ngx::bound<Socket>(r);
+  ngx::guarded(r->connection->log, [self] { self->on_parked_writable(); });
+}
+
+/// Says the last word; the client's close frame is waited for a little while.
+void Socket::close(std::uint16_t code, std::string_view reason) {
+  if (std::exchange(closing_, true))
+    return;
+  subscriptions_.clear();
+  push(Bytes(wire::websocket_close(code, reason)));
+  process()->wheel().put(*this, kCloseTicks);
+  write_soon();
+}
+
+/// Nothing more is read, nothing more is said.
+void Socket::over() {
+  closing_ = over_ = true;
+  subscriptions_.clear();
+  process()->wheel().put(*this, kCloseTicks);
+  write_soon();
+}
+
+void Socket::gone() {
+  connection()->error = 1;
+  if (revive())
+    finish(NGX_HTTP_CLIENT_CLOSED_REQUEST);
+}
+
+void Socket::drain() {
+  if (closing_)
+    return;
+  say(wire::say_bye(retry_ms(settings_)));
+  close(wire::kRestart, "The server restarts; come back.");
+}
+
+void Socket::give_up() { gone(); }
+
+void Socket::leave() {
+  core::Spoke::unlink();
+  Process::Flush::unlink();
+  subscriptions_.clear();
+}
+
+}  // namespace await::http

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/place.h"
+#include "core/watcher.h"
+#include "http/process.h"
+#include "ngx/backlog.h"
+#include "ngx/held.h"
+#include "wire/websocket.h"
+
+namespace await::http {
+
+/// What the client of a WebSocket asked for, and what it may.
+struct SocketOptions {
+  bool plain = false;         ///< events, and nothing else
+  bool visible_beat = false;  ///< ?beat=1: heartbeats that scripts see
+};
+
+/// A WebSocket (RFC 6455) with any number of channels on it. Once the upgrade is sent the request is given up
+/// and its connection parked; bytes go to and come from the connection itself either way.
+class Socket : public ngx::Held,
+               private core::Spoke,
+               private Process::Flush,
+               private wire::WebSocketReader::Listener {
+ public:
+  Socket(ngx_http_request_t *r, SocketOptions options);
+  ~Socket() override;
+
+  /// Answers 101. What a content handler returns.
+  /// @param key  the client's Sec-WebSocket-Key
+  /// @param subprotocol  whether await.v1 was chosen
+  /// @param channels  what it watches from the start; a cursor counts for all of them
+  ngx_int_t start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
+                  const std::string &cursor);
+  void drain() override;
+  void give_up() override;
+
+ private:
+  class Subscription;
+  /// Watches a channel from `cursor` on; says so when it was read, or why not.
+  void subscribe(std::string_view channel, std::string cursor);
+  void unsubscribe(std::string_view channel);
+  void drop(Subscription &subscription);
+  void refuse(std::string_view channel, int status, std::string_view detail);
+
+  void text(std::string_view message) override;
+  void binary() override;
+  void reply(std::string_view frames) override;
+  void read();
+  bool take(std::string_view bytes);
+
+  void say(std::string_view text);
+  void push(const Bytes &frame) { backlog_.push(frame); }
+  void write_soon();
+  void flush() noexcept override;
+  void write();
+  void rest();
+  void close(std::uint16_t code, std::string_view reason);
+  void over();
+  void gone();
+  bool is_full() const { return backlog_.pending() > settings_.max_buffered; }
+
+  void leave() override;
+  void revived() override;
+  void due() noexcept override;
+  bool reads_client() const override { return true; }
+  void on_parked_readable() override { read(); }
+  void on_parked_writable() override;
+  static void on_readable(ngx_http_request_t *r);
+  static void on_writable(ngx_http_request_t *r);
+
+  const Settings &settings_;
+  ngx::Backlog backlog_;
+  wire::WebSocketReader reader_;
+  std::vector<std::unique_ptr<Subscription>> subscriptions_;
+  std::unique_ptr<std::string> owner_;  // null: unscoped
+  Tally counted_{Gauge::sockets};
+  Tally buffered_{Gauge::buffered, 0};
+  std::int64_t began_ms_;
+  bool plain_;
+  bool visible_beat_;
+  bool paused_ = false;      // the client is slow: nothing is read for it, nor from it
+  bool closing_ = false;     // our close frame is pushed
+  bool over_ = false;        // and the client's has come: the end, once all is written
+  std::uint8_t silent_ = 0;  // pings since the client was heard
+};
+
+}  // namespace await::http
