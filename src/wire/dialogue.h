@@ -31,7 +31,8 @@ inline constexpr std::string_view kBeat = R"({"op":"beat"})";
 /// just taken it.
 const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
                           std::int64_t value_max);
-/// All events of a page, each its frame, in one piece. Takes them into `place`, which stands right before them.
+/// All events of a page, each its frame, in one piece. Takes them into `place`, which stands right before
+/// them.
 const Bytes &socket_frames(const core::EventPage &page, core::Place &place, std::int64_t value_max);
 
 }  // namespace await::wire
