@@ -107,15 +107,15 @@ $(B)/cc/bench/%.o: bench/%.cc
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
-	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -lwslay -lcrypto -o $@
+	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -o $@
 $(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(unit_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -lwslay -lcrypto -lpthread -o $@
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread -o $@
 $(B)/sim: $(pure_objects) $(sim_objects)
-	@$(CXX) $(LDFLAGS) $^ -ljansson -lwslay -lcrypto -o $@
+	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
 $(B)/load: $(load_objects)
 	@$(CXX) $(LDFLAGS) $^ -lpq -lpthread -o $@
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -lwslay -lcrypto -lpthread -o $@
+	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -lpthread -o $@
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
@@ -171,7 +171,7 @@ e2e:
 	prove -j2 --timer $(T)
 
 ## asan: t/*.t on an nginx and module built with AddressSanitizer and UBSan
-asan: deps-asan
+asan: deps-asan load
 	tools/asan
 
 ## lint: formatting, clang-tidy, layers, docs

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ngx/nginx.h"
+#include "wire/jwt.h"
 #include "wire/problem.h"
 
 namespace await::http {
@@ -17,6 +18,9 @@ struct Facts {
   const char *cache = "";               ///< $await_cache_status: HIT, MISS
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
+  std::string user;                       ///< $await_user: verified
+  std::optional<wire::JwtClaims> claims;  ///< $await_jwt_claim_…: verified
+  std::int64_t expires_s = 0;             ///< Unix time when that is over; 0: never
 };
 
 /// The request's facts, made at first use.

@@ -171,6 +171,13 @@ void Process::flush_soon(Flush &flush) {
   wake();
 }
 
+std::size_t Process::ticks_to(ngx_msec_t ping_ms, std::int64_t expires_ms) const {
+  auto ms = static_cast<std::int64_t>(ping_ms);
+  if (expires_ms != 0)
+    ms = std::clamp<std::int64_t>(expires_ms - now_ms() + kTickMs, kTickMs, ms);  // never before
+  return static_cast<std::size_t>(std::max<std::int64_t>(1, ms / kTickMs));
+}
+
 void Process::due_in(core::Spoke &spoke, std::int64_t ms) {
   // the tick that is under way is shorter than a whole one
   auto ticks = static_cast<std::size_t>((ms + kDeadlineTickMs - 1) / kDeadlineTickMs);

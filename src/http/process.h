@@ -43,6 +43,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Bus &bus() { return bus_; }
   /// A wheel of whole seconds, for heartbeats.
   core::Wheel &wheel() { return wheel_; }
+  /// The wheel's ticks until a heartbeat, or the moment when something expires (0: never), if that is sooner.
+  std::size_t ticks_to(ngx_msec_t ping_ms, std::int64_t expires_ms) const;
   /// `spoke` is due in `ms`, give or take a tenth of a second, never before; at most 200 s.
   void due_in(core::Spoke &spoke, std::int64_t ms);
   /// A heartbeat as a stream's clients get it.
@@ -55,6 +57,10 @@ class Process : private core::Wake, private pg::Connection::Observer {
   /// Brings this nginx worker's gauges up to date.
   void measure();
 
+  /// now_ms() at that Unix time, for what expires; 0 for 0.
+  std::int64_t ms_at(std::int64_t unix_s) const {
+    return unix_s == 0 ? 0 : now_ms() + unix_s * 1000 - loop_.unix_ms();
+  }
   std::int64_t now_ms() const { return loop_.monotonic_ms(); }
   /// By PostgreSQL's clock, which names the partitions.
   std::int64_t database_ms() const { return loop_.unix_ms() + clock_offset_ms_; }

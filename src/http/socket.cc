@@ -124,6 +124,7 @@ class Socket::Subscription {
 Socket::Socket(ngx_http_request_t *r, SocketOptions options)
     : Held(r),
       settings_(settings(r)),
+      expires_ms_(process()->ms_at(facts(r).expires_s)),
       began_ms_(process()->now_ms()),
       plain_(options.plain),
       visible_beat_(options.visible_beat) {
@@ -153,7 +154,7 @@ ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vecto
     return NGX_ERROR;
   if (core_settings().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);
-  process()->wheel().put(*this, std::max<std::size_t>(1, settings_.ping_socket / 1000));
+  process()->wheel().put(*this, process()->ticks_to(settings_.ping_socket, expires_ms_));
   ngx_int_t held = hold();
   r_->read_event_handler = on_readable;
   r_->write_event_handler = on_writable;
@@ -346,7 +347,11 @@ void Socket::due() noexcept {
       gone();
       return;
     }
-    process()->wheel().put(*this, std::max<std::size_t>(1, settings_.ping_socket / 1000));
+    if (expires_ms_ != 0 && process()->now_ms() >= expires_ms_) {
+      close(wire::kUnauthenticated, "The token has expired.");
+      return;
+    }
+    process()->wheel().put(*this, process()->ticks_to(settings_.ping_socket, expires_ms_));
     ++silent_;
     if (backlog_.pending() > 0)
       return;

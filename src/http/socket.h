@@ -80,6 +80,7 @@ class Socket : public ngx::Held,
   std::unique_ptr<std::string> owner_;  // null: unscoped
   Tally counted_{Gauge::sockets};
   Tally buffered_{Gauge::buffered, 0};
+  std::int64_t expires_ms_;  // 0: never
   std::int64_t began_ms_;
   bool plain_;
   bool visible_beat_;

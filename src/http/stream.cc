@@ -27,6 +27,7 @@ EventStream::EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions op
       place_(id, std::move(options.cursor)),
       watcher_(process()->events(),
                core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)),
+      expires_ms_(process()->ms_at(facts(r).expires_s)),
       names_(options.names),
       visible_beat_(options.visible_beat) {
   watcher_.need().id = id;
@@ -169,10 +170,14 @@ void EventStream::push(std::string_view text) {
     backlog_.push(Bytes(chunked() ? wire::chunk(text) : std::string(text)));
 }
 
-void EventStream::beat() { process()->wheel().put(*this, std::max<std::size_t>(1, settings_.ping / 1000)); }
+void EventStream::beat() { process()->wheel().put(*this, process()->ticks_to(settings_.ping, expires_ms_)); }
 
 void EventStream::due() noexcept {
   ngx::guarded(connection()->log, [this] {
+    if (expires_ms_ != 0 && process()->now_ms() >= expires_ms_) {
+      end();  // who comes back has to show a new token
+      return;
+    }
     beat();
     if (pending() > 0)
       return;  // a client that does not read gets no heartbeats on top

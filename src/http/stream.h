@@ -60,6 +60,7 @@ class EventStream : public ngx::Held, private core::Spoke {
   core::Watcher<core::EventNeed> watcher_;
   Tally buffered_{Gauge::buffered, 0};
   Tally reading_{Gauge::reads, 0};
+  std::int64_t expires_ms_;  // 0: never
   std::int64_t began_ms_ = 0;
   core::State state_ = core::State::pending;  // as last heard of
   bool names_;

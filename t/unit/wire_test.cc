@@ -14,6 +14,7 @@
 #include "wire/idempotency.h"
 #include "wire/json_check.h"
 #include "wire/json_writer.h"
+#include "wire/jwt.h"
 #include "wire/multipart.h"
 #include "wire/prefer.h"
 #include "wire/problem.h"
@@ -459,6 +460,47 @@ TEST(Dialogue, what_a_client_may_say) {
   }
   EXPECT_EQ(wire::say_error("", 400, "no \"quotes\" harm"),
             R"({"op":"error","status":400,"detail":"no \"quotes\" harm"})");
+}
+
+// --- JWT ------------------------------------------------------------------------------------------------
+
+TEST(Jwt, the_example_of_rfc_7515) {
+  wire::JwtKeys keys;
+  ASSERT_EQ(
+      keys.add(
+          R"({"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"})"),
+      nullptr);
+  std::string token =
+      "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9."
+      "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
+      "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+  const char *why = "";
+  auto claims = wire::verify_jwt(token, keys, {}, 1300819380, why);
+  ASSERT_TRUE(claims) << why;
+  EXPECT_EQ(claims->get("iss"), "joe");
+  EXPECT_EQ(claims->get("http://example.com/is_root"), "true");
+  EXPECT_EQ(claims->get("sub"), std::nullopt);
+  EXPECT_EQ(claims->time("exp"), 1300819380);
+  EXPECT_TRUE(claims->holds("iss", "joe"));
+  EXPECT_FALSE(claims->holds("iss", "jo"));
+  EXPECT_FALSE(wire::verify_jwt(token, keys, {}, 1300819411, why));
+  EXPECT_STREQ(why, "it has expired");
+  EXPECT_FALSE(wire::verify_jwt(token, keys, {{{"iss", "jane"}}, 30}, 1300819380, why));
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    std::string changed = token;
+    changed[i] = changed[i] == 'A' ? 'B' : 'A';
+    // the last character's two low bits are none of the signature's
+    EXPECT_TRUE(i + 1 == token.size() || !wire::verify_jwt(changed, keys, {}, 1300819380, why)) << i;
+  }
+}
+
+TEST(Jwt, keys_that_are_none) {
+  for (const char *bad : {"", "short", "{", "{}", "[]", R"({"keys":[]})", R"({"keys":[1]})",
+                          R"({"kty":"oct","k":"AAAA"})", R"({"kty":"EC","crv":"P-256","x":"AA","y":"AA"})",
+                          "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"}) {
+    wire::JwtKeys keys;
+    EXPECT_NE(keys.add(bad), nullptr) << bad;
+  }
 }
 
 }  // namespace
