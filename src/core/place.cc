@@ -3,6 +3,9 @@
 #include "core/cursor.h"
 
 namespace await::core {
+namespace {
+constexpr int kNewest = INT32_MAX - 1;  // a read after it brings nothing but where the history stands
+}
 
 /// The seq that the cursor names on `timeline`.
 std::optional<int> Place::known(std::uint32_t timeline) const {
@@ -11,11 +14,17 @@ std::optional<int> Place::known(std::uint32_t timeline) const {
 
 void Place::aim(std::uint32_t timeline) {
   if (!placed_)
-    after_ = known(timeline).value_or(0);
+    after_ = known(timeline).value_or(topic_ && !had_cursor_ ? kNewest : 0);
 }
 
 Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
   bool lost = false;
+  if (!placed_ && topic_ && !had_cursor_) {
+    placed_ = true;
+    timeline_ = timeline;
+    after_ = before_latest(page);
+    return page.last_seq > 1 ? Fit::elsewhere : Fit::here;
+  }
   if (!placed_) {
     // while it was read the timeline may have become known, in an nginx worker's first moments
     auto seen = known(timeline);
@@ -30,8 +39,11 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
     lost = timeline != timeline_ || after_ > page.last_seq;
   }
   timeline_ = timeline;
+  bool cut =
+      topic_ && !page.events.empty() && page.events.front().seq > after_ + 1;  // what came next is not kept
+  lost = lost || cut;
   if (lost)
-    after_ = page.last_seq;
+    after_ = topic_ ? before_latest(page) : page.last_seq;
   return lost ? Fit::lost : Fit::here;
 }
 

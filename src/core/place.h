@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,7 +18,12 @@ class Place {
   /// after(); or nothing says what the client has missed, and it must be told so (`reset`).
   enum class Fit { here, elsewhere, lost };
 
-  Place(const Uuid &job, std::string cursor) : job_(job), had_cursor_(!cursor.empty()) {
+  /// What a history is like: a job's is kept whole; a topic's has no end, keeps its newest events only, and
+  /// who comes without a cursor begins at the latest one.
+  enum class Kind : bool { job, topic };
+
+  Place(const Uuid &job, std::string cursor, Kind kind = Kind::job)
+      : job_(job), had_cursor_(!cursor.empty()), topic_(kind == Kind::topic) {
     if (had_cursor_)
       cursor_ = std::make_unique<std::string>(std::move(cursor));
   }
@@ -26,7 +32,8 @@ class Place {
   void aim(std::uint32_t timeline);
   /// The last seq the client has; 0: nothing.
   int after() const { return after_; }
-  /// A page has come, read on `timeline`. After `lost` the client has everything up to the page's end.
+  /// A page has come, read on `timeline`. After `lost` the client has everything up to the page's end; of a
+  /// topic, up to the latest value, which comes next.
   Fit fit(const EventPage &page, std::uint32_t timeline);
   /// The client gets event `seq`. False: that is not the next one.
   bool take(int seq);
@@ -42,10 +49,13 @@ class Place {
   Uuid job_;
   std::unique_ptr<std::string> cursor_;  // as sent; null: from the start, or taken in
   std::optional<int> known(std::uint32_t timeline) const;
+  /// Right before a topic's latest value.
+  static int before_latest(const EventPage &page) { return std::max(1, page.last_seq - 1); }
   int after_ = 0;
   std::uint32_t timeline_ = 0;
   bool placed_ = false;
   bool had_cursor_;
+  bool topic_;
 };
 
 }  // namespace await::core

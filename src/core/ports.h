@@ -119,6 +119,15 @@ class Store {
   virtual void cancel(const Uuid &id, Reply<Cancelled> &reply) = 0;
 };
 
+/// Topics: histories without an end, which anybody may be let write to.
+class Topics {
+ public:
+  virtual ~Topics() = default;
+  /// Appends an event; its seq. Invalid: the type or the data.
+  virtual void publish(std::string_view topic, std::string_view type, std::string_view json,
+                       Reply<int> &reply) = 0;
+};
+
 struct Piece {
   std::int64_t pos;  ///< offset of its first byte in the whole body
   Bytes bytes;       ///< empty: past the end

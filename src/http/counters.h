@@ -24,6 +24,7 @@ enum class Gauge : std::uint8_t {
 enum class Counter {
   submitted,
   replayed,
+  published,
   refused_submissions,
   refused_reads,
   refused_held,

@@ -22,10 +22,10 @@ extern ngx_module_t ngx_http_await_events_module;
 namespace await::http {
 namespace {
 
-constexpr std::string_view kChannel = "job:";
+constexpr std::string_view kJob = "job:";
 
 struct EventsSettings {
-  ngx_http_complex_value_t *channel;  // "job:" and an id
+  ngx_http_complex_value_t *channel;  // job:<id> or topic:<name>
   ngx_uint_t json_first;
 };
 
@@ -36,14 +36,16 @@ EventsSettings &events_settings(ngx_http_request_t *r) {
 /// The events after a cursor as one JSON object; held until there is one, if the client likes.
 class EventsPage : public ngx::Held, private core::Spoke {
  public:
-  EventsPage(ngx_http_request_t *r, const Uuid &id, std::string cursor, Wait wait)
+  EventsPage(ngx_http_request_t *r, const Watched &what, std::string cursor, Wait wait)
       : Held(r),
         wait_(wait),
-        place_(id, std::move(cursor)),
+        place_(what.id, std::move(cursor), what.kind()),
         watcher_(process()->events(),
                  core::Callback<Result<const core::EventPage *>>::to<&EventsPage::got>(this)) {
     process()->enrol(*this);
-    watcher_.need().id = id;
+    watcher_.need().id = what.id;
+    if (what.topic)
+      topic_ = what.channel;
     watcher_.trust(settings(r).hints == kSigned);
   }
 
@@ -102,7 +104,10 @@ class EventsPage : public ngx::Held, private core::Spoke {
       return;  // a held client sits out what may be a restart
     }
     const core::EventPage *found = *page;
-    auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
+    core::EventPage none;
+    if (found == nullptr && topic_)
+      found = &(none = wire::silent(watcher_.need().id, *topic_));
+    auto owner = known_ || topic_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
     if (found == nullptr || (owner && found->owner != *owner)) {
       if (revive())
         finish(send_error(r_, {Code::not_found, "no such job"}));
@@ -117,6 +122,12 @@ class EventsPage : public ngx::Held, private core::Spoke {
       return;
     }
     bool reset = fit == core::Place::Fit::lost;
+    if (reset && topic_ && found->last_seq > 1) {
+      reset_ = true;  // and the latest value is read
+      watcher_.restart();
+      return;
+    }
+    reset = reset || reset_;
     if (reset || over_ || found->last_seq > place_.after() || core::is_ending(found->state)) {
       if (revive())
         answer(*found, reset);
@@ -142,7 +153,7 @@ class EventsPage : public ngx::Held, private core::Spoke {
     wire::JsonWriter out;
     out.made("events", "[" + events + "]");
     out.text("cursor", place_.cursor());
-    out.text("state", core::state_name(page.state));
+    out.text("state", wire::standing(page));
     out.boolean("done", core::is_ending(page.state) && place_.after() == page.last_seq);
     if (reset) {
       out.boolean("reset", true);
@@ -155,12 +166,14 @@ class EventsPage : public ngx::Held, private core::Spoke {
   }
 
   Wait wait_;
+  std::optional<std::string> topic_;  // the channel, if it is one
   core::Place place_;
   core::Watcher<core::EventNeed> watcher_;
   std::optional<Tally> reading_;  // until it was read once
   std::int64_t due_ms_ = 0;
   bool over_ = false;
   bool known_ = false;
+  bool reset_ = false;  // of a topic: what was missed cannot be told
 };
 
 /// A job that is no longer kept, for an EventSource that was away too long: any 4xx would be its end
@@ -178,6 +191,24 @@ ngx_int_t send_gone(ngx_http_request_t *r, const Uuid &id, const std::string &cu
   return send(r, 200, "text/event-stream", wire::sse_frame(gone, "reset", data.take()));
 }
 
+/// What the channel names; nothing, with the answer in `rc`, where that is none.
+std::optional<Watched> watched(ngx_http_request_t *r, std::string_view channel, bool stream,
+                               const std::string &cursor, ngx_int_t *rc) {
+  if (!channel.starts_with(kJob)) {
+    auto topic = wire::parse_channel(channel);
+    if (!topic)
+      *rc = send_problem(r, 404, "There is no such channel.");
+    return topic ? std::optional(Watched{*topic, std::string(channel)}) : std::nullopt;
+  }
+  std::string_view text = channel.substr(kJob.size());
+  if (auto old = Uuid::parse(text); stream && old && process()->past_retention(*old) && !cursor.empty()) {
+    *rc = send_gone(r, *old, cursor);
+    return std::nullopt;
+  }
+  auto id = addressed(r, text, rc);
+  return id ? std::optional(Watched{{*id, false}, std::string(channel)}) : std::nullopt;
+}
+
 ngx_int_t get_events(ngx_http_request_t *r) {
   bool json_first = events_settings(r).json_first == 1;
   constexpr std::string_view kStreamFirst[] = {"text/event-stream", "application/json"};
@@ -186,16 +217,13 @@ ngx_int_t get_events(ngx_http_request_t *r) {
   if (chosen < 0)
     return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
   std::string_view channel = ngx::evaluate(r, events_settings(r).channel);
-  channel.remove_prefix(std::min(kChannel.size(), channel.size()));
   std::string cursor = header(r, "last-event-id");
   if (cursor.empty())
     cursor = argument(r, "cursor").value_or("");
   bool stream = (chosen == 0) != json_first;
-  if (auto old = Uuid::parse(channel); stream && old && process()->past_retention(*old) && !cursor.empty())
-    return send_gone(r, *old, cursor);
   ngx_int_t rc = NGX_OK;
-  auto id = addressed(r, channel, &rc);
-  if (!id)
+  auto what = watched(r, channel, stream, cursor, &rc);
+  if (!what)
     return rc;
 
   if (!stream) {
@@ -204,7 +232,7 @@ ngx_int_t get_events(ngx_http_request_t *r) {
       return rc;
     ngx_int_t room = check_room(r, wait->ms > 0);
     facts(r).delivery = "events";
-    return room != NGX_OK ? room : ngx::Held::make<EventsPage>(r, *id, std::move(cursor), *wait)->start();
+    return room != NGX_OK ? room : ngx::Held::make<EventsPage>(r, *what, std::move(cursor), *wait)->start();
   }
   facts(r).delivery = "sse";
   if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
@@ -214,7 +242,7 @@ ngx_int_t get_events(ngx_http_request_t *r) {
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
                         argument(r, "beat").value_or("") == "1"};
-  return ngx::Held::make<EventStream>(r, *id, std::move(options))->start();
+  return ngx::Held::make<EventStream>(r, *what, std::move(options))->start();
 }
 
 char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
@@ -222,8 +250,8 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (add_action(cf, &Settings::events, get_events) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
-  if (!ngx::view(words[1]).starts_with(kChannel))
-    return config_error(cf, ngx::view(words[1]), "is no channel: job:<id> is what can be watched");
+  if (!is_channel(ngx::view(words[1])))
+    return config_error(cf, ngx::view(words[1]), "is no channel: job:<id> and topic:<name> can be watched");
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
     if (word == "default=json")

@@ -12,10 +12,10 @@ namespace await::http {
 /// What we know of a request, for variables, logs and error pages. Survives internal redirects, which
 /// wipe module contexts.
 struct Facts {
-  std::string id;                       ///< $await_id
-  std::string state;                    ///< $await_state
-  const char *delivery = "";            ///< $await_delivery: submit, poll, hold, result, sse, events, socket
-  const char *cache = "";               ///< $await_cache_status: HIT, MISS
+  std::string id;             ///< $await_id
+  std::string state;          ///< $await_state
+  const char *delivery = "";  ///< $await_delivery: submit, poll, hold, result, sse, events, socket, publish
+  const char *cache = "";     ///< $await_cache_status: HIT, MISS
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
   std::string user;                       ///< $await_user: verified

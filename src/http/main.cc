@@ -1,5 +1,7 @@
 // ngx_http_await_module: the backends, what the locations share, and who answers which method.
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "http/cache.h"
 #include "http/facts.h"
@@ -11,6 +13,7 @@
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
+#include "wire/channel.h"
 
 namespace await::http {
 namespace {
@@ -103,6 +106,21 @@ char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
+char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->allow != nullptr)
+    return const_cast<char *>("is duplicate");
+  location->allow = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    if (!ngx::view(words[i]).starts_with("topic:"))
+      return config_error(cf, ngx::view(words[i]),
+                          "is no pattern of channels, like topic:news.*; jobs need none");
+    *static_cast<ngx_str_t *>(ngx_array_push(location->allow)) = words[i];
+  }
+  return NGX_CONF_OK;
+}
+
 /// For numbers of which 0 makes no sense.
 char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -162,6 +180,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, drain),    nullptr},
     {ngx_string("await_max_batch"),    HTTP | NGX_CONF_TAKE12,  set_max_batch,              MAIN, 0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
+    {ngx_string("await_allow"),        HSL | NGX_CONF_1MORE,    set_allow,                  LOC,  0,                                nullptr},
     {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
     {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, job_uri),  nullptr},
     {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, result_uri), nullptr},
@@ -252,7 +271,7 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
     return;
   bool any = false;
   for (auto action : {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result,
-                      &Settings::events, &Settings::socket, &Settings::metrics}) {
+                      &Settings::events, &Settings::socket, &Settings::publish, &Settings::metrics}) {
     if (inner.*action == nullptr)
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
@@ -274,6 +293,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.any_origin = outer.any_origin;
     inner.origins = outer.origins;
   }
+  if (inner.allow == nullptr)
+    inner.allow = outer.allow;
   if (inner.job_uri == nullptr)
     inner.job_uri = outer.job_uri;
   if (inner.result_uri == nullptr)
@@ -332,7 +353,7 @@ std::string allowed(const Settings &location) {
     add("GET");
     add("HEAD");
   }
-  if (location.submit != nullptr)
+  if (location.submit != nullptr || location.publish != nullptr)
     add("POST");
   if (location.cancel != nullptr)
     add("DELETE");
@@ -362,10 +383,11 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
     if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
       handler = reader(r, location);
     else if (r->method & NGX_HTTP_POST)
-      handler = location.submit;
+      handler = location.submit != nullptr ? location.submit : location.publish;
     else if (r->method & NGX_HTTP_DELETE)
       handler = location.cancel;
-    if (handler == nullptr || handler != location.submit) {
+    bool takes_body = handler != nullptr && (handler == location.submit || handler == location.publish);
+    if (!takes_body) {
       ngx_int_t rc = ngx_http_discard_request_body(r);
       if (rc != NGX_OK)
         return rc;
@@ -378,13 +400,13 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
     }
     if (process() == nullptr)
       return send_unavailable(r, "The service is starting.");
-    bool acts = handler == location.submit || handler == location.cancel || handler == location.socket;
+    bool acts = takes_body || handler == location.cancel || handler == location.socket;
     if (acts && !is_welcome(r)) {
       if (r->method & NGX_HTTP_POST)
         (void)ngx_http_discard_request_body(r);
       return send_problem(r, 403, "Pages from elsewhere may not do this here (await_origins).");
     }
-    auto owner = handler != location.metrics ? owner_of(r) : std::nullopt;
+    auto owner = handler != location.metrics && handler != location.publish ? owner_of(r) : std::nullopt;
     if (owner && (owner->empty() || !is_text(*owner)))
       return send_problem(r, 403, "Nobody is known to ask.");
     return handler(r);
@@ -453,6 +475,20 @@ char *config_error(ngx_conf_t *cf, std::string_view word, const char *what) {
   ngx_str_t text = ngx::borrow(word);
   ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &text, what);
   return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+bool is_allowed(const Settings &location, std::string_view channel) {
+  if (location.allow == nullptr)
+    return false;
+  auto *patterns = static_cast<ngx_str_t *>(location.allow->elts);
+  return std::any_of(patterns, patterns + location.allow->nelts,
+                     [&](const ngx_str_t &one) { return wire::matches(ngx::view(one), channel); });
+}
+
+bool is_channel(std::string_view word) {
+  if (word.starts_with("topic:"))
+    return word.find('$') != word.npos || wire::parse_channel(word).has_value();
+  return word.starts_with("job:");
 }
 
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {

@@ -32,6 +32,7 @@ constexpr Line<Gauge> kGauges[] = {
 constexpr Line<Counter> kCounters[] = {
     {Counter::submitted,           "await_submitted_total",                        "Submissions committed."},
     {Counter::replayed,            "await_replayed_total",                         "Submissions that had been sent before (Idempotency-Key)."},
+    {Counter::published,           "await_published_total",                        "Events published to topics."},
     {Counter::refused_submissions, "await_refused_total{limit=\"submissions\"}",   "Requests answered 503 because of a limit."},
     {Counter::refused_reads,       "await_refused_total{limit=\"reads\"}",         nullptr},
     {Counter::refused_held,        "await_refused_total{limit=\"held\"}",          nullptr},

@@ -37,6 +37,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Desk<core::JobNeed> &jobs() { return job_desk_; }
   core::Desk<core::EventNeed> &events() { return event_desk_; }
   core::Store &store() { return store_; }
+  core::Topics &topics() { return store_; }
   /// What remembers ended jobs in this zone; null for null.
   core::Memory *memory(ngx_shm_zone_t *zone);
   core::Payloads &payloads() { return payloads_; }

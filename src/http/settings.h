@@ -49,10 +49,12 @@ struct Settings {
   Handler result;
   Handler events;
   Handler socket;
+  Handler publish;
   Handler metrics;
 
   ngx_http_complex_value_t *owner;
   ngx_flag_t scoped;      ///< off: await_owner off
+  ngx_array_t *allow;     ///< of ngx_str_t: patterns of channels; null: none
   ngx_array_t *origins;   ///< of ngx_str_t, lower case: besides our own
   ngx_flag_t any_origin;  ///< await_origins any
   ngx_http_complex_value_t *job_uri;
@@ -105,6 +107,10 @@ const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out);
 char *config_error(ngx_conf_t *cf, const char *what);
 /// The same with the offending word.
 char *config_error(ngx_conf_t *cf, std::string_view word, const char *what);
+/// Whether await_allow lets clients name this channel.
+bool is_allowed(const Settings &location, std::string_view channel);
+/// Whether a directive's word is a channel that can be watched, its name perhaps a variable's.
+bool is_channel(std::string_view word);
 /// A complex value of `text`; false with the error logged.
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
 

@@ -7,32 +7,33 @@
 #include "ngx/bind.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
+#include "wire/channel.h"
 #include "wire/dialogue.h"
 
 namespace await::http {
 namespace {
 
-constexpr std::string_view kJob = "job:";
 constexpr char kNoJob[] = "There is no such job.";
+constexpr char kNoChannel[] = "There is no such channel.";
 constexpr std::size_t kRead = 16384;     // at once
 constexpr std::uint8_t kMostSilent = 2;  // pings without an answer
 constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
-
-std::string channel_of(const Uuid &job) { return std::string(kJob) + job.text(); }
 
 }  // namespace
 
 /// One channel of a socket.
 class Socket::Subscription {
  public:
-  Subscription(Socket &socket, const Uuid &job, std::string cursor)
+  Subscription(Socket &socket, const wire::Channel &what, std::string_view channel, std::string cursor)
       : socket_(socket),
-        place_(job, std::move(cursor)),
+        place_(what.id, std::move(cursor), what.topic ? core::Place::Kind::topic : core::Place::Kind::job),
         watcher_(process()->events(),
                  core::Callback<Result<const core::EventPage *>>::to<&Subscription::got>(this)) {
-    watcher_.need().id = job;
+    watcher_.need().id = what.id;
+    if (what.topic)
+      topic_ = std::make_unique<std::string>(channel);
     watcher_.trust(socket.settings_.hints == kSigned);
-    watcher_.listen(job);  // register first, read second
+    watcher_.listen(what.id);  // register first, read second
     place_.aim(process()->timeline());
     watcher_.need().after = place_.after();
     if (socket.paused_)
@@ -40,7 +41,8 @@ class Socket::Subscription {
     watcher_.look();
   }
 
-  const Uuid &job() { return watcher_.need().id; }
+  const Uuid &id() { return watcher_.need().id; }
+  std::string channel() { return topic_ ? *topic_ : "job:" + id().text(); }
   void pause() { watcher_.pause(); }
   void resume() { watcher_.resume(); }
 
@@ -52,10 +54,10 @@ class Socket::Subscription {
     bool foreign =
         !known_ && socket_.owner_ != nullptr && found != nullptr && found->owner != *socket_.owner_;
     if (found == nullptr || foreign) {
-      std::string channel = channel_of(job());
+      std::string name = channel();
       Socket &socket = socket_;
       socket.drop(*this);
-      socket.refuse(channel, 404, kNoJob);
+      socket.refuse(name, 404, kNoJob);
       return;
     }
     reading_.set(0);
@@ -67,14 +69,14 @@ class Socket::Subscription {
     }
     bool lost = fit == core::Place::Fit::lost;
     if (!std::exchange(known_, true) && !socket_.plain_)
-      socket_.say(wire::say_subscribed(channel_of(job()), place_.cursor(), core::state_name(found->state)));
+      socket_.say(wire::say_subscribed(channel(), place_.cursor(), wire::standing(*found)));
     if (lost) {
       process()->counters().count(Counter::resets);
       if (socket_.plain_) {
         socket_.close(wire::kRestart, "What was missed cannot be told; start anew.");
         return;  // which has destroyed this
       }
-      socket_.say(wire::say_reset(channel_of(job()), place_.cursor(), core::state_name(found->state)));
+      socket_.say(wire::say_reset(channel(), place_.cursor(), wire::standing(*found)));
     }
     give(*found);
     Socket &socket = socket_;
@@ -115,6 +117,7 @@ class Socket::Subscription {
   }
 
   Socket &socket_;
+  std::unique_ptr<std::string> topic_;  // the channel, if it is one
   core::Place place_;
   core::Watcher<core::EventNeed> watcher_;
   Tally reading_{Gauge::reads};
@@ -171,13 +174,13 @@ ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vecto
 }
 
 void Socket::subscribe(std::string_view channel, std::string cursor) {
-  auto id = channel.starts_with(kJob) ? Uuid::parse(channel.substr(kJob.size())) : std::nullopt;
-  if (!id || process()->past_retention(*id)) {
-    refuse(channel, 404, id || channel.starts_with(kJob) ? kNoJob : "There is no such channel.");
+  auto what = wire::parse_channel(channel);
+  if (!what || (!what->topic && process()->past_retention(what->id))) {
+    refuse(channel, 404, channel.starts_with("job:") ? kNoJob : kNoChannel);
     return;
   }
-  bool twice =
-      std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](auto &one) { return one->job() == *id; });
+  bool twice = std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                           [&](auto &one) { return one->id() == what->id; });
   if (twice) {
     refuse(channel, 409, "This socket watches it already.");
   } else if (subscriptions_.size() >= static_cast<std::size_t>(settings_.max_channels)) {
@@ -189,13 +192,13 @@ void Socket::subscribe(std::string_view channel, std::string cursor) {
     process()->counters().count(Counter::refused_reads);
     refuse(channel, 503, "Too many requests wait for the database just now.");
   } else {
-    subscriptions_.push_back(std::make_unique<Subscription>(*this, *id, std::move(cursor)));
+    subscriptions_.push_back(std::make_unique<Subscription>(*this, *what, channel, std::move(cursor)));
   }
 }
 
 void Socket::unsubscribe(std::string_view channel) {
   auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
-                         [&](auto &one) { return channel_of(one->job()) == channel; });
+                         [&](auto &one) { return one->channel() == channel; });
   if (at == subscriptions_.end()) {
     refuse(channel, 404, "This socket does not watch it.");
     return;
@@ -222,6 +225,9 @@ void Socket::text(std::string_view message) {
   wire::Request request = wire::read_request(message);
   switch (request.op) {
     case wire::Request::subscribe:
+      // a job is its owner's; all else must be allowed
+      if (!request.channel.starts_with("job:") && !is_allowed(settings_, request.channel))
+        return refuse(request.channel, 404, kNoChannel);
       return subscribe(request.channel, std::move(request.cursor));
     case wire::Request::unsubscribe:
       return unsubscribe(request.channel);

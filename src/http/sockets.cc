@@ -86,8 +86,8 @@ char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       socket->plain = 1;
       continue;
     }
-    if (!word.starts_with("job:"))
-      return config_error(cf, word, "is neither a channel, job:<id>, nor the option plain");
+    if (!is_channel(word))
+      return config_error(cf, word, "is neither a channel, job:<id> or topic:<name>, nor the option plain");
     ngx_http_complex_value_t *value = nullptr;
     auto *channel = static_cast<ngx_http_complex_value_t *>(ngx_array_push(socket->channels));
     if (channel == nullptr || !compile(cf, words[i], &value))

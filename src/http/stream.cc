@@ -7,30 +7,33 @@
 #include "ngx/guard.h"
 #include "ngx/pool.h"
 #include "ngx/str.h"
+#include "wire/channel.h"
 #include "wire/json_writer.h"
 
 namespace await::http {
 namespace {
 
-std::string state_data(std::string_view cursor, core::State state) {
+std::string state_data(std::string_view cursor, std::string_view state) {
   wire::JsonWriter data;
   data.text("cursor", cursor);
-  data.text("state", core::state_name(state));
+  data.text("state", state);
   return data.take();
 }
 
 }  // namespace
 
-EventStream::EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options)
+EventStream::EventStream(ngx_http_request_t *r, const Watched &what, StreamOptions options)
     : Held(r),
       settings_(settings(r)),
-      place_(id, std::move(options.cursor)),
+      place_(what.id, std::move(options.cursor), what.kind()),
       watcher_(process()->events(),
                core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)),
       expires_ms_(process()->ms_at(facts(r).expires_s)),
       names_(options.names),
       visible_beat_(options.visible_beat) {
-  watcher_.need().id = id;
+  watcher_.need().id = what.id;
+  if (what.topic)
+    topic_ = std::make_unique<std::string>(what.channel);
   watcher_.trust(settings_.hints == kSigned);
   process()->enrol(*this);
 }
@@ -55,7 +58,10 @@ void EventStream::got(Result<const core::EventPage *> page) {
     return;  // an open stream sits out what may be a restart
   }
   const core::EventPage *found = *page;
-  auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
+  core::EventPage none;
+  if (found == nullptr && topic_)
+    found = &(none = wire::silent(watcher_.need().id, *topic_));
+  auto owner = known_ || topic_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
   if (found == nullptr || (owner && found->owner != *owner)) {
     if (open_)
       end();
@@ -75,7 +81,7 @@ void EventStream::got(Result<const core::EventPage *> page) {
   if (!open_ && !begin(*found, fit))
     return;
   if (fit == core::Place::Fit::lost)
-    send_reset(found->state);
+    send_reset(*found);
   send_events(*found);
   if (core::is_ending(found->state) && place_.after() >= found->last_seq) {
     end();
@@ -95,14 +101,14 @@ bool EventStream::begin(const core::EventPage &page, core::Place::Fit fit) {
   if (!send_head())
     return false;
   if (fit == core::Place::Fit::here)
-    push_frame("ready", state_data(place_.cursor(), page.state));
+    push_frame("ready", state_data(place_.cursor(), wire::standing(page)));
   return true;
 }
 
 /// What was missed cannot be told: says so, with where the job stands now.
-void EventStream::send_reset(core::State state) {
+void EventStream::send_reset(const core::EventPage &page) {
   process()->counters().count(Counter::resets);
-  push_frame("reset", state_data(place_.cursor(), state));
+  push_frame("reset", state_data(place_.cursor(), wire::standing(page)));
 }
 
 bool EventStream::send_head() {

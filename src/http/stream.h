@@ -9,9 +9,16 @@
 #include "ngx/backlog.h"
 #include "ngx/held.h"
 #include "ngx/outgoing.h"
+#include "wire/channel.h"
 #include "wire/sse.h"
 
 namespace await::http {
+
+/// A channel that somebody watches.
+struct Watched : wire::Channel {
+  std::string channel;
+  core::Place::Kind kind() const { return topic ? core::Place::Kind::topic : core::Place::Kind::job; }
+};
 
 /// What the client of an event stream asked for.
 struct StreamOptions {
@@ -20,11 +27,11 @@ struct StreamOptions {
   bool visible_beat = false;  ///< ?beat=1: heartbeats as events
 };
 
-/// A job's events as Server-Sent Events: primer, replay, then live until the job ends. Once the client has
-/// caught up the request is given up and its connection parked.
+/// A job's or topic's events as Server-Sent Events: primer, replay, then live until the job ends. Once the
+/// client has caught up the request is given up and its connection parked.
 class EventStream : public ngx::Held, private core::Spoke {
  public:
-  EventStream(ngx_http_request_t *r, const Uuid &id, StreamOptions options);
+  EventStream(ngx_http_request_t *r, const Watched &what, StreamOptions options);
 
   ngx_int_t start();
   void drain() override;
@@ -37,7 +44,7 @@ class EventStream : public ngx::Held, private core::Spoke {
   void got(Result<const core::EventPage *> page);
   bool begin(const core::EventPage &page, core::Place::Fit fit);
   bool send_head();
-  void send_reset(core::State state);
+  void send_reset(const core::EventPage &page);
   void send_events(const core::EventPage &page);
   void push_frame(std::string_view type, std::string_view data);
   void push(std::string_view text);
@@ -54,8 +61,9 @@ class EventStream : public ngx::Held, private core::Spoke {
   static void on_writable(ngx_http_request_t *r);
 
   const Settings &settings_;
-  ngx::Outgoing *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool
-  ngx::Backlog backlog_;          // straight to the connection, while there is none
+  ngx::Outgoing *out_ = nullptr;        // through nginx's filters, while there is a request; in its pool
+  ngx::Backlog backlog_;                // straight to the connection, while there is none
+  std::unique_ptr<std::string> topic_;  // the channel, if it is one: for what was never published to
   core::Place place_;
   core::Watcher<core::EventNeed> watcher_;
   Tally buffered_{Gauge::buffered, 0};

@@ -113,7 +113,7 @@ void Watch::refuse(const Error &error) {
 
 std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc) {
   auto id = Uuid::parse(text);
-  if (!id) {
+  if (!id || !id->is_v7()) {
     *rc = send_problem(r, 404, "There is no such job.");
     return std::nullopt;
   }

@@ -113,6 +113,12 @@ Result<core::Tail> decode_tail(const Rows &rows, std::size_t) {
   return tail;
 }
 
+Result<int> decode_seq(const Rows &rows, std::size_t) {
+  if (rows.count() != 1)
+    return Error{Code::internal, "await.publish answered without a number"};
+  return static_cast<int>(rows.number(0, 0));
+}
+
 Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
   std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
   if (word == "cancelled")
@@ -250,6 +256,13 @@ void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
   params.uuid(id);
   write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply,
                                                       decode_cancelled));
+}
+
+void JobStore::publish(std::string_view topic, std::string_view type, std::string_view json,
+                       core::Reply<int> &reply) {
+  Params params;
+  params.text(topic).text(type).text(json);
+  write_.send(std::make_unique<Call<int>>(statements::kPublish, std::move(params), reply, decode_seq));
 }
 
 bool is_older(std::string_view one, std::string_view other) {

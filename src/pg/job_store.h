@@ -25,7 +25,7 @@ struct Lane {
 };
 
 /// core::Store on PostgreSQL: the functions of sql/005_edge.sql, one statement a call.
-class JobStore : public core::Store {
+class JobStore : public core::Store, public core::Topics {
  public:
   /// @param value_max  the largest JSON result that is read along with a job, bytes
   JobStore(Connection &write, Connection &read, int value_max)
@@ -39,6 +39,8 @@ class JobStore : public core::Store {
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) override;
+  void publish(std::string_view topic, std::string_view type, std::string_view json,
+               core::Reply<int> &reply) override;
 
   /// @param connection  the one to ask
   /// @param lanes  queues and priorities that will be submitted to, made ready now

@@ -22,6 +22,7 @@ inline constexpr char kTail[] =
     "SELECT snapshot, complete, jobs, seqs FROM await.edge_tail($1::text::pg_snapshot,$2)";
 inline constexpr char kHeads[] = "SELECT snapshot, complete, jobs, seqs FROM await.edge_heads($1)";
 inline constexpr char kCancel[] = "SELECT await.cancel($1)";
+inline constexpr char kPublish[] = "SELECT await.publish($1, $2, $3::text::jsonb)";
 inline constexpr char kTick[] = "SELECT await.tick()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "wire/channel.h"
 #include "wire/document.h"
 #include "wire/json_writer.h"
 #include "wire/websocket.h"
@@ -113,7 +114,7 @@ const Bytes &socket_frame(const core::EventPage &page, const core::Event &event,
   if (!frame.empty())
     return frame;
   JsonWriter out;
-  out.text("channel", "job:" + page.job.text());
+  out.text("channel", channel_of(page));
   out.text("cursor", place.cursor());
   add_event(out, page, event, value_max);
   frame = Bytes(websocket_text(out.take()));

@@ -1,6 +1,7 @@
 #include "wire/document.h"
 
 #include "base/text.h"
+#include "wire/channel.h"
 #include "wire/json_check.h"
 #include "wire/json_writer.h"
 #include "wire/problem.h"
@@ -76,14 +77,18 @@ std::string encode_event(const core::EventPage &page, const core::Event &event, 
 
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
                std::int64_t value_max) {
-  out.text("job", page.job.text());
+  if (is_topic(page.job))
+    out.text("topic", topic_name(page));
+  else
+    out.text("job", page.job.text());
   out.number("seq", event.seq);
   out.text("type", event.type);
   out.raw_or_null("data", event.data);
   if (event.result)
     add_result(out, *event.result, value_max);
   out.text("at", format_time(event.at));
-  out.text_or_null("correlation_id", page.correlation_id);
+  if (!is_topic(page.job))
+    out.text_or_null("correlation_id", page.correlation_id);
 }
 
 }  // namespace await::wire

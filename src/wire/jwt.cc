@@ -75,12 +75,11 @@ std::string pem_of(EVP_PKEY *key) {
 }
 
 Number number_of(const json_t *jwk, const char *name) {
-  auto text = text_of(jwk, name);
-  auto bytes = text ? from_base64url(*text) : std::nullopt;
-  if (!bytes || bytes->empty())
+  std::string bytes = from_base64url(text_of(jwk, name).value_or("")).value_or("");
+  if (bytes.empty())
     return nullptr;
-  return Number(BN_bin2bn(reinterpret_cast<const unsigned char *>(bytes->data()),
-                          static_cast<int>(bytes->size()), nullptr));
+  const auto *data = reinterpret_cast<const unsigned char *>(bytes.data());
+  return Number(BN_bin2bn(data, static_cast<int>(bytes.size()), nullptr));
 }
 
 /// The key that the parameters describe; null where they describe none.

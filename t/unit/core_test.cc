@@ -351,6 +351,39 @@ TEST(Place, a_cursor_that_cannot_be_honoured_is_told_so) {
   }
 }
 
+TEST(Place, a_topic_begins_at_its_latest_value_and_keeps_no_more_than_it_keeps) {
+  using Fit = Place::Fit;
+  Place place(id(1), "", Place::Kind::topic);
+  place.aim(7);
+  EventPage none;
+  none.last_seq = 9;
+  EXPECT_EQ(place.fit(none, 7), Fit::elsewhere);
+  EXPECT_EQ(place.after(), 8) << "right before the latest";
+  EventPage page;
+  page.last_seq = 10;
+  for (int seq : {9, 10})
+    page.events.emplace_back().seq = seq;
+  EXPECT_EQ(place.fit(page, 7), Fit::here);
+  EXPECT_TRUE(place.take(9));
+  EXPECT_TRUE(place.take(10));
+
+  page.last_seq = 2000;
+  page.events.clear();
+  page.events.emplace_back().seq = 1001;
+  EXPECT_EQ(place.fit(page, 7), Fit::lost) << "11 to 1000 are not kept any more";
+  EXPECT_EQ(place.after(), 1999);
+
+  Place silent(id(1), "", Place::Kind::topic);
+  silent.aim(7);
+  EXPECT_EQ(silent.fit(EventPage(), 7), Fit::here) << "nothing was ever published";
+  EXPECT_EQ(silent.after(), 1);
+  Place behind(id(1), encode_cursor(7, id(1), 3), Place::Kind::topic);
+  behind.aim(7);
+  EXPECT_EQ(behind.after(), 3);
+  EXPECT_EQ(behind.fit(page, 7), Fit::lost);
+  EXPECT_EQ(behind.after(), 1999);
+}
+
 TEST(Place, a_failover_resets_who_is_connected) {
   using Fit = Place::Fit;
   Place place(id(1), "");

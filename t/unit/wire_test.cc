@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "wire/accept.h"
+#include "wire/channel.h"
 #include "wire/dialogue.h"
 #include "wire/document.h"
 #include "wire/headers.h"
@@ -501,6 +502,39 @@ TEST(Jwt, keys_that_are_none) {
     wire::JwtKeys keys;
     EXPECT_NE(keys.add(bad), nullptr) << bad;
   }
+}
+
+// --- channels -------------------------------------------------------------------------------------------
+
+TEST(Channel, jobs_and_topics) {
+  auto job = parse_channel("job:0198c0de-0000-7000-8000-000000000000");
+  ASSERT_TRUE(job);
+  EXPECT_FALSE(job->topic);
+  auto topic = parse_channel("topic:leaderboard");
+  ASSERT_TRUE(topic && topic->topic);
+  EXPECT_EQ(topic->id, topic_id("leaderboard"));
+  EXPECT_TRUE(is_topic(topic->id));
+  EXPECT_EQ(topic->id.text().substr(0, 15), "ffffffff-ffff-8");
+  EXPECT_NE(topic_id("a"), topic_id("b"));
+  EXPECT_EQ(topic->id.retention(), 3U) << "kept for ever";
+  std::string long_name(128, 'x');
+  EXPECT_TRUE(parse_channel("topic:" + long_name));
+  for (std::string bad : {std::string(), std::string("job:"), std::string("job:x"), "job:" + topic->id.text(),
+                          std::string("topic:"), std::string("topic:a b"), "topic:x" + long_name,
+                          std::string("user:x"), std::string("leaderboard")})
+    EXPECT_FALSE(parse_channel(bad)) << bad;
+}
+
+TEST(Channel, patterns) {
+  EXPECT_TRUE(matches("topic:a", "topic:a"));
+  EXPECT_FALSE(matches("topic:a", "topic:ab"));
+  EXPECT_TRUE(matches("topic:*", "topic:"));
+  EXPECT_TRUE(matches("topic:a.*", "topic:a.b.c"));
+  EXPECT_FALSE(matches("topic:a.*", "topic:a"));
+  EXPECT_TRUE(matches("*a*b*", "xaybz"));
+  EXPECT_FALSE(matches("*a*b*", "xbya"));
+  EXPECT_TRUE(matches("*aab", "aaaab")) << "it goes back to the star";
+  EXPECT_FALSE(matches("", "x"));
 }
 
 }  // namespace

@@ -1,0 +1,139 @@
+// ngx_http_await_publish_module: POST tells everybody who watches a topic.
+
+#include "base/text.h"
+#include "core/cursor.h"
+#include "http/action.h"
+#include "http/facts.h"
+#include "http/process.h"
+#include "http/request.h"
+#include "http/respond.h"
+#include "http/watch.h"
+#include "ngx/body.h"
+#include "ngx/held.h"
+#include "ngx/str.h"
+#include "wire/channel.h"
+#include "wire/json_check.h"
+#include "wire/json_writer.h"
+
+extern ngx_module_t ngx_http_await_publish_module;
+
+namespace await::http {
+namespace {
+
+constexpr std::size_t kMostBody = 65536;
+constexpr char kDefaultType[] = "update";
+
+struct PublishSettings {
+  ngx_http_complex_value_t *topic;
+  ngx_http_complex_value_t *type;  // null: kDefaultType
+};
+
+/// Reads the body, has it stored, and says so to every node.
+class PublishRequest : public ngx::Held, private ngx::Body::Taker {
+ public:
+  PublishRequest(ngx_http_request_t *r, std::string topic, std::string type)
+      : Held(r), topic_(std::move(topic)), type_(std::move(type)) {
+    process()->enrol(*this);
+  }
+  ngx_int_t start() { return body_.start(); }
+  void drain() override {}  // what is under way is answered soon
+  void give_up() override {
+    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
+  }
+
+ private:
+  Pace take(std::string_view bytes) override {
+    if (json_.size() + bytes.size() > kMostBody) {
+      finish(send_problem(r_, 413, "What is published has 64 KB at most."));
+      return Pace::stop;
+    }
+    json_ += bytes;
+    return Pace::more;
+  }
+  void taken() override {
+    watch_client();
+    wire::JsonCheck check;
+    if (!check.feed(json_) || !check.finish()) {
+      finish(send_problem(r_, 400, std::string("The body is no JSON: it ") + check.error() + "."));
+      return;
+    }
+    process()->topics().publish(topic_, type_, json_, reply_);
+  }
+  void broken(ngx_int_t status) override { finish(status); }
+
+  void stored(Result<int> seq) {
+    if (!seq) {
+      finish(send_error(r_, seq.error()));
+      return;
+    }
+    Uuid id = wire::topic_id(topic_);
+    process()->bus().publish(id, *seq, type_);
+    process()->counters().count(Counter::published);
+    wire::JsonWriter out;
+    out.text("channel", "topic:" + topic_);
+    out.text("cursor", core::encode_cursor(process()->timeline(), id, *seq));
+    add_header(r_, "Cache-Control", "no-store");
+    finish(send(r_, 200, "application/json", out.take()));
+  }
+
+  void leave() override {
+    reply_.unlink();
+    body_.stop();
+    inflight_.set(0);
+  }
+
+  std::string topic_;
+  std::string type_;
+  std::string json_;
+  Tally inflight_{Gauge::submissions};
+  ngx::Body body_{r_, *this};
+  core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::stored>(this);
+};
+
+ngx_int_t publish(ngx_http_request_t *r) {
+  auto &conf =
+      *static_cast<PublishSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_publish_module));
+  std::string topic(ngx::evaluate(r, conf.topic));
+  if (!wire::is_topic_name(topic))
+    return send_problem(r, 404, "There is no such channel.");
+  if (process()->counters().of(Gauge::submissions) >= settings(r).max_inflight) {
+    process()->counters().count(Counter::refused_submissions);
+    return send_unavailable(r, "Too many submissions are under way just now.");
+  }
+  facts(r).delivery = "publish";
+  std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
+  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type))->start();
+}
+
+char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<PublishSettings *>(data);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (add_action(cf, &Settings::publish, publish) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  std::string_view topic = ngx::view(words[1]);
+  if (topic.find('$') == topic.npos && !wire::is_topic_name(topic))
+    return config_error(cf, topic, "is no topic: 1 to 128 of A-Z a-z 0-9 _ . : / -");
+  for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
+    std::string_view word = ngx::view(words[i]);
+    if (!word.starts_with("type="))
+      return config_error(cf, word, "is no option of await_publish: there is type=");
+    if (!compile(cf, {words[i].len - 5, words[i].data + 5}, &conf->type))
+      return static_cast<char *>(NGX_CONF_ERROR);
+  }
+  return compile(cf, words[1], &conf->topic) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_publish"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE12, set_publish, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<PublishSettings, &PublishSettings::topic>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_publish_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

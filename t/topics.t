@@ -1,0 +1,155 @@
+# Topics: published by POST or SQL, watched by event stream, JSON page and WebSocket; the latest value first, a history of a
+# thousand, cursors that go on or say what is lost.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Await::WebSocket;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $s = start_stack(extra => <<'CONF');
+    location = /news { await_publish news; await_events topic:news; await_socket topic:news; }
+    location = /page { await_events topic:news default=json; }
+    location ~ ^/scores/(?<game>[^/]+)$ { await_publish scores.$game type=score; await_events topic:scores.$game; }
+    location = /ws { await_allow topic:scores.* topic:public; await_socket; }
+    location = /closed { await_socket; }
+    location = /plain { await_socket topic:news plain; }
+    location = /typed { await_publish news type=$arg_type; }
+    location = /metrics { await_metrics; }
+CONF
+
+sub publish { my ($path, $json) = @_; return post($path, $json, 'Content-Type' => 'application/json') }
+sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers }) }
+sub values_of { return [ map { $_->{data} =~ /"data":(\{"n":)?(\d+)/ ? $2 : () } grep { ($_->{event} // '') !~ /ready|reset/ } @{ $_[0]->events } ] }
+
+subtest 'who watches is told; who comes later gets the latest value first' => sub {
+    my $early = stream('/news');
+    my $ready = $early->wait_event('ready');
+    like $ready->{data}, qr/"state":"live"/, 'a topic that nobody has published to is there all the same';
+    my $r = publish('/news', '{"n":1}');
+    is $r->{status}, 200;
+    is json($r)->{channel}, 'topic:news';
+    my $event = $early->wait_event('update');
+    like $event->{data}, qr/^\{"topic":"news","seq":2,"type":"update","data":\{"n":1\},"at":"[^"]+"\}$/;
+    is $event->{id}, json($r)->{cursor}, 'the publisher\'s cursor is the event\'s';
+    publish('/news', "{\"n\":$_}") for 2 .. 5;
+    ok $early->read_until(sub { @{ values_of($early) } == 5 }, 10);
+    is_deeply values_of($early), [ 1 .. 5 ], 'in order, each once';
+    my $late = stream('/news');
+    ok $late->wait_event('update');
+    publish('/news', '{"n":6}');
+    ok $late->read_until(sub { @{ values_of($late) } == 2 }, 10);
+    is_deeply values_of($late), [ 5, 6 ], 'the latest, then what comes';
+};
+
+subtest 'a cursor goes on where it was, on every transport' => sub {
+    my $page = json(get('/page'));
+    is_deeply [ map { $_->{data}{n} } @{ $page->{events} } ], [6], 'a page has the latest value';
+    is $page->{done}, JSON::PP::false;
+    publish('/news', "{\"n\":$_}") for 7 .. 9;
+    is_deeply [ map { $_->{data}{n} } @{ json(get("/page?cursor=$page->{cursor}"))->{events} } ], [ 7 .. 9 ];
+    my $ws = Await::WebSocket->new($s->{port}, "/news?cursor=$page->{cursor}");
+    my @said = $ws->messages(4);
+    is $said[0]{op}, 'subscribed';
+    is $said[0]{channel}, 'topic:news';
+    is_deeply [ map { $_->{data}{n} } @said[ 1 .. 3 ] ], [ 7 .. 9 ];
+    is $said[1]{channel}, 'topic:news';
+    my $stream = stream('/news', 'Last-Event-ID' => $said[2]{cursor});
+    ok $stream->wait_event('update');
+    is_deeply values_of($stream), [9];
+    my $held = begin_request('GET', "/page?cursor=$said[3]{cursor}&wait=20");
+    ok $held->quiet(0.3), 'held until there is something new';
+    publish('/news', '{"n":10}');
+    is_deeply [ map { $_->{data}{n} } @{ json($held->response)->{events} } ], [10];
+    is $ws->message->{data}{n}, 10;
+};
+
+subtest 'garbled: reset, and the latest value' => sub {
+    my $stream = stream('/news', 'Last-Event-ID' => 'garbage');
+    ok $stream->wait_event('reset');
+    ok $stream->wait_event('update');
+    is_deeply values_of($stream), [10];
+};
+
+subtest 'by SQL, with and without a hint' => sub {
+    my $stream = stream('/scores/chess');
+    ok $stream->wait_event('ready');
+    is sql("SELECT await.publish('scores.chess', 'score', '{\"n\": 1}')"), 2;
+    my ($channel, $message) = split /\|/, sql("SELECT channel, message FROM await.hint(await.topic_id('scores.chess'))"), 2;
+    $s->redis_command('PUBLISH', $channel, $message);
+    ok $stream->wait_event('score'), 'a signed hint';
+    sql("SELECT await.publish('scores.chess', 'score', '{\"n\": 2}')");
+    sql("SELECT await.publish('scores.chess', 'score', '{\"n\": 3}')");
+    ($channel, $message) = split /\|/, sql("SELECT channel, message FROM await.hint(await.topic_id('scores.chess'))"), 2;
+    $s->redis_command('PUBLISH', $channel, $message);
+    ok $stream->read_until(sub { @{ values_of($stream) } == 3 }, 10), 'one that leaves something out';
+    is_deeply values_of($stream), [ 1 .. 3 ];
+    is_deeply values_of(do { my $other = stream('/scores/go'); $other->wait_event('ready'); $other }), [], 'another topic has nothing of it';
+};
+
+subtest 'past its history: reset and the latest, never silence' => sub {
+    my $cursor = json(publish('/scores/long', '0'))->{cursor};
+    my $kept = sub { sql("SELECT count(*), min(seq), max(seq) FROM await.event WHERE job = await.topic_id('scores.long')") };
+    sql("SELECT count(await.publish('scores.long', 'score', to_jsonb(n))) FROM generate_series(1, 1200) n");
+    is $kept->(), '1000|203|1202', 'a thousand are kept';
+    my $stream = stream('/scores/long', 'Last-Event-ID' => $cursor);
+    ok $stream->wait_event('reset');
+    ok $stream->wait_event('score');
+    is_deeply values_of($stream), [1200];
+    my $recent = stream('/scores/long', 'Last-Event-ID' => json(get("/scores/long?cursor=$cursor", Accept => 'application/json'))->{cursor});
+    publish('/scores/long', '1201');
+    ok $recent->wait_event('score');
+    is values_of($recent)->[-1], 1201;
+};
+
+subtest 'a socket names topics that are allowed' => sub {
+    publish('/scores/chess', '{"n":4}');
+    my $ws = Await::WebSocket->new($s->{port}, '/ws');
+    $ws->say({ op => 'subscribe', channel => 'topic:scores.chess' });
+    is_deeply [ map { $_->{op} // $_->{data}{n} } $ws->messages(2) ], [ 'subscribed', 4 ];
+    for my $channel ('topic:news', 'topic:public2', 'topic:', 'topic:scores.a b', 'topic:' . 'scores.' x 40) {
+        $ws->say({ op => 'subscribe', channel => $channel });
+        is $ws->message->{status}, 404, $channel;
+    }
+    $ws->say({ op => 'subscribe', channel => 'job:' . sql("SELECT await.topic_id('news')") });
+    is $ws->message->{status}, 404, 'a topic is no job';
+    $ws->say({ op => 'unsubscribe', channel => 'topic:scores.chess' });
+    is $ws->message->{op}, 'unsubscribed';
+    my $closed = Await::WebSocket->new($s->{port}, '/closed');
+    $closed->say({ op => 'subscribe', channel => 'topic:public' });
+    is $closed->message->{status}, 404;
+    is get('/jobs/' . sql("SELECT await.topic_id('news')"))->{status}, 404, 'nor has it a document';
+    is get('/jobs/' . sql("SELECT await.topic_id('news')") . '/events')->{status}, 404;
+    my $plain = Await::WebSocket->new($s->{port}, '/plain', protocols => undef);
+    is $plain->message->{data}{n}, 10, 'plain: the latest, and nothing else';
+};
+
+subtest 'bad input' => sub {
+    is publish('/news', $_)->{status}, 400, "<$_>" for '', '{', '{} x', '"a';
+    is publish('/news', '"' . 'x' x 70_000 . '"')->{status}, 413;
+    is publish("/typed?type=$_", '1')->{status}, 400, "type $_" for 'completed', 'reset', 'A', 'x' x 65;
+    is publish('/typed?type=mine', '1')->{status}, 200;
+    is publish('/scores/a%20b', '1')->{status}, 404, 'a name that is none';
+    is header(request('PUT', '/news'), 'Allow'), 'GET, HEAD, POST, OPTIONS';
+    is post('/news', '1', Origin => 'https://evil.example')->{status}, 403, 'from a page elsewhere';
+};
+
+subtest 'many watch, much is published: everybody gets all of it, in order, for few reads' => sub {
+    my @streams = map { stream('/scores/busy') } 1 .. 200;
+    ok $_->wait_event('ready') for @streams;
+    my $statements = sub { (get('/metrics')->{body} =~ /^await_postgres_statements_total (\d+)/m)[0] };
+    sleep 1.1;
+    my $before = $statements->();
+    my $began = time;
+    publish('/scores/busy', "{\"n\":$_}") for 1 .. 100;
+    my $whole = grep { my $one = $_; $one->read_until(sub { @{ values_of($one) } == 100 }, 20) } @streams;
+    is $whole, 200;
+    is scalar(grep { "@{ values_of($_) }" ne join ' ', 1 .. 100 } @streams), 0;
+    sleep 1.1;
+    cmp_ok $statements->() - $before, '<', 600, 'statements, 100 of them publish';
+};
+
+finish();
