@@ -16,6 +16,8 @@ my $s = start_stack(extra => <<'CONF');
     location ~ ^/scores/(?<game>[^/]+)$ { await_publish scores.$game type=score; await_events topic:scores.$game; }
     location = /ws { await_allow topic:scores.* topic:public; await_socket; }
     location = /closed { await_socket; }
+    location = /owned { await_owner $arg_who; await_events topic:owned; await_socket topic:owned; }
+    location = /owned/publish { await_publish owned; }
     location = /plain { await_socket topic:news plain; }
     location = /typed { await_publish news type=$arg_type; }
     location = /metrics { await_metrics; }
@@ -125,6 +127,17 @@ subtest 'a socket names topics that are allowed' => sub {
     is get('/jobs/' . sql("SELECT await.topic_id('news')") . '/events')->{status}, 404;
     my $plain = Await::WebSocket->new($s->{port}, '/plain', protocols => undef);
     is $plain->message->{data}{n}, 10, 'plain: the latest, and nothing else';
+};
+
+subtest 'a topic is nobody\'s: an owner is asked for, and none is looked for' => sub {
+    my @sockets = map { Await::WebSocket->new($s->{port}, "/owned?who=$_") } 'ann', 'bob';
+    is $_->message->{op}, 'subscribed', 'nothing was ever published there' for @sockets;
+    my $stream = stream('/owned?who=ann');
+    ok $stream->wait_event('ready');
+    is publish('/owned/publish', '{"n":1}')->{status}, 200;
+    is $_->message->{data}{n}, 1 for @sockets;
+    ok $stream->wait_event('update');
+    is(Await::WebSocket->new($s->{port}, '/owned?who=')->{status}, 403, 'nobody');
 };
 
 subtest 'bad input' => sub {

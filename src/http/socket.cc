@@ -51,8 +51,11 @@ class Socket::Subscription {
     if (!page)
       return;  // it is tried again
     const core::EventPage *found = *page;
-    bool foreign =
-        !known_ && socket_.owner_ != nullptr && found != nullptr && found->owner != *socket_.owner_;
+    core::EventPage none;
+    if (found == nullptr && topic_)
+      found = &(none = wire::silent(id(), *topic_));
+    bool scoped = !known_ && !topic_ && socket_.owner_ != nullptr;  // whose job it is never changes
+    bool foreign = scoped && found != nullptr && found->owner != *socket_.owner_;
     if (found == nullptr || foreign) {
       std::string name = channel();
       Socket &socket = socket_;
@@ -358,9 +361,9 @@ void Socket::due() noexcept {
       return;
     }
     process()->wheel().put(*this, process()->ticks_to(settings_.ping_socket, expires_ms_));
-    ++silent_;
     if (backlog_.pending() > 0)
-      return;
+      return;  // send_timeout is for those
+    ++silent_;
     push(process()->socket_ping());
     if (visible_beat_)
       push(process()->socket_beat());

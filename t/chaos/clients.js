@@ -17,7 +17,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
 const accepted = {};           // id → body
 const problems = [];
 const watchers = [];
-const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0 };
+const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0 };
 const settled = [];            // bodies that were sent until they were taken, with a key
 const pace = 8000 * seconds / most;     // of each of the eight submitters, milliseconds
 let resting = false;
@@ -79,7 +79,7 @@ async function submitter() {
 
 class Watcher {
   constructor(id) {
-    this.id = id; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
+    this.id = id; this.path = `/jobs/${id}/events`; this.channel = `job:${id}`; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
     this.mode = pick(['stream', 'stream', 'socket', 'socket', 'page', 'hold', 'poll', 'mixed', 'mixed']);
     watchers.push(this);
   }
@@ -106,7 +106,7 @@ class Watcher {
     ++count.streams;
     return new Promise((done) => {
       const leave = random() < 0.3 ? setTimeout(() => request.destroy(), random() * 2000) : null;
-      const request = http.request({ host: '127.0.0.1', port: pick(ports), path: `/jobs/${this.id}/events`, agent: false,
+      const request = http.request({ host: '127.0.0.1', port: pick(ports), path: this.path, agent: false,
         headers: { Accept: 'text/event-stream', ...(this.cursor ? { 'Last-Event-ID': this.cursor } : {}) } }, (response) => {
         if (response.statusCode === 204) { if (this.next === 1) wrong(`${this.id}: 204 and nothing seen`); this.done = true; return end(); }
         if (response.statusCode !== 200) { wrong(`${this.id}: a stream answers ${response.statusCode}`); return end(); }
@@ -130,14 +130,13 @@ class Watcher {
     ++count.sockets;
     return new Promise((done) => {
       const socket = new WebSocket(`ws://127.0.0.1:${pick(ports)}/ws`, ['await.v1'], { handshakeTimeout: 25000 });
-      const channel = `job:${this.id}`;
       const leave = random() < 0.3 ? setTimeout(() => socket.terminate(), random() * 2000) : null;
       let silence;
       const heard = () => { clearTimeout(silence); silence = setTimeout(() => socket.terminate(), 40000); };     // a ping comes every second
       const end = () => { clearTimeout(leave); clearTimeout(silence); socket.terminate(); done(); };
       heard();
       socket.on('ping', heard);
-      socket.on('open', () => { socket.send(JSON.stringify({ op: 'subscribe', channel, cursor: this.cursor || undefined })); });
+      socket.on('open', () => { socket.send(JSON.stringify({ op: 'subscribe', channel: this.channel, cursor: this.cursor || undefined })); });
       socket.on('message', (text) => {
         heard();
         if (this.done) return;
@@ -190,14 +189,49 @@ class Watcher {
   async poll() { ++count.polls; --count.holds; await this.hold(`/jobs/${this.id}`); }
 }
 
+// One topic, published to all the time and watched on streams and sockets: each event once, in order, from wherever one began.
+let told = 0;
+async function publisher() {
+  const publish = (data) => ask('POST', '/topic', { 'Content-Type': 'application/json' }, JSON.stringify(data), 25000);
+  for (let n = 1; !resting; ++n) {
+    const answer = await publish({ n });
+    if (answer && answer.status === 200) ++count.published;
+    else if (answer && answer.status !== 503) wrong(`a publication is answered ${answer.status} ${answer.body}`);
+    await sleep(100 + random() * 200);
+  }
+  for (;;) {
+    const answer = await publish({ end: true });
+    if (answer && answer.status === 200) return;
+    await sleep(300);
+  }
+}
+
+class TopicWatcher extends Watcher {
+  constructor(mode) { super('topic'); watchers.pop(); this.path = '/topic'; this.channel = 'topic:chaos'; this.mode = mode; this.next = 0; topicWatchers.push(this); }
+  event(event, cursor) {
+    if (this.next && event.seq !== this.next) wrong(`topic (${this.mode}): event ${event.seq} where ${this.next} was due`);
+    this.next = event.seq + 1;
+    this.cursor = cursor || this.cursor;
+    ++told;
+    if (event.data.end) this.done = true;
+  }
+}
+const topicWatchers = [];
+
 readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; });
 (async () => {
   setTimeout(() => { resting = true; }, seconds * 1000);
+  for (const mode of ['stream', 'stream', 'stream', 'socket', 'socket', 'socket']) new TopicWatcher(mode).run();
   const submitters = Array.from({ length: 8 }, submitter);
+  const publishes = publisher();
   await Promise.all(submitters);
   console.error('submitted');
   const end = Date.now() + 120000;
   while (watchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
+  await publishes;
+  while (topicWatchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
+  for (const watcher of topicWatchers) if (!watcher.done) wrong(`topic (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
+  count.told = told;
   for (const watcher of watchers) if (!watcher.done) wrong(`${watcher.id} (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
   const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state }));
   process.stdout.write(JSON.stringify({ accepted, settled, problems, heard, count }) + '\n', () => process.exit(0));
