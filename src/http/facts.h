@@ -18,9 +18,10 @@ struct Facts {
   const char *cache = "";     ///< $await_cache_status: HIT, MISS
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
-  std::string user;                       ///< $await_user: verified
-  std::optional<wire::JwtClaims> claims;  ///< $await_jwt_claim_…: verified
-  std::int64_t expires_s = 0;             ///< Unix time when that is over; 0: never
+  std::string user;                        ///< $await_user: verified
+  std::optional<wire::JwtClaims> claims;   ///< $await_jwt_claim_…: verified
+  std::int64_t expires_s = 0;              ///< Unix time when that is over; 0: never
+  std::optional<std::string> readable_by;  ///< await_cors of the location it came to: an origin, or none
 };
 
 /// The request's facts, made at first use.

@@ -344,23 +344,6 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
 ngx_http_module_t context = {add_variables, postconfigure, create_main,     init_main,
                              nullptr,       nullptr,       create_location, merge_location};
 
-/// Every method that a location answers.
-std::string allowed(const Settings &location) {
-  std::string out;
-  auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
-  if (location.job != nullptr || location.result != nullptr || location.events != nullptr ||
-      location.socket != nullptr || location.metrics != nullptr) {
-    add("GET");
-    add("HEAD");
-  }
-  if (location.submit != nullptr || location.publish != nullptr)
-    add("POST");
-  if (location.cancel != nullptr)
-    add("DELETE");
-  add("OPTIONS");
-  return out;
-}
-
 /// Of the actions that answer GET, the one that the client's Accept means.
 Handler reader(ngx_http_request_t *r, const Settings &location) {
   if (location.metrics != nullptr)
@@ -393,10 +376,10 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
         return rc;
     }
     if (handler == nullptr) {
-      add_header(r, "Allow", allowed(location));
+      add_header(r, "Allow", allowed_methods(location));
       return r->method & NGX_HTTP_OPTIONS
                  ? send_empty(r, 204)
-                 : send_problem(r, 405, "This resource answers " + allowed(location) + ".");
+                 : send_problem(r, 405, "This resource answers " + allowed_methods(location) + ".");
     }
     if (process() == nullptr)
       return send_unavailable(r, "The service is starting.");
@@ -414,6 +397,22 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
 }
 
 }  // namespace
+
+std::string allowed_methods(const Settings &location) {
+  std::string out;
+  auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
+  if (location.job != nullptr || location.result != nullptr || location.events != nullptr ||
+      location.socket != nullptr || location.metrics != nullptr) {
+    add("GET");
+    add("HEAD");
+  }
+  if (location.submit != nullptr || location.publish != nullptr)
+    add("POST");
+  if (location.cancel != nullptr)
+    add("DELETE");
+  add("OPTIONS");
+  return out;
+}
 
 MainSettings &main_settings(ngx_http_request_t *r) {
   return *static_cast<MainSettings *>(ngx_http_get_module_main_conf(r, ngx_http_await_module));

@@ -72,4 +72,13 @@ bool is_welcome(ngx_http_request_t *r) {
   return host != origin.npos && origin.substr(host + 3) == lower(trim(header(r, "host")));
 }
 
+std::string readable_by(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  if (location.any_origin == 1)
+    return "*";
+  std::string field = header(r, "origin");
+  std::string origin(trim(field));
+  return is_listed(location.origins, lower(origin)) ? origin : "";
+}
+
 }  // namespace await::http

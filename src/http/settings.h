@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "ngx/nginx.h"
@@ -107,6 +108,8 @@ const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out);
 char *config_error(ngx_conf_t *cf, const char *what);
 /// The same with the offending word.
 char *config_error(ngx_conf_t *cf, std::string_view word, const char *what);
+/// Every method that a location answers, for Allow.
+std::string allowed_methods(const Settings &location);
 /// Whether await_allow lets clients name this channel.
 bool is_allowed(const Settings &location, std::string_view channel);
 /// Whether a directive's word is a channel that can be watched, its name perhaps a variable's.
