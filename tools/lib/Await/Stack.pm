@@ -38,7 +38,16 @@ sub find_nginx { my ($path) = grep { -x } qw(/usr/sbin/nginx /usr/local/sbin/ngi
 
 # --- ports, users, files --------------------------------------------------------------------------
 
+# Below those that the kernel gives to outgoing connections: while a server is down, one of them could take its port.
 sub free_port {
+    my ($low) = read_file('/proc/sys/net/ipv4/ip_local_port_range') =~ /^(\d+)/;
+    my $most = ($low // 32768) - 1;
+    for (1 .. 100) {
+        last if $most < 12000;
+        # not by rand: a test that repeats its seed would repeat its ports
+        my $port = 10000 + unpack('L', read_random()) % ($most - 10000);
+        return $port if IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp', Listen => 1);
+    }
     my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Proto => 'tcp', Listen => 1) or die "no free port: $!\n";
     return $socket->sockport;
 }
