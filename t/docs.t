@@ -49,6 +49,7 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         my $t = Await::Stack->new(dir => File::Temp::tempdir(CLEANUP => 1));
         $t->{port} = Await::Stack::free_port();
         system 'touch', "$t->{dir}/users";
+        Await::Stack::write_file("$t->{dir}/jwks.json", '{"kty":"oct","k":"' . 'A' x 43 . '"}', 0644);
         $t->configure_nginx($site);
         like $t->nginx_t, qr/test is successful/, $name;
     }
