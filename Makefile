@@ -11,7 +11,7 @@ B      ?= $(SRC)/build
 NGINX_SRC ?= /usr/share/nginx/src
 PORT   ?= 8080
 CONF   ?= conf/minimal.conf
-export PORT CONF RUN_DIR
+export PORT TLS_PORT CONF RUN_DIR
 
 STACK  := $(SRC)/tools/await-stack
 JOBS   := -j$(shell nproc)

@@ -35,7 +35,7 @@ sub site {
     my ($node) = @_;
     my $postgres = $s->postgres =~ s/port=\d+/port=$port{"pg$node"}/r;
     my $redis = $s->redis =~ s/:\d+$/:$port{"red$node"}/r;
-    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_allow topic:chaos; await_socket; } location = \/topic { await_publish chaos; await_events topic:chaos; }/r;
+    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_allow topic:chaos; await_socket; } location = \/topic { await_publish chaos; await_events topic:chaos; } location = \/owned { await_owner \$arg_u; await_submit work; await_events user:\$arg_u; } location = \/ownedws { await_owner \$arg_u; await_socket; }/r;
 await_postgres "$postgres";
 await_redis $redis;
 await_ping 1s socket=5s;
@@ -120,6 +120,7 @@ my %times;
 $times{ $_->{payload} }++ for values %stored;
 is_deeply [ grep { $times{$_} != 1 } @{ $report->{settled} } ], [], 'what was sent again with its Idempotency-Key is one job';
 cmp_ok $report->{count}{published}, '>', $seconds / 2, "$report->{count}{published} events were published, $report->{count}{told} times told";
+cmp_ok $report->{count}{users}, '>', 0, "$report->{count}{users} events told to who watches a user";
 cmp_ok $report->{count}{replayed}, '>', 0, "$report->{count}{replayed} of " . @{ $report->{settled} } . ' had been sent before';
 is_deeply [ grep { $stored{$_}{endings} != 1 } keys %accepted ], [], 'every accepted job has ended, once';
 is_deeply [ grep { $stored{$_}{whole} ne 't' } keys %stored ], [], 'no history has a hole';

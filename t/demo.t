@@ -5,9 +5,8 @@ use warnings;
 no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Browser;
 use Await::Test;
-use HTTP::Tiny;
-use JSON::PP;
 use Test::More;
 
 my $root = $Await::Stack::ROOT;
@@ -26,27 +25,12 @@ subtest 'with curl' => sub {
     is get('/app.js')->{status}, 200;
 };
 
-# WebDriver (W3C), spoken by hand
-my $port = Await::Stack::free_port();
-$s->spawn('chromedriver', [ 'chromedriver', "--port=$port" ]);
-my $http = HTTP::Tiny->new(timeout => 60);
-sub driver {
-    my ($method, $path, $body) = @_;
-    my $r = $http->request($method, "http://127.0.0.1:$port$path", { headers => { 'Content-Type' => 'application/json' }, $body ? (content => encode_json($body)) : () });
-    my $value = eval { decode_json($r->{content})->{value} };
-    die "$path: " . ($value->{message} // $r->{content}) . "\n" unless $r->{success};
-    return $value;
-}
-ok until_true('chromedriver is ready', sub { eval { driver('GET', '/status')->{ready} } });
-my @flags = (qw(--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage), "--window-size=1280,1000");
-my $session = '/session/' . driver('POST', '/session', { capabilities => { alwaysMatch => { browserName => 'chrome', 'goog:chromeOptions' => { args => [ @flags, "--user-data-dir=$photos/profile" ] } } } })->{sessionId};
-sub script { my ($code, @args) = @_; return driver('POST', "$session/execute/sync", { script => $code, args => \@args }) }
+my $browser = Await::Browser->new($s);
+sub script { return $browser->script(@_) }
 
 subtest 'in a browser' => sub {
-    driver('POST', "$session/url", { url => $s->url . '/' });
-    my $input = driver('POST', "$session/element", { using => 'css selector', value => '#files' });
-    my ($element) = values %$input;
-    driver('POST', "$session/element/$element/value", { text => "$photos/a.jpg\n$photos/b.png\n$photos/c.jpg" });
+    $browser->visit($s->url . '/');
+    $browser->type('#files', "$photos/a.jpg\n$photos/b.png\n$photos/c.jpg");
     my $states = sub { script('return [...document.querySelectorAll("article")].map(a => a.querySelector("h3").textContent + " " + a.dataset.state).sort()') };
     ok until_true('all have ended', sub { join(',', @{ $states->() }) eq 'a.jpg completed,b.png completed,c.jpg failed' }) or diag explain $states->();
     ok until_true('the thumbnails are shown', sub { script('return [...document.querySelectorAll("article img")].filter(i => i.naturalWidth == 320).length') == 2 });
@@ -55,7 +39,7 @@ subtest 'in a browser' => sub {
     is join(' ', $log =~ /^(\w+) \{/mg), 'pending processing progress progress progress progress completed', 'each event was seen live, in order';
     if ($ENV{AWAIT_SCREENSHOT}) {
         require MIME::Base64;
-        open my $file, '>:raw', $ENV{AWAIT_SCREENSHOT}; print $file MIME::Base64::decode_base64(driver('GET', "$session/screenshot")); close $file;
+        open my $file, '>:raw', $ENV{AWAIT_SCREENSHOT}; print $file MIME::Base64::decode_base64($browser->screenshot); close $file;
     }
 };
 
@@ -67,5 +51,5 @@ subtest 'EventSource reconnects by itself, and stops at the end' => sub {
     is join(' ', grep { $_ ne 'processing' } @{ script('return types') }), 'ready pending failed', 'nothing twice';
 };
 
-driver('DELETE', $session);
+$browser->quit;
 finish();

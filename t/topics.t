@@ -19,11 +19,14 @@ my $s = start_stack(extra => <<'CONF');
     location = /owned { await_owner $arg_who; await_events topic:owned; await_socket topic:owned; }
     location = /owned/publish { await_publish owned; }
     location = /plain { await_socket topic:news plain; }
+    location = /any { if ($arg_u) { await_owner $arg_u; } await_allow topic:scores.*; await_events $arg_channel; await_socket $arg_channel; }
+    location = /latest { await_publish latest latest; await_events topic:latest; }
     location = /typed { await_publish news type=$arg_type; }
     location = /metrics { await_metrics; }
 CONF
 
 sub publish { my ($path, $json) = @_; return post($path, $json, 'Content-Type' => 'application/json') }
+sub socket_at { return Await::WebSocket->new($s->{port}, @_) }
 sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers }) }
 sub values_of { return [ map { $_->{data} =~ /"data":(\{"n":)?(\d+)/ ? $2 : () } grep { ($_->{event} // '') !~ /ready|reset/ } @{ $_[0]->events } ] }
 
@@ -165,4 +168,27 @@ subtest 'many watch, much is published: everybody gets all of it, in order, for 
     cmp_ok $statements->() - $before, '<', 600, 'statements, 100 of them publish';
 };
 
+subtest 'channels that clients name: topics that await_allow lets them, jobs and users as anywhere' => sub {
+    publish('/scores/chess', '{"n":1}');
+    is get('/any?channel=topic:scores.chess', Accept => 'application/json')->{status}, 200;
+    is get("/any?channel=$_", Accept => 'application/json')->{status}, 404, "'$_'" for 'topic:news', 'topic:other', 'user:ann', 'job:x', 'x', '';
+    is get('/any?channel=user:ann&u=ann', Accept => 'application/json')->{status}, 200, 'one\'s own';
+    is socket_at('/any?channel=topic:news')->{status}, 404;
+    is socket_at('/any?channel=topic:scores.chess')->message->{channel}, 'topic:scores.chess';
+};
+
+subtest 'of which only the latest value counts' => sub {
+    post('/latest', "{\"n\":$_}", 'Content-Type' => 'application/json') for 1 .. 3;
+    my $stream = stream('/latest');
+    ok $stream->wait_event('update');
+    is_deeply values_of($stream), [3];
+    my $cursor = $stream->events->[-1]{id};
+    post('/latest', "{\"n\":$_}", 'Content-Type' => 'application/json') for 4 .. 9;
+    ok $stream->read_until(sub { grep { $_ == 9 } @{ values_of($stream) } }, 10);
+    my $behind = stream("/latest?cursor=$cursor");
+    ok $behind->read_until(sub { @{ values_of($behind) } }, 10);
+    is_deeply values_of($behind), [9], 'who was away gets the newest, and is not told of a loss';
+    is scalar(grep { $_->{event} eq 'reset' } @{ $behind->events }), 0;
+    is sql("SELECT count(*) FROM await.event WHERE job = await.topic_id('latest')"), 1, 'one is kept';
+};
 finish();

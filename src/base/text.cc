@@ -107,6 +107,24 @@ std::string format_time(std::int64_t unix_ms) {
   return out;
 }
 
+std::optional<std::int64_t> parse_timestamp(std::string_view text) {
+  constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
+  auto number = [text](std::size_t at, std::size_t digits) {
+    return static_cast<int>(parse_number(text.substr(at, digits)).value_or(-1));
+  };
+  if (text.size() != kForm.size())
+    return std::nullopt;
+  std::tm time{};
+  time.tm_year = number(0, 4) - 1900;
+  time.tm_mon = number(5, 2) - 1;
+  time.tm_mday = number(8, 2);
+  time.tm_hour = number(11, 2);
+  time.tm_min = number(14, 2);
+  time.tm_sec = number(17, 2);
+  std::int64_t ms = std::int64_t{timegm(&time)} * 1000 + number(20, 3);
+  return format_time(ms) == text ? std::optional(ms) : std::nullopt;  // whatever else is wrong with it
+}
+
 std::string base64url(std::string_view bytes) {
   std::string out;
   std::uint32_t bits = 0;

@@ -26,6 +26,8 @@ bool is_token(std::string_view text);
 
 /// RFC 3339 in UTC with milliseconds: 2026-11-21T20:02:02.090Z.
 std::string format_time(std::int64_t unix_ms);
+/// What format_time() writes, and nothing else, as Unix milliseconds.
+std::optional<std::int64_t> parse_timestamp(std::string_view text);
 
 /// base64url (RFC 4648 §5) without padding.
 std::string base64url(std::string_view bytes);

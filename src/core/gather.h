@@ -50,21 +50,26 @@ class JobNeed : public Hook<> {
   static std::size_t weight(const Query &query) { return query.want == Want::body ? 8 : 1; }
 };
 
-/// Wants a job's events after `after`; the same rules. Its page may begin earlier, for those who have read
-/// nearly as far share one.
+/// Wants a history's events after `after`; the same rules. Its page may begin earlier, for those who have
+/// read nearly as far share one. Of a user's: exactly after `since`.
 class EventNeed : public Hook<> {
  public:
   using Row = EventPage;
   using Query = EventQuery;
-  using Key = std::tuple<Uuid, int>;
+  using Key = std::tuple<Uuid, int, std::string>;
   explicit EventNeed(Callback<Result<const EventPage *>> callback) : done(callback) {}
   Uuid id;
   int after = 0;
-  bool urgent = false;  ///< as above
+  const Since *since = nullptr;  ///< core/place.h keeps it
+  bool urgent = false;           ///< as above
   Callback<Result<const EventPage *>> done;
 
-  Key key() const { return {id, after / kStride}; }
-  Query query() const { return {id, after}; }
+  Key key() const {
+    if (since == nullptr)
+      return {id, after / kStride, {}};
+    return {id, 0, since->seen.text + "|" + since->reading.text + "|" + std::to_string(since->eid)};
+  }
+  Query query() const { return {id, after, since != nullptr ? std::optional(*since) : std::nullopt}; }
   void join(Query &other) const { other.after = std::min(other.after, after); }
   static std::size_t weight(const Query &) { return 1; }
   /// The events that are due next, or null.

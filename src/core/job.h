@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "core/since.h"
 
 namespace await::core {
 
@@ -81,29 +82,43 @@ struct Job {
 
 /// One change of a job.
 struct Event {
+  /// Whose it is, among the events of all of a user's jobs.
+  struct Origin {
+    Uuid job;
+    std::optional<std::string> correlation_id;
+    std::int64_t eid = 0;  ///< orders them
+  };
   int seq = 0;
   std::string type;
   std::int64_t at = 0;
   std::optional<std::string> data;  ///< JSON text
   std::optional<JobResult> result;  ///< of "completed"
+  std::optional<Origin> origin;     ///< in a user's page only
   /// Its encodings, filled by the first who needs them and shared by all: as JSON, as wire/sse.h has it in
   /// four ways, and as wire/dialogue.h has it.
   mutable Bytes json;
   mutable std::array<Bytes, 5> frames;
-  mutable std::int64_t value_max = -1;  // for which they were made
+  mutable const void *shape = nullptr;  // for which they were made: a wire::Shape
 };
 
-/// The events of one job after some seq, and where the job stands now.
+/// The events of one history after some point, and where it stands now.
 struct EventPage {
-  Uuid job;
+  /// Of a page made of many jobs' events.
+  struct Merged {
+    Snapshot until;  ///< read up to then
+    bool complete;   ///< false: there is more up to then than one read may hold
+    bool lost;       ///< where it was to begin is no longer kept
+  };
+  Uuid job;  ///< or the topic's id, core/kind.h; of a user's page: none
   std::optional<std::string> owner;
   std::optional<std::string> correlation_id;
   std::int64_t created_at = 0;
   int last_seq = 1;
   State state = State::pending;
   std::vector<Event> events;
+  std::optional<Merged> merged;         ///< of a user's
   mutable std::array<Bytes, 5> frames;  ///< all of the events in one piece, in the same five ways
-  mutable std::int64_t value_max = -1;  // for which they were made
+  mutable const void *shape = nullptr;  // for which they were made
 };
 
 /// Event 1, which is the job's own row and so in no page.

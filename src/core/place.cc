@@ -1,5 +1,7 @@
 #include "core/place.h"
 
+#include <algorithm>
+
 #include "core/cursor.h"
 
 namespace await::core {
@@ -7,19 +9,45 @@ namespace {
 constexpr int kNewest = INT32_MAX - 1;  // a read after it brings nothing but where the history stands
 }
 
+Place::Place(const Uuid &id, std::string cursor, std::string_view owner)
+    : id_(id), had_cursor_(!cursor.empty()) {
+  if (had_cursor_)
+    cursor_ = std::make_unique<std::string>(std::move(cursor));
+  if (kind_of(id) != Kind::user)
+    return;
+  since_ = std::make_unique<Since>();
+  since_->owner = owner;
+}
+
 /// The seq that the cursor names on `timeline`.
 std::optional<int> Place::known(std::uint32_t timeline) const {
-  return cursor_ ? decode_cursor(*cursor_, timeline, job_) : std::nullopt;
+  return cursor_ ? decode_cursor(*cursor_, timeline, id_) : std::nullopt;
 }
 
 void Place::aim(std::uint32_t timeline) {
-  if (!placed_)
-    after_ = known(timeline).value_or(topic_ && !had_cursor_ ? kNewest : 0);
+  if (placed_)
+    return;
+  if (since_)
+    aim_user(timeline);
+  else
+    after_ = known(timeline).value_or(kind_of(id_) == Kind::topic && !had_cursor_ ? kNewest : 0);
+}
+
+void Place::aim_user(std::uint32_t timeline) {
+  timeline_ = timeline;
+  auto known = cursor_ ? decode_since(*cursor_, timeline, id_) : std::nullopt;
+  if (!known)
+    known.emplace();
+  known->owner = std::move(since_->owner);
+  *since_ = std::move(*known);
 }
 
 Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
+  if (since_)
+    return fit_user(page, timeline);
+  bool topic = kind_of(id_) == Kind::topic;
   bool lost = false;
-  if (!placed_ && topic_ && !had_cursor_) {
+  if (!placed_ && topic && !had_cursor_) {
     placed_ = true;
     timeline_ = timeline;
     after_ = before_latest(page);
@@ -39,25 +67,72 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
     lost = timeline != timeline_ || after_ > page.last_seq;
   }
   timeline_ = timeline;
+  if (!lost && topic && is_latest_only(page) && after_ < page.last_seq)
+    after_ = before_latest(page);  // what came before does not count
   bool cut =
-      topic_ && !page.events.empty() && page.events.front().seq > after_ + 1;  // what came next is not kept
+      topic && !page.events.empty() && page.events.front().seq > after_ + 1;  // what came next is not kept
   lost = lost || cut;
   if (lost)
-    after_ = topic_ ? before_latest(page) : page.last_seq;
+    after_ = topic ? before_latest(page) : page.last_seq;
   return lost ? Fit::lost : Fit::here;
 }
 
-bool Place::take(int seq) {
-  if (seq != after_ + 1)
+Place::Fit Place::fit_user(const EventPage &page, std::uint32_t timeline) {
+  if (!placed_ && had_cursor_ && timeline != timeline_) {
+    aim_user(timeline);
+    return Fit::elsewhere;
+  }
+  bool begins = since_->seen.text.empty();
+  bool lost =
+      lost_ || page.merged->lost || (placed_ && timeline != timeline_) || (begins && had_cursor_ && !placed_);
+  placed_ = true;
+  timeline_ = timeline;
+  cursor_.reset();
+  older_ = !since_->reading.text.empty();
+  lost_ = lost && older_;
+  if (lost_) {  // that moment says nothing either: from now on
+    since_->seen = since_->reading = {};
+    since_->eid = 0;
+    return Fit::elsewhere;
+  }
+  since_->reading = page.merged->until;
+  past_ = lost || begins;
+  if (past_ || (page.merged->complete && page.events.empty()))
+    pass();
+  return lost ? Fit::lost : Fit::here;
+}
+
+/// Everything up to the page's moment is read.
+void Place::pass() {
+  past_ = true;
+  since_->seen = std::move(since_->reading);
+  since_->reading = {};
+  since_->eid = 0;
+}
+
+bool Place::passed(const Event &event) const {
+  return since_ ? past_ || event.origin->eid <= since_->eid : event.seq <= after_;
+}
+
+bool Place::take(const EventPage &page, const Event &event) {
+  if (!since_) {
+    if (event.seq != after_ + 1)
+      return false;
+    after_ = event.seq;
+    return true;
+  }
+  if (passed(event))
     return false;
-  after_ = seq;
+  since_->eid = event.origin->eid;
+  if (page.merged->complete && since_->eid == page.events.back().origin->eid)
+    pass();
   return true;
 }
 
 bool Place::takes_whole(const EventPage &page, std::size_t most_bytes) const {
   constexpr std::size_t kFew = 16;
   std::size_t n = page.events.size();
-  if (n < 2 || n > kFew || page.events.front().seq != after_ + 1)
+  if (n < 2 || n > kFew || (since_ ? passed(page.events.front()) : page.events.front().seq != after_ + 1))
     return false;
   std::size_t bytes = 0;
   for (const Event &event : page.events)
@@ -66,10 +141,22 @@ bool Place::takes_whole(const EventPage &page, std::size_t most_bytes) const {
   return bytes <= most_bytes;
 }
 
+bool Place::has_news(const EventPage &page) const {
+  return since_ ? !page.events.empty() && !passed(page.events.back()) : page.last_seq > after_;
+}
+
+std::pair<int, int> Place::standing(const EventPage &page) const {
+  if (!since_)
+    return {after_, page.last_seq};
+  return {0, page.merged->complete && !has_news(page) && !older_ ? 0 : 1};
+}
+
 bool Place::came_after_the_end(const EventPage &page) const {
   return had_cursor_ && is_ending(page.state) && after_ == page.last_seq;
 }
 
-std::string Place::cursor() const { return encode_cursor(timeline_, job_, after_); }
+std::string Place::cursor() const {
+  return since_ ? encode_since(timeline_, id_, *since_) : encode_cursor(timeline_, id_, after_);
+}
 
 }  // namespace await::core

@@ -75,13 +75,14 @@ struct JobQuery {
 struct EventQuery {
   Uuid id;
   int after;
+  std::optional<Since> since = std::nullopt;  ///< of a user's
 };
 struct Submitted {
   Uuid id;  ///< another job's: that one came first with the same idempotency key
   std::int64_t created_at;
   bool clash = false;  ///< and was another request: nothing is stored
 };
-/// Jobs that changed, each with its newest seq, and the snapshot to go on from.
+/// Jobs that changed, each with its newest seq, users with 0, and the snapshot to go on from.
 struct Tail {
   std::string snapshot;
   bool complete;  ///< false: there was more than one read may hold
@@ -110,9 +111,9 @@ class Store {
   virtual void submit(std::span<const NewJob *const> jobs, Reply<std::vector<Submitted>> &reply) = 0;
   /// Unknown jobs are left out of the answer.
   virtual void jobs(std::span<const JobQuery> queries, Reply<std::vector<Job>> &reply) = 0;
-  /// One page a query, in order; a page of an unknown job has last_seq 0.
+  /// One page a query, in order; a page of an unknown job has last_seq 0. Either all of users' or none.
   virtual void events(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) = 0;
-  /// All jobs changed since `snapshot`.
+  /// All jobs changed since `snapshot`, and the users whose they are.
   virtual void tail(std::string_view snapshot, Reply<Tail> &reply) = 0;
   /// Where the given jobs stand.
   virtual void heads(std::span<const Uuid> ids, Reply<Tail> &reply) = 0;
@@ -124,8 +125,32 @@ class Topics {
  public:
   virtual ~Topics() = default;
   /// Appends an event; its seq. Invalid: the type or the data.
-  virtual void publish(std::string_view topic, std::string_view type, std::string_view json,
+  /// @param latest  those before it count no more
+  virtual void publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,
                        Reply<int> &reply) = 0;
+};
+
+/// A ticket that somebody shows. Times are Unix milliseconds.
+struct TicketUse {
+  Uuid id;
+  std::string owner;
+  std::int64_t issued_ms;
+  std::int64_t until_ms;
+};
+/// An owner whose live streams were ended.
+struct Revoked {
+  std::string owner;
+  std::int64_t at_ms;  ///< Unix milliseconds, by the database's clock
+};
+
+/// Who may no more.
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  /// Uses tickets; for each, whether it was good: nobody had used it, on any node.
+  virtual void use(std::span<const TicketUse> tickets, Reply<std::vector<bool>> &reply) = 0;
+  /// Those of the last hour.
+  virtual void revoked(Reply<std::vector<Revoked>> &reply) = 0;
 };
 
 struct Piece {
@@ -154,6 +179,8 @@ class Bus {
     virtual void hinted(const Hint &hint) = 0;
     /// From now on hints of this shard arrive; what happened before may have been missed.
     virtual void subscribed(unsigned shard) = 0;
+    /// Somebody may have been revoked.
+    virtual void revoked() = 0;
 
    protected:
     ~Listener() = default;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/kind.h"
+
 namespace await::core {
 
 void Reread::run() {
@@ -13,6 +15,12 @@ void Reread::run() {
   }
   if (snapshot_.empty() || hub_.jobs() <= limits_.few) {
     to_ask_ = hub_.watched();
+    std::erase_if(to_ask_, [this](const Uuid &id) {
+      bool user = kind_of(id) == Kind::user;
+      if (user)
+        hub_.hinted(id, 0);  // they look for themselves, from where they are
+      return user;
+    });
     next_snapshot_.clear();
     by_id();
   } else {

@@ -2,6 +2,7 @@
 // satisfy, auth_basic, allow and deny go with it.
 
 #include "base/text.h"
+#include "http/access.h"
 #include "http/action.h"
 #include "http/facts.h"
 #include "http/request.h"
@@ -24,7 +25,7 @@ struct JwtMain {
 
 struct JwtSettings {
   ngx_str_t realm;                  // empty: off; null: as outside
-  ngx_http_complex_value_t *token;  // null: Authorization: Bearer
+  ngx_http_complex_value_t *token;  // first of all; null or empty: Authorization: Bearer
   wire::JwtKeys *keys;
   wire::JwtRules *rules;
   time_t leeway;
@@ -45,53 +46,22 @@ const JwtSettings &jwt_settings(ngx_http_request_t *r) {
 }
 
 /// 401, with what RFC 6750 §3 has a client know.
-ngx_int_t challenge(ngx_http_request_t *r, const JwtSettings &conf, bool invalid) {
-  auto *header = static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_out.headers));
-  if (header == nullptr)
-    return NGX_HTTP_INTERNAL_SERVER_ERROR;
-  header->hash = 1;
-  header->key = ngx::borrow("WWW-Authenticate");
-  header->value = ngx::copy(r->pool, "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"" +
-                                         (invalid ? ", error=\"invalid_token\"" : ""));
-  r->headers_out.www_authenticate = header;
-  return NGX_HTTP_UNAUTHORIZED;
-}
-
-/// Neither logs nor upstreams are to see it: its bytes become stars where it is an argument's value.
-void blank(ngx_http_request_t *r, std::string_view token) {
-  std::string value = "=" + std::string(token);
-  for (ngx_str_t *text : {&r->request_line, &r->unparsed_uri, &r->args}) {
-    std::string_view all = ngx::view(*text);
-    for (auto at = all.find(value); at != all.npos; at = all.find(value, at + value.size())) {
-      auto end = at + value.size();
-      if (end == all.size() || all[end] == '&' || all[end] == ' ')
-        ngx_memset(text->data + at + 1, '*', token.size());
-    }
-  }
+ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, bool invalid) {
+  return challenge(r, "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"" +
+                          (invalid ? ", error=\"invalid_token\"" : ""));
 }
 
 std::string token_of(ngx_http_request_t *r, const JwtSettings &conf) {
   if (conf.token != nullptr) {
     std::string token(ngx::evaluate(r, conf.token));
-    if (!token.empty())
-      blank(r, token);
-    return token;
+    if (!token.empty()) {
+      blank_argument(r, token);
+      return token;
+    }
   }
   std::string field = header(r, "authorization");
   std::string_view rest = field;
   return iequals(cut(rest, ' '), "Bearer") ? std::string(trim(rest)) : std::string();
-}
-
-/// What was verified, taken now: a parked request keeps what its variables came to, and no more.
-void settle_variables(ngx_http_request_t *r) {
-  auto *core =
-      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
-  auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
-  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
-    std::string_view name = ngx::view(variables[i].name);
-    if (name == "await_user" || name.starts_with(kClaim))
-      ngx_http_get_flushed_variable(r, i);
-  }
 }
 
 ngx_int_t check_token(ngx_http_request_t *r) {
@@ -101,21 +71,22 @@ ngx_int_t check_token(ngx_http_request_t *r) {
       return NGX_DECLINED;
     std::string token = token_of(r, conf);
     if (token.empty())
-      return challenge(r, conf, false);
+      return refuse(r, conf, false);
     wire::JwtRules rules = *conf.rules;
     rules.leeway_s = conf.leeway;
     const char *why = "";
     auto claims = wire::verify_jwt(token, *conf.keys, rules, ngx_time(), why);
     if (!claims) {
       ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: a token is refused: %s", why);
-      return challenge(r, conf, true);
+      return refuse(r, conf, true);
     }
     Facts &known = facts(r);
     known.user = claims->get("sub").value_or("");
     if (auto expires = claims->time("exp"))
       known.expires_s = *expires + conf.leeway;
     known.claims = std::move(claims);
-    settle_variables(r);
+    known.verified = true;
+    settle_identity(r);
     return NGX_OK;
   });
 }
@@ -125,12 +96,13 @@ ngx_int_t get_claim(ngx_http_request_t *r, ngx_http_variable_value_t *value, uin
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
     Facts *known = find_facts(r);
     std::optional<std::string> text;
-    if (known != nullptr && known->claims) {
-      auto *name = reinterpret_cast<ngx_str_t *>(data);
-      text = name == nullptr ? known->user
-                             : known->claims->get(std::string(ngx::view(*name).substr(kClaim.size())));
-    }
-    value->no_cacheable = known == nullptr || !known->claims;
+    auto *name = reinterpret_cast<ngx_str_t *>(data);
+    bool verified = known != nullptr && known->verified;
+    if (verified && name == nullptr)
+      text = known->user;
+    else if (verified && known->claims)
+      text = known->claims->get(std::string(ngx::view(*name).substr(kClaim.size())));
+    value->no_cacheable = !verified;
     if (!text || text->empty()) {
       value->not_found = 1;
       return NGX_OK;
@@ -278,14 +250,7 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   if (static_cast<JwtMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_jwt_module))->used ==
       0)
     return NGX_OK;
-  auto *core =
-      static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-  auto *handler =
-      static_cast<ngx_http_handler_pt *>(ngx_array_push(&core->phases[NGX_HTTP_ACCESS_PHASE].handlers));
-  if (handler == nullptr)
-    return NGX_ERROR;
-  *handler = check_token;
-  return NGX_OK;
+  return add_phase_handler(cf, NGX_HTTP_ACCESS_PHASE, check_token);
 }
 
 ngx_http_module_t context = {preconfigure, postconfigure, create_main,     nullptr,

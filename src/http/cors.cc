@@ -3,6 +3,7 @@
 // answers, nginx's own among them, get their headers in a filter.
 
 #include "base/text.h"
+#include "http/access.h"
 #include "http/action.h"
 #include "http/facts.h"
 #include "http/origins.h"
@@ -115,16 +116,9 @@ char *merge_location(ngx_conf_t *, void *parent, void *child) {
 ngx_int_t postconfigure(ngx_conf_t *cf) {
   if (static_cast<CorsMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_cors_module))->used == 0)
     return NGX_OK;
-  auto *core =
-      static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-  auto *handler =
-      static_cast<ngx_http_handler_pt *>(ngx_array_push(&core->phases[NGX_HTTP_PREACCESS_PHASE].handlers));
-  if (handler == nullptr)
-    return NGX_ERROR;
-  *handler = check_origin;
   next_filter = ngx_http_top_header_filter;
   ngx_http_top_header_filter = add_headers;
-  return NGX_OK;
+  return add_phase_handler(cf, NGX_HTTP_PREACCESS_PHASE, check_origin);
 }
 
 ngx_http_module_t context = {nullptr, postconfigure, create_main,     nullptr,

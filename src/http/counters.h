@@ -25,6 +25,8 @@ enum class Counter {
   submitted,
   replayed,
   published,
+  tickets,
+  revoked,
   refused_submissions,
   refused_reads,
   refused_held,

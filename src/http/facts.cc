@@ -1,5 +1,6 @@
 #include "http/facts.h"
 
+#include "http/access.h"
 #include "http/settings.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
@@ -9,11 +10,25 @@ namespace {
 
 void destroy(void *data) { delete *static_cast<Facts **>(data); }
 
-enum class Which : uintptr_t { id, state, owner, delivery, cache, hold_time, problem_type };
+enum class Which : uintptr_t {
+  id,
+  state,
+  owner,
+  delivery,
+  cache,
+  hold_time,
+  problem_type,
+  safe_request,
+  safe_request_uri
+};
 
 std::string value_of(ngx_http_request_t *r, Which which) {
   if (which == Which::owner)
     return std::string(owner_of(r).value_or(""));
+  if (which == Which::safe_request)
+    return starred(ngx::view(r->request_line));
+  if (which == Which::safe_request_uri)
+    return starred(ngx::view(r->unparsed_uri));
   Facts *known = find_facts(r);
   if (known == nullptr)
     return {};
@@ -31,6 +46,8 @@ std::string value_of(ngx_http_request_t *r, Which which) {
     case Which::problem_type:
       return known->problem ? std::string(problem_base(r)) + known->problem->name : "";
     case Which::owner:
+    case Which::safe_request:
+    case Which::safe_request_uri:
       break;
   }
   return {};
@@ -65,6 +82,8 @@ constexpr Known kVariables[] = {
     {"await_cache_status", Which::cache},
     {"await_hold_time", Which::hold_time},
     {"await_problem_type", Which::problem_type},
+    {"await_safe_request", Which::safe_request},
+    {"await_safe_request_uri", Which::safe_request_uri},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ngx/nginx.h"
 #include "wire/jwt.h"
@@ -12,15 +13,19 @@ namespace await::http {
 /// What we know of a request, for variables, logs and error pages. Survives internal redirects, which
 /// wipe module contexts.
 struct Facts {
-  std::string id;             ///< $await_id
-  std::string state;          ///< $await_state
-  const char *delivery = "";  ///< $await_delivery: submit, poll, hold, result, sse, events, socket, publish
-  const char *cache = "";     ///< $await_cache_status: HIT, MISS
+  std::string id;     ///< $await_id
+  std::string state;  ///< $await_state
+  const char *delivery =
+      "";  ///< $await_delivery: submit, poll, hold, result, sse, events, socket, publish, ticket
+  const char *cache = "";               ///< $await_cache_status: HIT, MISS
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
-  std::string user;                        ///< $await_user: verified
-  std::optional<wire::JwtClaims> claims;   ///< $await_jwt_claim_…: verified
-  std::int64_t expires_s = 0;              ///< Unix time when that is over; 0: never
+  bool verified = false;                                    ///< by a token or a ticket
+  std::string user;                                         ///< $await_user: verified
+  std::optional<wire::JwtClaims> claims;                    ///< $await_jwt_claim_…: verified
+  std::int64_t expires_s = 0;                               ///< Unix time when that is over; 0: never
+  void *ticket_check = nullptr;                             ///< http/auth_ticket.cc's, in the request's pool
+  std::optional<std::vector<std::string>> ticket_channels;  ///< what the ticket is for; nothing: no ticket
   std::optional<std::string> readable_by;  ///< await_cors of the location it came to: an origin, or none
 };
 

@@ -1,5 +1,7 @@
 #include "http/hints.h"
 
+#include "http/process.h"
+
 namespace await::http {
 
 void Hints::hinted(const core::Hint &hint) {
@@ -13,5 +15,7 @@ void Hints::hinted(const core::Hint &hint) {
   }
   hub_.hinted(hint.job, hint.seq);
 }
+
+void Hints::revoked() { process_.look_for_revoked(); }
 
 }  // namespace await::http

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "core/cursor.h"
 #include "http/facts.h"
+#include "http/formats.h"
 #include "http/respond.h"
 #include "http/watch.h"
 #include "ngx/str.h"
@@ -16,9 +17,11 @@ extern ngx_module_t ngx_http_await_job_module;
 
 namespace await::http {
 
-std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links) {
-  return wire::encode_job(job, links, core::encode_cursor(process()->timeline(), job.id, job.seq),
-                          static_cast<std::int64_t>(settings(r).value_max), problem_base(r));
+std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links,
+                     const wire::Format *format) {
+  std::string text = wire::encode_job(job, links, core::encode_cursor(process()->timeline(), job.id, job.seq),
+                                      static_cast<std::int64_t>(settings(r).value_max), problem_base(r));
+  return format != nullptr ? format->apply(text) : text;
 }
 
 void add_job_headers(ngx_http_request_t *r, const core::Job &job) {
@@ -64,7 +67,7 @@ class JobRequest : public Watch {
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
       finish(send_empty(r_, 304));
     } else if (shape_ == Shape::json) {
-      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, ""))));
+      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, ""), settings(r_).document)));
     } else {
       finish(send(r_, 200, "text/plain", timed_out && wait_.ms > 0 ? "TIMEOUT" : upper_state(job)));
     }
@@ -104,11 +107,15 @@ class CancelRequest : public Watch {
       return;
     }
     bool now = *outcome_ == core::Cancelled::now;
-    if (now)
+    if (now) {
       process()->bus().publish(job.id, job.seq, core::state_name(job.state));
+      if (job.owner)
+        process()->tell_user(*job.owner);
+    }
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
-    finish(send(r_, now ? 202 : 200, "application/json", document(r_, job, links_of(r_, ""))));
+    finish(send(r_, now ? 202 : 200, "application/json",
+                document(r_, job, links_of(r_, ""), settings(r_).document)));
   }
 
   void cancelled(Result<core::Cancelled> outcome) {
@@ -155,22 +162,27 @@ ngx_int_t delete_job(ngx_http_request_t *r) {
 char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *job = static_cast<JobSettings *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::job, get_job) == nullptr ||
-      add_action(cf, &Settings::cancel, delete_job) == nullptr)
+  Settings *location = add_action(cf, &Settings::job, get_job);
+  if (location == nullptr || add_action(cf, &Settings::cancel, delete_job) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
-    if (word == "default=text")
+    char *rc = NGX_CONF_OK;
+    if (word == "default=text") {
       job->text_first = 1;
-    else if (word != "default=json")
-      return config_error(cf, word, "is no option of await_job: there is default=json|text");
+    } else if (take_format(cf, word, "format", &location->document, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
+    } else if (word != "default=json") {
+      return config_error(cf, word, "is no option of await_job: there are default=json|text and format=");
+    }
   }
   return compile(cf, words[1], &job->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
 
 // clang-format off
 ngx_command_t commands[] = {
-    {ngx_string("await_job"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE12, set_job, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("await_job"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE, set_job, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 // clang-format on

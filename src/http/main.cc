@@ -4,7 +4,9 @@
 
 #include "base/text.h"
 #include "http/cache.h"
+#include "http/channels.h"
 #include "http/facts.h"
+#include "http/formats.h"
 #include "http/origins.h"
 #include "http/process.h"
 #include "http/request.h"
@@ -13,7 +15,6 @@
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
-#include "wire/channel.h"
 
 namespace await::http {
 namespace {
@@ -106,21 +107,6 @@ char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
-char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
-  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (location->allow != nullptr)
-    return const_cast<char *>("is duplicate");
-  location->allow = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
-  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
-    if (!ngx::view(words[i]).starts_with("topic:"))
-      return config_error(cf, ngx::view(words[i]),
-                          "is no pattern of channels, like topic:news.*; jobs need none");
-    *static_cast<ngx_str_t *>(ngx_array_push(location->allow)) = words[i];
-  }
-  return NGX_CONF_OK;
-}
-
 /// For numbers of which 0 makes no sense.
 char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -179,6 +165,8 @@ ngx_command_t commands[] = {
     {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, reread),   nullptr},
     {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, drain),    nullptr},
     {ngx_string("await_max_batch"),    HTTP | NGX_CONF_TAKE12,  set_max_batch,              MAIN, 0,                                nullptr},
+    {ngx_string("await_format"),       HTTP | NGX_CONF_TAKE2,   set_format,                 MAIN, 0,                                nullptr},
+    {ngx_string("await_event_types"),  HSL | NGX_CONF_1MORE,    set_event_types,            LOC,  0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
     {ngx_string("await_allow"),        HSL | NGX_CONF_1MORE,    set_allow,                  LOC,  0,                                nullptr},
     {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
@@ -270,11 +258,16 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
   if (!core->noname)
     return;
   bool any = false;
-  for (auto action : {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result,
-                      &Settings::events, &Settings::socket, &Settings::publish, &Settings::metrics}) {
+  for (auto action :
+       {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result, &Settings::events,
+        &Settings::socket, &Settings::publish, &Settings::ticket, &Settings::metrics}) {
     if (inner.*action == nullptr)
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
+  }
+  for (auto format : {&Settings::submitted, &Settings::document}) {
+    if (inner.*format == nullptr)
+      inner.*format = outer.*format;
   }
   if (any && core->lmt_excpt && core->handler == nullptr)
     core->handler = dispatch;
@@ -295,6 +288,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   }
   if (inner.allow == nullptr)
     inner.allow = outer.allow;
+  if (inner.event_types == nullptr)
+    inner.event_types = outer.event_types;
   if (inner.job_uri == nullptr)
     inner.job_uri = outer.job_uri;
   if (inner.result_uri == nullptr)
@@ -359,6 +354,15 @@ Handler reader(ngx_http_request_t *r, const Settings &location) {
   return wire::choose(header(r, "accept"), kOffers) == 2 ? location.events : plain;
 }
 
+/// Of the actions that answer POST, the one that is there.
+Handler poster(const Settings &location) {
+  for (auto action : {&Settings::submit, &Settings::publish, &Settings::ticket}) {
+    if (location.*action != nullptr)
+      return location.*action;
+  }
+  return nullptr;
+}
+
 ngx_int_t dispatch(ngx_http_request_t *r) {
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
     const Settings &location = settings(r);
@@ -366,10 +370,10 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
     if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
       handler = reader(r, location);
     else if (r->method & NGX_HTTP_POST)
-      handler = location.submit != nullptr ? location.submit : location.publish;
+      handler = poster(location);
     else if (r->method & NGX_HTTP_DELETE)
       handler = location.cancel;
-    bool takes_body = handler != nullptr && (handler == location.submit || handler == location.publish);
+    bool takes_body = handler != nullptr && (r->method & NGX_HTTP_POST);
     if (!takes_body) {
       ngx_int_t rc = ngx_http_discard_request_body(r);
       if (rc != NGX_OK)
@@ -406,7 +410,7 @@ std::string allowed_methods(const Settings &location) {
     add("GET");
     add("HEAD");
   }
-  if (location.submit != nullptr || location.publish != nullptr)
+  if (poster(location) != nullptr)
     add("POST");
   if (location.cancel != nullptr)
     add("DELETE");
@@ -474,20 +478,6 @@ char *config_error(ngx_conf_t *cf, std::string_view word, const char *what) {
   ngx_str_t text = ngx::borrow(word);
   ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &text, what);
   return static_cast<char *>(NGX_CONF_ERROR);
-}
-
-bool is_allowed(const Settings &location, std::string_view channel) {
-  if (location.allow == nullptr)
-    return false;
-  auto *patterns = static_cast<ngx_str_t *>(location.allow->elts);
-  return std::any_of(patterns, patterns + location.allow->nelts,
-                     [&](const ngx_str_t &one) { return wire::matches(ngx::view(one), channel); });
-}
-
-bool is_channel(std::string_view word) {
-  if (word.starts_with("topic:"))
-    return word.find('$') != word.npos || wire::parse_channel(word).has_value();
-  return word.starts_with("job:");
 }
 
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {

@@ -33,6 +33,8 @@ constexpr Line<Counter> kCounters[] = {
     {Counter::submitted,           "await_submitted_total",                        "Submissions committed."},
     {Counter::replayed,            "await_replayed_total",                         "Submissions that had been sent before (Idempotency-Key)."},
     {Counter::published,           "await_published_total",                        "Events published to topics."},
+    {Counter::tickets,             "await_tickets_total",                          "Tickets given (await_ticket)."},
+    {Counter::revoked,             "await_revoked_total",                          "Streams, sockets and held requests that await.revoke() ended."},
     {Counter::refused_submissions, "await_refused_total{limit=\"submissions\"}",   "Requests answered 503 because of a limit."},
     {Counter::refused_reads,       "await_refused_total{limit=\"reads\"}",         nullptr},
     {Counter::refused_held,        "await_refused_total{limit=\"held\"}",          nullptr},

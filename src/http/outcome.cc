@@ -12,7 +12,7 @@ ngx_int_t send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait 
   add_header(r, "Location", links.self);
   add_header(r, "Cache-Control", "no-store");
   add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-  return send(r, 202, "application/json", document(r, job, links));
+  return send(r, 202, "application/json", document(r, job, links, settings(r).submitted));
 }
 
 Outcome::Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)

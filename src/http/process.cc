@@ -6,6 +6,7 @@
 #include "core/cursor.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
+#include "wire/channel.h"
 #include "wire/dialogue.h"
 #include "wire/sse.h"
 #include "wire/websocket.h"
@@ -63,6 +64,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       retries_(*this),
       jobs_(store_, *this),
       events_(store_, *this),
+      user_events_(store_, *this, 2, 64),
       reread_(store_, hub_, {}),
       lanes_(lanes(settings)),
       reread_ms_(static_cast<std::int64_t>(settings.reread)),
@@ -156,10 +158,14 @@ void Process::wake_in(std::int64_t ms) {
 
 void Process::run() {
   intake_.run(now_ms());
+  turnstile_.run();
   retries_.run(now_ms());
   jobs_.run(now_ms());
   events_.run(now_ms());
+  user_events_.run(now_ms());
   hub_.run();
+  for (const std::string &owner : std::exchange(owners_, {}))
+    bus_.publish(wire::user_id(owner), 0, "user");
   List<Flush, Flush> all;  // each may end, or others with it, and bring new ones
   all.take_all(flushes_);
   while (Flush *one = all.pop_front())
@@ -217,11 +223,14 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
     if (before != 0 && before != timeline_) {
       jobs_.history_changed();
       events_.history_changed();
+      user_events_.history_changed();
       hub_.history_changed();
     }
     keep_ms_ = hello->keep_ms;
+    secret_ = hello->hint_key;
     hints_.learn(hello->timeline, hello->hint_key);
     reread_.run();  // what happened while we were away
+    revocations_.look();
   }
   agree();
 }
@@ -250,6 +259,8 @@ bool Process::past_retention(const Uuid &id) const {
 void Process::reread() {
   reread_timer_->set(reread_ms_);
   reread_.run();
+  if (!held_.empty())
+    revocations_.look();
   hub_.sweep();
   if (write_.ready())
     store_.tick();
@@ -270,7 +281,35 @@ core::Memory *Process::memory(ngx_shm_zone_t *zone) {
   return zone != nullptr ? &caches_.try_emplace(zone, zone).first->second : nullptr;
 }
 
-void Process::enrol(ngx::Held &held) { (draining_ ? told_ : held_).push_back(held); }
+namespace {
+
+/// 0 for nobody.
+std::uint64_t tag_of(std::string_view owner) {
+  return owner.empty() ? 0 : std::hash<std::string_view>()(owner) | 1;
+}
+
+}  // namespace
+
+void Process::enrol(ngx::Held &held) {
+  held.set_owner_tag(tag_of(owner_of(held.request()).value_or("")));
+  (draining_ ? told_ : held_).push_back(held);
+}
+
+void Process::end_all_of(const std::string &owner) {
+  std::uint64_t tag = tag_of(owner);
+  List<ngx::Held, ngx::IsHeld> theirs;
+  for (auto *list : {&held_, &told_}) {
+    list->each([&](ngx::Held &one) {
+      if (tag != 0 && one.owner_tag() == tag && !one.finished())
+        theirs.push_back(one);
+    });
+  }
+  while (ngx::Held *one = theirs.pop_front()) {  // each may end, or others with it
+    (draining_ ? told_ : held_).push_back(*one);
+    counters_.count(Counter::revoked);
+    one->revoke();
+  }
+}
 
 void Process::drain() {
   draining_ = true;

@@ -2,13 +2,17 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "core/gather.h"
 #include "core/hub.h"
 #include "core/intake.h"
+#include "core/kind.h"
 #include "core/reread.h"
 #include "core/retries.h"
+#include "core/revocations.h"
+#include "core/turnstile.h"
 #include "core/watcher.h"
 #include "core/wheel.h"
 #include "http/cache.h"
@@ -35,9 +39,15 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Hub &hub() { return hub_; }
   core::Intake &intake() { return intake_; }
   core::Desk<core::JobNeed> &jobs() { return job_desk_; }
-  core::Desk<core::EventNeed> &events() { return event_desk_; }
+  /// For the history of this id: those of users are longer to read, and not with the others.
+  core::Desk<core::EventNeed> &events(const Uuid &id) {
+    return core::kind_of(id) == core::Kind::user ? user_desk_ : event_desk_;
+  }
   core::Store &store() { return store_; }
   core::Topics &topics() { return store_; }
+  core::Turnstile &turnstile() { return turnstile_; }
+  /// What tickets are signed with; empty until the database has said it.
+  const std::string &secret() const { return secret_; }
   /// What remembers ended jobs in this zone; null for null.
   core::Memory *memory(ngx_shm_zone_t *zone);
   core::Payloads &payloads() { return payloads_; }
@@ -82,8 +92,16 @@ class Process : private core::Wake, private pg::Connection::Observer {
   const Bytes &socket_ping() const { return socket_ping_; }
   const Bytes &socket_beat() const { return socket_beat_; }
 
-  /// Every request of ours, to be told when nginx shuts down.
+  /// Somebody's jobs have changed, by this nginx worker's doing: tells all nodes at the end of the round.
+  void tell_user(const std::string &owner) {
+    owners_.insert(owner);
+    wake();
+  }
+
+  /// Every request of ours, to be told when nginx shuts down, or when its owner is revoked.
   void enrol(ngx::Held &held);
+  /// There may be news of await.revoke().
+  void look_for_revoked() { revocations_.look(); }
   bool draining() const { return draining_; }
 
  private:
@@ -119,6 +137,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
   void agree();
   void reread();
+  void end_all_of(const std::string &owner);
   void drain();
   void drain_some();
   void watch_shutdown();
@@ -134,15 +153,20 @@ class Process : private core::Wake, private pg::Connection::Observer {
   pg::PayloadStore payloads_;
   redis::Bus bus_;
   core::Hub hub_;
-  Hints hints_{hub_};
+  Hints hints_{hub_, *this};
   std::map<ngx_shm_zone_t *, Cache> caches_;
   core::Intake intake_;
   core::Retries retries_;
   core::Gather<core::JobNeed> jobs_;
   core::Gather<core::EventNeed> events_;
+  core::Gather<core::EventNeed> user_events_;
   core::Desk<core::JobNeed> job_desk_{hub_, retries_, jobs_};
   core::Desk<core::EventNeed> event_desk_{hub_, retries_, events_};
+  core::Desk<core::EventNeed> user_desk_{hub_, retries_, user_events_};
   core::Reread reread_;
+  core::Turnstile turnstile_{store_, *this};
+  core::Revocations revocations_{store_, core::Callback<const std::string &>::to<&Process::end_all_of>(this)};
+  std::string secret_;
   core::Wheel wheel_{128};
   core::Wheel deadlines_{2048};  // tenths of a second
   std::int64_t deadlines_until_ms_ = 0;
@@ -151,6 +175,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   Bytes socket_ping_;
   Bytes socket_beat_;
   List<Flush, Flush> flushes_;
+  std::set<std::string> owners_;  // who are to be told of
   RunTask run_task_{*this};
   Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
   std::vector<pg::Lane> lanes_;

@@ -26,13 +26,14 @@ constexpr char kDefaultType[] = "update";
 struct PublishSettings {
   ngx_http_complex_value_t *topic;
   ngx_http_complex_value_t *type;  // null: kDefaultType
+  ngx_uint_t latest;               // only the latest value counts
 };
 
 /// Reads the body, has it stored, and says so to every node.
 class PublishRequest : public ngx::Held, private ngx::Body::Taker {
  public:
-  PublishRequest(ngx_http_request_t *r, std::string topic, std::string type)
-      : Held(r), topic_(std::move(topic)), type_(std::move(type)) {
+  PublishRequest(ngx_http_request_t *r, std::string topic, std::string type, bool latest)
+      : Held(r), topic_(std::move(topic)), type_(std::move(type)), latest_(latest) {
     process()->enrol(*this);
   }
   ngx_int_t start() { return body_.start(); }
@@ -58,7 +59,7 @@ class PublishRequest : public ngx::Held, private ngx::Body::Taker {
       finish(send_problem(r_, 400, std::string("The body is no JSON: it ") + check.error() + "."));
       return;
     }
-    process()->topics().publish(topic_, type_, json_, reply_);
+    process()->topics().publish(topic_, type_, json_, latest_, reply_);
   }
   void broken(ngx_int_t status) override { finish(status); }
 
@@ -86,6 +87,7 @@ class PublishRequest : public ngx::Held, private ngx::Body::Taker {
   std::string topic_;
   std::string type_;
   std::string json_;
+  bool latest_;
   Tally inflight_{Gauge::submissions};
   ngx::Body body_{r_, *this};
   core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::stored>(this);
@@ -103,7 +105,7 @@ ngx_int_t publish(ngx_http_request_t *r) {
   }
   facts(r).delivery = "publish";
   std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
-  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type))->start();
+  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type), conf.latest == 1)->start();
 }
 
 char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
@@ -116,8 +118,12 @@ char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
     return config_error(cf, topic, "is no topic: 1 to 128 of A-Z a-z 0-9 _ . : / -");
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
+    if (word == "latest") {
+      conf->latest = 1;
+      continue;
+    }
     if (!word.starts_with("type="))
-      return config_error(cf, word, "is no option of await_publish: there is type=");
+      return config_error(cf, word, "is no option of await_publish: there are type= and latest");
     if (!compile(cf, {words[i].len - 5, words[i].data + 5}, &conf->type))
       return static_cast<char *>(NGX_CONF_ERROR);
   }
@@ -126,7 +132,7 @@ char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
 
 // clang-format off
 ngx_command_t commands[] = {
-    {ngx_string("await_publish"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE12, set_publish, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("await_publish"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE123, set_publish, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 // clang-format on

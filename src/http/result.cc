@@ -48,7 +48,7 @@ class ResultRequest : public Watch {
     wire::Links links = links_of(r_, "/result");
     add_header(r_, "Cache-Control", "no-store");
     add_header(r_, "Location", links.self);
-    finish(send(r_, 202, "application/json", document(r_, job, links)));
+    finish(send(r_, 202, "application/json", document(r_, job, links, nullptr)));
   }
 
   void finished(ngx_int_t rc) { finish(rc); }

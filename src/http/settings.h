@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ngx/nginx.h"
+#include "wire/shape.h"
 
 extern ngx_module_t ngx_http_await_module;
 
@@ -28,6 +29,7 @@ struct MainSettings {
   ngx_int_t batch_flights;   ///< batches on their way
   ngx_shm_zone_t *counters;  ///< where the numbers of await_metrics are
   size_t value_max;          ///< the largest await_value_max of all locations
+  ngx_array_t *formats;      ///< of await_format; null: none
   ngx_array_t *lanes;        ///< of LaneName: what await_submit names literally
   ngx_str_t used_by;         ///< the first action, for errors; empty: we do nothing at all
   ngx_str_t used_file;
@@ -51,13 +53,17 @@ struct Settings {
   Handler events;
   Handler socket;
   Handler publish;
+  Handler ticket;
   Handler metrics;
 
+  const wire::Format *submitted;  ///< how a submission's document is written; null: as the contract has it
+  const wire::Format *document;   ///< and await_job's
   ngx_http_complex_value_t *owner;
-  ngx_flag_t scoped;      ///< off: await_owner off
-  ngx_array_t *allow;     ///< of ngx_str_t: patterns of channels; null: none
-  ngx_array_t *origins;   ///< of ngx_str_t, lower case: besides our own
-  ngx_flag_t any_origin;  ///< await_origins any
+  ngx_flag_t scoped;              ///< off: await_owner off
+  ngx_array_t *allow;             ///< of ngx_str_t: patterns of channels; null: none
+  wire::EventTypes *event_types;  ///< null: as they are
+  ngx_array_t *origins;           ///< of ngx_str_t, lower case: besides our own
+  ngx_flag_t any_origin;          ///< await_origins any
   ngx_http_complex_value_t *job_uri;
   ngx_http_complex_value_t *result_uri;
   ngx_msec_t hold;
@@ -110,10 +116,6 @@ char *config_error(ngx_conf_t *cf, const char *what);
 char *config_error(ngx_conf_t *cf, std::string_view word, const char *what);
 /// Every method that a location answers, for Allow.
 std::string allowed_methods(const Settings &location);
-/// Whether await_allow lets clients name this channel.
-bool is_allowed(const Settings &location, std::string_view channel);
-/// Whether a directive's word is a channel that can be watched, its name perhaps a variable's.
-bool is_channel(std::string_view word);
 /// A complex value of `text`; false with the error logged.
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "http/channels.h"
 #include "http/facts.h"
 #include "http/respond.h"
 #include "ngx/bind.h"
@@ -24,25 +25,25 @@ constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
 /// One channel of a socket.
 class Socket::Subscription {
  public:
-  Subscription(Socket &socket, const wire::Channel &what, std::string_view channel, std::string cursor)
+  Subscription(Socket &socket, const wire::Channel &what, std::string cursor)
       : socket_(socket),
-        place_(what.id, std::move(cursor), what.topic ? core::Place::Kind::topic : core::Place::Kind::job),
-        watcher_(process()->events(),
+        place_(what.id, std::move(cursor), what.name),
+        watcher_(process()->events(what.id),
                  core::Callback<Result<const core::EventPage *>>::to<&Subscription::got>(this)) {
     watcher_.need().id = what.id;
-    if (what.topic)
-      topic_ = std::make_unique<std::string>(channel);
+    if (what.kind() != core::Kind::job)
+      what_ = std::make_unique<wire::Channel>(what);
     watcher_.trust(socket.settings_.hints == kSigned);
     watcher_.listen(what.id);  // register first, read second
     place_.aim(process()->timeline());
-    watcher_.need().after = place_.after();
+    place_.seek(watcher_.need());
     if (socket.paused_)
       watcher_.pause();
     watcher_.look();
   }
 
   const Uuid &id() { return watcher_.need().id; }
-  std::string channel() { return topic_ ? *topic_ : "job:" + id().text(); }
+  std::string channel() { return what_ ? what_->text() : "job:" + id().text(); }
   void pause() { watcher_.pause(); }
   void resume() { watcher_.resume(); }
 
@@ -52,9 +53,9 @@ class Socket::Subscription {
       return;  // it is tried again
     const core::EventPage *found = *page;
     core::EventPage none;
-    if (found == nullptr && topic_)
-      found = &(none = wire::silent(id(), *topic_));
-    bool scoped = !known_ && !topic_ && socket_.owner_ != nullptr;  // whose job it is never changes
+    if (found == nullptr && what_)
+      found = &(none = wire::silent(*what_));
+    bool scoped = !known_ && !what_ && socket_.owner_ != nullptr;  // whose job it is never changes
     bool foreign = scoped && found != nullptr && found->owner != *socket_.owner_;
     if (found == nullptr || foreign) {
       std::string name = channel();
@@ -65,7 +66,7 @@ class Socket::Subscription {
     }
     reading_.set(0);
     auto fit = place_.fit(*found, process()->timeline());
-    watcher_.need().after = place_.after();
+    place_.seek(watcher_.need());
     if (fit == core::Place::Fit::elsewhere) {
       watcher_.restart();
       return;
@@ -84,10 +85,12 @@ class Socket::Subscription {
     give(*found);
     Socket &socket = socket_;
     bool ended = core::is_ending(found->state) && place_.after() >= found->last_seq;
-    if (!ended)
-      watcher_.seen(place_.after(), found->last_seq);
-    else
+    if (!ended) {
+      auto [seen, last] = place_.standing(*found);
+      watcher_.seen(seen, last);
+    } else {
       socket.drop(*this);  // nothing will ever come
+    }
     if (socket.subscriptions_.size() > 1)
       socket.write_soon();  // others may have something to say in this round
     else
@@ -96,22 +99,17 @@ class Socket::Subscription {
 
   /// As many as the client has room for; the rest is read again when it has caught up.
   void give(const core::EventPage &page) {
-    auto value_max = static_cast<std::int64_t>(socket_.settings_.value_max);
     if (socket_.backlog_.pending() == 0 && place_.takes_whole(page, socket_.settings_.max_buffered / 2)) {
-      socket_.push(wire::socket_frames(page, place_, value_max));  // which has taken all of them
-      watcher_.need().after = place_.after();
-      return;
+      // which has taken all of them
+      socket_.push(wire::socket_frames(page, place_, socket_.shape_));
+    } else {
+      place_.advance(
+          page, [this] { return !socket_.is_full(); },
+          [&](const core::Event &event) {
+            socket_.push(wire::socket_frame(page, event, place_, socket_.shape_));
+          });
     }
-    if (place_.after() == 0 && place_.take(1))  // the job's own row is event 1
-      socket_.push(wire::socket_frame(page, core::first_event(page), place_, value_max));
-    for (const core::Event &event : page.events) {
-      if (event.seq <= place_.after())
-        continue;  // it shares a page with somebody who has read less
-      if (socket_.is_full() || !place_.take(event.seq))
-        break;
-      socket_.push(wire::socket_frame(page, event, place_, value_max));
-    }
-    watcher_.need().after = place_.after();
+    place_.seek(watcher_.need());
     if (socket_.is_full() && !watcher_.paused()) {
       if (!std::exchange(socket_.paused_, true))
         process()->counters().count(Counter::paused);
@@ -120,7 +118,7 @@ class Socket::Subscription {
   }
 
   Socket &socket_;
-  std::unique_ptr<std::string> topic_;  // the channel, if it is one
+  std::unique_ptr<wire::Channel> what_;  // of a topic or a user
   core::Place place_;
   core::Watcher<core::EventNeed> watcher_;
   Tally reading_{Gauge::reads};
@@ -130,12 +128,15 @@ class Socket::Subscription {
 Socket::Socket(ngx_http_request_t *r, SocketOptions options)
     : Held(r),
       settings_(settings(r)),
+      shape_(*options.shape),
       expires_ms_(process()->ms_at(facts(r).expires_s)),
       began_ms_(process()->now_ms()),
       plain_(options.plain),
       visible_beat_(options.visible_beat) {
   if (auto owner = owner_of(r))
     owner_ = std::make_unique<std::string>(*owner);
+  if (const auto &only = facts(r).ticket_channels)
+    only_ = std::make_unique<std::vector<std::string>>(*only);
   process()->enrol(*this);
 }
 
@@ -178,7 +179,9 @@ ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vecto
 
 void Socket::subscribe(std::string_view channel, std::string cursor) {
   auto what = wire::parse_channel(channel);
-  if (!what || (!what->topic && process()->past_retention(what->id))) {
+  bool theirs = what && is_theirs(*what, owner_ ? std::optional<std::string_view>(*owner_) : std::nullopt) &&
+                (!only_ || std::find(only_->begin(), only_->end(), channel) != only_->end());
+  if (!theirs || (what->kind() == core::Kind::job && process()->past_retention(what->id))) {
     refuse(channel, 404, channel.starts_with("job:") ? kNoJob : kNoChannel);
     return;
   }
@@ -195,7 +198,7 @@ void Socket::subscribe(std::string_view channel, std::string cursor) {
     process()->counters().count(Counter::refused_reads);
     refuse(channel, 503, "Too many requests wait for the database just now.");
   } else {
-    subscriptions_.push_back(std::make_unique<Subscription>(*this, *what, channel, std::move(cursor)));
+    subscriptions_.push_back(std::make_unique<Subscription>(*this, *what, std::move(cursor)));
   }
 }
 
@@ -228,8 +231,8 @@ void Socket::text(std::string_view message) {
   wire::Request request = wire::read_request(message);
   switch (request.op) {
     case wire::Request::subscribe:
-      // a job is its owner's; all else must be allowed
-      if (!request.channel.starts_with("job:") && !is_allowed(settings_, request.channel))
+      // a job and a user's channel are their owner's; a topic must be allowed
+      if (request.channel.starts_with("topic:") && !is_allowed(settings_, request.channel))
         return refuse(request.channel, 404, kNoChannel);
       return subscribe(request.channel, std::move(request.cursor));
     case wire::Request::unsubscribe:
@@ -424,6 +427,8 @@ void Socket::drain() {
 }
 
 void Socket::give_up() { gone(); }
+
+void Socket::revoke() { close(wire::kUnauthenticated, "The session was ended."); }
 
 void Socket::leave() {
   core::Spoke::unlink();

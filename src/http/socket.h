@@ -10,12 +10,15 @@
 #include "http/process.h"
 #include "ngx/backlog.h"
 #include "ngx/held.h"
+#include "wire/channel.h"
+#include "wire/shape.h"
 #include "wire/websocket.h"
 
 namespace await::http {
 
 /// What the client of a WebSocket asked for, and what it may.
 struct SocketOptions {
+  const wire::Shape *shape;   ///< how events are written
   bool plain = false;         ///< events, and nothing else
   bool visible_beat = false;  ///< ?beat=1: heartbeats that scripts see
 };
@@ -38,6 +41,7 @@ class Socket : public ngx::Held,
                   const std::string &cursor);
   void drain() override;
   void give_up() override;
+  void revoke() override;
 
  private:
   class Subscription;
@@ -54,7 +58,10 @@ class Socket : public ngx::Held,
   bool take(std::string_view bytes);
 
   void say(std::string_view text);
-  void push(const Bytes &frame) { backlog_.push(frame); }
+  void push(const Bytes &frame) {
+    if (!frame.empty())  // not shown
+      backlog_.push(frame);
+  }
   void write_soon();
   void flush() noexcept override;
   void write();
@@ -74,10 +81,12 @@ class Socket : public ngx::Held,
   static void on_writable(ngx_http_request_t *r);
 
   const Settings &settings_;
+  const wire::Shape &shape_;
   ngx::Backlog backlog_;
   wire::WebSocketReader reader_;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
-  std::unique_ptr<std::string> owner_;  // null: unscoped
+  std::unique_ptr<std::string> owner_;              // null: unscoped
+  std::unique_ptr<std::vector<std::string>> only_;  // what its ticket is for; null: it came with none
   Tally counted_{Gauge::sockets};
   Tally buffered_{Gauge::buffered, 0};
   std::int64_t expires_ms_;  // 0: never

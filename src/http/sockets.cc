@@ -2,7 +2,9 @@
 
 #include "base/text.h"
 #include "http/action.h"
+#include "http/channels.h"
 #include "http/facts.h"
+#include "http/formats.h"
 #include "http/request.h"
 #include "http/respond.h"
 #include "http/socket.h"
@@ -19,6 +21,9 @@ constexpr std::string_view kSubprotocol = "await.v1";
 struct SocketSettings {
   ngx_array_t *channels;  // of ngx_http_complex_value_t: what every socket watches from the start
   ngx_uint_t plain;
+  ngx_uint_t thin;
+  const wire::Format *event;  // null: as the contract has it
+  const wire::Shape *shape;   // made at first use
 };
 
 SocketSettings &socket_settings(ngx_http_request_t *r) {
@@ -40,7 +45,7 @@ ngx_int_t ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
 }
 
 ngx_int_t open_socket(ngx_http_request_t *r) {
-  const SocketSettings &conf = socket_settings(r);
+  SocketSettings &conf = socket_settings(r);
   bool asks = r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr && (r->method & NGX_HTTP_GET) &&
               lists(header(r, "upgrade"), "websocket") && lists(header(r, "connection"), "upgrade");
   if (!asks)
@@ -66,11 +71,17 @@ ngx_int_t open_socket(ngx_http_request_t *r) {
   facts(r).delivery = "socket";
   auto *channels = static_cast<ngx_http_complex_value_t *>(conf.channels->elts);
   std::vector<std::string> names;
-  for (ngx_uint_t i = 0; i < conf.channels->nelts; ++i)
-    names.emplace_back(ngx::evaluate(r, &channels[i]));
+  for (ngx_uint_t i = 0; i < conf.channels->nelts; ++i) {
+    auto channel = channel_of(r, &channels[i]);
+    if (!channel)
+      return send_problem(r, 404, "There is no such channel.");
+    names.push_back(std::move(*channel));
+  }
   std::string cursor = argument(r, "cursor").value_or("");
-  auto *socket =
-      ngx::Held::make<Socket>(r, SocketOptions{conf.plain == 1, argument(r, "beat").value_or("") == "1"});
+  if (conf.shape == nullptr)
+    conf.shape = make_shape(r, conf.event, conf.thin == 1);
+  auto *socket = ngx::Held::make<Socket>(
+      r, SocketOptions{conf.shape, conf.plain == 1, argument(r, "beat").value_or("") == "1"});
   return socket->start(key, ours, names, cursor);
 }
 
@@ -82,12 +93,21 @@ char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   socket->channels = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_http_complex_value_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
-    if (word == "plain") {
-      socket->plain = 1;
+    char *rc = NGX_CONF_OK;
+    if (word == "plain" || word == "thin") {
+      (word == "plain" ? socket->plain : socket->thin) = 1;
+      continue;
+    }
+    if (take_format(cf, word, "event", &socket->event, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
       continue;
     }
     if (!is_channel(word))
-      return config_error(cf, word, "is neither a channel, job:<id> or topic:<name>, nor the option plain");
+      return config_error(
+          cf, word,
+          "is neither a channel, job:<id>, topic:<name>, user:<name> or a variable, nor one of "
+          "the options plain, thin and event=");
     ngx_http_complex_value_t *value = nullptr;
     auto *channel = static_cast<ngx_http_complex_value_t *>(ngx_array_push(socket->channels));
     if (channel == nullptr || !compile(cf, words[i], &value))

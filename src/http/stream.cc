@@ -22,18 +22,22 @@ std::string state_data(std::string_view cursor, std::string_view state) {
 
 }  // namespace
 
-EventStream::EventStream(ngx_http_request_t *r, const Watched &what, StreamOptions options)
+EventStream::EventStream(ngx_http_request_t *r, const wire::Channel &what, const wire::Shape &shape,
+                         StreamOptions options)
     : Held(r),
       settings_(settings(r)),
-      place_(what.id, std::move(options.cursor), what.kind()),
-      watcher_(process()->events(),
+      shape_(shape),
+      place_(what.id, std::move(options.cursor), what.name),
+      watcher_(process()->events(what.id),
                core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)),
       expires_ms_(process()->ms_at(facts(r).expires_s)),
       names_(options.names),
-      visible_beat_(options.visible_beat) {
+      visible_beat_(options.visible_beat),
+      linger_(options.linger) {
   watcher_.need().id = what.id;
-  if (what.topic)
-    topic_ = std::make_unique<std::string>(what.channel);
+  if (what.kind() == core::Kind::topic)
+    topic_ = std::make_unique<wire::Channel>(what);
+  known_ = what.kind() != core::Kind::job;  // whose it is was asked before
   watcher_.trust(settings_.hints == kSigned);
   process()->enrol(*this);
 }
@@ -46,7 +50,7 @@ ngx_int_t EventStream::start() {
   if (!(r_->method & NGX_HTTP_HEAD))
     watcher_.listen(watcher_.need().id);  // register first, read second
   place_.aim(process()->timeline());
-  watcher_.need().after = place_.after();
+  place_.seek(watcher_.need());
   watcher_.look();
   return hold();
 }
@@ -60,8 +64,8 @@ void EventStream::got(Result<const core::EventPage *> page) {
   const core::EventPage *found = *page;
   core::EventPage none;
   if (found == nullptr && topic_)
-    found = &(none = wire::silent(watcher_.need().id, *topic_));
-  auto owner = known_ || topic_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
+    found = &(none = wire::silent(*topic_));
+  auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
   if (found == nullptr || (owner && found->owner != *owner)) {
     if (open_)
       end();
@@ -73,7 +77,7 @@ void EventStream::got(Result<const core::EventPage *> page) {
   reading_.set(0);
   state_ = found->state;
   auto fit = place_.fit(*found, process()->timeline());
-  watcher_.need().after = place_.after();
+  place_.seek(watcher_.need());
   if (fit == core::Place::Fit::elsewhere) {
     watcher_.restart();
     return;
@@ -83,17 +87,20 @@ void EventStream::got(Result<const core::EventPage *> page) {
   if (fit == core::Place::Fit::lost)
     send_reset(*found);
   send_events(*found);
-  if (core::is_ending(found->state) && place_.after() >= found->last_seq) {
+  if (core::is_ending(found->state) && place_.after() >= found->last_seq && !linger_) {
+    if (behind_)
+      push_frame("ready", state_data(place_.cursor(), wire::standing(*found)));
     end();
     return;
   }
-  watcher_.seen(place_.after(), found->last_seq);
+  auto [seen, last] = place_.standing(*found);
+  watcher_.seen(seen, last);
   write();
 }
 
 /// Sends the header and the primer. False: the request was answered otherwise.
 bool EventStream::begin(const core::EventPage &page, core::Place::Fit fit) {
-  if (fit == core::Place::Fit::here && place_.came_after_the_end(page)) {
+  if (fit == core::Place::Fit::here && place_.came_after_the_end(page) && !linger_) {
     add_header(r_, "Cache-Control", "no-store");
     finish(send_empty(r_, 204));  // nothing will ever come: stops EventSource
     return false;
@@ -136,33 +143,30 @@ bool EventStream::send_head() {
 
 /// As many as the client has room for; the rest is read again when it has caught up.
 void EventStream::send_events(const core::EventPage &page) {
-  auto value_max = static_cast<std::int64_t>(settings_.value_max);
-  auto give = [&](const core::Event &event) {
-    const Bytes &frame = wire::event_frame(page, event, place_, style(), value_max);
-    if (out_ != nullptr)
-      out_->push(frame);
-    else
-      backlog_.push(frame);
-  };
-  if (out_ == nullptr && backlog_.pending() == 0 && place_.takes_whole(page, settings_.max_buffered / 2)) {
-    backlog_.push(wire::page_frame(page, place_, style(), value_max));  // which has taken all of them
-    watcher_.need().after = place_.after();
-    return;
+  bool whole =
+      out_ == nullptr && backlog_.pending() == 0 && place_.takes_whole(page, settings_.max_buffered / 2);
+  if (whole) {
+    give(wire::page_frame(page, place_, style(), shape_));  // which has taken all of them
+  } else {
+    place_.advance(
+        page, [this] { return !is_full(); },
+        [&](const core::Event &event) { give(wire::event_frame(page, event, place_, style(), shape_)); });
   }
-  if (place_.after() == 0 && place_.take(1))  // the job's own row is event 1
-    give(core::first_event(page));
-  for (const core::Event &event : page.events) {
-    if (event.seq <= place_.after())
-      continue;  // it shares a page with somebody who has read less
-    if (is_full() || !place_.take(event.seq))
-      break;
-    give(event);
-  }
-  watcher_.need().after = place_.after();
+  place_.seek(watcher_.need());
   if (is_full() && !watcher_.paused()) {
     process()->counters().count(Counter::paused);
     watcher_.pause();
   }
+}
+
+void EventStream::give(const Bytes &frame) {
+  behind_ = frame.empty();
+  if (behind_)
+    return;  // not shown
+  if (out_ != nullptr)
+    out_->push(frame);
+  else
+    backlog_.push(frame);
 }
 
 void EventStream::push_frame(std::string_view type, std::string_view data) {
@@ -262,7 +266,8 @@ void EventStream::rest() {
 
 void EventStream::revived() {
   process()->counters().add(Gauge::parked, -1);
-  facts(r_).id = watcher_.need().id.text();
+  if (core::kind_of(watcher_.need().id) == core::Kind::job)
+    facts(r_).id = watcher_.need().id.text();
   facts(r_).delivery = "sse";
   facts(r_).state = core::state_name(state_);
   facts(r_).held_ms = process()->now_ms() - began_ms_;

@@ -254,6 +254,8 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
       return;
     }
     process()->counters().count(Counter::submitted);
+    if (submission_.job.owner)
+      process()->tell_user(*submission_.job.owner);
     created_at_ = stored->created_at;
     facts(r_).state = "pending";
     if (outcome_ == nullptr) {
@@ -438,10 +440,11 @@ char *note_lane(ngx_conf_t *cf, const SubmitOptions &options) {
 }
 
 char *set_submit(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  if (add_action(cf, &Settings::submit, submit) == nullptr)
+  Settings *location = add_action(cf, &Settings::submit, submit);
+  if (location == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   auto &options = *static_cast<SubmitOptions *>(conf);
-  char *rc = parse_submit_options(cf, options);
+  char *rc = parse_submit_options(cf, *location, options);
   return rc == NGX_CONF_OK && options.queue->lengths == nullptr ? note_lane(cf, options) : rc;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/formats.h"
 #include "http/settings.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
@@ -85,7 +86,7 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
   if (name == "retain")
     return parse_retention(value, options);
   return "is no option of await_submit: there are file, type, params, priority, delay, lease, max_attempts, "
-         "deadline and retain";
+         "deadline, retain and format";
 }
 
 }  // namespace
@@ -97,7 +98,7 @@ bool is_queue_name(std::string_view name) {
   });
 }
 
-char *parse_submit_options(ngx_conf_t *cf, SubmitOptions &options) {
+char *parse_submit_options(ngx_conf_t *cf, Settings &location, SubmitOptions &options) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   options.retention = 1;
   if (!compile(cf, words[1], &options.queue))
@@ -107,6 +108,12 @@ char *parse_submit_options(ngx_conf_t *cf, SubmitOptions &options) {
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view value = ngx::view(words[i]);
     std::string_view name = cut(value, '=');
+    char *rc = NGX_CONF_OK;
+    if (take_format(cf, ngx::view(words[i]), "format", &location.submitted, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
+      continue;
+    }
     if (const char *why = parse_option(cf, name, value, options))
       return config_error(cf, ngx::view(words[i]), why);
   }

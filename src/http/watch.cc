@@ -100,6 +100,11 @@ void Watch::give_up() {
     finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
 }
 
+void Watch::revoke() {
+  if (began_ms_ != 0 && revive())
+    finish(send_revoked(r_));
+}
+
 void Watch::leave() {
   core::Spoke::unlink();
   watcher_.leave();
@@ -132,6 +137,8 @@ std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc) {
   *rc = send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
   return std::nullopt;
 }
+
+ngx_int_t send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was ended."); }
 
 bool has_room(ngx_http_request_t *r) {
   if (process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held))

@@ -13,6 +13,7 @@ namespace await::http {
 class Watch : public ngx::Held, private core::Spoke {
  public:
   void drain() override;
+  void revoke() override;
 
  protected:
   Watch(ngx_http_request_t *r, core::Want want);
@@ -52,6 +53,9 @@ class Watch : public ngx::Held, private core::Spoke {
 std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc);
 /// How long the client would wait; nothing, with the answer in `rc`, where ?wait= is malformed (400).
 std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc);
+
+/// What a held request is answered when its owner was revoked.
+ngx_int_t send_revoked(ngx_http_request_t *r);
 
 /// Whether this nginx worker may hold another request here. A no is counted.
 bool has_room(ngx_http_request_t *r);

@@ -32,6 +32,13 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   virtual void drain() = 0;
   /// It has waited long enough for that: the last chance to say something.
   virtual void give_up() = 0;
+  /// Its owner may no more (await.revoke()): ends what is live.
+  virtual void revoke() {}
+  /// Whose it is: a digest, to be found by; 0: nobody's.
+  std::uint64_t owner_tag() const { return owner_tag_; }
+  void set_owner_tag(std::uint64_t tag) { owner_tag_ = tag; }
+  /// The request; null while parked.
+  ngx_http_request_t *request() const { return r_; }
   /// Ends the connection, whatever is still to be written. Mostly destroys this.
   void cut();
   bool finished() const { return finished_; }
@@ -78,6 +85,7 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   bool reads() const noexcept override { return reads_client(); }
   void readable() noexcept override;
 
+  std::uint64_t owner_tag_ = 0;
   ngx_event_handler_pt handler_;  // of the connection, while it has a request
   std::unique_ptr<Parked> parked_;
   bool finished_ = false;

@@ -95,6 +95,34 @@ Result<std::vector<EventPage>> decode_events(const Rows &rows, std::size_t asked
   return out;
 }
 
+Result<std::vector<EventPage>> decode_user_events(const Rows &rows, std::size_t asked) {
+  std::vector<EventPage> out(asked);
+  for (int row = 0; row < rows.count(); ++row) {
+    auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
+    if (item >= asked)
+      return Error{Code::internal, "await.edge_user_events answered for a user that was not asked for"};
+    EventPage &page = out[item];
+    page.owner = rows.maybe_text(row, 17);
+    page.state = core::State::processing;
+    page.merged = {{rows.text(row, 1), rows.number(row, 2)}, rows.boolean(row, 3), rows.boolean(row, 4)};
+    if (rows.null(row, 5))
+      continue;
+    core::Event event;
+    event.origin = {rows.uuid(row, 5), rows.maybe_text(row, 6), rows.number(row, 7)};
+    event.seq = static_cast<int>(rows.number(row, 8));
+    event.type = rows.text(row, 9);
+    event.at = rows.time_ms(row, 10);
+    event.data = rows.maybe_text(row, 11);
+    if (!rows.null(row, 12)) {
+      event.result = decode_result(rows, row, 12, 0);
+      if (!rows.null(row, 16))
+        event.result->body = Bytes(rows.bytes(row, 16));
+    }
+    page.events.push_back(std::move(event));
+  }
+  return out;
+}
+
 Result<core::Tail> decode_tail(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_tail answered without a snapshot"};
@@ -117,6 +145,24 @@ Result<int> decode_seq(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.publish answered without a number"};
   return static_cast<int>(rows.number(0, 0));
+}
+
+Result<std::vector<bool>> decode_used(const Rows &rows, std::size_t asked) {
+  std::vector<bool> out(asked);
+  for (int row = 0; row < rows.count(); ++row) {
+    auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
+    if (item >= asked)
+      return Error{Code::internal, "await.edge_use_tickets answered for a ticket that was not asked for"};
+    out[item] = rows.boolean(row, 1);
+  }
+  return out;
+}
+
+Result<std::vector<core::Revoked>> decode_revoked(const Rows &rows, std::size_t) {
+  std::vector<core::Revoked> out;
+  for (int row = 0; row < rows.count(); ++row)
+    out.push_back({rows.text(row, 0), rows.number(row, 1)});
+  return out;
 }
 
 Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
@@ -222,6 +268,10 @@ void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::ve
 }
 
 void JobStore::events(std::span<const core::EventQuery> queries, core::Reply<std::vector<EventPage>> &reply) {
+  if (!queries.empty() && queries.front().since) {
+    user_events(queries, reply);
+    return;
+  }
   ArrayWriter ids(kUuid), after(kInt4);
   for (const core::EventQuery &query : queries) {
     ids.uuid(query.id);
@@ -234,6 +284,31 @@ void JobStore::events(std::span<const core::EventQuery> queries, core::Reply<std
       .int4(value_max_);
   read_.send(std::make_unique<Call<std::vector<EventPage>>>(statements::kEvents, std::move(params), reply,
                                                             decode_events, queries.size()));
+}
+
+void JobStore::user_events(std::span<const core::EventQuery> queries,
+                           core::Reply<std::vector<EventPage>> &reply) {
+  ArrayWriter items(kInt8), owners(kText), since(kText), since_at(kInt8), upto(kText), upto_at(kInt8),
+      eids(kInt8);
+  for (const core::EventQuery &query : queries) {
+    items.int8(&query - queries.data() + 1);
+    owners.bytes(query.since->owner);
+    since.bytes(query.since->seen.text);
+    since_at.int8(query.since->seen.at_s);
+    upto.bytes(query.since->reading.text);
+    upto_at.int8(query.since->reading.at_s);
+    eids.int8(query.since->eid);
+  }
+  Params params;
+  params.array(kInt8Array, std::move(items))
+      .array(kTextArray, std::move(owners))
+      .array(kTextArray, std::move(since));
+  params.array(kInt8Array, std::move(since_at))
+      .array(kTextArray, std::move(upto))
+      .array(kInt8Array, std::move(upto_at));
+  params.array(kInt8Array, std::move(eids)).int4(kUserEventsAPage).int4(value_max_);
+  read_.send(std::make_unique<Call<std::vector<EventPage>>>(statements::kUserEvents, std::move(params), reply,
+                                                            decode_user_events, queries.size()));
 }
 
 void JobStore::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {
@@ -258,11 +333,31 @@ void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
                                                       decode_cancelled));
 }
 
-void JobStore::publish(std::string_view topic, std::string_view type, std::string_view json,
+void JobStore::publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,
                        core::Reply<int> &reply) {
   Params params;
-  params.text(topic).text(type).text(json);
+  params.text(topic).text(type).text(json).boolean(latest);
   write_.send(std::make_unique<Call<int>>(statements::kPublish, std::move(params), reply, decode_seq));
+}
+
+void JobStore::use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) {
+  ArrayWriter ids(kUuid), owners(kText), issued(kInt8), untils(kInt8);
+  for (const core::TicketUse &ticket : tickets) {
+    ids.uuid(ticket.id);
+    owners.bytes(ticket.owner);
+    issued.int8(ticket.issued_ms);
+    untils.int8(ticket.until_ms);
+  }
+  Params params;
+  params.array(kUuidArray, std::move(ids)).array(kTextArray, std::move(owners));
+  params.array(kInt8Array, std::move(issued)).array(kInt8Array, std::move(untils));
+  write_.send(std::make_unique<Call<std::vector<bool>>>(statements::kUseTickets, std::move(params), reply,
+                                                        decode_used, tickets.size()));
+}
+
+void JobStore::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
+  read_.send(std::make_unique<Call<std::vector<core::Revoked>>>(statements::kRevoked, Params(), reply,
+                                                                decode_revoked));
 }
 
 bool is_older(std::string_view one, std::string_view other) {

@@ -25,7 +25,7 @@ struct Lane {
 };
 
 /// core::Store on PostgreSQL: the functions of sql/005_edge.sql, one statement a call.
-class JobStore : public core::Store, public core::Topics {
+class JobStore : public core::Store, public core::Topics, public core::Gate {
  public:
   /// @param value_max  the largest JSON result that is read along with a job, bytes
   JobStore(Connection &write, Connection &read, int value_max)
@@ -39,8 +39,10 @@ class JobStore : public core::Store, public core::Topics {
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) override;
-  void publish(std::string_view topic, std::string_view type, std::string_view json,
+  void publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,
                core::Reply<int> &reply) override;
+  void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
+  void revoked(core::Reply<std::vector<core::Revoked>> &reply) override;
 
   /// @param connection  the one to ask
   /// @param lanes  queues and priorities that will be submitted to, made ready now
@@ -51,9 +53,13 @@ class JobStore : public core::Store, public core::Topics {
   void purge();
 
   static constexpr int kEventsAPage = 100;
+  static constexpr int kUserEventsAPage = 500;
   static constexpr int kTailRows = 20'000;
 
  private:
+  void user_events(std::span<const core::EventQuery> queries,
+                   core::Reply<std::vector<core::EventPage>> &reply);
+
   Connection &write_;
   Connection &read_;
   int value_max_;

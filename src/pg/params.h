@@ -14,6 +14,7 @@ namespace await::pg {
 
 /// Type numbers of pg_type.dat that we send.
 enum Type : Oid {
+  kBool = 16,
   kBytea = 17,
   kInt8 = 20,
   kInt2 = 21,
@@ -56,6 +57,7 @@ class Params {
   Params &text(std::string_view value) { return add(kText, std::string(value)); }
   Params &maybe_text(const std::optional<std::string> &value) { return value ? text(*value) : null(kText); }
   Params &bytea(std::string_view value) { return add(kBytea, std::string(value)); }
+  Params &boolean(bool value) { return add(kBool, std::string(1, value ? '\1' : '\0')); }
   Params &int2(std::int64_t value);
   Params &int4(std::int64_t value);
   Params &int8(std::int64_t value);

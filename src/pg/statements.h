@@ -18,11 +18,16 @@ inline constexpr char kEvents[] =
     "SELECT item, owner, correlation_id, created_at, last_seq, state, seq, type, at, data, status, "
     "content_type, file_name, "
     "size, body, id FROM await.edge_events($1,$2,$3,$4)";
+inline constexpr char kUserEvents[] =
+    "SELECT item, upto, upto_at, complete, lost, id, correlation_id, eid, seq, type, at, data, status, "
+    "content_type, file_name, size, body, owner FROM await.edge_user_events($1,$2,$3,$4,$5,$6,$7,$8,$9)";
 inline constexpr char kTail[] =
     "SELECT snapshot, complete, jobs, seqs FROM await.edge_tail($1::text::pg_snapshot,$2)";
 inline constexpr char kHeads[] = "SELECT snapshot, complete, jobs, seqs FROM await.edge_heads($1)";
 inline constexpr char kCancel[] = "SELECT await.cancel($1)";
-inline constexpr char kPublish[] = "SELECT await.publish($1, $2, $3::text::jsonb)";
+inline constexpr char kPublish[] = "SELECT await.publish($1, $2, $3::text::jsonb, $4)";
+inline constexpr char kUseTickets[] = "SELECT item, good FROM await.edge_use_tickets($1, $2, $3, $4)";
+inline constexpr char kRevoked[] = "SELECT owner, at FROM await.edge_revoked()";
 inline constexpr char kTick[] = "SELECT await.tick()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kShardPrefix = "await:";
 constexpr std::string_view kQueuePrefix = "await:queue:";
+constexpr std::string_view kRevoked = "await:revoked";
 
 std::string shard_channel(unsigned shard) { return std::string(kShardPrefix) + std::to_string(shard); }
 
@@ -34,6 +35,8 @@ class Bus::Node {
         if (bus_.shards_[shard])
           node_.in.command({"SUBSCRIBE", shard_channel(shard)});
       }
+      if (bus_.listener_ != nullptr)
+        node_.in.command({"SUBSCRIBE", kRevoked});
       for (const std::string &queue : bus_.queues_)
         node_.in.command({"SUBSCRIBE", std::string(kQueuePrefix) + queue});
     }
@@ -121,6 +124,11 @@ void Bus::heard(std::string_view channel, std::string_view message) {
   if (channel.starts_with(kQueuePrefix)) {
     if (wake_)
       wake_();
+    return;
+  }
+  if (channel == kRevoked) {
+    if (listener_ != nullptr)
+      listener_->revoked();
     return;
   }
   auto hint = core::read_hint(message);

@@ -6,22 +6,60 @@
 #include <array>
 #include <new>
 
+#include "base/text.h"
+
 namespace await::wire {
 namespace {
 constexpr std::string_view kJob = "job:";
 constexpr std::string_view kTopic = "topic:";
+constexpr std::string_view kUser = "user:";
+constexpr std::uint8_t kTopicMark = 0xff;
+constexpr std::uint8_t kUserMark = 0xfe;
+
+/// A UUIDv8 of the name's digest, behind every time there is.
+Uuid named_id(std::string_view kind, std::string_view name, std::uint8_t mark) {
+  std::string text = std::string(kind).append(name);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
+    throw std::bad_alloc();
+  Uuid::Raw raw{};
+  std::fill_n(raw.begin(), 6, std::uint8_t{0xff});
+  raw[3] = mark;
+  std::copy_n(digest.begin(), 10, raw.begin() + 6);
+  raw[6] = static_cast<std::uint8_t>((raw[6] & 0x0f) | 0x80);
+  raw[8] = static_cast<std::uint8_t>((raw[8] & 0x3f) | 0x80);
+  return Uuid(raw);
+}
+
 }  // namespace
+
+std::string Channel::text() const {
+  switch (kind()) {
+    case core::Kind::job:
+      break;
+    case core::Kind::topic:
+      return std::string(kTopic) + name;
+    case core::Kind::user:
+      return std::string(kUser) + name;
+  }
+  return std::string(kJob) + id.text();
+}
 
 std::optional<Channel> parse_channel(std::string_view text) {
   if (text.starts_with(kJob)) {
     auto id = Uuid::parse(text.substr(kJob.size()));
-    if (!id || !id->is_v7())
-      return std::nullopt;
-    return Channel{*id, false};
+    return id && id->is_v7() ? std::optional(Channel{*id, {}}) : std::nullopt;
   }
-  if (!text.starts_with(kTopic) || !is_topic_name(text.substr(kTopic.size())))
-    return std::nullopt;
-  return Channel{topic_id(text.substr(kTopic.size())), true};
+  if (text.starts_with(kTopic) && is_topic_name(text.substr(kTopic.size()))) {
+    text.remove_prefix(kTopic.size());
+    return Channel{topic_id(text), std::string(text)};
+  }
+  if (text.starts_with(kUser) && is_user_name(text.substr(kUser.size()))) {
+    text.remove_prefix(kUser.size());
+    return Channel{user_id(text), std::string(text)};
+  }
+  return std::nullopt;
 }
 
 bool is_topic_name(std::string_view name) {
@@ -31,22 +69,25 @@ bool is_topic_name(std::string_view name) {
   });
 }
 
-Uuid topic_id(std::string_view name) {
-  std::string text = std::string(kTopic).append(name);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
-    throw std::bad_alloc();
-  Uuid::Raw raw{};
-  std::fill_n(raw.begin(), 6, std::uint8_t{0xff});  // behind every time
-  std::copy_n(digest.begin(), 10, raw.begin() + 6);
-  raw[6] = static_cast<std::uint8_t>((raw[6] & 0x0f) | 0x80);
-  raw[8] = static_cast<std::uint8_t>((raw[8] & 0x3f) | 0x80);
-  return Uuid(raw);
+bool is_user_name(std::string_view name) { return !name.empty() && name.size() <= 256 && is_text(name); }
+
+Uuid topic_id(std::string_view name) { return named_id(kTopic, name, kTopicMark); }
+Uuid user_id(std::string_view name) { return named_id(kUser, name, kUserMark); }
+
+core::Kind kind_of(const core::EventPage &page) {
+  return page.merged ? core::Kind::user : core::kind_of(page.job);
 }
 
 std::string channel_of(const core::EventPage &page) {
-  return is_topic(page.job) ? page.owner.value_or("") : std::string(kJob) + page.job.text();
+  switch (kind_of(page)) {
+    case core::Kind::job:
+      break;
+    case core::Kind::topic:
+      return page.owner.value_or("");
+    case core::Kind::user:
+      return std::string(kUser) + page.owner.value_or("");
+  }
+  return std::string(kJob) + page.job.text();
 }
 
 std::string topic_name(const core::EventPage &page) {
@@ -54,13 +95,13 @@ std::string topic_name(const core::EventPage &page) {
 }
 
 std::string_view standing(const core::EventPage &page) {
-  return is_topic(page.job) ? "live" : core::state_name(page.state);
+  return kind_of(page) == core::Kind::job ? core::state_name(page.state) : "live";
 }
 
-core::EventPage silent(const Uuid &id, std::string_view channel) {
+core::EventPage silent(const Channel &topic) {
   core::EventPage page;
-  page.job = id;
-  page.owner = channel;
+  page.job = topic.id;
+  page.owner = topic.text();
   page.state = core::State::processing;
   return page;
 }

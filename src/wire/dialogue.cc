@@ -105,32 +105,33 @@ std::string say_bye(std::int64_t retry_ms) {
 }
 
 const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
-                          std::int64_t value_max) {
-  if (std::exchange(event.value_max, value_max) != value_max) {
+                          const Shape &shape) {
+  if (std::exchange(event.shape, &shape) != &shape) {
     event.json = Bytes();
     event.frames = {};
   }
   Bytes &frame = event.frames[kSocketFrame];
-  if (!frame.empty())
+  if (!frame.empty() || shape.name_of(event.type).empty())
     return frame;
   JsonWriter out;
   out.text("channel", channel_of(page));
   out.text("cursor", place.cursor());
-  add_event(out, page, event, value_max);
-  frame = Bytes(websocket_text(out.take()));
+  add_event(out, page, event, shape);
+  std::string text = out.take();
+  frame = Bytes(websocket_text(shape.event != nullptr ? shape.event->apply(text) : text));
   return frame;
 }
 
-const Bytes &socket_frames(const core::EventPage &page, core::Place &place, std::int64_t value_max) {
-  if (std::exchange(page.value_max, value_max) != value_max)
+const Bytes &socket_frames(const core::EventPage &page, core::Place &place, const Shape &shape) {
+  if (std::exchange(page.shape, &shape) != &shape)
     page.frames = {};
   Bytes &all = page.frames[kSocketFrame];
   bool made = !all.empty();
   std::string text;
   for (const core::Event &event : page.events) {
-    place.take(event.seq);
+    place.take(page, event);
     if (!made)
-      text += socket_frame(page, event, place, value_max).view();
+      text += socket_frame(page, event, place, shape).view();
   }
   if (!made)
     all = Bytes(text);

@@ -6,6 +6,7 @@
 
 #include "core/job.h"
 #include "core/place.h"
+#include "wire/shape.h"
 
 namespace await::wire {
 
@@ -27,12 +28,12 @@ std::string say_error(std::string_view channel, int status, std::string_view det
 std::string say_bye(std::int64_t retry_ms);
 inline constexpr std::string_view kBeat = R"({"op":"beat"})";
 
-/// An event of the channel `job:<id>` as a whole frame, shared by all who read the same history. `place` has
-/// just taken it.
+/// An event as a whole frame, shared by all who read the same history in the same shape; empty where the
+/// shape hides it. `place` has just taken it.
 const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
-                          std::int64_t value_max);
+                          const Shape &shape);
 /// All events of a page, each its frame, in one piece. Takes them into `place`, which stands right before
 /// them.
-const Bytes &socket_frames(const core::EventPage &page, core::Place &place, std::int64_t value_max);
+const Bytes &socket_frames(const core::EventPage &page, core::Place &place, const Shape &shape);
 
 }  // namespace await::wire

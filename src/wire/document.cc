@@ -69,26 +69,28 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   return out.take();
 }
 
-std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max) {
+std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape) {
   JsonWriter out;
-  add_event(out, page, event, value_max);
-  return out.take();
+  add_event(out, page, event, shape);
+  std::string text = out.take();
+  return shape.event != nullptr ? shape.event->apply(text) : text;
 }
 
-void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
-               std::int64_t value_max) {
-  if (is_topic(page.job))
+void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event, const Shape &shape) {
+  core::Kind kind = kind_of(page);
+  if (kind == core::Kind::topic)
     out.text("topic", topic_name(page));
   else
-    out.text("job", page.job.text());
+    out.text("job", event.origin ? event.origin->job.text() : page.job.text());
   out.number("seq", event.seq);
-  out.text("type", event.type);
-  out.raw_or_null("data", event.data);
+  out.text("type", shape.name_of(event.type));
+  if (!shape.thin)
+    out.raw_or_null("data", event.data);
   if (event.result)
-    add_result(out, *event.result, value_max);
+    add_result(out, *event.result, shape.thin ? -1 : shape.value_max);
   out.text("at", format_time(event.at));
-  if (!is_topic(page.job))
-    out.text_or_null("correlation_id", page.correlation_id);
+  if (kind != core::Kind::topic)
+    out.text_or_null("correlation_id", event.origin ? event.origin->correlation_id : page.correlation_id);
 }
 
 }  // namespace await::wire

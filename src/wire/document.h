@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/job.h"
+#include "wire/shape.h"
 
 namespace await::wire {
 
@@ -23,12 +24,11 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
 
 class JsonWriter;
 
-/// One event as a JSON object on one line.
-std::string encode_event(const core::EventPage &page, const core::Event &event, std::int64_t value_max);
+/// One event as a JSON object on one line, as the location's shape has it.
+std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape);
 
-/// An event's members.
-void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
-               std::int64_t value_max);
+/// An event's members, before await_format.
+void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event, const Shape &shape);
 
 /// `W/"<seq>-<representation>"`
 std::string job_etag(int seq, std::string_view representation);

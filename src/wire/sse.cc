@@ -40,33 +40,33 @@ std::size_t which(FrameStyle style) { return (style.named ? 0U : 1U) + (style.ch
 }  // namespace
 
 const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
-                         FrameStyle style, std::int64_t value_max) {
-  if (std::exchange(event.value_max, value_max) != value_max) {
+                         FrameStyle style, const Shape &shape) {
+  if (std::exchange(event.shape, &shape) != &shape) {
     event.json = Bytes();
     event.frames = {};
   }
   Bytes &frame = event.frames[which(style)];
-  if (!frame.empty())
+  std::string_view type = shape.name_of(event.type);
+  if (!frame.empty() || type.empty())
     return frame;
   if (event.json.empty())
-    event.json = Bytes(encode_event(page, event, value_max));
-  std::string text = sse_frame(
-      place.cursor(), style.named ? std::string_view(event.type) : std::string_view(), event.json.view());
+    event.json = Bytes(encode_event(page, event, shape));
+  std::string text = sse_frame(place.cursor(), style.named ? type : std::string_view(), event.json.view());
   frame = Bytes(style.chunked ? chunk(text) : text);
   return frame;
 }
 
 const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
-                        std::int64_t value_max) {
-  if (std::exchange(page.value_max, value_max) != value_max)
+                        const Shape &shape) {
+  if (std::exchange(page.shape, &shape) != &shape)
     page.frames = {};
   Bytes &all = page.frames[which(style)];
   bool made = !all.empty();
   std::string text;
   for (const core::Event &event : page.events) {
-    place.take(event.seq);
+    place.take(page, event);
     if (!made)
-      text += event_frame(page, event, place, style, value_max).view();
+      text += event_frame(page, event, place, style, shape).view();
   }
   if (!made)
     all = Bytes(text);

@@ -6,6 +6,7 @@
 
 #include "core/job.h"
 #include "core/place.h"
+#include "wire/shape.h"
 
 namespace await::wire {
 
@@ -23,13 +24,13 @@ struct FrameStyle {
   bool named = true;     ///< with `event:`
   bool chunked = false;  ///< each frame a chunk
 };
-/// The frame of an event, shared by all who read the same history in the same style. `place` has just taken
-/// it.
+/// The frame of an event, shared by all who read the same history in the same style and shape; empty where
+/// the shape hides it. `place` has just taken it.
 const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
-                         FrameStyle style, std::int64_t value_max);
+                         FrameStyle style, const Shape &shape);
 /// All events of a page in one piece, shared too. Takes them into `place`, which stands right before them.
 const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
-                        std::int64_t value_max);
+                        const Shape &shape);
 
 /// `retry:` in milliseconds, a field of its own.
 std::string sse_retry(std::int64_t ms);

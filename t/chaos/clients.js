@@ -17,7 +17,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
 const accepted = {};           // id → body
 const problems = [];
 const watchers = [];
-const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0 };
+const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0, users: 0 };
 const settled = [];            // bodies that were sent until they were taken, with a key
 const pace = 8000 * seconds / most;     // of each of the eight submitters, milliseconds
 let resting = false;
@@ -129,7 +129,7 @@ class Watcher {
   socket() {
     ++count.sockets;
     return new Promise((done) => {
-      const socket = new WebSocket(`ws://127.0.0.1:${pick(ports)}/ws`, ['await.v1'], { handshakeTimeout: 25000 });
+      const socket = new WebSocket(`ws://127.0.0.1:${pick(ports)}${this.ws ?? '/ws'}`, ['await.v1'], { handshakeTimeout: 25000 });
       const leave = random() < 0.3 ? setTimeout(() => socket.terminate(), random() * 2000) : null;
       let silence;
       const heard = () => { clearTimeout(silence); silence = setTimeout(() => socket.terminate(), 40000); };     // a ping comes every second
@@ -218,11 +218,42 @@ class TopicWatcher extends Watcher {
 }
 const topicWatchers = [];
 
+// One user's jobs, submitted all the time and watched as one history: each event once, each job's in order, all of them.
+const owned = new Set();
+let ownedClosed = false;
+const userWatchers = [];
+async function owner() {
+  while (userWatchers.some((watcher) => !watcher.cursor)) await sleep(50);     // they begin with what comes from now on
+  while (!resting) {
+    const answer = await ask('POST', '/owned?u=chaos', {}, `owned-${owned.size}`, 25000);
+    if (answer && answer.status === 202) { const { id } = JSON.parse(answer.body); accepted[id] = `owned-${owned.size}`; owned.add(id); }
+    else if (answer && answer.status !== 503) wrong(`an owner's POST is answered ${answer.status}`);
+    await sleep(50 + random() * 150);
+  }
+  ownedClosed = true;
+  for (const watcher of userWatchers) watcher.settle();
+}
+
+class UserWatcher extends Watcher {
+  constructor(mode) { super('user'); watchers.pop(); this.path = '/owned?u=chaos'; this.ws = '/ownedws?u=chaos'; this.channel = 'user:chaos'; this.mode = mode; this.at = new Map(); this.ended = new Set(); userWatchers.push(this); }
+  event(event, cursor) {
+    const due = (this.at.get(event.job) ?? 0) + 1;
+    if (event.seq !== due) wrong(`user (${this.mode}): event ${event.seq} of ${event.job} where ${due} was due`);
+    this.at.set(event.job, event.seq);
+    this.cursor = cursor || this.cursor;
+    if (endings.has(event.type)) this.ended.add(event.job);
+    ++count.users;
+    this.settle();
+  }
+  settle() { this.done = ownedClosed && [...owned].every((id) => this.ended.has(id)); }
+}
+
 readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; });
 (async () => {
   setTimeout(() => { resting = true; }, seconds * 1000);
   for (const mode of ['stream', 'stream', 'stream', 'socket', 'socket', 'socket']) new TopicWatcher(mode).run();
-  const submitters = Array.from({ length: 8 }, submitter);
+  for (const mode of ['stream', 'stream', 'socket', 'socket']) new UserWatcher(mode).run();
+  const submitters = [owner(), ...Array.from({ length: 8 }, submitter)];
   const publishes = publisher();
   await Promise.all(submitters);
   console.error('submitted');
@@ -231,6 +262,8 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => { if (li
   await publishes;
   while (topicWatchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
   for (const watcher of topicWatchers) if (!watcher.done) wrong(`topic (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
+  while (userWatchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
+  for (const watcher of userWatchers) if (!watcher.done) wrong(`user (${watcher.mode}) has heard the end of ${watcher.ended.size} of ${owned.size} jobs`);
   count.told = told;
   for (const watcher of watchers) if (!watcher.done) wrong(`${watcher.id} (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
   const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state }));

@@ -207,6 +207,81 @@ TEST_F(StoreTest, events_in_pages_heads_and_tail) {
   EXPECT_EQ((*pages)[3].events.back().data, "250");
 }
 
+TEST_F(StoreTest, a_users_events_between_two_moments) {
+  auto page_after = [&](const core::Since &since) {
+    std::vector<core::EventQuery> queries = {{Uuid(), 0, core::Since{"nobody", {}, {}, 0}},
+                                             {Uuid(), 0, since}};
+    Awaited<std::vector<core::EventPage>> awaited;
+    store.events(queries, awaited.reply);
+    auto pages = wait(awaited);
+    EXPECT_TRUE(pages && pages->size() == 2) << (pages ? "" : pages.error().detail);
+    EXPECT_TRUE((*pages)[0].merged && (*pages)[0].events.empty());
+    return std::move((*pages)[1]);
+  };
+  core::NewJob job = new_job();
+  job.owner = "user of " + job.id.text();
+  core::Since since{*job.owner, {}, {}, 0};
+  auto page = page_after(since);
+  ASSERT_TRUE(page.merged && page.merged->complete && !page.merged->lost);
+  EXPECT_TRUE(page.events.empty()) << "from now on";
+  since.seen = page.merged->until;
+  EXPECT_FALSE(since.seen.text.empty());
+
+  ASSERT_TRUE(submit({job, new_job()}));
+  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() +
+          "', 1, 'n', to_jsonb(n))) FROM generate_series(1, 600) n");
+  page = page_after(since);
+  ASSERT_EQ(page.events.size(), 500U);
+  EXPECT_FALSE(page.merged->complete);
+  EXPECT_EQ(page.owner, job.owner);
+  EXPECT_EQ(page.events[0].type, "pending");
+  EXPECT_EQ(page.events[0].origin->job, job.id);
+  EXPECT_EQ(page.events[499].seq, 500);
+  run_sql("SELECT await.emit('" + job.id.text() + "', 1, 'late', 'null')");
+  since.reading = page.merged->until;
+  since.eid = page.events[499].origin->eid;
+  page = page_after(since);
+  ASSERT_EQ(page.events.size(), 102U) << "up to the moment of the first page";
+  EXPECT_TRUE(page.merged->complete);
+  EXPECT_EQ(page.merged->until.text, since.reading.text);
+  page = page_after({*job.owner, page.merged->until, {}, 0});
+  ASSERT_EQ(page.events.size(), 1U);
+  EXPECT_EQ(page.events[0].type, "late");
+  page = page_after({*job.owner, {page.merged->until.text, 1000}, {}, 0});
+  EXPECT_TRUE(page.merged->lost) << "as old as that";
+  EXPECT_TRUE(page.events.empty());
+}
+
+TEST_F(StoreTest, a_ticket_is_good_once) {
+  core::TicketUse one{Uuid::v7(loop.unix_ms(), 0, random.ten()), "ticket owner", loop.unix_ms(),
+                      loop.unix_ms() + 30'000};
+  core::TicketUse two = one;
+  two.id = Uuid::v7(loop.unix_ms(), 0, random.ten());
+  core::TicketUse old = one;
+  old.id = Uuid::v7(loop.unix_ms(), 0, random.ten());
+  old.until_ms = loop.unix_ms() - 1000;
+  std::vector<core::TicketUse> all = {one, two, one, old};
+  Awaited<std::vector<bool>> first;
+  store.use(all, first.reply);
+  EXPECT_EQ(*wait(first), (std::vector<bool>{true, true, false, false}));
+  Awaited<std::vector<bool>> second;
+  store.use(all, second.reply);
+  EXPECT_EQ(*wait(second), (std::vector<bool>{false, false, false, false}));
+
+  run_sql("SELECT await.revoke('ticket owner')");
+  core::TicketUse three = one;
+  three.id = Uuid::v7(loop.unix_ms(), 0, random.ten());
+  std::vector<core::TicketUse> later = {three};
+  Awaited<std::vector<bool>> third;
+  store.use(later, third.reply);
+  EXPECT_EQ(*wait(third), (std::vector<bool>{false})) << "issued before its owner was revoked";
+  Awaited<std::vector<core::Revoked>> revoked;
+  store.revoked(revoked.reply);
+  auto list = wait(revoked);
+  ASSERT_TRUE(list && !list->empty());
+  EXPECT_EQ((*list)[0].owner, "ticket owner");
+}
+
 TEST_F(StoreTest, results_as_much_as_wanted) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));

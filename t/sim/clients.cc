@@ -72,7 +72,7 @@ struct EventClient::Stream {
     watcher.listen(client.job_);
     place.aim(node.timeline());
     watcher.need().id = client.job_;
-    watcher.need().after = place.after();
+    place.seek(watcher.need());
     watcher.look();
   }
   ~Stream() { *alive = false; }
@@ -95,7 +95,7 @@ struct EventClient::Stream {
       return;
     }
     auto fit = place.fit(**page, node.timeline());
-    watcher.need().after = place.after();
+    place.seek(watcher.need());
     if (fit == core::Place::Fit::elsewhere) {
       watcher.restart();
       return;
@@ -124,16 +124,13 @@ struct EventClient::Stream {
   }
 
   void give(const core::EventPage &page) {
-    if (place.after() == 0 && place.take(1))
-      send({place.cursor(), 1, std::stoull(*page.correlation_id), false, false});
-    for (const core::Event &event : page.events) {
-      if (event.seq <= place.after())
-        continue;
-      if (unsent > kPiece || !place.take(event.seq))
-        break;
-      send({place.cursor(), event.seq, std::stoull(*event.data), false, false});
-    }
-    watcher.need().after = place.after();
+    place.advance(
+        page, [this] { return unsent <= kPiece; },
+        [&](const core::Event &event) {
+          send({place.cursor(), event.seq, std::stoull(event.seq == 1 ? *page.correlation_id : *event.data),
+                false, false});
+        });
+    place.seek(watcher.need());
     if (unsent > kPiece)
       watcher.pause();
   }
@@ -387,6 +384,7 @@ void Submitter::stored(Result<core::Submitted> outcome) {
   if (!service_.database.has(id()) && service_.database.timeline() == node_->timeline())
     service_.world.violated("P1", name(id()) + " was accepted and is not stored");
   service_.accepted.push_back(id());
+  node_->tell_user_of(id());
   if (watcher_)
     watcher_->restart();
   else

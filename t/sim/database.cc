@@ -81,10 +81,43 @@ std::vector<core::Job> Database::jobs(std::span<const core::JobQuery> queries) c
   return out;
 }
 
+/// As await.edge_user_events().
+void Database::user_events(const core::EventQuery &query, core::EventPage &page) const {
+  const core::Since &since = *query.since;
+  std::string until = since.reading.text.empty() ? snapshot() : since.reading.text;
+  page.state = core::State::processing;
+  page.merged = {{until, 0}, true, false};
+  if (since.seen.text.empty())
+    return;
+  Moment seen(since.seen.text), upto(until);
+  for (const auto &[id, entries] : jobs_) {
+    if (user_of(id) != query.id)
+      continue;
+    for (const Entry &entry : entries) {
+      bool due = visible(entry.xid) && !seen.sees(entry.xid) && upto.sees(entry.xid) &&
+                 static_cast<std::int64_t>(entry.uid) > since.eid;
+      if (!due)
+        continue;
+      core::Event &event = page.events.emplace_back();
+      event.seq = entry.seq;
+      event.type = core::state_name(entry.state);
+      event.origin = {id, std::nullopt, static_cast<std::int64_t>(entry.uid)};
+    }
+  }
+  std::sort(page.events.begin(), page.events.end(),
+            [](const auto &a, const auto &b) { return a.origin->eid < b.origin->eid; });
+  page.merged->complete = page.events.size() <= kUserPage;
+  page.events.resize(std::min(page.events.size(), kUserPage));
+}
+
 std::vector<core::EventPage> Database::events(std::span<const core::EventQuery> queries) const {
   std::vector<core::EventPage> out;
   for (const core::EventQuery &query : queries) {
     core::EventPage &page = out.emplace_back();
+    if (query.since) {
+      user_events(query, page);
+      continue;
+    }
     auto entries = history(query.id);
     page.job = query.id;
     page.last_seq = entries.empty() ? 0 : entries.back().seq;
@@ -104,30 +137,45 @@ std::vector<core::EventPage> Database::events(std::span<const core::EventQuery> 
   return out;
 }
 
+Moment::Moment(const std::string &text) {
+  std::size_t at = text.find(':') + 1;
+  snapshot.xmax = std::stoull(text.substr(at));
+  for (at = text.find(':', at) + 1; at != 0 && at < text.size(); at = text.find(',', at) + 1) {
+    snapshot.running.insert(std::stoull(text.substr(at)));
+    if (text.find(',', at) == std::string::npos)
+      break;
+  }
+}
+
+Uuid user_of(const Uuid &job) {
+  Uuid::Raw raw{};
+  std::fill_n(raw.begin(), 6, std::uint8_t{0xff});
+  raw[3] = 0xfe;
+  raw[6] = raw[8] = 0x80;
+  raw[15] = static_cast<std::uint8_t>(job.raw()[9] % 3);
+  return Uuid(raw);
+}
+
 std::string Database::snapshot() const {
-  std::string out = std::to_string(next_xid_);
+  std::uint64_t xmin = running_.empty() ? next_xid_ : *running_.begin();
+  std::string out = std::to_string(xmin) + ":" + std::to_string(next_xid_) + ":";
   for (std::uint64_t xid : running_)
-    out += " " + std::to_string(xid);
+    out += (out.back() == ':' ? "" : ",") + std::to_string(xid);
   return out;
 }
 
 core::Tail Database::tail(const std::string &since, std::size_t limit) const {
-  std::uint64_t xmax = 0;
-  std::set<std::uint64_t> open;
-  std::size_t at = 0;
-  while (at < since.size()) {
-    std::size_t end = std::min(since.find(' ', at), since.size());
-    std::uint64_t xid = std::stoull(since.substr(at, end - at));
-    at == 0 ? void(xmax = xid) : void(open.insert(xid));
-    at = end + 1;
-  }
+  Moment before(since);
   core::Tail out{snapshot(), true, {}};
   std::size_t rows = 0;
   for (const auto &[id, entries] : jobs_) {
     int newest = 0;
+    bool changed = false;
     for (const Entry &entry : entries) {
-      bool is_new = entry.xid >= xmax || open.contains(entry.xid);
-      if (entry.seq == 1 || !visible(entry.xid) || !is_new)
+      if (!visible(entry.xid) || before.sees(entry.xid))
+        continue;
+      changed = true;
+      if (entry.seq == 1)
         continue;
       if (rows == limit)
         out.complete = false;
@@ -136,6 +184,8 @@ core::Tail Database::tail(const std::string &since, std::size_t limit) const {
     }
     if (newest > 0)
       out.changes.emplace_back(id, newest);
+    if (changed)
+      out.changes.emplace_back(user_of(id), 0);
   }
   return out;
 }

@@ -14,8 +14,21 @@ struct Entry {
   int seq;
   core::State state;
   std::uint64_t xid;
-  std::uint64_t uid;
+  std::uint64_t uid;  // and the order in which they were written: an eid
 };
+
+/// What was committed at a moment, as pg_snapshot has it.
+struct Moment {
+  explicit Moment(const std::string &text);
+  bool sees(std::uint64_t xid) const { return xid < snapshot.xmax && !snapshot.running.contains(xid); }
+  struct {
+    std::uint64_t xmax = 0;
+    std::set<std::uint64_t> running;
+  } snapshot;
+};
+
+/// Whose a job is: one of three users, by their channels' ids.
+Uuid user_of(const Uuid &job);
 
 /// PostgreSQL as far as the core can tell: transactions that become visible when they commit, in any
 /// order; snapshots; a crash that undoes what was open; a failover that loses the newest commits and
@@ -23,6 +36,7 @@ struct Entry {
 class Database {
  public:
   static constexpr int kPage = 100;
+  static constexpr std::size_t kUserPage = 7;
 
   std::uint64_t begin();
   void commit(std::uint64_t xid);
@@ -38,6 +52,7 @@ class Database {
   // what a reader sees now
   bool has(const Uuid &job) const;
   std::vector<Entry> history(const Uuid &job) const;
+  std::string snapshot() const;
   std::vector<Uuid> all() const;
   std::vector<core::Job> jobs(std::span<const core::JobQuery> queries) const;
   std::vector<core::EventPage> events(std::span<const core::EventQuery> queries) const;
@@ -51,7 +66,7 @@ class Database {
 
  private:
   bool visible(std::uint64_t xid) const { return !running_.contains(xid); }
-  std::string snapshot() const;
+  void user_events(const core::EventQuery &query, core::EventPage &page) const;
   void erase(std::uint64_t xid);
 
   std::uint64_t next_xid_ = 100;

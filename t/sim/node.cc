@@ -53,6 +53,7 @@ Node::Node(World &w, Weather &air, Database &truth, Broker &broker)
       retries(*this),
       jobs(store, *this, 4, 16),
       events(store, *this, 4, 16),
+      user_events(store, *this, 2, 2),
       reread(store, hub, {.few = 4, .slice = 1}) {
   broker_.join(*this);
   later(world.between(1, kRereadMs), [this] { tick(); });
@@ -111,6 +112,7 @@ void Node::run() {
   retries.run(world.now());
   jobs.run(world.now());
   events.run(world.now());
+  user_events.run(world.now());
   hub.run();
 }
 
@@ -120,6 +122,7 @@ void Node::connected() {
   if (before != 0 && before != timeline_) {
     jobs.history_changed();
     events.history_changed();
+    user_events.history_changed();
     hub.history_changed();
   }
   reread.run();

@@ -66,6 +66,8 @@ class Node : private core::Wake, private core::Bus {
   ~Node();
 
   void hint(const Uuid &job, int seq);
+  /// As http/submit.cc tells who watches the job's user.
+  void tell_user_of(const Uuid &job) { broker_.publish(user_of(job), 0); }
   void told(const Proof &proof);
   /// Redis has restarted: subscribes anew.
   void subscribe_again();
@@ -109,8 +111,10 @@ class Node : private core::Wake, private core::Bus {
   core::Retries retries;
   core::Gather<core::JobNeed> jobs;
   core::Gather<core::EventNeed> events;
+  core::Gather<core::EventNeed> user_events;
   core::Desk<core::JobNeed> job_desk{hub, retries, jobs};
   core::Desk<core::EventNeed> event_desk{hub, retries, events};
+  core::Desk<core::EventNeed> user_desk{hub, retries, user_events};
   core::Reread reread;
   Cache cache{timeline_};
 };

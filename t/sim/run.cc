@@ -8,6 +8,7 @@ namespace {
 constexpr std::size_t kNodes = 3;
 constexpr std::size_t kClients = 60;
 constexpr std::size_t kOpenJobs = 40;
+constexpr std::size_t kUsers = 5;
 
 }  // namespace
 
@@ -59,6 +60,7 @@ std::string Run::go(Totals &totals) {
   totals.faults += faults_;
   std::string violation = world_.violation();
   clients_.clear();
+  users_.clear();
   submitters_.clear();
   return violation;
 }
@@ -81,7 +83,9 @@ void Run::act() {
   else if (dice < 0.90 && !clients_.empty())
     clients_[static_cast<std::size_t>(world_.between(0, static_cast<int>(clients_.size()) - 1))]
         ->disconnect();
-  else if (dice < 0.91 && !calm_)
+  else if (dice < 0.905 && !users_.empty())
+    users_[static_cast<std::size_t>(world_.between(0, static_cast<int>(users_.size()) - 1))]->disconnect();
+  else if (dice < 0.915 && !calm_)
     strike();
 }
 
@@ -137,7 +141,7 @@ void Run::advance(const Uuid &job, core::State to) {
   if (early)
     takes = std::min<std::int64_t>(takes, 200);
   if (early)
-    broker_.publish(job, seq);
+    broker_.publish(job, seq);  // who watches its user is told again after the commit
   world_.after(takes, [this, xid, job, seq, early] {
     if (!database_.running(xid))
       return;  // the server has crashed meanwhile
@@ -147,11 +151,19 @@ void Run::advance(const Uuid &job, core::State to) {
     }
     database_.commit(xid);
     world_.say("job " + job.text().substr(24) + " stands at " + std::to_string(seq));
+    if (early && calm_)
+      broker_.publish(user_of(job), 0);
     if (!early && (calm_ || world_.chance(0.8)))
-      broker_.publish(job, seq);
+      hint(job, seq);
     if (!calm_ && world_.chance(0.01))
       broker_.publish(job, 1000000);  // forged
   });
+}
+
+/// As await.hint() says it.
+void Run::hint(const Uuid &job, int seq) {
+  broker_.publish(job, seq);
+  broker_.publish(user_of(job), 0);
 }
 
 void Run::watch() {
@@ -165,6 +177,10 @@ void Run::watch() {
   const Uuid &job = service_.accepted[static_cast<std::size_t>(at)];
   if (!database_.has(job))
     return;  // a failover has lost it, as was said
+  if (users_.size() < kUsers && world_.chance(0.1)) {
+    users_.push_back(std::make_unique<UserClient>(service_, user_of(job)));
+    users_.back()->start();
+  }
   double dice = world_.unit();
   if (dice < 0.3)
     clients_.push_back(std::make_unique<HoldClient>(service_, job));
@@ -238,6 +254,8 @@ void Run::strike() {
       lose_lines();
       for (auto &client : clients_)
         client->failed_over();
+      for (auto &user : users_)
+        user->failed_over();
       for (auto &submitter : submitters_)
         submitter->failed_over();
       std::erase_if(service_.accepted, [this](const Uuid &id) { return !database_.has(id); });
@@ -257,6 +275,10 @@ void Run::crash(std::size_t which) {
   for (auto &client : clients_) {
     if (client->node() == node)
       client->disconnect();
+  }
+  for (auto &user : users_) {
+    if (user->node() == node)
+      user->disconnect();
   }
   service_.nodes[which].reset();
   trouble(0);
@@ -282,6 +304,8 @@ void Run::check() {
     client->check_wait();
   for (auto &submitter : submitters_)
     submitter->check_wait();
+  for (auto &user : users_)
+    user->check_wait();
 }
 
 void Run::heal() {
@@ -310,7 +334,7 @@ void Run::rest() {
   for (auto &node : service_.nodes)
     after += node ? node->reads() : 0;
   // two or three looks a node, each in slices of six; the held requests whose time ends read once
-  std::uint64_t most = kNodes * 3 + 3 * (watched / 6 + kNodes) + clients_.size();
+  std::uint64_t most = kNodes * 3 + 3 * (watched / 6 + kNodes) + clients_.size() + 3 * users_.size();
   if (after - before > most)
     world_.violated("P8", std::to_string(after - before) + " reads in 8 quiet seconds, for " +
                               std::to_string(watched) + " watched jobs");
@@ -325,6 +349,10 @@ void Run::rest() {
     if (!client->done() && database_.has(client->job()))
       world_.violated("P4",
                       client->job().text().substr(24) + " has ended, and a client of it never heard the end");
+  }
+  for (auto &user : users_) {
+    if (!user->has_all())
+      world_.violated("P4", "somebody who watches a user has not got everything");
   }
   for (const Uuid &id : service_.accepted) {
     if (!database_.has(id))
@@ -342,7 +370,7 @@ void Run::finish_jobs() {
       auto xid = database_.begin();
       int seq = database_.append(xid, job, pending ? core::State::processing : core::State::completed);
       database_.commit(xid);
-      broker_.publish(job, seq);
+      hint(job, seq);
     }
   }
 }
@@ -351,6 +379,7 @@ void Run::finish_jobs() {
 void Run::tear_down() {
   sweep();
   clients_.clear();
+  users_.clear();
   for (auto &submitter : submitters_)
     submitter->leave();
   submitters_.clear();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/clients.h"
+#include "sim/users.h"
 
 namespace await::sim {
 
@@ -33,6 +34,7 @@ class Run {
   void submit();
   void work();
   void advance(const Uuid &job, core::State to);
+  void hint(const Uuid &job, int seq);
   void watch();
   void strike();
   void heal();
@@ -59,6 +61,7 @@ class Run {
   std::vector<Uuid> open_;  // submitted, and not ended as far as the workers know
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Submitter>> submitters_;
+  std::vector<std::unique_ptr<UserClient>> users_;
 };
 
 }  // namespace await::sim

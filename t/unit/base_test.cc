@@ -117,6 +117,15 @@ TEST(Text, base64url_round_trips) {
   EXPECT_FALSE(from_base64url("a+b"));
 }
 
+TEST(Text, a_time_is_read_back) {
+  EXPECT_EQ(parse_timestamp("2025-11-21T20:02:02.090Z"), 1763755322090);
+  EXPECT_EQ(parse_timestamp("1970-01-01T00:00:00.000Z"), 0);
+  for (const char *bad : {"", "2025-11-21T20:02:02Z", "2025-11-21 20:02:02.090Z", "2025-13-21T20:02:02.090Z",
+                          "2025-02-30T20:02:02.090Z", "2025-11-21T24:02:02.090Z", "2025-11-21T20:02:02.09xZ",
+                          "-025-11-21T20:02:02.090Z"})
+    EXPECT_FALSE(parse_timestamp(bad)) << bad;
+}
+
 TEST(Text, time_is_rfc3339) { EXPECT_EQ(format_time(1763755322090), "2025-11-21T20:02:02.090Z"); }
 
 TEST(Text, cut_and_trim) {

@@ -337,6 +337,26 @@ EventPage page_up_to(int last, State state = State::processing) {
   return page;
 }
 
+Event event(int seq) {
+  Event out;
+  out.seq = seq;
+  return out;
+}
+
+/// As a topic's (0xff) or a user's (0xfe).
+Uuid named_id(std::uint8_t mark, std::uint8_t n) {
+  Uuid::Raw raw{};
+  std::fill_n(raw.begin(), 6, std::uint8_t{0xff});
+  raw[3] = mark;
+  raw[6] = raw[8] = 0x80;
+  raw[15] = n;
+  return Uuid(raw);
+}
+
+struct Sink {
+  void take(Result<const EventPage *>) {}
+};
+
 TEST(Place, a_cursor_that_cannot_be_honoured_is_told_so) {
   using Fit = Place::Fit;
   for (std::string bad : {std::string("garbled"), encode_cursor(7, id(1), 9), encode_cursor(8, id(1), 3),
@@ -353,19 +373,21 @@ TEST(Place, a_cursor_that_cannot_be_honoured_is_told_so) {
 
 TEST(Place, a_topic_begins_at_its_latest_value_and_keeps_no_more_than_it_keeps) {
   using Fit = Place::Fit;
-  Place place(id(1), "", Place::Kind::topic);
+  Uuid topic = named_id(0xff, 1);
+  Place place(topic, "");
   place.aim(7);
   EventPage none;
   none.last_seq = 9;
   EXPECT_EQ(place.fit(none, 7), Fit::elsewhere);
   EXPECT_EQ(place.after(), 8) << "right before the latest";
   EventPage page;
+  page.state = State::processing;
   page.last_seq = 10;
   for (int seq : {9, 10})
     page.events.emplace_back().seq = seq;
   EXPECT_EQ(place.fit(page, 7), Fit::here);
-  EXPECT_TRUE(place.take(9));
-  EXPECT_TRUE(place.take(10));
+  EXPECT_TRUE(place.take(page, page.events[0]));
+  EXPECT_TRUE(place.take(page, page.events[1]));
 
   page.last_seq = 2000;
   page.events.clear();
@@ -373,15 +395,133 @@ TEST(Place, a_topic_begins_at_its_latest_value_and_keeps_no_more_than_it_keeps) 
   EXPECT_EQ(place.fit(page, 7), Fit::lost) << "11 to 1000 are not kept any more";
   EXPECT_EQ(place.after(), 1999);
 
-  Place silent(id(1), "", Place::Kind::topic);
+  Place silent(topic, "");
   silent.aim(7);
   EXPECT_EQ(silent.fit(EventPage(), 7), Fit::here) << "nothing was ever published";
   EXPECT_EQ(silent.after(), 1);
-  Place behind(id(1), encode_cursor(7, id(1), 3), Place::Kind::topic);
+  Place behind(topic, encode_cursor(7, topic, 3));
   behind.aim(7);
   EXPECT_EQ(behind.after(), 3);
   EXPECT_EQ(behind.fit(page, 7), Fit::lost);
   EXPECT_EQ(behind.after(), 1999);
+}
+
+TEST(Place, of_a_topic_of_which_only_the_latest_counts_nothing_is_missed) {
+  Uuid topic = named_id(0xff, 1);
+  Place place(topic, encode_cursor(7, topic, 3));
+  place.aim(7);
+  EventPage page;
+  page.state = State::pending;
+  page.last_seq = 9;
+  page.events.emplace_back().seq = 9;
+  EXPECT_EQ(place.fit(page, 7), Place::Fit::here) << "4 to 8 do not count";
+  EXPECT_TRUE(place.take(page, page.events[0]));
+  EXPECT_EQ(place.after(), 9);
+}
+
+namespace {
+
+/// A page of a user's, read up to `until`, with the events of these eids.
+EventPage merged(const std::string &until, std::vector<int> eids, bool complete = true) {
+  EventPage page;
+  page.state = State::processing;
+  page.merged = {{until, 1000}, complete, false};
+  for (int eid : eids) {
+    Event &event = page.events.emplace_back();
+    event.seq = 1;
+    event.origin = {id(eid), std::nullopt, eid};
+  }
+  return page;
+}
+
+std::vector<int> given(Place &place, const EventPage &page, int most = 100) {
+  std::vector<int> out;
+  place.advance(
+      page, [&] { return static_cast<int>(out.size()) < most; },
+      [&](const Event &event) { out.push_back(static_cast<int>(event.origin->eid)); });
+  return out;
+}
+
+}  // namespace
+
+TEST(Place, a_users_goes_from_moment_to_moment) {
+  using Fit = Place::Fit;
+  Uuid user = named_id(0xfe, 2);
+  Place place(user, "", "ann");
+  EventNeed need{Callback<Result<const EventPage *>>::to<&Sink::take>(static_cast<Sink *>(nullptr))};
+  place.aim(7);
+  place.seek(need);
+  EXPECT_TRUE(need.since->seen.text.empty()) << "from now on";
+  EXPECT_EQ(need.since->owner, "ann");
+  EXPECT_EQ(place.fit(merged("10:10:", {}), 7), Fit::here);
+  EXPECT_EQ(need.since->seen.text, "10:10:");
+
+  EventPage page = merged("12:20:12,15", {31, 32, 33}, false);
+  EXPECT_EQ(place.fit(page, 7), Fit::here);
+  EXPECT_EQ(given(place, page, 2), (std::vector<int>{31, 32}));
+  EXPECT_EQ(place.standing(page), std::make_pair(0, 1)) << "there is more";
+  std::string between = place.cursor();
+  EXPECT_EQ(given(place, page), (std::vector<int>{33}));
+  EXPECT_EQ(place.standing(page), std::make_pair(0, 1)) << "the page was not all";
+  EXPECT_EQ(need.since->reading.text, "12:20:12,15");
+  EXPECT_EQ(need.since->eid, 33);
+  page = merged("12:20:12,15", {34});
+  EXPECT_EQ(place.fit(page, 7), Fit::here);
+  EXPECT_EQ(given(place, page), (std::vector<int>{34}));
+  EXPECT_EQ(place.standing(page), std::make_pair(0, 1)) << "what came after that moment";
+  EXPECT_EQ(place.fit(merged("30:30:", {}), 7), Fit::here);
+  EXPECT_EQ(place.standing(merged("30:30:", {})), std::make_pair(0, 0));
+  EXPECT_EQ(need.since->seen.text, "30:30:");
+  EXPECT_TRUE(need.since->reading.text.empty());
+
+  Place again(user, between, "ann");
+  again.aim(7);
+  again.seek(need);
+  EXPECT_EQ(need.since->seen.text, "10:10:");
+  EXPECT_EQ(need.since->reading.text, "12:20:12,15");
+  EXPECT_EQ(need.since->eid, 32);
+  page = merged("12:20:12,15", {31, 32, 33, 34});
+  EXPECT_EQ(again.fit(page, 7), Fit::here);
+  EXPECT_EQ(given(again, page), (std::vector<int>{33, 34}));
+}
+
+TEST(Place, a_users_cursor_that_cannot_be_honoured_is_told_so) {
+  using Fit = Place::Fit;
+  Uuid user = named_id(0xfe, 2);
+  Since since{"", {"10:10:", 1000}, {}, 0};
+  for (std::string bad : {std::string("garbled"), std::string("busy"), encode_since(8, user, since),
+                          encode_since(7, named_id(0xfe, 3), since), encode_cursor(7, user, 3)}) {
+    Place place(user, bad, "ann");
+    place.aim(7);
+    EventPage page = merged("20:20:", {});
+    EXPECT_EQ(place.fit(page, 7), Fit::lost) << bad;
+    page = merged("30:30:", {5});
+    EXPECT_EQ(place.fit(page, 7), Fit::here) << "from there it goes on";
+    EXPECT_EQ(given(place, page), (std::vector<int>{5}));
+    EXPECT_EQ(place.fit(merged("40:40:", {6}), 8), Fit::lost) << "a failover";
+  }
+  Place old(user, encode_since(7, user, since), "ann");
+  old.aim(7);
+  EventPage page = merged("20:20:", {});
+  page.merged->lost = true;
+  EXPECT_EQ(old.fit(page, 7), Fit::lost) << "older than what is kept";
+}
+
+TEST(Since, says_what_it_was_given) {
+  Uuid user = named_id(0xfe, 2);
+  for (Since since : {Since{"", {"3:3:", 0}, {}, 0}, Since{"", {"100:200:100,150,199", 1764000000}, {}, 0},
+                      Since{"", {"5:9:6", 7}, {"8:1000000000000:8,9,999999999999", 8}, INT64_C(1) << 60}}) {
+    auto back = decode_since(encode_since(7, user, since), 7, user);
+    ASSERT_TRUE(back);
+    EXPECT_EQ(back->seen.text, since.seen.text);
+    EXPECT_EQ(back->seen.at_s, since.seen.at_s);
+    EXPECT_EQ(back->reading.text, since.reading.text);
+    EXPECT_EQ(back->eid, since.eid);
+  }
+  std::string busy = "1000:900000:";
+  for (int xid = 1000; xid < 800000; xid += 1000)
+    busy += (xid == 1000 ? "" : ",") + std::to_string(xid);
+  EXPECT_EQ(encode_since(7, user, {"", {busy, 0}, {}, 0}), "busy") << "799 transactions under way";
 }
 
 TEST(Place, a_failover_resets_who_is_connected) {
@@ -389,9 +529,9 @@ TEST(Place, a_failover_resets_who_is_connected) {
   Place place(id(1), "");
   place.aim(7);
   EXPECT_EQ(place.fit(page_up_to(2), 7), Fit::here);
-  EXPECT_TRUE(place.take(1));
-  EXPECT_TRUE(place.take(2));
-  EXPECT_FALSE(place.take(4)) << "a gap";
+  EXPECT_TRUE(place.take({}, event(1)));
+  EXPECT_TRUE(place.take({}, event(2)));
+  EXPECT_FALSE(place.take({}, event(4))) << "a gap";
   EXPECT_EQ(place.fit(page_up_to(2), 7), Fit::here);
   EXPECT_EQ(place.fit(page_up_to(2), 8), Fit::lost) << "event 2 may be another now";
   EXPECT_EQ(decode_cursor(place.cursor(), 8, id(1)), 2);
@@ -405,7 +545,7 @@ TEST(Place, a_cursor_not_understood_yet_is_read_again_from_its_place) {
   EXPECT_EQ(place.fit(page_up_to(5), 7), Fit::elsewhere);
   EXPECT_EQ(place.after(), 3);
   EXPECT_EQ(place.fit(page_up_to(5), 7), Fit::here);
-  EXPECT_TRUE(place.take(4));
+  EXPECT_TRUE(place.take({}, event(4)));
 }
 
 TEST(Place, who_comes_after_the_end_is_known) {

@@ -11,6 +11,7 @@
 #include "wire/channel.h"
 #include "wire/dialogue.h"
 #include "wire/document.h"
+#include "wire/format.h"
 #include "wire/headers.h"
 #include "wire/idempotency.h"
 #include "wire/json_check.h"
@@ -20,6 +21,7 @@
 #include "wire/prefer.h"
 #include "wire/problem.h"
 #include "wire/sse.h"
+#include "wire/ticket.h"
 #include "wire/told.h"
 #include "wire/websocket.h"
 
@@ -504,24 +506,90 @@ TEST(Jwt, keys_that_are_none) {
   }
 }
 
+// --- formats --------------------------------------------------------------------------------------------
+
+std::string formatted(std::string_view format, std::string_view document) {
+  wire::Format made;
+  std::string why = made.compile(format);
+  return why.empty() ? made.apply(document) : "refused: " + why;
+}
+
+TEST(Format, takes_what_paths_name) {
+  EXPECT_EQ(formatted(R"({"a":"@x","b":"@d.e.f","c":"@none","d":[1,"@x",null,"t"],"e":"@@x","n":-1.5})",
+                      R"({"x": "s\"\\", "d": {"e": {"f": [1, {"y": "}"}]}}})"),
+            R"({"a":"s\"\\","b":[1, {"y": "}"}],"c":null,"d":[1,"s\"\\",null,"t"],"e":"@x","n":-1.5})");
+  EXPECT_EQ(formatted(R"("@a ?? @b ?? @c")", R"({"a":null,"c":0})"), "0");
+  EXPECT_EQ(formatted(R"({"v":"@n"})", R"({"n":123456789012345678901234567890.10})"),
+            R"({"v":123456789012345678901234567890.10})")
+      << "every digit";
+}
+
+TEST(Format, filters) {
+  EXPECT_EQ(formatted(R"(["@s|upper","@n|upper","@t|unix","@t|ms","@s|unix","@none|ms"])",
+                      R"({"s":"ab\n\u00e9","n":1,"t":"2026-11-21T20:02:02.090Z"})"),
+            R"(["AB\n\u00E9",1,1795291322,1795291322090,null,null])");
+}
+
+TEST(Format, spreads_members_but_for_those_it_names) {
+  EXPECT_EQ(
+      formatted(R"({"type":"@t","...":"@d","z":1})", R"({"t":"x","d":{"type":"no","a":[1,2],"z":3,"q":{}}})"),
+      R"({"type":"x","a":[1,2],"q":{},"z":1})");
+  EXPECT_EQ(formatted(R"({"...":"@d"})", R"({"d":{}})"), "{}");
+  EXPECT_EQ(formatted(R"({"...":"@d"})", R"({"d":"text"})"), "{}") << "what is no object has no members";
+}
+
+TEST(Format, refuses) {
+  for (const char *bad :
+       {"", "{", R"({"a":"@"})", R"({"a":"@a b"})", R"({"a":"@a|lower"})", R"({"a":"@.b"})", R"({"a":"@b."})",
+        R"({"...":"text"})", R"({"...":1})", R"({"a":1,"a":2})", R"({"a":"@a ??"})"})
+    EXPECT_TRUE(formatted(bad, "{}").starts_with("refused: ")) << bad;
+}
+
+TEST(Ticket, is_what_it_was_signed_as) {
+  wire::Ticket ticket{Uuid(), "ann \"x\"", {"topic:a", "user:ann"}, 1000, 31000, 99};
+  std::string text = wire::seal(ticket, "a key");
+  auto back = wire::unseal(text, "a key");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->owner, ticket.owner);
+  EXPECT_EQ(back->channels, ticket.channels);
+  EXPECT_EQ(back->until_ms, 31000);
+  EXPECT_EQ(back->session_s, 99);
+  EXPECT_FALSE(wire::unseal(text, "another key"));
+  EXPECT_FALSE(wire::unseal(text, ""));
+  EXPECT_EQ(wire::seal(ticket, ""), "") << "no key, no ticket";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] = changed[i] == 'A' ? 'B' : 'A';
+    auto other = wire::unseal(changed, "a key");
+    EXPECT_TRUE(!other || other->owner == ticket.owner) << "padding bits at most";
+  }
+}
+
 // --- channels -------------------------------------------------------------------------------------------
 
 TEST(Channel, jobs_and_topics) {
   auto job = parse_channel("job:0198c0de-0000-7000-8000-000000000000");
   ASSERT_TRUE(job);
-  EXPECT_FALSE(job->topic);
+  EXPECT_EQ(job->kind(), core::Kind::job);
   auto topic = parse_channel("topic:leaderboard");
-  ASSERT_TRUE(topic && topic->topic);
+  ASSERT_TRUE(topic);
+  EXPECT_EQ(topic->kind(), core::Kind::topic);
   EXPECT_EQ(topic->id, topic_id("leaderboard"));
-  EXPECT_TRUE(is_topic(topic->id));
+  auto user = parse_channel("user:ann@example.com");
+  ASSERT_TRUE(user);
+  EXPECT_EQ(user->kind(), core::Kind::user);
+  EXPECT_EQ(user->name, "ann@example.com");
+  EXPECT_EQ(user->text(), "user:ann@example.com");
+  EXPECT_EQ(user->id.text().substr(0, 15), "fffffffe-ffff-8");
   EXPECT_EQ(topic->id.text().substr(0, 15), "ffffffff-ffff-8");
   EXPECT_NE(topic_id("a"), topic_id("b"));
   EXPECT_EQ(topic->id.retention(), 3U) << "kept for ever";
   std::string long_name(128, 'x');
   EXPECT_TRUE(parse_channel("topic:" + long_name));
-  for (std::string bad : {std::string(), std::string("job:"), std::string("job:x"), "job:" + topic->id.text(),
-                          std::string("topic:"), std::string("topic:a b"), "topic:x" + long_name,
-                          std::string("user:x"), std::string("leaderboard")})
+  for (std::string bad :
+       {std::string(), std::string("job:"), std::string("job:x"), "job:" + topic->id.text(),
+        std::string("topic:"), std::string("topic:a b"), "topic:x" + long_name, std::string("user:"),
+        "user:" + std::string(257, 'x'), std::string("user:\xff"), std::string("leaderboard")})
     EXPECT_FALSE(parse_channel(bad)) << bad;
 }
 

@@ -264,8 +264,8 @@ sub complete {
 # Publishes what await.hint says.
 sub hint {
     my ($id) = @_;
-    my ($channel, $message) = split /\|/, sql("SELECT channel, message FROM await.hint('$id')"), 2;
-    return $stack->redis_command('PUBLISH', $channel, $message);
+    my @said = map { $stack->redis_command('PUBLISH', split /\|/, $_, 2) } split /\n/, sql("SELECT channel, message FROM await.hint('$id')");
+    return $said[0];
 }
 
 # Waits for a condition, never for a time.

@@ -54,10 +54,11 @@ sub free_port {
 
 # Dies with one clear line unless we could listen there.
 sub check_port {
-    my ($port) = @_;
-    die "PORT=$port is no port: 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
+    my ($port, $name) = @_;
+    $name //= 'PORT';
+    die "$name=$port is no port: 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
     IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Proto => 'tcp', Listen => 1, ReuseAddr => 1)
-        or die "port $port cannot be used ($!): choose another, PORT=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
+        or die "port $port cannot be used ($!): choose another, $name=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
 }
 
 # Whether an unprivileged user gets at a file or directory.
@@ -337,7 +338,7 @@ sub nginx_t {
 
 sub configure_nginx {
     my ($self, $site, %o) = @_;
-    my %vars = (PORT => $self->{port}, ROOT => $self->{shown_root} // $ROOT, DIR => $self->{dir}, %{ $o{vars} // {} });
+    my %vars = (PORT => $self->{port}, TLS_PORT => $self->{tls_port} // 8443, ROOT => $self->{shown_root} // $ROOT, DIR => $self->{dir}, %{ $o{vars} // {} });
     $site =~ s/\$\{([A-Z_]+)\}/$vars{$1} \/\/ "\${$1}"/ge;
     my $backends = '';
     $backends .= qq(    await_postgres "@{[ $self->postgres ]}";\n) unless $site =~ /^\s*await_postgres\s/m;
@@ -376,7 +377,8 @@ sub start_worker {
     my ($self, $name, @arguments) = @_;
     $self->{say}->("starting $name: " . join ' ', @arguments);
     $self->spawn($name, [ $self->{worker}, '--postgres', $self->postgres, '--redis', $self->redis, @arguments ],
-        user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef, env => { ROOT => $self->{shown_root} // $ROOT });
+        user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef, 
+        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->postgres, AWAIT_REDIS => $self->redis });
 }
 
 sub write_env {

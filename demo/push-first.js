@@ -1,0 +1,82 @@
+// Push first, poll as fallback: one WebSocket tells what happens; a run of which nothing was heard for a while is asked for.
+// A push puts off the next poll; a poll that finds nothing new makes the next one later. After the end of a run nothing is
+// asked any more, and the socket stays for the next one. Works in browsers and in Node (give it WebSocket there).
+
+const TERMINAL = /^workflow_(completed|failed|cancelled)$/;
+
+/// socket: URL of the user's socket. poll(run): URL of a run's events. onEvent(event, how): each event once, `how` is "push"
+/// or "poll". quiet: ms without a push until a poll; backoff: what `quiet` grows by with every poll that finds nothing;
+/// most: the longest it gets. Returns { watch(run), close(), polls, connected }.
+export function pushFirst({ socket, poll, onEvent, quiet = 4000, backoff = 1.5, most = 30000, reconnect = 1000,
+                            WebSocket = globalThis.WebSocket, fetch = globalThis.fetch }) {
+  const runs = new Map();          // id → { seen, timer, wait, done }
+  const self = { polls: 0, connected: false, watch, close };
+  let connection = null;
+  let closed = false;
+
+  function connect() {
+    connection = new WebSocket(socket);
+    connection.onopen = () => { self.connected = true; };
+    connection.onmessage = ({ data }) => {
+      const event = JSON.parse(data);
+      if (event.op) return;                                   // a beat
+      const run = runs.get(event.run_id);
+      if (!run) return;
+      run.wait = quiet;
+      arm(run);
+      take(run, event, 'push');
+    };
+    connection.onerror = () => {};
+    connection.onclose = () => {
+      self.connected = false;
+      if (!closed) setTimeout(connect, reconnect);
+    };
+  }
+
+  // What tells two events of a run apart: a push and a poll may both bring it.
+  const key = ({ timestamp, ...rest }) => JSON.stringify(rest);
+
+  function take(run, event, how) {
+    if (run.done || run.seen.has(key(event))) return false;
+    run.seen.add(key(event));
+    if (TERMINAL.test(event.type)) {
+      run.done = true;
+      clearTimeout(run.timer);
+    }
+    onEvent(event, how);
+    return true;
+  }
+
+  function arm(run) {
+    clearTimeout(run.timer);
+    if (!run.done && !closed) run.timer = setTimeout(() => ask(run), run.wait);
+  }
+
+  async function ask(run) {
+    self.polls += 1;
+    let news = 0;
+    try {
+      const answer = await fetch(poll(run.id), { headers: { Accept: 'application/json' } });
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      for (const event of (await answer.json()).events) news += take(run, event, 'poll') ? 1 : 0;
+    } catch { /* the next one may do better */ }
+    run.wait = news ? quiet : Math.min(most, run.wait * backoff);
+    arm(run);
+  }
+
+  function watch(id) {
+    if (runs.has(id)) return;
+    const run = { id, seen: new Set(), timer: null, wait: quiet, done: false };
+    runs.set(id, run);
+    arm(run);
+  }
+
+  function close() {
+    closed = true;
+    for (const run of runs.values()) clearTimeout(run.timer);
+    connection.close();
+  }
+
+  connect();
+  return self;
+}

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "core/ports.h"
+
+namespace await::core {
+
+/// Whose live streams are to end: asked for now and then, and whenever somebody says that there is news. Acts
+/// once on each revocation, however it was heard of.
+class Revocations {
+ public:
+  /// @param end  ends everything of this owner that is live now
+  Revocations(Gate &gate, Callback<const std::string &> end) : gate_(gate), end_(end) {}
+
+  void look() {
+    again_ = reply_.waiting();
+    if (!again_)
+      gate_.revoked(reply_);
+  }
+
+ private:
+  void landed(Result<std::vector<Revoked>> list) {
+    if (list) {
+      std::map<std::string, std::int64_t> known;
+      for (Revoked &one : *list) {
+        auto before = known_.find(one.owner);
+        if (before == known_.end() || before->second < one.at_ms)
+          end_(one.owner);
+        known.emplace(std::move(one.owner), one.at_ms);
+      }
+      known_ = std::move(known);
+    }
+    if (std::exchange(again_, false))
+      gate_.revoked(reply_);
+  }
+
+  Gate &gate_;
+  Callback<const std::string &> end_;
+  std::map<std::string, std::int64_t> known_;  // when each was acted on, by the database's clock
+  bool again_ = false;                         // there was news while we asked
+  Reply<std::vector<Revoked>> reply_ = Reply<std::vector<Revoked>>::to<&Revocations::landed>(this);
+};
+
+}  // namespace await::core

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace await::core {
+
+/// What a database had committed at a moment.
+struct Snapshot {
+  std::string text;       ///< as PostgreSQL's pg_snapshot writes it; empty: none
+  std::int64_t at_s = 0;  ///< Unix time, by the database's clock
+};
+
+/// How far somebody has read what all jobs of an owner do. Never a number alone: transactions commit in
+/// another order than they begin, and may take their time.
+struct Since {
+  std::string owner;
+  Snapshot seen;         ///< everything committed then is read; empty: from now on
+  Snapshot reading;      ///< and of what was committed from then until now …
+  std::int64_t eid = 0;  ///< … everything up to this
+};
+
+/// As a client sees it: opaque, URL-safe, at most 512 bytes. Where so many transactions were under way that
+/// it would be longer it says nothing, and whoever comes back with it is told so.
+/// @param user  the channel's id, await.user_id()
+std::string encode_since(std::uint32_t timeline, const Uuid &user, const Since &since);
+/// Without the owner. Nothing where it is garbled, of another user or of another timeline.
+std::optional<Since> decode_since(std::string_view text, std::uint32_t timeline, const Uuid &user);
+
+}  // namespace await::core

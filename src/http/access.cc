@@ -1,0 +1,70 @@
+#include "http/access.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "ngx/str.h"
+
+namespace await::http {
+
+ngx_int_t add_phase_handler(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_handler_pt handler) {
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+  auto *slot = static_cast<ngx_http_handler_pt *>(ngx_array_push(&core->phases[phase].handlers));
+  if (slot == nullptr)
+    return NGX_ERROR;
+  *slot = handler;
+  return NGX_OK;
+}
+
+ngx_int_t challenge(ngx_http_request_t *r, const std::string &how) {
+  auto *header = static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_out.headers));
+  if (header == nullptr)
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  *header = ngx_table_elt_t{};
+  header->hash = 1;
+  header->key = ngx::borrow("WWW-Authenticate");
+  header->value = ngx::copy(r->pool, how);
+  r->headers_out.www_authenticate = header;
+  return NGX_HTTP_UNAUTHORIZED;
+}
+
+void blank_argument(ngx_http_request_t *r, std::string_view value) {
+  std::string sought = "=" + std::string(value);
+  for (ngx_str_t *text : {&r->request_line, &r->unparsed_uri, &r->args}) {
+    std::string_view all = ngx::view(*text);
+    for (auto at = all.find(sought); at != all.npos; at = all.find(sought, at + sought.size())) {
+      auto end = at + sought.size();
+      if (end == all.size() || all[end] == '&' || all[end] == ' ')
+        ngx_memset(text->data + at + 1, '*', value.size());
+    }
+  }
+}
+
+void settle_identity(ngx_http_request_t *r) {
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+  auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
+  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
+    std::string_view name = ngx::view(variables[i].name);
+    if (name == "await_user" || name.starts_with("await_jwt_claim_"))
+      ngx_http_get_flushed_variable(r, i);
+  }
+}
+
+std::string starred(std::string_view text) {
+  std::string out(text);
+  for (std::string_view name : {"ticket=", "token="}) {
+    for (auto at = out.find(name); at != out.npos; at = out.find(name, at + name.size())) {
+      if (at == 0 || (out[at - 1] != '?' && out[at - 1] != '&'))
+        continue;
+      auto begin = at + name.size();
+      auto end = std::min(out.find_first_of("& #", begin), out.size());
+      std::fill(out.begin() + static_cast<std::ptrdiff_t>(begin),
+                out.begin() + static_cast<std::ptrdiff_t>(end), '*');
+    }
+  }
+  return out;
+}
+
+}  // namespace await::http

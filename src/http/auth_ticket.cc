@@ -1,0 +1,158 @@
+// ngx_http_await_auth_ticket_module: who asks, by a ticket that counts once; in the access phase, as
+// auth_jwt.cc has it. Whether it was used before only the database knows, so the request waits for it.
+
+#include "base/text.h"
+#include "core/turnstile.h"
+#include "http/access.h"
+#include "http/action.h"
+#include "http/facts.h"
+#include "http/process.h"
+#include "http/request.h"
+#include "http/settings.h"
+#include "ngx/guard.h"
+#include "ngx/pool.h"
+#include "ngx/str.h"
+#include "wire/ticket.h"
+
+extern ngx_module_t ngx_http_await_auth_ticket_module;
+
+namespace await::http {
+namespace {
+
+struct AuthTicketMain {
+  ngx_flag_t used;
+};
+struct AuthTicketSettings {
+  ngx_flag_t on;
+};
+
+ngx_int_t refuse(ngx_http_request_t *r, const char *why) {
+  ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: a ticket is refused: %s", why);
+  return challenge(r, "Ticket realm=\"await\", error=\"invalid_ticket\"");
+}
+
+/// Waits for the database's word on a request's ticket, then lets nginx go on with the request.
+/// Kept alive by: the request's pool.
+class TicketCheck {
+ public:
+  TicketCheck(ngx_http_request_t *r, wire::Ticket ticket)
+      : r_(r),
+        ticket_(std::move(ticket)),
+        entrant_(core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)) {
+    entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
+  }
+  void start() { process()->turnstile().add(entrant_); }
+  bool waiting() const { return !outcome_; }
+
+  /// What the access phase is told.
+  ngx_int_t outcome() {
+    if (!*outcome_)
+      return NGX_HTTP_SERVICE_UNAVAILABLE;
+    return **outcome_ ? NGX_OK : refuse(r_, "it was used before, or its owner was revoked");
+  }
+
+ private:
+  void settled(Result<bool> good) {
+    outcome_ = std::move(good);
+    ngx_connection_t *c = r_->connection;
+    ngx::guarded(c->log, [this] {
+      if (*outcome_ && **outcome_)
+        admit();
+    });
+    ngx_http_core_run_phases(r_);  // which asks for the outcome, and may destroy this
+    ngx_http_run_posted_requests(c);
+  }
+
+  void admit() {
+    Facts &known = facts(r_);
+    known.user = ticket_.owner;
+    known.verified = true;
+    known.ticket_channels = ticket_.channels;
+    known.expires_s = ticket_.session_s;
+    settle_identity(r_);
+  }
+
+  ngx_http_request_t *r_;
+  wire::Ticket ticket_;
+  core::Entrant entrant_;
+  std::optional<Result<bool>> outcome_;
+};
+
+ngx_int_t check_ticket(ngx_http_request_t *r) {
+  return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
+    auto &conf = *static_cast<AuthTicketSettings *>(
+        ngx_http_get_module_loc_conf(r, ngx_http_await_auth_ticket_module));
+    if (conf.on != 1)
+      return NGX_DECLINED;
+    Facts &known = facts(r);
+    if (known.ticket_check != nullptr) {  // again: nginx asks, or an internal redirect
+      auto &check = *static_cast<TicketCheck *>(known.ticket_check);
+      return check.waiting() ? NGX_AGAIN : check.outcome();
+    }
+    ngx_str_t value;
+    if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>("ticket")), 6, &value) != NGX_OK ||
+        value.len == 0)
+      return challenge(r, "Ticket realm=\"await\"");
+    std::string text(ngx::view(value));
+    blank_argument(r, text);
+    if (process() == nullptr || process()->secret().empty())
+      return NGX_HTTP_SERVICE_UNAVAILABLE;
+    auto ticket = wire::unseal(text, process()->secret());
+    if (!ticket)
+      return refuse(r, "it is garbled, or nobody here has signed it");
+    if (ticket->until_ms <= process()->database_ms())
+      return refuse(r, "its time is over");
+    auto *check = ngx::make<TicketCheck>(r->pool, r, std::move(*ticket));
+    known.ticket_check = check;
+    check->start();
+    return NGX_AGAIN;
+  });
+}
+
+char *set_auth_ticket(ngx_conf_t *cf, ngx_command_t *command, void *data) {
+  char *rc = ngx_conf_set_flag_slot(cf, command, data);
+  auto *main = static_cast<AuthTicketMain *>(
+      ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_ticket_module));
+  if (static_cast<AuthTicketSettings *>(data)->on == 1)
+    main->used = 1;
+  return rc;
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_auth_ticket"), NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, set_auth_ticket,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(AuthTicketSettings, on), nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+void *create_main(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(AuthTicketMain)); }
+
+void *create_location(ngx_conf_t *cf) {
+  auto *conf = static_cast<AuthTicketSettings *>(ngx_pcalloc(cf->pool, sizeof(AuthTicketSettings)));
+  if (conf != nullptr)
+    conf->on = NGX_CONF_UNSET;
+  return conf;
+}
+
+char *merge_location(ngx_conf_t *, void *parent, void *child) {
+  auto &outer = *static_cast<AuthTicketSettings *>(parent);
+  auto &inner = *static_cast<AuthTicketSettings *>(child);
+  ngx_conf_merge_value(inner.on, outer.on, 0);
+  return NGX_CONF_OK;
+}
+
+ngx_int_t postconfigure(ngx_conf_t *cf) {
+  auto *main = static_cast<AuthTicketMain *>(
+      ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_ticket_module));
+  return main->used == 0 ? NGX_OK : add_phase_handler(cf, NGX_HTTP_ACCESS_PHASE, check_ticket);
+}
+
+ngx_http_module_t context = {nullptr, postconfigure, create_main,     nullptr,
+                             nullptr, nullptr,       create_location, merge_location};
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_auth_ticket_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

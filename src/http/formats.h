@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string_view>
+
+#include "ngx/nginx.h"
+#include "wire/format.h"
+#include "wire/shape.h"
+
+namespace await::http {
+
+/// await_format
+char *set_format(ngx_conf_t *cf, ngx_command_t *command, void *conf);
+/// await_event_types
+char *set_event_types(ngx_conf_t *cf, ngx_command_t *command, void *conf);
+
+/// An action's option `word`, if it is `<name>=<format>`: the format goes to `out`. False: it is another
+/// option. An error is logged, and is in `rc`.
+bool take_format(ngx_conf_t *cf, std::string_view word, std::string_view name, const wire::Format **out,
+                 char **rc);
+
+/// How this location writes events.
+const wire::Shape *make_shape(ngx_http_request_t *r, const wire::Format *event, bool thin);
+
+}  // namespace await::http
