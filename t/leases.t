@@ -103,4 +103,12 @@ subtest 'a worker whose clock is two days off' => sub {
     $s->end('astray', 'TERM');
 };
 
+subtest 'who looks for leases that have run out does not walk over those that have not' => sub {
+    sql("SELECT count(await.submit('many', 'x', 'text/plain')) FROM generate_series(1, 500)");
+    sql("SELECT count(*) FROM await.claim(ARRAY['many'], 'w', 500, interval '5 minutes')");
+    my $read = sub { sql("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE schemaname = 'await' AND indexrelname = 'lease_until'") };
+    my $before = $read->();
+    sql('SELECT await.reap(100)') for 1 .. 5;
+    cmp_ok $read->() - $before, '<', 100, 'of 500, five times';
+};
 finish();
