@@ -140,8 +140,8 @@ sim: build-sim
 
 ## simulate: the same seeds as ever and some fresh ones; then each mutation of the core must be caught
 simulate: build-sim
-	$(B)/sim --seed 1 --runs 150
-	$(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 150
+	$(B)/sim --seed 1 --runs 120
+	$(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 120
 	t/sim/mutants
 .PHONY: valgrind sim simulate build-sim model fuzz soak
 build-sim:
