@@ -224,8 +224,7 @@ void Run::strike() {
     case 3:
       world_.say("reads fail");
       weather_.failing = world_.unit() * 0.8;
-      // mostly so shortly that the re-reads in between have not failed, and do not mend what has
-      return end(world_.chance(0.7) ? world_.between(5, 300) : lasts * 2, [this] { weather_.failing = 0; });
+      return end(lasts * 2, [this] { weather_.failing = 0; });
     case 4:
       world_.say("a line is cut");
       if (Node *node = service_.some_node())
