@@ -1,7 +1,5 @@
 #include "core/place.h"
 
-#include <algorithm>
-
 #include "core/cursor.h"
 
 namespace await::core {

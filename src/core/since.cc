@@ -1,7 +1,6 @@
 #include "core/since.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "base/text.h"
 

@@ -46,6 +46,10 @@ std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_va
   return channel;
 }
 
+bool is_admitted(const std::vector<std::string> *only, std::string_view channel) {
+  return only == nullptr || std::find(only->begin(), only->end(), channel) != only->end();
+}
+
 bool is_theirs(const wire::Channel &channel, std::optional<std::string_view> owner) {
   return channel.kind() != core::Kind::user || (owner && *owner == channel.name);
 }

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ngx/nginx.h"
 #include "wire/channel.h"
@@ -22,6 +23,9 @@ bool is_channel(std::string_view word);
 /// What a directive's channel comes to, for this request. Nothing where it is none, or its client may not
 /// name it.
 std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word);
+/// Whether a ticket, if its client came with one, is for this channel.
+/// @param only  what the ticket is for; null: no ticket
+bool is_admitted(const std::vector<std::string> *only, std::string_view channel);
 /// A user's channel is that user's; the others are asked elsewhere: a job when it is read, a topic by who
 /// names it.
 bool is_theirs(const wire::Channel &channel, std::optional<std::string_view> owner);

@@ -1,7 +1,5 @@
 // ngx_http_await_events_module: a job's events, as a stream or as a page of JSON.
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "core/cursor.h"
 #include "core/place.h"
@@ -238,12 +236,6 @@ std::optional<wire::Channel> watched(ngx_http_request_t *r, std::string_view cha
   return id ? std::optional(wire::Channel{*id, {}}) : std::nullopt;
 }
 
-/// Whether a ticket, where the client came with one, is for this channel.
-bool has_ticket_for(ngx_http_request_t *r, std::string_view channel) {
-  const auto &only = facts(r).ticket_channels;
-  return !only || std::find(only->begin(), only->end(), channel) != only->end();
-}
-
 ngx_int_t get_events(ngx_http_request_t *r) {
   bool json_first = events_settings(r).json_first == 1;
   constexpr std::string_view kStreamFirst[] = {"text/event-stream", "application/json"};
@@ -252,7 +244,8 @@ ngx_int_t get_events(ngx_http_request_t *r) {
   if (chosen < 0)
     return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
   auto channel = channel_of(r, events_settings(r).channel);
-  if (!channel || !has_ticket_for(r, *channel))
+  const auto &only = facts(r).ticket_channels;
+  if (!channel || !is_admitted(only ? &*only : nullptr, *channel))
     return send_problem(r, 404, "There is no such channel.");
   std::string cursor = header(r, "last-event-id");
   if (cursor.empty())

@@ -15,8 +15,8 @@ namespace await::http {
 struct Facts {
   std::string id;     ///< $await_id
   std::string state;  ///< $await_state
-  const char *delivery =
-      "";  ///< $await_delivery: submit, poll, hold, result, sse, events, socket, publish, ticket
+  /// $await_delivery: submit, poll, hold, result, sse, events, socket, publish, ticket
+  const char *delivery = "";
   const char *cache = "";               ///< $await_cache_status: HIT, MISS
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;

@@ -180,7 +180,7 @@ ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vecto
 void Socket::subscribe(std::string_view channel, std::string cursor) {
   auto what = wire::parse_channel(channel);
   bool theirs = what && is_theirs(*what, owner_ ? std::optional<std::string_view>(*owner_) : std::nullopt) &&
-                (!only_ || std::find(only_->begin(), only_->end(), channel) != only_->end());
+                is_admitted(only_.get(), channel);
   if (!theirs || (what->kind() == core::Kind::job && process()->past_retention(what->id))) {
     refuse(channel, 404, channel.starts_with("job:") ? kNoJob : kNoChannel);
     return;
