@@ -38,10 +38,26 @@ CONF
 
 sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers }) }
 sub ticket { my ($u, $body, $path) = @_; return json(post(($path // '/ticket') . "?u=$u", $body // ''))->{ticket} }
+sub new_workers {
+    my %old = map { $_ => 1 } worker_pids();
+    kill 'HUP', $s->pid('nginx');
+    until_true('only new nginx workers', sub { my @now = worker_pids(); @now == 2 && !grep { $old{$_} } @now });
+}
 sub open_socket { my ($path, %o) = @_; return Await::WebSocket->new($s->{port}, $path, %o) }
 
-# both nginx workers have heard of the database
-until_true('up', sub { 20 == grep { post('/ticket?u=ann', '')->{status} == 200 && get('/in/news?ticket=x')->{status} == 401 } 1 .. 20 });
+subtest 'the database is slow to say what it is' => sub {
+    my $hello = sql(q{SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'edge_hello'});
+    sql($hello =~ s/\$function\$\K/SELECT pg_sleep(1);/r);
+    new_workers();
+    my $began = time;
+    my @given = map { begin_request('POST', '/ticket?u=ann', body => '') } 1 .. 10;
+    my @refused = map { begin_request('GET', '/in/news?ticket=x') } 1 .. 10;
+    is_deeply [ map { $_->response(10)->{status} } @given, @refused ], [ (200) x 10, (401) x 10 ];
+    cmp_ok time - $began, '>', 0.5, 'they have waited';
+    sql($hello);
+    new_workers();
+    is open_socket('/in/news?ticket=' . ticket('ann'))->{status}, 101;
+};
 
 subtest 'given, used once' => sub {
     my $r = post('/ticket?u=ann', '');

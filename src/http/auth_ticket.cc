@@ -35,30 +35,75 @@ ngx_int_t refuse(ngx_http_request_t *r, const char *why) {
 /// Kept alive by: the request's pool.
 class TicketCheck {
  public:
-  TicketCheck(ngx_http_request_t *r, wire::Ticket ticket)
-      : r_(r),
-        ticket_(std::move(ticket)),
-        entrant_(core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)) {
-    entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
+  TicketCheck(ngx_http_request_t *r, std::string text) : r_(r), text_(std::move(text)) {}
+
+  void start() {
+    if (process()->secret().empty())
+      process()->introduction().add(guest_);
+    else
+      read();
   }
-  void start() { process()->turnstile().add(entrant_); }
-  bool waiting() const { return !outcome_; }
 
   /// What the access phase is told.
   ngx_int_t outcome() {
-    if (!*outcome_)
-      return NGX_HTTP_SERVICE_UNAVAILABLE;
-    return **outcome_ ? NGX_OK : refuse(r_, "it was used before, or its owner was revoked");
+    switch (state_) {
+      case State::waiting:
+        return NGX_AGAIN;
+      case State::good:
+        return NGX_OK;
+      case State::unavailable:
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+      case State::refused:
+        break;
+    }
+    return refuse(r_, why_);
   }
 
  private:
-  void settled(Result<bool> good) {
-    outcome_ = std::move(good);
-    ngx_connection_t *c = r_->connection;
-    ngx::guarded(c->log, [this] {
-      if (*outcome_ && **outcome_)
-        admit();
+  enum class State { waiting, good, refused, unavailable };
+
+  void met(Result<Done>) {
+    bool reading = ngx::guarded(r_->connection->log, false, [this] {
+      if (process()->secret().empty())
+        return false;
+      read();
+      return true;
     });
+    if (!reading)
+      state_ = State::unavailable;
+    if (state_ != State::waiting)
+      go_on();
+  }
+
+  void read() {
+    auto ticket = wire::unseal(text_, process()->secret());
+    if (!ticket) {
+      refused("it is garbled, or nobody here has signed it");
+    } else if (ticket->until_ms <= process()->database_ms()) {
+      refused("its time is over");
+    } else {
+      ticket_ = std::move(*ticket);
+      entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
+      process()->turnstile().add(entrant_);
+    }
+  }
+
+  void settled(Result<bool> good) {
+    state_ = State::unavailable;
+    if (good && *good)
+      ngx::guarded(r_->connection->log, [this] { admit(); });
+    else if (good)
+      refused("it was used before, or its owner was revoked");
+    go_on();
+  }
+
+  void refused(const char *why) {
+    state_ = State::refused;
+    why_ = why;
+  }
+
+  void go_on() {
+    ngx_connection_t *c = r_->connection;
     ngx_http_core_run_phases(r_);  // which asks for the outcome, and may destroy this
     ngx_http_run_posted_requests(c);
   }
@@ -70,12 +115,16 @@ class TicketCheck {
     known.ticket_channels = ticket_.channels;
     known.expires_s = ticket_.session_s;
     settle_identity(r_);
+    state_ = State::good;
   }
 
   ngx_http_request_t *r_;
+  std::string text_;
+  State state_ = State::waiting;
+  const char *why_ = "";  // it is refused
   wire::Ticket ticket_;
-  core::Entrant entrant_;
-  std::optional<Result<bool>> outcome_;
+  Introduction::Guest guest_{core::Callback<Result<Done>>::to<&TicketCheck::met>(this)};
+  core::Entrant entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};
 };
 
 ngx_int_t check_ticket(ngx_http_request_t *r) {
@@ -85,27 +134,20 @@ ngx_int_t check_ticket(ngx_http_request_t *r) {
     if (conf.on != 1)
       return NGX_DECLINED;
     Facts &known = facts(r);
-    if (known.ticket_check != nullptr) {  // again: nginx asks, or an internal redirect
-      auto &check = *static_cast<TicketCheck *>(known.ticket_check);
-      return check.waiting() ? NGX_AGAIN : check.outcome();
-    }
+    if (known.ticket_check != nullptr)  // again: nginx asks, or an internal redirect
+      return static_cast<TicketCheck *>(known.ticket_check)->outcome();
     ngx_str_t value;
     if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>("ticket")), 6, &value) != NGX_OK ||
         value.len == 0)
       return challenge(r, "Ticket realm=\"await\"");
     std::string text(ngx::view(value));
     blank_argument(r, text);
-    if (process() == nullptr || process()->secret().empty())
+    if (process() == nullptr)
       return NGX_HTTP_SERVICE_UNAVAILABLE;
-    auto ticket = wire::unseal(text, process()->secret());
-    if (!ticket)
-      return refuse(r, "it is garbled, or nobody here has signed it");
-    if (ticket->until_ms <= process()->database_ms())
-      return refuse(r, "its time is over");
-    auto *check = ngx::make<TicketCheck>(r->pool, r, std::move(*ticket));
+    auto *check = ngx::make<TicketCheck>(r->pool, r, std::move(text));
     known.ticket_check = check;
     check->start();
-    return NGX_AGAIN;
+    return check->outcome();
   });
 }
 

@@ -18,6 +18,7 @@
 #include "http/cache.h"
 #include "http/counters.h"
 #include "http/hints.h"
+#include "http/introduction.h"
 #include "http/settings.h"
 #include "io/random.h"
 #include "ngx/held.h"
@@ -46,7 +47,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Store &store() { return store_; }
   core::Topics &topics() { return store_; }
   core::Turnstile &turnstile() { return turnstile_; }
-  /// What tickets are signed with; empty until the database has said it.
+  Introduction &introduction() { return introduction_; }
+  /// What tickets are signed with; empty until the database has said it: introduction() waits for that.
   const std::string &secret() const { return secret_; }
   /// What remembers ended jobs in this zone; null for null.
   core::Memory *memory(ngx_shm_zone_t *zone);
@@ -166,6 +168,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Reread reread_;
   core::Turnstile turnstile_{store_, *this};
   core::Revocations revocations_{store_, core::Callback<const std::string &>::to<&Process::end_all_of>(this)};
+  Introduction introduction_{store_, read_};
   std::string secret_;
   core::Wheel wheel_{128};
   core::Wheel deadlines_{2048};  // tenths of a second

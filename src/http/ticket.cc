@@ -101,7 +101,11 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
       finish(send_problem(r_, 403, "This resource gives no tickets for that channel."));
       return;
     }
-    give(std::move(granted));
+    channels_ = std::move(granted);
+    if (process()->secret().empty())
+      process()->introduction().add(guest_);
+    else
+      give();
   }
 
   /// What the directive names; where it names nothing, what await_allow does, and the user's own.
@@ -114,11 +118,13 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
     return what->kind() == core::Kind::user || is_allowed(settings(r_), channel);
   }
 
-  void give(std::vector<std::string> channels) {
+  void met(Result<Done>) { give(); }
+
+  void give() {
     wire::Ticket ticket;
     ticket.id = process()->new_id(0);
     ticket.owner = owner_of(r_).value_or("");
-    ticket.channels = std::move(channels);
+    ticket.channels = std::move(channels_);
     ticket.issued_ms = process()->database_ms();
     ticket.until_ms = ticket.issued_ms + conf_.ttl * 1000;
     ticket.session_s = facts(r_).expires_s;
@@ -135,10 +141,15 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void leave() override { body_.stop(); }
+  void leave() override {
+    body_.stop();
+    guest_.unlink();
+  }
 
   const TicketSettings &conf_;
   std::string json_;
+  std::vector<std::string> channels_;  // what the ticket will be for
+  Introduction::Guest guest_{core::Callback<Result<Done>>::to<&TicketRequest::met>(this)};
   ngx::Body body_{r_, *this};
 };
 
