@@ -35,7 +35,7 @@ sub site {
     my ($node) = @_;
     my $postgres = $s->postgres =~ s/port=\d+/port=$port{"pg$node"}/r;
     my $redis = $s->redis =~ s/:\d+$/:$port{"red$node"}/r;
-    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_allow topic:chaos; await_socket; } location = \/topic { await_publish chaos; await_events topic:chaos; } location = \/owned { await_owner \$arg_u; await_submit work; await_events user:\$arg_u; } location = \/ownedws { await_owner \$arg_u; await_socket; }/r;
+    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_allow topic:chaos; await_socket; } location = \/topic { await_publish chaos; await_events topic:chaos; } location = \/owned { await_owner \$arg_u; await_submit work; await_events user:\$arg_u; } location = \/ownedws { await_owner \$arg_u; await_socket; } location = \/both { await_owner \$arg_u; await_events topic:chaos user:\$arg_u; }/r;
 await_postgres "$postgres";
 await_redis $redis;
 await_ping 1s socket=5s;
@@ -57,7 +57,7 @@ $clients->autoflush(1);
 
 # --- strikes --------------------------------------------------------------------------------------------
 
-my (%struck, @trouble);
+my (%struck, @trouble, @revoked);
 # What delays even a watcher who is connected, and the longest it takes nginx to find back (its back-off).
 sub during { my ($recovery, $do) = @_; my $begin = time; $do->(); push @trouble, [ $begin, time + $recovery ] }
 sub pick { return $_[ rand @_ ] }
@@ -89,6 +89,13 @@ my %strike = (
     'line to Redis cut' => sub { print $proxy 'cut ' . pick('reda', 'redb') . "\n" },
     'line to Redis stalled' => sub { print $proxy 'stall ' . pick('reda', 'redb') . ' ' . int(rand 6000) . "\n" },
 );
+# who watches as this owner is sent away, at once where Redis says so
+$strike{'owner revoked'} = sub {
+    my $asked = time;
+    $s->try_sql(q{SELECT await.revoke('gone')}) or return;
+    push @revoked, [ $asked, time ];
+    $s->redis_command('PUBLISH', 'await:revoked', 1) if rand() < 0.5 && $s->alive('redis');
+};
 my $until = time + $seconds;
 my @order;
 while (time < $until) {
@@ -128,21 +135,39 @@ is_deeply [ grep { $stored{$_}{state} eq 'completed' && $stored{$_}{body} ne "ma
 is_deeply [ map { "$_->{id} $_->{mode} $_->{last}" } grep { $_->{last} != $stored{ $_->{id} }{last} } @{ $report->{heard} } ], [], 'every watcher knows the last event';
 
 # the longest stretch without trouble in which somebody still waited
-my ($worst, $late, $in_all) = (0, 'nobody', 0);
 @trouble = sort { $a->[0] <=> $b->[0] } @trouble;
-for my $watcher (@{ $report->{heard} }) {
-    my ($from, $to) = ($stored{ $watcher->{id} }{at}, $watcher->{learned} / 1000);
+sub calm {
+    my ($from, $to) = @_;
     my ($at, $longest) = ($from, 0);
     for my $t (@trouble, [ $to, $to ]) {
         my ($begin, $end) = map { $_ > $to ? $to : $_ } @$t;
         $longest = $begin - $at if $begin - $at > $longest;
         $at = $end if $end > $at;
     }
+    return $longest;
+}
+my ($worst, $late, $in_all) = (0, 'nobody', 0);
+for my $watcher (@{ $report->{heard} }) {
+    my ($from, $to) = ($stored{ $watcher->{id} }{at}, $watcher->{learned} / 1000);
+    my $longest = calm($from, $to);
     ($worst, $late) = ($longest, "$watcher->{id} ($watcher->{mode})") if $longest > $worst;
     $in_all = $to - $from if $to - $from > $in_all;
 }
 my $bound = $reread + 1 + 1 + 2;               # re-read, its read, coming back, and a machine with much to do
 cmp_ok $worst, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'nobody waited longer than %.2f s without trouble (%s), %.2f s in all', $worst, $late, $in_all;
+
+my ($sent_away, $stays) = (0, 0);
+for my $revoked (@revoked) {
+    for my $session (@{ $report->{sessions} }) {
+        my ($from, $to) = ($session->{from} / 1000, $session->{to} / 1000);
+        next if $from > $revoked->[0] || $to < $revoked->[1];
+        ++$sent_away;
+        my $longest = calm($revoked->[1], $to);
+        $stays = $longest if $longest > $stays;
+    }
+}
+cmp_ok $sent_away, '>', 0, "$sent_away streams and sockets were there when their owner was revoked" if @revoked;
+cmp_ok $stays, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'and none of them for longer than %.2f s without trouble', $stays;
 
 my $kills = join ', ', map { "$struck{$_} × $_" } sort keys %struck;
 diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{sockets} WebSockets, $report->{count}{refused} refused, $report->{count}{unknown} unknown, $report->{count}{replayed} replayed; $kills";

@@ -190,7 +190,7 @@ subtest 'a job that is no longer kept' => sub {
     is get("/jobs/$gone/events?cursor=x", Accept => 'application/json')->{status}, 410;
     my $r = get("/jobs/$gone/events", %sse, 'Last-Event-ID' => 'AWrnmsRprKr4AAAABg');
     is $r->{status}, 200, 'an EventSource that was away too long';
-    my ($id, $data) = $r->{body} =~ /^id: (\S+)\nevent: reset\ndata: (.*)\n\n\z/;
+    my ($id, $data) = $r->{body} =~ /^retry: \d+\n\nid: (\S+)\nevent: reset\ndata: (.*)\n\n\z/;
     is json({ body => $data // '' })->{state}, 'gone', 'is told so';
     is get("/jobs/$gone/events", %sse, 'Last-Event-ID' => $id // '')->{status}, 204, 'once';
 };

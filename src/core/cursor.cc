@@ -38,6 +38,13 @@ std::uint32_t job_hash(const Uuid &job) {
 
 std::uint32_t timeline_hash(std::string_view timeline) { return fnv(timeline); }
 
+std::optional<std::uint32_t> cursor_timeline(std::string_view text) {
+  auto raw = from_base64url(text);
+  if (!raw || raw->size() < 5)
+    return std::nullopt;
+  return get(std::string_view(*raw).substr(1));
+}
+
 std::string encode_cursor(std::uint32_t timeline, const Uuid &job, int seq) {
   std::string raw(1, kVersion);
   put(raw, timeline);

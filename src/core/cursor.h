@@ -13,6 +13,9 @@ namespace await::core {
 /// nothing here, for a failover reuses numbers.
 std::uint32_t timeline_hash(std::string_view timeline);
 
+/// The timeline that a cursor of one channel is of, whatever that is; nothing where it is garbled.
+std::optional<std::uint32_t> cursor_timeline(std::string_view text);
+
 /// How far somebody has read a job's events. Clients see it as an opaque, URL-safe word.
 std::string encode_cursor(std::uint32_t timeline, const Uuid &job, int seq);
 

@@ -14,7 +14,7 @@
 namespace await::core {
 
 /// Where a job stands. The last four are endings and never change.
-enum class State { pending, processing, completed, failed, cancelled, expired };
+enum class State : std::uint8_t { pending, processing, completed, failed, cancelled, expired };
 
 std::string_view state_name(State state);
 std::optional<State> parse_state(std::string_view name);
@@ -95,9 +95,10 @@ struct Event {
   std::optional<JobResult> result;  ///< of "completed"
   std::optional<Origin> origin;     ///< in a user's page only
   /// Its encodings, filled by the first who needs them and shared by all: as JSON, as wire/sse.h has it in
-  /// four ways, and as wire/dialogue.h has it.
+  /// four ways, as wire/dialogue.h has it, and as JSON that names its channel.
   mutable Bytes json;
   mutable std::array<Bytes, 5> frames;
+  mutable Bytes mixed;
   mutable const void *shape = nullptr;  // for which they were made: a wire::Shape
 };
 

@@ -1,6 +1,7 @@
 #include "core/place.h"
 
 #include "core/cursor.h"
+#include "core/cursors.h"
 
 namespace await::core {
 namespace {
@@ -10,7 +11,7 @@ constexpr int kNewest = INT32_MAX - 1;  // a read after it brings nothing but wh
 Place::Place(const Uuid &id, std::string cursor, std::string_view owner)
     : id_(id), had_cursor_(!cursor.empty()) {
   if (had_cursor_)
-    cursor_ = std::make_unique<std::string>(std::move(cursor));
+    cursor_ = std::make_unique<std::string>(cursor_for(id, std::move(cursor)));
   if (kind_of(id) != Kind::user)
     return;
   since_ = std::make_unique<Since>();
@@ -151,6 +152,15 @@ std::pair<int, int> Place::standing(const EventPage &page) const {
 
 bool Place::came_after_the_end(const EventPage &page) const {
   return had_cursor_ && is_ending(page.state) && after_ == page.last_seq;
+}
+
+bool Place::is_gone(std::uint32_t timeline) {
+  bool is_news = known(timeline) != kGone;
+  timeline_ = timeline;
+  after_ = kGone;
+  placed_ = true;
+  cursor_.reset();
+  return is_news;
 }
 
 std::string Place::cursor() const {

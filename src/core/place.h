@@ -25,7 +25,7 @@ class Place {
   enum class Fit { here, elsewhere, lost };
 
   /// @param id  of the history
-  /// @param cursor  as sent; empty: none
+  /// @param cursor  as sent, of this history or of several; empty: none
   /// @param owner  whose jobs, of a user's
   Place(const Uuid &id, std::string cursor, std::string_view owner = {});
 
@@ -55,6 +55,8 @@ class Place {
   std::pair<int, int> standing(const EventPage &page) const;
   /// Whether the cursor named the job's last event, after which nothing will ever come.
   bool came_after_the_end(const EventPage &page) const;
+  /// The history is no longer kept: there is nothing to read. False: its client knows.
+  bool is_gone(std::uint32_t timeline);
   /// How far the client is now.
   std::string cursor() const;
 

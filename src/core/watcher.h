@@ -27,8 +27,10 @@ class Watcher : private Listener, private Retry {
 
   Watcher(Desk<Need> &desk, Callback<Result<const Row *>> got) : desk_(desk), got_(got) {}
 
+  Desk<Need> &desk() const { return desk_; }
   /// What is read: its job, and how much of it.
   Need &need() { return need_; }
+  const Need &need() const { return need_; }
   /// Hints of `job` count from now on; they cause no read before the first look().
   void listen(const Uuid &job) { desk_.hub.listen(job, *this); }
   /// Reads. Never calls back before it returns.

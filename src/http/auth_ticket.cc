@@ -39,7 +39,7 @@ class TicketCheck {
 
   void start() {
     if (process()->secret().empty())
-      process()->introduction().add(guest_);
+      process()->introduce(guest_);
     else
       read();
   }
@@ -123,7 +123,7 @@ class TicketCheck {
   State state_ = State::waiting;
   const char *why_ = "";  // it is refused
   wire::Ticket ticket_;
-  Introduction::Guest guest_{core::Callback<Result<Done>>::to<&TicketCheck::met>(this)};
+  Process::Guest guest_{core::Callback<Result<Done>>::to<&TicketCheck::met>(this)};
   core::Entrant entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};
 };
 

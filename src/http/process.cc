@@ -235,6 +235,19 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
   agree();
 }
 
+void Process::introduce(Guest &guest) {
+  guests_.push_back(guest);
+  if (!introduction_.waiting())
+    store_.hello(read_, {}, introduction_);  // answered after the one that every connection begins with
+}
+
+void Process::introduced(Result<pg::Hello> hello) {
+  List<Guest, Guest> all;  // each may destroy others
+  all.take_all(guests_);
+  while (Guest *guest = all.pop_front())
+    guest->met(hello ? Result<Done>(Done()) : Result<Done>(hello.error()));
+}
+
 /// After a failover the old primary may come back and answer as if nothing had happened: what is read
 /// there is not the truth. Who writes has found the newer history, or is the one to leave.
 void Process::agree() {

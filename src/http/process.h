@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "core/feed.h"
 #include "core/gather.h"
 #include "core/hub.h"
 #include "core/intake.h"
@@ -18,7 +19,6 @@
 #include "http/cache.h"
 #include "http/counters.h"
 #include "http/hints.h"
-#include "http/introduction.h"
 #include "http/settings.h"
 #include "io/random.h"
 #include "ngx/held.h"
@@ -41,14 +41,13 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Intake &intake() { return intake_; }
   core::Desk<core::JobNeed> &jobs() { return job_desk_; }
   /// For the history of this id: those of users are longer to read, and not with the others.
-  core::Desk<core::EventNeed> &events(const Uuid &id) {
+  core::FeedDesk &events(const Uuid &id) {
     return core::kind_of(id) == core::Kind::user ? user_desk_ : event_desk_;
   }
   core::Store &store() { return store_; }
   core::Topics &topics() { return store_; }
   core::Turnstile &turnstile() { return turnstile_; }
-  Introduction &introduction() { return introduction_; }
-  /// What tickets are signed with; empty until the database has said it: introduction() waits for that.
+  /// What tickets are signed with; empty until the database has said it: introduce() waits for that.
   const std::string &secret() const { return secret_; }
   /// What remembers ended jobs in this zone; null for null.
   core::Memory *memory(ngx_shm_zone_t *zone);
@@ -81,6 +80,15 @@ class Process : private core::Wake, private pg::Connection::Observer {
   /// Whether a job of this id would be past its retention: known from the id alone.
   bool past_retention(const Uuid &id) const;
   std::uint32_t timeline() const { return timeline_; }
+
+  /// Who came before the database had said what it is: in the first moments of an nginx worker. Destroying it
+  /// gives the wait up.
+  struct Guest : Hook<Guest> {
+    explicit Guest(core::Callback<Result<Done>> met) : met(met) {}
+    core::Callback<Result<Done>> met;  ///< an error: it is away; may destroy this
+  };
+  /// Lets it wait as long as a statement would for its connection.
+  void introduce(Guest &guest);
 
   /// `flush` is called once, at the end of this event-loop round.
   struct Flush : Hook<Flush> {
@@ -137,6 +145,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void run();
   void connected(pg::Connection &connection) override;
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
+  void introduced(Result<pg::Hello> hello);
   void agree();
   void reread();
   void end_all_of(const std::string &owner);
@@ -163,13 +172,14 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Gather<core::EventNeed> events_;
   core::Gather<core::EventNeed> user_events_;
   core::Desk<core::JobNeed> job_desk_{hub_, retries_, jobs_};
-  core::Desk<core::EventNeed> event_desk_{hub_, retries_, events_};
-  core::Desk<core::EventNeed> user_desk_{hub_, retries_, user_events_};
+  core::FeedDesk event_desk_{{hub_, retries_, events_}, timeline_};
+  core::FeedDesk user_desk_{{hub_, retries_, user_events_}, timeline_};
   core::Reread reread_;
   core::Turnstile turnstile_{store_, *this};
   core::Revocations revocations_{store_, core::Callback<const std::string &>::to<&Process::end_all_of>(this)};
-  Introduction introduction_{store_, read_};
   std::string secret_;
+  List<Guest, Guest> guests_;
+  core::Reply<pg::Hello> introduction_ = core::Reply<pg::Hello>::to<&Process::introduced>(this);
   core::Wheel wheel_{128};
   core::Wheel deadlines_{2048};  // tenths of a second
   std::int64_t deadlines_until_ms_ = 0;

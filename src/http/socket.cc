@@ -22,109 +22,6 @@ constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
 
 }  // namespace
 
-/// One channel of a socket.
-class Socket::Subscription {
- public:
-  Subscription(Socket &socket, const wire::Channel &what, std::string cursor)
-      : socket_(socket),
-        place_(what.id, std::move(cursor), what.name),
-        watcher_(process()->events(what.id),
-                 core::Callback<Result<const core::EventPage *>>::to<&Subscription::got>(this)) {
-    watcher_.need().id = what.id;
-    if (what.kind() != core::Kind::job)
-      what_ = std::make_unique<wire::Channel>(what);
-    watcher_.trust(socket.settings_.hints == kSigned);
-    watcher_.listen(what.id);  // register first, read second
-    place_.aim(process()->timeline());
-    place_.seek(watcher_.need());
-    if (socket.paused_)
-      watcher_.pause();
-    watcher_.look();
-  }
-
-  const Uuid &id() { return watcher_.need().id; }
-  std::string channel() { return what_ ? what_->text() : "job:" + id().text(); }
-  void pause() { watcher_.pause(); }
-  void resume() { watcher_.resume(); }
-
- private:
-  void got(Result<const core::EventPage *> page) {
-    if (!page)
-      return;  // it is tried again
-    const core::EventPage *found = *page;
-    core::EventPage none;
-    if (found == nullptr && what_)
-      found = &(none = wire::silent(*what_));
-    bool scoped = !known_ && !what_ && socket_.owner_ != nullptr;  // whose job it is never changes
-    bool foreign = scoped && found != nullptr && found->owner != *socket_.owner_;
-    if (found == nullptr || foreign) {
-      std::string name = channel();
-      Socket &socket = socket_;
-      socket.drop(*this);
-      socket.refuse(name, 404, kNoJob);
-      return;
-    }
-    reading_.set(0);
-    auto fit = place_.fit(*found, process()->timeline());
-    place_.seek(watcher_.need());
-    if (fit == core::Place::Fit::elsewhere) {
-      watcher_.restart();
-      return;
-    }
-    bool lost = fit == core::Place::Fit::lost;
-    if (!std::exchange(known_, true) && !socket_.plain_)
-      socket_.say(wire::say_subscribed(channel(), place_.cursor(), wire::standing(*found)));
-    if (lost) {
-      process()->counters().count(Counter::resets);
-      if (socket_.plain_) {
-        socket_.close(wire::kRestart, "What was missed cannot be told; start anew.");
-        return;  // which has destroyed this
-      }
-      socket_.say(wire::say_reset(channel(), place_.cursor(), wire::standing(*found)));
-    }
-    give(*found);
-    Socket &socket = socket_;
-    bool ended = core::is_ending(found->state) && place_.after() >= found->last_seq;
-    if (!ended) {
-      auto [seen, last] = place_.standing(*found);
-      watcher_.seen(seen, last);
-    } else {
-      socket.drop(*this);  // nothing will ever come
-    }
-    if (socket.subscriptions_.size() > 1)
-      socket.write_soon();  // others may have something to say in this round
-    else
-      socket.write();
-  }
-
-  /// As many as the client has room for; the rest is read again when it has caught up.
-  void give(const core::EventPage &page) {
-    if (socket_.backlog_.pending() == 0 && place_.takes_whole(page, socket_.settings_.max_buffered / 2)) {
-      // which has taken all of them
-      socket_.push(wire::socket_frames(page, place_, socket_.shape_));
-    } else {
-      place_.advance(
-          page, [this] { return !socket_.is_full(); },
-          [&](const core::Event &event) {
-            socket_.push(wire::socket_frame(page, event, place_, socket_.shape_));
-          });
-    }
-    place_.seek(watcher_.need());
-    if (socket_.is_full() && !watcher_.paused()) {
-      if (!std::exchange(socket_.paused_, true))
-        process()->counters().count(Counter::paused);
-      watcher_.pause();
-    }
-  }
-
-  Socket &socket_;
-  std::unique_ptr<wire::Channel> what_;  // of a topic or a user
-  core::Place place_;
-  core::Watcher<core::EventNeed> watcher_;
-  Tally reading_{Gauge::reads};
-  bool known_ = false;  // it is there, and this client's
-};
-
 Socket::Socket(ngx_http_request_t *r, SocketOptions options)
     : Held(r),
       settings_(settings(r)),
@@ -199,6 +96,9 @@ void Socket::subscribe(std::string_view channel, std::string cursor) {
     refuse(channel, 503, "Too many requests wait for the database just now.");
   } else {
     subscriptions_.push_back(std::make_unique<Subscription>(*this, *what, std::move(cursor)));
+    if (paused_)
+      subscriptions_.back()->pause();
+    subscriptions_.back()->start(true);
   }
 }
 
@@ -213,8 +113,63 @@ void Socket::unsubscribe(std::string_view channel) {
   say(wire::say_unsubscribed(channel));
 }
 
-void Socket::drop(Subscription &subscription) {
+void Socket::drop(core::Feed &subscription) {
   std::erase_if(subscriptions_, [&](auto &one) { return one.get() == &subscription; });
+}
+
+std::optional<std::string_view> Socket::owner() const {
+  return owner_ ? std::optional<std::string_view>(*owner_) : std::nullopt;
+}
+
+void Socket::starved(core::Feed &feed, const Error &error) {
+  if (error.code != Code::not_found)
+    return;  // it is tried again
+  std::string name = feed.channel();
+  drop(feed);
+  refuse(name, 404, kNoJob);
+}
+
+void Socket::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
+  core::Place &place = feed.place();
+  auto &subscription = static_cast<Subscription &>(feed);
+  subscription.reading.set(0);
+  if (!std::exchange(subscription.told, true) && !plain_)
+    say(wire::say_subscribed(feed.channel(), place.cursor(), wire::standing(page)));
+  if (lost) {
+    process()->counters().count(Counter::resets);
+    if (plain_) {
+      close(wire::kRestart, "What was missed cannot be told; start anew.");
+      return;  // which has destroyed the feed
+    }
+    say(wire::say_reset(feed.channel(), place.cursor(), wire::standing(page)));
+  }
+  give(feed, page);
+  bool ended = core::is_ending(page.state) && place.after() >= page.last_seq;
+  if (ended)
+    drop(feed);  // nothing will ever come
+  else
+    feed.next(page);
+  if (subscriptions_.size() > 1)
+    write_soon();  // others may have something to say in this round
+  else
+    write();
+}
+
+/// As many as the client has room for; the rest is read again when it has caught up.
+void Socket::give(core::Feed &feed, const core::EventPage &page) {
+  core::Place &place = feed.place();
+  if (backlog_.pending() == 0 && place.takes_whole(page, settings_.max_buffered / 2)) {
+    push(wire::socket_frames(page, place, shape_));  // which has taken all of them
+  } else {
+    place.advance(
+        page, [this] { return !is_full(); },
+        [&](const core::Event &event) { push(wire::socket_frame(page, event, place, shape_)); });
+  }
+  if (is_full() && !feed.paused()) {
+    if (!std::exchange(paused_, true))
+      process()->counters().count(Counter::paused);
+    feed.pause();
+  }
 }
 
 void Socket::refuse(std::string_view channel, int status, std::string_view detail) {

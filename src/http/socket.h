@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/place.h"
-#include "core/watcher.h"
+#include "http/feed.h"
 #include "http/process.h"
 #include "ngx/backlog.h"
 #include "ngx/held.h"
@@ -27,6 +26,7 @@ struct SocketOptions {
 /// and its connection parked; bytes go to and come from the connection itself either way.
 class Socket : public ngx::Held,
                private core::Spoke,
+               private core::Feed::Reader,
                private Process::Flush,
                private wire::WebSocketReader::Listener {
  public:
@@ -44,11 +44,19 @@ class Socket : public ngx::Held,
   void revoke() override;
 
  private:
-  class Subscription;
   /// Watches a channel from `cursor` on; says so when it was read, or why not.
   void subscribe(std::string_view channel, std::string cursor);
   void unsubscribe(std::string_view channel);
-  void drop(Subscription &subscription);
+  struct Subscription : Feed {
+    Subscription(Socket &socket, const wire::Channel &what, std::string cursor)
+        : Feed(socket, socket.settings_, what, std::move(cursor)) {}
+    bool told = false;  // the client knows that it stands
+  };
+  void drop(core::Feed &subscription);
+  void fed(core::Feed &feed, const core::EventPage &page, bool lost) override;
+  void starved(core::Feed &feed, const Error &error) override;
+  std::optional<std::string_view> owner() const override;
+  void give(core::Feed &feed, const core::EventPage &page);
   void refuse(std::string_view channel, int status, std::string_view detail);
 
   void text(std::string_view message) override;

@@ -1,7 +1,9 @@
 #include "http/stream.h"
 
-#include "core/cursor.h"
+#include <algorithm>
+
 #include "http/facts.h"
+#include "http/feed.h"
 #include "http/respond.h"
 #include "ngx/bind.h"
 #include "ngx/guard.h"
@@ -13,32 +15,44 @@
 namespace await::http {
 namespace {
 
-std::string state_data(std::string_view cursor, std::string_view state) {
+constexpr std::string_view kLive = "live";
+
+/// @param channel  empty: there is only one
+std::string state_data(std::string_view cursor, std::string_view state, std::string_view channel = {}) {
   wire::JsonWriter data;
+  if (!channel.empty())
+    data.text("channel", channel);
   data.text("cursor", cursor);
   data.text("state", state);
   return data.take();
 }
 
+std::string_view standing(const core::Bundle::Part &part) {
+  if (part.gone)
+    return "gone";
+  return part.kind() == core::Kind::job ? core::state_name(part.state) : kLive;
+}
+
+std::string_view standing(const core::Bundle &bundle) {
+  return bundle.is_alone() ? standing(bundle.first()) : kLive;
+}
+
 }  // namespace
 
-EventStream::EventStream(ngx_http_request_t *r, const wire::Channel &what, const wire::Shape &shape,
-                         StreamOptions options)
+EventStream::EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+                         const wire::Shape &shape, StreamOptions options)
     : Held(r),
       settings_(settings(r)),
       shape_(shape),
-      place_(what.id, std::move(options.cursor), what.name),
-      watcher_(process()->events(what.id),
-               core::Callback<Result<const core::EventPage *>>::to<&EventStream::got>(this)),
+      bundle_(*this, process()->events(channels.front().id),
+              source_of(settings_, channels.front(), options.cursor)),
       expires_ms_(process()->ms_at(facts(r).expires_s)),
       names_(options.names),
       visible_beat_(options.visible_beat),
       linger_(options.linger) {
-  watcher_.need().id = what.id;
-  if (what.kind() == core::Kind::topic)
-    topic_ = std::make_unique<wire::Channel>(what);
-  known_ = what.kind() != core::Kind::job;  // whose it is was asked before
-  watcher_.trust(settings_.hints == kSigned);
+  for (auto at = channels.begin() + 1; at != channels.end(); ++at)
+    bundle_.add(process()->events(at->id), source_of(settings_, *at, options.cursor));
+  reading_.set(static_cast<std::int64_t>(channels.size()));
   process()->enrol(*this);
 }
 
@@ -46,76 +60,48 @@ ngx_int_t EventStream::start() {
   ngx::bind(r_, this);
   out_ = ngx::make<ngx::Outgoing>(r_->pool, r_);
   began_ms_ = process()->now_ms();
-  reading_.set(1);
-  if (!(r_->method & NGX_HTTP_HEAD))
-    watcher_.listen(watcher_.need().id);  // register first, read second
-  place_.aim(process()->timeline());
-  place_.seek(watcher_.need());
-  watcher_.look();
-  return hold();
+  ngx_int_t held = hold();
+  bundle_.start((r_->method & NGX_HTTP_HEAD) == 0, !linger_, [](const core::Bundle::Part &part) {
+    return part.kind() == core::Kind::job && process()->past_retention(part.id());
+  });
+  return held;
 }
 
-void EventStream::got(Result<const core::EventPage *> page) {
-  if (!page) {
-    if (!open_)
-      end_with_retry();
-    return;  // an open stream sits out what may be a restart
-  }
-  const core::EventPage *found = *page;
-  core::EventPage none;
-  if (found == nullptr && topic_)
-    found = &(none = wire::silent(*topic_));
-  auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
-  if (found == nullptr || (owner && found->owner != *owner)) {
-    if (open_)
-      end();
-    else
-      finish(send_error(r_, {Code::not_found, "no such job"}));
-    return;
-  }
-  known_ = true;
+std::optional<std::string_view> EventStream::owner() const { return owner_of(r_); }
+
+void EventStream::refused(const Error &error) {
+  if (error.code == Code::not_found)
+    finish(send_error(r_, error));
+  else
+    end_with_retry();
+}
+
+/// Sends the header and the primer.
+bool EventStream::open() {
   reading_.set(0);
-  state_ = found->state;
-  auto fit = place_.fit(*found, process()->timeline());
-  place_.seek(watcher_.need());
-  if (fit == core::Place::Fit::elsewhere) {
-    watcher_.restart();
-    return;
-  }
-  if (!open_ && !begin(*found, fit))
-    return;
-  if (fit == core::Place::Fit::lost)
-    send_reset(*found);
-  send_events(*found);
-  if (core::is_ending(found->state) && place_.after() >= found->last_seq && !linger_) {
-    if (behind_)
-      push_frame("ready", state_data(place_.cursor(), wire::standing(*found)));
-    end();
-    return;
-  }
-  auto [seen, last] = place_.standing(*found);
-  watcher_.seen(seen, last);
-  write();
-}
-
-/// Sends the header and the primer. False: the request was answered otherwise.
-bool EventStream::begin(const core::EventPage &page, core::Place::Fit fit) {
-  if (fit == core::Place::Fit::here && place_.came_after_the_end(page) && !linger_) {
+  if (!linger_ && bundle_.all([](const core::Bundle::Part &part) { return part.knew; })) {
     add_header(r_, "Cache-Control", "no-store");
     finish(send_empty(r_, 204));  // nothing will ever come: stops EventSource
     return false;
   }
   if (!send_head())
     return false;
-  if (fit == core::Place::Fit::here)
-    push_frame("ready", state_data(place_.cursor(), wire::standing(page)));
+  if (!bundle_.is_alone() || !bundle_.first().lost)
+    push_frame("ready", state_data(bundle_.cursor(), standing(bundle_)));
   return true;
 }
 
-/// What was missed cannot be told: says so, with where the job stands now.
-void EventStream::send_reset(const core::EventPage &page) {
+/// What was missed cannot be told: says so, with where the channel stands now.
+void EventStream::lost(core::Bundle::Part &part) {
   process()->counters().count(Counter::resets);
-  push_frame("reset", state_data(place_.cursor(), wire::standing(page)));
+  push_frame("reset", state_data(bundle_.cursor(), standing(part),
+                                 bundle_.is_alone() ? std::string() : part.channel()));
+}
+
+void EventStream::done() {
+  if (behind_)
+    push_frame("ready", state_data(bundle_.cursor(), standing(bundle_)));
+  end();
 }
 
 bool EventStream::send_head() {
@@ -132,7 +118,7 @@ bool EventStream::send_head() {
     finish(rc);
     return false;
   }
-  open_ = true;
+  sent_ = true;
   if (r_->stream == nullptr && core_settings().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
   r_->write_event_handler = on_writable;
@@ -142,27 +128,40 @@ bool EventStream::send_head() {
 }
 
 /// As many as the client has room for; the rest is read again when it has caught up.
-void EventStream::send_events(const core::EventPage &page) {
-  bool whole =
-      out_ == nullptr && backlog_.pending() == 0 && place_.takes_whole(page, settings_.max_buffered / 2);
+void EventStream::give(core::Bundle::Part &part, const core::EventPage &page) {
+  core::Place &place = part.place();
+  bool whole = bundle_.is_alone() && out_ == nullptr && backlog_.pending() == 0 &&
+               place.takes_whole(page, settings_.max_buffered / 2);
   if (whole) {
-    give(wire::page_frame(page, place_, style(), shape_));  // which has taken all of them
+    push_shared(wire::page_frame(page, place, style(), shape_));  // which has taken all of them
   } else {
-    place_.advance(
+    place.advance(
         page, [this] { return !is_full(); },
-        [&](const core::Event &event) { give(wire::event_frame(page, event, place_, style(), shape_)); });
+        [&](const core::Event &event) { give_event(page, event, place); });
   }
-  place_.seek(watcher_.need());
-  if (is_full() && !watcher_.paused()) {
+  if (is_full() && !part.paused()) {
     process()->counters().count(Counter::paused);
-    watcher_.pause();
+    part.pause();
   }
 }
 
-void EventStream::give(const Bytes &frame) {
+void EventStream::give_event(const core::EventPage &page, const core::Event &event,
+                             const core::Place &place) {
+  if (bundle_.is_alone()) {
+    push_shared(wire::event_frame(page, event, place, style(), shape_));
+    return;
+  }
+  std::string frame = wire::mixed_frame(page, event, bundle_.cursor(), names_, shape_);
+  behind_ = frame.empty();
+  if (!behind_)
+    push(frame);
+}
+
+/// Empty: it is not shown.
+void EventStream::push_shared(const Bytes &frame) {
   behind_ = frame.empty();
   if (behind_)
-    return;  // not shown
+    return;
   if (out_ != nullptr)
     out_->push(frame);
   else
@@ -170,7 +169,8 @@ void EventStream::give(const Bytes &frame) {
 }
 
 void EventStream::push_frame(std::string_view type, std::string_view data) {
-  push(wire::sse_frame(place_.cursor(), names_ ? type : std::string_view(), data));
+  behind_ = false;
+  push(wire::sse_frame(bundle_.cursor(), names_ ? type : std::string_view(), data));
 }
 
 void EventStream::push(std::string_view text) {
@@ -250,7 +250,7 @@ bool EventStream::wrote(ngx_int_t rc, std::size_t pending) {
     return false;
   }
   if (!ended_ && !is_full())
-    watcher_.resume();
+    bundle_.resume();
   return true;
 }
 
@@ -266,10 +266,12 @@ void EventStream::rest() {
 
 void EventStream::revived() {
   process()->counters().add(Gauge::parked, -1);
-  if (core::kind_of(watcher_.need().id) == core::Kind::job)
-    facts(r_).id = watcher_.need().id.text();
+  bundle_.each([this](core::Bundle::Part &part) {
+    if (part.kind() == core::Kind::job)
+      facts(r_).id = part.id().text();
+  });
   facts(r_).delivery = "sse";
-  facts(r_).state = core::state_name(state_);
+  facts(r_).state = core::state_name(bundle_.first().state);
   facts(r_).held_ms = process()->now_ms() - began_ms_;
 }
 
@@ -292,7 +294,7 @@ void EventStream::end_with_retry() {
 void EventStream::drain() {
   if (ended_)
     return;
-  if (open_)
+  if (sent_)
     end();  // the client comes back after `retry`, spread over that time, and goes on at its cursor
   else
     end_with_retry();
@@ -309,7 +311,7 @@ void EventStream::end() {
   if (parked() && chunked())
     backlog_.push(process()->last_chunk());
   if (!parked()) {
-    facts(r_).state = core::state_name(state_);
+    facts(r_).state = core::state_name(bundle_.first().state);
     facts(r_).held_ms = process()->now_ms() - began_ms_;
   }
   write();
@@ -317,7 +319,7 @@ void EventStream::end() {
 
 void EventStream::leave() {
   core::Spoke::unlink();
-  watcher_.leave();
+  bundle_.leave();
   reading_.set(0);
 }
 

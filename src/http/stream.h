@@ -2,9 +2,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "core/place.h"
-#include "core/watcher.h"
+#include "core/bundle.h"
 #include "http/process.h"
 #include "ngx/backlog.h"
 #include "ngx/held.h"
@@ -23,11 +23,12 @@ struct StreamOptions {
   bool linger = false;        ///< stays open after a job has ended
 };
 
-/// A channel's events as Server-Sent Events: primer, replay, then live until the job ends. Once the client
-/// has caught up the request is given up and its connection parked.
-class EventStream : public ngx::Held, private core::Spoke {
+/// The events of a channel, or of several, as Server-Sent Events: primer, replay, then live until the jobs
+/// have ended. Once the client has caught up the request is given up and its connection parked.
+class EventStream : public ngx::Held, private core::Spoke, private core::Bundle::Reader {
  public:
-  EventStream(ngx_http_request_t *r, const wire::Channel &what, const wire::Shape &shape,
+  /// @param channels  at least one
+  EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
               StreamOptions options);
 
   ngx_int_t start();
@@ -39,12 +40,16 @@ class EventStream : public ngx::Held, private core::Spoke {
   void leave() override;
   void due() noexcept override;
   void on_parked_writable() override;
-  void got(Result<const core::EventPage *> page);
-  bool begin(const core::EventPage &page, core::Place::Fit fit);
+  bool open() override;
+  void lost(core::Bundle::Part &part) override;
+  void give(core::Bundle::Part &part, const core::EventPage &page) override;
+  void given() override { write(); }
+  void done() override;
+  void refused(const Error &error) override;
+  std::optional<std::string_view> owner() const override;
   bool send_head();
-  void send_reset(const core::EventPage &page);
-  void send_events(const core::EventPage &page);
-  void give(const Bytes &frame);
+  void give_event(const core::EventPage &page, const core::Event &event, const core::Place &place);
+  void push_shared(const Bytes &frame);
   void push_frame(std::string_view type, std::string_view data);
   void push(std::string_view text);
   void beat();
@@ -61,22 +66,18 @@ class EventStream : public ngx::Held, private core::Spoke {
 
   const Settings &settings_;
   const wire::Shape &shape_;
-  ngx::Outgoing *out_ = nullptr;          // through nginx's filters, while there is a request; in its pool
-  ngx::Backlog backlog_;                  // straight to the connection, while there is none
-  std::unique_ptr<wire::Channel> topic_;  // if it is one: for what was never published to
-  core::Place place_;
-  core::Watcher<core::EventNeed> watcher_;
+  ngx::Outgoing *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool
+  ngx::Backlog backlog_;          // straight to the connection, while there is none
+  core::Bundle bundle_;
+  Tally reading_{Gauge::reads, 0};  // until it is open
   Tally buffered_{Gauge::buffered, 0};
-  Tally reading_{Gauge::reads, 0};
   std::int64_t expires_ms_;  // 0: never
   std::int64_t began_ms_ = 0;
-  core::State state_ = core::State::pending;  // as last heard of
   bool names_;
   bool visible_beat_;
   bool linger_;
   bool behind_ = false;  // events that are not shown came after the last frame: the client's cursor is older
-  bool known_ = false;   // it is there, and this client's
-  bool open_ = false;    // the header is out
+  bool sent_ = false;    // the header is out
   bool ended_ = false;   // everything is pushed, the stream ends once it is written
 };
 

@@ -103,7 +103,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
     }
     channels_ = std::move(granted);
     if (process()->secret().empty())
-      process()->introduction().add(guest_);
+      process()->introduce(guest_);
     else
       give();
   }
@@ -149,7 +149,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
   const TicketSettings &conf_;
   std::string json_;
   std::vector<std::string> channels_;  // what the ticket will be for
-  Introduction::Guest guest_{core::Callback<Result<Done>>::to<&TicketRequest::met>(this)};
+  Process::Guest guest_{core::Callback<Result<Done>>::to<&TicketRequest::met>(this)};
   ngx::Body body_{r_, *this};
 };
 

@@ -98,14 +98,6 @@ std::string_view standing(const core::EventPage &page) {
   return kind_of(page) == core::Kind::job ? core::state_name(page.state) : "live";
 }
 
-core::EventPage silent(const Channel &topic) {
-  core::EventPage page;
-  page.job = topic.id;
-  page.owner = topic.text();
-  page.state = core::State::processing;
-  return page;
-}
-
 bool matches(std::string_view pattern, std::string_view text) {
   // the place after the last star, and where what it stands for may end
   std::size_t p = 0, t = 0, star = pattern.npos, from = 0;

@@ -37,8 +37,6 @@ std::string channel_of(const core::EventPage &page);
 std::string topic_name(const core::EventPage &page);
 /// Where it stands, in a word: the job's state; of all else, "live".
 std::string_view standing(const core::EventPage &page);
-/// A topic to which nothing was ever published.
-core::EventPage silent(const Channel &topic);
 
 /// Whether `text` is of the pattern, in which `*` stands for anything.
 bool matches(std::string_view pattern, std::string_view text);

@@ -107,7 +107,7 @@ std::string say_bye(std::int64_t retry_ms) {
 const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
                           const Shape &shape) {
   if (std::exchange(event.shape, &shape) != &shape) {
-    event.json = Bytes();
+    event.json = event.mixed = Bytes();
     event.frames = {};
   }
   Bytes &frame = event.frames[kSocketFrame];

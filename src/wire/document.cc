@@ -69,8 +69,11 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   return out.take();
 }
 
-std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape) {
+std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape,
+                         bool mixed) {
   JsonWriter out;
+  if (mixed)
+    out.text("channel", channel_of(page));
   add_event(out, page, event, shape);
   std::string text = out.take();
   return shape.event != nullptr ? shape.event->apply(text) : text;

@@ -25,7 +25,9 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
 class JsonWriter;
 
 /// One event as a JSON object on one line, as the location's shape has it.
-std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape);
+/// @param mixed  it stands among those of other channels, so it names its own
+std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape,
+                         bool mixed = false);
 
 /// An event's members, before await_format.
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event, const Shape &shape);

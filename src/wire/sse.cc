@@ -37,14 +37,19 @@ namespace {
 
 std::size_t which(FrameStyle style) { return (style.named ? 0U : 1U) + (style.chunked ? 2U : 0U); }
 
+/// What was encoded for another shape is of no use.
+void suit(const core::Event &event, const Shape &shape) {
+  if (std::exchange(event.shape, &shape) == &shape)
+    return;
+  event.json = event.mixed = Bytes();
+  event.frames = {};
+}
+
 }  // namespace
 
 const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
                          FrameStyle style, const Shape &shape) {
-  if (std::exchange(event.shape, &shape) != &shape) {
-    event.json = Bytes();
-    event.frames = {};
-  }
+  suit(event, shape);
   Bytes &frame = event.frames[which(style)];
   std::string_view type = shape.name_of(event.type);
   if (!frame.empty() || type.empty())
@@ -71,6 +76,17 @@ const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameSt
   if (!made)
     all = Bytes(text);
   return all;
+}
+
+std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
+                        bool named, const Shape &shape) {
+  suit(event, shape);
+  std::string_view type = shape.name_of(event.type);
+  if (type.empty())
+    return {};
+  if (event.mixed.empty())
+    event.mixed = Bytes(encode_event(page, event, shape, true));
+  return sse_frame(cursor, named ? type : std::string_view(), event.mixed.view());
 }
 
 std::string sse_retry(std::int64_t ms) { return "retry: " + std::to_string(ms) + "\n\n"; }

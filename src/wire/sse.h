@@ -31,6 +31,11 @@ const Bytes &event_frame(const core::EventPage &page, const core::Event &event, 
 /// All events of a page in one piece, shared too. Takes them into `place`, which stands right before them.
 const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
                         const Shape &shape);
+/// The frame of an event for a client that reads several histories on one stream: what is in it names the
+/// channel. Empty where the shape hides it.
+/// @param cursor  of all of them
+std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
+                        bool named, const Shape &shape);
 
 /// `retry:` in milliseconds, a field of its own.
 std::string sse_retry(std::int64_t ms);

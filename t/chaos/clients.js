@@ -248,11 +248,43 @@ class UserWatcher extends Watcher {
   settle() { this.done = ownedClosed && [...owned].every((id) => this.ended.has(id)); }
 }
 
+// The same, and the topic, on one stream with one cursor.
+class BothWatcher extends UserWatcher {
+  constructor() { super('stream'); this.path = '/both?u=chaos'; this.topicNext = 0; this.topicEnded = false; }
+  event(event, cursor) {
+    if (event.channel !== 'topic:chaos') return super.event(event, cursor);
+    if (this.topicNext && event.seq !== this.topicNext) wrong(`both: event ${event.seq} of the topic where ${this.topicNext} was due`);
+    this.topicNext = event.seq + 1;
+    this.topicEnded ||= Boolean(event.data.end);
+    this.cursor = cursor || this.cursor;
+    this.settle();
+  }
+  settle() { super.settle(); this.done &&= this.topicEnded; }
+}
+
+// Somebody who is revoked again and again: when it was there, from the primer to the end of each connection.
+const sessions = [];
+class RevokedWatcher extends Watcher {
+  constructor(mode) { super('revoked'); watchers.pop(); this.path = '/owned?u=gone'; this.ws = '/ownedws?u=gone'; this.channel = 'user:gone'; this.mode = mode; this.run(); }
+  set cursor(cursor) { if (cursor && !this.session) sessions.push(this.session = { from: Date.now(), mode: this.mode }); }
+  get cursor() { return ''; }
+  async run() {
+    while (!resting) {
+      this.session = null;
+      await this[this.mode]();
+      if (this.session) this.session.to = Date.now();
+      await sleep(20 + random() * 250);
+    }
+  }
+}
+
 readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; });
 (async () => {
   setTimeout(() => { resting = true; }, seconds * 1000);
   for (const mode of ['stream', 'stream', 'stream', 'socket', 'socket', 'socket']) new TopicWatcher(mode).run();
   for (const mode of ['stream', 'stream', 'socket', 'socket']) new UserWatcher(mode).run();
+  for (let n = 0; n < 2; ++n) new BothWatcher().run();
+  for (const mode of ['stream', 'socket', 'stream', 'socket']) new RevokedWatcher(mode);
   const submitters = [owner(), ...Array.from({ length: 8 }, submitter)];
   const publishes = publisher();
   await Promise.all(submitters);
@@ -267,5 +299,6 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => { if (li
   count.told = told;
   for (const watcher of watchers) if (!watcher.done) wrong(`${watcher.id} (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
   const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state }));
-  process.stdout.write(JSON.stringify({ accepted, settled, problems, heard, count }) + '\n', () => process.exit(0));
+  for (const session of sessions) session.to ??= Date.now();
+  process.stdout.write(JSON.stringify({ accepted, settled, problems, heard, sessions, count }) + '\n', () => process.exit(0));
 })();

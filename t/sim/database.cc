@@ -10,11 +10,14 @@ std::uint64_t Database::begin() {
 }
 
 void Database::commit(std::uint64_t xid) {
+  ++version_;
   if (running_.erase(xid) > 0)
     committed_.push_back(xid);
 }
 
 void Database::erase(std::uint64_t xid) {
+  ++version_;
+  std::erase_if(revoked_, [xid](const auto &one) { return one.second.first == xid; });
   for (auto job = jobs_.begin(); job != jobs_.end();) {
     std::erase_if(job->second, [xid](const Entry &entry) { return entry.xid == xid; });
     job = job->second.empty() || job->second[0].seq != 1 ? jobs_.erase(job) : std::next(job);
@@ -60,8 +63,25 @@ std::vector<Entry> Database::history(const Uuid &job) const {
 
 std::vector<Uuid> Database::all() const {
   std::vector<Uuid> out;
-  for (const auto &[id, entries] : jobs_)
-    out.push_back(id);
+  for (const auto &[id, entries] : jobs_) {
+    if (core::kind_of(id) == core::Kind::job)
+      out.push_back(id);
+  }
+  return out;
+}
+
+std::vector<Uuid> Database::jobs_of(const Uuid &user) const {
+  std::vector<Uuid> out = all();
+  std::erase_if(out, [&](const Uuid &job) { return user_of(job) != user; });
+  return out;
+}
+
+std::vector<core::Revoked> Database::revoked() const {
+  std::vector<core::Revoked> out;
+  for (const auto &[user, by] : revoked_) {
+    if (visible(by.first))
+      out.push_back({user.text(), by.second});
+  }
   return out;
 }
 
@@ -91,7 +111,7 @@ void Database::user_events(const core::EventQuery &query, core::EventPage &page)
     return;
   Moment seen(since.seen.text), upto(until);
   for (const auto &[id, entries] : jobs_) {
-    if (user_of(id) != query.id)
+    if (core::kind_of(id) != core::Kind::job || user_of(id) != query.id)
       continue;
     for (const Entry &entry : entries) {
       bool due = visible(entry.xid) && !seen.sees(entry.xid) && upto.sees(entry.xid) &&
@@ -123,10 +143,11 @@ std::vector<core::EventPage> Database::events(std::span<const core::EventQuery> 
     page.last_seq = entries.empty() ? 0 : entries.back().seq;
     if (entries.empty())
       continue;
-    page.state = entries.back().state;
+    page.state = is_latest_only(query.id) ? core::State::pending : entries.back().state;
     page.correlation_id = std::to_string(entries[0].uid);
     for (const Entry &entry : entries) {
-      if (entry.seq == 1 || entry.seq <= query.after || page.events.size() == kPage)
+      bool kept = core::kind_of(query.id) == core::Kind::job || entry.seq > page.last_seq - kTopicKept;
+      if (entry.seq == 1 || entry.seq <= query.after || !kept || page.events.size() == kPage)
         continue;
       core::Event &event = page.events.emplace_back();
       event.seq = entry.seq;
@@ -147,14 +168,22 @@ Moment::Moment(const std::string &text) {
   }
 }
 
-Uuid user_of(const Uuid &job) {
+namespace {
+
+Uuid named(std::uint8_t mark, std::uint8_t n) {
   Uuid::Raw raw{};
   std::fill_n(raw.begin(), 6, std::uint8_t{0xff});
-  raw[3] = 0xfe;
+  raw[3] = mark;
   raw[6] = raw[8] = 0x80;
-  raw[15] = static_cast<std::uint8_t>(job.raw()[9] % 3);
+  raw[15] = n;
   return Uuid(raw);
 }
+
+}  // namespace
+
+Uuid user_of(const Uuid &job) { return user_id(job.raw()[9] % Database::kUsers); }
+Uuid user_id(std::uint8_t n) { return named(0xfe, n); }
+Uuid topic_id(std::uint8_t n) { return named(0xff, n); }
 
 std::string Database::snapshot() const {
   std::uint64_t xmin = running_.empty() ? next_xid_ : *running_.begin();
@@ -184,7 +213,7 @@ core::Tail Database::tail(const std::string &since, std::size_t limit) const {
     }
     if (newest > 0)
       out.changes.emplace_back(id, newest);
-    if (changed)
+    if (changed && core::kind_of(id) == core::Kind::job)
       out.changes.emplace_back(user_of(id), 0);
   }
   return out;

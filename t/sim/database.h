@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "core/kind.h"
 #include "core/ports.h"
 
 namespace await::sim {
@@ -29,6 +30,8 @@ struct Moment {
 
 /// Whose a job is: one of three users, by their channels' ids.
 Uuid user_of(const Uuid &job);
+Uuid user_id(std::uint8_t n);
+Uuid topic_id(std::uint8_t n);
 
 /// PostgreSQL as far as the core can tell: transactions that become visible when they commit, in any
 /// order; snapshots; a crash that undoes what was open; a failover that loses the newest commits and
@@ -37,6 +40,12 @@ class Database {
  public:
   static constexpr int kPage = 100;
   static constexpr std::size_t kUserPage = 7;
+  static constexpr int kUsers = 3;
+  static constexpr int kTopicKept = 12;  ///< events of a topic
+  /// Of every other topic only the latest value counts.
+  static bool is_latest_only(const Uuid &id) {
+    return core::kind_of(id) == core::Kind::topic && id.raw()[15] % 2 == 1;
+  }
 
   std::uint64_t begin();
   void commit(std::uint64_t xid);
@@ -49,11 +58,18 @@ class Database {
   int append(std::uint64_t xid, const Uuid &job, core::State state);
   bool locked(const Uuid &job) const;
 
+  /// await.revoke().
+  void revoke(std::uint64_t xid, const Uuid &user, std::int64_t now) { revoked_[user] = {xid, now}; }
+  /// Uses a ticket. False: it was used before.
+  bool use(const Uuid &ticket) { return used_.insert(ticket).second; }
+
   // what a reader sees now
   bool has(const Uuid &job) const;
   std::vector<Entry> history(const Uuid &job) const;
   std::string snapshot() const;
-  std::vector<Uuid> all() const;
+  std::vector<Uuid> all() const;  ///< jobs
+  std::vector<Uuid> jobs_of(const Uuid &user) const;
+  std::vector<core::Revoked> revoked() const;
   std::vector<core::Job> jobs(std::span<const core::JobQuery> queries) const;
   std::vector<core::EventPage> events(std::span<const core::EventQuery> queries) const;
   core::Tail tail(const std::string &since, std::size_t limit) const;
@@ -63,18 +79,23 @@ class Database {
   /// A standby takes over that has not got the last `lost` commits.
   void fail_over(std::size_t lost);
   std::uint32_t timeline() const { return timeline_; }
+  /// Another one whenever a reader may see something else.
+  std::uint64_t version() const { return version_; }
 
  private:
   bool visible(std::uint64_t xid) const { return !running_.contains(xid); }
   void user_events(const core::EventQuery &query, core::EventPage &page) const;
   void erase(std::uint64_t xid);
 
+  std::uint64_t version_ = 1;
   std::uint64_t next_xid_ = 100;
   std::uint64_t next_uid_ = 1;
   std::uint32_t timeline_ = 1;
   std::set<std::uint64_t> running_;
   std::vector<std::uint64_t> committed_;     // in the order of their commits
-  std::map<Uuid, std::vector<Entry>> jobs_;  // the first entry is the job's own row
+  std::map<Uuid, std::vector<Entry>> jobs_;  // the first entry is the job's own row; topics too
+  std::map<Uuid, std::pair<std::uint64_t, std::int64_t>> revoked_;  // by whom, and when
+  std::set<Uuid> used_;
 };
 
 }  // namespace await::sim

@@ -37,16 +37,31 @@ void Broker::publish(const Uuid &job, int seq) {
   }
 }
 
+void Broker::publish_revoked() {
+  if (weather_.bus_away)
+    return;
+  for (Node *node : nodes_) {
+    if (world_.chance(weather_.hints_lost))
+      continue;
+    world_.after(world_.between(0, weather_.hints_late_ms), [this, node] {
+      if (std::find(nodes_.begin(), nodes_.end(), node) != nodes_.end())
+        node->look_for_revoked();
+    });
+  }
+}
+
 void Broker::restarted() {
   for (Node *node : nodes_)
     node->subscribe_again();
 }
 
-Node::Node(World &w, Weather &air, Database &truth, Broker &broker)
+Node::Node(World &w, Weather &air, Database &truth, Broker &broker,
+           std::function<void(Node &, const std::string &)> end_all_of)
     : world(w),
       weather(air),
       database(truth),
       broker_(broker),
+      end_all_of_(std::move(end_all_of)),
       store(w, air, truth, [this] { connected(); }),
       hub(*this, *this),
       intake(store, *this, *this, {.rows = 16}),
@@ -102,13 +117,26 @@ void Node::wake() {
   later(0, [this] { run(); });
 }
 
+/// One timer, for what is due first.
 void Node::wake_in(std::int64_t ms) {
-  later(ms, [this] { run(); });
+  if (ms <= 0) {
+    wake();
+    return;
+  }
+  auto due = world.now() + ms;
+  if (wake_at_ > world.now() && wake_at_ <= due)
+    return;
+  wake_at_ = due;
+  later(ms, [this, due] {
+    if (wake_at_ == due)
+      run();
+  });
 }
 
 void Node::run() {
   woken_ = false;
   intake.run(world.now());
+  turnstile.run();
   retries.run(world.now());
   jobs.run(world.now());
   events.run(world.now());
@@ -126,11 +154,13 @@ void Node::connected() {
     hub.history_changed();
   }
   reread.run();
+  revocations.look();
 }
 
 void Node::tick() {
   later(kRereadMs, [this] { tick(); });
   reread.run();
+  revocations.look();
   hub.sweep();
 }
 

@@ -1,16 +1,21 @@
 #pragma once
 
+#include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
 
+#include "core/feed.h"
 #include "core/gather.h"
 #include "core/hub.h"
 #include "core/intake.h"
 #include "core/memo.h"
 #include "core/reread.h"
 #include "core/retries.h"
+#include "core/revocations.h"
+#include "core/turnstile.h"
 #include "core/watcher.h"
 #include "sim/store.h"
 
@@ -32,6 +37,8 @@ class Broker {
   void join(Node &node) { nodes_.push_back(&node); }
   void part(Node &node) { std::erase(nodes_, &node); }
   void publish(const Uuid &job, int seq);
+  /// What await.revoke() says is to be published.
+  void publish_revoked();
   /// It is back, and has forgotten who had subscribed.
   void restarted();
 
@@ -62,22 +69,30 @@ class Node : private core::Wake, private core::Bus {
  public:
   static constexpr std::int64_t kRereadMs = 4000;
 
-  Node(World &world, Weather &weather, Database &database, Broker &broker);
+  /// @param revoked  ends what an owner has live here
+  Node(World &world, Weather &weather, Database &database, Broker &broker,
+       std::function<void(Node &, const std::string &)> revoked);
   ~Node();
 
   void hint(const Uuid &job, int seq);
   /// As http/submit.cc tells who watches the job's user.
   void tell_user_of(const Uuid &job) { broker_.publish(user_of(job), 0); }
   void told(const Proof &proof);
+  /// Somebody may have been revoked.
+  void look_for_revoked() { revocations.look(); }
   /// Redis has restarted: subscribes anew.
   void subscribe_again();
 
   std::uint32_t timeline() const { return timeline_; }
   std::uint64_t reads() const { return store.read.count(); }
+  core::FeedDesk &feeds(const Uuid &id) {
+    return core::kind_of(id) == core::Kind::user ? user_desk : event_desk;
+  }
 
   World &world;
   Weather &weather;
   Database &database;
+  std::map<Uuid, int> ended;  ///< how often whose sessions were ended
 
  private:
   void wake() override;
@@ -87,6 +102,7 @@ class Node : private core::Wake, private core::Bus {
   void publish(const Uuid &, int, std::string_view) override {}
   void announce(std::string_view) override {}
   void run();
+  void revoked(const std::string &owner) { end_all_of_(*this, owner); }
   void connected();
   void tick();
   template <class Do>
@@ -98,11 +114,13 @@ class Node : private core::Wake, private core::Bus {
   }
 
   Broker &broker_;
+  std::function<void(Node &, const std::string &)> end_all_of_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::set<unsigned> asked_;
   std::set<unsigned> subscribed_;
   std::uint32_t timeline_ = 0;
   bool woken_ = false;
+  std::int64_t wake_at_ = 0;
 
  public:
   Store store;
@@ -113,8 +131,10 @@ class Node : private core::Wake, private core::Bus {
   core::Gather<core::EventNeed> events;
   core::Gather<core::EventNeed> user_events;
   core::Desk<core::JobNeed> job_desk{hub, retries, jobs};
-  core::Desk<core::EventNeed> event_desk{hub, retries, events};
-  core::Desk<core::EventNeed> user_desk{hub, retries, user_events};
+  core::FeedDesk event_desk{{hub, retries, events}, timeline_};
+  core::FeedDesk user_desk{{hub, retries, user_events}, timeline_};
+  core::Turnstile turnstile{store, *this};
+  core::Revocations revocations{store, core::Callback<const std::string &>::to<&Node::revoked>(this)};
   core::Reread reread;
   Cache cache{timeline_};
 };

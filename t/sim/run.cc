@@ -8,7 +8,13 @@ namespace {
 constexpr std::size_t kNodes = 3;
 constexpr std::size_t kClients = 60;
 constexpr std::size_t kOpenJobs = 40;
-constexpr std::size_t kUsers = 5;
+constexpr std::size_t kForEver = 8;  // sessions that watch users and topics
+constexpr int kTopics = 4;
+
+template <class T>
+T &one_of(World &world, std::vector<T> &all) {
+  return all[static_cast<std::size_t>(world.between(0, static_cast<int>(all.size()) - 1))];
+}
 
 }  // namespace
 
@@ -16,7 +22,8 @@ std::string Totals::text() const {
   return std::to_string(steps) + " steps, " + std::to_string(virtual_ms / 1000) + " s of virtual time, " +
          std::to_string(jobs) + " jobs, " + std::to_string(delivered) + " events and " +
          std::to_string(answers) + " answers delivered, " + std::to_string(reconnects) + " reconnects, " +
-         std::to_string(resets) + " resets, " + std::to_string(faults) + " faults";
+         std::to_string(resets) + " resets, " + std::to_string(ended) + " ended by revocation, " +
+         std::to_string(tickets) + " tickets, " + std::to_string(faults) + " faults";
 }
 
 Run::Run(std::uint64_t seed, std::uint64_t steps)
@@ -30,7 +37,7 @@ Run::Run(std::uint64_t seed, std::uint64_t steps)
   weather_ = usual();
   service_.nodes.resize(kNodes);
   for (auto &node : service_.nodes)
-    node = std::make_unique<Node>(world_, weather_, database_, broker_);
+    node = start_node();
   trouble(2000);  // they are starting
 }
 
@@ -58,10 +65,13 @@ std::string Run::go(Totals &totals) {
   totals.reconnects += service_.reconnects;
   totals.resets += service_.resets;
   totals.faults += faults_;
+  totals.ended += service_.ended;
+  totals.tickets += tickets_used_;
   std::string violation = world_.violation();
-  clients_.clear();
-  users_.clear();
+  holds_.clear();
+  sessions_.clear();
   submitters_.clear();
+  tickets_.clear();
   return violation;
 }
 
@@ -80,13 +90,27 @@ void Run::act() {
     work();
   else if (dice < 0.85)
     watch();
-  else if (dice < 0.90 && !clients_.empty())
-    clients_[static_cast<std::size_t>(world_.between(0, static_cast<int>(clients_.size()) - 1))]
-        ->disconnect();
-  else if (dice < 0.905 && !users_.empty())
-    users_[static_cast<std::size_t>(world_.between(0, static_cast<int>(users_.size()) - 1))]->disconnect();
-  else if (dice < 0.915 && !calm_)
+  else if (dice < 0.88 && !sessions_.empty())
+    leave();
+  else if (dice < 0.90 && !holds_.empty())
+    one_of(world_, holds_)->disconnect();
+  else if (dice < 0.91 && !calm_)
     strike();
+  else if (dice < 0.96)
+    publish();
+  else if (dice < 0.965)
+    revoke();
+  else if (dice < 0.975)
+    show_ticket();
+}
+
+/// Somebody goes away for a while, or for good.
+void Run::leave() {
+  auto &session = one_of(world_, sessions_);
+  if (session->lives_for_ever() && world_.chance(0.1))
+    sessions_.erase(sessions_.begin() + (&session - sessions_.data()));
+  else
+    session->disconnect();
 }
 
 void Run::submit() {
@@ -150,9 +174,9 @@ void Run::advance(const Uuid &job, core::State to) {
       return;
     }
     database_.commit(xid);
-    world_.say("job " + job.text().substr(24) + " stands at " + std::to_string(seq));
+    world_.say(job.text().substr(24) + " stands at " + std::to_string(seq));
     if (early && calm_)
-      broker_.publish(user_of(job), 0);
+      tell_user_of(job);
     if (!early && (calm_ || world_.chance(0.8)))
       hint(job, seq);
     if (!calm_ && world_.chance(0.01))
@@ -161,32 +185,97 @@ void Run::advance(const Uuid &job, core::State to) {
 }
 
 /// As await.hint() says it.
-void Run::hint(const Uuid &job, int seq) {
-  broker_.publish(job, seq);
-  broker_.publish(user_of(job), 0);
+void Run::hint(const Uuid &id, int seq) {
+  broker_.publish(id, seq);
+  tell_user_of(id);
 }
 
-void Run::watch() {
-  if (clients_.size() >= kClients || service_.accepted.empty())
+void Run::tell_user_of(const Uuid &id) {
+  if (core::kind_of(id) == core::Kind::job)
+    broker_.publish(user_of(id), 0);
+}
+
+/// await.publish(): a topic is there with its first event.
+void Run::publish() {
+  if (weather_.away || weather_.stalled)
     return;
-  // mostly young jobs, sometimes old ones
+  Uuid topic = topic_id(static_cast<std::uint8_t>(world_.between(0, kTopics - 1)));
+  if (database_.locked(topic))
+    return;
+  if (!database_.has(topic)) {
+    auto xid = database_.begin();
+    database_.insert(xid, topic);
+    database_.commit(xid);
+  }
+  int n = static_cast<int>(world_.chance(0.1) ? world_.between(2, 2 * Database::kTopicKept) : 1);
+  for (; n > 1; --n) {
+    auto xid = database_.begin();
+    database_.append(xid, topic, core::State::processing);
+    database_.commit(xid);
+  }
+  advance(topic, core::State::processing);
+}
+
+/// Channels that a client may watch; none where there is nothing yet.
+std::vector<std::unique_ptr<Follower>> Run::channels(bool several) {
+  std::vector<std::unique_ptr<Follower>> out;
+  auto most = several ? world_.between(2, 4) : 1;
+  for (std::int64_t i = 0; i < most; ++i) {
+    double dice = world_.unit();
+    if (dice < 0.2) {
+      auto user = user_id(static_cast<std::uint8_t>(world_.between(0, Database::kUsers - 1)));
+      out.push_back(std::make_unique<UserFollower>(service_, user));
+    } else if (dice < 0.35) {
+      auto topic = topic_id(static_cast<std::uint8_t>(world_.between(0, kTopics - 1)));
+      out.push_back(std::make_unique<HistoryFollower>(service_, topic));
+    } else if (auto job = some_job()) {
+      out.push_back(std::make_unique<HistoryFollower>(service_, *job));
+    }
+    bool twice = std::any_of(out.begin(), out.end() - (out.empty() ? 0 : 1),
+                             [&](auto &one) { return one->id() == out.back()->id(); });
+    if (twice)
+      out.pop_back();
+  }
+  return out;
+}
+
+/// Mostly a young one, sometimes an old one.
+std::optional<Uuid> Run::some_job() {
   auto n = static_cast<std::int64_t>(service_.accepted.size());
+  if (n == 0)
+    return std::nullopt;
   auto at = world_.between(std::max<std::int64_t>(0, n - (world_.chance(0.5) ? 4 : 40)), n - 1);
   if (world_.chance(0.1))
     at = world_.between(0, n - 1);
   const Uuid &job = service_.accepted[static_cast<std::size_t>(at)];
-  if (!database_.has(job))
-    return;  // a failover has lost it, as was said
-  if (users_.size() < kUsers && world_.chance(0.1)) {
-    users_.push_back(std::make_unique<UserClient>(service_, user_of(job)));
-    users_.back()->start();
-  }
+  return database_.has(job) ? std::optional(job) : std::nullopt;  // a failover has lost it, as was said
+}
+
+void Run::watch() {
+  if (holds_.size() + sessions_.size() >= kClients)
+    return;
   double dice = world_.unit();
-  if (dice < 0.3)
-    clients_.push_back(std::make_unique<HoldClient>(service_, job));
-  else
-    clients_.push_back(std::make_unique<EventClient>(service_, job, dice < 0.5));
-  clients_.back()->start();
+  if (auto job = dice < 0.25 ? some_job() : std::nullopt) {
+    holds_.push_back(std::make_unique<HoldClient>(service_, *job));
+    holds_.back()->start();
+    return;
+  }
+  bool several = dice > 0.7;
+  auto kind = several || dice < 0.5 ? Session::Kind::stream : Session::Kind::pages;
+  if (world_.chance(several ? 0.5 : 0.1))
+    kind = Session::Kind::socket;
+  auto followers = channels(several);
+  if (followers.empty())
+    return;
+  if (kind == Session::Kind::pages && followers[0]->kind() == core::Kind::user)
+    kind = Session::Kind::stream;  // from a page it would not know from when on it is owed everything
+  auto session = std::make_unique<Session>(service_, kind, std::move(followers));
+  auto for_ever =
+      std::count_if(sessions_.begin(), sessions_.end(), [](auto &one) { return one->lives_for_ever(); });
+  if (session->lives_for_ever() && static_cast<std::size_t>(for_ever) >= kForEver)
+    return;
+  sessions_.push_back(std::move(session));
+  sessions_.back()->start();
 }
 
 void Run::trouble(std::int64_t ms) {
@@ -252,10 +341,11 @@ void Run::strike() {
       weather_.away = true;
       database_.fail_over(static_cast<std::size_t>(world_.between(0, 12)));
       lose_lines();
-      for (auto &client : clients_)
-        client->failed_over();
-      for (auto &user : users_)
-        user->failed_over();
+      for (auto &hold : holds_)
+        hold->failed_over();
+      for (auto &session : sessions_)
+        session->failed_over();
+      service_.revoked.clear();  // they may be undone
       for (auto &submitter : submitters_)
         submitter->failed_over();
       std::erase_if(service_.accepted, [this](const Uuid &id) { return !database_.has(id); });
@@ -272,26 +362,27 @@ void Run::crash(std::size_t which) {
     if (submitter->node() == node)
       submitter->leave();
   }
-  for (auto &client : clients_) {
-    if (client->node() == node)
-      client->disconnect();
+  for (auto &hold : holds_) {
+    if (hold->node() == node)
+      hold->disconnect();
   }
-  for (auto &user : users_) {
-    if (user->node() == node)
-      user->disconnect();
+  for (auto &session : sessions_) {
+    if (session->node() == node)
+      session->disconnect();
   }
   service_.nodes[which].reset();
   trouble(0);
   world_.after(world_.between(1, 3000), [this, which] {
-    service_.nodes[which] = std::make_unique<Node>(world_, weather_, database_, broker_);
+    service_.nodes[which] = start_node();
     trouble(1500);
   });
 }
 
 /// Forgets those who have got everything.
 void Run::sweep() {
-  std::erase_if(clients_,
-                [this](const auto &client) { return client->done() || !database_.has(client->job()); });
+  std::erase_if(holds_, [this](const auto &hold) { return hold->done() || !database_.has(hold->job()); });
+  std::erase_if(sessions_, [](const auto &session) { return session->done() || session->is_lost(); });
+  sweep_tickets();
   std::erase_if(submitters_, [](const auto &submitter) { return submitter->done(); });
 }
 
@@ -300,12 +391,13 @@ void Run::check() {
   world_.after(100, [this] { check(); });
   if (weather_.away || weather_.stalled || weather_.failing > 0 || weather_.latency_ms > 100)
     trouble(1500);
-  for (auto &client : clients_)
-    client->check_wait();
+  for (auto &hold : holds_)
+    hold->check_wait();
+  for (auto &session : sessions_)
+    session->check_wait();
   for (auto &submitter : submitters_)
     submitter->check_wait();
-  for (auto &user : users_)
-    user->check_wait();
+  check_revoked();
 }
 
 void Run::heal() {
@@ -333,26 +425,31 @@ void Run::rest() {
   std::uint64_t after = 0;
   for (auto &node : service_.nodes)
     after += node ? node->reads() : 0;
-  // two or three looks a node, each in slices of six; the held requests whose time ends read once
-  std::uint64_t most = kNodes * 3 + 3 * (watched / 6 + kNodes) + clients_.size() + 3 * users_.size();
+  // two or three looks a node, each in slices of six, and as many for revocations; the held requests whose
+  // time ends read once
+  std::uint64_t most = kNodes * 6 + 3 * (watched / 6 + kNodes) + holds_.size() + 3 * kForEver;
   if (after - before > most)
     world_.violated("P8", std::to_string(after - before) + " reads in 8 quiet seconds, for " +
                               std::to_string(watched) + " watched jobs");
   service_.closing = false;
-  for (auto &client : clients_) {
-    if (!client->done())
-      client->disconnect();
+  for (auto &hold : holds_) {
+    if (!hold->done())
+      hold->disconnect();
+  }
+  for (auto &session : sessions_) {
+    if (!session->done())
+      session->disconnect();
   }
   finish_jobs();
   world_.run(40'000);
-  for (auto &client : clients_) {
-    if (!client->done() && database_.has(client->job()))
+  for (auto &hold : holds_) {
+    if (!hold->done() && database_.has(hold->job()))
       world_.violated("P4",
-                      client->job().text().substr(24) + " has ended, and a client of it never heard the end");
+                      hold->job().text().substr(24) + " has ended, and who held for it never heard of it");
   }
-  for (auto &user : users_) {
-    if (!user->has_all())
-      world_.violated("P4", "somebody who watches a user has not got everything");
+  for (auto &session : sessions_) {
+    if (!session->has_all() && !session->is_lost())
+      world_.violated("P4", "somebody who watches " + session->name() + " has not got everything");
   }
   for (const Uuid &id : service_.accepted) {
     if (!database_.has(id))
@@ -378,8 +475,9 @@ void Run::finish_jobs() {
 /// Everybody leaves: nothing may be left of them.
 void Run::tear_down() {
   sweep();
-  clients_.clear();
-  users_.clear();
+  holds_.clear();
+  sessions_.clear();
+  tickets_.clear();
   for (auto &submitter : submitters_)
     submitter->leave();
   submitters_.clear();

@@ -1,17 +1,20 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/clients.h"
-#include "sim/users.h"
+#include "sim/session.h"
+#include "sim/ticket.h"
 
 namespace await::sim {
 
 /// Counts over runs, to show that something was tested.
 struct Totals {
-  std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0;
+  std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0,
+                ended = 0, tickets = 0;
   std::int64_t virtual_ms = 0;
   std::string text() const;
 };
@@ -34,8 +37,19 @@ class Run {
   void submit();
   void work();
   void advance(const Uuid &job, core::State to);
-  void hint(const Uuid &job, int seq);
+  void hint(const Uuid &id, int seq);
+  void tell_user_of(const Uuid &id);
+  void publish();
   void watch();
+  void leave();
+  std::optional<Uuid> some_job();
+  std::vector<std::unique_ptr<Follower>> channels(bool several);
+  void revoke();
+  void end_all_of(Node &node, const std::string &owner);
+  void check_revoked();
+  void show_ticket();
+  void sweep_tickets();
+  std::unique_ptr<Node> start_node();
   void strike();
   void heal();
   void crash(std::size_t node);
@@ -50,7 +64,7 @@ class Run {
   Weather weather_;
   Database database_;
   Broker broker_{world_, weather_};
-  Service service_{world_, weather_, database_, {}, 0, {}, false, 0, 0, 0, 0};
+  Service service_{world_, weather_, database_, {}, 0, {}, false, {}};
   std::uint64_t steps_;
   bool calm_;
   bool few_shards_;
@@ -59,9 +73,11 @@ class Run {
   std::uint64_t faults_ = 0;
   std::uint64_t made_ = 0;
   std::vector<Uuid> open_;  // submitted, and not ended as far as the workers know
-  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<HoldClient>> holds_;
+  std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Submitter>> submitters_;
-  std::vector<std::unique_ptr<UserClient>> users_;
+  std::vector<std::unique_ptr<ShownTicket>> tickets_;
+  std::uint64_t tickets_used_ = 0;
 };
 
 }  // namespace await::sim

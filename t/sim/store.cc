@@ -137,4 +137,18 @@ void Store::heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) {
   ask<core::Tail>(reply, [this, all] { return database_.heads(all); });
 }
 
+void Store::use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) {
+  std::vector<core::TicketUse> all(tickets.begin(), tickets.end());
+  write.call<std::vector<bool>>(reply, [this, all]() -> Result<std::vector<bool>> {
+    std::vector<bool> out;
+    for (const core::TicketUse &ticket : all)
+      out.push_back(database_.use(ticket.id));
+    return out;
+  });
+}
+
+void Store::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
+  ask<std::vector<core::Revoked>>(reply, [this] { return database_.revoked(); });
+}
+
 }  // namespace await::sim

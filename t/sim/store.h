@@ -89,7 +89,7 @@ class Line {
 };
 
 /// core::Store over two lines, one to write and one to read.
-class Store : public core::Store {
+class Store : public core::Store, public core::Gate {
  public:
   Store(World &world, Weather &weather, Database &database, std::function<void()> connected)
       : world_(world),
@@ -106,6 +106,8 @@ class Store : public core::Store {
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &, core::Reply<core::Cancelled> &) override {}
+  void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
+  void revoked(core::Reply<std::vector<core::Revoked>> &reply) override;
 
  private:
   template <class T>

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/cursor.h"
+#include "core/cursors.h"
 #include "core/follow.h"
 #include "core/gather.h"
 #include "core/hub.h"
@@ -535,6 +536,42 @@ TEST(Place, a_failover_resets_who_is_connected) {
   EXPECT_EQ(place.fit(page_up_to(2), 7), Fit::here);
   EXPECT_EQ(place.fit(page_up_to(2), 8), Fit::lost) << "event 2 may be another now";
   EXPECT_EQ(decode_cursor(place.cursor(), 8, id(1)), 2);
+}
+
+TEST(Place, of_a_cursor_of_several_channels_its_own_part_counts) {
+  Uuid topic = named_id(0xff, 1);
+  std::string both = join_cursors({encode_cursor(7, id(1), 2), encode_cursor(7, topic, 5)});
+  Place job(id(1), both);
+  job.aim(7);
+  EXPECT_EQ(job.after(), 2);
+  Place scores(topic, both);
+  scores.aim(7);
+  EXPECT_EQ(scores.after(), 5);
+  Place other(id(3), both);
+  other.aim(7);
+  EXPECT_EQ(other.fit(page_up_to(4), 7), Place::Fit::lost) << "it says nothing of this one";
+}
+
+TEST(Cursors, what_would_be_too_long_says_nothing) {
+  std::string job = encode_cursor(7, id(1), 2);
+  std::string busy(500, 'A');
+  EXPECT_EQ(join_cursors({job, busy}), job + ".");
+  EXPECT_EQ(join_cursors({busy, job}), "." + job);
+  EXPECT_EQ(join_cursors({"", ""}), ".");
+  EXPECT_EQ(cursor_for(id(1), "." + job), job);
+  EXPECT_EQ(cursor_for(id(2), "." + job), ".");
+  EXPECT_EQ(cursor_for(id(2), job), job) << "of one channel: whoever reads it says what it is";
+  EXPECT_EQ(cursor_for(id(1), "." + job + "." + busy), ".") << "longer than any that was given";
+}
+
+TEST(Place, a_history_that_is_no_longer_kept_is_told_of_once) {
+  Place fresh(id(1), "");
+  EXPECT_TRUE(fresh.is_gone(7));
+  Place back(id(1), join_cursors({"", fresh.cursor()}));
+  EXPECT_FALSE(back.is_gone(7));
+  Place kept(id(1), fresh.cursor());
+  kept.aim(7);
+  EXPECT_EQ(kept.fit(page_up_to(4), 7), Place::Fit::lost) << "it is there after all";
 }
 
 TEST(Place, a_cursor_not_understood_yet_is_read_again_from_its_place) {

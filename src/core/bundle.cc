@@ -1,0 +1,83 @@
+#include "core/bundle.h"
+
+#include "core/cursors.h"
+
+namespace await::core {
+
+void Bundle::fed(Feed &feed, const EventPage &page, bool lost) {
+  auto &part = static_cast<Part &>(feed);
+  part.state = page.state;
+  part.lost = part.lost || lost;
+  part.placed = true;
+  if (!open_) {
+    part.knew = !part.lost && part.place().came_after_the_end(page);
+    part.done = is_ending(page.state) && part.place().after() >= page.last_seq;
+    if (!all([](const Part &one) { return one.placed; })) {
+      part.pause();  // its events are read when all can be told
+      part.next(page);
+      return;
+    }
+    if (!open())
+      return;
+  }
+  if (part.lost)
+    tell_lost(part);
+  reader_.give(part, page);
+  part.done = is_ending(page.state) && part.place().after() >= page.last_seq;
+  if (is_done()) {
+    reader_.done();
+    return;
+  }
+  part.next(page);
+  reader_.given();
+}
+
+bool Bundle::open() {
+  if (!reader_.open())
+    return false;
+  open_ = true;
+  each([this](Part &part) {
+    if (part.lost)
+      tell_lost(part);
+  });
+  return true;
+}
+
+void Bundle::tell_lost(Part &part) {
+  part.lost = false;
+  reader_.lost(part);
+}
+
+void Bundle::starved(Feed &feed, const Error &error) {
+  if (!open_) {
+    reader_.refused(error);
+    return;
+  }
+  if (error.code != Code::not_found)
+    return;  // what is open sits out what may be a restart
+  auto &part = static_cast<Part &>(feed);
+  part.leave();
+  part.done = true;
+  if (all([](const Part &one) { return one.done; }))
+    reader_.done();
+}
+
+std::string Bundle::cursor() const {
+  if (more_.empty())
+    return first_.place().cursor();
+  std::vector<std::string> parts = {first_.lost ? "" : first_.place().cursor()};
+  for (auto &part : more_)
+    parts.push_back(part->lost ? "" : part->place().cursor());
+  return join_cursors(std::move(parts));
+}
+
+void Bundle::resume() {
+  if (open_)
+    each([](Part &part) { part.resume(); });
+}
+
+void Bundle::leave() {
+  each([](Part &part) { part.leave(); });
+}
+
+}  // namespace await::core

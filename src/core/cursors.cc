@@ -1,0 +1,55 @@
+#include "core/cursors.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "core/cursor.h"
+#include "core/kind.h"
+#include "core/since.h"
+
+namespace await::core {
+namespace {
+
+constexpr std::size_t kMost = 512;
+
+bool is_of(const Uuid &id, std::string_view part) {
+  auto timeline = cursor_timeline(part);
+  if (!timeline)
+    return false;
+  return kind_of(id) == Kind::user ? decode_since(part, *timeline, id).has_value()
+                                   : decode_cursor(part, *timeline, id).has_value();
+}
+
+}  // namespace
+
+std::string join_cursors(std::vector<std::string> parts) {
+  std::size_t length = parts.size() - 1;
+  for (const std::string &part : parts)
+    length += part.size();
+  while (length > kMost) {
+    auto longest = std::max_element(parts.begin(), parts.end(),
+                                    [](auto &one, auto &other) { return one.size() < other.size(); });
+    length -= longest->size();
+    longest->clear();
+  }
+  std::string out;
+  for (const std::string &part : parts)
+    out.append(&part == parts.data() ? "" : ".").append(part);
+  return out;
+}
+
+std::string cursor_for(const Uuid &id, std::string cursor) {
+  if (cursor.find('.') == std::string::npos)
+    return cursor;
+  if (cursor.size() <= kMost) {
+    std::string_view rest = cursor;
+    while (!rest.empty()) {
+      std::string_view part = cut(rest, '.');
+      if (is_of(id, part))
+        return std::string(part);
+    }
+  }
+  return ".";
+}
+
+}  // namespace await::core

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/place.h"
+#include "core/watcher.h"
+
+namespace await::core {
+
+/// What feeds work with.
+struct FeedDesk : Desk<EventNeed> {
+  const std::uint32_t &timeline;  ///< the database's, as far as it is known
+};
+
+/// One channel, as one client reads it: page after page, from its cursor on. Whom it feeds may destroy it in
+/// any of the calls.
+class Feed {
+ public:
+  class Reader {
+   public:
+    /// The next page. `lost`: what lies between it and the client's cursor cannot be told.
+    virtual void fed(Feed &feed, const EventPage &page, bool lost) = 0;
+    /// It could not be read, and is tried again by itself; or, not_found, it is not there for this client.
+    virtual void starved(Feed &feed, const Error &error) = 0;
+    /// Whose jobs the client may see; nothing: anybody's. Asked with the first page of a job.
+    virtual std::optional<std::string_view> owner() const = 0;
+
+   protected:
+    ~Reader() = default;
+  };
+
+  /// What is read, and from where.
+  struct Source {
+    Uuid id;
+    std::string name;          ///< as clients write it, of what is always there; empty: a job
+    std::string owner;         ///< whose jobs, of a user's
+    std::string cursor;        ///< as sent; empty: none
+    bool signed_hints = true;  ///< whether they are taken for a read
+  };
+  Feed(Reader &reader, FeedDesk &desk, Source source);
+
+  /// Reads, and goes on reading for as long as it `listens`.
+  void start(bool listens);
+  const Uuid &id() const { return watcher_.need().id; }
+  Kind kind() const { return kind_of(id()); }
+  /// As clients write it.
+  std::string channel() const { return name_ ? *name_ : "job:" + id().text(); }
+  Place &place() { return place_; }
+  const Place &place() const { return place_; }
+  /// Whether it was read once.
+  bool known() const { return known_; }
+  std::uint32_t timeline() const { return static_cast<FeedDesk &>(watcher_.desk()).timeline; }
+
+  /// The page was taken in, as far as the place says: waits for what comes next, or reads it.
+  void next(const EventPage &page);
+  void look() { watcher_.look(); }
+  /// Reads anew from its place.
+  void restart() { watcher_.restart(); }
+  /// The client has no room: no more reads until resume().
+  void pause() { watcher_.pause(); }
+  void resume() { watcher_.resume(); }
+  bool paused() const { return watcher_.paused(); }
+  /// No more calls.
+  void leave() { watcher_.leave(); }
+
+ private:
+  void got(Result<const EventPage *> page);
+  EventPage silence() const;
+
+  Reader &reader_;
+  std::unique_ptr<std::string> name_;
+  Place place_;
+  Watcher<EventNeed> watcher_;
+  bool known_ = false;  // it is there, and this client's
+};
+
+}  // namespace await::core

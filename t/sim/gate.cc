@@ -1,0 +1,92 @@
+// Who may no more: revocations, and tickets that are shown twice.
+
+#include <algorithm>
+
+#include "sim/run.h"
+
+namespace await::sim {
+namespace {
+
+constexpr std::int64_t kForgetMs = 30'000;
+
+}  // namespace
+
+std::unique_ptr<Node> Run::start_node() {
+  return std::make_unique<Node>(world_, weather_, database_, broker_,
+                                [this](Node &node, const std::string &owner) { end_all_of(node, owner); });
+}
+
+/// As whoever calls await.revoke(): it publishes after the commit, if it likes.
+void Run::revoke() {
+  if (weather_.away || weather_.stalled)
+    return;
+  Uuid user = user_id(static_cast<std::uint8_t>(world_.between(0, Database::kUsers - 1)));
+  auto xid = database_.begin();
+  database_.revoke(xid, user, world_.now());
+  world_.after(world_.between(0, 5), [this, xid, user] {
+    if (!database_.running(xid))
+      return;
+    database_.commit(xid);
+    service_.revoked[user] = {world_.now(), service_.revoked[user].second + 1};
+    if (calm_ || world_.chance(0.5))
+      broker_.publish_revoked();
+  });
+}
+
+void Run::end_all_of(Node &node, const std::string &owner) {
+  auto user = Uuid::parse(owner);
+  int times = ++node.ended[*user];
+  if (times > service_.revoked[*user].second && database_.timeline() == 1)
+    world_.violated("P7", "user " + owner.substr(35) + " was ended more often than revoked");
+  for (auto &session : sessions_) {
+    if (session->node() == &node && session->is_of(*user))
+      ++service_.ended, session->disconnect();
+  }
+  for (auto &hold : holds_) {
+    if (hold->node() == &node && user_of(hold->job()) == *user)
+      ++service_.ended, hold->disconnect();
+  }
+}
+
+/// Who was there when it was committed must be gone.
+void Run::check_revoked() {
+  for (const auto &[user, when] : service_.revoked) {
+    auto late = world_.now() - std::max(when.first, weather_.trouble_until) > service_.bound_ms;
+    auto check = [&, at = when.first, who = user](Node *node, std::int64_t began) {
+      if (late && node != nullptr && began < at)
+        world_.violated("P7",
+                        "a session of user " + who.text().substr(35) + " lives on after its revocation");
+    };
+    for (auto &session : sessions_) {
+      if (session->is_of(user))
+        check(session->node(), session->began());
+    }
+    for (auto &hold : holds_) {
+      if (user_of(hold->job()) == user)
+        check(hold->node(), hold->began());
+    }
+  }
+}
+
+void Run::show_ticket() {
+  std::array<std::uint8_t, 10> random;
+  for (auto &byte : random)
+    byte = static_cast<std::uint8_t>(world_.between(0, 255));
+  for (int n = 0; n < 3; ++n, ++random[0]) {
+    tickets_.push_back(std::make_unique<ShownTicket>(service_, Uuid::v7(world_.now(), 0, random)));
+    ++tickets_used_;
+    for (bool first : {true, false})
+      world_.after(world_.between(0, 3),
+                   [this, shown = tickets_.back().get(), alive = tickets_.back()->alive, first] {
+                     if (*alive)
+                       shown->show(first ? shown->first : shown->second);
+                   });
+  }
+}
+
+/// Forgets tickets that nobody will answer any more.
+void Run::sweep_tickets() {
+  std::erase_if(tickets_, [this](const auto &shown) { return world_.now() - shown->began > kForgetMs; });
+}
+
+}  // namespace await::sim

@@ -1,0 +1,343 @@
+#include "sim/session.h"
+
+#include <algorithm>
+
+#include "core/bundle.h"
+#include "core/cursors.h"
+#include "sim/wire.h"
+
+namespace await::sim {
+
+namespace {
+
+std::uint64_t uid_of(const core::EventPage &page, const core::Event &event) {
+  if (event.origin)
+    return static_cast<std::uint64_t>(event.origin->eid);
+  return std::stoull(event.seq == 1 ? *page.correlation_id : *event.data);
+}
+
+Uuid job_of(const core::EventPage &page, const core::Event &event) {
+  return event.origin ? event.origin->job : page.job;
+}
+
+}  // namespace
+
+/// The server's side, and the wire between.
+struct Session::Connection {
+  Connection(Session &to, Node &from) : client(to), node(from), wire(node.world) {}
+  virtual ~Connection() = default;
+
+  void say(Follower &follower, std::string cursor, bool reset, bool mixed = false) {
+    send(follower, {std::move(cursor), {}, 0, 0, reset, 0}, mixed);
+  }
+  void tell(Follower &follower, std::string cursor, const core::EventPage &page, const core::Event &event,
+            bool mixed = false) {
+    send(follower, {std::move(cursor), job_of(page, event), event.seq, uid_of(page, event), false, 0}, mixed);
+  }
+  void send(Follower &follower, Message message, bool mixed) {
+    message.timeline = node.timeline();
+    wire.send(
+        [this, to = &follower, message = std::move(message), mixed] { client.hear(*to, message, mixed); });
+  }
+  /// After what was sent.
+  void end() {
+    wire.send([this] { client.over(); });
+  }
+  /// Without a word.
+  void drop() {
+    wire.after(0, [this] { client.disconnect(); });
+  }
+
+  Session &client;
+  Node &node;
+  Wire wire;
+};
+
+/// As http/stream.cc.
+struct Session::Stream : Connection, private core::Bundle::Reader {
+  Stream(Session &to, Node &from, const std::string &cursor)
+      : Connection(to, from),
+        bundle(*this, node.feeds(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
+    for (auto at = to.followers_.begin() + 1; at != to.followers_.end(); ++at)
+      bundle.add(node.feeds((*at)->id()), (*at)->source(cursor));
+    wire.room = [this] { bundle.resume(); };
+    bundle.start(true, true);
+  }
+
+  bool open() override {
+    if (bundle.all([](const core::Bundle::Part &part) { return part.knew; })) {
+      end();
+      bundle.leave();
+      return false;
+    }
+    bool mixed = !bundle.is_alone();
+    std::string cursor = bundle.cursor();
+    for (auto &follower : client.followers_) {
+      if (mixed ? core::cursor_for(follower->id(), cursor) != "." : !bundle.first().lost)
+        say(*follower, cursor, false, mixed);
+    }
+    return true;
+  }
+  void lost(core::Bundle::Part &part) override {
+    say(follower_of(part), bundle.cursor(), true, !bundle.is_alone());
+  }
+  void give(core::Bundle::Part &part, const core::EventPage &page) override {
+    part.place().advance(
+        page, [this] { return !wire.full(); },
+        [&](const core::Event &event) {
+          tell(follower_of(part), bundle.cursor(), page, event, !bundle.is_alone());
+        });
+    if (wire.full())
+      part.pause();
+  }
+  void given() override {}
+  void done() override {
+    end();
+    bundle.leave();
+  }
+  void refused(const Error &error) override {
+    if (error.code == Code::not_found)
+      drop();
+    else
+      end();  // retry:
+  }
+  std::optional<std::string_view> owner() const override { return std::nullopt; }
+
+  Follower &follower_of(const core::Feed &feed) {
+    auto at = std::find_if(client.followers_.begin(), client.followers_.end(),
+                           [&](auto &one) { return one->id() == feed.id(); });
+    return **at;
+  }
+
+  core::Bundle bundle;
+};
+
+/// As the page in http/events.cc.
+struct Session::Pages : Connection, private core::Feed::Reader {
+  Pages(Session &to, Node &from, const std::string &cursor)
+      : Connection(to, from),
+        feed(*this, node.feeds(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
+    feed.start(true);
+  }
+
+  void fed(core::Feed &, const core::EventPage &page, bool lost) override {
+    if (!lost && !feed.place().has_news(page) && !core::is_ending(page.state)) {
+      feed.next(page);
+      return;
+    }
+    Follower &follower = *client.followers_[0];
+    say(follower, feed.place().cursor(), lost);  // so that it knows from where on it is owed everything
+    feed.place().advance(
+        page, [] { return true; },
+        [&](const core::Event &event) { tell(follower, feed.place().cursor(), page, event); });
+    end();
+    feed.leave();
+  }
+  void starved(core::Feed &, const Error &error) override {
+    if (error.code == Code::not_found)
+      drop();
+    else if (!feed.known())
+      end();
+  }
+  std::optional<std::string_view> owner() const override { return std::nullopt; }
+
+  core::Feed feed;
+};
+
+/// As http/socket.cc.
+struct Session::Socket : Connection, private core::Feed::Reader {
+  struct Subscription : core::Feed {
+    Subscription(Socket &socket, Follower &to, std::string cursor)
+        : Feed(socket, socket.node.feeds(to.id()), to.source(std::move(cursor))), follower(to) {}
+    Follower &follower;
+    bool told = false;
+  };
+
+  Socket(Session &to, Node &from) : Connection(to, from) {
+    wire.room = [this] {
+      for (auto &one : subscriptions)
+        one->resume();
+    };
+    for (std::size_t i = 0; i < to.followers_.size(); ++i) {
+      const std::string &own = to.cursors_[i];
+      bool mixed = !to.mixed_.empty() && node.world.chance(0.5);  // it counts for each of them
+      subscriptions.push_back(
+          std::make_unique<Subscription>(*this, *to.followers_[i], mixed ? to.mixed_ : own));
+      subscriptions.back()->start(true);
+    }
+  }
+
+  void fed(core::Feed &feed, const core::EventPage &page, bool lost) override {
+    auto &subscription = static_cast<Subscription &>(feed);
+    Follower &follower = subscription.follower;
+    core::Place &place = feed.place();
+    if (!std::exchange(subscription.told, true) && !lost)
+      say(follower, place.cursor(), false);
+    if (lost)
+      say(follower, place.cursor(), true);
+    place.advance(
+        page, [this] { return !wire.full(); },
+        [&](const core::Event &event) { tell(follower, place.cursor(), page, event); });
+    if (wire.full())
+      feed.pause();
+    if (core::is_ending(page.state) && place.after() >= page.last_seq)
+      forget(feed);
+    else
+      feed.next(page);
+  }
+  void starved(core::Feed &feed, const Error &error) override {
+    if (error.code == Code::not_found)
+      forget(feed);
+  }
+  std::optional<std::string_view> owner() const override { return std::nullopt; }
+  void forget(core::Feed &feed) {
+    std::erase_if(subscriptions, [&](auto &one) { return one.get() == &feed; });
+  }
+
+  std::vector<std::unique_ptr<Subscription>> subscriptions;
+};
+
+Session::Session(Service &service, Kind kind, std::vector<std::unique_ptr<Follower>> followers)
+    : service_(service), kind_(kind), followers_(std::move(followers)), cursors_(followers_.size()) {}
+Session::~Session() { *alive_ = false; }
+
+Node *Session::node() const { return connection_ ? &connection_->node : nullptr; }
+
+bool Session::is_of(const Uuid &user) const {
+  return std::any_of(followers_.begin(), followers_.end(), [&](auto &one) {
+    return one->kind() == core::Kind::user ? one->id() == user
+                                           : one->kind() == core::Kind::job && user_of(one->id()) == user;
+  });
+}
+
+bool Session::is_lost() const {
+  return std::any_of(followers_.begin(), followers_.end(), [&](auto &one) {
+    return one->kind() == core::Kind::job && !service_.database.has(one->id());
+  });
+}
+
+bool Session::lives_for_ever() const {
+  return std::any_of(followers_.begin(), followers_.end(),
+                     [](auto &one) { return one->kind() != core::Kind::job; });
+}
+
+std::string Session::name() const {
+  std::string out;
+  for (auto &follower : followers_)
+    out += (out.empty() ? "" : ", ") + follower->name();
+  return out;
+}
+
+bool Session::has_all() const {
+  return done_ || (connection_ && std::all_of(followers_.begin(), followers_.end(),
+                                              [](auto &one) { return one->has_all(); }));
+}
+
+void Session::failed_over() {
+  for (auto &follower : followers_)
+    follower->failed_over();
+}
+
+void Session::check_wait() {
+  bool ready = connection_ && connection_->wire.idle();
+  for (auto &follower : followers_) {
+    if (!done_)
+      follower->check_wait(ready);
+  }
+}
+
+std::size_t Session::at(const Follower &follower) const {
+  return static_cast<std::size_t>(
+      std::find_if(followers_.begin(), followers_.end(), [&](auto &one) { return one.get() == &follower; }) -
+      followers_.begin());
+}
+
+void Session::connect() {
+  Node *to = service_.some_node();
+  if (to == nullptr) {
+    come_back(100, 1000);
+    return;
+  }
+  began_ = service_.world.now();
+  if (followers_.size() > 1 && knows_all() && service_.world.chance(0.3))
+    kind_ = kind_ == Kind::stream ? Kind::socket : Kind::stream;
+  if (kind_ == Kind::socket) {
+    connection_ = std::make_unique<Socket>(*this, *to);
+    return;
+  }
+  std::string cursor = cursor_for_stream();
+  if (service_.world.chance(0.01) && to->timeline() != 0) {
+    Follower &liar = *followers_[0];
+    liar.excuse();
+    cursor = core::encode_cursor(to->timeline(), liar.id(), 100000);
+    for (auto &follower : followers_)
+      follower->excuse();  // it says nothing of the others
+  }
+  if (kind_ == Kind::stream)
+    connection_ = std::make_unique<Stream>(*this, *to, cursor);
+  else
+    connection_ = std::make_unique<Pages>(*this, *to, cursor);
+}
+
+std::string Session::cursor_for_stream() const { return followers_.size() == 1 ? cursors_[0] : mixed_; }
+
+bool Session::knows_all() const {
+  return std::none_of(cursors_.begin(), cursors_.end(), [](auto &one) { return one.empty(); });
+}
+
+bool Session::done() const {
+  return done_ || (kind_ == Kind::socket &&
+                   std::all_of(followers_.begin(), followers_.end(), [](auto &one) { return one->done(); }));
+}
+
+void Session::disconnect() {
+  connection_.reset();
+  come_back(1, 1500);
+}
+
+void Session::come_back(std::int64_t least_ms, std::int64_t most_ms) {
+  if (std::exchange(coming_back_, true))
+    return;
+  service_.world.after(service_.world.between(least_ms, most_ms), [this, alive = alive_] {
+    if (!*alive)
+      return;
+    coming_back_ = false;
+    if (done_)
+      return;
+    if (service_.closing) {
+      come_back(1000, 2000);
+      return;
+    }
+    ++service_.reconnects;
+    connect();
+  });
+}
+
+void Session::over() {
+  if (service_.world.broken())
+    return;
+  done_ = std::all_of(followers_.begin(), followers_.end(), [](auto &one) { return one->done(); });
+  connection_.reset();
+  if (!done_)
+    come_back(kind_ == Kind::pages ? 0 : 10, kind_ == Kind::pages ? 20 : 1000);
+}
+
+void Session::hear(Follower &follower, Message message, bool mixed) {
+  if (mixed) {
+    mixed_ = message.cursor;
+    for (std::size_t i = 0; i < followers_.size(); ++i) {
+      std::string part = core::cursor_for(followers_[i]->id(), mixed_);
+      if (followers_[i].get() == &follower)
+        cursors_[i] = message.cursor = part;
+      else if (message.seq != 0 && followers_[i]->kind() == core::Kind::job && part != cursors_[i] &&
+               part != ".")
+        service_.world.violated("P4", "a cursor of several channels is ahead of what was given of one");
+    }
+  } else {
+    cursors_[at(follower)] = message.cursor;
+    mixed_ = knows_all() && followers_.size() > 1 ? core::join_cursors(cursors_) : "";
+  }
+  follower.hear(message);
+}
+
+}  // namespace await::sim

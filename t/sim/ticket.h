@@ -1,0 +1,37 @@
+#pragma once
+
+#include "core/turnstile.h"
+#include "sim/service.h"
+
+namespace await::sim {
+
+/// A ticket that is shown twice, to any nodes at any moments.
+struct ShownTicket {
+  ShownTicket(Service &at, const Uuid &id) : service(at) {
+    for (core::Entrant *one : {&first, &second})
+      one->ticket = {id, "u", 0, 0};
+  }
+  void show(core::Entrant &entrant) {
+    if (Node *node = service.some_node())
+      node->turnstile.add(entrant);
+  }
+  void answered(Result<bool> good) {
+    admitted += good && *good ? 1 : 0;
+    if (admitted > 1)
+      service.world.violated("P7", "a ticket let two in");
+    // of two sure answers one is yes: nothing else has used it
+    refused += good && !*good ? 1 : 0;
+    if (refused == 2)
+      service.world.violated("P7", "a ticket let nobody in");
+  }
+  ~ShownTicket() { *alive = false; }
+  Service &service;
+  std::int64_t began = service.world.now();
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  int admitted = 0;
+  int refused = 0;
+  core::Entrant first{core::Callback<Result<bool>>::to<&ShownTicket::answered>(this)};
+  core::Entrant second{core::Callback<Result<bool>>::to<&ShownTicket::answered>(this)};
+};
+
+}  // namespace await::sim
