@@ -168,7 +168,7 @@ contract:
 ## e2e: t/*.t on real servers; T=t/foo.t for one
 T ?= t/*.t
 e2e:
-	prove -j2 --timer $(T)
+	prove -j3 --timer $(T)
 
 ## asan: t/*.t on an nginx and module built with AddressSanitizer and UBSan
 asan: deps-asan load

@@ -52,7 +52,9 @@ start_standby();
 $s->{pg_port} = $standby_port;
 
 ok until_true('nginx finds it', sub { post('/jobs', 'x')->{status} == 202 }, 30), 'submissions go to it';
-is get("/jobs/$gone")->{status}, 404, 'what was lost is lost';
+my $lost;       # each connection finds it by itself
+ok until_true('for reads too', sub { ($lost = get("/jobs/$gone")->{status}) != 503 }, 30), 'and so do reads';
+is $lost, 404, 'what was lost is lost';
 subtest 'whoever watched is told' => sub {
     for my $stream (@streams[ 0, 1 ]) {
         my $reset = $stream->wait_event('reset', 15);

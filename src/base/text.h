@@ -21,6 +21,9 @@ std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max
 /// Well-formed UTF-8 (Unicode §3.9 table 3-7) without NUL.
 bool is_text(std::string_view bytes);
 
+/// For a line of a log: without control characters.
+std::string printable(std::string_view text);
+
 /// RFC 9110 §5.6.2 `token`.
 bool is_token(std::string_view text);
 

@@ -1,5 +1,6 @@
 #include "http/respond.h"
 
+#include "base/text.h"
 #include "http/facts.h"
 #include "http/settings.h"
 #include "ngx/str.h"
@@ -68,8 +69,16 @@ ngx_int_t send_problem_body(ngx_http_request_t *r, int status, std::string_view 
   return send(r, status, "application/problem+json", body);
 }
 
+/// What a client did wrong is told once, where nginx tells of its clients' errors. What it sent is not.
+void log_refusal(ngx_http_request_t *r, const wire::Problem &problem) {
+  if (problem.status >= 400 && problem.status < 500)
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: answering %d: %s", problem.status,
+                  printable(problem.detail).c_str());
+}
+
 ngx_int_t send_problem(ngx_http_request_t *r, const wire::Problem &problem) {
   note_problem(r, problem);
+  log_refusal(r, problem);
   if (has_error_page(r, problem.status))
     return problem.status;
   return send_problem_body(r, problem.status, wire::encode(problem, problem_base(r), ngx::view(r->uri)));

@@ -172,7 +172,14 @@ void Socket::give(core::Feed &feed, const core::EventPage &page) {
   }
 }
 
-void Socket::refuse(std::string_view channel, int status, std::string_view detail) {
+/// Once for each: the client is told by a message or a close code, the access log knows only of the upgrade.
+void Socket::log_refusal(int status, const char *why) {
+  ngx_log_error(NGX_LOG_INFO, connection()->log, 0, "await: a WebSocket's client is refused with %d: %s",
+                status, why);
+}
+
+void Socket::refuse(std::string_view channel, int status, const char *detail) {
+  log_refusal(status, detail);
   if (!plain_)
     say(wire::say_error(channel, status, detail));
   else
@@ -200,8 +207,10 @@ void Socket::text(std::string_view message) {
 }
 
 void Socket::binary() {
-  if (!closing_)
-    close(wire::kUnsupported, "Messages are text.");
+  if (closing_)
+    return;
+  log_refusal(wire::kUnsupported, "its message is binary");
+  close(wire::kUnsupported, "Messages are text.");
 }
 
 /// Takes what the client sends, as long as it takes what we send.
@@ -235,10 +244,13 @@ void Socket::read() {
 
 /// False: the client's close frame was among it, or it broke the rules.
 bool Socket::take(std::string_view bytes) {
-  bool open = reader_.feed(bytes, settings_.max_frame, *this);
-  if (!open)
-    over();
-  return open;
+  auto closed = reader_.feed(bytes, settings_.max_frame, *this);
+  if (!closed)
+    return true;
+  if (*closed != 0)
+    log_refusal(*closed, "its frame is not by the rules, or longer than await_max_frame");
+  over();
+  return false;
 }
 
 void Socket::reply(std::string_view frames) {

@@ -57,7 +57,8 @@ class Socket : public ngx::Held,
   void starved(core::Feed &feed, const Error &error) override;
   std::optional<std::string_view> owner() const override;
   void give(core::Feed &feed, const core::EventPage &page);
-  void refuse(std::string_view channel, int status, std::string_view detail);
+  void refuse(std::string_view channel, int status, const char *detail);
+  void log_refusal(int status, const char *why);
 
   void text(std::string_view message) override;
   void binary() override;

@@ -1,7 +1,5 @@
 #include "http/stream.h"
 
-#include <algorithm>
-
 #include "http/facts.h"
 #include "http/feed.h"
 #include "http/respond.h"

@@ -133,7 +133,8 @@ struct WebSocketReader::State {
 WebSocketReader::WebSocketReader() = default;
 WebSocketReader::~WebSocketReader() = default;
 
-bool WebSocketReader::feed(std::string_view bytes, std::size_t most, Listener &listener) {
+std::optional<std::uint16_t> WebSocketReader::feed(std::string_view bytes, std::size_t most,
+                                                   Listener &listener) {
   if (!state_)
     state_ = std::make_unique<State>();
   State &state = *state_;
@@ -143,13 +144,17 @@ bool WebSocketReader::feed(std::string_view bytes, std::size_t most, Listener &l
   if (wslay_event_recv(state.context) != 0 && state.refusal == 0)
     state.refusal = kProtocolError;
   bool over = state.refusal != 0;
-  if (over)
-    listener.reply(websocket_close(state.refusal, ""));
-  else
+  std::uint16_t why = state.refusal;
+  if (over) {
+    listener.reply(websocket_close(why, ""));
+  } else {
     over = wslay_event_send(state.context) != 0 || wslay_event_get_read_enabled(state.context) == 0;
+    if (wslay_event_get_close_received(state.context) == 0)
+      why = wslay_event_get_status_code_sent(state.context);
+  }
   if (over || state.at_rest())
     state_.reset();
-  return !over;
+  return over ? std::optional(why) : std::nullopt;
 }
 
 }  // namespace await::wire

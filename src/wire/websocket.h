@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -52,8 +53,9 @@ class WebSocketReader {
 
   /// Takes bytes as they come.
   /// @param most  a longer message is refused (1009)
-  /// @return  false: the connection is over once all replies are sent
-  bool feed(std::string_view bytes, std::size_t most, Listener &listener);
+  /// @return  nothing: it goes on. Else the connection is over once all replies are sent: 0: the client has
+  ///   closed it; the code with which it was refused
+  std::optional<std::uint16_t> feed(std::string_view bytes, std::size_t most, Listener &listener);
 
  private:
   struct State;

@@ -38,7 +38,7 @@ Heard hear(std::string_view bytes, const std::vector<std::size_t> &cuts) {
   std::size_t i = 0;
   while (heard.open && !bytes.empty()) {
     std::size_t n = cuts.empty() ? bytes.size() : std::min(bytes.size(), 1 + cuts[i++ % cuts.size()]);
-    heard.open = reader.feed(bytes.substr(0, n), kMost, heard);
+    heard.open = !reader.feed(bytes.substr(0, n), kMost, heard);
     bytes.remove_prefix(n);
   }
   return heard;

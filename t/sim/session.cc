@@ -267,11 +267,9 @@ void Session::connect() {
   }
   std::string cursor = cursor_for_stream();
   if (service_.world.chance(0.01) && to->timeline() != 0) {
-    Follower &liar = *followers_[0];
-    liar.excuse();
-    cursor = core::encode_cursor(to->timeline(), liar.id(), 100000);
+    cursor = core::encode_cursor(to->timeline(), followers_[0]->id(), 100000);  // of a client that lies
     for (auto &follower : followers_)
-      follower->excuse();  // it says nothing of the others
+      follower->excuse();  // of the others it says nothing
   }
   if (kind_ == Kind::stream)
     connection_ = std::make_unique<Stream>(*this, *to, cursor);
