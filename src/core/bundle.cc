@@ -4,6 +4,13 @@
 
 namespace await::core {
 
+void Bundle::add(FeedDesk &desk, Feed::Source source) {
+  std::unique_ptr<Part> *end = &first_.behind;
+  while (*end)
+    end = &(*end)->behind;
+  *end = std::make_unique<Part>(*this, desk, std::move(source));
+}
+
 void Bundle::fed(Feed &feed, const EventPage &page, bool lost) {
   auto &part = static_cast<Part &>(feed);
   part.state = page.state;
@@ -63,10 +70,10 @@ void Bundle::starved(Feed &feed, const Error &error) {
 }
 
 std::string Bundle::cursor() const {
-  if (more_.empty())
+  if (is_alone())
     return first_.place().cursor();
-  std::vector<std::string> parts = {first_.lost ? "" : first_.place().cursor()};
-  for (auto &part : more_)
+  std::vector<std::string> parts;
+  for (const Part *part = &first_; part != nullptr; part = part->behind.get())
     parts.push_back(part->lost ? "" : part->place().cursor());
   return join_cursors(std::move(parts));
 }

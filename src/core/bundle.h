@@ -1,9 +1,7 @@
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "core/feed.h"
 
@@ -21,6 +19,7 @@ class Bundle : private Feed::Reader {
     bool gone = false;             ///< a job that is no longer kept
     bool done = false;             ///< the client has all there will ever be
     bool knew = false;             ///< and had before it came
+    std::unique_ptr<Part> behind;
   };
   /// What it does in any of the calls may be the end of the bundle.
   class Reader {
@@ -45,9 +44,7 @@ class Bundle : private Feed::Reader {
 
   Bundle(Reader &reader, FeedDesk &desk, Feed::Source source)
       : reader_(reader), first_(*this, desk, std::move(source)) {}
-  void add(FeedDesk &desk, Feed::Source source) {
-    more_.push_back(std::make_unique<Part>(*this, desk, std::move(source)));
-  }
+  void add(FeedDesk &desk, Feed::Source source);
 
   /// @param listens  whether it goes on reading
   /// @param ends  whether it is done() when nothing will ever come
@@ -59,7 +56,7 @@ class Bundle : private Feed::Reader {
   }
 
   bool is_open() const { return open_; }
-  bool is_alone() const { return more_.empty(); }
+  bool is_alone() const { return !first_.behind; }
   const Part &first() const { return first_; }
   template <class Visit>
   void each(Visit visit);
@@ -84,22 +81,23 @@ class Bundle : private Feed::Reader {
   }
 
   Reader &reader_;
-  Part first_;
-  std::vector<std::unique_ptr<Part>> more_;  // behind the first
+  Part first_;  // the others hang on it
   bool ends_ = true;
   bool open_ = false;
 };
 
 template <class Visit>
 void Bundle::each(Visit visit) {
-  visit(first_);
-  for (auto &part : more_)
+  for (Part *part = &first_; part != nullptr; part = part->behind.get())
     visit(*part);
 }
 
 template <class Test>
 bool Bundle::all(Test test) const {
-  return test(first_) && std::all_of(more_.begin(), more_.end(), [&](auto &part) { return test(*part); });
+  const Part *part = &first_;
+  while (part != nullptr && test(*part))
+    part = part->behind.get();
+  return part == nullptr;
 }
 
 template <class IsGone>

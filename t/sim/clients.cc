@@ -63,7 +63,7 @@ struct HoldClient::Request {
 };
 
 HoldClient::HoldClient(Service &service, const Uuid &job) : service_(service), job_(job) {}
-HoldClient::~HoldClient() { *alive_ = false; }
+HoldClient::~HoldClient() = default;
 Node *HoldClient::node() const { return request_ ? &request_->node : nullptr; }
 
 /// It is owed nothing but the ending.
@@ -81,32 +81,20 @@ void HoldClient::check_wait() {
                                       std::to_string(now - since) + " ms");
 }
 
-void HoldClient::come_back(std::int64_t least_ms, std::int64_t most_ms) {
-  if (std::exchange(coming_back_, true))
-    return;
-  service_.world.after(service_.world.between(least_ms, most_ms), [this, alive = alive_] {
-    if (!*alive)
-      return;
-    coming_back_ = false;
-    if (service_.closing || done_)
-      return;
-    ++service_.reconnects;
-    connect();
-  });
-}
-
 void HoldClient::connect() {
+  if (done_)
+    return;
   began_ = owed_since_ = service_.world.now();
   Node *to = service_.some_node();
   if (to == nullptr)
-    come_back(100, 1000);
+    comeback_.after(100, 1000);
   else
     request_ = std::make_unique<Request>(*this, *to);
 }
 
 void HoldClient::disconnect() {
   request_.reset();
-  come_back(1, 1500);
+  comeback_.after(1, 1500);
 }
 
 void HoldClient::answered(const core::Job *job) {
@@ -127,7 +115,7 @@ void HoldClient::answered(const core::Job *job) {
   }
   request_.reset();
   if (!done_)
-    come_back(10, 2000);
+    comeback_.after(10, 2000);
 }
 
 // --- submissions ------------------------------------------------------------------------------------------

@@ -32,18 +32,16 @@ class HoldClient {
  private:
   struct Request;
   void connect();
-  void come_back(std::int64_t least_ms, std::int64_t most_ms);
   void answered(const core::Job *job);
 
   Service &service_;
   Uuid job_;
   std::unique_ptr<Request> request_;
   bool done_ = false;
-  bool coming_back_ = false;
   int seen_ = 0;
   std::int64_t began_ = 0;
   std::int64_t owed_since_ = 0;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Comeback comeback_{service_, [this] { connect(); }};
 };
 
 /// Submits one job, held until it has ended if `wait`; may leave before the answer.

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/node.h"
@@ -35,6 +37,38 @@ struct Service {
     return up.empty() ? nullptr
                       : up[static_cast<std::size_t>(world.between(0, static_cast<int>(up.size()) - 1))];
   }
+};
+
+/// A client's way back: once at a time, after a while, and not while the service is closing.
+class Comeback {
+ public:
+  Comeback(Service &service, std::function<void()> connect)
+      : service_(service), connect_(std::move(connect)) {}
+  ~Comeback() { *alive_ = false; }
+  Comeback(const Comeback &) = delete;
+  Comeback &operator=(const Comeback &) = delete;
+
+  void after(std::int64_t least_ms, std::int64_t most_ms) {
+    if (std::exchange(under_way_, true))
+      return;
+    service_.world.after(service_.world.between(least_ms, most_ms), [this, alive = alive_] {
+      if (!*alive)
+        return;
+      under_way_ = false;
+      if (service_.closing) {
+        after(1000, 2000);
+        return;
+      }
+      ++service_.reconnects;
+      connect_();
+    });
+  }
+
+ private:
+  Service &service_;
+  std::function<void()> connect_;
+  bool under_way_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace await::sim

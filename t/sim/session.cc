@@ -199,7 +199,7 @@ struct Session::Socket : Connection, private core::Feed::Reader {
 
 Session::Session(Service &service, Kind kind, std::vector<std::unique_ptr<Follower>> followers)
     : service_(service), kind_(kind), followers_(std::move(followers)), cursors_(followers_.size()) {}
-Session::~Session() { *alive_ = false; }
+Session::~Session() = default;
 
 Node *Session::node() const { return connection_ ? &connection_->node : nullptr; }
 
@@ -253,9 +253,11 @@ std::size_t Session::at(const Follower &follower) const {
 }
 
 void Session::connect() {
+  if (done_)
+    return;
   Node *to = service_.some_node();
   if (to == nullptr) {
-    come_back(100, 1000);
+    comeback_.after(100, 1000);
     return;
   }
   began_ = service_.world.now();
@@ -290,25 +292,7 @@ bool Session::done() const {
 
 void Session::disconnect() {
   connection_.reset();
-  come_back(1, 1500);
-}
-
-void Session::come_back(std::int64_t least_ms, std::int64_t most_ms) {
-  if (std::exchange(coming_back_, true))
-    return;
-  service_.world.after(service_.world.between(least_ms, most_ms), [this, alive = alive_] {
-    if (!*alive)
-      return;
-    coming_back_ = false;
-    if (done_)
-      return;
-    if (service_.closing) {
-      come_back(1000, 2000);
-      return;
-    }
-    ++service_.reconnects;
-    connect();
-  });
+  comeback_.after(1, 1500);
 }
 
 void Session::over() {
@@ -317,7 +301,7 @@ void Session::over() {
   done_ = std::all_of(followers_.begin(), followers_.end(), [](auto &one) { return one->done(); });
   connection_.reset();
   if (!done_)
-    come_back(kind_ == Kind::pages ? 0 : 10, kind_ == Kind::pages ? 20 : 1000);
+    comeback_.after(kind_ == Kind::pages ? 0 : 10, kind_ == Kind::pages ? 20 : 1000);
 }
 
 void Session::hear(Follower &follower, Message message, bool mixed) {

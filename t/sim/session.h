@@ -44,7 +44,6 @@ class Session {
   struct Pages;
   struct Socket;
   void connect();
-  void come_back(std::int64_t least_ms, std::int64_t most_ms);
   /// The server has ended it.
   void over();
   /// @param mixed  the cursor is of all channels
@@ -61,8 +60,7 @@ class Session {
   std::unique_ptr<Connection> connection_;
   std::int64_t began_ = 0;
   bool done_ = false;
-  bool coming_back_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Comeback comeback_{service_, [this] { connect(); }};
 };
 
 }  // namespace await::sim
