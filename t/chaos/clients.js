@@ -278,7 +278,7 @@ class RevokedWatcher extends Watcher {
   }
 }
 
-readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; });
+readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; }).on('close', () => process.exit(1));
 (async () => {
   setTimeout(() => { resting = true; }, seconds * 1000);
   for (const mode of ['stream', 'stream', 'stream', 'socket', 'socket', 'socket']) new TopicWatcher(mode).run();

@@ -147,7 +147,7 @@ sub spawn {
 sub alive {
     my ($self, $name) = @_;
     my $pid = $self->pid($name) or return 0;
-    return 0 if waitpid($pid, WNOHANG) == $pid;
+    if (waitpid($pid, WNOHANG) == $pid) { $self->{status}{$name} = $?; return 0 }
     return kill(0, $pid) ? 1 : 0;
 }
 
@@ -183,7 +183,11 @@ sub wait_for {
     my $until = time + $seconds;
     while (time < $until) {
         return 1 if $ready->();
-        die "$name ended at once: " . last_line("$self->{dir}/logs/$name.log") . "\n" unless $self->alive($name);
+        unless ($self->alive($name)) {
+            my $status = $self->{status}{$name} // 0;
+            my $how = $status & 127 ? 'by signal ' . ($status & 127) : 'with exit code ' . ($status >> 8);
+            die "$name ended at once, $how: " . last_line("$self->{dir}/logs/$name.log") . "\n";
+        }
         sleep 0.02;
     }
     die "$name is not ready after $seconds s; see $self->{dir}/logs/$name.log\n";
