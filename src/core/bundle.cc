@@ -18,7 +18,7 @@ void Bundle::fed(Feed &feed, const EventPage &page, bool lost) {
   part.placed = true;
   if (!open_) {
     part.knew = !part.lost && part.place().came_after_the_end(page);
-    part.done = is_ending(page.state) && part.place().after() >= page.last_seq;
+    part.done = part.place().is_at_the_end(page);
     if (!all([](const Part &one) { return one.placed; })) {
       part.pause();  // its events are read when all can be told
       part.next(page);
@@ -30,7 +30,7 @@ void Bundle::fed(Feed &feed, const EventPage &page, bool lost) {
   if (part.lost)
     tell_lost(part);
   reader_.give(part, page);
-  part.done = is_ending(page.state) && part.place().after() >= page.last_seq;
+  part.done = part.place().is_at_the_end(page);
   if (is_done()) {
     reader_.done();
     return;

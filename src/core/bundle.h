@@ -55,7 +55,6 @@ class Bundle : private Feed::Reader {
     start(listens, ends, [](const Part &) { return false; });
   }
 
-  bool is_open() const { return open_; }
   bool is_alone() const { return !first_.behind; }
   const Part &first() const { return first_; }
   template <class Visit>
@@ -109,7 +108,7 @@ void Bundle::start(bool listens, bool ends, IsGone is_gone) {
       part.start(listens);
       return;
     }
-    part.lost = part.place().is_gone(part.timeline());
+    part.lost = part.place().mark_gone(part.timeline());
     part.knew = !part.lost;
     part.placed = part.done = true;
   });

@@ -54,7 +54,7 @@ std::string encode_cursor(std::uint32_t timeline, const Uuid &job, int seq) {
 }
 
 std::optional<int> decode_cursor(std::string_view text, std::uint32_t timeline, const Uuid &job) {
-  auto raw = text.size() <= 512 ? from_base64url(text) : std::nullopt;
+  auto raw = text.size() <= kMostCursor ? from_base64url(text) : std::nullopt;
   if (!raw || raw->size() != kLength || (*raw)[0] != kVersion)
     return std::nullopt;
   std::string_view rest = std::string_view(*raw).substr(1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,9 @@
 #include "base/ids.h"
 
 namespace await::core {
+
+/// What a client can be given, and may send, bytes.
+inline constexpr std::size_t kMostCursor = 512;
 
 /// Names one line of one database's history: system id, timeline, database. A cursor of another says
 /// nothing here, for a failover reuses numbers.

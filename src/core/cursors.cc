@@ -10,8 +10,6 @@
 namespace await::core {
 namespace {
 
-constexpr std::size_t kMost = 512;
-
 bool is_of(const Uuid &id, std::string_view part) {
   auto timeline = cursor_timeline(part);
   if (!timeline)
@@ -26,7 +24,7 @@ std::string join_cursors(std::vector<std::string> parts) {
   std::size_t length = parts.size() - 1;
   for (const std::string &part : parts)
     length += part.size();
-  while (length > kMost) {
+  while (length > kMostCursor) {
     auto longest = std::max_element(parts.begin(), parts.end(),
                                     [](auto &one, auto &other) { return one.size() < other.size(); });
     length -= longest->size();
@@ -41,7 +39,7 @@ std::string join_cursors(std::vector<std::string> parts) {
 std::string cursor_for(const Uuid &id, std::string cursor) {
   if (cursor.find('.') == std::string::npos)
     return cursor;
-  if (cursor.size() <= kMost) {
+  if (cursor.size() <= kMostCursor) {
     std::string_view rest = cursor;
     while (!rest.empty()) {
       std::string_view part = cut(rest, '.');

@@ -25,26 +25,32 @@ void Feed::got(Result<const EventPage *> page) {
     reader_.starved(*this, page.error());
     return;
   }
-  const EventPage *found = *page;
-  EventPage silent;
-  if (found == nullptr && name_)
-    found = &(silent = silence());
-  bool theirs = found != nullptr;
-  if (theirs && !known_ && !name_) {  // whose job it is never changes; other channels were asked before
-    auto owner = reader_.owner();
-    theirs = !owner || found->owner == *owner;
-  }
-  if (!theirs) {
-    reader_.starved(*this, {Code::not_found, "no such job"});
-    return;
-  }
-  known_ = true;
-  auto fit = place_.fit(*found, timeline());
-  place_.seek(watcher_.need());
-  if (fit == Place::Fit::elsewhere)
-    watcher_.restart();
+  if (*page != nullptr && is_theirs(**page))
+    take(**page);
+  else if (*page == nullptr && name_)
+    take(silence());
   else
-    reader_.fed(*this, *found, fit == Place::Fit::lost);
+    reader_.starved(*this, {Code::not_found, "no such job"});
+}
+
+/// Whose job it is never changes; other channels were asked before.
+bool Feed::is_theirs(const EventPage &page) const {
+  auto owner = known_ || name_ ? std::nullopt : reader_.owner();
+  return !owner || page.owner == *owner;
+}
+
+void Feed::take(const EventPage &page) {
+  known_ = true;
+  auto fit = place_.fit(page, timeline());
+  if (fit == Place::Fit::elsewhere)
+    restart();
+  else
+    reader_.fed(*this, page, fit == Place::Fit::lost);
+}
+
+void Feed::restart() {
+  place_.seek(watcher_.need());
+  watcher_.restart();
 }
 
 /// A topic to which nothing was ever published.

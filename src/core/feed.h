@@ -58,7 +58,7 @@ class Feed {
   void next(const EventPage &page);
   void look() { watcher_.look(); }
   /// Reads anew from its place.
-  void restart() { watcher_.restart(); }
+  void restart();
   /// The client has no room: no more reads until resume().
   void pause() { watcher_.pause(); }
   void resume() { watcher_.resume(); }
@@ -68,6 +68,8 @@ class Feed {
 
  private:
   void got(Result<const EventPage *> page);
+  bool is_theirs(const EventPage &page) const;
+  void take(const EventPage &page);
   EventPage silence() const;
 
   Reader &reader_;

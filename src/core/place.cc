@@ -150,11 +150,7 @@ std::pair<int, int> Place::standing(const EventPage &page) const {
   return {0, page.merged->complete && !has_news(page) && !older_ ? 0 : 1};
 }
 
-bool Place::came_after_the_end(const EventPage &page) const {
-  return had_cursor_ && is_ending(page.state) && after_ == page.last_seq;
-}
-
-bool Place::is_gone(std::uint32_t timeline) {
+bool Place::mark_gone(std::uint32_t timeline) {
   bool is_news = known(timeline) != kGone;
   timeline_ = timeline;
   after_ = kGone;

@@ -53,10 +53,12 @@ class Place {
   bool has_news(const EventPage &page) const;
   /// What Watcher::seen() is to be told: what the client has, and where the history stands.
   std::pair<int, int> standing(const EventPage &page) const;
-  /// Whether the cursor named the job's last event, after which nothing will ever come.
-  bool came_after_the_end(const EventPage &page) const;
+  /// Whether the client has the job's last event, after which nothing will ever come.
+  bool is_at_the_end(const EventPage &page) const { return is_ending(page.state) && after_ >= page.last_seq; }
+  /// And had it before it came: the cursor named it.
+  bool came_after_the_end(const EventPage &page) const { return had_cursor_ && is_at_the_end(page); }
   /// The history is no longer kept: there is nothing to read. False: its client knows.
-  bool is_gone(std::uint32_t timeline);
+  bool mark_gone(std::uint32_t timeline);
   /// How far the client is now.
   std::string cursor() const;
 

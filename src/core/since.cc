@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "core/cursor.h"
 
 namespace await::core {
 namespace {
 
-constexpr char kVersion = 2;  // 1: of one job, core/cursor.h
-constexpr std::size_t kMost = 512;
+constexpr char kVersion = 2;                 // 1: of one job, core/cursor.h
+constexpr std::uint64_t kMostRunning = 512;  // transactions of a snapshot
 constexpr std::uint64_t kMostNumber = std::uint64_t{1} << 62;
 constexpr std::string_view kTooBusy = "busy";
 
@@ -78,7 +79,7 @@ std::optional<Snapshot> get_snapshot(Numbers &in) {
   std::uint64_t xmin = in.next();
   std::uint64_t xmax = xmin + in.next();
   std::uint64_t count = in.next();
-  if (!in.good() || xmin < 3 || xmax > kMostNumber || count > kMost)
+  if (!in.good() || xmin < 3 || xmax > kMostNumber || count > kMostRunning)
     return std::nullopt;
   out.text = std::to_string(xmin) + ":" + std::to_string(xmax) + ":";
   std::uint64_t xid = xmin;
@@ -112,11 +113,11 @@ std::string encode_since(std::uint32_t timeline, const Uuid &user, const Since &
     fits = put_snapshot(raw, since.reading);
   }
   std::string text = base64url(raw);
-  return fits && text.size() <= kMost ? text : std::string(kTooBusy);
+  return fits && text.size() <= kMostCursor ? text : std::string(kTooBusy);
 }
 
 std::optional<Since> decode_since(std::string_view text, std::uint32_t timeline, const Uuid &user) {
-  auto raw = text.size() <= kMost ? from_base64url(text) : std::nullopt;
+  auto raw = text.size() <= kMostCursor ? from_base64url(text) : std::nullopt;
   std::string expected = head(timeline, user);
   if (!raw || !raw->starts_with(expected))
     return std::nullopt;

@@ -62,7 +62,7 @@ class TicketCheck {
  private:
   enum class State { waiting, good, refused, unavailable };
 
-  void met(Result<Done>) {
+  void met(Done) {
     bool reading = ngx::guarded(r_->connection->log, false, [this] {
       if (process()->secret().empty())
         return false;
@@ -123,7 +123,7 @@ class TicketCheck {
   State state_ = State::waiting;
   const char *why_ = "";  // it is refused
   wire::Ticket ticket_;
-  Process::Guest guest_{core::Callback<Result<Done>>::to<&TicketCheck::met>(this)};
+  Process::Guest guest_{core::Callback<Done>::to<&TicketCheck::met>(this)};
   core::Entrant entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};
 };
 

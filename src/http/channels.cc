@@ -38,6 +38,15 @@ bool is_channel(std::string_view word) {
   return word.starts_with("job:") || (word.starts_with('$') && word.size() > 1);
 }
 
+bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels) {
+  ngx_http_complex_value_t *value = nullptr;
+  auto *added = static_cast<ngx_http_complex_value_t *>(ngx_array_push(channels));
+  if (added == nullptr || !compile(cf, word, &value))
+    return false;
+  *added = *value;
+  return true;
+}
+
 std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word) {
   std::string channel(ngx::evaluate(r, word));
   bool named_by_client = ngx::view(word->value).starts_with('$');

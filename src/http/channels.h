@@ -20,6 +20,8 @@ bool is_allowed(const Settings &location, std::string_view channel);
 /// Whether a directive's word is a channel that can be watched: a constant, a name with variables, or a
 /// variable that has all of it, so that clients name it.
 bool is_channel(std::string_view word);
+/// Compiles a directive's word and adds it to its channels. False: no memory, or nginx has said why not.
+bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels);
 /// What a directive's channel comes to, for this request. Nothing where it is none, or its client may not
 /// name it.
 std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word);

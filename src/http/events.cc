@@ -141,10 +141,8 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     if (is_channel(word)) {
       if (events->channels->nelts == kMostChannels)
         return config_error(cf, word, "is one channel too many: a cursor can tell of 16");
-      ngx_http_complex_value_t *value = nullptr;
-      if (!compile(cf, words[i], &value))
+      if (!add_channel(cf, words[i], events->channels))
         return static_cast<char *>(NGX_CONF_ERROR);
-      *static_cast<ngx_http_complex_value_t *>(ngx_array_push(events->channels)) = *value;
     } else if (word == "default=json")
       events->json_first = 1;
     else if (word == "thin")

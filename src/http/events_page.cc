@@ -104,7 +104,7 @@ void EventsPage::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
   part.news = part.news || part.lost || part.place().has_news(page);
   if (part.news)
     take(part, page);
-  part.done = core::is_ending(page.state) && part.place().after() == page.last_seq;
+  part.done = part.place().is_at_the_end(page);
   if (all(&Part::read) && (any(&Part::news) || all(&Part::done) || over_)) {
     if (revive())
       answer();
@@ -141,7 +141,7 @@ void EventsPage::answer() {
   }
   out.made("events", "[" + events + "]");
   out.text("cursor", is_alone() ? cursors.front() : core::join_cursors(std::move(cursors)));
-  out.text("state", is_alone() && first.kind() == core::Kind::job ? core::state_name(first.state) : "live");
+  out.text("state", is_alone() ? wire::standing(first.kind(), first.state) : wire::kLive);
   out.boolean("done", all(&Part::done));
   if (any(&Part::lost)) {
     out.boolean("reset", true);

@@ -241,11 +241,11 @@ void Process::introduce(Guest &guest) {
     store_.hello(read_, {}, introduction_);  // answered after the one that every connection begins with
 }
 
-void Process::introduced(Result<pg::Hello> hello) {
+void Process::introduced(Result<pg::Hello>) {
   List<Guest, Guest> all;  // each may destroy others
   all.take_all(guests_);
   while (Guest *guest = all.pop_front())
-    guest->met(hello ? Result<Done>(Done()) : Result<Done>(hello.error()));
+    guest->met(Done());
 }
 
 /// After a failover the old primary may come back and answer as if nothing had happened: what is read

@@ -84,8 +84,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   /// Who came before the database had said what it is: in the first moments of an nginx worker. Destroying it
   /// gives the wait up.
   struct Guest : Hook<Guest> {
-    explicit Guest(core::Callback<Result<Done>> met) : met(met) {}
-    core::Callback<Result<Done>> met;  ///< an error: it is away; may destroy this
+    explicit Guest(core::Callback<Done> met) : met(met) {}
+    core::Callback<Done> met;  ///< may destroy this; where secret() is empty the database is away
   };
   /// Lets it wait as long as a statement would for its connection.
   void introduce(Guest &guest);
@@ -145,7 +145,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void run();
   void connected(pg::Connection &connection) override;
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
-  void introduced(Result<pg::Hello> hello);
+  void introduced(Result<pg::Hello>);
   void agree();
   void reread();
   void end_all_of(const std::string &owner);

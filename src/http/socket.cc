@@ -144,8 +144,7 @@ void Socket::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
     say(wire::say_reset(feed.channel(), place.cursor(), wire::standing(page)));
   }
   give(feed, page);
-  bool ended = core::is_ending(page.state) && place.after() >= page.last_seq;
-  if (ended)
+  if (place.is_at_the_end(page))
     drop(feed);  // nothing will ever come
   else
     feed.next(page);

@@ -108,11 +108,8 @@ char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
           cf, word,
           "is neither a channel, job:<id>, topic:<name>, user:<name> or a variable, nor one of "
           "the options plain, thin and event=");
-    ngx_http_complex_value_t *value = nullptr;
-    auto *channel = static_cast<ngx_http_complex_value_t *>(ngx_array_push(socket->channels));
-    if (channel == nullptr || !compile(cf, words[i], &value))
+    if (!add_channel(cf, words[i], socket->channels))
       return static_cast<char *>(NGX_CONF_ERROR);
-    *channel = *value;
   }
   if (socket->plain == 1 && socket->channels->nelts == 0)
     return config_error(cf, "plain", "needs a channel: the client of such a socket cannot name one");

@@ -13,8 +13,6 @@
 namespace await::http {
 namespace {
 
-constexpr std::string_view kLive = "live";
-
 /// @param channel  empty: there is only one
 std::string state_data(std::string_view cursor, std::string_view state, std::string_view channel = {}) {
   wire::JsonWriter data;
@@ -26,13 +24,11 @@ std::string state_data(std::string_view cursor, std::string_view state, std::str
 }
 
 std::string_view standing(const core::Bundle::Part &part) {
-  if (part.gone)
-    return "gone";
-  return part.kind() == core::Kind::job ? core::state_name(part.state) : kLive;
+  return part.gone ? "gone" : wire::standing(part.kind(), part.state);
 }
 
 std::string_view standing(const core::Bundle &bundle) {
-  return bundle.is_alone() ? standing(bundle.first()) : kLive;
+  return bundle.is_alone() ? standing(bundle.first()) : wire::kLive;
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
     return what->kind() == core::Kind::user || is_allowed(settings(r_), channel);
   }
 
-  void met(Result<Done>) { give(); }
+  void met(Done) { give(); }
 
   void give() {
     wire::Ticket ticket;
@@ -149,7 +149,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
   const TicketSettings &conf_;
   std::string json_;
   std::vector<std::string> channels_;  // what the ticket will be for
-  Process::Guest guest_{core::Callback<Result<Done>>::to<&TicketRequest::met>(this)};
+  Process::Guest guest_{core::Callback<Done>::to<&TicketRequest::met>(this)};
   ngx::Body body_{r_, *this};
 };
 
@@ -179,10 +179,8 @@ char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {
     if (!is_channel(word))
       return config_error(cf, word,
                           "is neither a channel, job:<id>, topic:<name> or user:<name>, nor the option ttl=");
-    ngx_http_complex_value_t *value = nullptr;
-    if (!compile(cf, words[i], &value))
+    if (!add_channel(cf, words[i], conf->channels))
       return static_cast<char *>(NGX_CONF_ERROR);
-    *static_cast<ngx_http_complex_value_t *>(ngx_array_push(conf->channels)) = *value;
   }
   return NGX_CONF_OK;
 }

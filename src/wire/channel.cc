@@ -94,9 +94,11 @@ std::string topic_name(const core::EventPage &page) {
   return page.owner && page.owner->starts_with(kTopic) ? page.owner->substr(kTopic.size()) : std::string();
 }
 
-std::string_view standing(const core::EventPage &page) {
-  return kind_of(page) == core::Kind::job ? core::state_name(page.state) : "live";
+std::string_view standing(core::Kind kind, core::State state) {
+  return kind == core::Kind::job ? core::state_name(state) : kLive;
 }
+
+std::string_view standing(const core::EventPage &page) { return standing(kind_of(page), page.state); }
 
 bool matches(std::string_view pattern, std::string_view text) {
   // the place after the last star, and where what it stands for may end

@@ -36,7 +36,9 @@ std::string channel_of(const core::EventPage &page);
 /// Of a topic's page.
 std::string topic_name(const core::EventPage &page);
 /// Where it stands, in a word: the job's state; of all else, "live".
+std::string_view standing(core::Kind kind, core::State state);
 std::string_view standing(const core::EventPage &page);
+inline constexpr std::string_view kLive = "live";
 
 /// Whether `text` is of the pattern, in which `*` stands for anything.
 bool matches(std::string_view pattern, std::string_view text);

@@ -106,10 +106,7 @@ std::string say_bye(std::int64_t retry_ms) {
 
 const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
                           const Shape &shape) {
-  if (std::exchange(event.shape, &shape) != &shape) {
-    event.json = event.mixed = Bytes();
-    event.frames = {};
-  }
+  suit(event, shape);
   Bytes &frame = event.frames[kSocketFrame];
   if (!frame.empty() || shape.name_of(event.type).empty())
     return frame;

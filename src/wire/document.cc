@@ -69,6 +69,13 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   return out.take();
 }
 
+void suit(const core::Event &event, const Shape &shape) {
+  if (std::exchange(event.shape, &shape) == &shape)
+    return;
+  event.json = event.mixed = Bytes();
+  event.frames = {};
+}
+
 std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape,
                          bool mixed) {
   JsonWriter out;

@@ -24,6 +24,9 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
 
 class JsonWriter;
 
+/// Before an event's kept encodings are used: those that were made for another shape are dropped.
+void suit(const core::Event &event, const Shape &shape);
+
 /// One event as a JSON object on one line, as the location's shape has it.
 /// @param mixed  it stands among those of other channels, so it names its own
 std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape,

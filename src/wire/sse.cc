@@ -37,14 +37,6 @@ namespace {
 
 std::size_t which(FrameStyle style) { return (style.named ? 0U : 1U) + (style.chunked ? 2U : 0U); }
 
-/// What was encoded for another shape is of no use.
-void suit(const core::Event &event, const Shape &shape) {
-  if (std::exchange(event.shape, &shape) == &shape)
-    return;
-  event.json = event.mixed = Bytes();
-  event.frames = {};
-}
-
 }  // namespace
 
 const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,

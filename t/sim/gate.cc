@@ -69,9 +69,7 @@ void Run::check_revoked() {
 }
 
 void Run::show_ticket() {
-  std::array<std::uint8_t, 10> random;
-  for (auto &byte : random)
-    byte = static_cast<std::uint8_t>(world_.between(0, 255));
+  auto random = world_.ten();
   for (int n = 0; n < 3; ++n, ++random[0]) {
     tickets_.push_back(std::make_unique<ShownTicket>(service_, Uuid::v7(world_.now(), 0, random)));
     ++tickets_used_;

@@ -119,9 +119,7 @@ void Run::submit() {
     return;
   int n = static_cast<int>(world_.chance(0.1) ? world_.between(5, 40) : 1);
   for (int i = 0; i < n; ++i) {
-    std::array<std::uint8_t, 10> random;
-    for (auto &byte : random)
-      byte = static_cast<std::uint8_t>(world_.between(0, 255));
+    auto random = world_.ten();
     if (few_shards_)  // which are shared then, and subscribed to already
       random[8] = 0, random[9] &= 7;
     ++made_;

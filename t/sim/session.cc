@@ -112,7 +112,7 @@ struct Session::Stream : Connection, private core::Bundle::Reader {
   core::Bundle bundle;
 };
 
-/// As the page in http/events.cc.
+/// As http/events_page.cc.
 struct Session::Pages : Connection, private core::Feed::Reader {
   Pages(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
@@ -180,7 +180,7 @@ struct Session::Socket : Connection, private core::Feed::Reader {
         [&](const core::Event &event) { tell(follower, place.cursor(), page, event); });
     if (wire.full())
       feed.pause();
-    if (core::is_ending(page.state) && place.after() >= page.last_seq)
+    if (place.is_at_the_end(page))
       forget(feed);
     else
       feed.next(page);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -29,6 +30,14 @@ class World {
   bool chance(double p) { return unit() < p; }
   std::int64_t between(std::int64_t low, std::int64_t high) {
     return low + static_cast<std::int64_t>(unit() * static_cast<double>(high - low + 1));
+  }
+
+  /// For an id.
+  std::array<std::uint8_t, 10> ten() {
+    std::array<std::uint8_t, 10> out;
+    for (auto &byte : out)
+      byte = static_cast<std::uint8_t>(between(0, 255));
+    return out;
   }
 
   /// A promise was broken. The first one counts, and ends the run.

@@ -566,9 +566,9 @@ TEST(Cursors, what_would_be_too_long_says_nothing) {
 
 TEST(Place, a_history_that_is_no_longer_kept_is_told_of_once) {
   Place fresh(id(1), "");
-  EXPECT_TRUE(fresh.is_gone(7));
+  EXPECT_TRUE(fresh.mark_gone(7));
   Place back(id(1), join_cursors({"", fresh.cursor()}));
-  EXPECT_FALSE(back.is_gone(7));
+  EXPECT_FALSE(back.mark_gone(7));
   Place kept(id(1), fresh.cursor());
   kept.aim(7);
   EXPECT_EQ(kept.fit(page_up_to(4), 7), Place::Fit::lost) << "it is there after all";
