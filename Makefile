@@ -165,10 +165,10 @@ contract:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/contract
 	$(STACK) with -- $(B)/contract --gtest_brief=1
 
-## e2e: t/*.t on real servers; T=t/foo.t for one
+## e2e: t/*.t on real servers; T=t/foo.t for one. What failed is said again at the end
 T ?= t/*.t
 e2e:
-	prove -j3 --timer $(T)
+	prove -j3 --timer $(T) 2> >(tee $(B)/e2e.err >&2) || { sleep 0.2; echo; grep -A 8 'Failed test' $(B)/e2e.err; exit 1; }
 
 ## asan: t/*.t on an nginx and module built with AddressSanitizer and UBSan
 asan: deps-asan load

@@ -11,6 +11,9 @@ use JSON::PP;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+srand(my $seed = $ENV{AWAIT_SEED} // int rand 1e6);
+diag "AWAIT_SEED=$seed";
+
 my $s = start_stack(workers => 2, extra => <<'CONF');
     location = /mine { await_owner $arg_u; await_submit work; }
     location = /ticket { await_owner $arg_u; await_ticket topic:news user:$arg_u; }
@@ -30,7 +33,8 @@ sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, heade
 sub ready { my ($path, %headers) = @_; my $stream = stream($path, %headers); $stream->wait_event('ready') or die "no primer: $stream->{buffer}"; return $stream }
 sub data { my ($event) = @_; return decode_json($event->{data}) }
 sub real { my ($stream) = @_; return grep { $_->{event} !~ /^(ready|reset)$/ } @{ $stream->events } }
-sub said { my ($stream) = @_; return map { my $e = data($_); "$e->{channel} $e->{seq}" } real($stream) }
+sub name { my $event = data($_[0]); return "$event->{channel} $event->{seq}" }
+sub said { my ($stream) = @_; return map { name($_) } real($stream) }
 sub of { my ($channel, @said) = @_; return [ map { /^\Q$channel\E (\d+)$/ ? $1 : () } @said ] }
 sub resets { my ($stream) = @_; return map { data($_) } grep { $_->{event} eq 'reset' } @{ $stream->events } }
 sub last_id { my ($stream) = @_; return (map { $_->{id} // () } @{ $stream->events })[-1] }
@@ -165,22 +169,24 @@ subtest 'a slow client, and reconnects at any moment' => sub {
     my ($a, $b) = (one_job(), one_job());
     claim($_) for $a, $b;
     publish(0);
-    my $slow = stream("/slow?a=$a&b=$b");
-    my ($cursor, @said) = ('');
-    my $reader = stream("/slow?a=$a&b=$b");
+    my ($slow, $reader) = map { ready("/slow?a=$a&b=$b") } 1, 2;
+    until_said($_, 5) for $slow, $reader;
+    my $news = sql("SELECT await.topic_id('news')");
+    my @said;
     for my $round (1 .. 12) {
         sql("SELECT await.emit('$a', 1, 'step', to_jsonb(repeat('x', 700))), await.emit('$b', 1, 'step', to_jsonb(repeat('y', 700))), await.publish('news', 'n', to_jsonb(i)) FROM generate_series(1, 30) i");
         hint($a) if $round % 3;
         hint($b) if $round % 2;
+        hint($news) if $round % 5;
         next if $round % 4;
-        my $want = 1 + rand 90;
-        $reader->read_until(sub { said($reader) >= $want }, 10);
-        push @said, said($reader);
-        $cursor = last_id($reader);
+        $reader->read_until(sub { said($reader) >= 90 }, 10);
+        my @seen = (real($reader))[ 0 .. rand real($reader) ];
+        push @said, map { name($_) } @seen;
+        my $cursor = $seen[-1]{id};
         $reader->close;
         $reader = stream("/slow?a=$a&b=$b", 'Last-Event-ID' => $cursor);
     }
-    hint($_) for $a, $b;
+    hint($_) for $a, $b, $news;
     my $all = sub { my ($stream, @before) = @_; return sub { my @now = (@before, said($stream)); return @{ of("job:$a", @now) } >= 362 && @{ of("job:$b", @now) } >= 362 && @{ of('topic:news', @now) } >= 361 } };
     $reader->read_until($all->($reader, @said), 20);
     push @said, said($reader);

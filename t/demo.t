@@ -11,7 +11,7 @@ use Test::More;
 
 my $root = $Await::Stack::ROOT;
 my $site = slurp("$root/conf/minimal.conf");
-my $s = start_stack(site => "await_reread 30s;\n$site");
+my $s = start_stack(site => "await_reread 1h;\n$site");
 for my $line ($site =~ /^# await-worker (.+)$/mg) { $line =~ s/\$\{ROOT\}/$root/; $s->start_worker('worker1', split ' ', $line) }
 my $photos = File::Temp::tempdir(CLEANUP => 1);
 system("convert -size 1200x900 plasma:fractal $photos/a.jpg && convert -size 640x480 gradient:red-blue $photos/b.png && echo no picture > $photos/c.jpg") == 0 or die 'ImageMagick';

@@ -19,7 +19,8 @@ if (($ENV{AWAIT_LIMITED} // '') ne 'yes') {
 }
 @Await::Test::expected_alarms = (qr/exited on signal 9/);
 my ($streams, $jobs) = $ENV{AWAIT_ASAN} ? (2_000, 200) : (10_000, 1_000);
-my $s = start_stack(extra => 'location = /metrics { await_metrics; } await_retry 200ms 600ms;');
+# the last wave is told of ten jobs only: a re-read finds the rest
+my $s = start_stack(reread => '30s', extra => 'location = /metrics { await_metrics; } await_retry 200ms 600ms;');
 my @ids = split /\n/, sql("SELECT await.submit('work', 'x', 'text/plain') FROM generate_series(1, $jobs)");
 
 sub metric { my ($name) = @_; my ($value) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)$/m; return $value }

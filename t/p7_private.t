@@ -8,7 +8,7 @@ use Await::Test;
 use Test::More;
 
 start_stack(site => <<'CONF');
-await_reread 30s;
+await_reread 1h;
 server {
     listen 127.0.0.1:${PORT};
     await_owner $http_x_user;

@@ -14,7 +14,7 @@ my $site = slurp("$root/conf/recipes/images.conf");
 my $files = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $files;
 system('sh', '-c', "cd $files && $root/conf/recipes/prepare && convert -size 800x600 plasma:fractal test.jpg && echo text > test.txt") == 0 or die;
-my $s = start_stack(site => "await_reread 30s;\n" . $site =~ s{users\.htpasswd}{$files/users.htpasswd}gr =~ s/await_hold 30s/await_hold 2s/r);
+my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s{users\.htpasswd}{$files/users.htpasswd}gr =~ s/await_hold 30s/await_hold 2s/r);
 my $url = $s->url;
 sub curl { my ($arguments) = @_; return scalar `cd $files && curl -s $arguments` }
 

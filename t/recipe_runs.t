@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 
 my $root = $Await::Stack::ROOT;
 my $site = slurp("$root/conf/recipes/runs.conf");
-my $s = start_stack(site => "await_reread 30s;\n" . $site =~ s/rate=5r\/s/rate=50r\/s/r);
+my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/rate=5r\/s/rate=50r\/s/r);
 for my $line ($site =~ /^# await-worker (.+)$/mg) { $line =~ s/\$\{ROOT\}/$root/; $s->start_worker('worker1', split ' ', $line) }
 sub socket_at { return Await::WebSocket->new($s->{port}, @_) }
 sub run { my ($user, $wish) = @_; return id_of(post("/api/v1/runs?username=$user", $wish // '{"delay":0.05}', 'Content-Type' => 'application/json')) }

@@ -48,7 +48,7 @@ CONF
 sub stack { return $stack }
 
 # Starts PostgreSQL, Redis and nginx. Options: site or extra (text), http (text before the server), reread
-# (default 30s: what comes sooner came by a hint), workers, without (names not to start), main.
+# (default 1h: what comes sooner came by a hint), workers, without (names not to start), main.
 sub start_stack {
     my (%o) = @_;
     my $dir = tempdir('await-t-XXXXXX', TMPDIR => 1);
@@ -58,7 +58,7 @@ sub start_stack {
     $stack->start_postgres unless $without{postgres};
     $stack->start_redis unless $without{redis};
     my $site = ($o{http} // '') . ($o{site} // $SITE);
-    $stack->start_nginx($site, vars => { EXTRA => $o{extra} // '', REREAD => $o{reread} // '30s' }, main => $o{main}) unless $without{nginx};
+    $stack->start_nginx($site, vars => { EXTRA => $o{extra} // '', REREAD => $o{reread} // '1h' }, main => $o{main}) unless $without{nginx};
     return $stack;
 }
 
@@ -215,7 +215,8 @@ sub multipart {
         return [] unless defined $body;
         $body = dechunk($body) if $head =~ /transfer-encoding: chunked/i;
         my @events;
-        for my $frame (split /\n\n/, $body) {
+        my ($whole) = $body =~ /^(.*\n\n)/s or return [];
+        for my $frame (split /\n\n/, $whole) {
             my %event;
             for (split /\n/, $frame) { if (/^(id|event|data): (.*)$/) { $event{$1} = exists $event{$1} ? "$event{$1}\n$2" : $2 } }
             push @events, \%event if exists $event{data};
