@@ -84,10 +84,10 @@ sub write_file {
 
 sub read_file { my ($path) = @_; open my $file, '<', $path or return ''; local $/; return scalar <$file> // '' }
 
-# What a log says went wrong: the first line that speaks of it, else the last one.
+# What a log says went wrong, from an offset on: the first line that speaks of it, else the last one.
 sub last_line {
-    my ($path) = @_;
-    my @lines = grep { /\S/ } split /\n/, read_file($path);
+    my ($path, $from) = @_;
+    my @lines = grep { /\S/ } split /\n/, substr read_file($path), $from // 0;
     my ($why) = grep { /error|fatal|could not|cannot|no space/i } @lines;
     return $why // $lines[-1] // 'it said nothing';
 }
@@ -125,6 +125,7 @@ sub spawn {
     my ($self, $name, $command, %o) = @_;
     make_path("$self->{dir}/logs");
     open my $log, '>>', "$self->{dir}/logs/$name.log" or die "cannot write $self->{dir}/logs/$name.log: $!\n";
+    $self->{log_begins}{$name} = -s $log;
     my @prefix = ();
     push @prefix, '--reuid', $o{user}, '--regid', $o{user} eq 'nobody' ? 'nogroup' : $o{user}, '--clear-groups' if $o{user};
     push @prefix, '--pdeathsig', 'TERM' unless $self->{orphans};
@@ -186,7 +187,7 @@ sub wait_for {
         unless ($self->alive($name)) {
             my $status = $self->{status}{$name} // 0;
             my $how = $status & 127 ? 'by signal ' . ($status & 127) : 'with exit code ' . ($status >> 8);
-            die "$name ended at once, $how: " . last_line("$self->{dir}/logs/$name.log") . "\n";
+            die "$name ended at once, $how: " . last_line("$self->{dir}/logs/$name.log", $self->{log_begins}{$name}) . "\n";
         }
         sleep 0.02;
     }
@@ -208,7 +209,7 @@ sub start_postgres {
     my $data = "$self->{dir}/postgres";
     my $bin = pg_bin();
     $self->init_postgres($bin, $data) unless -e "$data/ready";
-    unlink "$data/postmaster.pid" unless $self->alive('postgres');
+    unless ($self->alive('postgres')) { wait_for_orphans($data); unlink "$data/postmaster.pid" }
     my @fast = $self->{fsync} ? () : ('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
     $self->{say}->('starting PostgreSQL');
     $self->spawn('postgres', [ "$bin/postgres", '-D', $data, '-p', $self->{pg_port}, '-c', 'listen_addresses=127.0.0.1',
@@ -217,6 +218,16 @@ sub start_postgres {
     $self->try_sql('CREATE DATABASE await', 'postgres') unless $self->try_sql('SELECT 1');
     $self->{say}->('applying the schema');
     system_or_die("$self->{dir}/logs/migrate.log", "$ROOT/tools/await-ctl", 'migrate', $self->postgres);
+}
+
+# The processes of a killed PostgreSQL end some time after it, and while one is attached to its shared memory no new one
+# starts: waits for them.
+sub wait_for_orphans {
+    my ($data) = @_;
+    my ($segment) = read_file("$data/postmaster.pid") =~ /^ *\d+ +(\d+) *$/m or return;
+    my $until = time + 30;
+    my $attached = sub { for (split /\n/, read_file('/proc/sysvipc/shm')) { my (undef, $id, $count) = (split)[ 0, 1, 6 ]; return $count if $id eq $segment } return 0 };
+    sleep 0.02 while $attached->() && time < $until;
 }
 
 sub init_postgres {
