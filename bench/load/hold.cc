@@ -1,6 +1,8 @@
 // hold: opens connections with one request each and keeps them; says how fast, and what became of them.
 // --port --n --head FILE (a request head; %ID% is the n-th line of --ids FILE) --kind stream|poll
-// Waits for a line on stdin, then says what came meanwhile.
+// A stream tells by its first bytes that it stands. A poll is silent: after each 200 one more connection asks
+// for what is answered at once, and as connections are accepted in order, that answer tells of those before
+// it. Waits for a line on stdin, then says what came meanwhile.
 
 #include "load/net.h"
 
@@ -13,10 +15,24 @@ std::string replaced(std::string text, const std::string &what, const std::strin
   return text;
 }
 
+/// Comes back when the server has accepted whoever came before.
+void ask(int port, std::size_t n) {
+  int fd = connect_to(port, n);
+  send_all(fd, "GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  char buffer[4096];
+  if (::recv(fd, buffer, sizeof buffer, 0) <= 0)
+    fail("no answer to /nothing");
+  ::close(fd);
+}
+
+/// No more than a backlog's worth unanswered.
+constexpr std::size_t kWindow = 200;
+
 }  // namespace
 
 int hold(const Options &options) {
   auto n = static_cast<std::size_t>(options.number("n", 1000));
+  int port = static_cast<int>(options.number("port"));
   bool stream = options.text("kind", "stream") == "stream";
   std::ifstream in(options.text("head"));
   std::string head((std::istreambuf_iterator<char>(in)), {});
@@ -45,11 +61,12 @@ int hold(const Options &options) {
   };
   double began = now();
   for (std::size_t i = 0; i < n; ++i) {
-    fds[i] = connect_to(static_cast<int>(options.number("port")), i);
+    fds[i] = connect_to(port, i);
     send_all(fds[i], replaced(head, "%ID%", ids.empty() ? "" : ids[i % ids.size()]));
     epoll.add(fds[i], i);
-    // no more than a backlog's worth unanswered
-    while (stream && i + 1 - ready > 200 && now() - began < 60)
+    if (!stream && (i + 1) % kWindow == 0)
+      ask(port, i);
+    while (stream && i + 1 - ready > kWindow && now() - began < 60)
       epoll.wait(10, take);
   }
   while (stream && ready + closed < n && now() - began < 90)
