@@ -58,7 +58,7 @@ subtest 'the bound itself, at the default of 4 s' => sub {
     my %of = map { $_ => begin_request('GET', "/jobs/$_?wait=50", port => $node->{port}) } @ids;
     ok $of{ $ids[-1] }->quiet(0.5);
     my $writer = fork // die;
-    if (!$writer) { for (@ids) { complete($_, 'x'); select undef, undef, undef, 0.01 } POSIX::_exit(0) }
+    if (!$writer) { sql(join '', map { "SELECT await.complete('$_', 1, 'x'); SELECT pg_sleep(0.02);\n" } @ids); POSIX::_exit(0) }
     my %socket = map { $of{$_}{socket} => $_ } @ids;
     my $waiting = IO::Select->new(map { $of{$_}{socket} } @ids);
     my %heard;
