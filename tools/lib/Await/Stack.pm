@@ -125,7 +125,7 @@ sub spawn {
     my ($self, $name, $command, %o) = @_;
     make_path("$self->{dir}/logs");
     open my $log, '>>', "$self->{dir}/logs/$name.log" or die "cannot write $self->{dir}/logs/$name.log: $!\n";
-    $self->{log_begins}{$name} = -s $log;
+    $self->{log_begins}{$name} = -s $log || 0;
     my @prefix = ();
     push @prefix, '--reuid', $o{user}, '--regid', $o{user} eq 'nobody' ? 'nogroup' : $o{user}, '--clear-groups' if $o{user};
     push @prefix, '--pdeathsig', 'TERM' unless $self->{orphans};
