@@ -10,7 +10,7 @@ use Digest::SHA qw(hmac_sha256 hmac_sha512);
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url decode_base64url);
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $dir = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $dir;
@@ -63,6 +63,7 @@ my $site = <<'CONF' =~ s/\$\{DIR\}/$dir/gr;
     location = /ec { await_auth_jwt here; await_auth_jwt_key_file ${DIR}/ec.pem; await_submit work; }
     location = /jwks { await_auth_jwt here; await_auth_jwt_key_file ${DIR}/jwks.json; await_submit work; }
     location = /both { await_auth_jwt here; await_auth_jwt_key_file ${DIR}/rsa.pem; await_auth_jwt_key_file ${DIR}/secret; await_submit work; }
+    location = /metrics { await_metrics; }
     location /in/ {
         await_auth_jwt here token=$arg_token; await_auth_jwt_key_file ${DIR}/secret; await_owner $await_user;
         location ~ ^/in/jobs/(?<id>[^/]+)$ { add_header X-User "$await_user $await_jwt_claim_org $await_jwt_claim_n $await_jwt_claim_list" always; await_job $id; }
@@ -164,7 +165,7 @@ subtest 'from a cookie, from the query; and no log ever sees it' => sub {
     is post('/in/off', 'x')->{status}, 202, 'off';
     is get("/in/jobs/$id?token=" . token({ sub => 'bob' }))->{status}, 404, 'somebody else finds nothing';
     my $held = begin_request('GET', "/in/jobs/$id?wait=20&token=$token");
-    sleep 0.3;
+    ok until_true('it is parked', sub { metric('await_parked') == 1 });
     complete($id, 'x', attempt => claim($id), hint => 1);
     my $answer = $held->response;
     is $answer->{status}, 200;

@@ -16,16 +16,15 @@ my $s = start_stack(reread => '60s', http => "await_zone zone=results:1m;\nawait
     location = /mine { await_owner $http_x_user; await_submit work; }
 CONF
 sub done { my ($body, %o) = @_; my $id = one_job(); claim($id); complete($id, $body, %o); return $id }
-sub number { my ($name) = @_; my ($n) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)/m; return $n }
 
 subtest 'the second read is none' => sub {
     my $id = done('{"n":1}', type => 'application/json');
     my $first = get("/hot/$id");
     is header($first, 'X-Cache'), 'MISS';
-    my $reads = number('await_postgres_statements_total');
+    my $reads = metric('await_postgres_statements_total');
     my $second = get("/hot/$id");
     is header($second, 'X-Cache'), 'HIT';
-    is number('await_postgres_statements_total'), $reads, 'no statement';
+    is metric('await_postgres_statements_total'), $reads, 'no statement';
     is $second->{body}, $first->{body};
     is header($second, 'ETag'), header($first, 'ETag');
     is header(get("/hot/$id/result"), 'X-Cache'), 'MISS', 'the body was not read with the document';

@@ -23,7 +23,6 @@ my ($streams, $jobs) = $ENV{AWAIT_ASAN} ? (2_000, 200) : (10_000, 1_000);
 my $s = start_stack(reread => '30s', extra => 'location = /metrics { await_metrics; } await_retry 200ms 600ms;');
 my @ids = split /\n/, sql("SELECT await.submit('work', 'x', 'text/plain') FROM generate_series(1, $jobs)");
 
-sub metric { my ($name) = @_; my ($value) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)$/m; return $value }
 sub settled { my ($last, $same) = (-1, 0); until_true('the counter rests', sub { my $now = metric('await_postgres_statements_total'); $same = $now == $last ? $same + 1 : 0; $last = $now; sleep 1.1; $same > 0 }, 60); return $last }
 
 Await::Stack::write_file("$s->{dir}/jobs", join "\n", @ids);

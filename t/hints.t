@@ -12,10 +12,10 @@ my $s = start_stack(reread => '60s', extra => <<'CONF');
     location = /metrics { await_metrics; }
     location ~ ^/verified/(?<id>[^/]+)$ { await_hints verified; await_job $id; await_events job:$id; }
 CONF
-sub statements { my ($n) = get('/metrics')->{body} =~ /^await_postgres_statements_total (\d+)/m; return $n }
+sub statements { return metric('await_postgres_statements_total') }
 sub signed { my ($id, $seq) = @_; return split /\|/, sql("SELECT channel, message FROM await.hint('$id'" . (defined $seq ? ", $seq" : '') . ')'), 2 }
 sub publish { $s->redis_command('PUBLISH', @_) }
-sub held { my ($n) = @_; return until_true("$n held", sub { get('/metrics')->{body} =~ /^await_parked $n$/m }) }
+sub held { my ($n) = @_; return until_true("$n held", sub { metric('await_parked') == $n }) }
 # how many statements it took, but for the second's tick
 sub reads_during { my ($what) = @_; my $before = statements(); $what->(); return statements() - $before }
 

@@ -51,6 +51,7 @@ subtest 'kill -9 under load: what was accepted is there, once; what was refused 
     push @posts, map { begin_request('POST', '/jobs', body => "k$_") } 201 .. 300;
     ok until_true('it is gone', sub { !$s->alive('postgres') });
     $s->start_postgres;
+    waitpid $later, 0;
     my (%accepted, %refused);
     for my $n (1 .. 300) {
         my $r = $posts[ $n - 1 ]->response(30);

@@ -16,7 +16,6 @@ my $s = start_stack(http => "send_timeout 3s;\nawait_max_buffered 64k;\n", extra
     location = /small { await_max_inflight 20; await_submit work; }
 CONF
 
-sub metric { my ($name) = @_; my ($value) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)$/m; return $value }
 sub backends { my $pid = $s->pid('postgres'); return ($pid, split ' ', slurp("/proc/$pid/task/$pid/children")) }
 
 subtest 'the numbers' => sub {

@@ -37,7 +37,6 @@ CONF
     location = /private { auth_basic "here"; auth_basic_user_file ${FILES}/users; await_owner $remote_user; await_submit work; }
 EXTRA
 
-sub metric { my ($name) = @_; my ($value) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)/m; return $value }
 sub parked { my ($n) = @_; return until_true("$n parked", sub { metric('await_parked') == $n }) }
 sub last_log { my ($what) = @_; my $line; until_true("a line of $what in the log", sub { ($line) = grep { /\Q$what\E/ } reverse split /\n/, slurp("$s->{dir}/logs/full.log"); $line }); return split /\|/, $line // '' }
 sub ask { my ($path, %headers) = @_; return "GET $path HTTP/1.1\r\nHost: parking.example\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n" }

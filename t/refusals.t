@@ -114,7 +114,7 @@ for my $case (@bad) {
 }
 
 # what PostgreSQL is asked says whether it is there as little as the answer does
-sub statements { return get('/metrics')->{body} =~ /^await_postgres_statements_total (\d+)/m ? $1 : die 'no metric' }
+sub statements { return metric('await_postgres_statements_total') // die 'no metric' }
 my %asked;
 for my $round (1 .. 5) {
     for my $id ($mine, $none) {

@@ -208,8 +208,8 @@ subtest 'parked or not, the access log tells of it once' => sub {
         my $ws = open_ws($path);
         $ws->say({ op => 'subscribe', channel => "job:$id" });
         $ws->messages(2);
-        my ($parked) = get('/metrics')->{body} =~ /^await_parked (\d+)/m;
-        ok until_true('parked', sub { (get('/metrics')->{body} =~ /^await_parked (\d+)/m)[0] > 0 }) if $path eq '/ws';
+        my $parked = metric('await_parked');
+        ok until_true('parked', sub { metric('await_parked') > 0 }) if $path eq '/ws';
         $ws->close;
         ok until_true('logged', sub { slurp(stack()->{dir} . '/logs/access.log') =~ m{"GET \Q$path\E HTTP/1.1" 101 } }), $path;
     }
@@ -289,7 +289,7 @@ subtest 'over TLS, parked too' => sub {
     my $seen = '';
     my $until = sub { my ($what) = @_; local $SIG{ALRM} = sub { die "no $what in $seen" }; alarm 20; until ($seen =~ $what) { sysread($socket, $seen, 65536, length $seen) or last } alarm 280; return $seen =~ $what };
     ok $until->(qr/"type":"pending"/);
-    ok until_true('parked', sub { get('/metrics')->{body} =~ /^await_parked [1-9]/m });
+    ok until_true('parked', sub { metric('await_parked') > 0 });
     for (1 .. 3) { print $socket Await::WebSocket::frame(1, '{"op":"ping"}'); $seen = ''; ok $until->(qr/"op":"beat"/) }
     claim($id); complete($id, 'x', hint => 1);
     ok $until->(qr/"type":"completed"/);

@@ -156,7 +156,7 @@ subtest 'bad input' => sub {
 subtest 'many watch, much is published: everybody gets all of it, in order, for few reads' => sub {
     my @streams = map { stream('/scores/busy') } 1 .. 200;
     ok $_->wait_event('ready') for @streams;
-    my $statements = sub { (get('/metrics')->{body} =~ /^await_postgres_statements_total (\d+)/m)[0] };
+    my $statements = sub { metric('await_postgres_statements_total') };
     sleep 1.1;
     my $before = $statements->();
     my $began = time;

@@ -19,7 +19,7 @@ use Await::Stack;
 
 use Exporter 'import';
 our @EXPORT = qw(start_stack stack get post put del request begin_request begin_raw header json sql claim complete hint
-    until_true multipart finish one_job error_log slurp id_of worker_pids memory_kb);
+    until_true metric multipart finish one_job error_log slurp id_of worker_pids memory_kb);
 
 $SIG{PIPE} = 'IGNORE';
 # a test that hangs has failed
@@ -268,6 +268,9 @@ sub hint {
     my @said = map { $stack->redis_command('PUBLISH', split /\|/, $_, 2) } split /\n/, sql("SELECT channel, message FROM await.hint('$id')");
     return $said[0];
 }
+
+# A number off a location = /metrics.
+sub metric { my ($name) = @_; my ($value) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)$/m; return $value }
 
 # Waits for a condition, never for a time.
 sub until_true {
