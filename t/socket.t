@@ -208,7 +208,6 @@ subtest 'parked or not, the access log tells of it once' => sub {
         my $ws = open_ws($path);
         $ws->say({ op => 'subscribe', channel => "job:$id" });
         $ws->messages(2);
-        my $parked = metric('await_parked');
         ok until_true('parked', sub { metric('await_parked') > 0 }) if $path eq '/ws';
         $ws->close;
         ok until_true('logged', sub { slurp(stack()->{dir} . '/logs/access.log') =~ m{"GET \Q$path\E HTTP/1.1" 101 } }), $path;
