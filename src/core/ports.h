@@ -99,7 +99,8 @@ class Memory {
   ~Memory() = default;
 };
 
-enum class Cancelled { now, already, ended, unknown };
+/// `changed`: it is not in the state that was meant any more.
+enum class Cancelled { now, already, ended, changed, unknown };
 
 /// The truth. Everything in batches: a span in, the outcomes out in the same order. Errors: unavailable,
 /// timeout (either may have happened all the same), invalid, conflict, internal (it did not happen).
@@ -117,7 +118,8 @@ class Store {
   virtual void tail(std::string_view snapshot, Reply<Tail> &reply) = 0;
   /// Where the given jobs stand.
   virtual void heads(std::span<const Uuid> ids, Reply<Tail> &reply) = 0;
-  virtual void cancel(const Uuid &id, Reply<Cancelled> &reply) = 0;
+  /// @param seq  only if the job's newest event is this one; nothing: whatever it is
+  virtual void cancel(const Uuid &id, std::optional<int> seq, Reply<Cancelled> &reply) = 0;
 };
 
 /// Topics: histories without an end, which anybody may be let write to.

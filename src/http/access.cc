@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/respond.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -17,16 +18,34 @@ ngx_int_t add_phase_handler(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_hand
   return NGX_OK;
 }
 
-ngx_int_t challenge(ngx_http_request_t *r, const std::string &how) {
-  auto *header = static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_out.headers));
-  if (header == nullptr)
-    return NGX_HTTP_INTERNAL_SERVER_ERROR;
-  *header = ngx_table_elt_t{};
-  header->hash = 1;
-  header->key = ngx::borrow("WWW-Authenticate");
-  header->value = ngx::copy(r->pool, how);
-  r->headers_out.www_authenticate = header;
-  return NGX_HTTP_UNAUTHORIZED;
+namespace {
+
+/// Whether the answer is ours to give, here and now.
+bool decides(ngx_http_request_t *r) {
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+  return core->satisfy == NGX_HTTP_SATISFY_ALL && core->auth_delay == 0;
+}
+
+ngx_int_t give(ngx_http_request_t *r, Answer answer) {
+  ngx::finalize(r, answer);
+  return NGX_DONE;
+}
+
+}  // namespace
+
+ngx_int_t challenge(ngx_http_request_t *r, const std::string &how, std::string_view detail, const char *why) {
+  add_header(r, "WWW-Authenticate", how);
+  if (why != nullptr)
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: answering 401: %s", why);
+  if (!decides(r))
+    return NGX_HTTP_UNAUTHORIZED;
+  return give(r, why != nullptr ? send_logged_problem(r, 401, detail) : send_problem(r, 401, detail));
+}
+
+ngx_int_t deny_unavailable(ngx_http_request_t *r, std::string_view detail) {
+  if (!decides(r))
+    return NGX_HTTP_SERVICE_UNAVAILABLE;
+  return give(r, send_unavailable(r, detail));
 }
 
 void blank_argument(ngx_http_request_t *r, std::string_view value) {

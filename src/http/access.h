@@ -10,8 +10,14 @@ namespace await::http {
 /// Adds a handler to a phase; for a postconfiguration of what is used somewhere.
 ngx_int_t add_phase_handler(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_handler_pt handler);
 
-/// 401 with this WWW-Authenticate.
-ngx_int_t challenge(ngx_http_request_t *r, const std::string &how);
+/// 401 with this WWW-Authenticate, as an access handler returns it. A problem document, save where nginx has
+/// to have its say first: an error_page, `satisfy any`, whose other rules may let the request in, and
+/// `auth_delay`.
+/// @param why  for error.log, more than a client is told; null: `detail` does
+ngx_int_t challenge(ngx_http_request_t *r, const std::string &how, std::string_view detail,
+                    const char *why = nullptr);
+/// 503 likewise.
+ngx_int_t deny_unavailable(ngx_http_request_t *r, std::string_view detail);
 
 /// Neither logs nor upstreams are to see it: its bytes become stars where it is an argument's value.
 void blank_argument(ngx_http_request_t *r, std::string_view value);

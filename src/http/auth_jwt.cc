@@ -46,16 +46,27 @@ const JwtSettings &jwt_settings(ngx_http_request_t *r) {
 }
 
 /// 401, with what RFC 6750 §3 has a client know.
-ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, bool invalid) {
-  return challenge(r, "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"" +
-                          (invalid ? ", error=\"invalid_token\"" : ""));
+/// @param why  null: there is no token
+ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, const char *why) {
+  std::string how = "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"";
+  if (why == nullptr)
+    return challenge(r, how, "This resource wants a token.");
+  std::string told = std::string("a token is refused: ") + why;
+  return challenge(r, how + ", error=\"invalid_token\"", "The token is not valid here, or not any more.",
+                   told.c_str());
 }
 
+/// The token, which is blanked where it stands in the URL. An error_page or another internal redirect may
+/// lead here a second time, when only stars are left: what stood there is among the request's facts.
 std::string token_of(ngx_http_request_t *r, const JwtSettings &conf) {
   if (conf.token != nullptr) {
     std::string token(ngx::evaluate(r, conf.token));
+    Facts &known = facts(r);
+    if (!token.empty() && token.find_first_not_of('*') == token.npos && token.size() == known.token.size())
+      return known.token;
     if (!token.empty()) {
       blank_argument(r, token);
+      known.token = token;
       return token;
     }
   }
@@ -71,15 +82,13 @@ ngx_int_t check_token(ngx_http_request_t *r) {
       return NGX_DECLINED;
     std::string token = token_of(r, conf);
     if (token.empty())
-      return refuse(r, conf, false);
+      return refuse(r, conf, nullptr);
     wire::JwtRules rules = *conf.rules;
     rules.leeway_s = conf.leeway;
     const char *why = "";
     auto claims = wire::verify_jwt(token, *conf.keys, rules, ngx_time(), why);
-    if (!claims) {
-      ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: a token is refused: %s", why);
-      return refuse(r, conf, true);
-    }
+    if (!claims)
+      return refuse(r, conf, why);
     Facts &known = facts(r);
     known.user = claims->get("sub").value_or("");
     if (auto expires = claims->time("exp"))

@@ -27,8 +27,9 @@ struct AuthTicketSettings {
 };
 
 ngx_int_t refuse(ngx_http_request_t *r, const char *why) {
-  ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: a ticket is refused: %s", why);
-  return challenge(r, "Ticket realm=\"await\", error=\"invalid_ticket\"");
+  std::string told = std::string("a ticket is refused: ") + why;
+  return challenge(r, "Ticket realm=\"await\", error=\"invalid_ticket\"",
+                   "The ticket is not valid, was used before, or its time is over.", told.c_str());
 }
 
 /// Waits for the database's word on a request's ticket, then lets nginx go on with the request.
@@ -52,7 +53,7 @@ class TicketCheck {
       case State::good:
         return NGX_OK;
       case State::unavailable:
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+        return deny_unavailable(r_, "Tickets cannot be looked at just now; try again.");
       case State::refused:
         break;
     }
@@ -90,7 +91,9 @@ class TicketCheck {
 
   void settled(Result<bool> good) {
     state_ = State::unavailable;
-    if (good && *good)
+    if (good && *good && process()->revocations().is_revoked(ticket_.owner, ticket_.issued_ms))
+      refused("its owner was revoked");
+    else if (good && *good)
       ngx::guarded(r_->connection->log, [this] { admit(); });
     else if (good)
       refused("it was used before, or its owner was revoked");
@@ -102,11 +105,8 @@ class TicketCheck {
     why_ = why;
   }
 
-  void go_on() {
-    ngx_connection_t *c = r_->connection;
-    ngx_http_core_run_phases(r_);  // which asks for the outcome, and may destroy this
-    ngx_http_run_posted_requests(c);
-  }
+  /// nginx runs the phases again, in an event of its own, and asks for the outcome.
+  void go_on() { ngx_post_event(r_->connection->write, &ngx_posted_events); }
 
   void admit() {
     Facts &known = facts(r_);
@@ -139,11 +139,11 @@ ngx_int_t check_ticket(ngx_http_request_t *r) {
     ngx_str_t value;
     if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>("ticket")), 6, &value) != NGX_OK ||
         value.len == 0)
-      return challenge(r, "Ticket realm=\"await\"");
+      return challenge(r, "Ticket realm=\"await\"", "This resource wants a ticket.");
     std::string text(ngx::view(value));
     blank_argument(r, text);
     if (process() == nullptr)
-      return NGX_HTTP_SERVICE_UNAVAILABLE;
+      return deny_unavailable(r, "The service is starting.");
     auto *check = ngx::make<TicketCheck>(r->pool, r, std::move(text));
     known.ticket_check = check;
     check->start();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "http/facts.h"
 #include "http/settings.h"
 #include "ngx/str.h"
 
@@ -57,6 +58,11 @@ std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_va
 
 bool is_admitted(const std::vector<std::string> *only, std::string_view channel) {
   return only == nullptr || std::find(only->begin(), only->end(), channel) != only->end();
+}
+
+bool is_admitted(ngx_http_request_t *r, std::string_view channel) {
+  const Facts *known = find_facts(r);
+  return known == nullptr || !known->ticket_channels || is_admitted(&*known->ticket_channels, channel);
 }
 
 bool is_theirs(const wire::Channel &channel, std::optional<std::string_view> owner) {

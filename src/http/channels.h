@@ -28,6 +28,7 @@ std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_va
 /// Whether a ticket, if its client came with one, is for this channel.
 /// @param only  what the ticket is for; null: no ticket
 bool is_admitted(const std::vector<std::string> *only, std::string_view channel);
+bool is_admitted(ngx_http_request_t *r, std::string_view channel);
 /// A user's channel is that user's; the others are asked elsewhere: a job when it is read, a topic by who
 /// names it.
 bool is_theirs(const wire::Channel &channel, std::optional<std::string_view> owner);

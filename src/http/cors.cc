@@ -18,8 +18,8 @@ namespace await::http {
 namespace {
 
 constexpr char kMayBeSent[] =
-    "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, Range, "
-    "traceparent, X-Correlation-Id";
+    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Unmodified-Since, "
+    "Last-Event-ID, Prefer, Range, traceparent, X-Correlation-Id";
 constexpr char kMayBeRead[] =
     "Location, Link, ETag, Retry-After, Preference-Applied, Content-Location, Content-Range, "
     "Idempotency-Replayed, WWW-Authenticate";
@@ -50,15 +50,12 @@ ngx_int_t check_origin(ngx_http_request_t *r) {
                      has_header(r, "access-control-request-method");
     if (!preflight)
       return NGX_DECLINED;
-    ngx_int_t rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK)
-      return rc;
     if (!origin.empty()) {
       add_header(r, "Access-Control-Allow-Methods", allowed_methods(settings(r)));
       add_header(r, "Access-Control-Allow-Headers", kMayBeSent);
       add_header(r, "Access-Control-Max-Age", "600");
     }
-    ngx_http_finalize_request(r, send_empty(r, 204));
+    ngx::finalize(r, send_empty(r, 204));
     return NGX_DONE;
   });
 }

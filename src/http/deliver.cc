@@ -13,11 +13,6 @@
 namespace await::http {
 namespace {
 
-/// A strong validator: a result never changes once it is there.
-std::string result_etag(const core::Job &job) {
-  return "\"" + job.id.text().substr(24) + "-" + std::to_string(job.seq) + "\"";
-}
-
 bool is_safe_type(ngx_http_request_t *r, std::string_view type) {
   const ngx_array_t *safe = settings(r).safe_types;
   auto *types = static_cast<ngx_str_t *>(safe->elts);
@@ -30,6 +25,10 @@ bool is_safe_type(ngx_http_request_t *r, std::string_view type) {
 }
 
 }  // namespace
+
+std::string result_etag(const core::Job &job) {
+  return "\"" + job.id.text().substr(24) + "-" + std::to_string(job.seq) + "\"";
+}
 
 void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last) {
   job_ = job;
@@ -49,7 +48,7 @@ void PieceStream::got(Result<core::Piece> piece) {
     ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: a result breaks off at byte %L: %s",
                   static_cast<off_t>(at_),
                   piece ? "its next piece is missing" : piece.error().detail.c_str());
-    end(NGX_ERROR);  // the length was announced: cutting the connection tells the client
+    end(Answer::cut());  // the length was announced: cutting the connection tells the client
     return;
   }
   std::string_view bytes = piece->bytes.view().substr(static_cast<std::size_t>(skip));
@@ -62,7 +61,7 @@ void PieceStream::got(Result<core::Piece> piece) {
 void PieceStream::write() {
   ngx_int_t rc = out_.flush();
   if (rc == NGX_ERROR) {
-    end(NGX_ERROR);
+    end(Answer::cut());
     return;
   }
   ngx_event_t *event = r_->connection->write;
@@ -73,14 +72,14 @@ void PieceStream::write() {
       ngx_add_timer(event, core->send_timeout);
     }
     if (ngx_handle_write_event(event, core->send_lowat) != NGX_OK)
-      end(NGX_ERROR);
+      end(Answer::cut());
     return;
   }
   if (event->timer_set) {
     ngx_del_timer(event);
   }
   if (at_ > last_)
-    end(ngx_http_send_special(r_, NGX_HTTP_LAST));
+    end(Answer::sent(ngx_http_send_special(r_, NGX_HTTP_LAST)));
   else if (!reply_.waiting())
     read_next();
 }
@@ -91,13 +90,13 @@ void PieceStream::on_writable(ngx_http_request_t *r) {
     return;
   if (r->connection->write->timedout) {
     r->connection->timedout = 1;
-    self->end(NGX_HTTP_REQUEST_TIME_OUT);
+    self->end(Answer::timed_out());
     return;
   }
   ngx::guarded(r->connection->log, [self] { self->write(); });
 }
 
-void PieceStream::end(ngx_int_t rc) { finished_(rc); }
+void PieceStream::end(Answer answer) { finished_(answer); }
 
 void Delivery::answer(const core::Job &job, const DeliveryOptions &options) {
   switch (job.state) {
@@ -130,17 +129,15 @@ void Delivery::add_result_headers(const core::Job &job) {
   if (!safe || result.name)
     add_header(r_, "Content-Disposition", wire::disposition(!safe, result.name));
   add_header(r_, "ETag", result_etag(job));
-  // filters that change the body (gzip) weaken or drop it by this pointer
-  auto *part = &r_->headers_out.headers;
-  r_->headers_out.etag = static_cast<ngx_table_elt_t *>(part->last->elts) + part->last->nelts - 1;
 }
 
 void Delivery::answer_completed(const core::Job &job) {
   const core::JobResult &result = *job.result;
   std::string etag = result_etag(job);
-  add_result_headers(job);
-  bool read = (r_->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;  // a POST has neither conditions nor ranges
+  // a POST has neither conditions nor ranges, nor has a subrequest
+  bool read = (r_->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && r_ == r_->main;
   if (read && wire::etag_listed(header(r_, "if-none-match"), etag)) {
+    add_result_headers(job);
     finished_(send_empty(r_, 304));
     return;
   }
@@ -154,6 +151,7 @@ void Delivery::answer_completed(const core::Job &job) {
     finished_(send_problem(r_, 416, "The result has " + size + " bytes."));
     return;
   }
+  add_result_headers(job);
   if (range.kind == wire::Range::Kind::whole) {
     send_body(job, result.status, 0, result.size - 1);
     return;
@@ -178,9 +176,9 @@ void Delivery::send_body(const core::Job &job, int status, std::int64_t first, s
   r_->headers_out.content_type_len = type.substr(0, type.find(';')).size();
   r_->headers_out.content_length_n = last - first + 1;
   r_->disable_not_modified = 1;
-  ngx_int_t rc = ngx_http_send_header(r_);
+  ngx_int_t rc = send_head(r_);
   if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
-    finished_(rc);
+    finished_(Answer::sent(rc));
     return;
   }
   stream_ = std::make_unique<PieceStream>(r_, finished_);

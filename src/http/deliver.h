@@ -4,10 +4,14 @@
 
 #include "core/ports.h"
 #include "http/process.h"
+#include "http/respond.h"
 #include "ngx/held.h"
 #include "ngx/outgoing.h"
 
 namespace await::http {
+
+/// The validator of a completed job's result: strong, for it never changes.
+std::string result_etag(const core::Job &job);
 
 /// How a job's ending becomes an answer: await_result's options.
 struct DeliveryOptions {
@@ -21,8 +25,7 @@ struct DeliveryOptions {
 class PieceStream {
  public:
   /// @param finished  called once, with what finalizes the request
-  PieceStream(ngx_http_request_t *r, core::Callback<ngx_int_t> finished)
-      : r_(r), out_(r), finished_(finished) {}
+  PieceStream(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), out_(r), finished_(finished) {}
 
   /// Sends bytes first … last of the result. The header has been sent.
   void start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last);
@@ -31,12 +34,12 @@ class PieceStream {
   void read_next();
   void got(Result<core::Piece> piece);
   void write();
-  void end(ngx_int_t rc);
+  void end(Answer answer);
   static void on_writable(ngx_http_request_t *r);
 
   ngx_http_request_t *r_;
   ngx::Outgoing out_;
-  core::Callback<ngx_int_t> finished_;
+  core::Callback<Answer> finished_;
   core::Reply<core::Piece> reply_ = core::Reply<core::Piece>::to<&PieceStream::got>(this);
   Uuid job_;
   int attempt_ = 0;
@@ -48,7 +51,7 @@ class PieceStream {
 /// Ranges, conditions and HEAD as RFC 9110 has them.
 class Delivery {
  public:
-  Delivery(ngx_http_request_t *r, core::Callback<ngx_int_t> finished) : r_(r), finished_(finished) {}
+  Delivery(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), finished_(finished) {}
 
   /// @param job  read with Want::body
   void answer(const core::Job &job, const DeliveryOptions &options);
@@ -59,7 +62,7 @@ class Delivery {
   void send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last);
 
   ngx_http_request_t *r_;
-  core::Callback<ngx_int_t> finished_;
+  core::Callback<Answer> finished_;
   std::unique_ptr<PieceStream> stream_;
 };
 

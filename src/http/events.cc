@@ -49,41 +49,38 @@ const wire::Shape &shape_of(ngx_http_request_t *r) {
 /// What a request watches, each once.
 using Channels = std::vector<wire::Channel>;
 
-/// What the channel names; nothing, with the answer in `rc`, where that is none, or another user's. A job
-/// that is no longer kept is told of in a stream, for any 4xx would be an EventSource's end without a word.
+/// What the channel names; an answer where that is none, or another user's. A job that is no longer kept is
+/// told of in a stream, for any 4xx would be an EventSource's end without a word.
 /// @param tells_gone  whether it would be
-std::optional<wire::Channel> watched(ngx_http_request_t *r, std::string_view channel, bool tells_gone,
-                                     ngx_int_t *rc) {
+OrAnswer<wire::Channel> watched(ngx_http_request_t *r, std::string_view channel, bool tells_gone) {
   if (!channel.starts_with(kJob)) {
     auto what = wire::parse_channel(channel);
-    if (what && is_theirs(*what, owner_of(r)))
-      return what;
-    *rc = send_problem(r, 404, "There is no such channel.");
-    return std::nullopt;
+    if (!what || !is_theirs(*what, owner_of(r)))
+      return send_problem(r, 404, "There is no such channel.");
+    return *what;
   }
   std::string_view text = channel.substr(kJob.size());
-  auto id = Uuid::parse(text);
-  if (!(tells_gone && id && process()->past_retention(*id)))
-    id = addressed(r, text, rc);
-  return id ? std::optional(wire::Channel{*id, {}}) : std::nullopt;
+  auto old = Uuid::parse(text);
+  if (tells_gone && old && process()->past_retention(*old))
+    return wire::Channel{*old, {}};
+  auto id = addressed(r, text);
+  if (!id)
+    return id.answer();
+  return wire::Channel{*id, {}};
 }
 
-/// What the request watches; nothing, with the answer in `rc`, where it may not, or one of it is none.
-std::optional<Channels> watched(ngx_http_request_t *r, bool stream, const std::string &cursor,
-                                ngx_int_t *rc) {
+/// What the request watches; an answer where it may not, or one of it is none.
+OrAnswer<Channels> watched(ngx_http_request_t *r, bool stream, const std::string &cursor) {
   const ngx_array_t &words = *events_settings(r).channels;
-  const auto &only = facts(r).ticket_channels;
   bool tells_gone = stream && (words.nelts > 1 || !cursor.empty());
   Channels out;
   for (ngx_uint_t i = 0; i < words.nelts; ++i) {
     auto name = channel_of(r, &static_cast<ngx_http_complex_value_t *>(words.elts)[i]);
-    if (!name || !is_admitted(only ? &*only : nullptr, *name)) {
-      *rc = send_problem(r, 404, "There is no such channel.");
-      return std::nullopt;
-    }
-    auto what = watched(r, *name, tells_gone, rc);
+    if (!name || !is_admitted(r, *name))
+      return send_problem(r, 404, "There is no such channel.");
+    auto what = watched(r, *name, tells_gone);
     if (!what)
-      return std::nullopt;
+      return what.answer();
     bool twice = std::any_of(out.begin(), out.end(), [&](auto &one) { return one.id == what->id; });
     if (!twice)
       out.push_back(std::move(*what));
@@ -91,33 +88,33 @@ std::optional<Channels> watched(ngx_http_request_t *r, bool stream, const std::s
   return out;
 }
 
-ngx_int_t get_events(ngx_http_request_t *r) {
+Answer get_page(ngx_http_request_t *r, const Channels &channels, const std::string &cursor) {
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  if (auto refusal = check_room(r, wait->ms > 0))
+    return *refusal;
+  facts(r).delivery = "events";
+  return ngx::Held::make<EventsPage>(r, channels, shape_of(r), events_settings(r).page, cursor, *wait)
+      ->start();
+}
+
+Answer get_events(ngx_http_request_t *r) {
   bool json_first = events_settings(r).json_first == 1;
   constexpr std::string_view kStreamFirst[] = {"text/event-stream", "application/json"};
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/event-stream"};
   int chosen = wire::choose(header(r, "accept"), json_first ? kJsonFirst : kStreamFirst);
   if (chosen < 0)
     return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
-  std::string cursor = header(r, "last-event-id");
+  std::string cursor = own_header(r, "last-event-id");
   if (cursor.empty())
     cursor = argument(r, "cursor").value_or("");
   bool stream = (chosen == 0) != json_first;
-  ngx_int_t rc = NGX_OK;
-  auto channels = watched(r, stream, cursor, &rc);
+  auto channels = watched(r, stream, cursor);
   if (!channels)
-    return rc;
-
-  if (!stream) {
-    auto wait = asked_wait(r, &rc);
-    if (!wait)
-      return rc;
-    ngx_int_t room = check_room(r, wait->ms > 0);
-    facts(r).delivery = "events";
-    return room != NGX_OK ? room
-                          : ngx::Held::make<EventsPage>(r, *channels, shape_of(r), events_settings(r).page,
-                                                        cursor, *wait)
-                                ->start();
-  }
+    return channels.answer();
+  if (!stream)
+    return get_page(r, *channels, cursor);
   facts(r).delivery = "sse";
   if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
     // any status but 200 would stop EventSource for good

@@ -28,7 +28,7 @@ bool EventsPage::any(bool Part::*what) const {
   return std::any_of(parts_.begin(), parts_.end(), [what](auto &part) { return (*part).*what; });
 }
 
-ngx_int_t EventsPage::start() {
+Answer EventsPage::start() {
   over_ = wait_.ms == 0 || process()->draining();
   for (auto &part : parts_)
     part->start(!over_);
@@ -54,7 +54,8 @@ void EventsPage::revoke() {
 
 void EventsPage::give_up() {
   if (revive())
-    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
+    finish(r_->header_sent ? Answer::cut()
+                           : send_unavailable(r_, "The service restarts just now; try again."));
 }
 
 void EventsPage::leave() {

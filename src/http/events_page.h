@@ -8,6 +8,7 @@
 
 #include "http/feed.h"
 #include "http/request.h"
+#include "http/respond.h"
 #include "ngx/held.h"
 #include "wire/channel.h"
 #include "wire/shape.h"
@@ -23,7 +24,7 @@ class EventsPage : public ngx::Held, private core::Spoke, private core::Feed::Re
   EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
              const wire::Format *format, const std::string &cursor, Wait wait);
 
-  ngx_int_t start();
+  Answer start();
   void drain() override;
   void revoke() override;
   void give_up() override;

@@ -21,6 +21,7 @@ struct Facts {
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
   bool verified = false;                                    ///< by a token or a ticket
+  std::string token;                                        ///< as it stood in the URL, before it was blanked
   std::string user;                                         ///< $await_user: verified
   std::optional<wire::JwtClaims> claims;                    ///< $await_jwt_claim_…: verified
   std::int64_t expires_s = 0;                               ///< Unix time when that is over; 0: never

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "core/cursor.h"
+#include "http/conditions.h"
 #include "http/facts.h"
 #include "http/formats.h"
 #include "http/respond.h"
@@ -45,14 +46,18 @@ enum class Shape { json, text };
 class JobRequest : public Watch {
  public:
   JobRequest(ngx_http_request_t *r, Shape shape, Wait wait)
-      : Watch(r, core::Want::value), shape_(shape), wait_(wait), known_etags_(header(r, "if-none-match")) {}
+      : Watch(r, core::Want::value),
+        shape_(shape),
+        wait_(wait),
+        known_etags_(own_header(r, "if-none-match")) {}
 
-  ngx_int_t start(const Uuid &id) { return watch(id, wait_.ms); }
+  Answer start(const Uuid &id) { return watch(id, wait_.ms); }
 
  private:
   std::string etag(const core::Job &job) const {
     return wire::job_etag(job.seq, shape_ == Shape::json ? "json" : "text");
   }
+  std::vector<std::string> etags(const core::Job &job) const override { return {etag(job)}; }
 
   bool enough(const core::Job &job) const override {
     if (!known_etags_.empty())
@@ -61,7 +66,9 @@ class JobRequest : public Watch {
   }
 
   void answer(const core::Job &job, bool timed_out) override {
-    add_header(r_, "ETag", etag(job));
+    bool says_so = timed_out && wait_.ms > 0 && shape_ == Shape::text;
+    // "TIMEOUT" is the state in other words: the same only by a weak comparison
+    add_header(r_, "ETag", (says_so ? "W/" : "") + etag(job));
     add_wait_headers(r_, wait_, "Accept, Prefer");
     add_job_headers(r_, job);
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
@@ -69,7 +76,7 @@ class JobRequest : public Watch {
     } else if (shape_ == Shape::json) {
       finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, ""), settings(r_).document)));
     } else {
-      finish(send(r_, 200, "text/plain", timed_out && wait_.ms > 0 ? "TIMEOUT" : upper_state(job)));
+      finish(send(r_, 200, "text/plain", says_so ? "TIMEOUT" : upper_state(job)));
     }
   }
 
@@ -88,17 +95,27 @@ class JobRequest : public Watch {
 /// DELETE: reads whose job it is, cancels, and answers with the job as it then is.
 class CancelRequest : public Watch {
  public:
-  explicit CancelRequest(ngx_http_request_t *r) : Watch(r, core::Want::value) {}
+  explicit CancelRequest(ngx_http_request_t *r)
+      : Watch(r, core::Want::value), conditional_(has_conditions(r)) {}
 
-  ngx_int_t start(const Uuid &id) { return watch(id, 0); }
+  Answer start(const Uuid &id) { return watch(id, 0); }
 
  private:
   bool enough(const core::Job &) const override { return true; }
 
+  std::vector<std::string> etags(const core::Job &job) const override {
+    return {wire::job_etag(job.seq, "json"), wire::job_etag(job.seq, "text")};
+  }
+
   void answer(const core::Job &job, bool) override {
     if (!outcome_) {
       id_ = job.id;
-      process()->store().cancel(id_, reply_);
+      // what the conditions were true of may be over by now
+      process()->store().cancel(id_, conditional_ ? std::optional(job.seq) : std::nullopt, reply_);
+      return;
+    }
+    if (*outcome_ == core::Cancelled::changed) {
+      finish(send_problem(r_, 412, "The job has changed since its conditions were looked at."));
       return;
     }
     if (*outcome_ == core::Cancelled::ended) {
@@ -128,6 +145,7 @@ class CancelRequest : public Watch {
   }
 
   Uuid id_;
+  bool conditional_;
   std::optional<core::Cancelled> outcome_;
   core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::cancelled>(this);
 };
@@ -136,27 +154,33 @@ const JobSettings &job_settings(ngx_http_request_t *r) {
   return *static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
 }
 
-ngx_int_t get_job(ngx_http_request_t *r) {
+Answer get_job(ngx_http_request_t *r) {
   const JobSettings &conf = job_settings(r);
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
   constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
   int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
   if (chosen < 0)
     return send_problem(r, 406, "A job is given as application/json or text/plain.");
-  ngx_int_t rc = NGX_OK;
-  auto wait = asked_wait(r, &rc);
-  auto id = wait ? addressed(r, ngx::evaluate(r, conf.id), &rc) : std::nullopt;
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  auto id = addressed(r, ngx::evaluate(r, conf.id));
   if (!id)
-    return rc;
+    return id.answer();
+  if (auto refusal = check_room(r, wait->ms > 0))
+    return *refusal;
   facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
   Shape shape = (chosen == 1) != (conf.text_first == 1) ? Shape::text : Shape::json;
   return ngx::Held::make<JobRequest>(r, shape, *wait)->start(*id);
 }
 
-ngx_int_t delete_job(ngx_http_request_t *r) {
-  ngx_int_t rc = NGX_OK;
-  auto id = addressed(r, ngx::evaluate(r, job_settings(r).id), &rc);
-  return id ? ngx::Held::make<CancelRequest>(r)->start(*id) : rc;
+Answer delete_job(ngx_http_request_t *r) {
+  auto id = addressed(r, ngx::evaluate(r, job_settings(r).id));
+  if (!id)
+    return id.answer();
+  if (auto refusal = check_room(r, false))
+    return *refusal;
+  return ngx::Held::make<CancelRequest>(r)->start(*id);
 }
 
 char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {

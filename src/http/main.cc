@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "http/cache.h"
 #include "http/channels.h"
+#include "http/conditions.h"
 #include "http/facts.h"
 #include "http/formats.h"
 #include "http/origins.h"
@@ -343,7 +344,7 @@ ngx_http_module_t context = {add_variables, postconfigure, create_main,     init
 Handler reader(ngx_http_request_t *r, const Settings &location) {
   if (location.metrics != nullptr)
     return location.metrics;
-  if (location.socket != nullptr && has_header(r, "upgrade"))
+  if (location.socket != nullptr && r == r->main && lists(header(r, "upgrade"), "websocket"))
     return location.socket;
   Handler plain = location.job != nullptr ? location.job : location.result;
   if (plain == nullptr && location.events == nullptr)
@@ -363,41 +364,61 @@ Handler poster(const Settings &location) {
   return nullptr;
 }
 
+Handler handler_for(ngx_http_request_t *r, const Settings &location) {
+  if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
+    return reader(r, location);
+  if (r->method & NGX_HTTP_POST)
+    return poster(location);
+  return r->method & NGX_HTTP_DELETE ? location.cancel : nullptr;
+}
+
+/// What a ticket does not open: all that is neither a job's document, its result nor events, which ask for
+/// themselves whether the ticket is for them.
+Refusal check_ticket_use(ngx_http_request_t *r, const Settings &location, Handler handler) {
+  const Facts *known = find_facts(r);
+  bool watches = handler == location.job || handler == location.result || handler == location.events ||
+                 handler == location.socket;
+  if (known == nullptr || !known->ticket_channels || watches)
+    return std::nullopt;
+  return send_problem(r, 403, "A ticket is for watching the channels that it names, and for nothing else.");
+}
+
+/// If-Match where there is nothing that it could name. Of a job and its result it is asked when they are
+/// read.
+Refusal check_if_match(ngx_http_request_t *r, const Settings &location, Handler handler) {
+  bool has_validator = handler == location.job || handler == location.result || handler == location.cancel;
+  if (has_validator || !has_conditions(r) || conditions_hold(r, {}, 0))
+    return std::nullopt;
+  return send_problem(r, 412, "Nothing here has an entity tag, so none is what If-Match wants.");
+}
+
+Answer answer(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  Handler handler = handler_for(r, location);
+  if (handler == nullptr) {
+    add_header(r, "Allow", allowed_methods(location));
+    if (r->method & NGX_HTTP_OPTIONS)
+      return send_empty(r, 204);
+    return send_problem(r, 405, "This resource answers " + allowed_methods(location) + ".");
+  }
+  if (process() == nullptr)
+    return send_unavailable(r, "The service is starting.");
+  bool acts = (r->method & NGX_HTTP_POST) || handler == location.cancel || handler == location.socket;
+  if (acts && !is_welcome(r))
+    return send_problem(r, 403, "Pages from elsewhere may not do this here (await_origins).");
+  auto owner = handler != location.metrics && handler != location.publish ? owner_of(r) : std::nullopt;
+  if (owner && (owner->empty() || !is_text(*owner)))
+    return send_problem(r, 403, "Nobody is known to ask.");
+  if (auto refusal = check_ticket_use(r, location, handler))
+    return *refusal;
+  if (auto refusal = check_if_match(r, location, handler))
+    return *refusal;
+  return handler(r);
+}
+
 ngx_int_t dispatch(ngx_http_request_t *r) {
-  return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
-    const Settings &location = settings(r);
-    Handler handler = nullptr;
-    if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
-      handler = reader(r, location);
-    else if (r->method & NGX_HTTP_POST)
-      handler = poster(location);
-    else if (r->method & NGX_HTTP_DELETE)
-      handler = location.cancel;
-    bool takes_body = handler != nullptr && (r->method & NGX_HTTP_POST);
-    if (!takes_body) {
-      ngx_int_t rc = ngx_http_discard_request_body(r);
-      if (rc != NGX_OK)
-        return rc;
-    }
-    if (handler == nullptr) {
-      add_header(r, "Allow", allowed_methods(location));
-      return r->method & NGX_HTTP_OPTIONS
-                 ? send_empty(r, 204)
-                 : send_problem(r, 405, "This resource answers " + allowed_methods(location) + ".");
-    }
-    if (process() == nullptr)
-      return send_unavailable(r, "The service is starting.");
-    bool acts = takes_body || handler == location.cancel || handler == location.socket;
-    if (acts && !is_welcome(r)) {
-      if (r->method & NGX_HTTP_POST)
-        (void)ngx_http_discard_request_body(r);
-      return send_problem(r, 403, "Pages from elsewhere may not do this here (await_origins).");
-    }
-    auto owner = handler != location.metrics && handler != location.publish ? owner_of(r) : std::nullopt;
-    if (owner && (owner->empty() || !is_text(*owner)))
-      return send_problem(r, 403, "Nobody is known to ask.");
-    return handler(r);
-  });
+  return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR},
+                      [&] { return answer(r).rc(); });
 }
 
 }  // namespace

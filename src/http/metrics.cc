@@ -59,7 +59,7 @@ void add_lines(std::string &out, const Line<What> (&lines)[N], const char *type)
   }
 }
 
-ngx_int_t get_metrics(ngx_http_request_t *r) {
+Answer get_metrics(ngx_http_request_t *r) {
   process()->measure();
   std::string out;
   add_lines(out, kGauges, "gauge");

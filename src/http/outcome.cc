@@ -5,7 +5,7 @@
 
 namespace await::http {
 
-ngx_int_t send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait) {
+Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait) {
   wire::Links links = links_of_new(r, job.id);
   add_wait_headers(r, wait, "Prefer");
   add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
@@ -32,7 +32,7 @@ void Outcome::answer(const core::Job &job, bool timed_out) {
   add_wait_headers(r_, wait_, "Prefer");
   add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
   add_header(r_, "Content-Location", links.result);
-  delivery_.emplace(r_, core::Callback<ngx_int_t>::to<&Outcome::finished>(this));
+  delivery_.emplace(r_, core::Callback<Answer>::to<&Outcome::finished>(this));
   delivery_->answer(job, {424, 202});
 }
 

@@ -8,7 +8,7 @@
 namespace await::http {
 
 /// 202: the job is stored; its document as it is now.
-ngx_int_t send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait);
+Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait);
 
 /// What becomes of the job that a POST stands for, once it is stored: the answer of `Prefer: wait`, and of a
 /// request that was sent before (Idempotency-Key), whose job may be anywhere by now.
@@ -25,7 +25,7 @@ class Outcome : public Watch {
   bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
   void answer(const core::Job &job, bool timed_out) override;
   void refuse(const Error &error) override;
-  void finished(ngx_int_t rc) { finish(rc); }
+  void finished(Answer answer) { finish(answer); }
 
   Uuid id_;
   Wait wait_;

@@ -1,5 +1,7 @@
 // ngx_http_await_problem_module: gives nginx's own errors the form of ours, as the target of error_page.
 
+#include "http/problem.h"
+
 #include "http/action.h"
 #include "http/facts.h"
 #include "http/respond.h"
@@ -8,13 +10,9 @@
 #include "ngx/str.h"
 
 namespace await::http {
-namespace {
 
 ngx_int_t problem_handler(ngx_http_request_t *r) {
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
-    ngx_int_t rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK)
-      return rc;
     int status = static_cast<int>(r->err_status != 0 ? r->err_status : NGX_HTTP_NOT_FOUND);
     Facts *known = find_facts(r);
     wire::Problem problem = known != nullptr && known->problem && known->problem->status == status
@@ -23,9 +21,11 @@ ngx_int_t problem_handler(ngx_http_request_t *r) {
     note_problem(r, problem);
     if ((status == 429 || status == 503) && r->headers_out.www_authenticate == nullptr && !known)
       add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-    return send_problem_body(r, status, wire::encode(problem, problem_base(r), ngx::view(r->uri)));
+    return send_problem_body(r, status, wire::encode(problem, problem_base(r), ngx::view(r->uri))).rc();
   });
 }
+
+namespace {
 
 char *set_problem(ngx_conf_t *cf, ngx_command_t *, void *) {
   auto *core =

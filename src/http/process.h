@@ -110,6 +110,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
 
   /// Every request of ours, to be told when nginx shuts down, or when its owner is revoked.
   void enrol(ngx::Held &held);
+  const core::Revocations &revocations() const { return revocations_; }
   /// There may be news of await.revoke().
   void look_for_revoked() { revocations_.look(); }
   bool draining() const { return draining_; }

@@ -5,11 +5,10 @@
 #include "http/action.h"
 #include "http/facts.h"
 #include "http/process.h"
+#include "http/receiver.h"
 #include "http/request.h"
 #include "http/respond.h"
 #include "http/watch.h"
-#include "ngx/body.h"
-#include "ngx/held.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
 #include "wire/json_check.h"
@@ -30,38 +29,28 @@ struct PublishSettings {
 };
 
 /// Reads the body, has it stored, and says so to every node.
-class PublishRequest : public ngx::Held, private ngx::Body::Taker {
+class PublishRequest : public Receiver {
  public:
   PublishRequest(ngx_http_request_t *r, std::string topic, std::string type, bool latest)
-      : Held(r), topic_(std::move(topic)), type_(std::move(type)), latest_(latest) {
+      : Receiver(r), topic_(std::move(topic)), type_(std::move(type)), latest_(latest) {
     process()->enrol(*this);
-  }
-  ngx_int_t start() { return body_.start(); }
-  void drain() override {}  // what is under way is answered soon
-  void give_up() override {
-    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
   }
 
  private:
-  Pace take(std::string_view bytes) override {
-    if (json_.size() <= kMostBody)
-      json_ += bytes.substr(0, kMostBody + 1 - json_.size());  // the rest is read and passed over
-    return Pace::more;
+  std::optional<Objection> add(std::string_view bytes) override {
+    if (json_.size() + bytes.size() > kMostBody)
+      return Objection{413, "What is published has 64 KB at most."};
+    json_ += bytes;
+    return std::nullopt;
   }
-  void taken() override {
-    watch_client();
-    if (json_.size() > kMostBody) {
-      finish(send_problem(r_, 413, "What is published has 64 KB at most."));
-      return;
-    }
+
+  void received() override {
     wire::JsonCheck check;
-    if (!check.feed(json_) || !check.finish()) {
-      finish(send_problem(r_, 400, std::string("The body is no JSON: it ") + check.error() + "."));
-      return;
-    }
-    process()->topics().publish(topic_, type_, json_, latest_, reply_);
+    if (!check.feed(json_) || !check.finish())
+      refuse({400, std::string("The body is no JSON: it ") + check.error() + "."});
+    else
+      process()->topics().publish(topic_, type_, json_, latest_, reply_);
   }
-  void broken(ngx_int_t status) override { finish(status); }
 
   void stored(Result<int> seq) {
     if (!seq) {
@@ -80,7 +69,7 @@ class PublishRequest : public ngx::Held, private ngx::Body::Taker {
 
   void leave() override {
     reply_.unlink();
-    body_.stop();
+    Receiver::leave();
     inflight_.set(0);
   }
 
@@ -89,11 +78,10 @@ class PublishRequest : public ngx::Held, private ngx::Body::Taker {
   std::string json_;
   bool latest_;
   Tally inflight_{Gauge::submissions};
-  ngx::Body body_{r_, *this};
   core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::stored>(this);
 };
 
-ngx_int_t publish(ngx_http_request_t *r) {
+Answer publish(ngx_http_request_t *r) {
   auto &conf =
       *static_cast<PublishSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_publish_module));
   std::string topic(ngx::evaluate(r, conf.topic));
@@ -105,7 +93,7 @@ ngx_int_t publish(ngx_http_request_t *r) {
   }
   facts(r).delivery = "publish";
   std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
-  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type), conf.latest == 1)->start();
+  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type), conf.latest == 1)->receive();
 }
 
 char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {

@@ -1,5 +1,7 @@
 #include "http/request.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "http/facts.h"
 #include "http/respond.h"
@@ -22,10 +24,13 @@ void each_header(ngx_http_request_t *r, std::string_view lower_name, Visit visit
   }
 }
 
-/// The path the client asked for, as it wrote it, without the query.
-std::string_view client_path(ngx_http_request_t *r) {
+/// The path the client asked for, as it wrote it, without the query. Begins with one slash: a reference that
+/// begins with two names another host (RFC 3986 §4.2), and browsers take a backslash for a slash.
+std::string client_path(ngx_http_request_t *r) {
   std::string_view uri = ngx::view(r->unparsed_uri);
-  return uri.substr(0, uri.find('?'));
+  std::string_view path = uri.substr(0, uri.find('?'));
+  path.remove_prefix(std::min(path.find_first_not_of("/\\"), path.size()));
+  return "/" + std::string(path);
 }
 
 wire::Links make_links(ngx_http_request_t *r, std::string self) {
@@ -47,10 +52,22 @@ std::string header(ngx_http_request_t *r, std::string_view lower_name) {
   return out;
 }
 
+std::string own_header(ngx_http_request_t *r, std::string_view lower_name) {
+  return r == r->main ? header(r, lower_name) : std::string();
+}
+
 bool has_header(ngx_http_request_t *r, std::string_view lower_name) {
   bool found = false;
   each_header(r, lower_name, [&](std::string_view) { found = true; });
   return found;
+}
+
+bool lists(std::string_view value, std::string_view word) {
+  while (!value.empty()) {
+    if (iequals(trim(cut(value, ',')), word))
+      return true;
+  }
+  return false;
 }
 
 std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name) {
@@ -70,7 +87,8 @@ Wait wait_of(ngx_http_request_t *r) {
   const Settings &location = settings(r);
   Wait wait;
   wire::Prefer prefer;
-  each_header(r, "prefer", [&](std::string_view field) { wire::parse_prefer(field, prefer); });
+  if (r == r->main)
+    each_header(r, "prefer", [&](std::string_view field) { wire::parse_prefer(field, prefer); });
   if (auto asked = argument(r, "wait")) {
     auto seconds = parse_number(*asked, 1'000'000'000);
     wait.malformed = !seconds;
@@ -97,20 +115,20 @@ wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
   const Settings &location = settings(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
-  std::string_view path = client_path(r);
+  std::string path = client_path(r);
   if (!suffix.empty() && path.ends_with(suffix))
-    path.remove_suffix(suffix.size());
-  return make_links(r, std::string(path));
+    path.resize(path.size() - suffix.size());
+  return make_links(r, std::move(path));
 }
 
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
   const Settings &location = settings(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
-  std::string_view path = client_path(r);
+  std::string path = client_path(r);
   while (path.ends_with('/'))
-    path.remove_suffix(1);
-  return make_links(r, std::string(path) + "/" + id.text());
+    path.pop_back();
+  return make_links(r, path + "/" + id.text());
 }
 
 }  // namespace await::http

@@ -15,6 +15,13 @@ namespace await::http {
 /// @param lower_name  in lower case
 std::string header(ngx_http_request_t *r, std::string_view lower_name);
 bool has_header(ngx_http_request_t *r, std::string_view lower_name);
+/// The same of a header that is about the client's own request: conditions, ranges, preferences and the like.
+/// Empty in a subrequest (auth_request, mirror, SSI), which shows the client's headers but is not what it
+/// asked for.
+std::string own_header(ngx_http_request_t *r, std::string_view lower_name);
+
+/// Whether a header's value lists the word (RFC 9110 §5.6.1), whatever its case.
+bool lists(std::string_view value, std::string_view word);
 
 /// A query argument, percent-decoded; nothing if there is none.
 std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name);

@@ -5,28 +5,48 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "ngx/answer.h"
 #include "ngx/nginx.h"
 #include "wire/problem.h"
 
 namespace await::http {
 
-/// Adds a response header. `name` is a literal, `value` is copied.
+using ngx::Answer;
+using ngx::OrAnswer;
+using ngx::Refusal;
+
+/// Adds a response header, also where nginx looks for it: what `expires`, `add_header` and filters do goes
+/// with it. `name` is a literal, `value` is copied.
 void add_header(ngx_http_request_t *r, std::string_view name, std::string_view value);
 
-/// Sends a whole answer. What it returns goes to ngx_http_finalize_request. HEAD gets no body.
-ngx_int_t send(ngx_http_request_t *r, int status, std::string_view content_type, std::string_view body);
-ngx_int_t send_empty(ngx_http_request_t *r, int status);
+/// Sends the header of an answer whose status, type and length are set in r->headers_out. Every answer of
+/// ours begins here: what of the request's body was not read is passed over, or the connection is closed
+/// behind the answer, so that the next request on it is read from where it begins.
+/// @return what ngx_http_send_header() does; the body may follow only where that is NGX_OK and not
+/// header_only
+ngx_int_t send_head(ngx_http_request_t *r);
+/// Sends a whole answer. HEAD gets no body.
+Answer send(ngx_http_request_t *r, int status, std::string_view content_type, std::string_view body);
+Answer send_empty(ngx_http_request_t *r, int status);
 
 /// Answers with a problem, or lets the location's error_page do it (where await_problem finds the
 /// problem again). `no-store` always.
-ngx_int_t send_problem(ngx_http_request_t *r, const wire::Problem &problem);
-ngx_int_t send_problem(ngx_http_request_t *r, int status, std::string_view detail);
+Answer send_problem(ngx_http_request_t *r, const wire::Problem &problem);
+Answer send_problem(ngx_http_request_t *r, int status, std::string_view detail);
+/// The same where the reason stands in error.log already.
+Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view detail);
 /// With a Retry-After of a second or so.
-ngx_int_t send_unavailable(ngx_http_request_t *r, std::string_view detail);
-/// The one table that turns Code into HTTP.
-ngx_int_t send_error(ngx_http_request_t *r, const Error &error);
+Answer send_unavailable(ngx_http_request_t *r, std::string_view detail);
+/// The one table that turns Code into HTTP. What PostgreSQL said goes to error.log, and no further.
+Answer send_error(ngx_http_request_t *r, const Error &error);
 
 /// A problem's body, for await_problem and for failed jobs.
-ngx_int_t send_problem_body(ngx_http_request_t *r, int status, std::string_view body);
+Answer send_problem_body(ngx_http_request_t *r, int status, std::string_view body);
+
+/// Whether the location has an error_page for this status, and nginx would use it now.
+bool has_error_page(ngx_http_request_t *r, int status);
+/// Whether an error_page may lead to a location that takes the request's body, as ours would, and the body is
+/// larger than what is kept of it anyway (ngx/body.h).
+bool body_may_go_on(ngx_http_request_t *r);
 
 }  // namespace await::http

@@ -27,16 +27,20 @@ class ResultRequest : public Watch {
  public:
   ResultRequest(ngx_http_request_t *r, Wait wait) : Watch(r, core::Want::body), wait_(wait) {}
 
-  ngx_int_t start(const Uuid &id) { return watch(id, wait_.ms); }
+  Answer start(const Uuid &id) { return watch(id, wait_.ms); }
 
  private:
   bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
+
+  std::vector<std::string> etags(const core::Job &job) const override {
+    return job.result ? std::vector{result_etag(job)} : std::vector<std::string>();
+  }
 
   void answer(const core::Job &job, bool timed_out) override {
     add_wait_headers(r_, wait_, "Prefer");
     const DeliveryOptions &options = result_settings(r_).options;
     if (!timed_out) {
-      delivery_.emplace(r_, core::Callback<ngx_int_t>::to<&ResultRequest::finished>(this));
+      delivery_.emplace(r_, core::Callback<Answer>::to<&ResultRequest::finished>(this));
       delivery_->answer(job, options);
       return;
     }
@@ -51,18 +55,21 @@ class ResultRequest : public Watch {
     finish(send(r_, 202, "application/json", document(r_, job, links, nullptr)));
   }
 
-  void finished(ngx_int_t rc) { finish(rc); }
+  void finished(Answer answer) { finish(answer); }
 
   Wait wait_;
   std::optional<Delivery> delivery_;  // of the request that answers
 };
 
-ngx_int_t get_result(ngx_http_request_t *r) {
-  ngx_int_t rc = NGX_OK;
-  auto wait = asked_wait(r, &rc);
-  auto id = wait ? addressed(r, ngx::evaluate(r, result_settings(r).id), &rc) : std::nullopt;
+Answer get_result(ngx_http_request_t *r) {
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  auto id = addressed(r, ngx::evaluate(r, result_settings(r).id));
   if (!id)
-    return rc;
+    return id.answer();
+  if (auto refusal = check_room(r, wait->ms > 0))
+    return *refusal;
   facts(r).delivery = "result";
   return ngx::Held::make<ResultRequest>(r, *wait)->start(*id);
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "ngx/answer.h"
 #include "ngx/nginx.h"
 #include "wire/shape.h"
 
@@ -36,7 +37,7 @@ struct MainSettings {
   ngx_uint_t used_line;
 };
 
-using Handler = ngx_int_t (*)(ngx_http_request_t *);
+using Handler = ngx::Answer (*)(ngx_http_request_t *);
 
 /// await_hints: whether what a hint proves is answered without a read.
 enum Trust : ngx_uint_t { kSigned, kVerified };

@@ -39,8 +39,8 @@ Socket::Socket(ngx_http_request_t *r, SocketOptions options)
 
 Socket::~Socket() = default;
 
-ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
-                        const std::string &cursor) {
+Answer Socket::start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
+                     const std::string &cursor) {
   ngx::bind(r_, this);
   r_->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
   r_->headers_out.status_line = ngx::borrow("101 Switching Protocols");
@@ -51,15 +51,15 @@ ngx_int_t Socket::start(std::string_view key, bool subprotocol, const std::vecto
   add_header(r_, "Sec-WebSocket-Accept", wire::websocket_accept(key));
   if (subprotocol)
     add_header(r_, "Sec-WebSocket-Protocol", "await.v1");
-  ngx_int_t rc = ngx_http_send_header(r_);
+  ngx_int_t rc = send_head(r_);
   if (rc == NGX_ERROR || rc > NGX_OK)
-    return rc;
+    return decline(Answer::sent(rc));
   if (ngx_http_send_special(r_, NGX_HTTP_FLUSH) == NGX_ERROR)
-    return NGX_ERROR;
+    return decline(Answer::cut());
   if (core_settings().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);
   process()->wheel().put(*this, process()->ticks_to(settings_.ping_socket, expires_ms_));
-  ngx_int_t held = hold();
+  Answer held = hold();
   r_->read_event_handler = on_readable;
   r_->write_event_handler = on_writable;
   // what a hasty client has sent behind its request
@@ -291,7 +291,7 @@ void Socket::write() {
   }
   if (over_ && rc == NGX_OK) {
     if (revive())
-      finish(NGX_OK);
+      finish(Answer::sent(NGX_OK));
     return;
   }
   if (paused_ && !is_full()) {
@@ -382,7 +382,7 @@ void Socket::over() {
 void Socket::gone() {
   connection()->error = 1;
   if (revive())
-    finish(NGX_HTTP_CLIENT_CLOSED_REQUEST);
+    finish(Answer::client_left());
 }
 
 void Socket::drain() {

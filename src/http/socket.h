@@ -37,8 +37,8 @@ class Socket : public ngx::Held,
   /// @param key  the client's Sec-WebSocket-Key
   /// @param subprotocol  whether await.v1 was chosen
   /// @param channels  what it watches from the start; a cursor counts for all of them
-  ngx_int_t start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
-                  const std::string &cursor);
+  ngx::Answer start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
+                    const std::string &cursor);
   void drain() override;
   void give_up() override;
   void revoke() override;

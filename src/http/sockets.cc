@@ -30,24 +30,22 @@ SocketSettings &socket_settings(ngx_http_request_t *r) {
   return *static_cast<SocketSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_socket_module));
 }
 
-bool lists(std::string_view header, std::string_view word) {
-  while (!header.empty()) {
-    if (iequals(trim(cut(header, ',')), word))
-      return true;
+Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
+  if (r == r->main && r->http_version < NGX_HTTP_VERSION_20) {
+    // fields of a connection (RFC 9110 §7.8), which HTTP/2 has none of (RFC 9113 §8.2.2)
+    add_header(r, "Upgrade", "websocket");
+    add_header(r, "Connection", "upgrade");
   }
-  return false;
-}
-
-ngx_int_t ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
-  add_header(r, "Upgrade", "websocket");
   add_header(r, "Sec-WebSocket-Version", "13");
   return send_problem(r, 426, detail);
 }
 
-ngx_int_t open_socket(ngx_http_request_t *r) {
+Answer open_socket(ngx_http_request_t *r) {
   SocketSettings &conf = socket_settings(r);
-  bool asks = r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr && (r->method & NGX_HTTP_GET) &&
-              lists(header(r, "upgrade"), "websocket") && lists(header(r, "connection"), "upgrade");
+  // a subrequest shows its client's head, but the connection is the main request's
+  bool asks = r == r->main && r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr &&
+              (r->method & NGX_HTTP_GET) && lists(header(r, "upgrade"), "websocket") &&
+              lists(header(r, "connection"), "upgrade");
   if (!asks)
     return ask_for_upgrade(r, "This resource is a WebSocket: connect by HTTP/1.1 with an Upgrade.");
   if (header(r, "sec-websocket-version") != "13")

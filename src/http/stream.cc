@@ -50,11 +50,11 @@ EventStream::EventStream(ngx_http_request_t *r, const std::vector<wire::Channel>
   process()->enrol(*this);
 }
 
-ngx_int_t EventStream::start() {
+Answer EventStream::start() {
   ngx::bind(r_, this);
   out_ = ngx::make<ngx::Outgoing>(r_->pool, r_);
   began_ms_ = process()->now_ms();
-  ngx_int_t held = hold();
+  Answer held = hold();
   bundle_.start((r_->method & NGX_HTTP_HEAD) == 0, !linger_, [](const core::Bundle::Part &part) {
     return part.kind() == core::Kind::job && process()->past_retention(part.id());
   });
@@ -107,9 +107,9 @@ bool EventStream::send_head() {
   add_header(r_, "Cache-Control", "no-store");
   add_header(r_, "X-Accel-Buffering", "no");
   add_header(r_, "Vary", "Accept");
-  ngx_int_t rc = ngx_http_send_header(r_);
+  ngx_int_t rc = http::send_head(r_);
   if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
-    finish(rc);
+    finish(Answer::sent(rc));
     return false;
   }
   sent_ = true;
@@ -199,7 +199,7 @@ void EventStream::on_parked_writable() {
   if (c->write->timedout) {
     c->timedout = 1;
     if (revive())
-      finish(NGX_HTTP_REQUEST_TIME_OUT);
+      finish(Answer::timed_out());
     return;
   }
   if (pending() > 0 || c->buffered != 0)
@@ -214,7 +214,7 @@ void EventStream::write() {
     if (!ended_)
       return;
     if (rc == NGX_OK && revive())
-      finish(NGX_OK);
+      finish(Answer::sent(NGX_OK));
     return;
   }
   if (!wrote(out_->flush(), out_->pending()))
@@ -222,7 +222,7 @@ void EventStream::write() {
   if (!ended_)
     rest();
   else if (out_->pending() == 0)
-    finish(ngx_http_send_special(r_, NGX_HTTP_LAST));
+    finish(Answer::sent(ngx_http_send_special(r_, NGX_HTTP_LAST)));
 }
 
 /// What is done after every write. False: the client is gone, and this with it.
@@ -240,7 +240,7 @@ bool EventStream::wrote(ngx_int_t rc, std::size_t pending) {
   if (rc == NGX_ERROR || ngx_handle_write_event(event, conf.send_lowat) != NGX_OK) {
     c->error = 1;
     if (revive())
-      finish(NGX_ERROR);
+      finish(Answer::cut());
     return false;
   }
   if (!ended_ && !is_full())
@@ -273,7 +273,7 @@ void EventStream::on_writable(ngx_http_request_t *r) {
   auto *self = ngx::bound<EventStream>(r);
   if (r->connection->write->timedout) {
     r->connection->timedout = 1;
-    self->finish(NGX_HTTP_REQUEST_TIME_OUT);
+    self->finish(Answer::timed_out());
     return;
   }
   ngx::guarded(r->connection->log, [self] { self->write(); });
@@ -296,7 +296,7 @@ void EventStream::drain() {
 
 void EventStream::give_up() {
   if (revive())
-    finish(NGX_ERROR);
+    finish(Answer::cut());
 }
 
 void EventStream::end() {

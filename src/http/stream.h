@@ -31,7 +31,7 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
   EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
               StreamOptions options);
 
-  ngx_int_t start();
+  ngx::Answer start();
   void drain() override;
   void give_up() override;
   void revoke() override { drain(); }

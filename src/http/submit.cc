@@ -7,10 +7,10 @@
 #include "http/facts.h"
 #include "http/form.h"
 #include "http/outcome.h"
+#include "http/receiver.h"
 #include "http/respond.h"
 #include "http/submit_options.h"
 #include "http/upload.h"
-#include "ngx/body.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
 #include "wire/idempotency.h"
@@ -21,10 +21,10 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
-class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
+class SubmitRequest : public Receiver {
  public:
   SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
-      : Held(r),
+      : Receiver(r),
         options_(options),
         wait_(wait),
         submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
@@ -36,198 +36,162 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
     process()->enrol(*this);
   }
 
-  void drain() override {}  // what is under way is answered soon
-  void give_up() override {
-    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
-  }
-
   /// Reads the body as a form (with its boundary) or as it is.
-  ngx_int_t start(std::optional<std::string> boundary) {
+  Answer start(std::optional<std::string> boundary) {
     if (boundary)
       form_.emplace(*boundary);
     else if (wire::is_json_type(submission_.job.content_type))
       json_.emplace();
-    return body_.start();
+    return receive();
   }
 
  private:
-  Pace take(std::string_view bytes) override {
-    if (refusal_)
-      return Pace::more;
-    if (form_ ? !take_form(bytes) : !take_payload(bytes))
-      return refusal_ ? Pace::more : Pace::stop;
-    return upload_.full() ? Pace::wait : Pace::more;
-  }
+  using Verdict = std::optional<Objection>;
 
-  void taken() override {
-    watch_client();
-    if (refusal_) {
-      finish(send_problem(r_, refusal_->status, refusal_->detail));
-      return;
-    }
-    if (form_ && !check_form_end())
-      return;
-    if (json_ && !json_->finish()) {
-      fail(400, std::string("The body is no JSON: it ") + json_->error() + ".");
-      return;
-    }
-    if (upload_.finish())
+  Verdict add(std::string_view bytes) override { return form_ ? add_form(bytes) : add_payload(bytes); }
+  bool is_busy() const override { return upload_.full(); }
+
+  void received() override {
+    Verdict objection = form_ ? check_form_end() : std::nullopt;
+    if (!objection && json_ && !json_->finish())
+      objection = Objection{400, std::string("The body is no JSON: it ") + json_->error() + "."};
+    if (objection)
+      refuse(*objection);
+    else if (upload_.finish())
       submit();
   }
 
-  void broken(ngx_int_t status) override {
-    if (r_->connection->error || status == NGX_HTTP_CLIENT_CLOSED_REQUEST)
-      finish(status);
-    else if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
-      fail(413, "The body is larger than this resource takes.");
-    else
-      finish(status);
-  }
-
-  bool take_payload(std::string_view bytes) {
-    if (json_ && !json_->feed(bytes)) {
-      fail(400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) + " it " +
-                    json_->error() + ".");
-      return false;
-    }
+  Verdict add_payload(std::string_view bytes) {
+    if (json_ && !json_->feed(bytes))
+      return Objection{400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) +
+                                " it " + json_->error() + "."};
     if (fingerprint_)
       fingerprint_->body(bytes);
     upload_.append(bytes);
-    return true;
+    return std::nullopt;
   }
 
-  // false, here and below: the request was answered, touch nothing
-  bool take_form(std::string_view bytes) {
+  Verdict add_form(std::string_view bytes) {
     form_->feed(bytes);
     while (true) {
       wire::Multipart::Event event = form_->next();
+      Verdict objection;
       switch (event.what) {
         case wire::Multipart::Event::What::more:
-          return true;
+          return std::nullopt;
         case wire::Multipart::Event::What::end:
-          continue;
+          break;
         case wire::Multipart::Event::What::part:
-          if (!open_part(*event.part))
-            return false;
-          continue;
+          objection = open_part(*event.part);
+          break;
         case wire::Multipart::Event::What::data:
-          if (in_file_ ? !take_payload(event.data) : !take_field(event.data))
-            return false;
-          continue;
+          objection = in_file_ ? add_payload(event.data) : add_field(event.data);
+          break;
         case wire::Multipart::Event::What::part_end:
-          if (!close_part())
-            return false;
-          continue;
+          objection = close_part();
+          break;
         case wire::Multipart::Event::What::error:
-          return fail(400, std::string("The form ") + event.why + ".");
+          return Objection{400, std::string("The form ") + event.why + "."};
       }
+      if (objection)
+        return objection;
     }
   }
 
-  bool open_part(const wire::Multipart::Part &part) {
+  Verdict open_part(const wire::Multipart::Part &part) {
     std::string_view file_field = ngx::view(options_.file);
     if (!is_text(part.name))
-      return fail(400, "A form field's name is not UTF-8, or holds a NUL.");
+      return Objection{400, "A form field's name is not UTF-8, or holds a NUL."};
     if (part.encoded)
-      return fail(400,
-                  "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is.");
+      return Objection{
+          400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is."};
     in_file_ = part.name == file_field;
     keep_field_ = !in_file_ && is_param(options_, part.name);
     if (!in_file_) {
       if (part.file_name)
-        return fail(400, "The form field \"" + part.name + "\" is a file; only \"" + std::string(file_field) +
-                             "\" may be.");
+        return Objection{400, "The form field \"" + part.name + "\" is a file; only \"" +
+                                  std::string(file_field) + "\" may be."};
       if (keep_field_)
         fields_.open(part.name);
-      return true;
+      return std::nullopt;
     }
     if (std::exchange(have_file_, true))
-      return fail(400, "The form has the field \"" + part.name + "\" twice; one job takes one file.");
+      return Objection{400, "The form has the field \"" + part.name + "\" twice; one job takes one file."};
     return set_file(part);
   }
 
-  bool set_file(const wire::Multipart::Part &part) {
+  Verdict set_file(const wire::Multipart::Part &part) {
     core::NewJob &job = submission_.job;
     job.content_type = part.type.empty() ? "application/octet-stream" : part.type;
     if (!wire::is_media_type(job.content_type))
-      return fail(400, "The file's Content-Type is not of the form type/subtype.");
-    if (!check_type())
-      return false;
+      return Objection{400, "The file's Content-Type is not of the form type/subtype."};
+    if (auto objection = check_type())
+      return objection;
     if (wire::is_json_type(job.content_type))
       json_.emplace();
     std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
     if (name.empty())
-      return true;
+      return std::nullopt;
     bool clean = is_text(name) && std::none_of(name.begin(), name.end(),
                                                [](unsigned char c) { return c < 0x20 || c == 0x7f; });
     if (!clean || name.size() > 255)
-      return fail(400,
-                  "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes.");
+      return Objection{
+          400, "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes."};
     job.file_name = name;
-    return true;
+    return std::nullopt;
   }
 
-  bool take_field(std::string_view bytes) {
+  Verdict add_field(std::string_view bytes) {
     if (!keep_field_ || fields_.append(bytes))
-      return true;
-    return fail(413, "The form's fields are larger than 64 KB.");
+      return std::nullopt;
+    return Objection{413, "The form's fields are larger than 64 KB."};
   }
 
-  bool close_part() {
+  Verdict close_part() {
     const char *why = keep_field_ && !in_file_ ? fields_.close() : nullptr;
-    return why == nullptr || fail(400, std::string("A form field ") + why + ".");
+    if (why == nullptr)
+      return std::nullopt;
+    return Objection{400, std::string("A form field ") + why + "."};
   }
 
-  bool check_form_end() {
+  Verdict check_form_end() {
     if (!form_->ended())
-      return fail(400, "The form ends too early: its last boundary is missing.");
+      return Objection{400, "The form ends too early: its last boundary is missing."};
     if (!have_file_)
-      return fail(400, "The form lacks the file \"" + std::string(ngx::view(options_.file)) + "\".");
+      return Objection{400, "The form lacks the file \"" + std::string(ngx::view(options_.file)) + "\"."};
     if (!fields_.empty())
       submission_.job.params = fields_.json();
-    return true;
+    return std::nullopt;
   }
 
- public:
   /// 415 unless the payload's type is taken here.
-  bool check_type() {
+  Verdict check_type() {
     if (is_taken(options_, submission_.job.content_type))
-      return true;
+      return std::nullopt;
     std::string types;
     auto *items = static_cast<ngx_str_t *>(options_.types->elts);
     for (ngx_uint_t i = 0; i < options_.types->nelts; ++i)
       types += (types.empty() ? "" : ", ") + std::string(ngx::view(items[i]));
     add_header(r_, "Accept-Post", types);
-    return fail(415, "This resource takes " + types + ", not " + submission_.job.content_type + ".");
+    return Objection{415, "This resource takes " + types + ", not " + submission_.job.content_type + "."};
   }
 
- private:
   void leave() override {
     if (outcome_ != nullptr)
       outcome_->abandon();
     submission_.unlink();
     upload_.cancel();
-    body_.stop();
+    Receiver::leave();
     inflight_.reset();
-  }
-
-  bool fail(int status, const std::string &detail) {
-    // HTTP/1.1 lingers until the client has read the answer; an HTTP/2 stream would be reset under a
-    // client that is still sending, so there the rest is read and passed over first
-    if (r_->stream != nullptr && r_->reading_body)
-      refusal_ = Refusal{status, detail};
-    else
-      finish(send_problem(r_, status, detail));
-    return false;
   }
 
   void progressed(Result<Done> outcome) {
     if (!outcome)
-      refuse(outcome.error());
+      turn_away(outcome.error());
     else if (upload_.finished())
       submit();
     else
-      body_.resume();
+      resume();
   }
 
   void submit() {
@@ -245,7 +209,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
 
   void submitted(Result<core::Submitted> stored) {
     if (!stored) {
-      refuse(stored.error());
+      turn_away(stored.error());
       return;
     }
     inflight_.reset();
@@ -286,7 +250,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
     outcome_->stored();
   }
 
-  void refuse(const Error &error) {
+  void turn_away(const Error &error) {
     if (error.code != Code::conflict || !submission_.job.idempotency) {
       finish(send_error(r_, error));
       return;
@@ -311,16 +275,10 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
   std::optional<Tally> inflight_{std::in_place, Gauge::submissions};
   core::Submission submission_;
   Upload upload_;
-  ngx::Body body_{r_, *this};
   std::optional<wire::Multipart> form_;
   std::optional<wire::JsonCheck> json_;
   std::optional<wire::Fingerprint> fingerprint_;
   FormFields fields_;
-  struct Refusal {
-    int status;
-    std::string detail;
-  };
-  std::optional<Refusal> refusal_;  // the answer, once the body is over
   bool in_file_ = false;
   bool have_file_ = false;
   bool keep_field_ = false;
@@ -349,15 +307,16 @@ bool is_traceparent(std::string_view text) {
   return true;
 }
 
-/// Notes the Idempotency-Key. NGX_OK, or the answer that ends it.
-ngx_int_t read_key(ngx_http_request_t *r, core::NewJob &job) {
+/// Notes the Idempotency-Key.
+Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
   const Settings &location = settings(r);
   if (location.idempotency == kKeysOff)
-    return NGX_OK;
-  if (!has_header(r, "idempotency-key"))
-    return location.idempotency == kKeysRequired
-               ? send_problem(r, 400, "This resource wants an Idempotency-Key.")
-               : NGX_OK;
+    return std::nullopt;
+  if (!has_header(r, "idempotency-key")) {
+    if (location.idempotency == kKeysRequired)
+      return send_problem(r, 400, "This resource wants an Idempotency-Key.");
+    return std::nullopt;
+  }
   auto key = wire::parse_idempotency_key(header(r, "idempotency-key"));
   if (!key)
     return send_problem(
@@ -366,11 +325,11 @@ ngx_int_t read_key(ngx_http_request_t *r, core::NewJob &job) {
         "nor a token.");
   job.idempotency =
       core::IdempotencyKey{std::move(*key), {}, static_cast<std::int64_t>(location.keep_keys) * 1000};
-  return NGX_OK;
+  return std::nullopt;
 }
 
-/// Fills in what the request's head says. NGX_OK, or the answer that ends it.
-ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
+/// Fills in what the request's head says.
+Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
   job.queue = ngx::evaluate(r, options.queue);
   if (!is_queue_name(job.queue))
     return send_problem(r, 400, "The queue this request names is none: 1 to 64 of A-Z a-z 0-9 _ . -");
@@ -395,36 +354,43 @@ ngx_int_t read_head(ngx_http_request_t *r, const SubmitOptions &options, core::N
   return read_key(r, job);
 }
 
-ngx_int_t submit(ngx_http_request_t *r) {
+/// The boundary of a form; an answer where it has none, or where its type is not taken here.
+OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const SubmitOptions &options,
+                                               const core::NewJob &job) {
+  if (options.file.len == 0 || wire::essence(job.content_type) != "multipart/form-data") {
+    if (!is_taken(options, job.content_type))
+      return send_problem(r, 415, "This resource does not take " + job.content_type + ".");
+    return std::optional<std::string>();
+  }
+  auto boundary = wire::parameter(job.content_type, "boundary");
+  if (!boundary || boundary->empty() || boundary->size() > 70)
+    return send_problem(r, 400, "The multipart Content-Type lacks a boundary of 1 to 70 bytes.");
+  return boundary;
+}
+
+Answer submit(ngx_http_request_t *r) {
   const auto &options =
       *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
   if (process()->counters().of(Gauge::submissions) >= settings(r).max_inflight) {
     process()->counters().count(Counter::refused_submissions);
     return send_unavailable(r, "Too many submissions are under way just now.");
   }
-  ngx_int_t rc = NGX_OK;
-  auto wait = asked_wait(r, &rc);
+  auto wait = asked_wait(r);
   if (!wait)
-    return rc;
-  if (!has_room(r))
-    wait->ms = 0;  // no room to hold it: 202 is as good an answer
+    return wait.answer();
   core::NewJob job;
-  rc = read_head(r, options, job);
-  if (rc != NGX_OK)
-    return rc;
-  std::optional<std::string> boundary;
-  if (options.file.len > 0 && wire::essence(job.content_type) == "multipart/form-data") {
-    boundary = wire::parameter(job.content_type, "boundary");
-    if (!boundary || boundary->empty() || boundary->size() > 70)
-      return send_problem(r, 400, "The multipart Content-Type lacks a boundary of 1 to 70 bytes.");
-  } else if (!is_taken(options, job.content_type)) {
-    return send_problem(r, 415, "This resource does not take " + job.content_type + ".");
-  }
+  if (auto refusal = read_head(r, options, job))
+    return *refusal;
+  auto boundary = read_type(r, options, job);
+  if (!boundary)
+    return boundary.answer();
+  if (wait->ms > 0 && !has_room(r))
+    wait->ms = 0;  // no room to hold it: 202 is as good an answer
   job.id = process()->new_id(static_cast<unsigned>(options.retention));
   apply(options, job);
   facts(r).id = job.id.text();
   facts(r).delivery = "submit";
-  return ngx::Held::make<SubmitRequest>(r, options, std::move(job), *wait)->start(boundary);
+  return ngx::Held::make<SubmitRequest>(r, options, std::move(job), *wait)->start(std::move(*boundary));
 }
 
 /// A queue named literally is made when the nginx worker starts.

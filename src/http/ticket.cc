@@ -10,10 +10,9 @@
 #include "http/channels.h"
 #include "http/facts.h"
 #include "http/process.h"
+#include "http/receiver.h"
 #include "http/request.h"
 #include "http/respond.h"
-#include "ngx/body.h"
-#include "ngx/held.h"
 #include "ngx/str.h"
 #include "wire/json_writer.h"
 #include "wire/ticket.h"
@@ -60,33 +59,25 @@ std::optional<std::vector<std::string>> named(std::string_view body, std::string
 }
 
 /// Reads the body, and answers with a ticket.
-class TicketRequest : public ngx::Held, private ngx::Body::Taker {
+class TicketRequest : public Receiver {
  public:
-  TicketRequest(ngx_http_request_t *r, const TicketSettings &conf) : Held(r), conf_(conf) {
+  TicketRequest(ngx_http_request_t *r, const TicketSettings &conf) : Receiver(r), conf_(conf) {
     process()->enrol(*this);
   }
-  ngx_int_t start() { return body_.start(); }
-  void drain() override {}
-  void give_up() override { finish(NGX_ERROR); }
 
  private:
-  Pace take(std::string_view bytes) override {
-    if (json_.size() <= kMostBody)
-      json_ += bytes.substr(0, kMostBody + 1 - json_.size());
-    return Pace::more;
+  std::optional<Objection> add(std::string_view bytes) override {
+    if (json_.size() + bytes.size() > kMostBody)
+      return Objection{413, "What names channels has 16 KB at most."};
+    json_ += bytes;
+    return std::nullopt;
   }
-  void broken(ngx_int_t status) override { finish(status); }
 
-  void taken() override {
-    watch_client();
-    if (json_.size() > kMostBody) {
-      finish(send_problem(r_, 413, "What names channels has 16 KB at most."));
-      return;
-    }
+  void received() override {
     std::string why;
     auto asked = named(json_, why);
     if (!why.empty()) {
-      finish(send_problem(r_, 400, why));
+      refuse({400, why});
       return;
     }
     std::vector<std::string> offered;
@@ -98,7 +89,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
       return may_have(one, offered);
     });
     if (!all) {
-      finish(send_problem(r_, 403, "This resource gives no tickets for that channel."));
+      refuse({403, "This resource gives no tickets for that channel."});
       return;
     }
     channels_ = std::move(granted);
@@ -142,7 +133,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
   }
 
   void leave() override {
-    body_.stop();
+    Receiver::leave();
     guest_.unlink();
   }
 
@@ -150,14 +141,13 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
   std::string json_;
   std::vector<std::string> channels_;  // what the ticket will be for
   Process::Guest guest_{core::Callback<Done>::to<&TicketRequest::met>(this)};
-  ngx::Body body_{r_, *this};
 };
 
-ngx_int_t give_ticket(ngx_http_request_t *r) {
+Answer give_ticket(ngx_http_request_t *r) {
   facts(r).delivery = "ticket";
   return ngx::Held::make<TicketRequest>(
              r, *static_cast<TicketSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
-      ->start();
+      ->receive();
 }
 
 char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {

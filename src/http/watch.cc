@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/channels.h"
+#include "http/conditions.h"
 #include "http/facts.h"
 #include "http/respond.h"
 #include "ngx/guard.h"
@@ -16,10 +18,7 @@ Watch::Watch(ngx_http_request_t *r, core::Want want)
   process()->enrol(*this);
 }
 
-ngx_int_t Watch::watch(const Uuid &id, std::int64_t wait_ms) {
-  ngx_int_t room = check_room(r_, wait_ms > 0);
-  if (room != NGX_OK)
-    return room;
+Answer Watch::watch(const Uuid &id, std::int64_t wait_ms) {
   if (wait_ms > 0)
     register_first(id);
   read_second(id, wait_ms);
@@ -68,6 +67,11 @@ void Watch::got(Result<const core::Job *> job) {
     refuse({Code::not_found, "no such job"});
     return;
   }
+  if (!known_ && has_conditions(r_) && !conditions_hold(r_, etags(*found), found->updated_at)) {
+    finish(
+        send_problem(r_, 412, "The job is not as the request's conditions want it (If-Match and the like)."));
+    return;
+  }
   known_ = true;
   reading_.set(0);
   bool done = enough(*found);
@@ -97,7 +101,8 @@ void Watch::revived() {
 
 void Watch::give_up() {
   if (revive())
-    finish(r_->header_sent ? NGX_ERROR : send_unavailable(r_, "The service restarts just now; try again."));
+    finish(r_->header_sent ? Answer::cut()
+                           : send_unavailable(r_, "The service restarts just now; try again."));
 }
 
 void Watch::revoke() {
@@ -116,29 +121,24 @@ void Watch::refuse(const Error &error) {
     finish(send_error(r_, error));
 }
 
-std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc) {
+OrAnswer<Uuid> addressed(ngx_http_request_t *r, std::string_view text) {
   auto id = Uuid::parse(text);
-  if (!id || !id->is_v7()) {
-    *rc = send_problem(r, 404, "There is no such job.");
-    return std::nullopt;
-  }
+  if (!id || !id->is_v7() || !is_admitted(r, "job:" + id->text()))
+    return send_problem(r, 404, "There is no such job.");
   facts(r).id = id->text();
-  if (process()->past_retention(*id)) {
-    *rc = send_problem(r, 410, "Jobs of that time are no longer kept.");
-    return std::nullopt;
-  }
-  return id;
+  if (process()->past_retention(*id))
+    return send_problem(r, 410, "Jobs of that time are no longer kept.");
+  return *id;
 }
 
-std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc) {
+OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
   Wait wait = wait_of(r);
-  if (!wait.malformed)
-    return wait;
-  *rc = send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
-  return std::nullopt;
+  if (wait.malformed)
+    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
+  return wait;
 }
 
-ngx_int_t send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was ended."); }
+Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was ended."); }
 
 bool has_room(ngx_http_request_t *r) {
   if (process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held))
@@ -154,11 +154,12 @@ bool has_too_many_reads(ngx_http_request_t *r) {
   return true;
 }
 
-ngx_int_t check_room(ngx_http_request_t *r, bool hold) {
+Refusal check_room(ngx_http_request_t *r, bool hold) {
   if (hold && !has_room(r))
     return send_unavailable(r, "Too many requests are held here just now.");
-  return has_too_many_reads(r) ? send_unavailable(r, "Too many requests wait for the database just now.")
-                               : NGX_OK;
+  if (has_too_many_reads(r))
+    return send_unavailable(r, "Too many requests wait for the database just now.");
+  return std::nullopt;
 }
 
 }  // namespace await::http

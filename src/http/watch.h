@@ -1,9 +1,13 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "core/watcher.h"
 #include "core/wheel.h"
 #include "http/process.h"
 #include "http/request.h"
+#include "http/respond.h"
 #include "ngx/held.h"
 
 namespace await::http {
@@ -18,8 +22,8 @@ class Watch : public ngx::Held, private core::Spoke {
  protected:
   Watch(ngx_http_request_t *r, core::Want want);
 
-  /// Holds if the client would wait and there is room; then reads. What a content handler returns.
-  ngx_int_t watch(const Uuid &id, std::int64_t wait_ms);
+  /// Registers if the client would wait; then reads. What a content handler returns, after check_room().
+  Answer watch(const Uuid &id, std::int64_t wait_ms);
   /// Registers with the hub. Before the read, or before the job is even stored.
   void register_first(const Uuid &id) { watcher_.listen(id); }
   /// Reads the job; then waits at most `wait_ms` until it is enough().
@@ -27,6 +31,8 @@ class Watch : public ngx::Held, private core::Spoke {
 
   /// Whether the wait is over with this state of the job. Asked while parked, too.
   virtual bool enough(const core::Job &job) const = 0;
+  /// The validators of what it is about, for the request's conditions: of each of its representations.
+  virtual std::vector<std::string> etags(const core::Job &) const { return {}; }
   /// Answers; `timed_out`: not enough, but the time is over. Ends with finish().
   virtual void answer(const core::Job &job, bool timed_out) = 0;
   /// The job is not there, or not this client's, or cannot be read.
@@ -48,21 +54,22 @@ class Watch : public ngx::Held, private core::Spoke {
   bool known_ = false;  // it was read once
 };
 
-/// The job that `text` names, noted for $await_id; nothing, with the answer in `rc`, where it is none (404)
-/// or of a time that is no longer kept (410).
-std::optional<Uuid> addressed(ngx_http_request_t *r, std::string_view text, ngx_int_t *rc);
-/// How long the client would wait; nothing, with the answer in `rc`, where ?wait= is malformed (400).
-std::optional<Wait> asked_wait(ngx_http_request_t *r, ngx_int_t *rc);
+/// The job that `text` names, noted for $await_id; an answer where it is none (404) or of a time that is no
+/// longer kept (410).
+OrAnswer<Uuid> addressed(ngx_http_request_t *r, std::string_view text);
+/// How long the client would wait; an answer where ?wait= is malformed (400).
+OrAnswer<Wait> asked_wait(ngx_http_request_t *r);
 
 /// What a held request is answered when its owner was revoked.
-ngx_int_t send_revoked(ngx_http_request_t *r);
+Answer send_revoked(ngx_http_request_t *r);
 
 /// Whether this nginx worker may hold another request here. A no is counted.
 bool has_room(ngx_http_request_t *r);
 /// Whether so many requests wait for PostgreSQL that another may not. A yes is counted.
 bool has_too_many_reads(ngx_http_request_t *r);
-/// 503 where it may not, or where too many reads wait for PostgreSQL; else NGX_OK.
+/// 503 where it may not, or where too many reads wait for PostgreSQL. To be asked before anything is made of
+/// the request.
 /// @param hold  whether it would be held
-ngx_int_t check_room(ngx_http_request_t *r, bool hold);
+Refusal check_room(ngx_http_request_t *r, bool hold);
 
 }  // namespace await::http

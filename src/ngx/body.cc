@@ -6,11 +6,28 @@
 #include "ngx/guard.h"
 
 namespace await::ngx {
-ngx_int_t Body::start() {
+namespace {
+
+constexpr std::size_t kPiece = 16384;  // of a file, at once
+constexpr unsigned kMostLinks = 64;    // nginx walks over them at each read
+constexpr unsigned kMostReads = 64;    // in one event, then others have their turn
+
+bool is_behind(const ngx_buf_t *first, const ngx_buf_t *second) {
+  return first->last == second->pos && ngx_buf_in_memory(first) && ngx_buf_in_memory(second) &&
+         !first->in_file && !second->in_file;
+}
+
+}  // namespace
+
+std::optional<ngx_int_t> Body::start(bool whole) {
   bind(r_, this);
-  r_->request_body_no_buffering = 1;
+  lent_ = whole || r_ != r_->main || r_->request_body != nullptr || r_->discard_body;
+  r_->request_body_no_buffering = lent_ ? 0 : 1;
   ngx_int_t rc = ngx_http_read_client_request_body(r_, on_begin);
-  return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+  if (rc < NGX_HTTP_SPECIAL_RESPONSE)
+    return std::nullopt;
+  stopped_ = true;
+  return rc;
 }
 
 void Body::on_begin(ngx_http_request_t *r) {
@@ -31,38 +48,87 @@ void Body::resume() {
   pump();
 }
 
+void Body::stop() {
+  if (!stopped_)
+    end();
+}
+
+/// Nothing more is read. What is not whole must not be taken for the body by anybody: an upstream would be
+/// told of bytes that do not come.
+void Body::end() {
+  stopped_ = true;
+  if (r_->read_event_handler == on_readable)
+    r_->read_event_handler = ngx_http_block_reading;
+  if (!used_ && !r_->reading_body)
+    return;
+  r_->headers_in.content_length_n = -1;
+  r_->headers_in.chunked = 0;
+  if (r_->request_body != nullptr)
+    r_->request_body->bufs = nullptr;
+}
+
 void Body::pump() {
-  while (!stopped_) {
+  for (unsigned reads = 0; !stopped_; ++reads) {
     if (!hand_over())
       return;
     if (!r_->reading_body) {
-      stopped_ = true;
-      r_->read_event_handler = ngx_http_block_reading;
+      end();
       taker_.taken();
       return;
     }
+    ngx_event_t *event = r_->connection->read;
+    if (reads == kMostReads && event->ready) {
+      ngx_post_event(event, &ngx_posted_next_events);
+      return;
+    }
+    if (is_full())
+      use_up();
     ngx_int_t rc = ngx_http_read_unbuffered_request_body(r_);
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-      stopped_ = true;
-      r_->read_event_handler = ngx_http_block_reading;
+      end();
       taker_.broken(rc);
       return;
     }
-    if (rc == NGX_AGAIN && r_->request_body->bufs == nullptr)
+    if (rc == NGX_AGAIN && next() == nullptr)
       return;
   }
 }
 
-/// Gives everything that was read to the taker. False: the taker waits or has stopped; it may be gone.
+ngx_chain_t *Body::next() const {
+  if (last_ != nullptr)
+    return last_->next;
+  return r_->request_body != nullptr ? r_->request_body->bufs : nullptr;
+}
+
+/// Gives everything that was read to the taker. False: the taker waits or is done with it; it may be gone.
 bool Body::hand_over() {
-  while (r_->request_body != nullptr && r_->request_body->bufs != nullptr) {
-    ngx_chain_t *link = r_->request_body->bufs;
-    Taker::Pace pace = take_buffer(link->buf);
-    if (pace == Taker::Pace::stop)
+  char piece[kPiece];
+  while (ngx_chain_t *link = next()) {
+    ngx_buf_t *buffer = link->buf;
+    std::string_view bytes;
+    off_t size = buffer->file_last - buffer->file_pos;
+    bool in_file = buffer->in_file && !ngx_buf_in_memory(buffer);
+    if (!in_file) {
+      bytes = {reinterpret_cast<char *>(buffer->pos), static_cast<std::size_t>(buffer->last - buffer->pos)};
+    } else if (file_at_ < size) {
+      auto most = static_cast<std::size_t>(std::min<off_t>(size - file_at_, kPiece));
+      ssize_t n =
+          ngx_read_file(buffer->file, reinterpret_cast<u_char *>(piece), most, buffer->file_pos + file_at_);
+      if (n <= 0) {
+        end();
+        taker_.broken(NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return false;
+      }
+      file_at_ += n;
+      bytes = {piece, static_cast<std::size_t>(n)};
+    }
+    if (!in_file || file_at_ >= size)
+      step(link);
+    auto pace = bytes.empty() ? Taker::Pace::more : taker_.take(bytes);
+    if (pace == Taker::Pace::stop) {
+      end();
+      taker_.refused();
       return false;
-    if (ngx_buf_size(link->buf) == 0) {
-      r_->request_body->bufs = link->next;
-      ngx_free_chain(r_->pool, link);
     }
     if (pace == Taker::Pace::wait) {
       waiting_ = true;
@@ -75,24 +141,50 @@ bool Body::hand_over() {
   return true;
 }
 
-Body::Taker::Pace Body::take_buffer(ngx_buf_t *buffer) {
-  if (!buffer->in_file || ngx_buf_in_memory(buffer)) {
-    std::string_view bytes(reinterpret_cast<char *>(buffer->pos),
-                           static_cast<std::size_t>(buffer->last - buffer->pos));
+/// The link is taken. Its bytes stay where they are until they are used up.
+void Body::step(ngx_chain_t *link) {
+  file_at_ = 0;
+  ngx_buf_t *buffer = link->buf;
+  if (used_) {
     buffer->pos = buffer->last;
-    return bytes.empty() ? Taker::Pace::more : taker_.take(bytes);
+    r_->request_body->bufs = link->next;
+    ngx_free_chain(r_->pool, link);
+  } else if (!lent_ && last_ != nullptr && is_behind(last_->buf, buffer)) {
+    // one link for what came bit by bit
+    last_->buf->last = buffer->last;
+    last_->buf->last_buf |= buffer->last_buf;
+    buffer->pos = buffer->last;
+    last_->next = link->next;
+    ngx_free_chain(r_->pool, link);
+  } else {
+    last_ = link;
+    ++links_;
   }
-  // another module (mirror, auth_request) has read the body before us, into nginx's temporary file
-  char piece[16384];
-  auto size = static_cast<std::size_t>(std::min<off_t>(buffer->file_last - buffer->file_pos, sizeof piece));
-  ssize_t n = ngx_read_file(buffer->file, reinterpret_cast<u_char *>(piece), size, buffer->file_pos);
-  if (n <= 0) {
-    stopped_ = true;
-    taker_.broken(NGX_HTTP_INTERNAL_SERVER_ERROR);
-    return Taker::Pace::stop;
+}
+
+/// Whether nginx can read no further while we keep what it has read.
+bool Body::is_full() const {
+  if (lent_ || used_)
+    return false;
+  const ngx_buf_t *buffer = r_->request_body->buf;
+  bool full = links_ > kMostLinks || (buffer != nullptr && buffer->last == buffer->end);
+#if (NGX_HTTP_V2)
+  // padding counts in the window, and is nowhere else
+  full = full || (r_->stream != nullptr && r_->stream->recv_window == 0);
+#endif
+  return full;
+}
+
+void Body::use_up() {
+  used_ = true;
+  ngx_chain_t *end = next();
+  while (r_->request_body->bufs != end) {
+    ngx_chain_t *link = r_->request_body->bufs;
+    link->buf->pos = link->buf->last;
+    r_->request_body->bufs = link->next;
+    ngx_free_chain(r_->pool, link);
   }
-  buffer->file_pos += n;
-  return taker_.take({piece, static_cast<std::size_t>(n)});
+  last_ = nullptr;
 }
 
 }  // namespace await::ngx

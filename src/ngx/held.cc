@@ -25,10 +25,12 @@ void Held::disown() {
   }
 }
 
-ngx_int_t Held::hold() {
+Answer Held::hold() {
+  if (ngx_http_discard_request_body(r_) != NGX_OK)
+    r_->keepalive = 0;
   ++r_->main->count;
   watch_client();
-  return NGX_DONE;
+  return Answer::later();
 }
 
 void Held::watch_client() {
@@ -69,10 +71,8 @@ bool Held::revive() {
   leave();
   if (r_ != nullptr) {
     disown();
-    ngx_connection_t *connection = r_->connection;
-    connection->error = 1;
-    ngx_http_finalize_request(r_, NGX_ERROR);
-    ngx_http_run_posted_requests(connection);
+    r_->connection->error = 1;
+    finalize(r_, Answer::cut());
   }
   delete this;
   return false;
@@ -83,7 +83,7 @@ void Held::left(bool forced) noexcept {
   guarded(c->log, [&] {
     c->error = 1;
     if (revive())
-      finish(forced ? NGX_ERROR : NGX_HTTP_CLIENT_CLOSED_REQUEST);
+      finish(forced ? Answer::cut() : Answer::client_left());
   });
 }
 
@@ -95,25 +95,26 @@ void Held::readable() noexcept {
   guarded(connection()->log, [this] { on_parked_readable(); });
 }
 
-void Held::finish(ngx_int_t rc) {
-  ngx_connection_t *connection = r_->connection;
+void Held::finish(Answer answer) {
   finished_ = true;  // and still in the list: nginx may have to write to a slow client for a while
   leave();
-  ngx_http_finalize_request(r_, rc);
-  ngx_http_run_posted_requests(connection);
+  finalize(r_, answer);
+}
+
+Answer Held::decline(Answer answer) {
+  finished_ = true;
+  leave();
+  return answer;
 }
 
 void Held::cut() {
   connection()->error = 1;
   if (!revive())
     return;
-  if (!finished_) {
-    finish(NGX_ERROR);
-    return;
-  }
-  ngx_connection_t *connection = r_->connection;
-  ngx_http_finalize_request(r_, NGX_ERROR);
-  ngx_http_run_posted_requests(connection);
+  if (!finished_)
+    finish(Answer::cut());
+  else
+    finalize(r_, Answer::cut());
 }
 
 }  // namespace await::ngx

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/list.h"
+#include "ngx/answer.h"
 #include "ngx/nginx.h"
 #include "ngx/parked.h"
 
@@ -45,9 +46,9 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   bool parked() const { return parked_ != nullptr; }
 
  protected:
-  /// Keeps the request after the content handler, which returns what this returns. The body must have
-  /// been read or discarded.
-  ngx_int_t hold();
+  /// Keeps the request after the content handler, which returns what this returns. Of a body that was not
+  /// read, the rest is passed over.
+  Answer hold();
   /// Watches for the client to leave, once nothing is read from it any more.
   void watch_client();
   /// Gives the request up for now, if it can be: `r_` is null then. Not from within its content handler.
@@ -70,9 +71,10 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
 
   /// Lets go of every wait. The request may live on for a while: nginx writes to a slow client, or lingers.
   virtual void leave() = 0;
-  /// Leaves, and ends the request with what a content handler would return. Mostly destroys this: touch
-  /// nothing after.
-  void finish(ngx_int_t rc);
+  /// Leaves, and ends the request. Mostly destroys this: touch nothing after.
+  void finish(Answer answer);
+  /// The same from within its content handler, which returns what this returns.
+  Answer decline(Answer answer);
 
   ngx_http_request_t *r_;  ///< null while parked
 

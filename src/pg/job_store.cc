@@ -171,6 +171,8 @@ Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
     return core::Cancelled::now;
   if (word == "already")
     return core::Cancelled::already;
+  if (word == "changed")
+    return core::Cancelled::changed;
   return word == "ended" ? core::Cancelled::ended : core::Cancelled::unknown;
 }
 
@@ -326,9 +328,10 @@ void JobStore::heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) 
   read_.send(std::make_unique<Call<core::Tail>>(statements::kHeads, std::move(params), reply, decode_tail));
 }
 
-void JobStore::cancel(const Uuid &id, core::Reply<core::Cancelled> &reply) {
+void JobStore::cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::Cancelled> &reply) {
   Params params;
   params.uuid(id);
+  seq ? params.int4(*seq) : params.null(kInt4);
   write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply,
                                                       decode_cancelled));
 }

@@ -27,7 +27,7 @@ bool is_json_type(std::string_view content_type) {
 }
 
 std::string job_etag(int seq, std::string_view representation) {
-  return "W/\"" + std::to_string(seq) + "-" + std::string(representation) + "\"";
+  return "\"" + std::to_string(seq) + "-" + std::string(representation) + "\"";
 }
 
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,

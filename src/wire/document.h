@@ -35,7 +35,7 @@ std::string encode_event(const core::EventPage &page, const core::Event &event, 
 /// An event's members, before await_format.
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event, const Shape &shape);
 
-/// `W/"<seq>-<representation>"`
+/// `"<seq>-<representation>"`: a strong validator, for the newest event is all that a document depends on.
 std::string job_etag(int seq, std::string_view representation);
 
 bool is_json_type(std::string_view content_type);

@@ -149,6 +149,16 @@ Range parse_range(std::string_view field, std::int64_t size) {
   return range;
 }
 
+bool etag_listed_strongly(std::string_view field, std::string_view etag) {
+  if (trim(field) == "*")
+    return true;
+  while (!etag.starts_with("W/") && !field.empty()) {
+    if (trim(cut(field, ',')) == etag)
+      return true;
+  }
+  return false;
+}
+
 bool etag_listed(std::string_view field, std::string_view etag) {
   auto strong = [](std::string_view tag) { return tag.starts_with("W/") ? tag.substr(2) : tag; };
   if (trim(field) == "*")

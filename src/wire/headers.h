@@ -35,5 +35,7 @@ Range parse_range(std::string_view field, std::int64_t size);
 
 /// Whether an If-None-Match field names `etag` (weak comparison, RFC 9110 §13.1.2).
 bool etag_listed(std::string_view field, std::string_view etag);
+/// Whether an If-Match field names `etag` (strong comparison, RFC 9110 §13.1.1): no weak one is ever named.
+bool etag_listed_strongly(std::string_view field, std::string_view etag);
 
 }  // namespace await::wire

@@ -299,13 +299,16 @@ TEST_F(StoreTest, results_as_much_as_wanted) {
 TEST_F(StoreTest, cancel) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));
+  Awaited<core::Cancelled> meant_another;
+  store.cancel(job.id, 7, meant_another.reply);
+  EXPECT_EQ(*wait(meant_another), core::Cancelled::changed);
   for (core::Cancelled expected : {core::Cancelled::now, core::Cancelled::already}) {
     Awaited<core::Cancelled> awaited;
-    store.cancel(job.id, awaited.reply);
+    store.cancel(job.id, std::nullopt, awaited.reply);
     EXPECT_EQ(*wait(awaited), expected);
   }
   Awaited<core::Cancelled> unknown;
-  store.cancel(new_job().id, unknown.reply);
+  store.cancel(new_job().id, std::nullopt, unknown.reply);
   EXPECT_EQ(*wait(unknown), core::Cancelled::unknown);
 }
 

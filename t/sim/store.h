@@ -105,7 +105,7 @@ class Store : public core::Store, public core::Gate {
               core::Reply<std::vector<core::EventPage>> &reply) override;
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
-  void cancel(const Uuid &, core::Reply<core::Cancelled> &) override {}
+  void cancel(const Uuid &, std::optional<int>, core::Reply<core::Cancelled> &) override {}
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
   void revoked(core::Reply<std::vector<core::Revoked>> &reply) override;
 

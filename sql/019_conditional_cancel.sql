@@ -1,0 +1,21 @@
+-- Cancels a job only if its newest event is still the one that the caller has seen (If-Match).
+
+-- As await.cancel(); `p_seq` null: whatever happened. 'changed': there are newer events, and nothing was done.
+CREATE FUNCTION await.edge_cancel(p_id uuid, p_seq int DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    h await.head := await.lock_head(p_id);
+BEGIN
+    IF h.id IS NOT NULL AND h.seq <> p_seq THEN
+        RETURN 'changed';
+    END IF;
+    RETURN await.cancel(p_id);
+END $$;
+
+REVOKE ALL ON FUNCTION await.edge_cancel(uuid, int) FROM PUBLIC;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
+        GRANT EXECUTE ON FUNCTION await.edge_cancel(uuid, int) TO await_edge;
+    END IF;
+END $$;
