@@ -18,6 +18,7 @@ Await::Stack::write_file("$dir/users", "ann:{PLAIN}pass\n", 0644);
 my $s = start_stack(workers => 2, http => 'log_format safe "$await_safe_request|$await_safe_request_uri|$request|$await_user|$status"; access_log logs/safe.log safe; error_log logs/error.log info; ', extra => <<"CONF");
     location = /ticket { await_owner \$arg_u; await_ticket topic:news user:\$arg_u; }
     location = /short { await_owner \$arg_u; await_ticket topic:news ttl=1s; }
+    location = /job { await_owner \$arg_u; await_ticket job:\$arg_id; }
     location = /any { await_owner \$arg_u; await_allow topic:scores.*; await_ticket; }
     location = /jobs/of { await_owner \$arg_u; await_submit work; }
     location ~ ^/held/(?<id>[^/]+)\$ { await_owner \$arg_u; await_job \$id; await_events job:\$id; }
@@ -26,6 +27,9 @@ my $s = start_stack(workers => 2, http => 'log_format safe "$await_safe_request|
         location = /in/news { await_events topic:news; await_socket topic:news; }
         location = /in/mine { await_events user:\$await_user; await_socket; await_allow topic:news topic:other; }
         location = /in/other { await_events topic:other; }
+        location = /in/submit { await_submit work; }
+        location = /in/publish { await_publish news; }
+        location = /in/ticket { await_ticket user:\$await_user; }
         location ~ ^/in/jobs/(?<id>[^/]+)\$ { await_job \$id; }
     }
     location = /either { satisfy any; auth_basic here; auth_basic_user_file $dir/users; await_auth_ticket on; await_events topic:news default=json; }
@@ -37,7 +41,7 @@ my $s = start_stack(workers => 2, http => 'log_format safe "$await_safe_request|
 CONF
 
 sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers }) }
-sub ticket { my ($u, $body, $path) = @_; return json(post(($path // '/ticket') . "?u=$u", $body // ''))->{ticket} }
+sub ticket { my ($u, $body, $path) = @_; return json(post(($path // '/ticket?') . "u=$u", $body // ''))->{ticket} }
 sub new_workers {
     my %old = map { $_ => 1 } worker_pids();
     kill 'HUP', $s->pid('nginx');
@@ -107,7 +111,11 @@ subtest 'bound to its channels and owner' => sub {
     my $mine = one_job('/jobs/of?u=ann');
     my $his = one_job('/jobs/of?u=bob');
     is get("/in/jobs/$his?ticket=" . ticket('ann'))->{status}, 404, 'another\'s job';
-    is get("/in/jobs/$mine?ticket=" . ticket('ann'))->{status}, 200, 'one\'s own';
+    is get("/in/jobs/$mine?ticket=" . ticket('ann'))->{status}, 404, 'one\'s own, which the ticket is not for';
+    is get("/in/jobs/$mine?ticket=" . ticket('ann', '', "/job?id=$mine&"))->{status}, 200, 'one that it is for';
+    is request($_->[0], "$_->[1]?ticket=" . ticket('ann', $_->[2]), body => '')->{status}, 403, "$_->[0] $_->[1] with a ticket"
+        for [ POST => '/in/submit' ], [ POST => '/in/ticket', '{"channels":["user:ann"]}' ], [ DELETE => "/in/jobs/$mine" ], [ POST => '/in/publish' ];
+    is sql("SELECT count(*) FROM await.event WHERE job = '$mine'"), 0, 'nothing was cancelled';
     is post('/any?u=ann', '{"channels":["topic:scores.x","user:ann"]}')->{status}, 200, 'what await_allow lets one name';
     is post('/any?u=ann', '{"channels":["topic:secret"]}')->{status}, 403;
     is post('/any?u=ann', '')->{status}, 403, 'a ticket for nothing';

@@ -122,7 +122,6 @@ void Delivery::answer(const core::Job &job, const DeliveryOptions &options) {
 void Delivery::add_result_headers(const core::Job &job) {
   const core::JobResult &result = *job.result;
   add_header(r_, "Cache-Control", "private, no-cache");
-  add_header(r_, "Accept-Ranges", "bytes");
   add_header(r_, "X-Content-Type-Options", "nosniff");
   add_header(r_, "Content-Security-Policy", "sandbox; default-src 'none'");
   bool safe = is_safe_type(r_, result.type);
@@ -152,6 +151,11 @@ void Delivery::answer_completed(const core::Job &job) {
     return;
   }
   add_result_headers(job);
+  // nginx says Accept-Ranges where no filter changes the length
+  if (has_header(r_, "range"))
+    add_header(r_, "Accept-Ranges", "bytes");
+  else
+    r_->allow_ranges = read ? 1 : 0;
   if (range.kind == wire::Range::Kind::whole) {
     send_body(job, result.status, 0, result.size - 1);
     return;

@@ -8,7 +8,22 @@
 namespace await::http {
 namespace {
 
-void destroy(void *data) { delete *static_cast<Facts **>(data); }
+/// In the request's pool, which it may share with its subrequests.
+struct Note {
+  ngx_http_request_t *request;
+  Facts *facts;
+};
+
+void destroy(void *data) { delete static_cast<Note *>(data)->facts; }
+
+Facts *facts_of(ngx_http_request_t *r) {
+  for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+    auto *note = static_cast<Note *>(cleanup->data);
+    if (cleanup->handler == destroy && note->request == r)
+      return note->facts;
+  }
+  return nullptr;
+}
 
 enum class Which : uintptr_t {
   id,
@@ -89,23 +104,30 @@ constexpr Known kVariables[] = {
 }  // namespace
 
 Facts *find_facts(ngx_http_request_t *r) {
-  for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
-    if (cleanup->handler == destroy)
-      return *static_cast<Facts **>(cleanup->data);
-  }
-  return nullptr;
+  Facts *known = facts_of(r);
+  return known != nullptr || r == r->main ? known : facts_of(r->main);
 }
 
 Facts &facts(ngx_http_request_t *r) {
-  if (Facts *known = find_facts(r))
+  if (Facts *known = facts_of(r))
     return *known;
-  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Facts *));
+  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Note));
   if (cleanup == nullptr)
     throw std::bad_alloc();
   auto *made = new Facts;
-  *static_cast<Facts **>(cleanup->data) = made;
+  *static_cast<Note *>(cleanup->data) = {r, made};
   cleanup->handler = destroy;
+  if (const Facts *main = r != r->main ? facts_of(r->main) : nullptr)
+    made->take_identity(*main);
   return *made;
+}
+
+void Facts::take_identity(const Facts &from) {
+  verified = from.verified;
+  user = from.user;
+  claims = from.claims;
+  expires_s = from.expires_s;
+  ticket_channels = from.ticket_channels;
 }
 
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem) { facts(r).problem = problem; }

@@ -28,11 +28,14 @@ struct Facts {
   void *ticket_check = nullptr;                             ///< http/auth_ticket.cc's, in the request's pool
   std::optional<std::vector<std::string>> ticket_channels;  ///< what the ticket is for; nothing: no ticket
   std::optional<std::string> readable_by;  ///< await_cors of the location it came to: an origin, or none
+
+  /// Who asks, for a subrequest: nginx asks for access to the main request only.
+  void take_identity(const Facts &from);
 };
 
-/// The request's facts, made at first use.
+/// The request's facts, made at first use. A subrequest has its own.
 Facts &facts(ngx_http_request_t *r);
-/// Null where there are none.
+/// Null where there are none; a subrequest's are its main request's until it has its own.
 Facts *find_facts(ngx_http_request_t *r);
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem);
 

@@ -38,7 +38,11 @@ Answer Receiver::answer_broken(ngx_int_t status) {
     return send_problem(r_, 413, "The body is larger than this resource takes (client_max_body_size).");
   if (status == NGX_HTTP_BAD_REQUEST)
     return send_problem(r_, 400, "The body is not framed as HTTP has it.");
-  return Answer::by_nginx(status);
+  ngx_log_error(
+      NGX_LOG_ERR, r_->connection->log, 0,
+      "await: answering 500: the request's body cannot be read, or another module has used it up before "
+      "(proxy_request_buffering off)");
+  return send_logged_problem(r_, 500, "The request's body is not there any more.");
 }
 
 void Receiver::give_up() {

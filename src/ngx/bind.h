@@ -8,18 +8,20 @@ namespace await::ngx {
 
 /// nginx's read and write handlers are given the request only. bind() leaves a note in its pool that
 /// leads them back to `object`, which lives as long as the request; module contexts would not do, for
-/// internal redirects wipe them.
+/// internal redirects wipe them. Subrequests have their main request's pool, so a note says whose it is.
 template <class T>
 struct Binding {
+  ngx_http_request_t *request;
+  T *object;
   static void mark(void *) {}
 };
 
 template <class T>
 void bind(ngx_http_request_t *r, T *object) {
-  ngx_pool_cleanup_t *note = ngx_pool_cleanup_add(r->pool, 0);
+  ngx_pool_cleanup_t *note = ngx_pool_cleanup_add(r->pool, sizeof(Binding<T>));
   if (note == nullptr)
     throw std::bad_alloc();
-  note->data = object;
+  *static_cast<Binding<T> *>(note->data) = {r, object};
   note->handler = Binding<T>::mark;
 }
 
@@ -27,8 +29,11 @@ void bind(ngx_http_request_t *r, T *object) {
 template <class T>
 T *bound(ngx_http_request_t *r) {
   for (ngx_pool_cleanup_t *note = r->pool->cleanup; note != nullptr; note = note->next) {
-    if (note->handler == Binding<T>::mark)
-      return static_cast<T *>(note->data);
+    if (note->handler != Binding<T>::mark)
+      continue;
+    auto *binding = static_cast<Binding<T> *>(note->data);
+    if (binding->request == r)
+      return binding->object;
   }
   return nullptr;
 }

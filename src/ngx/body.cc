@@ -20,6 +20,10 @@ bool is_behind(const ngx_buf_t *first, const ngx_buf_t *second) {
 }  // namespace
 
 std::optional<ngx_int_t> Body::start(bool whole) {
+  if (!is_whole()) {
+    stopped_ = true;
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  }
   bind(r_, this);
   lent_ = whole || r_ != r_->main || r_->request_body != nullptr || r_->discard_body;
   r_->request_body_no_buffering = lent_ ? 0 : 1;
@@ -28,6 +32,21 @@ std::optional<ngx_int_t> Body::start(bool whole) {
     return std::nullopt;
   stopped_ = true;
   return rc;
+}
+
+/// Before it is begun: false where one of us has used it up, or another module (an upstream without
+/// proxy_request_buffering), or is still reading it.
+bool Body::is_whole() const {
+  const Body *before = bound<Body>(r_->main);
+  if (r_->reading_body || (before != nullptr && before->lost_))
+    return false;
+  off_t length = r_->headers_in.content_length_n;
+  if (r_->request_body == nullptr || length <= 0)
+    return true;
+  off_t size = 0;
+  for (ngx_chain_t *link = r_->request_body->bufs; link != nullptr; link = link->next)
+    size += ngx_buf_size(link->buf);
+  return size == length;
 }
 
 void Body::on_begin(ngx_http_request_t *r) {
@@ -61,6 +80,7 @@ void Body::end() {
     r_->read_event_handler = ngx_http_block_reading;
   if (!used_ && !r_->reading_body)
     return;
+  lost_ = true;
   r_->headers_in.content_length_n = -1;
   r_->headers_in.chunked = 0;
   if (r_->request_body != nullptr)

@@ -44,9 +44,8 @@ class Body {
 
   /// Begins, from within the content handler. May call the taker at once.
   /// @param whole  nginx reads all of it first, into a file if it is large, so that it stays whole for others
-  /// @return nothing where it has begun; else the status for which the body cannot be read, and the taker is
-  /// not
-  ///   told
+  /// @return nothing where it has begun; else the status for which the body cannot be read (500: somebody has used
+  ///   it up before), and the taker is not told
   std::optional<ngx_int_t> start(bool whole);
   /// The taker has room again. Not from within take().
   void resume();
@@ -58,6 +57,7 @@ class Body {
  private:
   static void on_begin(ngx_http_request_t *r);
   static void on_readable(ngx_http_request_t *r);
+  bool is_whole() const;
   void pump();
   void end();
   ngx_chain_t *next() const;
@@ -73,6 +73,7 @@ class Body {
   unsigned links_ = 0;           // that are kept
   bool lent_ = false;            // it was read for somebody else
   bool used_ = false;
+  bool lost_ = false;  // nobody can have all of it any more
   bool waiting_ = false;
   bool stopped_ = false;
 };
