@@ -369,7 +369,8 @@ sub begin {
     $whose{ $_->{mark} } = $c->{name} for grep { $_ && $_->{mark} } $r, $c->{second}, @{ $c->{others} };
     shift @begun if @begun > 60;
     ++$count{$c->{stage}};
-    $cutter->add(%$c, port => $server->{port}{ $by{port} }, version => $by{version}, narrow => $r->{big} && rand() < 0.5, steps => \@steps, done => \&judge);
+    my $client = $cutter->add(%$c, port => $server->{port}{ $by{port} }, version => $by{version}, narrow => $r->{big} && rand() < 0.5, steps => \@steps, done => \&judge);
+    $begun[-1] .= ', from port ' . $client->{socket}->sockport;
     return 1;
 }
 
@@ -390,13 +391,26 @@ sub judge {
 # --- and all of them -------------------------------------------------------------------------------------------
 
 sub descriptors { my ($pid) = @_; my @all = glob "/proc/$pid/fd/*"; return scalar @all }
-my %alarmed;
+# What is still connected to which server.
+sub connections {
+    my ($pid) = @_;
+    my %its = map { (readlink // '') =~ /socket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
+    my %server = map { my $server = $_; map { $server->{port}{$_} => "$_, $server->{name}" } keys %{ $server->{port} } } @servers;
+    return map { my (undef, $local, $peer, $state, $inode) = (split)[ 0 .. 3, 9 ]; my $port = hex +(split /:/, $local // '0:0')[1];
+        $its{ $inode // '' } && $server{$port} && $state ne '0A' ? "state $state from port " . hex((split /:/, $peer)[1]) . ": $server{$port}" : () } split /\n/, slurp('/proc/net/tcp');
+}
+my %read;
 sub harmed {
     my ($pid) = @_;
     my @now = worker_pids();
     return "the nginx worker is another: @now, not $pid" if "@now" ne $pid;
-    my ($alert) = grep { /\[(alert|emerg)\]|Sanitizer/ } split /\n/, error_log() . slurp("$s->{dir}/logs/nginx.log");
-    return $alert;
+    for my $path (map { "$s->{dir}/logs/$_.log" } qw(error nginx)) {
+        open my $file, '<', $path or next;
+        seek $file, $read{$path} // 0, 0;
+        while (<$file>) { chomp; return $_ if /\[(alert|emerg)\]|Sanitizer/ }
+        $read{$path} = tell $file;
+    }
+    return undef;
 }
 
 get("/jobs/$small") for 1 .. 3;
@@ -422,7 +436,7 @@ subtest 'nothing is left behind' => sub {
     until_true('all gauges at 0', sub { my $all = get('/metrics')->{body}; %left = map { $all =~ /^\Q$_\E (-?\d+)$/m ? ($_ => $1) : ($_ => 'missing') } @gauges; return !grep { $_ ne '0' } values %left }, 10);
     is_deeply \%left, { map { $_ => 0 } @gauges }, 'gauges';
     until_true('descriptors as before', sub { descriptors($worker) <= $before }, 10);
-    cmp_ok descriptors($worker), '<=', $before, 'descriptors' or diag `ls -l /proc/$worker/fd`;
+    cmp_ok descriptors($worker), '<=', $before, 'descriptors' or diag join "\n", connections($worker);
     is post('/jobs', 'after')->{status}, 202, 'it takes jobs';
     is get("/jobs/$large/result")->{body}, 'r' x 600_000, 'and gives results';
 };
