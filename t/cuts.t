@@ -396,7 +396,7 @@ sub connections {
     my ($pid) = @_;
     my %its = map { (readlink // '') =~ /socket:\[(\d+)\]/ ? ($1 => 1) : () } glob "/proc/$pid/fd/*";
     my %server = map { my $server = $_; map { $server->{port}{$_} => "$_, $server->{name}" } keys %{ $server->{port} } } @servers;
-    return map { my (undef, $local, $peer, $state, $inode) = (split)[ 0 .. 3, 9 ]; my $port = hex +(split /:/, $local // '0:0')[1];
+    return map { my ($local, $peer, $state, $inode) = (split)[ 1 .. 3, 9 ]; my $port = hex((split /:/, $local)[1] // 0);
         $its{ $inode // '' } && $server{$port} && $state ne '0A' ? "state $state from port " . hex((split /:/, $peer)[1]) . ": $server{$port}" : () } split /\n/, slurp('/proc/net/tcp');
 }
 my %read;
