@@ -98,7 +98,7 @@ my $token = do {
 };
 
 my $cutter = Await::Cutter->new;
-my (%stored, %whose, @wrong, @begun, %count);   # %stored: what each submission's mark may and must have led to
+my (%stored, %whose, %seen, @wrong, @begun, %count);   # %stored: what each submission's mark may and must have led to
 my $marks = 0;
 
 # Somebody else does it, just now.
@@ -128,7 +128,7 @@ sub form { my ($body, $type) = multipart(@_); return ($body, type => $type) }
 sub wrong_json { my $good = '{"a":' . '1' x rand 300; return (qq($good@@@) . 'x' x rand 2000, type => 'application/json', split => length $good) }
 # in a body that is refused, what would be a submission if it were read as a request
 sub hidden { my $mark = "cut-$seed-hidden-" . ++$marks; return "POST /jobs HTTP/1.1\r\nHost: x\r\nX-Correlation-Id: $mark\r\nContent-Length: 1\r\n\r\nx" x 3 }
-sub upgrade { my ($path, @frames) = @_; return { method => 'GET', path => $path, socket => 1, headers => [ [ Upgrade => 'websocket' ], [ Connection => 'Upgrade' ], [ 'Sec-WebSocket-Version', 13 ], [ 'Sec-WebSocket-Key', 'AAAAAAAAAAAAAAAAAAAAAA==' ] ], body => join '', @frames } }
+sub upgrade { my ($path, @frames) = @_; return { method => 'GET', path => $path, socket => 1, headers => [ [ Upgrade => 'websocket' ], [ Connection => 'Upgrade' ], [ 'Sec-WebSocket-Version', 13 ], [ 'Sec-WebSocket-Protocol', 'await.v1' ], [ 'Sec-WebSocket-Key', 'AAAAAAAAAAAAAAAAAAAAAA==' ] ], body => join '', @frames } }
 sub text { my ($payload, %o) = @_; my $n = length $payload; return chr(($o{fin} // 0x80) | ($o{opcode} // 1)) . ($n < 126 ? chr(0x80 | $n) : chr(0xfe) . pack 'n', $n) . "\0\0\0\0$payload" }
 sub op { my ($op, $channel) = @_; return text(encode_json({ op => $op, $channel ? (channel => $channel) : () })) }
 
@@ -157,7 +157,7 @@ my %actions = (
     'poll held by Prefer' => sub { held('/jobs/ID', prefer(20)) },
     'poll held shortly' => sub { ask('/jobs/' . job() . '?wait=1', slow => 0.2) },
     'poll few' => sub { held('/few/ID?wait=20') },
-    'head of a job' => sub { +{ %{ ask("/jobs/$small") }, method => 'HEAD', silent => 1 } },
+    'head of a job' => sub { +{ %{ ask("/jobs/$small") }, method => 'HEAD', headless => 1 } },
     'cancel' => sub { +{ %{ ask('/jobs/' . job(1)) }, method => 'DELETE' } },
     'result' => sub { ask("/jobs/$small/result") },
     'result held' => sub { held('/jobs/ID/result', prefer(20)) },
@@ -351,16 +351,18 @@ sub steps2 {
 # --- one case ------------------------------------------------------------------------------------------------
 
 my @names = sort keys %actions;
+# The n-th of this seed, or what is asked for.
 sub begin {
-    my ($n) = @_;
+    my ($n, %o) = @_;
     srand unpack 'L', sha1("$seed $n");      # seeds that are neighbours begin alike
-    my ($server, $transport, $name, $stage) = (pick(@servers), pick(@transports), pick(@names), pick(@stages));
+    my ($server, $transport, $name, $stage) = ($o{server} // pick(@servers), $o{transport} // pick(@transports), $o{name} // pick(@names), $o{stage} // pick(@stages));
     my $r = $actions{$name}->();
+    $r->{name} = $name;
     my %by = %{ $transports{$transport} };
     return if "$name over $transport" !~ /$only/ || $by{version} == 2 && ($r->{socket} || $r->{h1});
-    my $how = pick(qw(rst rst rst fin half), $by{tls} ? 'notify' : (), $by{version} == 2 ? qw(reset reset) : ());
+    my $how = $o{how} // pick(qw(rst rst rst fin half), $by{tls} ? 'notify' : (), $by{version} == 2 ? qw(reset reset) : ());
     my $c = { name => $name, stream => 1, answers => [], tls => $by{tls}, request => $r };
-    my $company = rand() < 0.2 && !$r->{socket} && !$r->{unsaid};
+    my $company = !$o{name} && rand() < 0.2 && !$r->{socket} && !$r->{unsaid};
     $c->{second} = pick(sub { submit('/jobs', 'behind') }, sub { held('/jobs/ID?wait=20') }, $actions{'no JSON at the end'}, $actions{result}, $actions{stream})->() if $company && $by{version} == 1;
     $c->{others} = $company && $by{version} == 2 ? [ map { pick(map { $actions{$_} } 'submit', 'poll held', 'stream', 'no JSON', 'submit held', 'stream by the megabyte')->() } 1 .. 1 + rand 3 ] : [];
     my @steps = $by{version} == 1 ? steps1($r, $stage, $how, $c) : steps2($r, $stage, $how, $c);
@@ -379,9 +381,9 @@ sub judge {
     my ($c) = @_;
     collect($c);
     my $r = $c->{request};
-    my @statuses = $c->{version} == 1 ? map { $_->{status} } @{ $c->{answers} } : Await::Cutter::stream($c)->{status} // ();
+    my @statuses = $c->{version} == 1 ? (map({ $_->{status} } @{ $c->{answers} }), $c->{in} =~ m{^HTTP/1\.1 (?!100)(\d{3}) }) : Await::Cutter::stream($c)->{status} // ();
     my $status = $statuses[0] or return;
-    return if $r->{silent};
+    $seen{ $r->{name} } //= $status;
     my $good = $status =~ /^\d+$/ && $status < 400;
     ++$count{answers};
     push @wrong, "$c->{name}: answered $status" if $status !~ /^\d{3}$/ || $status == 500 || ($good && ($r->{refused} || (!$c->{whole} && $status != 101)));
@@ -417,6 +419,17 @@ sub harmed {
 get("/jobs/$small") for 1 .. 3;
 my ($worker) = worker_pids();
 my ($before) = descriptors($worker);
+
+# first each of them is done, so that it is known to be what its name says
+for my $name (@names) { begin($name, server => $servers[0], transport => 'plain', name => $name, stage => 'answered', how => 'fin'); $cutter->turn while $cutter->busy >= $at_once }
+$cutter->turn while $cutter->busy;
+sub is_itself {
+    my ($name) = @_;
+    my ($r, $status) = ($actions{$name}->(), $seen{$name} // 0);
+    return 1 if "$name over plain" !~ /$only/ || $r->{full} || $r->{held} && ($status == 0 || $status == 410);
+    return $r->{refused} ? $status >= 400 : $status > 100 && $status < 400;
+}
+is_deeply { map { $_ => $seen{$_} } grep { !is_itself($_) } @names }, {}, 'each action is what its name says';
 my ($start, $n, $look, $storm, $harm) = (time, 0, time + 0.5, time + 1);
 while (time < $start + $seconds && !$harm) {
     for (1 .. 1000) { last if $cutter->busy >= $at_once; begin(++$n) }
