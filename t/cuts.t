@@ -289,14 +289,14 @@ sub collect {
 # What is done after all has been sent.
 sub after {
     my ($r, $stage) = @_;
-    my $wake = $r->{wake} ? [ call => $r->{wake} ] : ();
+    my @wake = $r->{wake} ? [ call => $r->{wake} ] : ();
     my $slow = $r->{slow} // 0.02;
     my $read = $r->{big} ? 30_000 : 400;
     return () if $stage eq 'all';
     return rand() < 0.5 ? [ until => \&is_begun, $slow ] : pause($slow) if $stage eq 'state';
-    return (pause($slow), $wake, rand() < 0.7 ? () : pause(0.003)) if $stage eq 'race';
-    return (pause(0.01), $wake, [ until => sub { is_answering($_[0], 1 + rand $read) }, 0.5 ]) if $stage eq 'answering';
-    return (pause(0.005), $wake, [ until => \&is_answered, $r->{held} || $r->{socket} ? 0.2 : 2 ]);
+    return (pause($slow), @wake, rand() < 0.7 ? () : pause(0.003)) if $stage eq 'race';
+    return (pause(0.01), @wake, [ until => sub { is_answering($_[0], 1 + rand $read) }, 0.5 ]) if $stage eq 'answering';
+    return (pause(0.005), @wake, [ until => \&is_answered, $r->{held} || $r->{socket} ? 0.2 : 2 ]);
 }
 
 # The next request on the connection is answered as if nothing had been.
