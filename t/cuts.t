@@ -156,7 +156,7 @@ my %actions = (
     'poll held' => sub { held('/jobs/ID?wait=20') },
     'poll held by Prefer' => sub { held('/jobs/ID', prefer(20)) },
     'poll held shortly' => sub { ask('/jobs/' . job() . '?wait=1', slow => 0.2) },
-    'poll few' => sub { held('/few/ID?wait=20') },
+    'poll few' => sub { held('/few/ID?wait=20', full => 1) },
     'head of a job' => sub { +{ %{ ask("/jobs/$small") }, method => 'HEAD', headless => 1 } },
     'cancel' => sub { +{ %{ ask('/jobs/' . job(1)) }, method => 'DELETE' } },
     'result' => sub { ask("/jobs/$small/result") },
