@@ -366,6 +366,12 @@ sub begin {
     $c->{second} = pick(sub { submit('/jobs', 'behind') }, sub { held('/jobs/ID?wait=20') }, $actions{'no JSON at the end'}, $actions{result}, $actions{stream})->() if $company && $by{version} == 1;
     $c->{others} = $company && $by{version} == 2 ? [ map { pick(map { $actions{$_} } 'submit', 'poll held', 'stream', 'no JSON', 'submit held', 'stream by the megabyte')->() } 1 .. 1 + rand 3 ] : [];
     my @steps = $by{version} == 1 ? steps1($r, $stage, $how, $c) : steps2($r, $stage, $how, $c);
+    if ($by{tls} && $c->{stage} eq 'part' && rand() < 0.5) {    # no handshake, or some bytes of one
+        @$c{qw(tls second others)} = (0, undef, []);
+        @by{qw(tls version)} = (0, 1);
+        my $hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . 'r' x 32;
+        @steps = ([ send => pick(substr($hello, 0, rand length $hello), "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n") ], pause(0.01), [ cut => $how =~ /rst|fin/ ? $how : 'rst' ]);
+    }
     for my $one (grep { $_ && $_->{mark} } $r, $c->{second}, @{ $c->{others} }) { $stored{ $one->{mark} } = $one->{stores} && ($one != $r || $c->{whole}) && ($one != ($c->{second} // 0) || $c->{whole}) ? 1 : 0 }
     $c->{name} = "$n: $name over $transport, cut by $how at '$c->{stage}'" . ($company ? ', in company' : '') . ", $server->{name}";
     push @begun, $c->{name};
