@@ -155,7 +155,7 @@ model:
 fuzz:
 	RUNS=$(if $(filter 1,$(RUNS)),30000,$(RUNS)) t/fuzz/run
 
-## soak: simulation, fuzzing, chaos and reloads for MINUTES (30)
+## soak: simulation, fuzzing, chaos, reloads and cut connections for MINUTES (30)
 MINUTES ?= 30
 soak: deps-test build build-sim
 	tools/soak $(MINUTES)
