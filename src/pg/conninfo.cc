@@ -57,6 +57,8 @@ std::optional<std::string> complaint(std::string_view keyword, const std::string
         std::find(choice.values.begin(), choice.values.end(), value) == choice.values.end())
       return "is " + list(choice.values);
   }
+  if (keyword == "host" && value.find('@', 1) != std::string::npos)
+    return "holds an @: within a URL's password it is written %40";
   if (keyword == "port") {
     std::string_view rest = value;
     while (!rest.empty()) {
