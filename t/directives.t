@@ -81,7 +81,7 @@ my @cases = (
     [ 'two answers to POST', location('await_submit q; await_publish news;'), qr/"await_publish" answers POST, and so does "await_submit" in this location in \S+site\.conf/ ],
     [ 'two answers to POST, the other way round', location('await_ticket topic:a; await_submit q;'), qr/"await_submit" answers POST, and so does "await_ticket"/ ],
     [ 'an action where another handler is', location('proxy_pass http://127.0.0.1:1; await_submit q;'), qr/"await_submit" is in a location of another handler, such as proxy_pass/ ],
-    [ 'another handler where an action is', location('await_submit q; proxy_pass http://127.0.0.1:1;'), qr/is a location of an await action and of another handler, such as proxy_pass/ ],
+    [ 'another handler where an action is', location('await_submit q; proxy_pass http://127.0.0.1:1;'), qr/is a location of an await action and of another handler, such as proxy_pass/, 'elsewhere' ],
     [ 'a place where it cannot be', "server { listen 127.0.0.1:\${PORT}; await_submit q; }", qr/"await_submit" directive is not allowed here/ ],
 );
 for my $case (@cases) {

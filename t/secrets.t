@@ -73,6 +73,23 @@ subtest 'await-worker\'s arguments' => sub {
     $s->end('filed', 'TERM');
 };
 
+subtest 'thin hints: what a job says does not pass Redis' => sub {
+    for my $thin (0, 1) {
+        my $redis = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $s->{redis_port}) or die;
+        print $redis "AUTH $s->{password}\r\nPSUBSCRIBE await:*\r\n";
+        my $heard = '';
+        my $listen = sub { my ($enough) = @_; until_true('heard', sub { sysread $redis, $heard, 65536, length $heard if IO::Select->new($redis)->can_read(0.05); $heard =~ $enough }) };
+        $listen->(qr/psubscribe/);
+        $s->start_worker('hinting', '--queue', 'work', $thin ? '--thin-hints' : (), '--', 'cat');
+        my $r = post('/jobs', 'a result in the open', Prefer => 'wait=20');
+        is $r->{body}, 'a result in the open';
+        ok $listen->(qr/ completed/), 'its hint';
+        my $says = $heard =~ /completed \S+ \{/ ? 1 : 0;
+        is $says, 1 - $thin, $thin ? 'says nothing' : 'says it all';
+        $s->end('hinting', 'TERM');
+    }
+};
+
 my @wrong = (
     'host=db.invalid dbname=x user=u password=TOPSECRET', "host=db.invalid password='TOP SECRET'", "host=db.invalid password='TOP\\'SECRET'", "password='TOPSECRET",
     'password=TOP SECRET host=db.invalid', 'host=127.0.0.1 password=TOPSECRET port=abc', 'host=127.0.0.1 password=TOPSECRET sslmode=bogus', 'host=127.0.0.1 passwrd=TOPSECRET',

@@ -59,6 +59,7 @@ struct Arguments {
   std::string grace = "10s";
   std::string file_name;
   std::vector<std::string> pass_env;
+  bool thin_hints = false;
   worker::Worker::Settings settings;
 };
 
@@ -96,6 +97,9 @@ void declare(CLI::App &app, Arguments &to) {
                  "AWAIT_REDIS, REDISCLI_AUTH, PG…; may be repeated")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_flag(
+      "--thin-hints", to.thin_hints,
+      "hints say that something has happened, not what: params, owner and results do not pass Redis");
   app.add_option("--name", to.settings.name, "what leases say of us; default: host:pid");
   app.add_option("command", to.settings.task.command,
                  "what to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")
@@ -193,6 +197,8 @@ int run(Arguments &arguments) {
     }
   });
   watch->want(true, false);
+  if (arguments.thin_hints)
+    client.thin_hints();
   client.start();
   worker.start();
   while (!worker.done())

@@ -35,7 +35,7 @@ await_reread ${REREAD};
 server {
     listen 127.0.0.1:${PORT};
     client_max_body_size 60m;
-    error_page 400 404 405 406 408 409 410 413 415 416 429 503 @problem;
+    error_page 404 405 406 408 409 410 413 415 416 429 503 @problem;
     location @problem { await_problem; }
     location = /jobs { await_submit work file=image; }
     location ~ ^/jobs/(?<id>[^/]+)$ { await_job $id; await_events job:$id; }
