@@ -272,6 +272,7 @@ sub init_postgres {
         system_or_die("$self->{dir}/logs/initdb.log", $self->as_pg, "$bin/initdb", '-D', $data, '-U', 'admin', '-A', 'scram-sha-256',
             "--pwfile=$password", '--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions', $self->{fsync} ? () : '--no-sync');
         write_file("$data/ready", "roles\n");
+        chown +(getpwnam $self->{user})[ 2, 3 ], "$data/ready" if $self->{user};     # a base backup copies it
     };
     my $why = $@;
     unlink $password;
