@@ -33,7 +33,7 @@ is readline $proxy_out, "ready\n", 'the proxies stand';
 # two nodes that share nothing but the backends
 sub site {
     my ($node) = @_;
-    my $postgres = $s->postgres =~ s/port=\d+/port=$port{"pg$node"}/r;
+    my $postgres = $s->postgres('edge') =~ s/port=\d+/port=$port{"pg$node"}/r;
     my $redis = $s->redis =~ s/:\d+$/:$port{"red$node"}/r;
     return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_allow topic:chaos; await_socket; } location = \/topic { await_publish chaos; await_events topic:chaos; } location = \/owned { await_owner \$arg_u; await_submit work; await_events user:\$arg_u; } location = \/ownedws { await_owner \$arg_u; await_socket; } location = \/both { await_owner \$arg_u; await_events topic:chaos user:\$arg_u; }/r;
 await_postgres "$postgres";

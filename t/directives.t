@@ -78,6 +78,10 @@ my @cases = (
     [ 'a drain too short', 'await_drain 10ms;', qr/"await_drain" is at least 1s/, 'elsewhere' ],
     [ 'a buffer that is no size', location('await_max_buffered lots;'), qr/"await_max_buffered" directive invalid value/ ],
     [ 'metrics of something', location('await_metrics all;'), qr/invalid number of arguments in "await_metrics"/ ],
+    [ 'two answers to POST', location('await_submit q; await_publish news;'), qr/"await_publish" answers POST, and so does "await_submit" in this location in \S+site\.conf/ ],
+    [ 'two answers to POST, the other way round', location('await_ticket topic:a; await_submit q;'), qr/"await_submit" answers POST, and so does "await_ticket"/ ],
+    [ 'an action where another handler is', location('proxy_pass http://127.0.0.1:1; await_submit q;'), qr/"await_submit" is in a location of another handler, such as proxy_pass/ ],
+    [ 'another handler where an action is', location('await_submit q; proxy_pass http://127.0.0.1:1;'), qr/is a location of an await action and of another handler, such as proxy_pass/, 'elsewhere' ],
     [ 'a place where it cannot be', "server { listen 127.0.0.1:\${PORT}; await_submit q; }", qr/"await_submit" directive is not allowed here/ ],
 );
 for my $case (@cases) {
@@ -95,7 +99,7 @@ like $s->nginx_t, qr/"await_submit" needs "await_postgres" in the http block, wh
 subtest 'what is taken' => sub {
     for my $site (location('await_submit $arg_queue priority=-5 type=image/*,text/plain file=f params=a,b lease=1m max_attempts=1 delay=5s deadline=1h retain=keep; await_job_uri /j/$await_id; await_owner $remote_addr;'),
         location('await_hold 30s; await_hold_max 1m; await_ping 15s socket=25s; await_retry 1s; await_safe_types image/png; await_job $arg_id default=text; await_events job:$arg_id default=json;'),
-        location('if ($arg_x) { await_owner off; await_hold 1s; } limit_except GET { deny all; } await_job $arg_id;'), 'await_redis off; await_reread 100ms; await_drain 5s; await_max_buffered 32k;' . location('await_problem; await_metrics;')) {
+        location('if ($arg_x) { await_owner off; await_hold 1s; } limit_except GET { deny all; } await_job $arg_id;'), 'await_redis off; await_reread 100ms; await_drain 5s; await_max_buffered 32k;' . location("await_metrics;")) {
         $s->configure_nginx($site);
         like $s->nginx_t, qr/test is successful/, $site;
     }

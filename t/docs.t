@@ -66,7 +66,7 @@ my $modules = -e '/usr/share/nodejs/pg' ? '/usr/share/nodejs' : "$root/build/nod
 if (!-e "$modules/pg") { system("npm install --silent --no-save --prefix $root/build/node pg\@8 >/dev/null 2>&1") == 0 or diag 'npm cannot install pg' }
 for my $language (sort keys %workers) {
     subtest "a worker in $language" => sub {
-        $s->spawn("own-$language", $workers{$language}, env => { AWAIT_POSTGRES => $s->postgres, NODE_PATH => $modules });
+        $s->spawn("own-$language", $workers{$language}, env => { AWAIT_POSTGRES => $s->postgres('worker'), NODE_PATH => $modules });
         my $r = post("/to/$language", 'one two', Prefer => 'wait=20');
         is $r->{status}, 200;
         is $r->{body}, $expected{$language};

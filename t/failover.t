@@ -10,7 +10,7 @@ use Test::More;
 
 my $s = start_stack(fsync => 1, without => ['nginx']);
 my $standby_port = Await::Stack::free_port();
-my $primary = $s->postgres;
+my $primary = $s->postgres('edge');
 my $both = $primary =~ s/host=\S+ port=(\d+)/host=127.0.0.1,127.0.0.1 port=$1,$standby_port/r;
 $s->start_nginx("await_postgres \"$both\";\n" . $Await::Test::SITE =~ s/\$\{REREAD\}/1s/r =~ s/\$\{EXTRA\}/location = \/metrics { await_metrics; }/r);
 my $bin = Await::Stack::pg_bin();
@@ -21,7 +21,7 @@ sub start_standby {
     ok until_true('the standby is up', sub { $s->try_sql('SELECT 1') }, 60), 'standby up';
 }
 mkdir "$s->{dir}/standby"; chown((getpwnam($s->{user}))[ 2, 3 ], "$s->{dir}/standby") if $s->{user}; chmod 0700, "$s->{dir}/standby";
-system('sh', '-c', join ' ', $s->as_pg, "env PGPASSWORD=$s->{password} $bin/pg_basebackup -R -X stream -c fast -D $s->{dir}/standby -d 'host=127.0.0.1 port=$s->{pg_port} user=await' >$s->{dir}/logs/basebackup.log 2>&1") == 0 or BAIL_OUT(slurp("$s->{dir}/logs/basebackup.log"));
+system('sh', '-c', join ' ', $s->as_pg, "env PGPASSWORD=@{[ $s->password('admin') ]} $bin/pg_basebackup -R -X stream -c fast -D $s->{dir}/standby -d 'host=127.0.0.1 port=$s->{pg_port} user=admin' >$s->{dir}/logs/basebackup.log 2>&1") == 0 or BAIL_OUT(slurp("$s->{dir}/logs/basebackup.log"));
 start_standby();
 
 my $id = one_job();

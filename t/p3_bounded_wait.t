@@ -52,7 +52,7 @@ subtest 'the tail: more watched than are asked for by id' => sub {
 
 subtest 'the bound itself, at the default of 4 s' => sub {
     my $node = Await::Stack->new(dir => "$s->{dir}/default", worker_processes => 1);
-    $node->start_nginx("await_postgres \"@{[ $s->postgres ]}\";\nawait_redis @{[ $s->redis ]};\n" . $Await::Test::SITE =~ s/await_reread \S+//r =~ s/\$\{EXTRA\}//r);
+    $node->start_nginx("await_postgres \"@{[ $s->postgres('edge') ]}\";\nawait_redis @{[ $s->redis ]};\n" . $Await::Test::SITE =~ s/await_reread \S+//r =~ s/\$\{EXTRA\}//r);
     my @ids = map { one_job() } 1 .. 200;
     sql("SELECT count(*) FROM await.claim(ARRAY['work'], 'w', 1000)");
     my %of = map { $_ => begin_request('GET', "/jobs/$_?wait=50", port => $node->{port}) } @ids;

@@ -22,6 +22,7 @@ chmod 0755, $files;
 system('sh', '-c', "cd $files && $root/conf/recipes/prepare") == 0 or die;
 my $tls = Await::Stack::free_port();
 my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/\b(users\.htpasswd|cert\.pem|key\.pem|jwks\.json)\b/$files\/$1/gr =~ s/\$\{TLS_PORT\}/$tls/gr);
+{ local $ENV{PGPASSWORD} = $s->password('await'); system('psql', '-Xq', '-d', $s->place('await'), '-f', "$root/conf/recipes/leaderboard.sql") == 0 or die }
 for my $line ($site =~ /^# await-worker (.+)$/mg) { $line =~ s/\$\{ROOT\}/$root/; $s->start_worker('worker1', split ' ', $line) }
 my %basic = (Authorization => 'Basic ' . encode_base64('admin:admin', ''));
 my $key = decode_base64url(json({ body => slurp("$files/jwks.json") })->{keys}[0]{k});

@@ -193,7 +193,7 @@ subtest 'partitions come, go, and carry everything' => sub {
 
 subtest 'roles: each can do its own work and no more' => sub {
     sql("CREATE ROLE w LOGIN PASSWORD 'w' IN ROLE await_worker; CREATE ROLE e LOGIN PASSWORD 'e' IN ROLE await_edge");
-    my $as = sub { my ($role, $sql) = @_; my $s = stack(); local $s->{password} = $role; my $c = $s->postgres =~ s/user=await/user=$role/r; return `psql -XAtq -d '$c' -c "$sql" 2>&1` };
+    my $as = sub { my ($role, $sql) = @_; my $c = stack()->place($role) . " password=$role"; return `psql -XAtq -d '$c' -c "$sql" 2>&1` };
     my $id = submit('role');
     like $as->('w', "SELECT id FROM await.claim(ARRAY['role'], 'w', 1)"), qr/^\Q$id/;
     like $as->('w', "SELECT await.complete('$id', 1, 'x')"), qr/^t/;

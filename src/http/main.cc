@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/redact.h"
 #include "base/text.h"
 #include "http/cache.h"
 #include "http/channels.h"
@@ -26,7 +27,7 @@ char *set_postgres(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (main->postgres.data != nullptr)
     return const_cast<char *>("is duplicate");
   const char *why = resolve_postgres(cf, words[1], &main->postgres);
-  return why == nullptr ? NGX_CONF_OK : config_error(cf, ngx::view(words[1]), why);
+  return why == nullptr ? NGX_CONF_OK : config_error(cf, redact(ngx::view(words[1])), why);
 }
 
 char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
@@ -44,7 +45,7 @@ char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     auto *url = static_cast<ngx_str_t *>(ngx_array_push(main->redis));
     if (const char *why = resolve_redis(cf, words[i], url))
-      return config_error(cf, ngx::view(words[i]), why);
+      return config_error(cf, redact(ngx::view(words[i])), why);
   }
   return NGX_CONF_OK;
 }
@@ -252,6 +253,23 @@ ngx_array_t *default_safe_types(ngx_conf_t *cf) {
 
 ngx_int_t dispatch(ngx_http_request_t *r);
 
+constexpr Handler Settings::*kActions[] = {&Settings::submit,  &Settings::job,    &Settings::cancel,
+                                           &Settings::result,  &Settings::events, &Settings::socket,
+                                           &Settings::publish, &Settings::ticket, &Settings::metrics};
+
+/// nginx runs one handler in a location, silently the one that came last: here proxy_pass after an action.
+char *refuse_other_handler(ngx_conf_t *cf, const Settings &location) {
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  bool any = std::any_of(std::begin(kActions), std::end(kActions),
+                         [&](auto action) { return location.*action != nullptr; });
+  if (core->noname || !any || core->handler == nullptr || core->handler == dispatch)
+    return NGX_CONF_OK;
+  return config_error(cf, ngx::view(core->name),
+                      "is a location of an await action and of another handler, such as proxy_pass: it can "
+                      "have one");
+}
+
 /// The actions do not inherit, but `if` and limit_except blocks are part of their location.
 void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
   auto *core =
@@ -259,9 +277,7 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
   if (!core->noname)
     return;
   bool any = false;
-  for (auto action :
-       {&Settings::submit, &Settings::job, &Settings::cancel, &Settings::result, &Settings::events,
-        &Settings::socket, &Settings::publish, &Settings::ticket, &Settings::metrics}) {
+  for (auto action : kActions) {
     if (inner.*action == nullptr)
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
@@ -277,6 +293,8 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   auto &outer = *static_cast<Settings *>(parent);
   auto &inner = *static_cast<Settings *>(child);
+  if (char *refused = refuse_other_handler(cf, inner); refused != NGX_CONF_OK)
+    return refused;
   merge_actions(cf, outer, inner);
   if (inner.scoped == NGX_CONF_UNSET) {
     inner.scoped = outer.scoped;
@@ -455,6 +473,27 @@ Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler)
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->*action != nullptr) {
     config_error(cf, ngx::view(words[0]), "is there twice");
+    return nullptr;
+  }
+  struct Poster {
+    Handler Settings::*action;
+    const char *name;
+  };
+  constexpr Poster kPosters[] = {{&Settings::submit, "await_submit"},
+                                 {&Settings::publish, "await_publish"},
+                                 {&Settings::ticket, "await_ticket"}};
+  bool posts = std::any_of(std::begin(kPosters), std::end(kPosters),
+                           [&](const Poster &poster) { return poster.action == action; });
+  for (const Poster &other : kPosters) {
+    if (posts && location->*other.action != nullptr) {
+      config_error(
+          cf, ngx::view(words[0]),
+          (std::string("answers POST, and so does \"") + other.name + "\" in this location").c_str());
+      return nullptr;
+    }
+  }
+  if (core->handler != nullptr && core->handler != dispatch) {
+    config_error(cf, ngx::view(words[0]), "is in a location of another handler, such as proxy_pass");
     return nullptr;
   }
   location->*action = handler;

@@ -363,7 +363,10 @@ void Process::drain_some() {
 
 Process *process() { return the_process.get(); }
 
+// nginx's helpers (cache manager and loader) begin like its workers; they serve nobody.
 ngx_int_t start_process(ngx_cycle_t *cycle) {
+  if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    return NGX_OK;
   auto *settings =
       static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
   if (settings == nullptr || settings->used_by.len == 0)

@@ -1,5 +1,4 @@
 #include <arpa/inet.h>
-#include <libpq-fe.h>
 #include <netdb.h>
 
 #include <memory>
@@ -8,6 +7,7 @@
 #include "base/text.h"
 #include "http/settings.h"
 #include "ngx/str.h"
+#include "pg/conninfo.h"
 #include "redis/connection.h"
 
 // While nginx reads its configuration it may block, as its own proxy_pass does for a name.
@@ -37,51 +37,37 @@ const char *keep(ngx_conf_t *cf, const std::string &text) {
   return reinterpret_cast<const char *>(ngx::copy(cf->pool, text + '\0').data);
 }
 
+/// The end of a password that has an @ in it is taken for a host.
+std::string unresolved(const std::string &host) {
+  return "names the host \"" + host.substr(host.rfind('@') + 1) + "\", which cannot be resolved";
+}
+
 }  // namespace
 
 const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_t *out) {
-  std::string text(ngx::view(conninfo));
-  char *why = nullptr;
-  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption *)> options(PQconninfoParse(text.c_str(), &why),
-                                                                          PQconninfoFree);
-  std::unique_ptr<char, void (*)(void *)> message(why, PQfreemem);
+  auto options = pg::parse_conninfo(std::string(ngx::view(conninfo)));
   if (!options)
-    return keep(cf,
-                "is no conninfo: " + std::string(why != nullptr ? trim(std::string_view(why).substr(
-                                                                      0, std::string_view(why).find('\n')))
-                                                                : "out of memory"));
-  std::string hosts;
+    return keep(cf, options.error().detail);
+  std::string_view rest;
   bool given = false;  // hostaddr= was
-  std::string all;     // as key=value pairs: a URL cannot be added to
-  for (PQconninfoOption *option = options.get(); option->keyword != nullptr; ++option) {
-    if (option->val == nullptr)
-      continue;
-    std::string_view keyword = option->keyword;
+  for (const auto &[keyword, value] : *options) {
     if (keyword == "host")
-      hosts = option->val;
+      rest = value;
     given = given || keyword == "hostaddr";
-    all += std::string(keyword) + "='";
-    for (const char *c = option->val; *c != '\0'; ++c) {
-      if (*c == '\'' || *c == '\\')
-        all += '\\';
-      all += *c;
-    }
-    all += "' ";
   }
   std::string addresses;
-  std::string_view rest = hosts;
   while (!given && !rest.empty()) {
     std::string host(cut(rest, ','));
     std::string address = host.empty() || host[0] == '/' || host[0] == '@' ? ""
                           : is_numeric(host)                               ? host
                                                                            : look_up(host);
     if (address.empty() && !host.empty() && host[0] != '/' && host[0] != '@')
-      return keep(cf, "names the host \"" + host + "\", which cannot be resolved");
+      return keep(cf, unresolved(host));
     addresses += address + (rest.empty() ? "" : ",");
   }
   if (addresses.find_first_not_of(',') != std::string::npos)
-    all += "hostaddr='" + addresses + "'";
-  *out = ngx::copy(cf->pool, all);
+    options->emplace_back("hostaddr", addresses);
+  *out = ngx::copy(cf->pool, pg::to_conninfo(*options));
   return nullptr;
 }
 
@@ -94,7 +80,7 @@ const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out) 
     return nullptr;
   std::string numeric = look_up(address->host);
   if (numeric.empty())
-    return keep(cf, "names the host \"" + address->host + "\", which cannot be resolved");
+    return keep(cf, unresolved(address->host));
   std::string text(ngx::view(url));
   auto begin = text.rfind('@');
   auto at = text.find(address->host, begin == std::string::npos ? 8 : begin + 1);

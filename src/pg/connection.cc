@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/redact.h"
+
 namespace await::pg {
 namespace {
 
@@ -258,7 +260,10 @@ Error Connection::error_of(PGresult *result) const {
 }
 
 std::string Connection::message() const {
-  return one_line(pg_ ? PQerrorMessage(pg_.get()) : "out of memory");
+  if (!pg_)
+    return "out of memory";
+  const char *password = PQpass(pg_.get());
+  return scrub(one_line(PQerrorMessage(pg_.get())), password != nullptr ? password : "");
 }
 
 /// libpq closes its socket by itself when the connection breaks: then there is nothing left to unwatch.

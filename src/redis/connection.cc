@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/redact.h"
+
 namespace await::redis {
 namespace {
 
@@ -206,7 +208,9 @@ void Connection::parse() {
     if (greeting_ > 0) {
       --greeting_;
       if (reply->type == REDIS_REPLY_ERROR) {
-        lost(std::string(reply->str, reply->len));
+        // a Redis that does not know AUTH repeats its arguments
+        std::string_view said(reply->str, reply->len);
+        lost(scrub(std::string(said.substr(0, said.find(", with args"))), address_.password));
         return;
       }
       backoff_.reset();

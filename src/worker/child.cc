@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,6 +16,23 @@ namespace {
 constexpr int kChildFds[] = {1, 2, 3};
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
+/// Ours without what is withheld, then theirs: of two with one name a command would see the first.
+std::vector<std::string> environment_of(const std::vector<std::pair<std::string, std::string>> &added,
+                                        const std::vector<std::string> &withheld) {
+  std::vector<std::string> words;
+  for (char **entry = environ; *entry != nullptr; ++entry) {
+    std::string_view name(*entry, std::strcspn(*entry, "="));
+    bool goes =
+        std::find(withheld.begin(), withheld.end(), name) == withheld.end() &&
+        std::none_of(added.begin(), added.end(), [&](const auto &pair) { return pair.first == name; });
+    if (goes)
+      words.emplace_back(*entry);
+  }
+  for (const auto &[name, value] : added)
+    words.push_back(name + "=" + value);
+  return words;
+}
 
 /// In the new process: only what is safe after fork.
 [[noreturn]] void become(char *const *argv, char *const *environment, const int (&fds)[4], pid_t parent) {
@@ -53,7 +71,8 @@ void Child::Pipe::close() {
 
 Result<std::unique_ptr<Child>> Child::start(
     io::Loop &loop, const std::vector<std::string> &command,
-    const std::vector<std::pair<std::string, std::string>> &environment, Observer &observer) {
+    const std::vector<std::pair<std::string, std::string>> &environment,
+    const std::vector<std::string> &withheld, Observer &observer) {
   std::unique_ptr<Child> child(new Child(loop, observer));
   int theirs[4] = {-1, -1, -1, -1};
   bool ok = true;
@@ -70,11 +89,7 @@ Result<std::unique_ptr<Child>> Child::start(
   for (const std::string &word : command)
     argv.push_back(const_cast<char *>(word.c_str()));
   argv.push_back(nullptr);
-  std::vector<std::string> words;
-  for (char **entry = environ; *entry != nullptr; ++entry)
-    words.emplace_back(*entry);
-  for (const auto &[name, value] : environment)
-    words.push_back(name + "=" + value);
+  std::vector<std::string> words = environment_of(environment, withheld);
   std::vector<char *> envp;
   for (std::string &word : words)
     envp.push_back(word.data());

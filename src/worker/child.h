@@ -31,10 +31,12 @@ class Child {
     ~Observer() = default;
   };
 
-  /// @param environment  added to ours
+  /// @param environment  put in the place of ours of these names
+  /// @param withheld     names of ours that the command does not get: our passwords are not its business
   static Result<std::unique_ptr<Child>> start(
       io::Loop &loop, const std::vector<std::string> &command,
-      const std::vector<std::pair<std::string, std::string>> &environment, Observer &observer);
+      const std::vector<std::pair<std::string, std::string>> &environment,
+      const std::vector<std::string> &withheld, Observer &observer);
   ~Child();
 
   /// Queues bytes for stdin; a command that does not read them loses them.

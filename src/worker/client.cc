@@ -9,6 +9,14 @@
 namespace await::worker {
 namespace {
 
+/// `1 <job> <seq> <type>`: what has happened, and nothing of what it says.
+std::string_view thin(std::string_view hint) {
+  std::size_t end = 0;
+  for (int words = 0; words < 4 && end != std::string_view::npos; ++words)
+    end = hint.find(' ', end == 0 ? 0 : end + 1);
+  return hint.substr(0, end);
+}
+
 namespace sql = pg::statements;
 
 /// A statement whose outcome goes to a function.
@@ -107,7 +115,7 @@ void Client::flush() {
   params.array(pg::kUuidArray, std::move(ids));
   pg_.send(std::make_unique<Ask>(sql::kHints, std::move(params), [this](Result<pg::Rows> rows) {
     for (int row = 0; rows && row < rows->count(); ++row)
-      bus_.publish_raw(rows->bytes(row, 0), rows->bytes(row, 1));
+      bus_.publish_raw(rows->bytes(row, 0), thin_hints_ ? thin(rows->bytes(row, 1)) : rows->bytes(row, 1));
   }));
 }
 

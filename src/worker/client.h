@@ -44,6 +44,8 @@ class Client {
          const std::vector<redis::Address> &redis);
 
   void start();
+  /// Publish that something has happened, not what: for a Redis that others can listen to.
+  void thin_hints() { thin_hints_ = true; }
   bool connected() const { return pg_.ready(); }
   redis::Bus &bus() { return bus_; }
   /// Nothing is to be sent or answered.
@@ -107,6 +109,7 @@ class Client {
   std::vector<Completion> completions_;
   std::vector<Uuid> hints_;
   FlushTask flush_task_{*this};
+  bool thin_hints_ = false;
 };
 
 }  // namespace await::worker

@@ -6,8 +6,12 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
+#include "base/redact.h"
 #include "base/text.h"
+#include "pg/conninfo.h"
+#include "worker/secrets.h"
 #include "worker/worker.h"
 
 namespace {
@@ -54,14 +58,21 @@ struct Arguments {
   std::string lease;
   std::string grace = "10s";
   std::string file_name;
+  std::vector<std::string> pass_env;
+  bool thin_hints = false;
   worker::Worker::Settings settings;
 };
 
 void declare(CLI::App &app, Arguments &to) {
-  app.add_option("--postgres", to.postgres, "libpq's conninfo or URL")->envname("AWAIT_POSTGRES")->required();
+  app.add_option(
+         "--postgres", to.postgres,
+         "libpq's conninfo or URL, or @FILE that holds it; a password is better in the environment, a "
+         "file or PGPASSFILE than here")
+      ->envname("AWAIT_POSTGRES")
+      ->required();
   app.add_option("--redis", to.redis,
-                 "redis://[user:password@]address[:port] or unix:/path; without one, watchers learn of "
-                 "results by re-reading")
+                 "redis://[user:password@]address[:port] or unix:/path, or @FILE; without a password, "
+                 "REDISCLI_AUTH is it; without any, watchers learn of results by re-reading")
       ->envname("AWAIT_REDIS")
       ->allow_extra_args(false);
   app.add_option("--queue", to.settings.queues, "a queue to claim from; may be repeated")
@@ -81,6 +92,14 @@ void declare(CLI::App &app, Arguments &to) {
   app.add_option("--status", to.settings.task.status, "of the results")
       ->check(CLI::IsMember({200, 201, 203}))
       ->capture_default_str();
+  app.add_option("--pass-env", to.pass_env,
+                 "variables that the command is to have though they may hold a password: AWAIT_POSTGRES, "
+                 "AWAIT_REDIS, REDISCLI_AUTH, PG…; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_flag(
+      "--thin-hints", to.thin_hints,
+      "hints say that something has happened, not what: params, owner and results do not pass Redis");
   app.add_option("--name", to.settings.name, "what leases say of us; default: host:pid");
   app.add_option("command", to.settings.task.command,
                  "what to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")
@@ -102,21 +121,65 @@ int open_signals() {
   return ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/// An unquoted conninfo leaves its pairs to be the command, which would fail with them in its error.
+bool is_part_of_conninfo(const std::string &word) {
+  std::string_view name = std::string_view(word).substr(0, word.find('='));
+  return name.size() < word.size() &&
+         (name == "host" || name == "hostaddr" || name == "port" || name == "dbname" || name == "user" ||
+          name == "password" || name.starts_with("ssl"));
+}
+
+std::optional<std::string> from_environment(const char *name) {
+  const char *value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
+}
+
+/// The addresses read and checked, and what commands are not to see. The error names the option.
+Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
+  std::vector<redis::Address> addresses;
+  std::vector<std::string> passwords;
+  auto auth = from_environment("REDISCLI_AUTH");
+  for (const std::string &given : arguments.redis) {
+    auto url = worker::read_address(given);
+    if (!url)
+      return Error{Code::invalid, "--redis: " + url.error().detail};
+    auto address = redis::parse_url(*url);
+    if (!address)
+      return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
+    if (address->password.empty() && auth)
+      address->password = *auth;
+    passwords.push_back(address->password);
+    addresses.push_back(*address);
+  }
+  auto conninfo = worker::read_address(arguments.postgres);
+  if (!conninfo)
+    return Error{Code::invalid, "--postgres: " + conninfo.error().detail};
+  auto options = pg::parse_conninfo(*conninfo);
+  if (!options)
+    return Error{Code::invalid, "--postgres " + redact(*conninfo) + " " + options.error().detail};
+  for (const auto &[keyword, value] : *options) {
+    if (keyword == "password" || keyword == "sslpassword")
+      passwords.push_back(value);
+  }
+  passwords.push_back(from_environment("PGPASSWORD").value_or(""));
+  arguments.postgres = *conninfo;
+  if (is_part_of_conninfo(arguments.settings.task.command.front()))
+    return Error{Code::invalid, "the command is part of a conninfo: put what follows --postgres in quotes"};
+  arguments.settings.task.withheld = worker::withheld_variables(passwords, arguments.pass_env);
+  return addresses;
+}
+
 int run(Arguments &arguments) {
   StderrLog log;
   io::Random random;
   io::PollLoop loop;
-  std::vector<redis::Address> addresses;
-  for (const std::string &url : arguments.redis) {
-    auto address = redis::parse_url(url);
-    if (!address) {
-      log.error("--redis " + url + ": " + address.error().detail);
-      return 64;
-    }
-    addresses.push_back(*address);
+  auto addresses = prepare(arguments);
+  if (!addresses) {
+    log.error(addresses.error().detail);
+    return 64;
   }
   int signals = open_signals();
-  worker::Client client(loop, log, random, arguments.postgres, addresses);
+  worker::Client client(loop, log, random, arguments.postgres, *addresses);
   worker::Worker worker(loop, log, random, client, arguments.settings);
   bool asked = false;
   auto watch = loop.watch(signals, [&] {
@@ -134,6 +197,8 @@ int run(Arguments &arguments) {
     }
   });
   watch->want(true, false);
+  if (arguments.thin_hints)
+    client.thin_hints();
   client.start();
   worker.start();
   while (!worker.done())
@@ -150,7 +215,17 @@ int main(int argc, char **argv) {
   CLI::App app("Runs one command per job: payload on stdin, result on stdout.", "await-worker");
   Arguments arguments;
   declare(app, arguments);
-  CLI11_PARSE(app, argc, argv);
+  worker::close_proc();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    if (error.get_exit_code() == 0)
+      return app.exit(error);  // --help
+    std::fprintf(stderr, "%s\nRun with --help for more information.\n",
+                 worker::without_arguments(error.what(), argc, argv).c_str());
+    return error.get_exit_code();
+  }
+  worker::hide_arguments(argc, argv);
   if (!arguments.lease.empty())
     arguments.settings.lease_ms = parse_time(arguments.lease);
   arguments.settings.task.grace_ms = *parse_time(arguments.grace);

@@ -58,7 +58,7 @@ Task::~Task() = default;
 void Task::start() {
   log_.info("job " + name() + " (" + job_.queue + ")");
   beat_timer_->set(std::max<std::int64_t>(300, job_.lease_ms / 3));
-  auto child = Child::start(loop_, options_.command, environment(), *this);
+  auto child = Child::start(loop_, options_.command, environment(), options_.withheld, *this);
   if (!child) {
     start_error_ = child.error().detail;
     ended(127 << 8);

@@ -13,6 +13,7 @@ namespace await::worker {
 /// What await-worker was told on its command line.
 struct Options {
   std::vector<std::string> command;
+  std::vector<std::string> withheld;  ///< variables of our environment that the command does not get
   std::string content_type = "application/octet-stream";
   std::optional<std::string> file_name;
   int status = 200;

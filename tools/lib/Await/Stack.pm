@@ -2,6 +2,10 @@ package Await::Stack;
 
 # A private stack in one directory: PostgreSQL with the schema, Redis, nginx with the module, workers.
 # `make run`, the tests and the benches all start theirs here. Every process is ended by its pid.
+#
+# Who is who in its database: "admin", the superuser, makes databases and looks into tables; "await" owns the schema and
+# migrates; "edge", a member of await_edge, is nginx; "worker", a member of await_worker, is the workers. Redis is the user
+# daemon: the workers' commands (nobody) and PostgreSQL (postgres) are others.
 
 use strict;
 use warnings;
@@ -13,8 +17,10 @@ use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h setsid);
+use Scalar::Util qw(weaken);
 use Time::HiRes qw(time sleep);
 
+our @all;      # the stacks of this process, while they live
 our $ROOT = abs_path(dirname(abs_path(__FILE__)) . '/../../..');
 
 # Options: dir (made if missing); say (called with one line for each slow step); orphans (true: the
@@ -27,7 +33,11 @@ sub new {
         module => "$build/objs/ngx_http_await_module.so", worker => "$build/await-worker",
         worker_processes => 1, %o, pids => {}, order => [],
     }, $class;
+    umask 027;
     make_path($self->{dir});
+    chmod 0711, $self->{dir};                # who runs as another user gets through, and sees nothing
+    push @all, $self;
+    weaken($all[-1]);
     $self->{dir} = abs_path($self->{dir});
     $self->{user} = $> == 0 ? 'postgres' : undef;
     $self->load;
@@ -113,7 +123,10 @@ sub save {
     write_file("$self->{dir}/stack", join('', map { "$_ $self->{$_}\n" } qw(pg_port redis_port password)), 0600);
 }
 
-sub postgres { my ($s) = @_; return "host=127.0.0.1 port=$s->{pg_port} dbname=await user=await password=$s->{password}" }
+# As the schema's owner; or as one of admin, edge and worker.
+sub postgres { my ($s, $role) = @_; $role //= 'await'; return $s->place($role) . ' password=' . $s->password($role) }
+sub place    { my ($s, $role) = @_; return "host=127.0.0.1 port=$s->{pg_port} dbname=await user=$role" }
+sub password { my ($s, $role) = @_; return sha1_hex("$s->{password} $role") }
 sub redis    { my ($s) = @_; return "redis://default:$s->{password}\@127.0.0.1:$s->{redis_port}" }
 sub url      { my ($s) = @_; return "http://127.0.0.1:$s->{port}" }
 
@@ -208,6 +221,7 @@ sub start_postgres {
     my ($self) = @_;
     my $data = "$self->{dir}/postgres";
     my $bin = pg_bin();
+    die "$data was made before nginx and the workers had roles of their own: `make clean` forgets it\n" if read_file("$data/ready") eq "\n";
     $self->init_postgres($bin, $data) unless -e "$data/ready";
     unless ($self->alive('postgres')) { wait_for_orphans($data); unlink "$data/postmaster.pid" }
     my @fast = $self->{fsync} ? () : ('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
@@ -215,9 +229,21 @@ sub start_postgres {
     $self->spawn('postgres', [ "$bin/postgres", '-D', $data, '-p', $self->{pg_port}, '-c', 'listen_addresses=127.0.0.1',
         '-c', 'unix_socket_directories=', '-c', 'max_connections=200', '-c', 'shared_buffers=128MB', '-c', 'log_min_messages=fatal', @fast ], user => $self->{user});
     $self->wait_for('postgres', 60, sub { $self->try_sql('SELECT 1', 'postgres') });
-    $self->try_sql('CREATE DATABASE await', 'postgres') unless $self->try_sql('SELECT 1');
+    unless ($self->try_sql('SELECT 1')) {
+        $self->sql($self->roles_sql, 'postgres');
+        $self->sql('CREATE DATABASE await OWNER await', 'postgres');
+    }
     $self->{say}->('applying the schema');
-    system_or_die("$self->{dir}/logs/migrate.log", "$ROOT/tools/await-ctl", 'migrate', $self->postgres);
+    local @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($self->place('await'), $self->password('await'));
+    system_or_die("$self->{dir}/logs/migrate.log", "$ROOT/tools/await-ctl", 'migrate');
+}
+
+# The owner may make no roles, as is usual: those of the schema are there before it.
+sub roles_sql {
+    my ($self) = @_;
+    my %in = (await => '', edge => ' IN ROLE await_edge', worker => ' IN ROLE await_worker');
+    return join ";\n", (map { "CREATE ROLE $_ NOLOGIN" } qw(await_edge await_worker await_relay)),
+        map { "CREATE ROLE $_ LOGIN PASSWORD '" . $self->password($_) . "'$in{$_}" } sort keys %in;
 }
 
 # The processes of a killed PostgreSQL end some time after it, and while one is attached to its shared memory no new one
@@ -236,16 +262,17 @@ sub init_postgres {
     remove_tree($data);
     make_path($data);
     my $password = "$self->{dir}/password";
-    write_file($password, $self->{password}, 0600);
+    write_file($password, $self->password('admin'), 0600);
     if ($self->{user}) {
         my @pw = getpwnam $self->{user};
         chown $pw[2], $pw[3], $data, $password;
     }
     chmod 0700, $data;
     my $ok = eval {
-        system_or_die("$self->{dir}/logs/initdb.log", $self->as_pg, "$bin/initdb", '-D', $data, '-U', 'await', '-A', 'scram-sha-256',
+        system_or_die("$self->{dir}/logs/initdb.log", $self->as_pg, "$bin/initdb", '-D', $data, '-U', 'admin', '-A', 'scram-sha-256',
             "--pwfile=$password", '--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions', $self->{fsync} ? () : '--no-sync');
-        write_file("$data/ready", "\n");
+        write_file("$data/ready", "roles\n");
+        chown +(getpwnam $self->{user})[ 2, 3 ], "$data/ready" if $self->{user};     # a base backup copies it
     };
     my $why = $@;
     unlink $password;
@@ -279,8 +306,9 @@ sub try_sql { my ($self, $sql, $database) = @_; my (undef, $error) = $self->psql
 
 sub psql {
     my ($self, $sql, $database) = @_;
-    my $conninfo = $self->postgres . ' connect_timeout=3';
+    my $conninfo = $self->place('admin') . ' connect_timeout=3';
     $conninfo =~ s/dbname=await/dbname=$database/ if $database;
+    local $ENV{PGPASSWORD} = $self->password('admin');      # arguments are seen by everybody
     pipe(my $in, my $to) or die "pipe: $!\n";
     my $pid = open(my $from, '-|') // die "fork: $!\n";
     if ($pid == 0) {
@@ -305,10 +333,14 @@ sub start_redis {
     die "Redis is missing (Debian: redis-tools)\n" unless $binary;
     my $dir = "$self->{dir}/redis";
     make_path($dir);
+    my $user = $> == 0 ? 'daemon' : undef;
+    my @owner = $user ? (getpwnam $user)[ 2, 3 ] : ($>, -1);
+    chmod 0700, $dir; chown @owner, $dir;
     write_file("$dir/redis.conf", "bind 127.0.0.1\nport $self->{redis_port}\nrequirepass $self->{password}\ndir $dir\nsave \"\"\nappendonly no\n", 0600);
+    chown @owner, "$dir/redis.conf";
     symlink $binary, "$dir/redis-server" unless -l "$dir/redis-server";
     $self->{say}->('starting Redis');
-    $self->spawn('redis', [ "$dir/redis-server", "$dir/redis.conf" ]);
+    $self->spawn('redis', [ "$dir/redis-server", "$dir/redis.conf" ], user => $user);
     $self->wait_for('redis', 20, sub { $self->redis_command('PING') =~ /PONG/ });
 }
 
@@ -355,8 +387,10 @@ sub configure_nginx {
     my ($self, $site, %o) = @_;
     my %vars = (PORT => $self->{port}, TLS_PORT => $self->{tls_port} // 8443, ROOT => $self->{shown_root} // $ROOT, DIR => $self->{dir}, %{ $o{vars} // {} });
     $site =~ s/\$\{([A-Z_]+)\}/$vars{$1} \/\/ "\${$1}"/ge;
+    # the tests' second fixture: nobody turns an answer into another
+    $site =~ s/^\s*error_page\b[^;]*;[ \t]*\n?//mg if $self->{bare};
     my $backends = '';
-    $backends .= qq(    await_postgres "@{[ $self->postgres ]}";\n) unless $site =~ /^\s*await_postgres\s/m;
+    $backends .= qq(    await_postgres "@{[ $self->postgres('edge') ]}";\n) unless $site =~ /^\s*await_postgres\s/m;
     $backends .= "    await_redis @{[ $self->redis ]};\n" unless $site =~ /^\s*await_redis\s/m;
     $backends = '' if $o{bare};
     my $user = $> != 0 ? '' : ($self->{run_as} // 'root') eq 'nobody' ? "user nobody nogroup;\n" : "user root;\n";
@@ -370,7 +404,7 @@ ${user}daemon off;
 worker_processes $self->{worker_processes};
 worker_rlimit_nofile 20000;
 pid nginx.started;
-error_log logs/error.log @{[ $o{log_level} // 'notice' ]};
+error_log logs/error.log @{[ $o{log_level} // $self->{log_level} // 'notice' ]};
 $main
 events { worker_connections 19500; }
 http {
@@ -391,14 +425,15 @@ CONF
 sub start_worker {
     my ($self, $name, @arguments) = @_;
     $self->{say}->("starting $name: " . join ' ', @arguments);
-    $self->spawn($name, [ $self->{worker}, '--postgres', $self->postgres, '--redis', $self->redis, @arguments ],
-        user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef, 
-        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->postgres, AWAIT_REDIS => $self->redis });
+    $self->spawn($name, [ $self->{worker}, @arguments ],
+        user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef,
+        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->place('worker'), PGPASSWORD => $self->password('worker'),
+            AWAIT_REDIS => $self->redis =~ s/default:[^@]*\@//r, REDISCLI_AUTH => $self->{password} });
 }
 
 sub write_env {
     my ($self) = @_;
-    write_file("$self->{dir}/env", join('', "AWAIT_URL='@{[ $self->url ]}'\n", "AWAIT_POSTGRES='@{[ $self->postgres ]}'\n",
+    write_file("$self->{dir}/env", join('', "AWAIT_URL='@{[ $self->url ]}'\n", "AWAIT_POSTGRES='@{[ $self->postgres('worker') ]}'\n",
         "AWAIT_REDIS='@{[ $self->redis ]}'\n"), 0600);
 }
 

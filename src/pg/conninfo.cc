@@ -1,0 +1,120 @@
+#include "pg/conninfo.h"
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "base/redact.h"
+#include "base/text.h"
+
+namespace await::pg {
+namespace {
+
+/// Keywords with a closed list of values; libpq says so only when it connects.
+struct Choice {
+  const char *keyword;
+  std::vector<std::string_view> values;
+};
+
+const Choice kChoices[] = {
+    {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+    {"gssencmode", {"disable", "prefer", "require"}},
+    {"channel_binding", {"disable", "prefer", "require"}},
+    {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
+    {"load_balance_hosts", {"disable", "random"}},
+    {"sslnegotiation", {"postgres", "direct"}},
+    {"sslcertmode", {"disable", "allow", "require"}},
+    {"ssl_min_protocol_version", {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}},
+    {"ssl_max_protocol_version", {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}},
+    {"sslcompression", {"0", "1"}},
+    {"sslsni", {"0", "1"}},
+    {"replication", {"off", "false", "no", "0"}},
+};
+
+constexpr std::string_view kNumbers[] = {"connect_timeout",     "keepalives",       "keepalives_idle",
+                                         "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
+
+constexpr std::string_view kFiles[] = {"sslrootcert", "sslcert", "sslkey", "sslcrl"};
+
+std::string list(const std::vector<std::string_view> &values) {
+  std::string out;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == values.size() ? " or " : ", ") + std::string(values[i]);
+  return out;
+}
+
+/// Why libpq would not take the value; it is not repeated: a password that was quoted wrongly may be in it.
+std::optional<std::string> complaint(std::string_view keyword, const std::string &value) {
+  if (value.empty())
+    return std::nullopt;  // libpq's default
+  for (const Choice &choice : kChoices) {
+    if (keyword == choice.keyword &&
+        std::find(choice.values.begin(), choice.values.end(), value) == choice.values.end())
+      return "is " + list(choice.values);
+  }
+  if (keyword == "host" && value.find('@', 1) != std::string::npos)
+    return "holds an @: within a URL's password it is written %40";
+  if (keyword == "port") {
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      std::string_view port = trim(cut(rest, ','));
+      if (!port.empty() && parse_number(port, 65535).value_or(0) == 0)
+        return "is a number from 1 to 65535, one or as many as there are hosts";
+    }
+  }
+  bool number = std::find(std::begin(kNumbers), std::end(kNumbers), keyword) != std::end(kNumbers);
+  std::string_view digits = trim(value);
+  if (number && !parse_number(digits.starts_with('-') ? digits.substr(1) : digits, INT32_MAX))
+    return "is a whole number";
+  if (std::find(std::begin(kFiles), std::end(kFiles), keyword) != std::end(kFiles) && value != "system") {
+    std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(value.c_str(), "re"), std::fclose);
+    if (!file && !(keyword == "sslkey" && value.find(':') != std::string::npos))  // an engine's name
+      return std::string("names a file that cannot be read: ") + std::strerror(errno);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Options> parse_conninfo(const std::string &text) {
+  char *why = nullptr;
+  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption *)> parsed(PQconninfoParse(text.c_str(), &why),
+                                                                         PQconninfoFree);
+  std::unique_ptr<char, void (*)(void *)> message(why, PQfreemem);
+  if (!parsed) {
+    std::string told = why != nullptr ? redact_message(why, text) : "out of memory";
+    return Error{Code::invalid, "is no conninfo: " + std::string(trim(told.substr(0, told.find('\n'))))};
+  }
+  Options out;
+  for (const PQconninfoOption *option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr)
+      continue;
+    if (auto wrong = complaint(option->keyword, option->val))
+      return Error{Code::invalid, "is no conninfo: " + std::string(option->keyword) + " " + *wrong};
+    out.emplace_back(option->keyword, option->val);
+  }
+  if (out.empty())
+    return Error{Code::invalid, "names no database: say at least host= or dbname="};
+  return out;
+}
+
+std::string to_conninfo(const Options &options) {
+  std::string out;
+  for (const auto &[keyword, value] : options) {
+    out += (out.empty() ? "" : " ") + keyword + "='";
+    for (char c : value) {
+      if (c == '\'' || c == '\\')
+        out += '\\';
+      out += c;
+    }
+    out += "'";
+  }
+  return out;
+}
+
+}  // namespace await::pg
