@@ -17,7 +17,7 @@ sub new {
     my $socket = $o{socket} // IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port}, Timeout => 10) // die "connect: $!";
     if ($o{tls}) {
         require IO::Socket::SSL;
-        $socket = IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0, SSL_alpn_protocols => ['h2']) // die "TLS: $IO::Socket::SSL::SSL_ERROR";
+        $socket = IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0, SSL_alpn_protocols => ['h2']) // die "TLS: " . IO::Socket::SSL::errstr();
     }
     $socket->blocking(0);
     my $self = bless { socket => $socket, tls => $o{tls}, in => '', out => '', next => 1, streams => {}, table => [], window => $o{window} // 'auto',
