@@ -18,7 +18,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $ROOT = $Await::Stack::ROOT;
-my $SOON = 3;      # seconds within which a refusal is there; what is held instead would be for thirty
+my $SOON = 5;      # seconds within which a refusal is there; what is held instead would be for thirty
 
 # --- the table ------------------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ my @ROWS = (
     [ socket => 400, 'key', swap => { 'Sec-WebSocket-Key' => 'short' }, upgraded => 426 ],
     [ socket => 400, 'protocol', swap => { 'Sec-WebSocket-Protocol' => 'chat' }, upgraded => 426 ],
     [ socket => 400, 'protocol of a plain one', conf => 'await_socket topic:open plain;', swap => { 'Sec-WebSocket-Protocol' => 'chat' }, upgraded => 426 ],
-    [ socket => 404, 'channel', conf => 'await_socket $arg_c;', args => 'c=none', upgraded => 426 ],
+    [ socket => 404, 'channel', conf => 'await_socket $arg_c;', args => 'c=topic:closed', upgraded => 426 ],
     [ socket => 503, 'held', conf => 'await_max_held 1; await_socket;', upgraded => 426 ],
 
     [ problem => 404, 'itself', args => 'x=1' ],
@@ -201,7 +201,7 @@ for my $action (sort keys %ACTIONS) {
     for (@common) {
         my ($status, $name, %row) = @$_;
         $row{headers} = [ @{ $of{headers} // [] }, @{ $row{headers} } ] if $row{headers} && !$row{method};
-        push @ROWS, [ $action, $status, $name, %row ];
+        push @ROWS, [ $action, $status, $name, %row, common => 1 ];
     }
 }
 
@@ -251,7 +251,8 @@ for my $mode (sort keys %MODES) {
         location = /setup-job { await_job \$arg_id; }
         location = /setup-ticket { await_ticket topic:open; }
         location = /setup-events { await_auth_ticket on; await_events topic:open default=json; }
-        location = /keep { await_submit keep; }
+        location = /keep { client_body_timeout 300s; await_submit keep; }
+        location = /hold { await_job \$arg_id; await_hold_max 300s; await_hold 300s; }
 CONF
     for my $row (@ROWS) {
         my $conf = $row->{conf} =~ s/QUEUE/queue_of($row, $mode)/er =~ s/KEY/$dir\/jwt.key/r =~ s/PASSWORDS/$dir\/passwords/r;
@@ -270,7 +271,7 @@ server {
 CONF
     }
 }
-my $s = start_stack(site => "limit_req_zone \$server_port zone=none:1m rate=1r/m;\n$site");
+my $s = start_stack(site => "limit_req_zone \$server_addr zone=none:1m rate=1r/m;\n$site");
 
 # --- what the rows speak of -----------------------------------------------------------------------------
 
@@ -278,7 +279,7 @@ my %id = map { $_ => one_job('/setup', 'x') } qw(pending kept done failed cancel
 $id{foreign} = one_job('/setup-ann?u=ann', 'x');
 claim($_, queue => 'setup') for @id{qw(done failed)};
 complete($id{done}, 'a result');
-sql("SELECT await.fail('$id{failed}', '1', '{}')");
+sql("SELECT await.fail('$id{failed}', '1', '{}', '-1 s')");
 is del("/setup-job?id=$id{cancelled}")->{status}, 202, 'a job is cancelled';
 $id{unknown} = $id{pending} =~ s/.{6}$/000000/r;
 $id{old} = '018bcfe5-6801-7000-8000-000000000000';
@@ -295,7 +296,7 @@ for my $mode (sort keys %MODES) {
 }
 
 # what takes all the room there is where the limit is one: a held request, and a submission that does not end
-my $held = begin_request('GET', "/secret?id=$id{pending}&wait=55");
+my $held = begin_request('GET', "/hold?id=$id{pending}");
 my $half = begin_raw("POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
 ok until_true('both are there', sub { metric('await_held') == 1 && metric('await_inflight_submissions') == 1 }), 'the room is taken';
 
@@ -304,16 +305,16 @@ ok until_true('both are there', sub { metric('await_held') == 1 && metric('await
 my %H1 = map { $_ => 1 } qw(h1 tls front streaming);
 my %IS_FRONT = map { $_ => 1 } qw(front streaming);
 
-# In how many ways the body is sent: whole, in chunks, after the answer; over HTTP/2 without its end.
+# In how many shapes the body is sent: whole, in chunks, after the answer, long; over HTTP/2 without its end.
 sub shapes {
     my ($row, $way) = @_;
     return @{ $row->{shapes} } if $row->{shapes};
-    my @shapes = ('whole');
-    push @shapes, $H1{$way} ? 'chunked' : 'open';
-    push @shapes, 'late' if $way eq 'h1';
-    @shapes = grep { $_ !~ /open|late/ } @shapes if $row->{at} eq 'end';
-    push @shapes, 'big' if $row->{at} eq 'head' && $row->{method} eq 'POST' && $way =~ /^(?:h1|streaming)$/;
-    return @shapes;
+    my $early = $row->{at} ne 'end';
+    return $early ? ('whole', 'open') : 'whole' if $way eq 'h2';
+    return $early ? 'open' : 'whole' if $way eq 'h2tls';
+    my @long = $row->{at} eq 'head' && $row->{method} eq 'POST' && !$row->{common} ? 'big' : ();
+    return ('whole', 'chunked', $early ? 'late' : (), @long) if $way eq 'h1';
+    return $way eq 'tls' ? 'chunked' : $way eq 'front' ? 'whole' : ('chunked', @long);
 }
 
 my @cells;
@@ -443,9 +444,12 @@ sub run_cells {
         if ($pid == 0) {
             close $_ for $from, $release, map { $_->{release} } @children;
             %connection = ();
+            my %hangs;
             for my $cell (grep { $_->{way} eq $way } @$cells) {
-                my @faults = eval { $H1{$way} ? try_http1($cell) : try_http2($cell) };
+                my $name = $cell->{row}{name};
+                my @faults = $hangs{$name} ? 'not tried, as it was not answered before' : eval { $H1{$way} ? try_http1($cell) : try_http2($cell) };
                 push @faults, "broken off: $@" if $@;
+                $hangs{$name} = 1 if grep { /not answered$|^no answer/ } @faults;
                 print $to encode_json([ $cell->{id}, @faults ]) . "\n";
                 delete $connection{$_} for grep { /^$cell->{mode} / && grep { !ref } @faults } keys %connection;
             }
