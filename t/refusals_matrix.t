@@ -18,7 +18,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $ROOT = $Await::Stack::ROOT;
-my $SOON = 5;      # seconds within which a refusal is there; what is held instead would be for thirty
+my $SOON = 4;      # seconds within which a refusal is there; what is held instead would be for thirty
 
 # --- the table ------------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ for my $mode (sort keys %MODES) {
         location = /setup { await_submit setup; }
         location = /setup-ann { await_owner \$arg_u; await_submit setup; }
         location = /setup-job { await_job \$arg_id; }
-        location = /setup-ticket { await_ticket topic:open; }
+        location = /setup-ticket { await_ticket topic:open ttl=1h; }
         location = /setup-events { await_auth_ticket on; await_events topic:open default=json; }
         location = /keep { client_body_timeout 300s; await_submit keep; }
         location = /hold { await_job \$arg_id; await_hold_max 300s; await_hold 300s; }
@@ -323,7 +323,7 @@ for my $way (@WAYS) {
         next if $row->{ways} && !grep { $_ eq $way } @{ $row->{ways} };
         next if $row->{phase} ne 'main' && $way !~ /^(?:h1|h2|front)$/;
         for my $mode (sort keys %MODES) {
-            my @shapes = $row->{phase} =~ /main|reads/ ? shapes($row, $way) : 'whole';
+            my @shapes = $row->{phase} eq 'main' ? shapes($row, $way) : 'whole';
             push @cells, { id => "c" . @cells . 'c', way => $way, row => $row, mode => $mode, shape => $_ } for @shapes;
         }
     }
