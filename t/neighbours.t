@@ -137,6 +137,7 @@ server {
     location = /jobs { await_submit work; }
     location = /next { return 200 "next"; }
     location = /metrics { await_metrics; }
+    location = /trickle { limit_rate 1k; await_events job:\$http_x_id; }
     location = /cancel { await_job \$arg_id; }
     $locations
 }
@@ -242,8 +243,10 @@ my @upgrade = ([ Connection => 'Upgrade' ], [ Upgrade => 'websocket' ], [ 'Sec-W
 my %plain = map { $_ => ask("/in/$_") } keys %GETS;
 is $plain{$_}{status}, { socket => 426 }->{$_} // 200, "$_: asked for itself" for sort keys %GETS;
 # what may stand in a page: the action's body; the stream's and the metrics' change from one to the next
-my %INSIDE = (job => qr/"state":"completed"/, watched => qr/"state":"completed"/, result => qr/(?:r{50000}){10}/, page => qr/"done":true/, events => qr/event: completed/, metrics => qr/^await_held /m);
-my $condition = [ 'If-None-Match' => field($plain{result}, 'etag') ];
+my %INSIDE = (job => qr/"state":"completed"/, watched => qr/"state":"completed"/, result => qr/^r+$/, page => qr/"done":true/, events => qr/event: completed/, metrics => qr/^await_held /m);
+# What stands before, between and after the marks of a page.
+sub between { my ($body, @marks) = @_; my $marks = join '|', map { quotemeta } @marks; return split /$marks/, $body, -1 }
+sub is_whole { my ($action, $text) = @_; return $action eq 'result' ? length $text == 500_000 && $text =~ tr/r// == 500_000 : $text =~ $INSIDE{$action} }
 for my $action (sort keys %GETS) {
     for my $case ([ 'plainly' ], [ 'with an upgrade', @upgrade ], [ 'with conditions', [ 'If-None-Match' => field($plain{$action}, 'etag') || '"x"' ], [ 'If-Modified-Since' => 'Thu, 01 Jan 2099 00:00:00 GMT' ] ],
                   [ 'with a range', [ Range => 'bytes=0-2' ] ], [ 'with a wait', [ Prefer => 'wait=1' ] ], [ 'with a false match', [ 'X-Other' => 1 ], [ 'If-Match' => '"none"' ] ]) {
@@ -253,11 +256,17 @@ for my $action (sort keys %GETS) {
         my $ssi = ask("/ssi/$action", @headers);
         is $ssi->{status}, $status, "SSI: $name: the page";
         if ($status != 200) { unlike $ssi->{body}, qr/problem/, 'the page itself is refused' }
-        elsif ($INSIDE{$action}) { like $ssi->{body}, qr/^<1>.*$INSIDE{$action}.*<2>.*$INSIDE{$action}.*<3>$/s, 'has it twice, whole' }
+        elsif ($INSIDE{$action}) {
+            my (undef, $first, $second, $rest) = between($ssi->{body}, '<1>', '<2>', '<3>');
+            ok is_whole($action, $first) && is_whole($action, $second) && $rest eq '', 'has it twice, whole' or diag substr $ssi->{body}, 0, 300;
+        }
         else { like $ssi->{body}, qr/^<1>.*<2>.*<3>$/s, 'goes on around it'; unlike $ssi->{body}, qr/101 Switching/, 'no socket in it' }
         my $added = ask("/added/$action", @headers);
         is $added->{status}, $how eq 'with conditions' ? 304 : $status, "addition: $name: the page" if $how !~ /range|conditions/;
-        like $added->{body}, qr/$INSIDE{$action}.*the page.*$INSIDE{$action}/s, 'stands between' if $INSIDE{$action} && $added->{status} == 200;
+        if ($INSIDE{$action} && $added->{status} == 200) {
+            my ($before, $after) = between($added->{body}, 'the page');
+            ok is_whole($action, $before) && is_whole($action, $after // ''), 'stands between, whole' or diag substr $added->{body}, 0, 300;
+        }
         my $auth = ask("/auth/$action", @headers);
         my $allowed = $action ne 'socket';
         like $auth->{status}, $allowed ? qr/^(?:200|206|304|412)$/ : qr/^5\d\d$/, "auth_request: $name: answered by what it says";
@@ -309,6 +318,26 @@ for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
         is scalar @{ $answer->{headers}{expires} // [] }, 1, 'one Expires';
     }
     for my $name (qw(etag cache-control accept-ranges content-type retry-after)) { cmp_ok scalar @{ $plain{$action}{headers}{$name} // [] }, '<=', 1, "$action: $name not twice" }
+}
+# a stream under limit_rate: what happens is told when the rate allows it, not when a time-out has passed
+for my $way (qw(HTTP/1.1 HTTP/2)) {
+    my $id = one_job('/jobs', 'x');
+    my $read;
+    if ($way eq 'HTTP/2') {
+        my $connection = Await::Http2->new(port => $h2);
+        my $stream = $connection->open_stream('GET', '/trickle', headers => [ [ 'x-id', $id ] ]);
+        $read = sub { my ($what) = @_; return $connection->run(sub { $connection->stream($stream)->{body} =~ $what }, 10) };
+    }
+    else {
+        my $stream = begin_request('GET', '/trickle', headers => { 'X-Id' => $id });
+        $read = sub { my ($what) = @_; return $stream->read_until(sub { $_[0] =~ $what }, 10) };
+    }
+    ok $read->(qr/event: pending/), "limit_rate over $way: a stream begins";
+    claim($id);
+    hint($id);
+    ok $read->(qr/event: processing/), 'and goes on';
+    complete($id, 'x', hint => 1);
+    ok $read->(qr/event: completed/), 'to the end';
 }
 for my $case ([ 'h2c', [ Connection => 'Upgrade, HTTP2-Settings' ], [ Upgrade => 'h2c' ], [ 'HTTP2-Settings' => 'AAMAAABkAAQAAP__' ] ], [ 'TLS', [ Connection => 'Upgrade' ], [ Upgrade => 'TLS/1.0, HTTP/1.1' ] ],
               [ 'an unknown one', [ Connection => 'keep-alive' ], [ Upgrade => 'websocket2' ] ]) {
