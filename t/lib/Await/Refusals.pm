@@ -160,7 +160,7 @@ our @ROWS = (
     [ problem => 404, 'nothing', conf => 'return 404;', method => 'POST', own => 0 ],
     [ problem => 403, 'denied', conf => 'deny all;', method => 'POST', own => 0 ],
     [ problem => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS;', method => 'POST', own => 0 ],
-    [ problem => 429, 'quota', conf => 'limit_req zone=none; limit_req_status 429; await_submit QUEUE;', method => 'POST', own => 0 ],
+    [ problem => 429, 'quota', conf => 'limit_conn one 1; limit_conn_status 429; await_submit QUEUE;', method => 'POST', own => 0 ],
     [ submit => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS; await_submit QUEUE;', own => 0 ],
     [ submit => 403, 'denied', conf => 'deny all; await_submit QUEUE;', own => 0 ],
     [ submit => 403, 'by method', conf => 'await_submit QUEUE; limit_except GET { deny all; }', own => 0 ],
