@@ -13,7 +13,6 @@ use Digest::MD5 qw(md5_hex);
 use IO::Uncompress::Gunzip qw(gunzip);
 use JSON::PP;
 use Test::More;
-use Time::HiRes qw(time);
 
 my $SOON = 5;      # seconds within which an answer is there
 
@@ -146,7 +145,6 @@ my $done = one_job('/jobs', 'x');
 claim($done);
 complete($done, 'r' x 500_000);
 my ($worker) = worker_pids();
-my $pending = one_job('/jobs', 'x');
 
 sub alive {
     my ($when) = @_;
@@ -166,10 +164,10 @@ sub stored {
     return \%stored;
 }
 sub body_of { my ($size, $tag) = @_; return substr join(' ', $tag, 1 .. $size / 5), 0, $size }
-sub conditions { return map { [ 'X-Id' => $done ], @$_ } @_ }
 
 my %expect;      # queue => the bodies it must have; those it may have
-for my $taker (@TAKERS) {
+my $only = $ENV{AWAIT_ONLY} // '';      # a pattern of takers, to try some by hand
+for my $taker (grep { $_->{name} =~ /$only/ } @TAKERS) {
     subtest "$taker->{name}: the body" => sub {
         my $case = 0;
         for my $way (qw(length chunked h2)) {
@@ -295,8 +293,6 @@ for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
     my $filtered = ask("/sub/$action");
     $same->($filtered->{body}, "sub_filter: $action: whole");
     unlike field($filtered, 'etag'), qr/^"/, 'no strong ETag';
-    is field($filtered, 'accept-ranges'), '', 'no ranges of it';
-    my $begin = time;
     my $slow = ask("/slow/$action");
     $same->($slow->{body}, "limit_rate: $action: whole");
     my $connection = Await::Http2->new(port => $h2);
@@ -353,6 +349,7 @@ for my $case ([ 'h2c', [ Connection => 'Upgrade, HTTP2-Settings' ], [ Upgrade =>
 
 # a cache keeps nothing that it may not
 {
+    my $pending = one_job('/jobs', 'x');
     my $get = sub { my ($action) = @_; my $connection = Await::Http1->new(port => $s->{port}); $connection->send(Await::Http1::head('GET', "/cached/$action", [ [ 'X-Id' => $pending ] ])); return $connection->answer($SOON) };
     like $get->('job')->{body}, qr/"state":"pending"/, 'a job through a cache';
     is $get->('result')->{status}, 202, 'and its result';
