@@ -57,7 +57,6 @@ my @TAKERS = (
 );
 my @BODIES = (7, 20_000, 100_000, 1_000_000);
 
-my @accel;
 my $n = 0;
 my $locations = '';
 for my $taker (@TAKERS) {
@@ -73,7 +72,6 @@ for my $taker (@TAKERS) {
     $locations .= "$conf\n";
     $taker = { name => $name, uri => "/$own", status => $status, must => [ map { $queue{$_} } @$must ], %more,
         map({ $_ => [ map { $queue{$_} } @{ $more{$_} // [] } ] } qw(none lent)) };
-    push @accel, $own if $conf =~ /accel/;
 }
 
 # --- what is inside of a page ---------------------------------------------------------------------------
