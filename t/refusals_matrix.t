@@ -413,6 +413,7 @@ my %ELSEWHERE = (
     'The database has not been heard of yet; try again.' => 't/tickets.t, started without PostgreSQL',
     'The job has changed since its conditions were looked at.' => 'a race of two clients: t/job.t',
     'Another request is changing the same just now; try again.' => 'a race of two clients',
+    "The request's body is not there any more." => 't/neighbours.t: error_page of the body',
     'The session was ended.' => 't/tickets.t: await.revoke()',
 );
 my ($sites, $actions, $guards) = refusals_in_source($ROOT);
