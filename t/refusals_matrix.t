@@ -113,8 +113,8 @@ sub try_socket {
         my ($status, $message) = @$case;
         ref $message ? $socket->say($message) : $socket->send_text($message);
         my $told = $socket->message(4) // {};
-        next unless is $told->{status}, $status, "$path: $status to " . (ref $message ? join ' ', map { $message->{$_} } sort keys %$message : $message);
-        $details{"$status " . ($told->{detail} // '')} = 1;
+        next unless is $told->{status}, $status, "$path: " . ($status // 'no refusal') . ' to ' . (ref $message ? join ' ', map { $message->{$_} } sort keys %$message : $message);
+        $details{"$status " . ($told->{detail} // '')} = 1 if $status;
     }
     $socket->say({ op => 'ping' });
     is +($socket->message(4) // {})->{op}, 'beat', "$path: and goes on";
@@ -278,7 +278,7 @@ sub run_cells {
             %connection = ();
             my %hangs;
             for my $cell (grep { $group_of->($_) eq $group } @$cells) {
-                my $name = "$cell->{mode} $cell->{row}{name}";
+                my $name = $cell->{row}{name};
                 my @faults = $hangs{$name} ? 'not tried, as it was not answered before' : eval { $H1{ $cell->{way} } ? try_http1($cell) : try_http2($cell) };
                 push @faults, "broken off: $@" if $@;
                 $hangs{$name} = 1 if grep { /not answered$|^no answer/ } @faults;
