@@ -368,16 +368,10 @@ run_phase('main', sub {
     close $session;
     is $reading->response->{status}, 200, 'the read that was there before is answered';
 }
-my $functions = "SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'await' AND p.proname ~ '^(edge_)?(cancel|publish)'";
-for my $function (split /\n/, sql($functions)) {
-    my ($name) = $function =~ /await\.(\w+)/;
-    sql("ALTER FUNCTION $function RENAME TO gone_$name");
-}
+my $functions = "SELECT p.oid::regprocedure, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'await' AND p.proname ~ '^(edge_)?(cancel|publish)'";
+for (split /\n/, sql($functions)) { my ($function, $name) = split /\|/; sql("ALTER FUNCTION $function RENAME TO gone_$name") }
 run_phase('broken');
-for my $function (split /\n/, sql($functions =~ s/\^\(/^gone_(/r)) {
-    my ($name) = $function =~ /await\.gone_(\w+)/;
-    sql("ALTER FUNCTION $function RENAME TO $name");
-}
+for (split /\n/, sql($functions =~ s/\^\(/^gone_(/r)) { my ($function, $name) = split /\|/; sql("ALTER FUNCTION $function RENAME TO " . substr $name, 5) }
 isnt json(get("/setup-job?id=$id{kept}"))->{state}, 'cancelled', 'a job whose cancellation was refused is as it was';
 is sql("SELECT string_agg(queue || ' ' || n, ', ' ORDER BY queue) FROM (SELECT q.name AS queue, count(*) AS n FROM await.job j JOIN await.queue q ON q.id = j.queue GROUP BY q.name) t WHERE NOT (queue = 'setup' OR queue ~ 'submit_422_clash' AND n = 1)") // '',
     '', 'nothing that was refused is stored';
