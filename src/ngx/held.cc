@@ -3,6 +3,7 @@
 #include <new>
 
 #include "ngx/guard.h"
+#include "ngx/tls.h"
 
 namespace await::ngx {
 
@@ -39,6 +40,7 @@ void Held::watch_client() {
   if (r_->stream == nullptr && read->ready) {
     ngx_post_event(read, &ngx_posted_events);
   }
+  release_tls_buffer(r_);
 }
 
 bool Held::park() {

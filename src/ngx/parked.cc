@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string>
 
 #include "ngx/guard.h"
 #include "ngx/str.h"
+#include "ngx/tls.h"
 
 // In nginx only if it was built with them; null otherwise.
 extern "C" {
-void ngx_ssl_free_buffer(ngx_connection_t *c) __attribute__((weak));
 extern ngx_atomic_t *ngx_stat_reading __attribute__((weak));
 extern ngx_atomic_t *ngx_stat_writing __attribute__((weak));
 extern ngx_atomic_t *ngx_stat_requests __attribute__((weak));
@@ -49,7 +50,7 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
       static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
     const ngx_http_variable_value_t &value = r->variables[i];
-    if (value.valid && !value.no_cacheable && value.len > 0)
+    if (value.valid && !value.no_cacheable)
       visit(static_cast<std::uint16_t>(i), value);
   }
 }
@@ -58,6 +59,18 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
 std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
   auto found = view(r->request_line).find({reinterpret_cast<char *>(value.data), value.len});
   return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
+}
+
+/// The fields of a response that is under way go with its request: has the variables that show them say now
+/// what they are. `sent_http_` and the like are all of that kind.
+void read_sent_fields(ngx_http_request_t *r) {
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+  auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
+  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
+    if (view(variables[i].name).starts_with("sent_"))
+      ngx_http_get_indexed_variable(r, i);
+  }
 }
 
 std::size_t variables_size(ngx_http_request_t *r) {
@@ -93,11 +106,23 @@ bool has_filters(ngx_http_request_t *r) {
          (r->main_filter_need_in_memory && r->connection->ssl == nullptr);
 }
 
+/// What other modules have set for a response to come, and a method that is not the head's (error_page).
+bool has_changes(ngx_http_request_t *r) {
+  return r->limit_rate_set || r->limit_rate_after_set || r->headers_out.headers.part.nelts > 0 ||
+         r->headers_out.trailers.part.nelts > 0 || r->method_name.data != r->request_line.data;
+}
+
 bool is_rewritten(ngx_http_request_t *r) {
   std::string_view asked = view(r->unparsed_uri);
   std::string_view path = asked.substr(0, asked.find('?'));
   std::string_view args = path.size() == asked.size() ? std::string_view() : asked.substr(path.size() + 1);
   return view(r->uri) != path || view(r->args) != args;
+}
+
+/// As realip says it.
+std::string port_text(sockaddr *address) {
+  in_port_t port = ngx_inet_get_port(address);
+  return port != 0 ? std::to_string(port) : std::string();
 }
 
 void free_buffers(ngx_connection_t *c, ngx_http_connection_t *hc) {
@@ -113,8 +138,7 @@ void free_buffers(ngx_connection_t *c, ngx_http_connection_t *hc) {
   ngx_buf_t *buffer = c->buffer;
   if (buffer != nullptr && ngx_pfree(c->pool, buffer->start) == NGX_OK)
     buffer->pos = nullptr;  // as nginx says it of idle connections
-  if (c->ssl != nullptr && ngx_ssl_free_buffer != nullptr)
-    ngx_ssl_free_buffer(c);
+  release_tls_buffer(c);
 }
 
 }  // namespace
@@ -174,12 +198,14 @@ bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
   if (!alone || !at_rest || hc == nullptr || c->buffer == nullptr || r->http_version < NGX_HTTP_VERSION_10 ||
       r->schema.len > 0)
     return false;
-  if (r->header_sent && has_filters(r))
+  if (r->header_sent ? has_filters(r) : has_changes(r))
     return false;
 #if (NGX_PCRE)
   if (r->ncaptures > 0 && captured(r) > kMaxRest)
     return false;
 #endif
+  if (r->header_sent)
+    read_sent_fields(r);
   return head_size(r) <= kMaxHead && r->uri.len + r->args.len + r->exten.len <= kMaxHead &&
          variables_size(r) <= kMaxRest;
 }
@@ -228,6 +254,8 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   self->error_page_ = r->error_page;
   self->valid_location_ = r->valid_location;
   self->uri_changes_ = r->uri_changes;
+  self->limit_req_status_ = r->limit_req_status;
+  self->pipeline_ = r->pipeline;
   self->rewritten_ = rewritten;
   self->head_size_ = static_cast<std::uint32_t>(head);
   out.put_head(r);
@@ -298,8 +326,8 @@ void Parked::on_read(ngx_event_t *event) noexcept {
     char byte;
     ssize_t n = ::recv(c->fd, &byte, 1, MSG_PEEK);
     gone = n == 0 || (n < 0 && ngx_socket_errno != NGX_EAGAIN);
-    if (n < 0 && !gone)
-      event->ready = 0;
+    if (n < 0 && !gone && c->ssl == nullptr)
+      event->ready = 0;  // TLS may have read and decrypted the next request already
   }
   if (gone) {
     event->eof = 1;
@@ -407,6 +435,8 @@ bool Parked::restore(ngx_http_request_t *r) {
   r->error_page = error_page_;
   r->valid_location = valid_location_;
   r->uri_changes = uri_changes_;
+  r->limit_req_status = limit_req_status_;
+  r->pipeline = pipeline_;
   r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
   if (header_sent_)
     r->headers_out.status = status_;
@@ -457,8 +487,32 @@ void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
     value.not_found = 0;
     value.no_cacheable = 0;
   }
-  if (socklen_ > 0)
+  if (socklen_ > 0) {
+    remember_peer(r);
     restore_address(r, at);
+  }
+}
+
+/// realip knew who the peer is besides the address it gave the connection, and has forgotten it.
+void Parked::remember_peer(ngx_http_request_t *r) {
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+  auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
+  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
+    std::string_view name = view(variables[i].name);
+    ngx_str_t text;
+    if (name == "realip_remote_addr")
+      text = connection_->addr_text;  // the connection's own, which outlives the request
+    else if (name == "realip_remote_port")
+      text = copy(r->pool, port_text(connection_->sockaddr));
+    else
+      continue;
+    r->variables[i].data = text.data;
+    r->variables[i].len = static_cast<unsigned>(text.len) & 0x0fffffff;
+    r->variables[i].valid = 1;
+    r->variables[i].not_found = 0;
+    r->variables[i].no_cacheable = 0;
+  }
 }
 
 void Parked::restore_address(ngx_http_request_t *r, const char *at) {
