@@ -62,13 +62,14 @@ std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &v
 }
 
 /// The fields of a response that is under way go with its request: has the variables that show them say now
-/// what they are. `sent_http_` and the like are all of that kind.
+/// what they are. Not those of the connection, which are made of what is kept.
 void read_sent_fields(ngx_http_request_t *r) {
   auto *core =
       static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
   auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
-    if (view(variables[i].name).starts_with("sent_"))
+    std::string_view name = view(variables[i].name);
+    if (name.starts_with("sent_") && name != "sent_http_connection" && name != "sent_http_keep_alive")
       ngx_http_get_indexed_variable(r, i);
   }
 }
