@@ -41,6 +41,14 @@ void Held::watch_client() {
     ngx_post_event(read, &ngx_posted_events);
   }
   release_tls_buffer(r_);
+  if (r_->stream != nullptr && read->handler == handler_ && !read->posted) {
+    // and once more when the frames that answer what came with the request (SETTINGS) are written
+    r_->read_event_handler = [](ngx_http_request_t *r) {
+      release_tls_buffer(r);
+      ngx_http_test_reading(r);
+    };
+    ngx_post_event(read, &ngx_posted_events);
+  }
 }
 
 bool Held::park() {
