@@ -59,6 +59,7 @@ CONF
 }
 my $s = start_stack(http => <<"CONF" . $servers, extra => 'location = /metrics { await_metrics; }');
 send_timeout 3s;
+await_drain 2s;
 await_max_buffered 4m;
 limit_req_zone \$server_name zone=many:1m rate=1000r/s;
 map \$http_x_tag \$mapped { "" none; ~^(?<letter>.) "begins with \$letter"; }
@@ -182,10 +183,26 @@ ok turn(65536, sub { !grep { !$_->{eof} } of('socket') }, 10), 'the sockets clos
 close $_->{socket} for @clients;
 ok until_true('all gauges are at rest', sub { !grep { metric($_) } qw(await_held await_parked await_buffered_bytes await_sockets await_inflight_reads) });
 
+# --- a reload: who has the end of his stream still to read has all of await_drain for it, and counts if he is cut -------
+
+my $read = scalar @clients;
+$job = one_job();
+claim($job);
+begin($_, $transports[3]) for 0 .. $#ways;
+my @stalled = splice @clients, $read;
+ok until_true('all are held', sub { metric('await_held') == @stalled });
+sql("SELECT count(await.emit('$job', 1, 'n', to_jsonb(repeat('z', 30000)))) FROM generate_series(1, 40)");
+hint($job);
+ok until_true('bytes wait for all', sub { metric('await_buffered_bytes') > 500_000 * @stalled }, 2);
+my @old = worker_pids();
+kill 'HUP', $s->pid('nginx');
+ok until_true('the old nginx worker is gone', sub { !grep { kill 0, $_ } @old }, 12);
+is metric('await_cut_total'), scalar @stalled, 'all are counted';
+
 # --- the log -------------------------------------------------------------------------------------------
 
-my %logged;
-for (split /\n/, slurp("$s->{dir}/logs/ways.log")) { my ($n, $t, $port, @values) = split /\|/, $_, -1; $logged{$t}[$n] = { port => $port, map { $variables[$_] => $values[$_] } 0 .. $#variables } }
+my %logged;      # of the first scenario
+for (reverse split /\n/, slurp("$s->{dir}/logs/ways.log")) { my ($n, $t, $port, @values) = split /\|/, $_, -1; $logged{$t}[$n] = { port => $port, map { $variables[$_] => $values[$_] } 0 .. $#variables } }
 my %of_protocol = map { $_ => 1 } qw(scheme server_protocol http_host host request_length body_bytes_sent bytes_sent sent_http_connection sent_http_transfer_encoding limit_rate);
 for my $t (map { $_->{name} } @transports) {
     for my $n (grep { $logged{$t}[$_] || !($t eq 'socket' && $ways[$_]{http2}) } 1 .. $#ways) {
