@@ -8,6 +8,9 @@
 
 namespace await::ngx {
 
+constexpr std::uint16_t kBehind =
+    UINT16_MAX;  ///< a kept variable's value is behind its words, not in the head
+
 /// A connection whose request was given up to save its memory: some hundred bytes keep what an answer
 /// needs (the request's head, its place in the configuration, its variables), and a fresh request is made
 /// of them when there is something to say. docs/parking.md has what is kept and what is not.
