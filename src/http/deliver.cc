@@ -64,20 +64,13 @@ void PieceStream::write() {
     end(Answer::cut());
     return;
   }
-  ngx_event_t *event = r_->connection->write;
-  if (rc == NGX_AGAIN && out_.pending() > 0) {
-    auto *core =
-        static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
-    if (!event->delayed) {
-      ngx_add_timer(event, core->send_timeout);
-    }
-    if (ngx_handle_write_event(event, core->send_lowat) != NGX_OK)
-      end(Answer::cut());
+  bool waits = out_.pending() > 0;
+  if (timer_.after_write(writer(), waits) != NGX_OK) {
+    end(Answer::cut());
     return;
   }
-  if (event->timer_set) {
-    ngx_del_timer(event);
-  }
+  if (waits)
+    return;
   if (at_ > last_)
     end(Answer::sent(ngx_http_send_special(r_, NGX_HTTP_LAST)));
   else if (!reply_.waiting())
@@ -86,14 +79,17 @@ void PieceStream::write() {
 
 void PieceStream::on_writable(ngx_http_request_t *r) {
   auto *self = ngx::bound<PieceStream>(r);
+  ngx_connection_t *c = r->connection;
   if (self->reply_.waiting())
     return;
-  if (r->connection->write->timedout) {
-    r->connection->timedout = 1;
+  if (c->write->timedout) {
+    if (!self->timer_.expired(self->writer()))
+      return;
+    c->timedout = 1;
     self->end(Answer::timed_out());
     return;
   }
-  ngx::guarded(r->connection->log, [self] { self->write(); });
+  ngx::guarded(c->log, [self] { self->write(); });
 }
 
 void PieceStream::end(Answer answer) { finished_(answer); }

@@ -7,6 +7,7 @@
 #include "http/respond.h"
 #include "ngx/held.h"
 #include "ngx/outgoing.h"
+#include "ngx/send_timer.h"
 
 namespace await::http {
 
@@ -35,10 +36,15 @@ class PieceStream {
   void got(Result<core::Piece> piece);
   void write();
   void end(Answer answer);
+  ngx::SendTimer::Writer writer() const {
+    return {r_->connection, r_,
+            *static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module))};
+  }
   static void on_writable(ngx_http_request_t *r);
 
   ngx_http_request_t *r_;
   ngx::Outgoing out_;
+  ngx::SendTimer timer_;
   core::Callback<Answer> finished_;
   core::Reply<core::Piece> reply_ = core::Reply<core::Piece>::to<&PieceStream::got>(this);
   Uuid job_;

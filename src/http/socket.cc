@@ -275,17 +275,10 @@ void Socket::write() {
     gone();
     return;
   }
-  bool head_out = r_ == nullptr || r_->out == nullptr;
+  bool head_out = r_ == nullptr || (r_->out == nullptr && !c->write->delayed);
   ngx_int_t rc = head_out ? backlog_.flush(c) : NGX_AGAIN;
-  const auto &conf = core_settings();
   buffered_.set(static_cast<std::int64_t>(backlog_.pending()));
-  ngx_event_t *event = c->write;
-  if (rc == NGX_OK && event->timer_set) {
-    ngx_del_timer(event);
-  } else if (rc == NGX_AGAIN && !event->timer_set) {
-    ngx_add_timer(event, conf.send_timeout);
-  }
-  if (rc == NGX_ERROR || ngx_handle_write_event(event, conf.send_lowat) != NGX_OK) {
+  if (rc == NGX_ERROR || timer_.after_write(writer(), rc == NGX_AGAIN) != NGX_OK) {
     gone();
     return;
   }
@@ -343,11 +336,13 @@ void Socket::due() noexcept {
 void Socket::on_parked_writable() {
   ngx_connection_t *c = connection();
   if (c->write->timedout) {
+    if (!timer_.expired(writer()))
+      return;
     c->timedout = 1;
     gone();
     return;
   }
-  if (backlog_.pending() > 0 || c->buffered != 0)
+  if (backlog_.pending() > 0 || c->buffered != 0 || r_ != nullptr)
     write();
 }
 
@@ -391,8 +386,6 @@ void Socket::drain() {
   say(wire::say_bye(retry_ms(settings_)));
   close(wire::kRestart, "The server restarts; come back.");
 }
-
-void Socket::give_up() { gone(); }
 
 void Socket::revoke() { close(wire::kUnauthenticated, "The session was ended."); }
 

@@ -9,6 +9,7 @@
 #include "http/process.h"
 #include "ngx/backlog.h"
 #include "ngx/held.h"
+#include "ngx/send_timer.h"
 #include "wire/channel.h"
 #include "wire/shape.h"
 #include "wire/websocket.h"
@@ -40,7 +41,7 @@ class Socket : public ngx::Held,
   ngx::Answer start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
                     const std::string &cursor);
   void drain() override;
-  void give_up() override;
+  void give_up() override {}  // drained, and still to be read by its client
   void revoke() override;
 
  private:
@@ -78,6 +79,7 @@ class Socket : public ngx::Held,
   void close(std::uint16_t code, std::string_view reason);
   void over();
   void gone();
+  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_settings()}; }
   bool is_full() const { return backlog_.pending() > settings_.max_buffered; }
 
   void leave() override;
@@ -100,6 +102,7 @@ class Socket : public ngx::Held,
   Tally buffered_{Gauge::buffered, 0};
   std::int64_t expires_ms_;  // 0: never
   std::int64_t began_ms_;
+  ngx::SendTimer timer_;
   bool plain_;
   bool visible_beat_;
   bool paused_ = false;      // the client is slow: nothing is read for it, nor from it

@@ -7,6 +7,7 @@
 #include "ngx/guard.h"
 #include "ngx/pool.h"
 #include "ngx/str.h"
+#include "ngx/tls.h"
 #include "wire/channel.h"
 #include "wire/json_writer.h"
 
@@ -197,47 +198,51 @@ void EventStream::due() noexcept {
 void EventStream::on_parked_writable() {
   ngx_connection_t *c = connection();
   if (c->write->timedout) {
-    c->timedout = 1;
-    if (revive())
-      finish(Answer::timed_out());
+    lapse();
     return;
   }
   if (pending() > 0 || c->buffered != 0)
     write();
 }
 
+/// Nothing could be written for send_timeout.
+void EventStream::lapse() {
+  ngx_connection_t *c = connection();
+  if (!timer_.expired(writer()))
+    return;
+  c->timedout = 1;
+  if (revive())
+    finish(Answer::timed_out());
+}
+
 void EventStream::write() {
   if (out_ == nullptr) {
     ngx_int_t rc = backlog_.flush(connection());
-    if (!wrote(rc, backlog_.pending()))
+    if (!wrote(rc, rc == NGX_AGAIN))
       return;
-    if (!ended_)
-      return;
-    if (rc == NGX_OK && revive())
+    if (ended_ && rc == NGX_OK && revive())
       finish(Answer::sent(NGX_OK));
     return;
   }
-  if (!wrote(out_->flush(), out_->pending()))
+  ngx_int_t rc = out_->flush();
+  bool waits = out_->pending() > 0 || ngx::is_write_buffered(r_);
+  if (!wrote(rc, waits))
     return;
+  if (ended_ && out_->pending() == 0) {
+    finish(Answer::sent(ngx_http_send_special(r_, NGX_HTTP_LAST)));
+    return;
+  }
+  if (!waits)
+    ngx::release_tls_buffer(r_);
   if (!ended_)
     rest();
-  else if (out_->pending() == 0)
-    finish(Answer::sent(ngx_http_send_special(r_, NGX_HTTP_LAST)));
 }
 
 /// What is done after every write. False: the client is gone, and this with it.
-bool EventStream::wrote(ngx_int_t rc, std::size_t pending) {
+bool EventStream::wrote(ngx_int_t rc, bool waits) {
   ngx_connection_t *c = connection();
-  const auto &conf = core_settings();
-  buffered_.set(static_cast<std::int64_t>(pending));
-  ngx_event_t *event = c->write;
-  bool whole = parked() ? rc == NGX_OK : pending == 0;
-  if (whole && event->timer_set) {
-    ngx_del_timer(event);
-  } else if (!whole && rc != NGX_ERROR && !event->timer_set) {
-    ngx_add_timer(event, conf.send_timeout);
-  }
-  if (rc == NGX_ERROR || ngx_handle_write_event(event, conf.send_lowat) != NGX_OK) {
+  buffered_.set(static_cast<std::int64_t>(pending()));
+  if (rc == NGX_ERROR || timer_.after_write(writer(), waits) != NGX_OK) {
     c->error = 1;
     if (revive())
       finish(Answer::cut());
@@ -271,12 +276,7 @@ void EventStream::revived() {
 
 void EventStream::on_writable(ngx_http_request_t *r) {
   auto *self = ngx::bound<EventStream>(r);
-  if (r->connection->write->timedout) {
-    r->connection->timedout = 1;
-    self->finish(Answer::timed_out());
-    return;
-  }
-  ngx::guarded(r->connection->log, [self] { self->write(); });
+  ngx::guarded(r->connection->log, [=] { r->connection->write->timedout ? self->lapse() : self->write(); });
 }
 
 /// PostgreSQL is away before anything was sent: any status but 200 would stop EventSource for good.
@@ -292,11 +292,6 @@ void EventStream::drain() {
     end();  // the client comes back after `retry`, spread over that time, and goes on at its cursor
   else
     end_with_retry();
-}
-
-void EventStream::give_up() {
-  if (revive())
-    finish(Answer::cut());
 }
 
 void EventStream::end() {

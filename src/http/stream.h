@@ -9,6 +9,7 @@
 #include "ngx/backlog.h"
 #include "ngx/held.h"
 #include "ngx/outgoing.h"
+#include "ngx/send_timer.h"
 #include "wire/channel.h"
 #include "wire/shape.h"
 #include "wire/sse.h"
@@ -33,7 +34,7 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
 
   ngx::Answer start();
   void drain() override;
-  void give_up() override;
+  void give_up() override {}  // drained, and still to be read by its client
   void revoke() override { drain(); }
 
  private:
@@ -54,12 +55,14 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
   void push(std::string_view text);
   void beat();
   void write();
-  bool wrote(ngx_int_t rc, std::size_t pending);
+  bool wrote(ngx_int_t rc, bool waits);
+  void lapse();
   void rest();
   void revived() override;
   void end_with_retry();
   void end();
   std::size_t pending() const { return out_ != nullptr ? out_->pending() : backlog_.pending(); }
+  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_settings()}; }
   bool is_full() const { return pending() > settings_.max_buffered; }
   wire::FrameStyle style() const { return {names_, out_ == nullptr && chunked()}; }
   static void on_writable(ngx_http_request_t *r);
@@ -73,6 +76,7 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
   Tally buffered_{Gauge::buffered, 0};
   std::int64_t expires_ms_;  // 0: never
   std::int64_t began_ms_ = 0;
+  ngx::SendTimer timer_;
   bool names_;
   bool visible_beat_;
   bool linger_;

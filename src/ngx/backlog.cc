@@ -2,79 +2,96 @@
 
 #include <algorithm>
 
-extern "C" void ngx_ssl_free_buffer(ngx_connection_t *c) __attribute__((weak));
+#include "ngx/tls.h"
 
 namespace await::ngx {
 namespace {
-constexpr std::size_t kGather = 64;  // buffers in one writev, as nginx itself has it
-}
+
+constexpr std::size_t kGather = 64;     // buffers in one writev, as nginx itself has it
+constexpr std::size_t kRecord = 16384;  // what TLS writes at once (RFC 8446 §5.1)
+
+u_char *begin_of(const Bytes &bytes) { return reinterpret_cast<u_char *>(const_cast<char *>(bytes.data())); }
+
+}  // namespace
 
 ngx_int_t Backlog::flush(ngx_connection_t *c) {
   std::size_t done = 0;
-  if (c->buffered != 0 && c->write->ready)
-    c->send_chain(c, nullptr, 0);  // TLS keeps a record back
-  while (done < queue_.size() && c->write->ready && !c->error) {
-    if (done + 1 == queue_.size()) {  // mostly: one send is cheaper than a writev
-      const Bytes &bytes = queue_[done];
-      auto *data = reinterpret_cast<u_char *>(const_cast<char *>(bytes.data()));
-      ssize_t n = c->send(c, data + sent_, bytes.size() - sent_);
-      if (n == NGX_ERROR) {
-        c->error = 1;
-        break;
-      }
-      if (n <= 0)
-        break;
-      pending_ -= static_cast<std::uint32_t>(n);
-      sent_ += static_cast<std::uint32_t>(n);
-      if (sent_ == bytes.size()) {
-        sent_ = 0;
-        ++done;
-      }
-      continue;
-    }
-    ngx_buf_t buffers[kGather];
-    ngx_chain_t links[kGather];
-    std::size_t n = std::min(queue_.size() - done, kGather);
-    for (std::size_t i = 0; i < n; ++i) {
-      const Bytes &bytes = queue_[done + i];
-      auto *data = reinterpret_cast<u_char *>(const_cast<char *>(bytes.data()));
-      buffers[i] = ngx_buf_t{};
-      buffers[i].pos = buffers[i].start = data + (i == 0 ? sent_ : 0);
-      buffers[i].last = buffers[i].end = data + bytes.size();
-      buffers[i].memory = 1;
-      buffers[i].flush = i + 1 == n ? 1 : 0;
-      links[i] = {&buffers[i], i + 1 == n ? nullptr : &links[i + 1]};
-    }
-    ngx_chain_t *rest = c->send_chain(c, links, 0);
-    if (rest == NGX_CHAIN_ERROR) {
-      c->error = 1;
-      return NGX_ERROR;
-    }
-    std::size_t whole = 0;
-    while (whole < n && buffers[whole].pos == buffers[whole].last) {
-      pending_ -= static_cast<std::uint32_t>(queue_[done + whole].size()) - (whole == 0 ? sent_ : 0);
-      ++whole;
-    }
-    if (whole > 0)
-      sent_ = 0;
-    done += whole;
-    if (whole < n) {
-      auto *data = reinterpret_cast<u_char *>(const_cast<char *>(queue_[done].data()));
-      auto sent = static_cast<std::uint32_t>(buffers[whole].pos - data);
-      pending_ -= sent - sent_;
-      sent_ = sent;
-    }
+  if (c->buffered != 0 && c->write->ready && c->send_chain(c, nullptr, 0) == NGX_CHAIN_ERROR)
+    c->error = 1;  // TLS had kept a record back
+  while (done < queue_.size() && c->write->ready && c->buffered == 0 && !c->error) {
+    // mostly it is one, and a send is cheaper than a writev; a write that TLS has begun must be finished by
+    // the same means, whatever was pushed since
+    bool one = begun_ != 0 || done + 1 == queue_.size();
+    if (!(one ? send_one(c, done) : send_many(c, done)))
+      break;
   }
   if (c->error)
     return NGX_ERROR;
   if (done == queue_.size() && c->buffered == 0) {
     std::vector<Bytes>().swap(queue_);
-    if (c->ssl != nullptr && ngx_ssl_free_buffer != nullptr)
-      ngx_ssl_free_buffer(c);
+    release_tls_buffer(c);
     return NGX_OK;
   }
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(done));
   return NGX_AGAIN;
+}
+
+/// From the memory of the piece itself. False: no more for now.
+bool Backlog::send_one(ngx_connection_t *c, std::size_t &done) {
+  const Bytes &bytes = queue_[done];
+  std::size_t size = bytes.size() - sent_;
+  if (c->ssl != nullptr)
+    size =
+        std::min(size, kRecord);  // else a large piece counts as sent, for send_timeout too, only as a whole
+  ssize_t n = c->send(c, begin_of(bytes) + sent_, size);
+  if (n == NGX_ERROR) {
+    c->error = 1;
+    return false;
+  }
+  begun_ = n <= 0 && c->ssl != nullptr;
+  if (n <= 0)
+    return false;
+  pending_ -= static_cast<std::uint32_t>(n);
+  sent_ += static_cast<std::uint32_t>(n);
+  if (sent_ == bytes.size()) {
+    sent_ = 0;
+    ++done;
+  }
+  return true;
+}
+
+/// Gathered: by writev, or in nginx's buffer for TLS records. False: the client is gone.
+bool Backlog::send_many(ngx_connection_t *c, std::size_t &done) {
+  ngx_buf_t buffers[kGather];
+  ngx_chain_t links[kGather];
+  std::size_t n = std::min(queue_.size() - done, kGather);
+  for (std::size_t i = 0; i < n; ++i) {
+    const Bytes &bytes = queue_[done + i];
+    buffers[i] = ngx_buf_t{};
+    buffers[i].pos = buffers[i].start = begin_of(bytes) + (i == 0 ? sent_ : 0);
+    buffers[i].last = buffers[i].end = begin_of(bytes) + bytes.size();
+    buffers[i].memory = 1;
+    buffers[i].flush = i + 1 == n ? 1 : 0;
+    links[i] = {&buffers[i], i + 1 == n ? nullptr : &links[i + 1]};
+  }
+  if (c->send_chain(c, links, 0) == NGX_CHAIN_ERROR) {
+    c->error = 1;
+    return false;
+  }
+  std::size_t whole = 0;
+  while (whole < n && buffers[whole].pos == buffers[whole].last) {
+    pending_ -= static_cast<std::uint32_t>(queue_[done + whole].size()) - (whole == 0 ? sent_ : 0);
+    ++whole;
+  }
+  if (whole > 0)
+    sent_ = 0;
+  done += whole;
+  if (whole < n) {
+    auto sent = static_cast<std::uint32_t>(buffers[whole].pos - begin_of(queue_[done]));
+    pending_ -= sent - sent_;
+    sent_ = sent;
+  }
+  return true;
 }
 
 }  // namespace await::ngx

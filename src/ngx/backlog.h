@@ -24,9 +24,13 @@ class Backlog {
   ngx_int_t flush(ngx_connection_t *c);
 
  private:
+  bool send_one(ngx_connection_t *c, std::size_t &done);
+  bool send_many(ngx_connection_t *c, std::size_t &done);
+
   std::vector<Bytes> queue_;
   std::uint32_t pending_ = 0;
-  std::uint32_t sent_ = 0;  // of the first in the queue
+  std::uint32_t sent_ : 31 = 0;  // of the first in the queue
+  std::uint32_t begun_ : 1 = 0;  // TLS has bytes of it that it must be given again, from the same place
 };
 
 }  // namespace await::ngx

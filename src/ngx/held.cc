@@ -3,6 +3,7 @@
 #include <new>
 
 #include "ngx/guard.h"
+#include "ngx/tls.h"
 
 namespace await::ngx {
 
@@ -39,6 +40,15 @@ void Held::watch_client() {
   ngx_event_t *read = r_->connection->read;
   // edge-triggered: a FIN that came before this would not be told again
   if (r_->stream == nullptr && read->ready) {
+    ngx_post_event(read, &ngx_posted_events);
+  }
+  release_tls_buffer(r_);
+  if (r_->stream != nullptr && read->handler == handler_ && !read->posted) {
+    // and once more when the frames that answer what came with the request (SETTINGS) are written
+    r_->read_event_handler = [](ngx_http_request_t *r) {
+      release_tls_buffer(r);
+      ngx_http_test_reading(r);
+    };
     ngx_post_event(read, &ngx_posted_events);
   }
 }

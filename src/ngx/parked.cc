@@ -6,27 +6,13 @@
 
 #include "ngx/guard.h"
 #include "ngx/str.h"
-
-// In nginx only if it was built with them; null otherwise.
-extern "C" {
-void ngx_ssl_free_buffer(ngx_connection_t *c) __attribute__((weak));
-extern ngx_atomic_t *ngx_stat_reading __attribute__((weak));
-extern ngx_atomic_t *ngx_stat_writing __attribute__((weak));
-extern ngx_atomic_t *ngx_stat_requests __attribute__((weak));
-}
+#include "ngx/tls.h"
 
 namespace await::ngx {
 namespace {
 
-constexpr std::size_t kMaxHead = 4096;         // a larger one is not worth parking
-constexpr std::size_t kMaxRest = 1024;         // variables and captures
-constexpr std::uint16_t kBehind = UINT16_MAX;  // a variable's value is behind its words, not in the head
-
-void add(ngx_atomic_t *const *counter, ngx_atomic_int_t n) {
-  if (counter != nullptr && *counter != nullptr) {
-    (void)ngx_atomic_fetch_add(*counter, n);
-  }
-}
+constexpr std::size_t kMaxHead = 4096;  // a larger one is not worth parking
+constexpr std::size_t kMaxRest = 1024;  // variables and captures
 
 template <class Visit>
 void each_header(ngx_http_request_t *r, Visit visit) {
@@ -49,7 +35,7 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
       static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
     const ngx_http_variable_value_t &value = r->variables[i];
-    if (value.valid && !value.no_cacheable && value.len > 0)
+    if (value.valid && !value.no_cacheable)
       visit(static_cast<std::uint16_t>(i), value);
   }
 }
@@ -58,6 +44,19 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
 std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
   auto found = view(r->request_line).find({reinterpret_cast<char *>(value.data), value.len});
   return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
+}
+
+/// The fields of a response that is under way go with its request: has the variables that show them say now
+/// what they are. Not those of the connection, which are made of what is kept.
+void read_sent_fields(ngx_http_request_t *r) {
+  auto *core =
+      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+  auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
+  for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
+    std::string_view name = view(variables[i].name);
+    if (name.starts_with("sent_") && name != "sent_http_connection" && name != "sent_http_keep_alive")
+      ngx_http_get_indexed_variable(r, i);
+  }
 }
 
 std::size_t variables_size(ngx_http_request_t *r) {
@@ -93,6 +92,12 @@ bool has_filters(ngx_http_request_t *r) {
          (r->main_filter_need_in_memory && r->connection->ssl == nullptr);
 }
 
+/// What other modules have set for a response to come, and a method that is not the head's (error_page).
+bool has_changes(ngx_http_request_t *r) {
+  return r->limit_rate_set || r->limit_rate_after_set || r->headers_out.headers.part.nelts > 0 ||
+         r->headers_out.trailers.part.nelts > 0 || r->method_name.data != r->request_line.data;
+}
+
 bool is_rewritten(ngx_http_request_t *r) {
   std::string_view asked = view(r->unparsed_uri);
   std::string_view path = asked.substr(0, asked.find('?'));
@@ -113,8 +118,7 @@ void free_buffers(ngx_connection_t *c, ngx_http_connection_t *hc) {
   ngx_buf_t *buffer = c->buffer;
   if (buffer != nullptr && ngx_pfree(c->pool, buffer->start) == NGX_OK)
     buffer->pos = nullptr;  // as nginx says it of idle connections
-  if (c->ssl != nullptr && ngx_ssl_free_buffer != nullptr)
-    ngx_ssl_free_buffer(c);
+  release_tls_buffer(c);
 }
 
 }  // namespace
@@ -174,12 +178,14 @@ bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
   if (!alone || !at_rest || hc == nullptr || c->buffer == nullptr || r->http_version < NGX_HTTP_VERSION_10 ||
       r->schema.len > 0)
     return false;
-  if (r->header_sent && has_filters(r))
+  if (r->header_sent ? has_filters(r) : has_changes(r))
     return false;
 #if (NGX_PCRE)
   if (r->ncaptures > 0 && captured(r) > kMaxRest)
     return false;
 #endif
+  if (r->header_sent)
+    read_sent_fields(r);
   return head_size(r) <= kMaxHead && r->uri.len + r->args.len + r->exten.len <= kMaxHead &&
          variables_size(r) <= kMaxRest;
 }
@@ -228,6 +234,8 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   self->error_page_ = r->error_page;
   self->valid_location_ = r->valid_location;
   self->uri_changes_ = r->uri_changes;
+  self->limit_req_status_ = r->limit_req_status;
+  self->pipeline_ = r->pipeline;
   self->rewritten_ = rewritten;
   self->head_size_ = static_cast<std::uint32_t>(head);
   out.put_head(r);
@@ -298,8 +306,8 @@ void Parked::on_read(ngx_event_t *event) noexcept {
     char byte;
     ssize_t n = ::recv(c->fd, &byte, 1, MSG_PEEK);
     gone = n == 0 || (n < 0 && ngx_socket_errno != NGX_EAGAIN);
-    if (n < 0 && !gone)
-      event->ready = 0;
+    if (n < 0 && !gone && c->ssl == nullptr)
+      event->ready = 0;  // TLS may have read and decrypted the next request already
   }
   if (gone) {
     event->eof = 1;
@@ -314,178 +322,6 @@ void Parked::on_read(ngx_event_t *event) noexcept {
 void Parked::on_write(ngx_event_t *event) noexcept {
   auto *c = static_cast<ngx_connection_t *>(event->data);
   static_cast<Parked *>(c->data)->guest_->writable();
-}
-
-ngx_http_request_t *Parked::revive() {
-  ngx_connection_t *c = connection_;
-  ngx_buf_t *buffer = c->buffer;
-  auto size = std::max(static_cast<std::size_t>(buffer->end - buffer->start), std::size_t{head_size_});
-  if (buffer->pos == nullptr || size > static_cast<std::size_t>(buffer->end - buffer->start)) {
-    buffer->start = static_cast<u_char *>(ngx_palloc(c->pool, size));
-    buffer->end = buffer->start + size;
-  }
-  c->data = hc_;
-  ngx_http_request_t *r = buffer->start != nullptr ? ngx_http_create_request(c) : nullptr;
-  if (r == nullptr) {
-    add(&ngx_stat_writing, -1);
-    c->destroyed = 1;
-    ngx_close_connection(c);
-    return nullptr;
-  }
-  add(&ngx_stat_reading, -1);
-  add(&ngx_stat_requests, -1);
-  r->stat_reading = 0;
-  r->stat_writing = 1;
-  c->data = r;
-  c->destroyed = 0;
-  buffer->pos = buffer->start;
-  buffer->last = ngx_cpymem(buffer->start, tail(), head_size_);
-  r->header_in = buffer;
-  // it was parsed before: only memory can be short
-  bool done = guarded(c->log, false, [&] { return parse(r) && restore(r); });
-  if (!done) {
-    ngx_http_free_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-    ngx_http_close_connection(c);
-    return nullptr;
-  }
-  return r;
-}
-
-bool Parked::parse(ngx_http_request_t *r) {
-  if (ngx_http_parse_request_line(r, r->header_in) != NGX_OK)
-    return false;
-  r->request_line.len = static_cast<std::size_t>(r->request_end - r->request_start);
-  r->request_line.data = r->request_start;
-  r->method_name.len = static_cast<std::size_t>(r->method_end - r->request_start) + 1;
-  r->method_name.data = r->request_line.data;
-  if (r->http_protocol.data != nullptr)
-    r->http_protocol.len = static_cast<std::size_t>(r->request_end - r->http_protocol.data);
-  if (ngx_http_process_request_uri(r) != NGX_OK ||
-      ngx_list_init(&r->headers_in.headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK)
-    return false;
-  auto *core =
-      static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
-  while (true) {
-    ngx_int_t rc = ngx_http_parse_header_line(r, r->header_in, 1);
-    if (rc == NGX_HTTP_PARSE_HEADER_DONE)
-      return true;
-    auto *h = rc == NGX_OK ? static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_in.headers)) : nullptr;
-    if (h == nullptr)
-      return false;
-    *h = ngx_table_elt_t{};
-    h->hash = r->header_hash;
-    h->key = {static_cast<std::size_t>(r->header_name_end - r->header_name_start), r->header_name_start};
-    h->key.data[h->key.len] = '\0';
-    h->value = {static_cast<std::size_t>(r->header_end - r->header_start), r->header_start};
-    h->value.data[h->value.len] = '\0';
-    h->lowcase_key = static_cast<u_char *>(ngx_pnalloc(r->pool, h->key.len));
-    if (h->lowcase_key == nullptr)
-      return false;
-    ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
-    auto *known = static_cast<ngx_http_header_t *>(
-        ngx_hash_find(&core->headers_in_hash, h->hash, h->lowcase_key, h->key.len));
-    if (known != nullptr && known->handler(r, h, known->offset) != NGX_OK)
-      return false;
-  }
-}
-
-bool Parked::restore(ngx_http_request_t *r) {
-  ngx_connection_t *c = connection_;
-  r->srv_conf = srv_conf_;
-  r->loc_conf = loc_conf_;
-  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
-  ngx_set_connection_log(c, core->error_log);
-  r->start_sec = start_sec_;
-  r->start_msec = start_msec_;
-  r->request_length = request_length_;
-  r->header_size = header_size_;
-  r->header_sent = header_sent_;
-  r->chunked = chunked_;
-  r->keepalive = keepalive_;
-  r->lingering_close = lingering_close_;
-  r->internal = internal_;
-  r->error_page = error_page_;
-  r->valid_location = valid_location_;
-  r->uri_changes = uri_changes_;
-  r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
-  if (header_sent_)
-    r->headers_out.status = status_;
-
-  const char *at = tail() + head_size_;
-  auto take = [&](std::size_t size) {
-    ngx_str_t text = copy(r->pool, {at, size});
-    at += size;
-    return text;
-  };
-  if (rewritten_) {
-    r->uri = take(uri_size_);
-    r->args = take(args_size_);
-    r->exten = take(exten_size_);
-    r->valid_unparsed_uri = 0;
-  }
-#if (NGX_PCRE)
-  if (captures_ > 0) {
-    r->ncaptures = captures_;
-    r->captures = reinterpret_cast<int *>(ngx_palloc(r->pool, captures_ * sizeof(int)));
-    if (r->captures == nullptr)
-      throw std::bad_alloc();
-    std::memcpy(r->captures, at, captures_ * sizeof(int));
-    at += captures_ * sizeof(int);
-    r->captures_data = captures_size_ > 0 ? take(captures_size_).data : r->uri.data;
-    r->realloc_captures = 1;  // the array has no room for a larger match
-  }
-#endif
-  restore_variables(r, at);
-  r->read_event_handler = ngx_http_block_reading;
-  r->write_event_handler = ngx_http_request_empty_handler;
-  c->read->handler = c->write->handler = handler_;
-  return true;
-}
-
-void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
-  for (unsigned i = 0; i < variables_; ++i) {
-    std::uint16_t words[3];
-    std::memcpy(words, at, sizeof words);
-    at += sizeof words;
-    auto [index, length, place] = words;
-    ngx_str_t text = copy(r->pool, {place == kBehind ? at : tail() + place, length});
-    at += place == kBehind ? length : 0;
-    ngx_http_variable_value_t &value = r->variables[index];
-    value.data = text.data;
-    value.len = length;
-    value.valid = 1;
-    value.not_found = 0;
-    value.no_cacheable = 0;
-  }
-  if (socklen_ > 0)
-    restore_address(r, at);
-}
-
-void Parked::restore_address(ngx_http_request_t *r, const char *at) {
-  ngx_connection_t *c = connection_;
-  struct Peer {
-    ngx_connection_t *connection;
-    sockaddr *address;
-    socklen_t length;
-    ngx_str_t text;
-  };
-  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Peer));
-  if (cleanup == nullptr)
-    throw std::bad_alloc();
-  *static_cast<Peer *>(cleanup->data) = {c, c->sockaddr, c->socklen, c->addr_text};
-  cleanup->handler = [](void *data) {
-    auto *peer = static_cast<Peer *>(data);
-    peer->connection->sockaddr = peer->address;
-    peer->connection->socklen = peer->length;
-    peer->connection->addr_text = peer->text;
-  };
-  auto *address = static_cast<sockaddr *>(ngx_palloc(r->pool, socklen_));
-  if (address == nullptr)
-    throw std::bad_alloc();
-  std::memcpy(address, at, socklen_);
-  c->addr_text = copy(r->pool, {at + socklen_, addr_text_size_});
-  c->sockaddr = address;
-  c->socklen = socklen_;
 }
 
 }  // namespace await::ngx

@@ -8,6 +8,9 @@
 
 namespace await::ngx {
 
+constexpr std::uint16_t kBehind =
+    UINT16_MAX;  ///< a kept variable's value is behind its words, not in the head
+
 /// A connection whose request was given up to save its memory: some hundred bytes keep what an answer
 /// needs (the request's head, its place in the configuration, its variables), and a fresh request is made
 /// of them when there is something to say. docs/parking.md has what is kept and what is not.
@@ -62,6 +65,7 @@ class Parked {
   bool restore(ngx_http_request_t *r);
   void restore_variables(ngx_http_request_t *r, const char *at);
   void restore_address(ngx_http_request_t *r, const char *at);
+  void remember_peer(ngx_http_request_t *r);
   const char *tail() const { return reinterpret_cast<const char *>(this + 1); }
 
   Guest *guest_ = nullptr;
@@ -93,6 +97,8 @@ class Parked {
   unsigned valid_location_ : 1 = 0;
   unsigned rewritten_ : 1 = 0;  // uri, args and exten are in the tail
   unsigned uri_changes_ : 4 = 0;
+  unsigned limit_req_status_ : 3 = 0;
+  unsigned pipeline_ : 1 = 0;
 };
 
 }  // namespace await::ngx
