@@ -89,10 +89,8 @@ void Run::sweep_tickets() {
 }
 
 void Run::poison() {
-  if (Node *node = service_.some_node()) {
-    poisoners_.push_back(std::make_unique<Poisoner>(service_));
-    poisoners_.back()->strike(*node);
-  }
+  poisoners_.push_back(std::make_unique<Poisoner>(service_));
+  poisoners_.back()->strike();
 }
 
 }  // namespace await::sim

@@ -16,8 +16,8 @@ inline Uuid poison_id() {
   return Uuid(raw);
 }
 
-/// A client that asks for a job, for events, for a user's and for admission at once, each with a value that
-/// the database refuses; others' share the statements. It gets that error, and nobody else does.
+/// A client that asks for a job, for events, for a user's and for admission, again and again, each with a
+/// value that the database refuses; others' share the statements. It gets that error, and nobody else does.
 class Poisoner {
  public:
   explicit Poisoner(Service &service) : service_(service) {
@@ -27,11 +27,23 @@ class Poisoner {
     users_.since = &since_;
     entrant_.ticket = {poison_id(), std::string(kPoison), 0, 0};
   }
-  void strike(Node &node) {
-    node.jobs.add(job_);
-    node.events.add(events_);
-    node.user_events.add(users_);
-    node.turnstile.add(entrant_);
+  ~Poisoner() { *alive_ = false; }
+  void strike() {
+    Node *node = service_.some_node();
+    if (node == nullptr || ++strikes_ > kStrikes)
+      return;
+    if (!job_.linked())
+      node->jobs.add(job_);
+    if (!events_.linked())
+      node->events.add(events_);
+    if (!users_.linked())
+      node->user_events.add(users_);
+    if (!entrant_.linked())
+      node->turnstile.add(entrant_);
+    service_.world.after(service_.world.between(0, 20), [this, alive = alive_] {
+      if (*alive)
+        strike();
+    });
   }
   std::int64_t began() const { return began_; }
 
@@ -42,6 +54,7 @@ class Poisoner {
   }
 
  private:
+  static constexpr int kStrikes = 100;
   void judge(const Error *error) {
     ++service_.poisoned;
     if (error == nullptr)
@@ -53,6 +66,8 @@ class Poisoner {
 
   Service &service_;
   std::int64_t began_ = service_.world.now();
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  int strikes_ = 0;
   core::Since since_;
   core::JobNeed job_{core::Callback<Result<const core::Job *>>::to<&Poisoner::got_job>(this)};
   core::EventNeed events_{core::Callback<Result<const core::EventPage *>>::to<&Poisoner::got_page>(this)};

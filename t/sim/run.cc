@@ -105,7 +105,7 @@ void Run::act() {
     revoke();
   else if (dice < 0.975)
     show_ticket();
-  else if (dice < 0.985)
+  else if (dice < 0.977)
     poison();
 }
 
