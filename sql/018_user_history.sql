@@ -1,8 +1,8 @@
 -- A page of user:<owner> costs what the page costs, however long the history is that a cursor asks for: a short range is
 -- read by its transactions, as before, a long one in the order of eid, between two numbers that what it wants lies between.
 
--- The transaction has its number before the row has its own. So whatever was written by transactions that began after a
--- moment lies behind all that was committed by then: that is where a walk begins, and where it ends.
+-- The transaction has its number before the row has its own. So whatever was written by transactions that got theirs after
+-- a moment lies behind all that was committed by then: that is where a walk begins, and where it ends.
 ALTER TABLE await.event ALTER eid SET DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('await.eid') END;
 ALTER TABLE await.job ALTER eid SET DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('await.eid') END;
 
@@ -12,6 +12,29 @@ CREATE INDEX job_owner_eid ON await.job (owner, eid) WHERE owner IS NOT NULL;
 CREATE INDEX event_owner_xid ON await.event (owner, xid, eid) WHERE owner IS NOT NULL;
 CREATE INDEX job_owner_xid ON await.job (owner, xid, eid) WHERE owner IS NOT NULL;
 DROP INDEX await.event_owner, await.job_owner;
+
+-- This moment, with all that may be running named: pg_current_snapshot() has as its xmax the transaction after the last that
+-- has *ended*, and beyond it some may be running too. Here they stand among the others, with one that does not run yet; so
+-- that whatever is at or past xmax got its number after this moment. That the last before xmax is running tells such a
+-- snapshot from every other. What it sees is the same. Where it cannot be known, or they are many, as PostgreSQL has it.
+CREATE FUNCTION await.whole_moment() RETURNS pg_snapshot LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s      pg_snapshot := pg_current_snapshot();
+    v_xmax int8 := pg_snapshot_xmax(s)::text::int8;
+    v_gap  int := age(pg_snapshot_xmax(s)::xid); -- up to the next number, read now: the first time in a transaction
+BEGIN
+    IF statement_timestamp() <> transaction_timestamp() OR pg_current_xact_id_if_assigned() IS NOT NULL OR v_gap NOT BETWEEN 0 AND 64
+        OR (v_xmax + v_gap + 1) & x'ffffffff'::int8 < 3 THEN
+        RETURN s;
+    END IF;
+    RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_xmax + v_gap + 1, concat_ws(',',
+        (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
+        (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_xmax + v_gap) x)))::pg_snapshot;
+END $$;
+
+CREATE FUNCTION await.is_whole(s pg_snapshot) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT EXISTS (SELECT FROM pg_snapshot_xip(s) x WHERE x = ((pg_snapshot_xmax(s)::text::int8 - 1)::text)::xid8)
+$$;
 
 -- Whatever an index can bring in order is never sorted: the planner, which does not know the owner, may think that another
 -- index will do, and that one is everybody's.
@@ -28,18 +51,18 @@ DECLARE
     v_from  int8;                -- all it wants that is not of p_since's running transactions lies behind it …
     v_until int8;                -- … and before this
 BEGIN
-    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM (
+    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- of moments that are not whole nothing follows
         (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
          ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
         UNION ALL
         (SELECT j.eid, j.xid FROM await.job j WHERE j.owner = p_owner AND j.xid < pg_snapshot_xmax(p_since)
          ORDER BY j.xid DESC, j.eid DESC LIMIT v_few)
-    ) u WHERE pg_visible_in_snapshot(u.xid, p_since);
+    ) u WHERE await.is_whole(p_since) AND pg_visible_in_snapshot(u.xid, p_since);
     SELECT coalesce(min(u.eid), 9223372036854775807) INTO v_until FROM (
         (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) ORDER BY e.xid, e.eid LIMIT v_few)
         UNION ALL
         (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) ORDER BY j.xid, j.eid LIMIT v_few)
-    ) u;
+    ) u WHERE await.is_whole(p_upto);
     RETURN QUERY
     SELECT u.eid, u.class, u.job, u.seq, u.weight FROM (
         (SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight FROM await.event e
@@ -95,7 +118,7 @@ DECLARE
     i         int;
 BEGIN
     SELECT array_agg(CASE WHEN g.since <> '' AND g.since_at >= v_now - v_kept THEN g.since::pg_snapshot END ORDER BY g.n),
-           array_agg(coalesce(nullif(g.upto, '')::pg_snapshot, pg_current_snapshot()) ORDER BY g.n),
+           array_agg(coalesce(nullif(g.upto, '')::pg_snapshot, await.whole_moment()) ORDER BY g.n),
            array_agg(CASE WHEN g.upto = '' THEN v_now ELSE g.upto_at END ORDER BY g.n),
            array_agg(g.since <> '' AND g.since_at < v_now - v_kept ORDER BY g.n)
     INTO v_since, v_upto, v_upto_at, v_lost
@@ -161,4 +184,4 @@ BEGIN
     ORDER BY c.item, t.eid;
 END $$;
 
-REVOKE ALL ON FUNCTION await.user_walk(text, pg_snapshot, pg_snapshot, int8, int, int) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.whole_moment(), await.is_whole(pg_snapshot), await.user_walk(text, pg_snapshot, pg_snapshot, int8, int, int) FROM PUBLIC;
