@@ -68,9 +68,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   core::Since head;
   head.seen.text = "3:3:";
   auto bytes = from_base64url(core::encode_since(kKeys, timeline, user, head));
-  std::string raw = bytes->substr(0, 13) + std::string(in.rest());
-  fuzz::must(!core::decode_since(kKeys, base64url(raw), timeline, user), "a cursor that nobody signed");
-  if (auto known = core::decode_since(kKeys, fuzz::forged(kKeys[1], raw, user), timeline, user)) {
+  std::string unsigned_bytes = bytes->substr(0, 13) + std::string(in.rest());
+  fuzz::must(!core::decode_since(kKeys, base64url(unsigned_bytes), timeline, user),
+             "a cursor that nobody signed");
+  if (auto known = core::decode_since(kKeys, fuzz::forged(kKeys[1], unsigned_bytes, user), timeline, user)) {
     fuzz::must(is_snapshot(known->seen.text), "no snapshot");
     fuzz::must(known->reading.text.empty() || is_snapshot(known->reading.text), "no second snapshot");
     fuzz::must(known->eid >= 0, "a negative eid");
