@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/siphash.h"
+
 namespace await {
 
 /// A job's id: a UUIDv7 (RFC 9562 §5.7) whose millisecond's two low bits name the retention class.
@@ -46,8 +48,8 @@ class Uuid {
 template <>
 struct std::hash<await::Uuid> {
   std::size_t operator()(const await::Uuid &id) const noexcept {
-    std::size_t tail = 0;  // the last eight bytes are random
-    std::memcpy(&tail, id.raw().data() + 8, sizeof tail);
-    return tail;
+    std::uint64_t words[2];  // clients may name ids of their own making: none of it is random
+    std::memcpy(words, id.raw().data(), sizeof words);
+    return await::seeded_hash(words[0], words[1]);
   }
 };

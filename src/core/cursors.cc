@@ -11,11 +11,10 @@ namespace await::core {
 namespace {
 
 bool is_of(const Uuid &id, std::string_view part) {
+  if (kind_of(id) == Kind::user)
+    return names_user(part, id);  // whoever reads it looks at the rest
   auto timeline = cursor_timeline(part);
-  if (!timeline)
-    return false;
-  return kind_of(id) == Kind::user ? decode_since(part, *timeline, id).has_value()
-                                   : decode_cursor(part, *timeline, id).has_value();
+  return timeline && decode_cursor(part, *timeline, id);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@ namespace await::core {
 
 Feed::Feed(Reader &reader, FeedDesk &desk, Source source)
     : reader_(reader),
-      place_(source.id, std::move(source.cursor), source.owner),
+      place_(source.id, std::move(source.cursor), source.owner, &desk.keys),
       watcher_(desk, Callback<Result<const EventPage *>>::to<&Feed::got>(this)) {
   watcher_.need().id = source.id;
   watcher_.trust(source.signed_hints);

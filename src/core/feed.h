@@ -13,6 +13,7 @@ namespace await::core {
 /// What feeds work with.
 struct FeedDesk : Desk<EventNeed> {
   const std::uint32_t &timeline;  ///< the database's, as far as it is known
+  const CursorKeys &keys;         ///< known with the timeline
 };
 
 /// One channel, as one client reads it: page after page, from its cursor on. Whom it feeds may destroy it in

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/ports.h"
@@ -23,9 +24,10 @@ class JobNeed : public Hook<> {
   explicit JobNeed(Callback<Result<const Job *>> callback) : done(callback) {}
   Uuid id;
   Want want = Want::value;
-  bool urgent = false;       ///< there is news: a herd's pause is not for it
-  Memory *memory = nullptr;  ///< asked first, and told afterwards; may be null
-  bool from_memory = false;  ///< whether the job that is being given came from there
+  bool urgent = false;          ///< there is news: a herd's pause is not for it
+  std::uint16_t batch_max = 0;  ///< Gather's: the largest batch it may join; 0: any
+  Memory *memory = nullptr;     ///< asked first, and told afterwards; may be null
+  bool from_memory = false;     ///< whether the job that is being given came from there
   Callback<Result<const Job *>> done;
 
   Key key() const { return {id, 0}; }
@@ -62,6 +64,7 @@ class EventNeed : public Hook<> {
   int after = 0;
   const Since *since = nullptr;  ///< core/place.h keeps it
   bool urgent = false;           ///< as above
+  std::uint16_t batch_max = 0;   ///< as above
   Callback<Result<const EventPage *>> done;
 
   Key key() const {
@@ -89,6 +92,10 @@ class EventNeed : public Hook<> {
 /// joins a read that has begun before it, so what it gets is no older than its asking. Who comes alone is
 /// read for at once, and so is who has news; in a herd of newcomers the next batch gathers for some
 /// milliseconds.
+///
+/// A batch that PostgreSQL refuses for what stands in it (`invalid`) is halved until the bad row stands
+/// alone: of n rows in at most 2·log2(n) + 1 statements for each bad one. Its askers get the error, everybody
+/// else their rows; those who were in no such batch are read for meanwhile.
 template <class Need>
 class Gather {
  public:
@@ -103,6 +110,7 @@ class Gather {
   }
 
   void add(Need &need) {
+    need.batch_max = 0;
     fresh_.push_back(need);
     urgent_ = urgent_ || need.urgent;
     wake_.wake();
@@ -117,16 +125,16 @@ class Gather {
       flight->found.clear();
       flight->rows.reset();
     }
-    if (!waiting_.empty())
-      wake_.wake();
+    wake_if_needed();
   }
 
   void run(std::int64_t now_ms) {
     for (auto &flight : flights_) {
-      if (flight->rows)
+      if (flight->has_landed())
         deliver(*flight);
     }
     recall();
+    sift();
     if (waiting_.empty())
       return;
     if (now_ms < not_before_ms_ && !urgent_) {
@@ -134,9 +142,9 @@ class Gather {
       return;
     }
     for (auto &flight : flights_) {
-      if (flight->reply.waiting() || flight->rows)
+      if (!flight->is_free())
         continue;
-      std::size_t n = send(*flight);
+      std::size_t n = send(*flight, waiting_);
       not_before_ms_ = now_ms + pause_after(n);
       urgent_ = urgent_ && !waiting_.empty();
       if (waiting_.empty())
@@ -148,11 +156,14 @@ class Gather {
   struct Flight {
     explicit Flight(Gather &gather) : owner(gather) {}
     void landed(Result<std::vector<Row>> rows) { owner.landed(*this, std::move(rows)); }
+    bool has_landed() const { return rows || failure; }
+    bool is_free() const { return !reply.waiting() && !has_landed(); }
     Gather &owner;
     std::map<typename Need::Key, std::size_t> index;
     std::map<typename Need::Key, const Row *> found;
     List<Need> needs;
     std::optional<std::vector<Row>> rows;  // has landed; its needs are answered a slice a round
+    std::optional<Error> failure;          // or with this
     Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::landed>(this);
   };
 
@@ -175,13 +186,25 @@ class Gather {
     }
   }
 
-  std::size_t send(Flight &flight) {
+  /// Sends those of refused batches, in smaller ones. The last flight is left to the others, if there are
+  /// several, so that nobody waits for what somebody else has asked.
+  void sift() {
+    std::size_t n = flights_.size() > 1 ? flights_.size() - 1 : 1;
+    for (std::size_t i = 0; i < n && !suspects_.empty(); ++i) {
+      if (flights_[i]->is_free())
+        send(*flights_[i], suspects_);
+    }
+  }
+
+  std::size_t send(Flight &flight, List<Need> &from) {
     std::vector<Query> queries;
     std::size_t weight = 0;
     std::size_t needs = 0;
+    std::size_t rows = from.front()->batch_max;  // at most; 0: as many as weigh as much
     flight.index.clear();
-    while (Need *need = waiting_.front()) {
-      if (weight >= most_ && !flight.index.contains(need->key()))
+    while (Need *need = from.front()) {
+      bool is_full = weight >= most_ || (rows != 0 && (queries.size() >= rows || need->batch_max != rows));
+      if (is_full && !flight.index.contains(need->key()))
         break;
       auto [at, fresh] = flight.index.try_emplace(need->key(), queries.size());
       if (fresh)
@@ -197,18 +220,38 @@ class Gather {
   }
 
   void landed(Flight &flight, Result<std::vector<Row>> rows) {
-    if (!waiting_.empty())
-      wake_.wake();
-    if (!rows) {
-      List<Need> needs;  // calling back may destroy any of them, and start new flights
-      needs.take_all(flight.needs);
-      while (Need *need = needs.pop_front())
-        need->done(rows.error());
+    wake_if_needed();
+    if (!rows && rows.error().code == Code::invalid && flight.index.size() > 1) {
+      halve(flight);
       return;
     }
-    flight.rows = std::move(*rows);
-    place(flight, *flight.rows, flight.found);
+    if (rows) {
+      flight.rows = std::move(*rows);
+      place(flight, *flight.rows, flight.found);
+    } else {
+      flight.failure = rows.error();
+    }
     deliver(flight);
+  }
+
+  /// One of its rows is bad: all of them again, those of a row together, in batches half as large.
+  void halve(Flight &flight) {
+    std::vector<std::pair<std::size_t, Need *>> all;
+    while (Need *need = flight.needs.pop_front()) {
+      auto at = flight.index.find(need->key());  // it may want something else by now
+      all.emplace_back(at == flight.index.end() ? flight.index.size() : at->second, need);
+    }
+    std::stable_sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.first < other.first; });
+    for (auto &[row, need] : all) {
+      need->batch_max = static_cast<std::uint16_t>((flight.index.size() + 1) / 2);
+      suspects_.push_back(*need);
+    }
+    wake_.wake();
+  }
+
+  void wake_if_needed() {
+    if (!waiting_.empty() || !suspects_.empty())
+      wake_.wake();
   }
 
   /// As many as a round can bear: the others' requests come between.
@@ -217,6 +260,10 @@ class Gather {
       Need *need = flight.needs.pop_front();
       if (need == nullptr)
         break;
+      if (flight.failure) {
+        need->done(*flight.failure);  // may destroy any of them
+        continue;
+      }
       auto at = flight.found.find(need->key());
       const Row *row = at == flight.found.end() ? nullptr : at->second;
       need->remember(row);
@@ -228,8 +275,8 @@ class Gather {
     }
     flight.found.clear();
     flight.rows.reset();
-    if (!waiting_.empty())
-      wake_.wake();
+    flight.failure.reset();
+    wake_if_needed();
   }
 
   void read(std::span<const Query> queries, Reply<std::vector<Row>> &reply);
@@ -243,6 +290,7 @@ class Gather {
   bool urgent_ = false;  // somebody who waits is
   List<Need> fresh_;     // since the last run
   List<Need> waiting_;
+  List<Need> suspects_;  // one of them may be what PostgreSQL refuses
   std::vector<std::unique_ptr<Flight>> flights_;
 };
 

@@ -178,7 +178,11 @@ bool Memo::holds(std::uint64_t at) const {
 
 /// Where the job is, or the best place for it: one that is free, else the oldest.
 std::uint64_t *Memo::slot(const Uuid &id) const {
-  std::size_t first = std::hash<Uuid>()(id) % head_->slots;
+  // not std::hash, whose seed is one process's own, and this memory is shared. Nobody chooses the ids that
+  // are kept, and who asks for others is answered after kProbes
+  std::uint64_t tail = 0;
+  std::memcpy(&tail, id.raw().data() + 8, sizeof tail);
+  std::size_t first = tail % head_->slots;
   std::uint64_t *best = nullptr;
   for (std::size_t i = 0; i < kProbes; ++i) {
     std::uint64_t *at = &index_[(first + i) % head_->slots];

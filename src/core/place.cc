@@ -8,14 +8,15 @@ namespace {
 constexpr int kNewest = INT32_MAX - 1;  // a read after it brings nothing but where the history stands
 }
 
-Place::Place(const Uuid &id, std::string cursor, std::string_view owner)
+Place::Place(const Uuid &id, std::string cursor, std::string_view owner, const CursorKeys *keys)
     : id_(id), had_cursor_(!cursor.empty()) {
   if (had_cursor_)
     cursor_ = std::make_unique<std::string>(cursor_for(id, std::move(cursor)));
   if (kind_of(id) != Kind::user)
     return;
-  since_ = std::make_unique<Since>();
+  since_ = std::make_unique<Standing>();
   since_->owner = owner;
+  since_->keys = keys;
 }
 
 /// The seq that the cursor names on `timeline`.
@@ -34,11 +35,11 @@ void Place::aim(std::uint32_t timeline) {
 
 void Place::aim_user(std::uint32_t timeline) {
   timeline_ = timeline;
-  auto known = cursor_ ? decode_since(*cursor_, timeline, id_) : std::nullopt;
+  auto known = cursor_ ? decode_since(since_->signers(), *cursor_, timeline, id_) : std::nullopt;
   if (!known)
     known.emplace();
   known->owner = std::move(since_->owner);
-  *since_ = std::move(*known);
+  static_cast<Since &>(*since_) = std::move(*known);
 }
 
 Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
@@ -160,7 +161,8 @@ bool Place::mark_gone(std::uint32_t timeline) {
 }
 
 std::string Place::cursor() const {
-  return since_ ? encode_since(timeline_, id_, *since_) : encode_cursor(timeline_, id_, after_);
+  return since_ ? encode_since(since_->signers(), timeline_, id_, *since_)
+                : encode_cursor(timeline_, id_, after_);
 }
 
 }  // namespace await::core

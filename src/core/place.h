@@ -27,7 +27,8 @@ class Place {
   /// @param id  of the history
   /// @param cursor  as sent, of this history or of several; empty: none
   /// @param owner  whose jobs, of a user's
-  Place(const Uuid &id, std::string cursor, std::string_view owner = {});
+  /// @param keys  that sign a user's cursors, as far as they are known; outlive this
+  Place(const Uuid &id, std::string cursor, std::string_view owner = {}, const CursorKeys *keys = nullptr);
 
   /// Takes the cursor for what it says on `timeline`. Before the first read.
   void aim(std::uint32_t timeline);
@@ -63,6 +64,13 @@ class Place {
   std::string cursor() const;
 
  private:
+  /// Of a user's.
+  struct Standing : Since {
+    const CursorKeys *keys = nullptr;
+    std::span<const SipKey> signers() const {
+      return keys != nullptr ? std::span<const SipKey>(*keys) : std::span<const SipKey>();
+    }
+  };
   std::optional<int> known(std::uint32_t timeline) const;
   void aim_user(std::uint32_t timeline);
   Fit fit_user(const EventPage &page, std::uint32_t timeline);
@@ -75,7 +83,7 @@ class Place {
 
   Uuid id_;
   std::unique_ptr<std::string> cursor_;  // as sent; null: from the start, or taken in
-  std::unique_ptr<Since> since_;         // of a user's
+  std::unique_ptr<Standing> since_;      // of a user's
   int after_ = 0;
   std::uint32_t timeline_ = 0;
   bool placed_ = false;

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
+#include "base/siphash.h"
 
 namespace await::core {
 
@@ -24,11 +27,21 @@ struct Since {
   std::int64_t eid = 0;  ///< … everything up to this
 };
 
-/// As a client sees it: opaque, URL-safe, at most 512 bytes. Where so many transactions were under way that
-/// it would be longer it says nothing, and whoever comes back with it is told so.
+/// What the cursors of one database are signed with: the first signs, all are believed, so that a key can be
+/// renewed. Empty: the database has not said it yet.
+using CursorKeys = std::vector<SipKey>;
+
+/// As a client sees it: opaque, URL-safe, signed, at most 512 bytes. Where so many transactions were under
+/// way that it would be longer it says nothing, and whoever comes back with it is told so.
 /// @param user  the channel's id, await.user_id()
-std::string encode_since(std::uint32_t timeline, const Uuid &user, const Since &since);
-/// Without the owner. Nothing where it is garbled, of another user or of another timeline.
-std::optional<Since> decode_since(std::string_view text, std::uint32_t timeline, const Uuid &user);
+/// @param keys  without any it says nothing either
+std::string encode_since(std::span<const SipKey> keys, std::uint32_t timeline, const Uuid &user,
+                         const Since &since);
+/// Without the owner. Nothing where it is garbled, of another user or of another timeline, or where none of
+/// the keys has signed it. What it brings PostgreSQL takes, whoever has signed it.
+std::optional<Since> decode_since(std::span<const SipKey> keys, std::string_view text, std::uint32_t timeline,
+                                  const Uuid &user);
+/// Whether it says that it is of this user. Nobody has looked at its signature.
+bool names_user(std::string_view text, const Uuid &user);
 
 }  // namespace await::core

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "base/list.h"
@@ -16,29 +17,39 @@ class Entrant : public Hook<> {
 
  private:
   friend class Turnstile;
-  std::size_t place_ = 0;  // in the batch that is out
+  std::size_t place_ = 0;      // in the batch that is out
+  std::size_t batch_max_ = 0;  // the largest it may join
 };
 
 /// Has the tickets of a round settled together: who comes alone goes at once, while a batch is out the next
-/// one gathers.
+/// one gathers. A batch that is refused for what stands in it (`invalid`) used no ticket; it is halved until
+/// the bad ticket stands alone, as Gather does with its reads.
 class Turnstile {
  public:
   Turnstile(Gate &gate, Wake &wake) : gate_(gate), wake_(wake) {}
 
   void add(Entrant &entrant) {
+    entrant.batch_max_ = kMost;
     waiting_.push_back(entrant);
     wake_.wake();
   }
 
   void run() {
-    if (reply_.waiting() || waiting_.empty())
+    if (reply_.waiting())
       return;
+    List<Entrant> &from = suspects_.empty() ? waiting_ : suspects_;
+    if (from.empty())
+      return;
+    std::size_t most = from.front()->batch_max_;
     std::vector<TicketUse> tickets;
-    while (Entrant *next = tickets.size() < kMost ? waiting_.pop_front() : nullptr) {
+    while (Entrant *next = from.front()) {
+      if (tickets.size() == most || next->batch_max_ != most)
+        break;
       next->place_ = tickets.size();
       tickets.push_back(next->ticket);
       out_.push_back(*next);
     }
+    size_ = tickets.size();
     gate_.use(tickets, reply_);
   }
 
@@ -46,7 +57,11 @@ class Turnstile {
   static constexpr std::size_t kMost = 256;
 
   void landed(Result<std::vector<bool>> good) {
-    if (!waiting_.empty())
+    if (!good && good.error().code == Code::invalid && size_ > 1) {
+      out_.each([this](Entrant &entrant) { entrant.batch_max_ = (size_ + 1) / 2; });
+      suspects_.take_all(out_);
+    }
+    if (!waiting_.empty() || !suspects_.empty())
       wake_.wake();
     List<Entrant> all;  // calling back may destroy any of them
     all.take_all(out_);
@@ -61,7 +76,9 @@ class Turnstile {
   Gate &gate_;
   Wake &wake_;
   List<Entrant> waiting_;
-  List<Entrant> out_;  // in the batch that is out
+  List<Entrant> suspects_;  // one of them may be what PostgreSQL refuses
+  List<Entrant> out_;       // in the batch that is out
+  std::size_t size_ = 0;    // of it
   Reply<std::vector<bool>> reply_ = Reply<std::vector<bool>>::to<&Turnstile::landed>(this);
 };
 

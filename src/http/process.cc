@@ -7,6 +7,7 @@
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
+#include "wire/cursor_key.h"
 #include "wire/dialogue.h"
 #include "wire/sse.h"
 #include "wire/websocket.h"
@@ -228,6 +229,7 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
     }
     keep_ms_ = hello->keep_ms;
     secret_ = hello->hint_key;
+    cursor_keys_ = {wire::cursor_key(secret_)};
     hints_.learn(hello->timeline, hello->hint_key);
     reread_.run();  // what happened while we were away
     revocations_.look();
@@ -297,9 +299,7 @@ core::Memory *Process::memory(ngx_shm_zone_t *zone) {
 namespace {
 
 /// 0 for nobody.
-std::uint64_t tag_of(std::string_view owner) {
-  return owner.empty() ? 0 : std::hash<std::string_view>()(owner) | 1;
-}
+std::uint64_t tag_of(std::string_view owner) { return owner.empty() ? 0 : siphash(hash_seed(), owner) | 1; }
 
 }  // namespace
 
@@ -372,6 +372,11 @@ ngx_int_t start_process(ngx_cycle_t *cycle) {
   if (settings == nullptr || settings->used_by.len == 0)
     return NGX_OK;
   return ngx::guarded(cycle->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
+    static const bool seeded = [] {  // once: without a master process a reload comes here again
+      set_hash_seed(io::Random().seed());
+      return true;
+    }();
+    static_cast<void>(seeded);
     the_process = std::make_unique<Process>(cycle, *settings);
     return NGX_OK;
   });

@@ -173,12 +173,13 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Gather<core::EventNeed> events_;
   core::Gather<core::EventNeed> user_events_;
   core::Desk<core::JobNeed> job_desk_{hub_, retries_, jobs_};
-  core::FeedDesk event_desk_{{hub_, retries_, events_}, timeline_};
-  core::FeedDesk user_desk_{{hub_, retries_, user_events_}, timeline_};
+  core::FeedDesk event_desk_{{hub_, retries_, events_}, timeline_, cursor_keys_};
+  core::FeedDesk user_desk_{{hub_, retries_, user_events_}, timeline_, cursor_keys_};
   core::Reread reread_;
   core::Turnstile turnstile_{store_, *this};
   core::Revocations revocations_{store_, core::Callback<const std::string &>::to<&Process::end_all_of>(this)};
   std::string secret_;
+  core::CursorKeys cursor_keys_;  // of it
   List<Guest, Guest> guests_;
   core::Reply<pg::Hello> introduction_ = core::Reply<pg::Hello>::to<&Process::introduced>(this);
   core::Wheel wheel_{128};

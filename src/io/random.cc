@@ -31,6 +31,14 @@ std::array<std::uint8_t, 10> Random::ten() {
   return out;
 }
 
+std::array<std::uint64_t, 2> Random::seed() {
+  std::array<std::uint64_t, 2> out{};
+  std::uint8_t raw[sizeof out];
+  take(raw, sizeof raw);
+  std::memcpy(out.data(), raw, sizeof raw);
+  return out;
+}
+
 double Random::unit() {
   std::uint32_t value = 0;
   std::uint8_t raw[4];

@@ -10,6 +10,7 @@ namespace await::io {
 class Random {
  public:
   std::array<std::uint8_t, 10> ten();
+  std::array<std::uint64_t, 2> seed();
   /// 0 … 1, for jitter.
   double unit();
 

@@ -2,8 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
 
+#include "core/gather.h"
+#include "core/since.h"
+#include "fuzz/forged.h"
 #include "io/poll_loop.h"
 #include "pg/call.h"
 #include "pg/job_store.h"
@@ -250,6 +258,100 @@ TEST_F(StoreTest, a_users_events_between_two_moments) {
   page = page_after({*job.owner, {page.merged->until.text, 1000}, {}, 0});
   EXPECT_TRUE(page.merged->lost) << "as old as that";
   EXPECT_TRUE(page.events.empty());
+}
+
+// A cursor's snapshot that PostgreSQL does not take fails the statement in which it stands: whatever we take,
+// pg_snapshot_in must take. Some thousand of them in one statement, from the edges of the numbers and at
+// random.
+TEST_F(StoreTest, whatever_snapshot_is_taken_postgresql_takes) {
+  Uuid user = Uuid::v7(1, 0, {});
+  core::CursorKeys keys = {{1, 2}};
+  std::string head =
+      from_base64url(core::encode_since(keys, 7, user, {"", {"3:3:", 0}, {}, 0})).value().substr(0, 13);
+  unsigned seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 dice(seed);
+  constexpr std::uint64_t kEpoch = std::uint64_t{1} << 32;
+  auto number = [&]() -> std::uint64_t {
+    const std::uint64_t edges[] = {0, 1, 2, 3, kEpoch, std::uint64_t{1} << 62, std::uint64_t{1} << 63};
+    std::uint64_t base = edges[dice() % 7] * (dice() % 2 == 0 ? 1 : dice() % 9);
+    return dice() % 3 == 0 ? dice() >> (dice() % 64) : base + dice() % 5 - 2;
+  };
+  std::set<std::string> taken;
+  for (int tries = 0; tries < 400'000 && taken.size() < 10'000; ++tries) {
+    std::string raw = head;
+    for (int snapshots = static_cast<int>(dice() % 2); snapshots >= 0; --snapshots) {
+      std::uint64_t xmin = number(), count = dice() % 4;
+      fuzz::put_number(raw, number());
+      fuzz::put_number(raw, xmin);
+      fuzz::put_number(raw, dice() % 2 == 0 ? number() : (kEpoch - xmin % kEpoch) + dice() % 3 - 1);
+      fuzz::put_number(raw, count);
+      for (; count > 0; --count)
+        fuzz::put_number(raw, dice() % 2 == 0 ? dice() % 3 : number());
+      if (snapshots > 0)
+        fuzz::put_number(raw, number());
+    }
+    if (dice() % 8 == 0)
+      raw[13 + dice() % (raw.size() - 13)] = static_cast<char>(dice());
+    auto since = core::decode_since(keys, fuzz::forged(keys[0], raw, user), 7, user);
+    if (since)
+      taken.insert(since->seen.text);
+    if (since && !since->reading.text.empty())
+      taken.insert(since->reading.text);
+  }
+  EXPECT_GT(taken.size(), 1000U);
+  std::string list;
+  for (const std::string &text : taken)
+    list += (list.empty() ? "'" : ",'") + text + "'";
+  run_sql(
+      "DO $$ DECLARE t text; s text; BEGIN FOREACH t IN ARRAY ARRAY[" + list +
+      "] LOOP s := t::pg_snapshot::text; IF s <> t THEN RAISE '% became %', t, s; END IF; END LOOP; END $$");
+}
+
+// One user's value that PostgreSQL refuses failed all users' reads of that moment.
+TEST_F(StoreTest, a_value_that_is_refused_fails_its_sender_alone) {
+  struct : core::Wake {
+    void wake() override {}
+    void wake_in(std::int64_t) override {}
+  } wake;
+  struct Asker {
+    void got(Result<const core::EventPage *> page) {
+      ++calls;
+      code = page ? Code::internal : page.error().code;
+      good = page && *page != nullptr;
+    }
+    int calls = 0;
+    bool good = false;
+    Code code = Code::internal;
+    core::Since since;
+    core::EventNeed need{core::Callback<Result<const core::EventPage *>>::to<&Asker::got>(this)};
+  };
+  const std::map<std::size_t, std::string> bad = {
+      {3, "3:8589934592:"}, {4, "0:5:"}, {30, "9:8:"}, {63, "3:9:12"}, {64, "x"}};
+  core::Gather<core::EventNeed> gather(store, wake, 2, 64);
+  std::deque<Asker> askers(100);
+  for (std::size_t i = 0; i < askers.size(); ++i) {
+    auto snapshot = bad.find(i);
+    askers[i].since = {"reader " + std::to_string(i),
+                       {snapshot != bad.end() ? snapshot->second : "3:3:", loop.unix_ms() / 1000},
+                       {},
+                       0};
+    askers[i].need.since = &askers[i].since;
+    gather.add(askers[i].need);
+  }
+  read.take_count();
+  ASSERT_TRUE(loop.run_until(
+      [&] {
+        gather.run(loop.monotonic_ms());
+        return std::all_of(askers.begin(), askers.end(), [](auto &one) { return one.calls == 1; });
+      },
+      20'000));
+  for (std::size_t i = 0; i < askers.size(); ++i) {
+    bool refused = bad.contains(i);
+    EXPECT_EQ(askers[i].good, !refused) << i;
+    EXPECT_EQ(askers[i].code == Code::invalid, refused) << i;
+  }
+  EXPECT_LE(read.take_count(), 2 + 5 * 2 * 7);
 }
 
 TEST_F(StoreTest, a_ticket_is_good_once) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/poison.h"
+
 namespace await::sim {
 namespace {
 
@@ -37,6 +39,7 @@ struct HoldClient::Request {
 
   void got(Result<const core::Job *> job) {
     if (!job) {
+      Poisoner::must_be_innocent(client.service_, job.error());
       if (!known || over)
         finish(nullptr);
       return;
@@ -172,6 +175,8 @@ void Submitter::stored(Result<core::Submitted> outcome) {
 
 void Submitter::got(Result<const core::Job *> job) {
   bool same_history = service_.database.timeline() == node_->timeline();
+  if (!job)
+    Poisoner::must_be_innocent(service_, job.error());
   if (job && *job == nullptr && same_history)
     service_.world.violated("P1", name(id()) + " was accepted and is not found");
   if (!job || *job == nullptr || core::is_ending((*job)->state))

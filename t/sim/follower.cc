@@ -155,7 +155,7 @@ void UserFollower::hear(const Message &message) {
   if (message.seq != 0) {
     check(message);
   } else if (since_.empty() && !must_be_reset_) {
-    auto since = core::decode_since(message.cursor, message.timeline, id_);
+    auto since = core::decode_since(kKeys, message.cursor, message.timeline, id_);
     if (!since)
       service_.world.violated("P4", name() + ": a primer's cursor that says nothing");
     else

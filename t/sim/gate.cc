@@ -1,4 +1,4 @@
-// Who may no more: revocations, and tickets that are shown twice.
+// Who may no more: revocations, and tickets that are shown twice; and who asks for what the database refuses.
 
 #include <algorithm>
 
@@ -82,9 +82,15 @@ void Run::show_ticket() {
   }
 }
 
-/// Forgets tickets that nobody will answer any more.
+/// Forgets tickets and others that nobody will answer any more.
 void Run::sweep_tickets() {
   std::erase_if(tickets_, [this](const auto &shown) { return world_.now() - shown->began > kForgetMs; });
+  std::erase_if(poisoners_, [this](const auto &one) { return world_.now() - one->began() > kForgetMs; });
+}
+
+void Run::poison() {
+  poisoners_.push_back(std::make_unique<Poisoner>(service_));
+  poisoners_.back()->strike();
 }
 
 }  // namespace await::sim

@@ -146,6 +146,7 @@ void Node::run() {
 
 void Node::connected() {
   reread.reset();
+  keys_ = kKeys;
   auto before = std::exchange(timeline_, database.timeline());
   if (before != 0 && before != timeline_) {
     jobs.history_changed();

@@ -23,6 +23,9 @@ namespace await::sim {
 
 class Node;
 
+/// What the database signs cursors with.
+inline const core::CursorKeys kKeys = {{0x5eed, 0xf00d}};
+
 /// A signed hint, and the line of history that it is of.
 struct Proof {
   core::Told told;
@@ -119,6 +122,7 @@ class Node : private core::Wake, private core::Bus {
   std::set<unsigned> asked_;
   std::set<unsigned> subscribed_;
   std::uint32_t timeline_ = 0;
+  core::CursorKeys keys_;  // known with it
   bool woken_ = false;
   std::int64_t wake_at_ = 0;
 
@@ -131,8 +135,8 @@ class Node : private core::Wake, private core::Bus {
   core::Gather<core::EventNeed> events;
   core::Gather<core::EventNeed> user_events;
   core::Desk<core::JobNeed> job_desk{hub, retries, jobs};
-  core::FeedDesk event_desk{{hub, retries, events}, timeline_};
-  core::FeedDesk user_desk{{hub, retries, user_events}, timeline_};
+  core::FeedDesk event_desk{{hub, retries, events}, timeline_, keys_};
+  core::FeedDesk user_desk{{hub, retries, user_events}, timeline_, keys_};
   core::Turnstile turnstile{store, *this};
   core::Revocations revocations{store, core::Callback<const std::string &>::to<&Node::revoked>(this)};
   core::Reread reread;

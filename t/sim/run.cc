@@ -23,7 +23,8 @@ std::string Totals::text() const {
          std::to_string(jobs) + " jobs, " + std::to_string(delivered) + " events and " +
          std::to_string(answers) + " answers delivered, " + std::to_string(reconnects) + " reconnects, " +
          std::to_string(resets) + " resets, " + std::to_string(ended) + " ended by revocation, " +
-         std::to_string(tickets) + " tickets, " + std::to_string(faults) + " faults";
+         std::to_string(tickets) + " tickets, " + std::to_string(poisoned) + " bad values, " +
+         std::to_string(faults) + " faults";
 }
 
 Run::Run(std::uint64_t seed, std::uint64_t steps)
@@ -67,11 +68,13 @@ std::string Run::go(Totals &totals) {
   totals.faults += faults_;
   totals.ended += service_.ended;
   totals.tickets += tickets_used_;
+  totals.poisoned += service_.poisoned;
   std::string violation = world_.violation();
   holds_.clear();
   sessions_.clear();
   submitters_.clear();
   tickets_.clear();
+  poisoners_.clear();
   return violation;
 }
 
@@ -102,6 +105,8 @@ void Run::act() {
     revoke();
   else if (dice < 0.975)
     show_ticket();
+  else if (dice < 0.977)
+    poison();
 }
 
 /// Somebody goes away for a while, or for good.
@@ -476,6 +481,7 @@ void Run::tear_down() {
   holds_.clear();
   sessions_.clear();
   tickets_.clear();
+  poisoners_.clear();
   for (auto &submitter : submitters_)
     submitter->leave();
   submitters_.clear();

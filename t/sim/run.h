@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/clients.h"
+#include "sim/poison.h"
 #include "sim/session.h"
 #include "sim/ticket.h"
 
@@ -14,7 +15,7 @@ namespace await::sim {
 /// Counts over runs, to show that something was tested.
 struct Totals {
   std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0,
-                ended = 0, tickets = 0;
+                ended = 0, tickets = 0, poisoned = 0;
   std::int64_t virtual_ms = 0;
   std::string text() const;
 };
@@ -49,6 +50,7 @@ class Run {
   void check_revoked();
   void show_ticket();
   void sweep_tickets();
+  void poison();
   std::unique_ptr<Node> start_node();
   void strike();
   void heal();
@@ -78,6 +80,7 @@ class Run {
   std::vector<std::unique_ptr<Submitter>> submitters_;
   std::vector<std::unique_ptr<ShownTicket>> tickets_;
   std::uint64_t tickets_used_ = 0;
+  std::vector<std::unique_ptr<Poisoner>> poisoners_;
 };
 
 }  // namespace await::sim

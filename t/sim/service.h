@@ -25,7 +25,8 @@ struct Service {
   std::uint64_t reconnects = 0;
   std::uint64_t resets = 0;
   std::uint64_t answers = 0;
-  std::uint64_t ended = 0;  ///< by revocation
+  std::uint64_t ended = 0;     ///< by revocation
+  std::uint64_t poisoned = 0;  ///< answers that were refused for what was asked
 
   /// A node that is up, by chance; null if none is.
   Node *some_node() {

@@ -4,6 +4,7 @@
 
 #include "core/bundle.h"
 #include "core/cursors.h"
+#include "sim/poison.h"
 #include "sim/wire.h"
 
 namespace await::sim {
@@ -96,6 +97,7 @@ struct Session::Stream : Connection, private core::Bundle::Reader {
     bundle.leave();
   }
   void refused(const Error &error) override {
+    Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       drop();
     else
@@ -134,6 +136,7 @@ struct Session::Pages : Connection, private core::Feed::Reader {
     feed.leave();
   }
   void starved(core::Feed &, const Error &error) override {
+    Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       drop();
     else if (!feed.known())
@@ -186,6 +189,7 @@ struct Session::Socket : Connection, private core::Feed::Reader {
       feed.next(page);
   }
   void starved(core::Feed &feed, const Error &error) override {
+    Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       forget(feed);
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/poison.h"
+
 namespace await::sim {
 
 void Line::connect() {
@@ -108,9 +110,25 @@ void Store::submit(std::span<const core::NewJob *const> jobs,
                                            });
 }
 
+namespace {
+bool is_poison(const core::JobQuery &query) { return query.id == poison_id(); }
+bool is_poison(const core::EventQuery &query) {
+  return query.since ? query.since->owner == kPoison : query.id == poison_id();
+}
+bool is_poison(const core::TicketUse &ticket) { return ticket.owner == kPoison; }
+
+/// What PostgreSQL says of a statement in which one value is bad.
 template <class T>
-void Store::ask(core::Reply<T> &reply, std::function<T()> look) {
-  read.call<T>(reply, [this, look = std::move(look)]() -> Result<T> {
+bool is_refused(const std::vector<T> &all) {
+  return std::any_of(all.begin(), all.end(), [](const T &one) { return is_poison(one); });
+}
+}  // namespace
+
+template <class T>
+void Store::ask(core::Reply<T> &reply, std::function<T()> look, bool refused) {
+  read.call<T>(reply, [this, look = std::move(look), refused]() -> Result<T> {
+    if (refused)
+      return Error{Code::invalid, "a value is bad"};
     if (world_.chance(weather_.failing))
       return Error{Code::internal, "a read fails"};
     return look();
@@ -119,13 +137,15 @@ void Store::ask(core::Reply<T> &reply, std::function<T()> look) {
 
 void Store::jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<core::Job>> &reply) {
   std::vector<core::JobQuery> all(queries.begin(), queries.end());
-  ask<std::vector<core::Job>>(reply, [this, all] { return database_.jobs(all); });
+  ask<std::vector<core::Job>>(
+      reply, [this, all] { return database_.jobs(all); }, is_refused(all));
 }
 
 void Store::events(std::span<const core::EventQuery> queries,
                    core::Reply<std::vector<core::EventPage>> &reply) {
   std::vector<core::EventQuery> all(queries.begin(), queries.end());
-  ask<std::vector<core::EventPage>>(reply, [this, all] { return database_.events(all); });
+  ask<std::vector<core::EventPage>>(
+      reply, [this, all] { return database_.events(all); }, is_refused(all));
 }
 
 void Store::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {
@@ -140,6 +160,8 @@ void Store::heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) {
 void Store::use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) {
   std::vector<core::TicketUse> all(tickets.begin(), tickets.end());
   write.call<std::vector<bool>>(reply, [this, all]() -> Result<std::vector<bool>> {
+    if (is_refused(all))
+      return Error{Code::invalid, "a value is bad"};
     std::vector<bool> out;
     for (const core::TicketUse &ticket : all)
       out.push_back(database_.use(ticket.id));

@@ -111,7 +111,7 @@ class Store : public core::Store, public core::Gate {
 
  private:
   template <class T>
-  void ask(core::Reply<T> &reply, std::function<T()> look);
+  void ask(core::Reply<T> &reply, std::function<T()> look, bool refused = false);
 
   World &world_;
   Weather &weather_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/turnstile.h"
+#include "sim/poison.h"
 #include "sim/service.h"
 
 namespace await::sim {
@@ -16,6 +17,8 @@ struct ShownTicket {
       node->turnstile.add(entrant);
   }
   void answered(Result<bool> good) {
+    if (!good)
+      Poisoner::must_be_innocent(service, good.error());
     admitted += good && *good ? 1 : 0;
     if (admitted > 1)
       service.world.violated("P7", "a ticket let two in");

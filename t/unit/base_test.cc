@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <set>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/list.h"
 #include "base/result.h"
+#include "base/siphash.h"
 #include "base/text.h"
 
 namespace await {
@@ -28,6 +30,46 @@ TEST(Uuid, v7_carries_time_class_version_and_variant) {
   EXPECT_EQ(id.unix_ms(), 1795330227360 + 2);
   EXPECT_EQ(id.shard(), 4095U);
   EXPECT_EQ(id.text().substr(14), "7fff-bfff-ffffffffffff");
+}
+
+TEST(SipHash, says_what_its_authors_say) {
+  SipKey key{0x0706050403020100, 0x0f0e0d0c0b0a0908};
+  std::string bytes;
+  EXPECT_EQ(siphash(key, bytes), 0x726fdb47dd0e0e31U);
+  for (char c = 0; c < 15; ++c)
+    bytes += c;
+  EXPECT_EQ(siphash(key, bytes), 0xa129ca6149be45e5U);
+  EXPECT_EQ(siphash(key, bytes.substr(0, 8)), 0x93f5f5799a932462U);
+}
+
+// Clients name ids of their own making: those that fall into one bucket must not be known beforehand, and ids
+// alike in their last bytes must not fall into one.
+TEST(Uuid, hashes_by_a_seed_and_by_all_of_it) {
+  std::vector<Uuid> ids;
+  for (int n = 0; n < 1000; ++n) {
+    Uuid::Raw raw{};
+    raw[4] = static_cast<std::uint8_t>(n >> 8), raw[5] = static_cast<std::uint8_t>(n);
+    ids.emplace_back(raw);
+  }
+  auto hashes = [&] {
+    std::vector<std::size_t> out;
+    for (const Uuid &id : ids)
+      out.push_back(std::hash<Uuid>()(id));
+    return out;
+  };
+  auto before = hashes();
+  set_hash_seed({7, 9});
+  auto after = hashes();
+  set_hash_seed({});
+  EXPECT_EQ(hashes(), before) << "the same seed, the same run";
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    same += before[i] == after[i] ? 1 : 0;
+  EXPECT_EQ(same, 0U);
+  std::set<std::size_t> buckets;
+  for (std::size_t hash : before)
+    buckets.insert(hash % 1009);
+  EXPECT_GT(buckets.size(), 500U);
 }
 
 struct Item : Hook<> {

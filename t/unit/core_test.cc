@@ -17,7 +17,9 @@
 #include "core/reread.h"
 #include "core/retries.h"
 #include "core/retry.h"
+#include "core/turnstile.h"
 #include "core/wheel.h"
+#include "fuzz/forged.h"
 
 namespace await::core {
 namespace {
@@ -289,6 +291,193 @@ TEST(Gather, a_herd_gathers_before_the_next_read) {
   EXPECT_EQ(store.job_queries.size(), 3U) << "and who comes alone neither";
 }
 
+// One client's value that PostgreSQL refuses failed all that were read with it.
+struct Poisoned : testing::Test {
+  struct Asker {
+    void got(Result<const Job *> job) {
+      ++calls;
+      refused = !job;
+      seq = job && *job != nullptr ? (*job)->seq : -1;
+    }
+    int calls = 0;
+    bool refused = false;
+    int seq = 0;
+    JobNeed need{Callback<Result<const Job *>>::to<&Asker::got>(this)};
+  };
+  void ask(Gather<JobNeed> &gather, int n, std::set<int> bad) {
+    askers.resize(askers.size() + static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i)
+      askers[static_cast<std::size_t>(i)].need.id = id(i),
+      gather.add(askers[static_cast<std::size_t>(i)].need);
+    for (int i : bad)
+      poison.insert(id(i));
+  }
+  /// As PostgreSQL: answers all, or refuses all.
+  void answer() {
+    std::vector<Job> rows;
+    bool refused = false;
+    for (const JobQuery &query : store.job_queries[answered++]) {
+      refused = refused || poison.contains(query.id);
+      rows.emplace_back().id = query.id;
+      rows.back().seq = 7;
+    }
+    auto *reply = store.job_replies.front();
+    refused ? reply->deliver(Error{Code::invalid, "bad"}) : reply->deliver(std::move(rows));
+  }
+  void answer_all(Gather<JobNeed> &gather) {
+    for (std::int64_t now = 1000; now < 5000; ++now) {
+      gather.run(now);
+      while (!store.job_replies.empty())
+        answer();
+    }
+  }
+  void check(std::set<int> bad) {
+    for (std::size_t i = 0; i < askers.size(); ++i) {
+      EXPECT_EQ(askers[i].calls, 1) << i;
+      EXPECT_EQ(askers[i].refused, bad.contains(static_cast<int>(i))) << i;
+      EXPECT_EQ(askers[i].seq, askers[i].refused ? -1 : 7) << i;
+    }
+  }
+  FakeStore store;
+  FakeWake wake;
+  std::deque<Asker> askers;
+  std::set<Uuid> poison;
+  std::size_t answered = 0;
+};
+
+TEST_F(Poisoned, a_bad_row_fails_who_asked_for_it_and_nobody_else) {
+  for (std::size_t flights : {1U, 2U, 4U}) {
+    for (std::set<int> bad : {std::set<int>{0}, {299}, {150}, {3, 4}, {7, 100, 211, 299}, {}}) {
+      askers.clear(), poison.clear(), store.job_queries.clear(), answered = 0;
+      Gather<JobNeed> gather(store, wake, flights, 512);
+      ask(gather, 300, bad);
+      answer_all(gather);
+      check(bad);
+      EXPECT_LE(store.job_queries.size(), 1 + bad.size() * 2 * 9) << "statements, of 300 rows";
+    }
+  }
+}
+
+TEST_F(Poisoned, all_are_bad) {
+  Gather<JobNeed> gather(store, wake, 2, 64);
+  std::set<int> all;
+  for (int i = 0; i < 64; ++i)
+    all.insert(i);
+  ask(gather, 64, all);
+  answer_all(gather);
+  check(all);
+  EXPECT_EQ(store.job_queries.size(), 127U);
+}
+
+TEST_F(Poisoned, those_of_one_row_share_its_fate_in_one_statement) {
+  Gather<JobNeed> gather(store, wake, 1, 64);
+  ask(gather, 40, {});
+  poison.insert(id(0));
+  for (std::size_t i = 0; i < askers.size(); i += 4)
+    askers[i].need.id = id(0);
+  answer_all(gather);
+  for (std::size_t i = 0; i < askers.size(); ++i) {
+    EXPECT_EQ(askers[i].calls, 1);
+    EXPECT_EQ(askers[i].refused, i % 4 == 0);
+  }
+  EXPECT_LE(store.job_queries.size(), 11U);
+}
+
+TEST_F(Poisoned, who_comes_meanwhile_does_not_wait) {
+  Gather<JobNeed> gather(store, wake, 2, 64);
+  ask(gather, 64, {5});
+  gather.run(1000);
+  answer();
+  gather.run(1100);
+  ASSERT_EQ(store.job_queries.size(), 2U) << "half of them; the other flight is for the others";
+  Asker late;
+  late.need.id = id(900);
+  gather.add(late.need);
+  gather.run(1101);
+  ASSERT_EQ(store.job_queries.size(), 3U);
+  EXPECT_EQ(store.job_queries[2].size(), 1U) << "and alone: who is innocent is not put to the suspects";
+  EXPECT_EQ(store.job_queries[2][0].id, id(900));
+  answer_all(gather);
+  check({5});
+}
+
+TEST_F(Poisoned, another_failure_is_everybodys) {
+  Gather<JobNeed> gather(store, wake, 2, 64);
+  ask(gather, 3, {});
+  gather.run(1000);
+  store.job_replies.front()->deliver(Error{Code::unavailable, "away"});
+  check({0, 1, 2});
+  EXPECT_EQ(store.job_queries.size(), 1U);
+}
+
+TEST_F(Poisoned, who_leaves_meanwhile_is_not_called) {
+  Gather<JobNeed> gather(store, wake, 2, 64);
+  ask(gather, 10, {5});
+  gather.run(1000);
+  answer();
+  for (int i = 0; i < 3; ++i)
+    askers.pop_back();
+  answer_all(gather);
+  check({5});
+}
+
+struct FakeGate : Gate {
+  void use(std::span<const TicketUse> tickets, Reply<std::vector<bool>> &reply) override {
+    std::vector<bool> good;
+    bool refused = false;
+    for (const TicketUse &ticket : tickets) {
+      refused = refused || ticket.owner == "bad";
+      good.push_back(ticket.until_ms % 2 == 0);
+    }
+    ++statements;
+    replies.push_back(reply);
+    outcomes.push_back(refused ? Result<std::vector<bool>>(Error{Code::invalid, "bad"})
+                               : Result<std::vector<bool>>(std::move(good)));
+  }
+  void revoked(Reply<std::vector<Revoked>> &) override {}
+  void answer() {
+    auto outcome = std::move(outcomes.front());
+    outcomes.pop_front();
+    replies.front()->deliver(std::move(outcome));
+  }
+  List<Reply<std::vector<bool>>> replies;
+  std::deque<Result<std::vector<bool>>> outcomes;
+  std::size_t statements = 0;
+};
+
+// One ticket that PostgreSQL refuses failed all that were shown with it.
+TEST(Turnstile, a_bad_ticket_fails_who_shows_it_and_nobody_else) {
+  struct Guest {
+    void answered(Result<bool> good) {
+      ++calls;
+      said = !good ? "refused" : *good ? "good" : "used";
+    }
+    int calls = 0;
+    std::string said;
+    Entrant entrant{Callback<Result<bool>>::to<&Guest::answered>(this)};
+  };
+  FakeGate gate;
+  FakeWake wake;
+  Turnstile turnstile(gate, wake);
+  std::deque<Guest> guests(300);
+  std::set<std::size_t> bad = {0, 17, 18, 290};
+  for (std::size_t i = 0; i < guests.size(); ++i) {
+    guests[i].entrant.ticket = {id(static_cast<int>(i)), bad.contains(i) ? "bad" : "ann", 0,
+                                static_cast<std::int64_t>(i)};
+    turnstile.add(guests[i].entrant);
+  }
+  for (int round = 0; round < 200; ++round) {
+    turnstile.run();
+    if (!gate.outcomes.empty())
+      gate.answer();
+  }
+  for (std::size_t i = 0; i < guests.size(); ++i) {
+    EXPECT_EQ(guests[i].calls, 1);
+    EXPECT_EQ(guests[i].said, bad.contains(i) ? "refused" : i % 2 == 0 ? "good" : "used") << i;
+  }
+  EXPECT_LE(gate.statements, 2 + bad.size() * 2 * 9);
+}
+
 TEST(Gather, bodies_make_a_batch_smaller) {
   FakeStore store;
   FakeWake wake;
@@ -422,6 +611,8 @@ TEST(Place, of_a_topic_of_which_only_the_latest_counts_nothing_is_missed) {
 
 namespace {
 
+const CursorKeys kKeys = {{1, 2}};
+
 /// A page of a user's, read up to `until`, with the events of these eids.
 EventPage merged(const std::string &until, std::vector<int> eids, bool complete = true) {
   EventPage page;
@@ -448,7 +639,7 @@ std::vector<int> given(Place &place, const EventPage &page, int most = 100) {
 TEST(Place, a_users_goes_from_moment_to_moment) {
   using Fit = Place::Fit;
   Uuid user = named_id(0xfe, 2);
-  Place place(user, "", "ann");
+  Place place(user, "", "ann", &kKeys);
   EventNeed need{Callback<Result<const EventPage *>>::to<&Sink::take>(static_cast<Sink *>(nullptr))};
   place.aim(7);
   place.seek(need);
@@ -475,7 +666,7 @@ TEST(Place, a_users_goes_from_moment_to_moment) {
   EXPECT_EQ(need.since->seen.text, "30:30:");
   EXPECT_TRUE(need.since->reading.text.empty());
 
-  Place again(user, between, "ann");
+  Place again(user, between, "ann", &kKeys);
   again.aim(7);
   again.seek(need);
   EXPECT_EQ(need.since->seen.text, "10:10:");
@@ -490,9 +681,9 @@ TEST(Place, a_users_cursor_that_cannot_be_honoured_is_told_so) {
   using Fit = Place::Fit;
   Uuid user = named_id(0xfe, 2);
   Since since{"", {"10:10:", 1000}, {}, 0};
-  for (std::string bad : {std::string("garbled"), std::string("busy"), encode_since(8, user, since),
-                          encode_since(7, named_id(0xfe, 3), since), encode_cursor(7, user, 3)}) {
-    Place place(user, bad, "ann");
+  for (std::string bad : {std::string("garbled"), std::string("busy"), encode_since(kKeys, 8, user, since),
+                          encode_since(kKeys, 7, named_id(0xfe, 3), since), encode_cursor(7, user, 3)}) {
+    Place place(user, bad, "ann", &kKeys);
     place.aim(7);
     EventPage page = merged("20:20:", {});
     EXPECT_EQ(place.fit(page, 7), Fit::lost) << bad;
@@ -501,7 +692,7 @@ TEST(Place, a_users_cursor_that_cannot_be_honoured_is_told_so) {
     EXPECT_EQ(given(place, page), (std::vector<int>{5}));
     EXPECT_EQ(place.fit(merged("40:40:", {6}), 8), Fit::lost) << "a failover";
   }
-  Place old(user, encode_since(7, user, since), "ann");
+  Place old(user, encode_since(kKeys, 7, user, since), "ann", &kKeys);
   old.aim(7);
   EventPage page = merged("20:20:", {});
   page.merged->lost = true;
@@ -512,7 +703,7 @@ TEST(Since, says_what_it_was_given) {
   Uuid user = named_id(0xfe, 2);
   for (Since since : {Since{"", {"3:3:", 0}, {}, 0}, Since{"", {"100:200:100,150,199", 1764000000}, {}, 0},
                       Since{"", {"5:9:6", 7}, {"8:1000000000000:8,9,999999999999", 8}, INT64_C(1) << 60}}) {
-    auto back = decode_since(encode_since(7, user, since), 7, user);
+    auto back = decode_since(kKeys, encode_since(kKeys, 7, user, since), 7, user);
     ASSERT_TRUE(back);
     EXPECT_EQ(back->seen.text, since.seen.text);
     EXPECT_EQ(back->seen.at_s, since.seen.at_s);
@@ -522,7 +713,93 @@ TEST(Since, says_what_it_was_given) {
   std::string busy = "1000:900000:";
   for (int xid = 1000; xid < 800000; xid += 1000)
     busy += (xid == 1000 ? "" : ",") + std::to_string(xid);
-  EXPECT_EQ(encode_since(7, user, {"", {busy, 0}, {}, 0}), "busy") << "799 transactions under way";
+  EXPECT_EQ(encode_since(kKeys, 7, user, {"", {busy, 0}, {}, 0}), "busy") << "799 transactions under way";
+}
+
+TEST(Since, is_believed_where_one_of_the_keys_has_signed_it) {
+  Uuid user = named_id(0xfe, 2);
+  Since since{"", {"5:9:6", 7}, {}, 0};
+  CursorKeys old = {{1, 2}}, renewed = {{3, 4}, {1, 2}}, later = {{5, 6}, {3, 4}};
+  std::string cursor = encode_since(old, 7, user, since);
+  EXPECT_TRUE(decode_since(renewed, cursor, 7, user)) << "the key before";
+  EXPECT_FALSE(decode_since(later, cursor, 7, user));
+  EXPECT_TRUE(decode_since(later, encode_since(renewed, 7, user, since), 7, user)) << "the first signs";
+  EXPECT_FALSE(decode_since({}, cursor, 7, user)) << "no key is known yet";
+  EXPECT_EQ(encode_since({}, 7, user, since), "busy");
+  for (std::size_t i = 0; i < cursor.size(); ++i) {
+    std::string other = cursor;
+    other[i] = other[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(decode_since(old, other, 7, user)) << "one letter of it, " << i;
+    EXPECT_FALSE(decode_since(old, cursor.substr(0, i), 7, user));
+  }
+}
+
+// PostgreSQL refuses a snapshot whose xmin or xmax has nothing in its lower half, and with it the whole
+// batch.
+TEST(Since, brings_only_what_postgresql_takes) {
+  Uuid user = named_id(0xfe, 2);
+  constexpr std::uint64_t kEpoch = std::uint64_t{1} << 32;
+  struct {
+    std::vector<std::uint64_t> numbers;  // xmin, xmax - xmin, how many, steps
+    bool good;
+  } table[] = {
+      {{3, 0, 0}, true},
+      {{1, 0, 0}, true},
+      {{0, 3, 0}, false},
+      {{3, kEpoch - 3, 0}, false},
+      {{3, 2 * kEpoch - 3, 0}, false},
+      {{kEpoch, 5, 0}, false},
+      {{kEpoch + 1, 0, 0}, true},
+      {{kEpoch - 1, 2, 1, 1}, true},  // between them it may be so
+      {{kEpoch - 1, 1, 0}, false},
+      {{7 * kEpoch, kEpoch, 0}, false},
+      {{3, 4, 1, 4}, false},
+      {{3, 4, 2, 1, 0}, false},
+      {{3, 4, 2, 0, 3}, true},
+      {{3, 4, 2, 0, 4}, false},
+      {{3, 4, 513}, false},
+      {{3, std::uint64_t{1} << 62, 0}, false},
+  };
+  CursorKeys keys = {{1, 2}};
+  std::string head = *from_base64url(encode_since(keys, 7, user, {"", {"3:3:", 0}, {}, 0}));
+  for (auto &[numbers, good] : table) {
+    std::string raw = head.substr(0, 13);
+    fuzz::put_number(raw, 5);  // when
+    for (std::uint64_t number : numbers)
+      fuzz::put_number(raw, number);
+    auto since = decode_since(keys, fuzz::forged(keys[0], raw, user), 7, user);
+    EXPECT_EQ(since.has_value(), good) << numbers[0] << " " << numbers[1];
+  }
+}
+
+TEST(Place, a_users_cursor_waits_for_the_key) {
+  using Fit = Place::Fit;
+  Uuid user = named_id(0xfe, 2);
+  CursorKeys keys;
+  CursorKeys both = {{3, 4}, kKeys[0]};
+  Since since{"", {"10:10:", 1000}, {}, 0};
+  Place place(user, encode_since(kKeys, 7, user, since), "ann", &keys);
+  EventNeed need{Callback<Result<const EventPage *>>::to<&Sink::take>(static_cast<Sink *>(nullptr))};
+  place.aim(0);  // before PostgreSQL has told what it is
+  place.seek(need);
+  keys = both;
+  EXPECT_EQ(place.fit(merged("20:20:", {}), 7), Fit::elsewhere);
+  EXPECT_EQ(need.since->seen.text, "10:10:");
+  EXPECT_EQ(place.fit(merged("20:20:", {}), 7), Fit::here) << "never a reset";
+  EXPECT_TRUE(decode_since(std::span(both).first(1), place.cursor(), 7, user)) << "signed by the new key";
+}
+
+TEST(Cursors, of_several_channels_a_users_part_keeps_its_signature) {
+  Uuid user = named_id(0xfe, 2);
+  std::string own = encode_since(kKeys, 7, user, {"", {"10:10:", 1000}, {}, 0});
+  std::string both = join_cursors({encode_cursor(7, id(1), 2), own});
+  EXPECT_EQ(cursor_for(user, both), own);
+  EXPECT_EQ(cursor_for(named_id(0xfe, 3), both), ".");
+  std::string forged = own;
+  forged.back() = forged.back() == 'A' ? 'B' : 'A';
+  Place place(user, join_cursors({encode_cursor(7, id(1), 2), forged}), "ann", &kKeys);
+  place.aim(7);
+  EXPECT_EQ(place.fit(merged("20:20:", {}), 7), Place::Fit::lost);
 }
 
 TEST(Place, a_failover_resets_who_is_connected) {

@@ -1,0 +1,187 @@
+-- A page of user:<owner> costs what the page costs, however long the history is that a cursor asks for: a short range is
+-- read by its transactions, as before, a long one in the order of eid, between two numbers that what it wants lies between.
+
+-- The transaction has its number before the row has its own. So whatever was written by transactions that got theirs after
+-- a moment lies behind all that was committed by then: that is where a walk begins, and where it ends.
+ALTER TABLE await.event ALTER eid SET DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('await.eid') END;
+ALTER TABLE await.job ALTER eid SET DEFAULT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('await.eid') END;
+
+CREATE INDEX event_owner_eid ON await.event (owner, eid) WHERE owner IS NOT NULL;
+CREATE INDEX job_owner_eid ON await.job (owner, eid) WHERE owner IS NOT NULL;
+-- with the eid, so that of one large transaction no more is read than a page holds
+CREATE INDEX event_owner_xid ON await.event (owner, xid, eid) WHERE owner IS NOT NULL;
+CREATE INDEX job_owner_xid ON await.job (owner, xid, eid) WHERE owner IS NOT NULL;
+DROP INDEX await.event_owner, await.job_owner;
+
+-- This moment, with all that may be running named: pg_current_snapshot() has as its xmax the transaction after the last that
+-- has *ended*, and beyond it some may be running too. Here they stand among the others, with one that does not run yet; so
+-- that whatever is at or past xmax got its number after this moment. That the last before xmax is running tells such a
+-- snapshot from every other. What it sees is the same. Where it cannot be known, or they are many, as PostgreSQL has it.
+CREATE FUNCTION await.whole_moment() RETURNS pg_snapshot LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s      pg_snapshot := pg_current_snapshot();
+    v_xmax int8 := pg_snapshot_xmax(s)::text::int8;
+    v_gap  int := age(pg_snapshot_xmax(s)::xid); -- up to the next number, read now: the first time in a transaction
+BEGIN
+    IF statement_timestamp() <> transaction_timestamp() OR pg_current_xact_id_if_assigned() IS NOT NULL OR v_gap NOT BETWEEN 0 AND 64
+        OR (v_xmax + v_gap + 1) & x'ffffffff'::int8 < 3 THEN
+        RETURN s;
+    END IF;
+    RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_xmax + v_gap + 1, concat_ws(',',
+        (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
+        (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_xmax + v_gap) x)))::pg_snapshot;
+END $$;
+
+CREATE FUNCTION await.is_whole(s pg_snapshot) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT EXISTS (SELECT FROM pg_snapshot_xip(s) x WHERE x = ((pg_snapshot_xmax(s)::text::int8 - 1)::text)::xid8)
+$$;
+
+-- Whatever an index can bring in order is never sorted: the planner, which does not know the owner, may think that another
+-- index will do, and that one is everybody's.
+
+-- Of an owner's events those that `p_since` does not see and `p_upto` does, after that eid, the first p_limit of them. For a
+-- range of any length. `weight`: bytes as stored that a reader will get.
+CREATE FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after int8, p_limit int, p_value_max int)
+RETURNS TABLE (eid int8, class int2, job uuid, seq int4, weight int8)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    v_few   CONSTANT int := 50;  -- any one would do, the best of some is nearer
+    v_from  int8;                -- all it wants that is not of p_since's running transactions lies behind it …
+    v_until int8;                -- … and before this
+BEGIN
+    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- of moments that are not whole nothing follows
+        (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
+         ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
+        UNION ALL
+        (SELECT j.eid, j.xid FROM await.job j WHERE j.owner = p_owner AND j.xid < pg_snapshot_xmax(p_since)
+         ORDER BY j.xid DESC, j.eid DESC LIMIT v_few)
+    ) u WHERE await.is_whole(p_since) AND pg_visible_in_snapshot(u.xid, p_since);
+    SELECT coalesce(min(u.eid), 9223372036854775807) INTO v_until FROM (
+        (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) ORDER BY e.xid, e.eid LIMIT v_few)
+        UNION ALL
+        (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) ORDER BY j.xid, j.eid LIMIT v_few)
+    ) u WHERE await.is_whole(p_upto);
+    RETURN QUERY
+    SELECT u.eid, u.class, u.job, u.seq, u.weight FROM (
+        (SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight FROM await.event e
+         WHERE e.owner = p_owner AND e.eid > v_from AND e.eid < v_until AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+           AND NOT pg_visible_in_snapshot(e.xid, p_since) AND pg_visible_in_snapshot(e.xid, p_upto)
+         ORDER BY e.eid LIMIT p_limit)
+        UNION ALL
+        (SELECT j.eid, j.class, j.id, 1, 0 FROM await.job j
+         WHERE j.owner = p_owner AND j.eid > v_from AND j.eid < v_until AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+           AND NOT pg_visible_in_snapshot(j.xid, p_since) AND pg_visible_in_snapshot(j.xid, p_upto)
+         ORDER BY j.eid LIMIT p_limit)
+        UNION ALL -- what ran then may have drawn its numbers long before
+        SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
+            SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
+            WHERE e.owner = p_owner AND e.xid = x.xid AND e.eid > p_after AND e.eid <= v_from AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+              AND pg_visible_in_snapshot(e.xid, p_upto)
+            ORDER BY e.xid, e.eid LIMIT p_limit) w
+        UNION ALL
+        SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
+            SELECT j.eid, j.class, j.id, 1, 0::int8 FROM await.job j
+            WHERE j.owner = p_owner AND j.xid = x.xid AND j.eid > p_after AND j.eid <= v_from AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+              AND pg_visible_in_snapshot(j.xid, p_upto)
+            ORDER BY j.xid, j.eid LIMIT p_limit) w
+    ) u ORDER BY u.eid LIMIT p_limit;
+END $$;
+
+-- As before: the events of each owner's jobs that `p_since` does not see and `p_upto` ('': this moment) sees, after that eid,
+-- in order; at most p_limit of each owner's and about 4 MB of all together, everybody's first before anybody's second, so that
+-- one reader's pages leave no other's empty. p_since '': none, only the moment. Each item has at least one row; `complete`: that
+-- was all; `lost`: p_since, of the Unix second p_at, is older than what is kept.
+CREATE OR REPLACE FUNCTION await.edge_user_events(p_items int8[], p_owners text[], p_since text[], p_at int8[], p_upto text[], p_upto_at int8[],
+    p_eids int8[], p_limit int, p_value_max int)
+RETURNS TABLE (item int8, owner text, upto text, upto_at int8, complete boolean, lost boolean, id uuid, correlation_id text, eid int8,
+    seq int4, type text, at timestamptz, data text, status int2, content_type text, file_name text, size bigint, body bytea)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_incremental_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+    v_now     int8 := floor(extract(epoch FROM clock_timestamp()));
+    v_kept    int8 := (SELECT extract(epoch FROM min(r.keep)) FROM await.retention r);
+    v_since   pg_snapshot[];
+    v_upto    pg_snapshot[];
+    v_upto_at int8[];
+    v_lost    boolean[];
+    v_long    int[];             -- items with more than a page
+    v_item    int[];             -- what was found, by item
+    v_eid     int8[];
+    v_class   int2[];
+    v_job     uuid[];
+    v_seq     int4[];
+    v_weight  int8[];
+    i         int;
+BEGIN
+    SELECT array_agg(CASE WHEN g.since <> '' AND g.since_at >= v_now - v_kept THEN g.since::pg_snapshot END ORDER BY g.n),
+           array_agg(coalesce(nullif(g.upto, '')::pg_snapshot, await.whole_moment()) ORDER BY g.n),
+           array_agg(CASE WHEN g.upto = '' THEN v_now ELSE g.upto_at END ORDER BY g.n),
+           array_agg(g.since <> '' AND g.since_at < v_now - v_kept ORDER BY g.n)
+    INTO v_since, v_upto, v_upto_at, v_lost
+    FROM unnest(p_since, p_at, p_upto, p_upto_at) WITH ORDINALITY g (since, since_at, upto, upto_at, n);
+
+    WITH near AS MATERIALIZED (
+        SELECT a.n, u.*, count(*) OVER (PARTITION BY a.n) > p_limit AS long,
+               pg_visible_in_snapshot(u.xid, a.upto) AND u.eid > a.eid AND u.job < 'ffffffff-0000-0000-0000-000000000000' AS due
+        FROM unnest(p_owners, v_since, v_upto, p_eids) WITH ORDINALITY a (owner, since, upto, eid, n) CROSS JOIN LATERAL (
+            (SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight
+             FROM await.event e WHERE e.owner = a.owner AND e.xid >= pg_snapshot_xmax(a.since) ORDER BY e.xid, e.eid LIMIT p_limit + 1)
+            UNION ALL
+            (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
+                SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END
+                FROM await.event e WHERE e.owner = a.owner AND e.xid = x.xid ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+            UNION ALL
+            (SELECT j.class, j.id, 1, j.xid, j.eid, 0
+             FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) ORDER BY j.xid, j.eid LIMIT p_limit + 1)
+            UNION ALL
+            (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
+                SELECT j.class, j.id, 1, j.xid, j.eid, 0
+                FROM await.job j WHERE j.owner = a.owner AND j.xid = x.xid ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+        ) u
+    )
+    SELECT array_agg(DISTINCT r.n::int) FILTER (WHERE r.long), array_agg(r.n) FILTER (WHERE r.due AND NOT r.long),
+           array_agg(r.eid) FILTER (WHERE r.due AND NOT r.long), array_agg(r.class) FILTER (WHERE r.due AND NOT r.long),
+           array_agg(r.job) FILTER (WHERE r.due AND NOT r.long), array_agg(r.seq) FILTER (WHERE r.due AND NOT r.long),
+           array_agg(r.weight) FILTER (WHERE r.due AND NOT r.long)
+    INTO v_long, v_item, v_eid, v_class, v_job, v_seq, v_weight FROM near r;
+    FOREACH i IN ARRAY coalesce(v_long, '{}') LOOP
+        SELECT v_item || array_agg(i), v_eid || array_agg(w.eid), v_class || array_agg(w.class), v_job || array_agg(w.job),
+               v_seq || array_agg(w.seq), v_weight || array_agg(w.weight)
+        INTO v_item, v_eid, v_class, v_job, v_seq, v_weight
+        FROM await.user_walk(p_owners[i], v_since[i], v_upto[i], p_eids[i], p_limit + 1, p_value_max) w;
+    END LOOP;
+
+    RETURN QUERY
+    WITH found AS MATERIALIZED (
+        SELECT f.n, f.eid, f.class, f.job, f.seq, f.weight, row_number() OVER (PARTITION BY f.n ORDER BY f.eid) AS place
+        FROM unnest(v_item, v_eid, v_class, v_job, v_seq, v_weight) f (n, eid, class, job, seq, weight)
+    ), picked AS MATERIALIZED ( -- before anything is made a text
+        SELECT f.*, coalesce(sum(f.weight) OVER (ORDER BY f.place, f.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM found f WHERE f.place <= p_limit
+    ), told AS MATERIALIZED ( -- LIMIT 1: so that each is looked up in its own partition
+        SELECT f.n, f.eid, f.job, f.seq, j.correlation_id, coalesce(e.type, 'pending') AS type, coalesce(e.at, j.created_at) AS at,
+               e.text, e.status, e.content_type, e.file_name, e.size, e.value,
+               coalesce(sum(coalesce(octet_length(e.text), 0) + coalesce(length(e.value), 0)) OVER
+                   (ORDER BY f.place, f.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM picked f
+        CROSS JOIN LATERAL (SELECT j.correlation_id, j.created_at FROM await.job j WHERE j.class = f.class AND j.id = f.job LIMIT 1) j
+        LEFT JOIN LATERAL (SELECT e.*, e.data::text AS text,
+                                  CASE WHEN e.size <= p_value_max AND e.content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' THEN e.body END AS value
+                           FROM await.event e WHERE f.seq > 1 AND e.class = f.class AND e.job = f.job AND e.seq = f.seq LIMIT 1) e ON true
+        WHERE f.before < 4194304
+    ), counted AS MATERIALIZED (
+        SELECT a.n, a.item, a.owner, a.upto, a.upto_at, a.lost, (SELECT count(*) FROM found f WHERE f.n = a.n)
+                   = (SELECT count(*) FROM told t WHERE t.n = a.n AND t.before < 4194304) AS complete
+        FROM unnest(p_items, p_owners, v_upto, v_upto_at, v_lost) WITH ORDINALITY a (item, owner, upto, upto_at, lost, n)
+    )
+    SELECT c.item, c.owner, c.upto::text, c.upto_at, c.complete, c.lost, t.job, t.correlation_id, t.eid, t.seq, t.type, t.at, t.text,
+           t.status, t.content_type, t.file_name, t.size, t.value
+    FROM counted c LEFT JOIN told t ON t.n = c.n AND t.before < 4194304
+    ORDER BY c.item, t.eid;
+END $$;
+
+REVOKE ALL ON FUNCTION await.whole_moment(), await.is_whole(pg_snapshot), await.user_walk(text, pg_snapshot, pg_snapshot, int8, int, int) FROM PUBLIC;
