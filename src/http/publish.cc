@@ -20,7 +20,7 @@ extern ngx_module_t ngx_http_await_publish_module;
 namespace await::http {
 namespace {
 
-constexpr std::size_t kMostBody = 65536;
+constexpr std::size_t kMost = 49152;  // of an event's data, as it comes and as PostgreSQL writes it
 constexpr char kDefaultType[] = "update";
 
 struct PublishSettings {
@@ -44,19 +44,20 @@ class PublishRequest : public ngx::Held, private ngx::Body::Taker {
 
  private:
   Pace take(std::string_view bytes) override {
-    if (json_.size() <= kMostBody)
-      json_ += bytes.substr(0, kMostBody + 1 - json_.size());  // the rest is read and passed over
+    if (json_.size() <= kMost)
+      json_ += bytes.substr(0, kMost + 1 - json_.size());  // the rest is read and passed over
     return Pace::more;
   }
   void taken() override {
     watch_client();
-    if (json_.size() > kMostBody) {
-      finish(send_problem(r_, 413, "What is published has 64 KB at most."));
+    wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
+    if (json_.size() <= kMost && (!check.feed(json_) || !check.finish())) {
+      finish(
+          send_problem(r_, 400, std::string("The body is no JSON that is taken: it ") + check.error() + "."));
       return;
     }
-    wire::JsonCheck check;
-    if (!check.feed(json_) || !check.finish()) {
-      finish(send_problem(r_, 400, std::string("The body is no JSON: it ") + check.error() + "."));
+    if (json_.size() > kMost || check.written() > kMost) {
+      finish(send_problem(r_, 413, "What is published has 48 KB at most, as PostgreSQL writes it."));
       return;
     }
     process()->topics().publish(topic_, type_, json_, latest_, reply_);
