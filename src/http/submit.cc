@@ -21,6 +21,8 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
+constexpr char kTooManyFields[] = "The form's fields are larger than 64 KB, or more than a thousand.";
+
 class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
  public:
   SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
@@ -90,10 +92,26 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
                     json_->error() + ".");
       return false;
     }
+    if (!weigh(bytes.size()))
+      return false;
     if (fingerprint_)
       fingerprint_->body(bytes);
-    upload_.append(bytes);
+    bool short_of_memory = of_uploads() > most_of_uploads() / 2;
+    upload_.append(bytes, short_of_memory ? Upload::kInline : Upload::kPiece);
     return true;
+  }
+
+  static std::int64_t of_uploads() { return process()->counters().of(Gauge::uploads); }
+  std::int64_t most_of_uploads() const { return static_cast<std::int64_t>(settings(r_).max_uploads); }
+
+  /// Counts what the body takes of the memory that all bodies share, and whether there is so much.
+  bool weigh(std::size_t more) {
+    memory_.set(static_cast<std::int64_t>(upload_.held() + fields_.size() + more));
+    if (of_uploads() <= most_of_uploads())
+      return true;
+    process()->counters().count(Counter::refused_uploads);
+    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+    return fail(503, "The bodies that are under way take too much memory just now.");
   }
 
   // false, here and below: the request was answered, touch nothing
@@ -119,7 +137,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
             return false;
           continue;
         case wire::Multipart::Event::What::error:
-          return fail(400, std::string("The form ") + event.why + ".");
+          return fail(event.too_much ? 413 : 400, std::string("The form ") + event.why + ".");
       }
     }
   }
@@ -137,9 +155,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
       if (part.file_name)
         return fail(400, "The form field \"" + part.name + "\" is a file; only \"" + std::string(file_field) +
                              "\" may be.");
-      if (keep_field_)
-        fields_.open(part.name);
-      return true;
+      return !keep_field_ || fields_.open(part.name) || fail(413, kTooManyFields);
     }
     if (std::exchange(have_file_, true))
       return fail(400, "The form has the field \"" + part.name + "\" twice; one job takes one file.");
@@ -168,9 +184,13 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
   }
 
   bool take_field(std::string_view bytes) {
-    if (!keep_field_ || fields_.append(bytes))
+    if (!keep_field_)
       return true;
-    return fail(413, "The form's fields are larger than 64 KB.");
+    if (!weigh(bytes.size()))
+      return false;
+    if (fields_.append(bytes))
+      return true;
+    return fail(413, kTooManyFields);
   }
 
   bool close_part() {
@@ -222,6 +242,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
   }
 
   void progressed(Result<Done> outcome) {
+    memory_.set(static_cast<std::int64_t>(upload_.held() + fields_.size()));
     if (!outcome)
       refuse(outcome.error());
     else if (upload_.finished())
@@ -249,6 +270,8 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
       return;
     }
     inflight_.reset();
+    submission_.job.payload.reset();  // it is stored, and this may be held for long
+    memory_.set(0);
     if (stored->id != submission_.job.id) {
       came_before(*stored);
       return;
@@ -309,6 +332,7 @@ class SubmitRequest : public ngx::Held, private ngx::Body::Taker {
   const SubmitOptions &options_;
   Wait wait_;
   std::optional<Tally> inflight_{std::in_place, Gauge::submissions};
+  Tally memory_{Gauge::uploads, 0};
   core::Submission submission_;
   Upload upload_;
   ngx::Body body_{r_, *this};
