@@ -36,7 +36,7 @@ void find(std::string_view text) {
 
 void shape(std::string_view text) {
   wire::Format format;
-  format.compile(R"({"...":"@","id":"@a.b ?? @c.d|upper"})");
+  format.compile(R"({"...":"@a","id":"@a.b ?? @none|upper"})");
   std::string out = format.apply(text);
   keep(&out);
 }
@@ -70,6 +70,7 @@ std::vector<Case> json_cases() {
     return std::string(n, '9') + "." + std::string(n, '0') + "e" + std::string(n, '0');
   };
   auto quoted = [](std::size_t n) { return "{\"a\":\"" + repeat(n, "\\\"}{") + "\"}"; };
+  auto nested = [](std::size_t n) { return "{\"a\":" + object(n) + "}"; };
   return {
       {"json: small numbers", 4000, of("1"), check, at_most(4096)},
       {"json: numbers with exponents", 4000, of("-1.5e300"), check, at_most(4096)},
@@ -88,7 +89,7 @@ std::vector<Case> json_cases() {
       {"json: looking within brackets that are text", 4000, quoted, find, at_most(4096)},
       {"json: looking in depth", 4000, [=](std::size_t n) { return "{\"none\":" + deep(n) + "}"; }, find,
        at_most(4096)},
-      {"json: another shape of many members", 1000, object, shape, times(20)},
+      {"json: another shape of many members", 1000, nested, shape, times(20)},
       {"json: another shape of text", 4000, quoted, shape, times(20)},
       {"json: an error of many members", 1000, object, fail, times(40)},
       {"sse: lines", 8000, text("\n"), stream, times(40)},
