@@ -42,7 +42,7 @@ clean:
 build: module worker
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
-test: deps-test lint unit valgrind simulate model fuzz build load contract e2e
+test: deps-test lint unit valgrind cost simulate model fuzz build load contract e2e
 
 .PHONY: run up down ps clean build test help
 help:
@@ -94,6 +94,7 @@ io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*
 upload_objects = $(patsubst src/%.cc,$(B)/cc/%.o,src/http/upload.cc src/http/form.cc)
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
+cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
 sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
 load_objects = $(patsubst bench/%.cc,$(B)/cc/bench/%.o,$(wildcard bench/load/*.cc))
 contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc))
@@ -108,8 +109,10 @@ $(B)/cc/bench/%.o: bench/%.cc
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
 	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -o $@
-$(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(unit_objects)
+$(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects)
 	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread -o $@
+$(B)/cost: $(pure_objects) $(B)/cc/http/form.o $(B)/cc/redis/reply_guard.o $(cost_objects)
+	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
 $(B)/sim: $(pure_objects) $(sim_objects)
 	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
 $(B)/load: $(load_objects)
@@ -130,6 +133,12 @@ unit:
 ## valgrind: the unit tests again, without a leak or an error
 valgrind: unit
 	valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite $(B)/unit --gtest_brief=1 > $(B)/valgrind.log 2>&1 || { tail -n 40 $(B)/valgrind.log; exit 1; }
+
+## cost: each parser at n and at 2n: instructions, by callgrind, and memory; VERBOSE=1 shows them
+.PHONY: cost
+cost:
+	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/cost
+	t/cost/check $(B)/cost
 
 ## sim: the core under simulated faults; SEED= and STEPS= replay a run, RUNS= does several
 SEED  ?= 1

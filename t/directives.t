@@ -77,6 +77,7 @@ my @cases = (
     [ 'none in flight', location('await_max_inflight x;'), qr/"x" is no number of 1 or more/ ],
     [ 'a drain too short', 'await_drain 10ms;', qr/"await_drain" is at least 1s/, 'elsewhere' ],
     [ 'a buffer that is no size', location('await_max_buffered lots;'), qr/"await_max_buffered" directive invalid value/ ],
+    [ 'uploads that are no size', location('await_max_uploads many;'), qr/"await_max_uploads" directive invalid value/ ],
     [ 'metrics of something', location('await_metrics all;'), qr/invalid number of arguments in "await_metrics"/ ],
     [ 'two answers to POST', location('await_submit q; await_publish news;'), qr/"await_publish" answers POST, and so does "await_submit" in this location in \S+site\.conf/ ],
     [ 'two answers to POST, the other way round', location('await_ticket topic:a; await_submit q;'), qr/"await_submit" answers POST, and so does "await_ticket"/ ],

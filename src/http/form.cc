@@ -1,19 +1,19 @@
 #include "http/form.h"
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "wire/json_writer.h"
 
 namespace await::http {
 
-void FormFields::open(const std::string &name) {
-  auto at =
-      std::find_if(fields_.begin(), fields_.end(), [&](const auto &field) { return field.first == name; });
-  if (at == fields_.end())
-    at = fields_.insert(fields_.end(), {name, {}});
-  open_ = &at->second.emplace_back();
-  size_ += name.size() + 16;
+bool FormFields::open(const std::string &name) {
+  size_ += name.size() + kOverhead;
+  if (size_ > kMax || ++count_ > kMaxFields)
+    return false;
+  auto [at, fresh] = places_.try_emplace(name, fields_.size());
+  if (fresh)
+    fields_.push_back({&at->first, {}});
+  open_ = &fields_[at->second].values.emplace_back();
+  return true;
 }
 
 bool FormFields::append(std::string_view bytes) {
@@ -29,11 +29,19 @@ const char *FormFields::close() { return is_text(*open_) ? nullptr : "is not UTF
 std::string FormFields::json() const {
   std::string out = "{";
   for (const auto &[name, values] : fields_) {
-    out += (out.size() > 1 ? "," : "") + wire::json_string(name) + ":";
-    std::string list;
-    for (const std::string &value : values)
-      list += (list.empty() ? "" : ",") + wire::json_string(value);
-    out += values.size() == 1 ? list : "[" + list + "]";
+    if (out.size() > 1)
+      out += ',';
+    out += wire::json_string(*name) + ":";
+    if (values.size() == 1) {
+      out += wire::json_string(values[0]);
+      continue;
+    }
+    char before = '[';
+    for (const std::string &value : values) {
+      out += std::exchange(before, ',');
+      out += wire::json_string(value);
+    }
+    out += ']';
   }
   return out + "}";
 }

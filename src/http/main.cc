@@ -188,6 +188,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
     {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_buffered), nullptr},
+    {ngx_string("await_max_uploads"),  HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_uploads),  nullptr},
     {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_frame),    nullptr},
     {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_channels), nullptr},
     {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(Settings, problem_base), nullptr},
@@ -237,6 +238,7 @@ void *create_location(ngx_conf_t *cf) {
   location->max_held = NGX_CONF_UNSET;
   location->max_inflight = NGX_CONF_UNSET;
   location->max_buffered = NGX_CONF_UNSET_SIZE;
+  location->max_uploads = NGX_CONF_UNSET_SIZE;
   location->max_frame = NGX_CONF_UNSET_SIZE;
   location->max_channels = NGX_CONF_UNSET;
   return location;
@@ -328,8 +330,9 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_value(inner.max_held, outer.max_held, 100000);
   ngx_conf_merge_value(inner.max_inflight, outer.max_inflight, 10000);
   ngx_conf_merge_size_value(inner.max_buffered, outer.max_buffered, 131072);
+  ngx_conf_merge_size_value(inner.max_uploads, outer.max_uploads, 268435456);
   ngx_conf_merge_size_value(inner.max_frame, outer.max_frame, 65536);
-  ngx_conf_merge_value(inner.max_channels, outer.max_channels, 1000);
+  ngx_conf_merge_value(inner.max_channels, outer.max_channels, 100);
   ngx_conf_merge_str_value(inner.problem_base, outer.problem_base, "/problems/");
   if (inner.safe_types == nullptr)
     inner.safe_types =

@@ -19,7 +19,8 @@ extern ngx_module_t ngx_http_await_publish_module;
 namespace await::http {
 namespace {
 
-constexpr std::size_t kMostBody = 65536;
+constexpr std::size_t kMost = 49152;  // of an event's data, as it comes and as PostgreSQL writes it
+constexpr char kTooLarge[] = "What is published has 48 KB at most, as PostgreSQL writes it.";
 constexpr char kDefaultType[] = "update";
 
 struct PublishSettings {
@@ -38,16 +39,18 @@ class PublishRequest : public Receiver {
 
  private:
   std::optional<Objection> add(std::string_view bytes) override {
-    if (json_.size() + bytes.size() > kMostBody)
-      return Objection{413, "What is published has 64 KB at most."};
+    if (json_.size() + bytes.size() > kMost)
+      return Objection{413, kTooLarge};
     json_ += bytes;
     return std::nullopt;
   }
 
   void received() override {
-    wire::JsonCheck check;
+    wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
     if (!check.feed(json_) || !check.finish())
-      refuse({400, std::string("The body is no JSON: it ") + check.error() + "."});
+      refuse({400, std::string("The body is no JSON that is taken: it ") + check.error() + "."});
+    else if (check.written() > kMost)
+      refuse({413, kTooLarge});
     else
       process()->topics().publish(topic_, type_, json_, latest_, reply_);
   }

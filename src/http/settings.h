@@ -83,6 +83,7 @@ struct Settings {
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;
+  size_t max_uploads;      ///< of all bodies under way
   size_t max_frame;        ///< of what a socket's client sends
   ngx_int_t max_channels;  ///< of a socket
   ngx_str_t problem_base;

@@ -16,7 +16,12 @@ namespace {
 
 constexpr char kNoJob[] = "There is no such job.";
 constexpr char kNoChannel[] = "There is no such channel.";
-constexpr std::size_t kRead = 16384;     // at once
+constexpr std::size_t kRead = 16384;       // at once
+constexpr std::size_t kTurnBytes = 65536;  // of a client, then others have their turn
+constexpr std::uint32_t kTurnMessages = 64;
+constexpr std::size_t kSlice = 512;      // of what was read: how far past kTurnMessages it may go
+constexpr std::int64_t kRefusalMs = 10;  // what a refused message costs of the client's time: 100 a second
+constexpr std::int64_t kLogMs = 1000;    // between two lines about one socket
 constexpr std::uint8_t kMostSilent = 2;  // pings without an answer
 constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
 
@@ -68,8 +73,11 @@ Answer Socket::start(std::string_view key, bool subprotocol, const std::vector<s
   rest->pos = rest->last;
   for (const std::string &channel : channels)
     subscribe(channel, cursor);
-  if (!early.empty())
+  if (!early.empty()) {
+    messages_ = 0;
     take(early);
+    read_on();
+  }
   write_soon();
   return held;
 }
@@ -103,8 +111,9 @@ void Socket::subscribe(std::string_view channel, std::string cursor) {
 }
 
 void Socket::unsubscribe(std::string_view channel) {
+  auto what = wire::parse_channel(channel);
   auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
-                         [&](auto &one) { return one->channel() == channel; });
+                         [&](auto &one) { return what && one->id() == what->id; });
   if (at == subscriptions_.end()) {
     refuse(channel, 404, "This socket does not watch it.");
     return;
@@ -171,22 +180,43 @@ void Socket::give(core::Feed &feed, const core::EventPage &page) {
   }
 }
 
-/// Once for each: the client is told by a message or a close code, the access log knows only of the upgrade.
+/// The client is told by a message or a close code, the access log knows only of the upgrade. One line a
+/// second: refusals cost the client little, and the disk must not pay.
 void Socket::log_refusal(int status, const char *why) {
-  ngx_log_error(NGX_LOG_INFO, connection()->log, 0, "await: a WebSocket's client is refused with %d: %s",
-                status, why);
+  std::int64_t now = process()->now_ms();
+  if (now < log_after_ms_) {
+    ++unlogged_;
+    return;
+  }
+  log_after_ms_ = now + kLogMs;
+  std::uint32_t more = std::exchange(unlogged_, 0);
+  ngx_log_error(NGX_LOG_INFO, connection()->log, 0,
+                "await: a WebSocket's client is refused with %d: %s%s%uD%s", status, why,
+                more > 0 ? " (and " : "", more, more > 0 ? " more since the last line)" : "");
+}
+
+/// Whether the client may be refused once more: 100 times a second, and after a quiet time as often as an
+/// honest one may come to it that renews all it had.
+bool Socket::may_be_refused() {
+  std::int64_t now = process()->now_ms();
+  std::int64_t burst = std::max<std::int64_t>(200, 2 * settings_.max_channels);
+  refused_until_ms_ = std::max(refused_until_ms_, now) + kRefusalMs;
+  return refused_until_ms_ - now <= burst * kRefusalMs;
 }
 
 void Socket::refuse(std::string_view channel, int status, const char *detail) {
   log_refusal(status, detail);
-  if (!plain_)
+  if (plain_)
+    close(status == 404 ? wire::kNotFound : wire::kTryLater, detail);
+  else if (may_be_refused())
     say(wire::say_error(channel, status, detail));
   else
-    close(status == 404 ? wire::kNotFound : wire::kTryLater, detail);
+    close(wire::kPolicy, "Too many messages that are refused.");
   write_soon();
 }
 
 void Socket::text(std::string_view message) {
+  ++messages_;
   if (plain_ || closing_)
     return;
   wire::Request request = wire::read_request(message);
@@ -206,13 +236,15 @@ void Socket::text(std::string_view message) {
 }
 
 void Socket::binary() {
+  ++messages_;
   if (closing_)
     return;
   log_refusal(wire::kUnsupported, "its message is binary");
   close(wire::kUnsupported, "Messages are text.");
 }
 
-/// Takes what the client sends, as long as it takes what we send.
+/// Takes what the client sends, as long as it takes what we send; a turn's worth of it, then others come
+/// first.
 void Socket::read() {
   ngx_connection_t *c = connection();
   if (c->close) {  // worker_shutdown_timeout
@@ -220,7 +252,10 @@ void Socket::read() {
     return;
   }
   static u_char buffer[kRead];
-  while (!over_ && !is_full()) {
+  messages_ = 0;
+  if (auto unread = std::move(unread_))
+    take(*unread);
+  for (std::size_t got = 0; has_turn() && got < kTurnBytes;) {
     ssize_t n = c->recv(c, buffer, sizeof buffer);
     if (n == NGX_AGAIN)
       break;
@@ -229,8 +264,8 @@ void Socket::read() {
       return;
     }
     silent_ = 0;
-    if (!take({reinterpret_cast<char *>(buffer), static_cast<std::size_t>(n)}))
-      break;
+    got += static_cast<std::size_t>(n);
+    take({reinterpret_cast<char *>(buffer), static_cast<std::size_t>(n)});
   }
   if (is_full())
     paused_ = true;
@@ -238,18 +273,38 @@ void Socket::read() {
     gone();
     return;
   }
+  read_on();
   write();
 }
 
-/// False: the client's close frame was among it, or it broke the rules.
-bool Socket::take(std::string_view bytes) {
+bool Socket::has_turn() const { return !over_ && !is_full() && messages_ < kTurnMessages; }
+
+/// Takes them as far as the turn goes, and keeps the rest.
+void Socket::take(std::string_view bytes) {
+  while (!bytes.empty() && has_turn()) {
+    feed(bytes.substr(0, kSlice));
+    bytes.remove_prefix(std::min(bytes.size(), kSlice));
+  }
+  if (!bytes.empty() && !over_)
+    unread_ = std::make_unique<std::string>(bytes);
+  unfinished_.set(static_cast<std::int64_t>(reader_.held() + (unread_ ? unread_->size() : 0)));
+}
+
+void Socket::feed(std::string_view bytes) {
   auto closed = reader_.feed(bytes, settings_.max_frame, *this);
   if (!closed)
-    return true;
+    return;
   if (*closed != 0)
     log_refusal(*closed, "its frame is not by the rules, or longer than await_max_frame");
   over();
-  return false;
+}
+
+/// Comes back to what the turn has left, after everybody else's events.
+void Socket::read_on() {
+  ngx_event_t *event = connection()->read;
+  if ((unread_ || event->ready) && !over_ && !is_full()) {
+    ngx_post_event(event, &ngx_posted_next_events);
+  }
 }
 
 void Socket::reply(std::string_view frames) {
@@ -291,9 +346,7 @@ void Socket::write() {
     paused_ = false;
     for (auto &subscription : subscriptions_)
       subscription->resume();
-    if (c->read->ready) {
-      ngx_post_event(c->read, &ngx_posted_events);
-    }
+    read_on();
   }
   if (rc == NGX_OK)
     rest();

@@ -60,12 +60,16 @@ class Socket : public ngx::Held,
   void give(core::Feed &feed, const core::EventPage &page);
   void refuse(std::string_view channel, int status, const char *detail);
   void log_refusal(int status, const char *why);
+  bool may_be_refused();
 
   void text(std::string_view message) override;
   void binary() override;
   void reply(std::string_view frames) override;
   void read();
-  bool take(std::string_view bytes);
+  bool has_turn() const;
+  void take(std::string_view bytes);
+  void feed(std::string_view bytes);
+  void read_on();
 
   void say(std::string_view text);
   void push(const Bytes &frame) {
@@ -100,9 +104,15 @@ class Socket : public ngx::Held,
   std::unique_ptr<std::vector<std::string>> only_;  // what its ticket is for; null: it came with none
   Tally counted_{Gauge::sockets};
   Tally buffered_{Gauge::buffered, 0};
-  std::int64_t expires_ms_;  // 0: never
+  Tally unfinished_{Gauge::buffered, 0};  // what has come of a message, and what waits for a turn
+  std::unique_ptr<std::string> unread_;   // what the turn has left
+  std::int64_t expires_ms_;               // 0: never
   std::int64_t began_ms_;
   ngx::SendTimer timer_;
+  std::int64_t refused_until_ms_ = 0;  // by when what was refused is made good
+  std::int64_t log_after_ms_ = 0;
+  std::uint32_t unlogged_ = 0;
+  std::uint32_t messages_ = 0;  // of this turn
   bool plain_;
   bool visible_beat_;
   bool paused_ = false;      // the client is slow: nothing is read for it, nor from it

@@ -21,6 +21,8 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
+constexpr char kTooManyFields[] = "The form's fields are larger than 64 KB, or more than a thousand.";
+
 class SubmitRequest : public Receiver {
  public:
   SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
@@ -65,10 +67,26 @@ class SubmitRequest : public Receiver {
     if (json_ && !json_->feed(bytes))
       return Objection{400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) +
                                 " it " + json_->error() + "."};
+    if (auto objection = weigh(bytes.size()))
+      return objection;
     if (fingerprint_)
       fingerprint_->body(bytes);
-    upload_.append(bytes);
+    bool short_of_memory = of_uploads() > most_of_uploads() / 2;
+    upload_.append(bytes, short_of_memory ? Upload::kInline : Upload::kPiece);
     return std::nullopt;
+  }
+
+  static std::int64_t of_uploads() { return process()->counters().of(Gauge::uploads); }
+  std::int64_t most_of_uploads() const { return static_cast<std::int64_t>(settings(r_).max_uploads); }
+
+  /// Counts what the body takes of the memory that all bodies share, and whether there is so much.
+  Verdict weigh(std::size_t more) {
+    memory_.set(static_cast<std::int64_t>(upload_.held() + fields_.size() + more));
+    if (of_uploads() <= most_of_uploads())
+      return std::nullopt;
+    process()->counters().count(Counter::refused_uploads);
+    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+    return Objection{503, "The bodies that are under way take too much memory just now."};
   }
 
   Verdict add_form(std::string_view bytes) {
@@ -91,7 +109,7 @@ class SubmitRequest : public Receiver {
           objection = close_part();
           break;
         case wire::Multipart::Event::What::error:
-          return Objection{400, std::string("The form ") + event.why + "."};
+          return Objection{event.too_much ? 413 : 400, std::string("The form ") + event.why + "."};
       }
       if (objection)
         return objection;
@@ -111,8 +129,8 @@ class SubmitRequest : public Receiver {
       if (part.file_name)
         return Objection{400, "The form field \"" + part.name + "\" is a file; only \"" +
                                   std::string(file_field) + "\" may be."};
-      if (keep_field_)
-        fields_.open(part.name);
+      if (keep_field_ && !fields_.open(part.name))
+        return Objection{413, kTooManyFields};
       return std::nullopt;
     }
     if (std::exchange(have_file_, true))
@@ -142,9 +160,13 @@ class SubmitRequest : public Receiver {
   }
 
   Verdict add_field(std::string_view bytes) {
-    if (!keep_field_ || fields_.append(bytes))
+    if (!keep_field_)
       return std::nullopt;
-    return Objection{413, "The form's fields are larger than 64 KB."};
+    if (auto objection = weigh(bytes.size()))
+      return objection;
+    if (fields_.append(bytes))
+      return std::nullopt;
+    return Objection{413, kTooManyFields};
   }
 
   Verdict close_part() {
@@ -186,6 +208,7 @@ class SubmitRequest : public Receiver {
   }
 
   void progressed(Result<Done> outcome) {
+    memory_.set(static_cast<std::int64_t>(upload_.held() + fields_.size()));
     if (!outcome)
       turn_away(outcome.error());
     else if (upload_.finished())
@@ -213,6 +236,8 @@ class SubmitRequest : public Receiver {
       return;
     }
     inflight_.reset();
+    submission_.job.payload.reset();  // it is stored, and this may be held for long
+    memory_.set(0);
     if (stored->id != submission_.job.id) {
       came_before(*stored);
       return;
@@ -273,6 +298,7 @@ class SubmitRequest : public Receiver {
   const SubmitOptions &options_;
   Wait wait_;
   std::optional<Tally> inflight_{std::in_place, Gauge::submissions};
+  Tally memory_{Gauge::uploads, 0};
   core::Submission submission_;
   Upload upload_;
   std::optional<wire::Multipart> form_;

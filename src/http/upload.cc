@@ -7,7 +7,8 @@ Upload::~Upload() {
     payloads_.drop(id_);
 }
 
-void Upload::append(std::string_view bytes) {
+void Upload::append(std::string_view bytes, std::size_t piece) {
+  piece_ = piece;
   buffer_ += bytes;
   size_ += static_cast<std::int64_t>(bytes.size());
   if (full() && !reply_.waiting())
@@ -32,7 +33,7 @@ std::optional<std::string> Upload::take_inline() {
 void Upload::put() {
   payloads_.put(id_, pieces_++, stored_, buffer_, reply_);
   stored_ += static_cast<std::int64_t>(buffer_.size());
-  buffer_.clear();
+  std::string().swap(buffer_);  // a client that stalls now holds nothing
 }
 
 void Upload::stored(Result<Done> outcome) {

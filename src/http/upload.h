@@ -8,8 +8,8 @@
 namespace await::http {
 
 /// A payload on its way into the store: kept in memory while it is small, else committed in pieces of
-/// 256 KB as it comes, one of them unacknowledged at a time. The pieces of one that is given up are
-/// removed again.
+/// 256 KB as it comes, or smaller ones where memory is short, one of them unacknowledged at a time. The
+/// pieces of one that is given up are removed again.
 class Upload {
  public:
   static constexpr std::size_t kInline = 64 * 1024;
@@ -22,9 +22,12 @@ class Upload {
   Upload &operator=(const Upload &) = delete;
   ~Upload();
 
-  void append(std::string_view bytes);
+  /// @param piece  how much may gather before it is stored
+  void append(std::string_view bytes, std::size_t piece = kPiece);
   /// Whether the giver should wait for `progressed`.
-  bool full() const { return buffer_.size() >= kPiece; }
+  bool full() const { return buffer_.size() >= piece_; }
+  /// Memory that it takes.
+  std::size_t held() const { return buffer_.capacity(); }
   /// No more comes. True: all is stored already; else `progressed` will tell.
   bool finish();
   bool finished() const { return finishing_ && !reply_.waiting() && (pieces_ == 0 || buffer_.empty()); }
@@ -46,6 +49,7 @@ class Upload {
   core::Callback<Result<Done>> progressed_;
   core::Reply<Done> reply_ = core::Reply<Done>::to<&Upload::stored>(this);
   std::string buffer_;
+  std::size_t piece_ = kPiece;
   std::int64_t size_ = 0;
   std::int64_t stored_ = 0;
   int pieces_ = 0;

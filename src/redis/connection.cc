@@ -17,6 +17,7 @@ namespace await::redis {
 namespace {
 
 constexpr std::int64_t kConnectMs = 3'000;
+constexpr int kReads = 4;  // of 16 KB, then others have their turn
 
 struct Target {
   sockaddr_storage address{};
@@ -117,6 +118,7 @@ void Connection::on_connected() {
   heard_ = true;
   timer_->set(kPingMs);
   reader_.reset(redisReaderCreate());
+  guard_ = {};
   greeting_ = 0;
   out_.clear();
   watch_->want(true, false);
@@ -176,7 +178,7 @@ void Connection::flush() {
 
 void Connection::read() {
   char buffer[16384];
-  for (int i = 0; i < 16 && state_ == State::ready; ++i) {
+  for (int i = 0; i < kReads && state_ == State::ready; ++i) {
     ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return;
@@ -184,14 +186,15 @@ void Connection::read() {
       lost(n == 0 ? "it closed the connection" : std::strerror(errno));
       return;
     }
-    heard_ = true;
+    if (const char *why = guard_.feed({buffer, static_cast<std::size_t>(n)})) {
+      lost(why);
+      return;
+    }
     if (redisReaderFeed(reader_.get(), buffer, static_cast<std::size_t>(n)) != REDIS_OK) {
       lost("it sent what is no reply");
       return;
     }
     parse();
-    if (state_ == State::ready && reader_->len > kMaxReply)
-      lost("it sent a reply too large for a hint");
   }
 }
 
@@ -205,6 +208,7 @@ void Connection::parse() {
     if (raw == nullptr)
       return;
     std::unique_ptr<redisReply, void (*)(void *)> reply(static_cast<redisReply *>(raw), freeReplyObject);
+    heard_ = true;  // bytes alone prove nothing: they may drip for ever
     if (greeting_ > 0) {
       --greeting_;
       if (reply->type == REDIS_REPLY_ERROR) {
@@ -213,10 +217,12 @@ void Connection::parse() {
         lost(scrub(std::string(said.substr(0, said.find(", with args"))), address_.password));
         return;
       }
-      backoff_.reset();
+      if (reply->type != REDIS_REPLY_STATUS) {
+        lost("it answered AUTH or SELECT with what is no status");
+        return;
+      }
       continue;
     }
-    backoff_.reset();
     observer_.replied(*reply);
   }
 }
@@ -242,6 +248,7 @@ void Connection::on_timer() {
   } else if (!std::exchange(heard_, false)) {
     lost("it does not answer");
   } else {
+    backoff_.reset();  // one that answers, and then lies or goes, is not asked ten times a second
     timer_->set(kPingMs);
     command({"PING"});
   }

@@ -11,6 +11,7 @@
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/random.h"
+#include "redis/reply_guard.h"
 
 struct redisReader;
 struct redisReply;
@@ -30,7 +31,8 @@ struct Address {
 Result<Address> parse_url(std::string_view url);
 
 /// One non-blocking connection: commands out, replies in, reconnect with back-off. The sockets are
-/// ours, only the protocol is hiredis'. What is sent while it is down is dropped: hints are lossy. One
+/// ours, only the protocol is hiredis', and ReplyGuard stands before it: one that sends what Redis would not
+/// is lost, and costs no more than its bytes. What is sent while it is down is dropped: hints are lossy. One
 /// that says nothing for two pings is lost: a network that dies silently would leave us deaf.
 class Connection {
  public:
@@ -54,7 +56,6 @@ class Connection {
  private:
   enum class State { idle, connecting, ready, waiting };
   static constexpr std::size_t kMaxQueued = std::size_t{8} << 20;  // a Redis that does not read loses us
-  static constexpr std::size_t kMaxReply = std::size_t{1} << 20;   // hints are small
   static constexpr std::int64_t kPingMs = 5'000;
 
   void connect();
@@ -89,9 +90,10 @@ class Connection {
   std::unique_ptr<io::Watch> watch_;
   std::unique_ptr<io::Timer> timer_;
   std::unique_ptr<redisReader, FreeReader> reader_;
-  core::Backoff backoff_{100, 2'000};
-  bool heard_ = false;  // something since the last ping
-  int greeting_ = 0;    // replies to AUTH and SELECT still to come
+  ReplyGuard guard_;
+  core::Backoff backoff_{100, 2'000};  // begins anew once a connection has stood for a ping's time
+  bool heard_ = false;                 // something since the last ping
+  int greeting_ = 0;                   // replies to AUTH and SELECT still to come
   std::string out_;
   FlushTask flush_task_{*this};
 };

@@ -1,10 +1,24 @@
 #include "wire/json_check.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace await::wire {
 namespace {
 
 bool is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
+
+/// Bytes of an escaped character, as PostgreSQL writes it; of a pair's low half, of the pair.
+unsigned written_as(unsigned code) {
+  if (code < 0x20)
+    return code >= 8 && code <= 13 && code != 11 ? 2 : 6;
+  if (code == '"' || code == '\\')
+    return 2;
+  if (code >= 0xdc00 && code <= 0xdfff)
+    return 4;
+  return code < 0x80 ? 1 : code < 0x800 ? 2 : 3;
+}
 
 }  // namespace
 
@@ -22,8 +36,9 @@ bool JsonCheck::feed(std::string_view bytes) {
 bool JsonCheck::finish() {
   if (error_ != nullptr)
     return false;
-  if (at_ == At::zero || at_ == At::integer || at_ == At::fraction || at_ == At::exponent_digits)
-    done();  // a number ends with the text
+  bool in_number = at_ == At::zero || at_ == At::integer || at_ == At::fraction || at_ == At::exponent_digits;
+  if (in_number && !end_number())  // a number ends with the text
+    return false;
   return at_ == At::end || fail(offset_ == 0 ? "is empty" : "ends too early");
 }
 
@@ -69,9 +84,11 @@ bool JsonCheck::step(unsigned char c) {
         return fail("has a member without a name");
       in_key_ = true;
       at_ = At::string;
+      written_ += 2;
       return true;
     case At::colon:
       at_ = At::value;
+      written_ += 2;
       return c == ':' || fail("lacks a colon");
     case At::after:
       return after(c);
@@ -88,12 +105,13 @@ bool JsonCheck::value(unsigned char c) {
       return open('[', At::first_element);
     case '"':
       at_ = At::string;
+      written_ += 2;
       return true;
     case '-':
-      at_ = At::minus;
+      begin_number(At::minus, 0);
       return true;
     case '0':
-      at_ = At::zero;
+      begin_number(At::zero, 1);
       return true;
     case 't':
       literal_ = "rue";
@@ -105,10 +123,11 @@ bool JsonCheck::value(unsigned char c) {
       literal_ = "ull";
       break;
     default:
-      at_ = At::integer;
+      begin_number(At::integer, 1);
       return is_digit(c) || fail("has something that is no value");
   }
   at_ = At::literal;
+  written_ += c == 'f' ? 5 : 4;
   return true;
 }
 
@@ -117,6 +136,7 @@ bool JsonCheck::open(char bracket, At next) {
     return fail("is nested too deeply");
   open_.push_back(bracket);
   at_ = next;
+  ++written_;
   return true;
 }
 
@@ -124,6 +144,7 @@ bool JsonCheck::close(char bracket) {
   if (open_.empty() || open_.back() != bracket)
     return fail("has brackets that do not match");
   open_.pop_back();
+  ++written_;
   return done();
 }
 
@@ -134,6 +155,7 @@ bool JsonCheck::done() {
 
 bool JsonCheck::after(unsigned char c) {
   if (c == ',') {
+    written_ += 2;
     at_ = open_.back() == '{' ? At::key : At::value;
     return true;
   }
@@ -159,6 +181,7 @@ bool JsonCheck::string(unsigned char c) {
   }
   if (c < 0x20)
     return fail("has a control character in a string");
+  ++written_;
   if (c < 0x80)
     return true;
   left_ = c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
@@ -171,6 +194,7 @@ bool JsonCheck::string(unsigned char c) {
 bool JsonCheck::utf8(unsigned char c) {
   if (c < low_ || c > high_)
     return fail("is not UTF-8");
+  ++written_;
   low_ = 0x80;
   high_ = 0xbf;
   if (--left_ == 0)
@@ -188,6 +212,7 @@ bool JsonCheck::escape(unsigned char c) {
   if (surrogate_)
     return fail("has half a surrogate pair");
   at_ = At::string;
+  written_ += c == '/' ? 1 : 2;
   return std::string_view("\"\\/bfnrt").find(static_cast<char>(c)) != std::string_view::npos ||
          fail("has an unknown escape");
 }
@@ -204,7 +229,17 @@ bool JsonCheck::hex(unsigned char c) {
   if (low_half != surrogate_)
     return fail("has half a surrogate pair");
   surrogate_ = code_ >= 0xd800 && code_ <= 0xdbff;
+  written_ += surrogate_ ? 0 : written_as(code_);
   return true;
+}
+
+void JsonCheck::begin_number(At at, unsigned digits) {
+  at_ = at;
+  negative_ = at == At::minus;
+  shrinks_ = false;
+  before_ = digits;
+  behind_ = 0;
+  exponent_ = 0;
 }
 
 bool JsonCheck::number(unsigned char c) {
@@ -212,21 +247,28 @@ bool JsonCheck::number(unsigned char c) {
   switch (at_) {
     case At::minus:
       at_ = c == '0' ? At::zero : At::integer;
+      count_digit(c);
       return digit || fail("has a broken number");
     case At::point:
       at_ = At::fraction;
+      count_digit(c);
       return digit || fail("has a broken number");
     case At::exponent:
       at_ = digit ? At::exponent_digits : At::exponent_sign;
+      shrinks_ = c == '-';
+      count_digit(c);
       return digit || c == '+' || c == '-' || fail("has a broken number");
     case At::exponent_sign:
       at_ = At::exponent_digits;
+      count_digit(c);
       return digit || fail("has a broken number");
     default:
       break;
   }
-  if (digit)
+  if (digit) {
+    count_digit(c);
     return at_ != At::zero || fail("has a number with a leading zero");
+  }
   if (c == '.' && (at_ == At::zero || at_ == At::integer)) {
     at_ = At::point;
     return true;
@@ -235,8 +277,29 @@ bool JsonCheck::number(unsigned char c) {
     at_ = At::exponent;
     return true;
   }
-  done();  // the number ended one byte ago
-  return step(c);
+  return end_number() && step(c);  // it ended one byte ago
+}
+
+/// As far as it matters: all of these stay where a sum of them fits.
+void JsonCheck::count_digit(unsigned char c) {
+  constexpr std::uint32_t kMany = 1U << 28;
+  if (at_ == At::zero || at_ == At::integer)
+    before_ = std::min(before_ + 1, kMany);
+  else if (at_ == At::fraction)
+    behind_ = std::min(behind_ + 1, kMany);
+  else if (at_ == At::exponent_digits && exponent_ < kMany / 10)
+    exponent_ = exponent_ * 10 + (c - '0');
+}
+
+/// Moves the point by the exponent, as numeric_out does.
+bool JsonCheck::end_number() {
+  auto [grows, falls] = shrinks_ ? std::pair(0U, exponent_) : std::pair(exponent_, 0U);
+  std::uint32_t before = before_ + grows > falls ? before_ + grows - falls : 1;
+  std::uint32_t behind = behind_ + falls > grows ? behind_ + falls - grows : 0;
+  written_ += before + behind + (behind > 0 ? 1 : 0) + (negative_ ? 1 : 0);
+  if (numbers_ == Numbers::bounded && before + behind > kMaxDigits)
+    return fail("has a number of more than 400 digits when written out");
+  return done();
 }
 
 bool JsonCheck::fail(const char *why) {

@@ -9,9 +9,18 @@ namespace await::wire {
 
 /// Checks JSON (RFC 8259) as it streams by, in a few bytes of memory: an upload of any size is checked
 /// without being held. Strict: UTF-8, one value, no more than 512 levels deep.
+///
+/// What becomes jsonb needs more: PostgreSQL writes numbers out, and "1e130000" is 130,001 digits each time
+/// it is read. There a number of more than 400 digits, as it stands without its exponent, is refused; a
+/// double's largest has 309, its smallest, told by 17 digits, 341. What is only kept as bytes may
+/// have any.
 class JsonCheck {
  public:
   static constexpr std::size_t kMaxDepth = 512;
+  static constexpr std::uint32_t kMaxDigits = 400;  ///< before and behind the point, leading zeros too
+
+  enum class Numbers : std::uint8_t { any, bounded };
+  explicit JsonCheck(Numbers numbers = Numbers::any) : numbers_(numbers) {}
 
   /// Takes the next bytes. False: this is not JSON; error() says why.
   bool feed(std::string_view bytes);
@@ -21,6 +30,9 @@ class JsonCheck {
   const char *error() const { return error_; }
   /// Where feed() stopped, in bytes from the start.
   std::uint64_t offset() const { return offset_; }
+  /// How long the text is that PostgreSQL writes for it as jsonb, in bytes; or more, where a name comes twice
+  /// or a zero has an exponent.
+  std::uint64_t written() const { return written_; }
 
  private:
   enum class At : std::uint8_t {
@@ -52,12 +64,16 @@ class JsonCheck {
   bool hex(unsigned char c);
   bool utf8(unsigned char c);
   bool number(unsigned char c);
+  bool end_number();
+  void count_digit(unsigned char c);
   bool after(unsigned char c);
   bool open(char bracket, At next);
   bool close(char bracket);
   bool done();
+  void begin_number(At at, unsigned digits);
   bool fail(const char *why);
 
+  Numbers numbers_;
   At at_ = At::value;
   bool in_key_ = false;
   std::vector<char> open_;  // '{' or '[' of each level
@@ -65,8 +81,14 @@ class JsonCheck {
   unsigned left_ = 0;         // of an escape's hex digits, or of a UTF-8 sequence
   unsigned char low_ = 0x80;  // bounds of the next UTF-8 byte
   unsigned char high_ = 0xbf;
-  unsigned code_ = 0;       // of a \u escape
-  bool surrogate_ = false;  // a high surrogate waits for its low half
+  unsigned code_ = 0;         // of a \u escape
+  bool surrogate_ = false;    // a high surrogate waits for its low half
+  bool negative_ = false;     // of a number
+  bool shrinks_ = false;      // its exponent is negative
+  std::uint32_t before_ = 0;  // digits before the point
+  std::uint32_t behind_ = 0;  // and behind
+  std::uint32_t exponent_ = 0;
+  std::uint64_t written_ = 0;
   std::uint64_t offset_ = 0;
   const char *error_ = nullptr;
 };

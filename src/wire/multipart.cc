@@ -1,5 +1,7 @@
 #include "wire/multipart.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "wire/headers.h"
 
@@ -15,6 +17,7 @@ Multipart::Multipart(std::string_view boundary)
 
 void Multipart::feed(std::string_view bytes) {
   held_.erase(0, used_);
+  searched_ -= std::min(searched_, used_);
   used_ = 0;
   held_ += bytes;
 }
@@ -73,12 +76,17 @@ Multipart::Event Multipart::delimiter_tail() {
 
 Multipart::Event Multipart::headers() {
   std::string_view rest = std::string_view(held_).substr(used_);
-  std::size_t end = rest.starts_with("\r\n") ? 0 : rest.find("\r\n\r\n");
+  // what was looked at before is not looked at again, but for what may be the beginning of the end
+  std::size_t from = searched_ > used_ + 3 ? searched_ - used_ - 3 : 0;
+  std::size_t end = rest.starts_with("\r\n") ? 0 : rest.find("\r\n\r\n", from);
   bool open = end == std::string_view::npos;
+  searched_ = open ? held_.size() : 0;
   if (open && rest.size() <= kMaxHeaders + 3)  // three bytes of its end may be there
     return {What::more};
   if (open || end > kMaxHeaders)
     return fail("has a part with more than 8 KB of headers");
+  if (++parts_ > kMaxParts)
+    return fail("has more than 1001 parts", true);
   if (!parse_headers(rest.substr(0, end)))
     return fail("has a part without a form-data name");
   used_ += end == 0 ? 0 : end + 2;  // the blank line's CRLF stays: an empty body ends right there
@@ -141,9 +149,9 @@ Multipart::Event Multipart::body() {
   return {What::part_end};
 }
 
-Multipart::Event Multipart::fail(const char *why) {
+Multipart::Event Multipart::fail(const char *why, bool too_much) {
   at_ = At::broken;
-  return {What::error, {}, nullptr, why};
+  return {What::error, {}, nullptr, why, too_much};
 }
 
 }  // namespace await::wire

@@ -12,7 +12,8 @@ namespace await::wire {
 class Multipart {
  public:
   static constexpr std::size_t kMaxHeaders = 8192;
-  static constexpr std::size_t kMaxLine = 256;  ///< spaces behind a boundary
+  static constexpr std::size_t kMaxLine = 256;    ///< spaces behind a boundary
+  static constexpr std::size_t kMaxParts = 1001;  ///< a thousand fields and a file, wanted or not
 
   /// What a part's headers say.
   struct Part {
@@ -28,6 +29,7 @@ class Multipart {
     std::string_view data{};
     const Part *part = nullptr;
     const char *why = nullptr;
+    bool too_much = false;  ///< an error, because there is more of it than is taken (413)
   };
 
   /// @param boundary  1 to 70 bytes, from the Content-Type
@@ -45,12 +47,14 @@ class Multipart {
   Event delimiter_tail();
   Event headers();
   Event body();
-  Event fail(const char *why);
+  Event fail(const char *why, bool too_much = false);
   bool parse_headers(std::string_view block);
 
-  std::string delimiter_;  // CRLF "--" boundary
-  std::string held_;       // what could not be decided yet
-  std::size_t used_ = 0;   // of held_
+  std::string delimiter_;     // CRLF "--" boundary
+  std::string held_;          // what could not be decided yet
+  std::size_t used_ = 0;      // of held_
+  std::size_t searched_ = 0;  // of held_, for the end of the headers that stand at used_
+  std::size_t parts_ = 0;
   At at_ = At::preamble;
   bool in_part_ = false;
   Part part_;

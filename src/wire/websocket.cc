@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/text.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::size_t kMask = 4;
+constexpr std::size_t kMostHead = 2 + 8 + kMask;
 
 /// A final frame's first bytes.
 std::string head(std::uint8_t opcode, std::size_t length) {
@@ -28,6 +30,25 @@ std::string head(std::uint8_t opcode, std::size_t length) {
 
 std::size_t head_size(std::uint64_t length) {
   return 2 + (length < 126 ? 0 : length < 65536 ? 2 : 8) + kMask;
+}
+
+/// The length that a data frame's head announces, as soon as that much of the head is there.
+std::optional<std::uint64_t> length_in(std::string_view head) {
+  if (head.size() < 2)
+    return std::nullopt;
+  int opcode = head[0] & 0x0f;
+  if (wslay_is_ctrl_frame(opcode))
+    return std::nullopt;
+  std::size_t length = static_cast<unsigned char>(head[1]) & 0x7f;
+  std::size_t bytes = length == 126 ? 2 : length == 127 ? 8 : 0;
+  if (bytes == 0)
+    return length;
+  if (head.size() < 2 + bytes)
+    return std::nullopt;
+  std::uint64_t announced = 0;
+  for (unsigned char c : head.substr(2, bytes))
+    announced = announced << 8 | c;
+  return announced >> 63 == 0 ? std::optional(announced) : std::nullopt;  // libwslay refuses those
 }
 
 }  // namespace
@@ -62,14 +83,24 @@ std::string websocket_close(std::uint16_t code, std::string_view reason) {
   return out.append(reason);
 }
 
-/// A libwslay context, and how much of what it was fed is whole frames.
+/// A libwslay context, how much of what it was fed is whole frames, and the message that is half there.
+/// libwslay would keep each fragment in a block of its own: it buffers none, we gather them here.
 struct WebSocketReader::State {
   wslay_event_context_ptr context = nullptr;
   std::string_view bytes;  // not taken yet
   std::uint64_t fed = 0;
-  std::uint64_t framed = 0;   // bytes of all frames that have begun
-  bool in_message = false;    // a fragment has come and not its last
-  std::uint16_t refusal = 0;  // what libwslay would not say of a frame
+  std::uint64_t framed = 0;  // bytes of all frames that have begun
+  std::string tail;          // the last bytes fed that belong to no frame yet: a head in part
+  std::string message;       // of a text, as far as it has come
+  std::uint64_t length = 0;  // of all its fragments that have begun, a binary one's too
+  std::uint64_t most = 0;
+  std::string last_word;                      // a close frame's payload
+  std::string replies;                        // not handed on yet
+  std::uint8_t opcode = WSLAY_TEXT_FRAME;     // the message's
+  std::uint8_t frame = WSLAY_TEXT_FRAME;      // of the frame that has begun
+  bool in_message = false;                    // a fragment has come and not its last
+  std::uint16_t refusal = 0;                  // what libwslay would not say of a frame
+  std::optional<std::string> accepted_close;  // the answer to a code that libwslay does not know
   Listener *listener = nullptr;
 
   State() {
@@ -77,9 +108,12 @@ struct WebSocketReader::State {
     callbacks.recv_callback = receive;
     callbacks.send_callback = send;
     callbacks.on_frame_recv_start_callback = begin_frame;
-    callbacks.on_msg_recv_callback = message;
+    callbacks.on_frame_recv_chunk_callback = take_chunk;
+    callbacks.on_frame_recv_end_callback = end_frame;
+    callbacks.on_msg_recv_callback = end_message;
     if (wslay_event_context_server_init(&context, &callbacks, this) != 0)
       throw std::bad_alloc();
+    wslay_event_config_set_no_buffering(context, 1);
   }
   State(const State &) = delete;
   State &operator=(const State &) = delete;
@@ -87,6 +121,33 @@ struct WebSocketReader::State {
 
   /// Nothing is half there: a fresh one would read on as well.
   bool at_rest() const { return fed == framed && !in_message; }
+
+  /// Pongs go before the answers to what comes after them, in one piece however many they are.
+  void hand_on() {
+    if (!replies.empty())
+      listener->reply(std::exchange(replies, {}));
+  }
+
+  /// Grows by doubling, but never past what a message may hold.
+  void append(std::string_view chunk) {
+    std::size_t need = message.size() + chunk.size();
+    if (need > message.capacity()) {
+      std::string larger;  // a string that grows by itself doubles at least
+      larger.reserve(static_cast<std::size_t>(std::clamp<std::uint64_t>(2 * need, need, most)));
+      message.swap(larger += message);
+    }
+    message += chunk;
+  }
+
+  /// libwslay reports a frame with its first byte of payload. One that is too long is refused by its head.
+  void look_at_tail(std::string_view fresh) {
+    std::uint64_t n = fed > framed ? std::min<std::uint64_t>(fed - framed, kMostHead) : 0;
+    tail.append(fresh.substr(fresh.size() - std::min<std::size_t>(fresh.size(), kMostHead)));
+    tail.erase(0, tail.size() - std::min<std::size_t>(tail.size(), n));
+    auto announced = length_in(tail);
+    if (announced && (in_message ? length : 0) + *announced > most)
+      refusal = kTooLarge;
+  }
 
   static State &of(void *data) { return *static_cast<State *>(data); }
   static ssize_t receive(wslay_event_context_ptr context, std::uint8_t *to, std::size_t most, int,
@@ -103,35 +164,76 @@ struct WebSocketReader::State {
     return static_cast<ssize_t>(n);
   }
   static ssize_t send(wslay_event_context_ptr, const std::uint8_t *bytes, std::size_t n, int, void *data) {
-    of(data).listener->reply({reinterpret_cast<const char *>(bytes), n});
+    of(data).replies.append(reinterpret_cast<const char *>(bytes), n);
     return static_cast<ssize_t>(n);
   }
-  static void begin_frame(wslay_event_context_ptr, const wslay_event_on_frame_recv_start_arg *frame,
+  static void begin_frame(wslay_event_context_ptr context, const wslay_event_on_frame_recv_start_arg *what,
                           void *data) {
-    of(data).framed += head_size(frame->payload_length) + frame->payload_length;
-    if (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1)
-      of(data).refusal = kProtocolError;  // half a code
-    if (!wslay_is_ctrl_frame(frame->opcode))
-      of(data).in_message = frame->fin == 0;
-  }
-  static void message(wslay_event_context_ptr context, const wslay_event_on_msg_recv_arg *what, void *data) {
-    if (what->opcode == WSLAY_CONNECTION_CLOSE && what->msg_length > 2) {
-      std::string reason(reinterpret_cast<const char *>(what->msg) + 2, what->msg_length - 2);
-      std::replace(reason.begin(), reason.end(), '\0', ' ');
-      if (!is_text(reason))  // libwslay looks at those only that come in one piece
-        of(data).refusal = kInvalidText;
+    State &self = of(data);
+    self.framed += head_size(what->payload_length) + what->payload_length;
+    self.frame = what->opcode;
+    if (wslay_is_ctrl_frame(what->opcode)) {
+      if (what->opcode == WSLAY_CONNECTION_CLOSE && what->payload_length == 1)
+        self.refusal = kProtocolError;  // half a code
+      return;
     }
+    if (!self.in_message) {
+      self.opcode = what->opcode;
+      self.length = 0;
+    }
+    self.length += what->payload_length;
+    self.in_message = what->fin == 0;
+    if (self.length > self.most) {
+      self.refusal = kTooLarge;
+      wslay_event_shutdown_read(context);
+    }
+  }
+  static void take_chunk(wslay_event_context_ptr, const wslay_event_on_frame_recv_chunk_arg *what,
+                         void *data) {
+    State &self = of(data);
+    std::string_view chunk(reinterpret_cast<const char *>(what->data), what->data_length);
+    if (self.refusal != 0)
+      return;
+    if (self.frame == WSLAY_CONNECTION_CLOSE)
+      self.last_word += chunk;
+    else if (!wslay_is_ctrl_frame(self.frame) && self.opcode == WSLAY_TEXT_FRAME)
+      self.append(chunk);
+  }
+  static void end_frame(wslay_event_context_ptr, void *data) {
+    State &self = of(data);
+    if (self.frame != WSLAY_CONNECTION_CLOSE || self.last_word.size() < 2)
+      return;
+    auto byte = [&](std::size_t i) { return static_cast<unsigned char>(self.last_word[i]); };
+    auto code = static_cast<std::uint16_t>(byte(0) << 8 | byte(1));
+    std::string reason = self.last_word.substr(2);
+    std::replace(reason.begin(), reason.end(), '\0', ' ');
+    if (!is_text(reason))  // libwslay looks at those only that come in one piece
+      self.refusal = kInvalidText;
+    else if (code >= kRestart && code <= kBadGateway)  // registered after libwslay was written
+      self.accepted_close = websocket_close(code, std::string_view(self.last_word).substr(2));
+  }
+  static void end_message(wslay_event_context_ptr context, const wslay_event_on_msg_recv_arg *what,
+                          void *data) {
+    State &self = of(data);
+    if (self.refusal != 0)
+      return;
     if (what->opcode == WSLAY_PING)
-      wslay_event_send(context);  // its pong, which goes before the answers to what comes after
+      wslay_event_send(context);  // its pong
+    if (what->opcode != WSLAY_TEXT_FRAME && what->opcode != WSLAY_BINARY_FRAME)
+      return;
+    self.hand_on();
+    std::string message = std::exchange(self.message, {});
     if (what->opcode == WSLAY_TEXT_FRAME)
-      of(data).listener->text({reinterpret_cast<const char *>(what->msg), what->msg_length});
-    else if (what->opcode == WSLAY_BINARY_FRAME)
-      of(data).listener->binary();
+      self.listener->text(message);
+    else
+      self.listener->binary();
   }
 };
 
 WebSocketReader::WebSocketReader() = default;
 WebSocketReader::~WebSocketReader() = default;
+
+std::size_t WebSocketReader::held() const { return state_ ? state_->message.capacity() : 0; }
 
 std::optional<std::uint16_t> WebSocketReader::feed(std::string_view bytes, std::size_t most,
                                                    Listener &listener) {
@@ -139,19 +241,26 @@ std::optional<std::uint16_t> WebSocketReader::feed(std::string_view bytes, std::
     state_ = std::make_unique<State>();
   State &state = *state_;
   wslay_event_config_set_max_recv_msg_length(state.context, most);
+  state.most = most;
   state.bytes = bytes;
   state.listener = &listener;
   if (wslay_event_recv(state.context) != 0 && state.refusal == 0)
     state.refusal = kProtocolError;
-  bool over = state.refusal != 0;
+  bool closed = wslay_event_get_read_enabled(state.context) == 0;
+  if (!closed && state.refusal == 0)
+    state.look_at_tail(bytes);
+  bool over = state.refusal != 0 || state.accepted_close;
   std::uint16_t why = state.refusal;
-  if (over) {
-    listener.reply(websocket_close(why, ""));
+  if (state.refusal != 0) {
+    state.replies += websocket_close(why, "");
+  } else if (state.accepted_close) {
+    state.replies += *state.accepted_close;
   } else {
-    over = wslay_event_send(state.context) != 0 || wslay_event_get_read_enabled(state.context) == 0;
+    over = wslay_event_send(state.context) != 0 || closed;
     if (wslay_event_get_close_received(state.context) == 0)
       why = wslay_event_get_status_code_sent(state.context);
   }
+  state.hand_on();
   if (over || state.at_rest())
     state_.reset();
   return over ? std::optional(why) : std::nullopt;

@@ -15,8 +15,10 @@ enum CloseCode : std::uint16_t {
   kUnsupported = 1003,
   kInvalidText = 1007,
   kPolicy = 1008,
+  kTooLarge = 1009,
   kRestart = 1012,
   kTryLater = 1013,
+  kBadGateway = 1014,
   kUnauthenticated = 4401,
   kForbidden = 4403,
   kNotFound = 4404,
@@ -33,7 +35,8 @@ std::string websocket_ping();
 std::string websocket_close(std::uint16_t code, std::string_view reason);
 
 /// Reads what a client sends: fragments, control frames between them, UTF-8, masks, limits. libwslay does it;
-/// its 4 KB are there only while something has come in part.
+/// its 4 KB are there only while something has come in part, and so is the message: one string that is never
+/// longer than a message may be, whatever the number of its fragments.
 class WebSocketReader {
  public:
   /// Who is told. Must not destroy the reader before feed() has returned.
@@ -41,7 +44,8 @@ class WebSocketReader {
    public:
     virtual void text(std::string_view message) = 0;
     virtual void binary() = 0;
-    /// Has to be sent: pongs, and the close frame that answers the client's or refuses what it sent.
+    /// Has to be sent: pongs, as many as came in a row, and the close frame that answers the client's or
+    /// refuses what it sent.
     virtual void reply(std::string_view frames) = 0;
 
    protected:
@@ -52,10 +56,12 @@ class WebSocketReader {
   ~WebSocketReader();
 
   /// Takes bytes as they come.
-  /// @param most  a longer message is refused (1009)
+  /// @param most  a longer message is refused (1009), by its head or by that of the fragment that is too much
   /// @return  nothing: it goes on. Else the connection is over once all replies are sent: 0: the client has
   ///   closed it; the code with which it was refused
   std::optional<std::uint16_t> feed(std::string_view bytes, std::size_t most, Listener &listener);
+  /// Bytes that an unfinished message takes.
+  std::size_t held() const;
 
  private:
   struct State;

@@ -35,6 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   std::size_t step = 1 + in.byte() % 17;
   std::string_view text = in.rest();
   bool ours = check(text, step);
+  await::wire::JsonCheck bounded(await::wire::JsonCheck::Numbers::bounded);
+  bool small = bounded.feed(text) && bounded.finish();
+  must(!small || ours, "a bound that lets more through");
+  must(!small || bounded.written() <= 400 * (text.size() + 1), "what is short becomes long");
   must(ours == check(text, size + 1), "a cut changes what is JSON");
 
   json_error_t error;

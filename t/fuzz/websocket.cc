@@ -39,6 +39,7 @@ Heard hear(std::string_view bytes, const std::vector<std::size_t> &cuts) {
   while (heard.open && !bytes.empty()) {
     std::size_t n = cuts.empty() ? bytes.size() : std::min(bytes.size(), 1 + cuts[i++ % cuts.size()]);
     heard.open = !reader.feed(bytes.substr(0, n), kMost, heard);
+    must(reader.held() <= kMost, "more is held than a message may have");
     bytes.remove_prefix(n);
   }
   return heard;
