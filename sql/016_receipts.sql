@@ -18,7 +18,7 @@ ALTER TABLE await.lease ADD COLUMN receipt text;
 -- By oid, so that a renamed role stays limited.
 CREATE TABLE await.queue_grant (
     role  regrole NOT NULL,
-    queue text NOT NULL CHECK (queue ~ '^((topic:)?[A-Za-z0-9_.:/*-]{1,128})?$'),
+    queue text NOT NULL CHECK (queue ~ '^([A-Za-z0-9_.*-]{1,64}|topic:[A-Za-z0-9_.:/*-]{1,128})?$'),
     PRIMARY KEY (role, queue)
 );
 
