@@ -90,10 +90,3 @@ BEGIN
 END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA await FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_hello(text[], int2[]) TO await_edge;
-        GRANT EXECUTE ON FUNCTION await.hint(uuid, int) TO await_worker, await_relay;
-    END IF;
-END $$;

@@ -57,10 +57,3 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 
 REVOKE ALL ON FUNCTION await.complete_many(uuid[], int[], bytea[], text[], int[], text[]), await.hints(uuid[]) FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_worker') THEN
-        GRANT EXECUTE ON FUNCTION await.complete_many(uuid[], int[], bytea[], text[], int[], text[]), await.hints(uuid[]) TO await_worker;
-        GRANT EXECUTE ON FUNCTION await.hints(uuid[]) TO await_relay;
-    END IF;
-END $$;

@@ -102,10 +102,3 @@ END $$;
 
 REVOKE ALL ON FUNCTION await.edge_submit_once(uuid[], text[], int2[], text[], text[], text[], text[], text[], text[], bytea[], int8[], int8[],
     int2[], int8[], int8[], text[], bytea[], int8[]), await.forget_keys(int) FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_submit_once(uuid[], text[], int2[], text[], text[], text[], text[], text[], text[], bytea[],
-            int8[], int8[], int2[], int8[], int8[], text[], bytea[], int8[]) TO await_edge;
-    END IF;
-END $$;

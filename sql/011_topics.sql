@@ -39,13 +39,3 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION await.topic_id(text), await.publish(text, text, jsonb) FROM PUBLIC;
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['await_edge', 'await_worker', 'await_relay'] LOOP
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION await.topic_id(text), await.publish(text, text, jsonb) TO %I', name);
-        END IF;
-    END LOOP;
-END $$;

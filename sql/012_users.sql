@@ -153,9 +153,3 @@ $$;
 
 REVOKE ALL ON FUNCTION await.user_id(text), await.shard(uuid),
     await.edge_user_events(int8[], text[], text[], int8[], text[], int8[], int8[], int, int) FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_user_events(int8[], text[], text[], int8[], text[], int8[], int8[], int, int) TO await_edge;
-    END IF;
-END $$;

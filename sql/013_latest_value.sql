@@ -32,13 +32,3 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION await.publish(text, text, jsonb, boolean) FROM PUBLIC;
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['await_edge', 'await_worker', 'await_relay'] LOOP
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION await.publish(text, text, jsonb, boolean) TO %I', name);
-        END IF;
-    END LOOP;
-END $$;

@@ -57,9 +57,3 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 $$;
 
 REVOKE ALL ON FUNCTION await.edge_use_tickets(uuid[], text[], int8[], int8[]), await.revoke(text), await.edge_revoked() FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_use_tickets(uuid[], text[], int8[], int8[]), await.edge_revoked() TO await_edge;
-    END IF;
-END $$;

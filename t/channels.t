@@ -39,7 +39,7 @@ sub of { my ($channel, @said) = @_; return [ map { /^\Q$channel\E (\d+)$/ ? $1 :
 sub resets { my ($stream) = @_; return map { data($_) } grep { $_->{event} eq 'reset' } @{ $stream->events } }
 sub last_id { my ($stream) = @_; return (map { $_->{id} // () } @{ $stream->events })[-1] }
 sub publish { my ($n) = @_; return json(post('/news', "{\"n\":$n}", 'Content-Type' => 'application/json')) }
-sub emit { my ($id, $n) = @_; sql("SELECT await.emit('$id', 1, 'step', '$n')"); return hint($id) }
+sub emit { my ($id, $n) = @_; sql("SELECT await.emit('$id', test.receipt('$id'), 'step', '$n')"); return hint($id) }
 sub until_said { my ($stream, $n) = @_; return $stream->read_until(sub { said($stream) >= $n }, 10) || diag $stream->{buffer} }
 
 subtest 'a job, a topic and a user' => sub {
@@ -174,7 +174,7 @@ subtest 'a slow client, and reconnects at any moment' => sub {
     my $news = sql("SELECT await.topic_id('news')");
     my @said;
     for my $round (1 .. 12) {
-        sql("SELECT await.emit('$a', 1, 'step', to_jsonb(repeat('x', 700))), await.emit('$b', 1, 'step', to_jsonb(repeat('y', 700))), await.publish('news', 'n', to_jsonb(i)) FROM generate_series(1, 30) i");
+        sql("SELECT await.emit('$a', test.receipt('$a'), 'step', to_jsonb(repeat('x', 700))), await.emit('$b', test.receipt('$b'), 'step', to_jsonb(repeat('y', 700))), await.publish('news', 'n', to_jsonb(i)) FROM generate_series(1, 30) i");
         hint($a) if $round % 3;
         hint($b) if $round % 2;
         hint($news) if $round % 5;

@@ -35,9 +35,9 @@ subtest 'a job\'s whole life, live' => sub {
     is_deeply data($pending), { job => $id, seq => 1, type => 'pending', data => undef, at => data($pending)->{at}, correlation_id => 'c' };
     claim($id); hint($id);
     ok $s->wait_event('processing', 3);
-    sql("SELECT await.heartbeat('$id', 1, '{\"done\": 1}')"); hint($id);
+    sql("SELECT await.heartbeat('$id', test.receipt('$id'), '{\"done\": 1}')"); hint($id);
     is_deeply data($s->wait_event('progress', 3))->{data}, { done => 1 };
-    sql("SELECT await.emit('$id', 1, 'node_started', '{\"text\": \"a\\nb\\r\\nid: evil\"}')"); hint($id);
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'node_started', '{\"text\": \"a\\nb\\r\\nid: evil\"}')"); hint($id);
     is_deeply data($s->wait_event('node_started', 3))->{data}, { text => "a\nb\r\nid: evil" }, 'nothing injects a line';
     complete($id, "{\n \"a\": 1\n}", type => 'application/json', name => 'n', hint => 1);
     is_deeply data($s->wait_event('completed', 3))->{result}, { type => 'application/json', size => 11, name => 'n', value => { a => 1 } };
@@ -110,10 +110,10 @@ subtest 'heartbeats' => sub {
 subtest 'a history longer than a page, and many watchers' => sub {
     my $id = one_job();
     claim($id);
-    sql("SELECT count(await.emit('$id', 1, 'token', to_jsonb(n))) FROM generate_series(1, 1000) n");
+    sql("SELECT count(await.emit('$id', test.receipt('$id'), 'token', to_jsonb(n))) FROM generate_series(1, 1000) n");
     my @s = map { stream("/jobs/$id/events") } 1 .. 10;
     ok $_->read_until(sub { $_[0] =~ /"data":1000,/ }, 20) for @s;
-    sql("SELECT count(await.emit('$id', 1, 'token', to_jsonb(n))) FROM generate_series(1001, 1250) n");
+    sql("SELECT count(await.emit('$id', test.receipt('$id'), 'token', to_jsonb(n))) FROM generate_series(1001, 1250) n");
     complete($id, 'x', hint => 1);
     for my $s (@s) {
         $s->read_until(sub { 0 }, 10);
@@ -128,7 +128,7 @@ subtest 'a slow client does not fill memory, and misses nothing' => sub {
     my $s = stream("/jobs/$id/events");
     ok $s->wait_event('processing');
     my $before = memory_kb($pid, 'VmRSS');
-    sql("SELECT count(await.emit('$id', 1, 'block', to_jsonb(repeat('x', 40000)))) FROM generate_series(1, 1000) n");
+    sql("SELECT count(await.emit('$id', test.receipt('$id'), 'block', to_jsonb(repeat('x', 40000)))) FROM generate_series(1, 1000) n");
     hint($id);
     is get("/jobs/$id")->{status}, 200, 'nginx has seen the hint';
     ok until_true('the stream has stalled', sub { my $was = memory_kb($pid, 'VmRSS'); select undef, undef, undef, 0.3; memory_kb($pid, 'VmRSS') == $was });

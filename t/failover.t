@@ -29,15 +29,15 @@ my $other = one_job();
 claim($id); claim($other);
 my @streams = map { begin_request('GET', "/jobs/$id/events", headers => { Accept => 'text/event-stream' }) } 1 .. 3;
 my $held = begin_request('GET', "/jobs/$other?wait=50");
-sql("SELECT await.emit('$id', 1, 'kept', '1')");
+sql("SELECT await.emit('$id', test.receipt('$id'), 'kept', '1')");
 ok $_->wait_event('kept') for @streams;
 my $seen_lsn = sql('SELECT pg_current_wal_lsn()');
 { local $s->{pg_port} = $standby_port; ok until_true('the standby has it', sub { $s->sql("SELECT pg_last_wal_replay_lsn() >= '$seen_lsn'") eq 't' }), 'replicated' }
 
 # from here on the standby gets nothing
 $s->end('standby', 'INT');
-sql("SELECT await.emit('$id', 1, 'lost', '$_')") for 4 .. 6;
-sql("SELECT await.emit('$other', 1, 'lost')");
+sql("SELECT await.emit('$id', test.receipt('$id'), 'lost', '$_')") for 4 .. 6;
+sql("SELECT await.emit('$other', test.receipt('$other'), 'lost')");
 my $gone = one_job();
 for (@streams) { my $stream = $_; ok $stream->read_until(sub { $_[0] =~ /"seq":6\b/ }, 10), 'told of what will be lost' }
 my ($cursor) = map { $_->{id} } (grep { ($_->{data} // '') =~ /"seq":6\b/ } @{ $streams[0]->events });
@@ -59,7 +59,7 @@ subtest 'whoever watched is told' => sub {
     for my $stream (@streams[ 0, 1 ]) {
         my $reset = $stream->wait_event('reset', 15);
         ok $reset, 'a stream is reset' or diag substr($stream->{buffer}, -700) . sql("SELECT * FROM await.edge_hello('{}', '{}')");
-        sql("SELECT await.emit('$id', 1, 'new', '1')") if $stream == $streams[0];
+        sql("SELECT await.emit('$id', test.receipt('$id'), 'new', '1')") if $stream == $streams[0];
         ok $stream->wait_event('new', 10), 'and goes on';
         is json({ body => $stream->wait_event('new')->{data} })->{seq}, 4, 'with a number that was given before';
     }

@@ -66,7 +66,7 @@ subtest 'Redis comes back: everybody is looked after in tens of queries' => sub 
 
 subtest 'every job ends: everybody hears it once' => sub {
     my $old = metric('await_postgres_statements_total');
-    sql("SELECT count(await.complete(id, attempt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
+    sql("SELECT count(await.complete(id, receipt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
     hint($_) for @ids[ 0 .. 9 ];
     my $begin = time;
     ok until_true('all have ended', sub { $status->()->{ended} == $streams }, 90);

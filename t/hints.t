@@ -48,9 +48,9 @@ subtest 'events reach a stream without a read' => sub {
     held(1);
     claim($id);
     is reads_during(sub { publish(signed($id)); $stream->wait_event('processing') }), 0;
-    sql("SELECT await.emit('$id', 1, 'line', '{\"n\":$_}')") for 1 .. 3;
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'line', '{\"n\":$_}')") for 1 .. 3;
     is reads_during(sub { publish(signed($id, $_)) for 3 .. 5; $stream->read_until(sub { () = $_[0] =~ /event: line/g; $_[0] =~ /"n":3/ || $_[0] =~ /"n": 3/ }, 10) }), 0, 'one by one';
-    sql("SELECT await.emit('$id', 1, 'line', '{\"n\":$_}')") for 4 .. 6;
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'line', '{\"n\":$_}')") for 4 .. 6;
     publish(signed($id));
     ok $stream->read_until(sub { $_[0] =~ /"n": ?6/ }, 10), 'a later one makes it read what lies between';
     publish(signed($id, $_)) for 3 .. 8;
@@ -81,7 +81,7 @@ subtest 'what proves nothing' => sub {
     publish($channel, $changed);
     ok $poll->quiet(0.7), 'nobody is told';
     unlike $stream->{buffer}, qr/completed|secret/;
-    my $now = sql("BEGIN; SELECT await.complete('$id', 1, 'x', 'text/plain'); SELECT message FROM await.hint('$id'); ROLLBACK");
+    my $now = sql("BEGIN; SELECT await.complete('$id', test.receipt('$id'), 'x', 'text/plain'); SELECT message FROM await.hint('$id'); ROLLBACK");
     like $now, qr/^1 \Q$id\E 3 completed$/m, 'before the commit there is no proof';
     publish($channel, $now =~ s/^t\n//r);
     ok $poll->quiet(0.7);

@@ -24,11 +24,11 @@ subtest 'the document through a job\'s life' => sub {
     my $attempt = claim($id);
     my $job = json(get("/jobs/$id"));
     is_deeply [ @$job{qw(state seq attempt)} ], [ 'processing', 2, 1 ];
-    sql("SELECT await.heartbeat('$id', 1, '{\"done\": 40, \"total\": 100}')");
+    sql("SELECT await.heartbeat('$id', test.receipt('$id'), '{\"done\": 40, \"total\": 100}')");
     $job = json(get("/jobs/$id"));
     is_deeply $job->{progress}, { done => 40, total => 100 };
     is $job->{finished_at}, undef;
-    sql("SELECT await.emit('$id', 1, 'node_started')");
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'node_started')");
     complete($id, '{"answer": 42}', type => 'application/json', name => 'a.json');
     $r = get("/jobs/$id");
     $job = json($r);
@@ -45,7 +45,7 @@ subtest 'the document through a job\'s life' => sub {
 subtest 'a failed job carries its problem' => sub {
     my $id = one_job();
     claim($id);
-    sql("SELECT await.fail('$id', 1, '{\"title\": \"No luck\", \"detail\": \"it broke\", \"code\": 7}', '-1 s')");
+    sql("SELECT await.fail('$id', test.receipt('$id'), '{\"title\": \"No luck\", \"detail\": \"it broke\", \"code\": 7}', '-1 s')");
     my $job = json(get("/jobs/$id"));
     is $job->{state}, 'failed';
     is_deeply $job->{error}, { type => '/problems/job-failed', title => 'No luck', detail => 'it broke', code => 7, status => 424, instance => "/jobs/$id" };
@@ -159,7 +159,7 @@ subtest 'DELETE cancels' => sub {
     is del('/jobs/01a20229-85dd-7905-b3ad-942074197547')->{status}, 404;
     my $running = one_job();
     claim($running); del("/jobs/$running");
-    is sql("SELECT await.heartbeat('$running', 1)"), 'cancelled', 'a worker learns at its next heartbeat';
+    is sql("SELECT await.heartbeat('$running', test.receipt('$running'))"), 'cancelled', 'a worker learns at its next heartbeat';
     is complete($running, 'late'), 'f', 'and can change nothing';
 };
 

@@ -43,7 +43,7 @@ subtest 'the tail: more watched than are asked for by id' => sub {
     my @ids = map { one_job() } 1 .. 230;
     my @held = map { begin_request('GET', "/jobs/$_?wait=40") } @ids;
     ok $held[-1]->quiet(1.5);
-    sql("SELECT count(await.complete(id, attempt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
+    sql("SELECT count(await.complete(id, receipt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
     my $begin = time;
     my $n = grep { json($_->response(20))->{state} eq 'completed' } @held;
     is $n, 230;
@@ -58,7 +58,7 @@ subtest 'the bound itself, at the default of 4 s' => sub {
     my %of = map { $_ => begin_request('GET', "/jobs/$_?wait=50", port => $node->{port}) } @ids;
     ok $of{ $ids[-1] }->quiet(0.5);
     my $writer = fork // die;
-    if (!$writer) { sql(join '', map { "SELECT await.complete('$_', 1, 'x'); SELECT pg_sleep(0.02);\n" } @ids); POSIX::_exit(0) }
+    if (!$writer) { sql(join '', map { "SELECT await.complete('$_', test.receipt('$_'), 'x'); SELECT pg_sleep(0.02);\n" } @ids); POSIX::_exit(0) }
     my %socket = map { $of{$_}{socket} => $_ } @ids;
     my $waiting = IO::Select->new(map { $of{$_}{socket} } @ids);
     my %heard;

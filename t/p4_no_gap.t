@@ -37,7 +37,7 @@ subtest 'a cursor is understood from the first moment' => sub {
 my $writer = fork // die;
 if (!$writer) {
     for (my $n = 1; $n <= $last; $n += 10) {
-        sql(join ';', map { "SELECT await.emit('$id', 1, 'n', to_jsonb($_))" } $n .. $n + 9);
+        sql(join ';', map { "SELECT await.emit('$id', test.receipt('$id'), 'n', to_jsonb($_))" } $n .. $n + 9);
         hint($id) if $n % 30 == 1;
     }
     complete($id, 'x', hint => 1);

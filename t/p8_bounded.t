@@ -72,7 +72,7 @@ subtest 'ten thousand held requests' => sub {
     cmp_ok $queries, '<', 8, "$queries reads in " . int(time - $began) . ' s: none of them per request';
 
     $began = time;
-    sql("SELECT count(await.complete(id, attempt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
+    sql("SELECT count(await.complete(id, receipt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
     hint($_) for @ids;
     my $good = grep { my $r = $_->response(60); $r->{status} == 200 && json($r)->{state} eq 'completed' } @held;
     is $good, $count, sprintf 'all are answered, %.1f s', time - $began;

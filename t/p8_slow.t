@@ -47,7 +47,7 @@ subtest 'a client that reads nothing' => sub {
     my $before = memory_kb($pid, 'VmRSS');
     my ($most, $slowest) = (0, 0);
     for my $n (1 .. 60) {
-        sql("SELECT await.emit('$id', 1, 'n', to_jsonb(repeat('z', 40000)))  FROM generate_series(1, 10)");
+        sql("SELECT await.emit('$id', test.receipt('$id'), 'n', to_jsonb(repeat('z', 40000)))  FROM generate_series(1, 10)");
         my $begin = time;
         hint($id);
         my $last = 2 + 10 * $n;

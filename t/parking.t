@@ -116,7 +116,7 @@ subtest 'a stream' => sub {
     claim($id);
     hint($id);
     ok $r->wait_event('processing');
-    sql("SELECT await.emit('$id', 1, 'line', '{\"n\":$_}')") for 1 .. 5;
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'line', '{\"n\":$_}')") for 1 .. 5;
     complete($id, '{"n":1}', type => 'application/json', hint => 1);
     ok $r->wait_event('completed');
     ok $r->read_until(sub { $_[0] =~ /\r\n0\r\n\r\n$/ }, 10), 'it ends as a chunked body does';
@@ -133,7 +133,7 @@ subtest 'a stream' => sub {
 subtest 'a stream that has caught up at last, when its client has read' => sub {
     my $id = one_job();
     my $attempt = claim($id);
-    sql("SELECT count(await.emit('$id', $attempt, 'n', to_jsonb(repeat('x', 3000)))) FROM generate_series(1, 90)");
+    sql("SELECT count(await.emit('$id', test.receipt('$id'), 'n', to_jsonb(repeat('x', 3000)))) FROM generate_series(1, 90)");
     my ($before) = worker_pids();
     my @slow = map { begin_raw(ask("/long/$id"), $narrow) } 1 .. 5;
     Time::HiRes::sleep(0.3);

@@ -57,7 +57,7 @@ for my $n (1 .. $reloads) {
     ok until_true('new nginx workers', sub { my @new = worker_pids(); @new == 2 && !grep { my $o = $_; grep { $_ == $o } @new } @old }, 30) or last;
     $next += $every;
     until (time >= $next) {
-        $writer->run("SELECT count(await.emit(id, 1, 'n', to_jsonb($emitted))) FROM unnest(ARRAY[" . join(',', map { "'$_'" } @ids) . ']::uuid[]) id');
+        $writer->run("SELECT count(await.emit(id, test.receipt(id), 'n', to_jsonb($emitted))) FROM unnest(ARRAY[" . join(',', map { "'$_'" } @ids) . ']::uuid[]) id');
         hint($ids[ rand @ids ]);
         ++$emitted;
         sleep 0.2;
@@ -74,7 +74,7 @@ cmp_ok $load_report->{answered}, '>', $reloads * $every * 5, "$load_report->{ans
 is_deeply $load_report->{other}, {}, 'all with 202';
 
 ok until_true('old nginx workers are gone', sub { !old_workers() }, 20), 'old nginx workers are gone';
-sql("SELECT count(await.complete(id, 1, 'x')) FROM unnest(ARRAY[" . join(',', map { "'$_'" } @ids) . ']::uuid[]) id');
+sql("SELECT count(await.complete(id, test.receipt(id), 'x')) FROM unnest(ARRAY[" . join(',', map { "'$_'" } @ids) . ']::uuid[]) id');
 ok until_true('all have ended', sub { $status->()->{ended} == $streams }, 60), 'every stream heard the end';
 my $end = $status->('end');
 waitpid $streams_pid, 0;

@@ -76,7 +76,7 @@ subtest 'Prefer: wait on the POST makes it synchronous' => sub {
 subtest 'failed, cancelled' => sub {
     my $id = one_job();
     claim($id);
-    sql("SELECT await.fail('$id', 1, '{\"title\": \"T\", \"x\": [1]}', '-1 s')");
+    sql("SELECT await.fail('$id', test.receipt('$id'), '{\"title\": \"T\", \"x\": [1]}', '-1 s')");
     my $r = get("/jobs/$id/result");
     is $r->{status}, 424;
     is header($r, 'Content-Type'), 'application/problem+json';
@@ -134,11 +134,11 @@ subtest 'a result appended in pieces of any size' => sub {
     my $all = '';
     for my $size (@sizes) {
         my $piece = substr $large, $n * 1000, $size;
-        sql("SELECT await.append_result('$id', 1, $n, decode('" . unpack('H*', $piece) . "', 'hex'))") for 1 .. 2;   # a repeat is taken once
+        sql("SELECT await.append_result('$id', test.receipt('$id'), $n, decode('" . unpack('H*', $piece) . "', 'hex'))") for 1 .. 2;   # a repeat is taken once
         $all .= $piece;
         $n++;
     }
-    is sql("SELECT await.complete('$id', 1, null, 'text/plain')"), 't';
+    is sql("SELECT await.complete('$id', test.receipt('$id'), null, 'text/plain')"), 't';
     my $r = get("/jobs/$id/result");
     ok $r->{body} eq $all;
     ok get("/jobs/$id/result", Range => 'bytes=69999-70005')->{body} eq substr($all, 69999, 7);
@@ -147,8 +147,8 @@ subtest 'a result appended in pieces of any size' => sub {
 subtest 'a 50 MB result to a slow client costs an nginx worker little memory' => sub {
     my $id = one_job();
     claim($id);
-    sql("SELECT await.append_result('$id', 1, n, convert_to(repeat(chr(65 + n % 26), 250000), 'UTF8')) FROM generate_series(0, 199) n ORDER BY n");
-    is sql("SELECT await.complete('$id', 1, null, 'text/plain')"), 't';
+    sql("SELECT await.append_result('$id', test.receipt('$id'), n, convert_to(repeat(chr(65 + n % 26), 250000), 'UTF8')) FROM generate_series(0, 199) n ORDER BY n");
+    is sql("SELECT await.complete('$id', test.receipt('$id'), null, 'text/plain')"), 't';
     my ($pid) = worker_pids();
     my $before = memory_kb($pid, 'VmRSS');
     my $slow = begin_request('GET', "/jobs/$id/result");

@@ -34,8 +34,8 @@ subtest 'a document' => sub {
     is $r->{status}, 202;
     is_deeply $doc, { message => 'Uploaded', id => $id, status => 'PENDING', verdict => 'pending', deep => { list => [ 'work', 1, undef, '@x' ] }, none => undef };
     claim($id);
-    sql("SELECT await.emit('$id', 1, 'node_started', '{\"node_id\":\"fetch\",\"type\":\"other\",\"big\":123456789012345678901234567890,\"s\":\"a\\\"}b\"}')");
-    sql("SELECT await.heartbeat('$id', 1, '{\"done\":1}')");
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'node_started', '{\"node_id\":\"fetch\",\"type\":\"other\",\"big\":123456789012345678901234567890,\"s\":\"a\\\"}b\"}')");
+    sql("SELECT await.heartbeat('$id', test.receipt('$id'), '{\"done\":1}')");
     complete($id, '{"verdict":"PASSED"}', type => 'application/json', hint => 1);
     is json(get("/in/$id"))->{verdict}, 'PASSED', 'deep in a result';
     is json(get("/in/$id"))->{status}, 'COMPLETED';
@@ -80,7 +80,7 @@ subtest 'live, beside others who want it otherwise' => sub {
     my @streams = map { stream("/$_/$job") } qw(sse renamed thin sse renamed);
     $_->wait_event('ready') for @streams;
     claim($job);
-    for my $n (1 .. 5) { sql("SELECT await.emit('$job', 1, 'note', '{\"n\":$n}')"); hint($job) }
+    for my $n (1 .. 5) { sql("SELECT await.emit('$job', test.receipt('$job'), 'note', '{\"n\":$n}')"); hint($job) }
     $_->read_until(sub { scalar(grep { $_->{event} eq 'note' } @{ $streams[0]->events }) }, 1) for @streams;
     for my $i (0 .. 4) {
         my $stream = $streams[$i];

@@ -43,7 +43,7 @@ subtest 'a job watched from its beginning to its end' => sub {
     is $event->{type}, 'pending';
     my $attempt = claim($id); hint($id);
     is $ws->message->{type}, 'processing';
-    sql("SELECT await.emit('$id', $attempt, 'note', '{\"n\": 1}')"); hint($id);
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'note', '{\"n\": 1}')"); hint($id);
     my $note = $ws->message;
     is $note->{seq}, 3;
     is $note->{data}{n}, 1;
@@ -226,7 +226,7 @@ subtest 'a client that does not read holds nobody up, and nothing is lost to it'
     my $ws = open_ws();
     $ws->say({ op => 'subscribe', channel => "job:$id" });
     $ws->messages(3);
-    for my $i (1 .. 60) { sql("SELECT count(await.emit('$id', $attempt, 'n', to_jsonb(repeat('x', 3000)))) FROM generate_series(1, 50)"); hint($id) }
+    for my $i (1 .. 60) { sql("SELECT count(await.emit('$id', test.receipt('$id'), 'n', to_jsonb(repeat('x', 3000)))) FROM generate_series(1, 50)"); hint($id) }
     sleep 0.5;
     my @events = $ws->messages(3000, 30);
     is_deeply [ map { $_->{seq} } @events ], [ 3 .. 3002 ], 'all of 9 MB, in order';

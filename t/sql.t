@@ -12,6 +12,7 @@ start_stack(without => [ 'redis', 'nginx' ]);
 
 sub submit { my ($queue, $options) = @_; return sql("SELECT await.submit('$queue', 'x', 'text/plain', '" . ($options // '{}') . "')") }
 sub claimed { my ($queue, $n, $lease) = @_; return [ split /\n/, sql("SELECT id FROM await.claim(ARRAY['$queue'], 'w', $n, " . ($lease ? "interval '$lease'" : 'null') . ')') ] }
+sub receipt { my ($id) = @_; return sql("SELECT test.receipt('$id')") }
 sub history { my ($id) = @_; return sql("SELECT string_agg(seq || ':' || type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'") }
 sub refused { my ($what, $sql, $why) = @_; my (undef, $error) = stack()->psql($sql); like $error // 'it was taken', $why, $what }
 
@@ -38,15 +39,17 @@ subtest 'what claim gives' => sub {
 subtest 'an attempt that is over changes nothing' => sub {
     my $id = submit('fence');
     claimed('fence', 1, '1 s');
+    my $old = receipt($id);
     ok until_true('the lease runs out', sub { sql('SELECT await.reap(10)'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
-    is sql("SELECT await.heartbeat('$id', 1)"), 'lost';
+    is sql("SELECT await.heartbeat('$id', '$old')"), 'lost';
     claimed('fence', 1);
-    for my $call ("await.complete('$id', 1, 'x')", "await.fail('$id', 1, '{}')") { is sql("SELECT $call"), 'f', $call }
-    is sql("SELECT await.emit('$id', 1, 'token')"), '';
-    is sql("SELECT await.append_result('$id', 1, 0, 'x')"), '';
-    is sql("SELECT await.heartbeat('$id', 1)"), 'lost';
-    is sql("SELECT await.complete('$id', 2, 'x')"), 't', 'the new one does';
-    is sql("SELECT await.complete('$id', 2, 'y')"), 'f', 'a repeat is harmless';
+    my $new = receipt($id);
+    for my $call ("await.complete('$id', '$old', 'x')", "await.fail('$id', '$old', '{}')") { is sql("SELECT $call"), 'f', $call }
+    is sql("SELECT await.emit('$id', '$old', 'token')"), '';
+    is sql("SELECT await.append_result('$id', '$old', 0, 'x')"), '';
+    is sql("SELECT await.heartbeat('$id', '$old')"), 'lost';
+    is sql("SELECT await.complete('$id', '$new', 'x')"), 't', 'the new one does';
+    is sql("SELECT await.complete('$id', '$new', 'y')"), 'f', 'a repeat is harmless';
     is history($id), '2:processing 3:pending 4:processing 5:completed', 'each change is an event, without a hole';
 };
 
@@ -63,14 +66,14 @@ subtest 'after max_attempts the job fails, and says why' => sub {
 subtest 'failure: back-off, retry_in, and not again' => sub {
     my $id = submit('fail');
     claimed('fail', 1);
-    is sql("SELECT await.fail('$id', 1, '{\"detail\": \"d\"}')"), 't';
+    is sql("SELECT await.fail('$id', test.receipt('$id'), '{\"detail\": \"d\"}')"), 't';
     is_deeply claimed('fail', 1), [], 'not at once';
     like sql("SELECT extract(epoch FROM due - clock_timestamp()) FROM await.delayed WHERE job = '$id'"), qr/^[012]\./, 'about two seconds';
     sql("UPDATE await.delayed SET due = clock_timestamp() WHERE job = '$id'; SELECT await.reap(10)");
     is_deeply claimed('fail', 1), [$id];
-    sql("SELECT await.fail('$id', 2, '\"a word\"', '0 s')");
+    sql("SELECT await.fail('$id', test.receipt('$id'), '\"a word\"', '0 s')");
     is_deeply claimed('fail', 1), [$id], 'retry_in 0: at once';
-    sql("SELECT await.fail('$id', 3, '{\"title\": \"T\"}', '-1 s')");
+    sql("SELECT await.fail('$id', test.receipt('$id'), '{\"title\": \"T\"}', '-1 s')");
     is sql("SELECT state, data FROM await.event WHERE job = '$id' ORDER BY seq DESC LIMIT 1"), 'failed|{"title": "T"}';
 };
 
@@ -85,7 +88,7 @@ subtest 'cancel, and retry as a new job' => sub {
     isnt $new, $id;
     is sql("SELECT retry_of, params, convert_from(payload, 'UTF8') FROM await.job WHERE id = '$new'"), "$id|{\"p\": 1}|x";
     is_deeply claimed('again', 1), [$new];
-    sql("SELECT await.complete('$new', 1, 'x')");
+    sql("SELECT await.complete('$new', test.receipt('$new'), 'x')");
     is sql("SELECT await.cancel('$new')"), 'ended';
 };
 
@@ -109,33 +112,33 @@ subtest 'claim itself lets time pass' => sub {
 subtest 'a repeated event id changes nothing' => sub {
     my $id = submit('once');
     claimed('once', 1);
-    is sql("SELECT await.emit('$id', 1, 'n', '1', 'e')"), 3;
-    is sql("SELECT await.emit('$id', 1, 'n', '2', 'e')"), 3;
-    is sql("SELECT await.emit('$id', 1, 'n', '3', 'f')"), 4;
+    is sql("SELECT await.emit('$id', test.receipt('$id'), 'n', '1', 'e')"), 3;
+    is sql("SELECT await.emit('$id', test.receipt('$id'), 'n', '2', 'e')"), 3;
+    is sql("SELECT await.emit('$id', test.receipt('$id'), 'n', '3', 'f')"), 4;
 };
 
 subtest 'what is refused' => sub {
     my $id = submit('bad');
     claimed('bad', 1);
-    refused 'a status of another kind', "SELECT await.complete('$id', 1, 'x', 'text/plain', 404)", qr/200, 201 or 203/;
-    refused 'a content type that breaks a header', "SELECT await.complete('$id', 1, 'x', E'text/plain\\r\\nX: y')", qr/content type/;
-    refused 'a file name with a path', "SELECT await.complete('$id', 1, 'x', 'text/plain', 200, '../x')", qr/file name/;
-    refused 'an event of ours', "SELECT await.emit('$id', 1, 'completed')", qr/taken/;
-    refused 'an event type out of rule', "SELECT await.emit('$id', 1, 'A B')", qr/taken/;
-    refused 'too much data', "SELECT await.emit('$id', 1, 'x', to_jsonb(repeat('x', 60000)))", qr/48 KB/;
+    refused 'a status of another kind', "SELECT await.complete('$id', test.receipt('$id'), 'x', 'text/plain', 404)", qr/200, 201 or 203/;
+    refused 'a content type that breaks a header', "SELECT await.complete('$id', test.receipt('$id'), 'x', E'text/plain\\r\\nX: y')", qr/content type/;
+    refused 'a file name with a path', "SELECT await.complete('$id', test.receipt('$id'), 'x', 'text/plain', 200, '../x')", qr/file name/;
+    refused 'an event of ours', "SELECT await.emit('$id', test.receipt('$id'), 'completed')", qr/taken/;
+    refused 'an event type out of rule', "SELECT await.emit('$id', test.receipt('$id'), 'A B')", qr/taken/;
+    refused 'too much data', "SELECT await.emit('$id', test.receipt('$id'), 'x', to_jsonb(repeat('x', 60000)))", qr/48 KB/;
     refused 'an unknown option', "SELECT await.submit('bad', 'x', 'text/plain', '{\"prioritty\": 1}')", qr/no option prioritty/;
     refused 'a queue name out of rule', "SELECT await.submit('a b', 'x')", qr/check constraint/;
     refused 'a claim of none', "SELECT await.claim(ARRAY['bad'], 'w', 0)", qr/1 to 1000/;
-    refused 'a piece out of order', "SELECT await.append_result('$id', 1, 1, 'x')", qr/comes before/;
+    refused 'a piece out of order', "SELECT await.append_result('$id', test.receipt('$id'), 1, 'x')", qr/comes before/;
     is history($id), '2:processing', 'and nothing has changed';
 };
 
 subtest 'payloads in pieces' => sub {
     my $id = sql("SELECT await.submit('big', convert_to(repeat('0123456789', 60000), 'UTF8'))");
     is sql("SELECT payload IS NULL, payload_size FROM await.claim(ARRAY['big'], 'w', 1)"), 't|600000';
-    is sql("SELECT convert_from(await.payload('$id', 262140, 10), 'UTF8')"), '0123456789';
-    is sql("SELECT length(await.payload('$id', 599990, 100)), await.payload('$id', 600000, 1) = ''"), '10|t';
-    is sql("SELECT await.payload('01a20229-85dd-7905-b3ad-942074197547')"), '';
+    is sql("SELECT convert_from(await.payload('$id', test.receipt('$id'), 262140, 10), 'UTF8')"), '0123456789';
+    is sql("SELECT length(await.payload('$id', test.receipt('$id'), 599990, 100)), await.payload('$id', test.receipt('$id'), 600000, 1) = ''"), '10|t';
+    is sql("SELECT await.payload('01a20229-85dd-7905-b3ad-942074197547', test.receipt('$id'))"), '';
 };
 
 subtest 'the mark never passes an uncommitted submission' => sub {
@@ -169,7 +172,7 @@ subtest 'a transaction announces itself once, and again after a rollback to a sa
 subtest 'a page of events has a bound in bytes' => sub {
     my @two = map { submit('page') } 1 .. 2;
     claimed('page', 2);
-    sql("SELECT count(await.emit('$_', 1, 'n', to_jsonb(repeat('x', 45000)))) FROM generate_series(1, 80)") for @two;
+    sql("SELECT count(await.emit('$_', test.receipt('$_'), 'n', to_jsonb(repeat('x', 45000)))) FROM generate_series(1, 80)") for @two;
     my $page = sub { sql("SELECT item, count(seq), max(last_seq), coalesce(sum(length(data)), 0) FROM await.edge_events(ARRAY['$two[0]', '$two[1]']::uuid[], ARRAY[$_[0], $_[1]], 100, 16384) GROUP BY 1 ORDER BY 1") };
     my @rows = map { [ split /\|/ ] } split /\n/, $page->(0, 0);
     is $rows[0][1], 81, 'the first job has room';
@@ -196,7 +199,7 @@ subtest 'roles: each can do its own work and no more' => sub {
     my $as = sub { my ($role, $sql) = @_; my $s = stack(); local $s->{password} = $role; my $c = $s->postgres =~ s/user=await/user=$role/r; return `psql -XAtq -d '$c' -c "$sql" 2>&1` };
     my $id = submit('role');
     like $as->('w', "SELECT id FROM await.claim(ARRAY['role'], 'w', 1)"), qr/^\Q$id/;
-    like $as->('w', "SELECT await.complete('$id', 1, 'x')"), qr/^t/;
+    like $as->('w', "SELECT await.complete('$id', '@{[ receipt($id) ]}', 'x')"), qr/^t/;
     like $as->('e', "SELECT await.edge_tail('1:1:', 1)"), qr/^\(/;
     like $as->('w', 'SELECT * FROM await.job'), qr/permission denied/;
     like $as->('w', "SELECT await.edge_tail('1:1:', 1)"), qr/permission denied/;

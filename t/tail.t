@@ -33,8 +33,8 @@ subtest 'a commit that comes late' => sub {
     my ($a, $b) = (job(), job());
     look();
     my ($early, $late) = (Await::Session->new($s->postgres), Await::Session->new($s->postgres));
-    $late->run("BEGIN; SELECT await.emit('$a', 1, 'x')");     # the smaller number
-    $early->run("SELECT await.emit('$b', 1, 'x')");
+    $late->run("BEGIN; SELECT await.emit('$a', test.receipt('$a'), 'x')");     # the smaller number
+    $early->run("SELECT await.emit('$b', test.receipt('$b'), 'x')");
     is_deeply look(), { $b => 3 }, 'the later number is told at once';
     $late->run('COMMIT');
     is_deeply look(), { $a => 3 }, 'the smaller one when it is there';
@@ -45,11 +45,11 @@ subtest 'one that is rolled back' => sub {
     my $a = job();
     look();
     my $w = Await::Session->new($s->postgres);
-    $w->run("BEGIN; SELECT await.emit('$a', 1, 'x')");
+    $w->run("BEGIN; SELECT await.emit('$a', test.receipt('$a'), 'x')");
     is_deeply look(), {};
     $w->run('ROLLBACK');
     is_deeply look(), {};
-    $w->run("SELECT await.emit('$a', 1, 'y')");
+    $w->run("SELECT await.emit('$a', test.receipt('$a'), 'y')");
     is_deeply look(), { $a => 3 };
 };
 
@@ -65,7 +65,7 @@ subtest 'eight writers, a stranger who stays for the whole time' => sub {
         my $pid = fork // die;
         if (!$pid) {
             open STDOUT, '>', '/dev/null';
-            my $sql = join ';', map { sprintf 'BEGIN; SELECT await.emit(%s, 1, %s); SELECT pg_sleep(%.3f); COMMIT', "'$id'", "'x'", rand 0.03 } 1 .. 120;
+            my $sql = join ';', map { sprintf 'BEGIN; SELECT await.emit(%s, test.receipt(%1$s), %s); SELECT pg_sleep(%.3f); COMMIT', "'$id'", "'x'", rand 0.03 } 1 .. 120;
             exec 'psql', '-XAtq', '-d', $s->postgres, '-c', "SELECT 1", map { ('-c', $_) } split /;/, $sql;
         }
         $pid;

@@ -57,11 +57,11 @@ subtest 'USR2, then QUIT: a new binary takes over' => sub {
 subtest 'whoever holds it up, an old nginx worker is gone within await_drain' => sub {
     my $big = one_job();
     my $attempt = claim($big);
-    sql("SELECT await.append_result('$big', $attempt, n, convert_to(repeat('x', 4000000), 'UTF8')) FROM generate_series(0, 4) n");
-    sql("SELECT await.complete('$big', $attempt, null, 'text/plain')");
+    sql("SELECT await.append_result('$big', test.receipt('$big'), n, convert_to(repeat('x', 4000000), 'UTF8')) FROM generate_series(0, 4) n");
+    sql("SELECT await.complete('$big', test.receipt('$big'), null, 'text/plain')");
     my $busy = one_job();
     claim($busy);
-    sql("SELECT await.emit('$busy', 1, 'n', to_jsonb(repeat('y', 40000))) FROM generate_series(1, 400)");
+    sql("SELECT await.emit('$busy', test.receipt('$busy'), 'n', to_jsonb(repeat('y', 40000))) FROM generate_series(1, 400)");
     my @old = workers(master());
     my $upload = begin_request('POST', '/jobs', headers => { 'Content-Length' => 1000000 }, body => 'half');
     my $download = begin_request('GET', "/jobs/$big/result");

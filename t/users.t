@@ -38,7 +38,7 @@ subtest 'all of an owner\'s jobs on one stream, from now on' => sub {
     my $his = submit('bob');
     claim($_) for $one, $two;
     complete($two, 'done', hint => 1);
-    sql("SELECT await.emit('$one', 1, 'node_started', '{\"n\":1}')");
+    sql("SELECT await.emit('$one', test.receipt('$one'), 'node_started', '{\"n\":1}')");
     complete($one, '{"a":1}', type => 'application/json', hint => 1);
     ok $ann->read_until(sub { scalar(said($ann)) >= 7 }, 10) or diag $ann->{buffer};
     is_deeply [ grep { /$one/ } said($ann) ], [ "$one 1 pending", "$one 2 processing", "$one 3 node_started", "$one 4 completed" ], 'each job in its order';
@@ -149,7 +149,7 @@ subtest 'a long history comes in pieces, whole and in order, and a slow client l
     my $fill = 'x' x 3000;
     my ($id) = submit('hal');
     claim($id);
-    sql("SELECT await.emit('$id', 1, 'note', jsonb_build_object('n', n, 'fill', '$fill')) FROM generate_series(1, 1300) n");
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'note', jsonb_build_object('n', n, 'fill', '$fill')) FROM generate_series(1, 1300) n");
     my $stream = stream("/mine?u=hal&cursor=$cursor");
     sleep 0.5;      # it does not read
     ok $stream->read_until(sub { $_[0] =~ /"n":1300\b|"n": 1300\b/ }, 60);

@@ -144,7 +144,7 @@ sub jobs_of {
     my ($n, $name, %o) = @_;
     my $sql = "SELECT count(*) FROM (SELECT await.submit('work', 'x', 'text/plain', '{}') FROM generate_series(1, $n)) s";
     $stack->sql($sql);
-    my @ids = map { (split /\|/)[0] } split /\n/, claim_all($n);
+    my @ids = split /\n/, claim_all($n);
     die scalar(@ids) . " jobs instead of $n\n" unless @ids == $n;
     Await::Stack::write_file("$DIR/$name", join('', map { "$_\n" } @ids), 0644);
     return \@ids;
@@ -152,7 +152,7 @@ sub jobs_of {
 sub claim_all {
     my ($n) = @_;
     my $out = '';
-    for (my $left = $n; $left > 0; $left -= 1000) { my $some = min($left, 1000); $out .= $stack->sql("SELECT id, attempt FROM await.claim(ARRAY['work'], 'bench', $some, interval '1 hour')") . "\n" }
+    for (my $left = $n; $left > 0; $left -= 1000) { my $some = min($left, 1000); $out .= $stack->sql("SELECT id FROM await.claim(ARRAY['work'], 'bench', $some, interval '1 hour')") . "\n" }
     return $out;
 }
 
@@ -160,7 +160,7 @@ sub claim_all {
 sub publish_messages {
     my ($ids, $name) = @_;
     my $list = join ',', map { "('$_')" } @$ids;
-    $stack->sql("CREATE TEMP TABLE j (o serial, id uuid); INSERT INTO j (id) VALUES $list; SELECT count(await.complete(id, 1, '{\"answer\":42}', 'application/json')) FROM j");
+    $stack->sql("CREATE TEMP TABLE j (o serial, id uuid); INSERT INTO j (id) VALUES $list; SELECT count(await.complete(id, test.receipt(id), '{\"answer\":42}', 'application/json')) FROM j");
     Await::Stack::write_file("$DIR/$name", $stack->sql("CREATE TEMP TABLE j (o serial, id uuid); INSERT INTO j (id) VALUES $list; SELECT h.channel || ' ' || h.message FROM j, await.hint(j.id) h ORDER BY j.o") . "\n", 0644);
     return "$DIR/$name";
 }

@@ -67,7 +67,10 @@ int deliver(const Options &options) {
     request.replace(request.find("%ID%"), 4, id);
     send_all(client, request);
     ::usleep(4000);  // until it is held
-    query(pg.get(), "SELECT await.complete('" + id + "', 1, '{\"answer\":42}', 'application/json')");
+    query(pg.get(),
+          "SELECT await.complete(job, receipt, '{\"answer\":42}', 'application/json') "
+          "FROM await.lease WHERE job = '" +
+              id + "'");
     Rows hint = query(pg.get(), "SELECT channel, message FROM await.hint('" + id + "')");
     std::string message = PQgetvalue(hint.get(), 0, 1);
     std::string command = Redis::command({"PUBLISH", PQgetvalue(hint.get(), 0, 0), message});

@@ -70,11 +70,12 @@ class AwaitPublisher : public Publisher {
       throw std::runtime_error(PQerrorMessage(pg_.get()));
   }
   void publish(long first, long n) override {
-    std::string emit = "SELECT min(s), max(s) FROM (SELECT await.emit('" + options_.text("job") +
-                       "', 1, 'line', v::jsonb) AS s FROM (VALUES ";
+    std::string emit =
+        "SELECT min(s), max(s) FROM (SELECT await.emit(l.job, l.receipt, 'line', v::jsonb) AS s "
+        "FROM await.lease l, (VALUES ";
     for (long i = first; i < first + n; ++i)
       emit += (i > first ? ",('" : "('") + body(options_, i) + "')";
-    auto seqs = query(emit + ") t (v)) e");
+    auto seqs = query(emit + ") t (v) WHERE l.job = '" + options_.text("job") + "') e");
     std::string low = PQgetvalue(seqs.get(), 0, 0);
     std::string high = PQgetvalue(seqs.get(), 0, 1);
     auto hints = query("SELECT h.channel, h.message FROM generate_series(" + low + ", " + high +

@@ -106,9 +106,9 @@ void work_on(const Plan &plan, Worker &worker) {
               "array_fill(200::int8, ARRAY[$1]), array_fill(null::int8, ARRAY[$1]), array_fill(null::int2, "
               "ARRAY[$1]), "
               "array_fill(null::int8, ARRAY[$1]), array_fill(null::int8, ARRAY[$1]))");
-      prepare(pg.get(), "claim", "SELECT id, attempt FROM await.claim(ARRAY['bench'], 'bench', $1::int)");
+      prepare(pg.get(), "claim", "SELECT id, receipt FROM await.claim(ARRAY['bench'], 'bench', $1::int)");
       prepare(pg.get(), "complete",
-              "SELECT count(*) FILTER (WHERE done) FROM await.complete_many($1::uuid[], $2::int[], "
+              "SELECT count(*) FILTER (WHERE done) FROM await.complete_many($1::uuid[], $2::text[], "
               "array_fill('{\"n\":1}'::bytea, ARRAY[cardinality($1::uuid[])]), "
               "array_fill('application/json'::text, ARRAY[cardinality($1::uuid[])]))");
     }

@@ -36,11 +36,10 @@ inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 
 // the worker's
 inline constexpr char kClaim[] =
-    "SELECT id, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, trace, "
-    "payload_size, "
-    "correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "
+    "SELECT id, receipt, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, "
+    "trace, payload_size, correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "
     "FROM await.claim($1, $2, $3, $4 * interval '1 ms')";
-inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3)";
+inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3, $4)";
 inline constexpr char kHeartbeat[] = "SELECT await.heartbeat($1, $2, $3::text::jsonb)";
 inline constexpr char kEmit[] = "SELECT await.emit($1, $2, $3, $4::text::jsonb, $5)";
 inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4)";

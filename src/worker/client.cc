@@ -24,25 +24,26 @@ class Ask : public pg::Statement {
 
 pg::Params job_params(const ClaimedJob &job) {
   pg::Params params;
-  params.uuid(job.id).int4(job.attempt);
+  params.uuid(job.id).text(job.receipt);
   return params;
 }
 
 ClaimedJob decode_job(const pg::Rows &rows, int row) {
   ClaimedJob job;
   job.id = rows.uuid(row, 0);
-  job.attempt = static_cast<int>(rows.number(row, 1));
-  job.queue = rows.text(row, 2);
-  job.payload = rows.maybe_text(row, 3);
-  job.content_type = rows.text(row, 4);
-  job.file_name = rows.maybe_text(row, 5);
-  job.params = rows.maybe_text(row, 6);
-  job.batch = rows.maybe_text(row, 7);
-  job.phase = rows.maybe_text(row, 8);
-  job.trace = rows.maybe_text(row, 9);
-  job.payload_size = rows.number(row, 10);
-  job.correlation_id = rows.maybe_text(row, 11);
-  job.lease_ms = rows.number(row, 12);
+  job.receipt = rows.text(row, 1);
+  job.attempt = static_cast<int>(rows.number(row, 2));
+  job.queue = rows.text(row, 3);
+  job.payload = rows.maybe_text(row, 4);
+  job.content_type = rows.text(row, 5);
+  job.file_name = rows.maybe_text(row, 6);
+  job.params = rows.maybe_text(row, 7);
+  job.batch = rows.maybe_text(row, 8);
+  job.phase = rows.maybe_text(row, 9);
+  job.trace = rows.maybe_text(row, 10);
+  job.payload_size = rows.number(row, 11);
+  job.correlation_id = rows.maybe_text(row, 12);
+  job.lease_ms = rows.number(row, 13);
   return job;
 }
 
@@ -112,18 +113,18 @@ void Client::flush() {
 }
 
 void Client::complete_all(std::vector<Completion> batch) {
-  pg::ArrayWriter ids(pg::kUuid), attempts(pg::kInt4), bodies(pg::kBytea), types(pg::kText),
+  pg::ArrayWriter ids(pg::kUuid), receipts(pg::kText), bodies(pg::kBytea), types(pg::kText),
       statuses(pg::kInt4), names(pg::kText);
   for (const Completion &completion : batch) {
     ids.uuid(completion.job.id);
-    attempts.int4(completion.job.attempt);
+    receipts.bytes(completion.job.receipt);
     bodies.bytes(completion.body);
     types.bytes(completion.content_type);
     statuses.int4(completion.status);
     names.maybe(completion.file_name);
   }
   pg::Params params;
-  params.array(pg::kUuidArray, std::move(ids)).array(pg::kInt4Array, std::move(attempts));
+  params.array(pg::kUuidArray, std::move(ids)).array(pg::kTextArray, std::move(receipts));
   params.array(pg::kByteaArray, std::move(bodies)).array(pg::kTextArray, std::move(types));
   params.array(pg::kInt4Array, std::move(statuses)).array(pg::kTextArray, std::move(names));
   auto sent = std::make_shared<std::vector<Completion>>(std::move(batch));
@@ -194,11 +195,12 @@ void Client::emit(const ClaimedJob &job, const std::string &type, const std::opt
   change(sql::kEmit, std::move(params), job.id, std::move(then));
 }
 
-void Client::payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::string> then) {
-  pg::Params params;
-  params.uuid(job.id).int8(offset).int4(length);
-  call<std::string>(sql::kPayload, std::move(params), std::move(then),
-                    [](const pg::Rows &rows) { return rows.count() == 1 ? rows.text(0, 0) : std::string(); });
+void Client::payload(const ClaimedJob &job, std::int64_t offset, int length,
+                     Then<std::optional<std::string>> then) {
+  pg::Params params = job_params(job);
+  params.int8(offset).int4(length);
+  call<std::optional<std::string>>(sql::kPayload, std::move(params), std::move(then),
+                                   [](const pg::Rows &rows) { return rows.maybe_text(0, 0); });
 }
 
 void Client::append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then) {

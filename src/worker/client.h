@@ -14,6 +14,7 @@ namespace await::worker {
 /// A job as await.claim gives it.
 struct ClaimedJob {
   Uuid id;
+  std::string receipt;  ///< proves the claim to every later call
   int attempt = 0;
   std::string queue;
   std::optional<std::string> payload;  ///< nothing: larger than 64 KB, read it by Client::payload
@@ -31,7 +32,7 @@ struct ClaimedJob {
 /// What a worker takes as its due.
 enum class Lease { held, cancelled, lost };
 
-/// The worker's functions of sql/004_worker.sql, for workers in process. One connection, replies in the
+/// The worker's functions of sql/016_receipts.sql, for workers in process. One connection, replies in the
 /// order of the calls, from the event loop, so callbacks must know whether their owner still lives. After
 /// each change a hint is published. Results that are complete within one round of the loop are stored in one
 /// transaction, and so are the hints of a round read in one.
@@ -58,7 +59,8 @@ class Client {
   /// @return false: another's by now
   void emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
             const std::optional<std::string> &event_id, Then<bool> then);
-  void payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::string> then);
+  /// @return nothing: another's by now
+  void payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::optional<std::string>> then);
   void append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then);
   /// @param body  nothing: what append_result stored
   void complete(const ClaimedJob &job, const std::optional<std::string> &body,

@@ -77,6 +77,7 @@ std::vector<std::pair<std::string, std::string>> Task::environment() const {
   std::vector<std::pair<std::string, std::string>> out = {
       {"AWAIT_JOB_ID", job_.id.text()},
       {"AWAIT_ATTEMPT", std::to_string(job_.attempt)},
+      {"AWAIT_RECEIPT", job_.receipt},
       {"AWAIT_QUEUE", job_.queue},
       {"AWAIT_CONTENT_TYPE", job_.content_type},
       {"AWAIT_PAYLOAD_SIZE", std::to_string(job_.payload_size)},
@@ -100,17 +101,19 @@ void Task::thirsty() {
     return;
   }
   reading_payload_ = true;
-  client_.payload(job_, payload_at_, static_cast<int>(kPiece), safely([this](Result<std::string> piece) {
+  client_.payload(job_, payload_at_, static_cast<int>(kPiece),
+                  safely([this](Result<std::optional<std::string>> piece) {
                     reading_payload_ = false;
                     if (!child_)
                       return;
-                    if (!piece || piece->empty()) {
-                      kill_command(piece ? "its payload ends too early"
-                                         : "its payload cannot be read: " + piece.error().detail);
+                    if (!piece || !*piece || (*piece)->empty()) {
+                      kill_command(!piece    ? "its payload cannot be read: " + piece.error().detail
+                                   : !*piece ? "the lease is lost"
+                                             : "its payload ends too early");
                       return;
                     }
-                    payload_at_ += static_cast<std::int64_t>(piece->size());
-                    child_->write(*piece);
+                    payload_at_ += static_cast<std::int64_t>((*piece)->size());
+                    child_->write(**piece);
                   }));
 }
 

@@ -77,6 +77,10 @@ class StoreTest : public testing::Test {
     EXPECT_TRUE(rows && rows->size() == 1);
     return rows && rows->size() == 1 ? (*rows)[0] : core::Job();
   }
+  /// In SQL, the receipt of whoever holds it.
+  static std::string receipt_of(const core::NewJob &job) {
+    return "(SELECT receipt FROM await.lease WHERE job = '" + job.id.text() + "')";
+  }
   std::string claim_all() const { return "SELECT await.claim(ARRAY['contract'], 'w', 1000);"; }
 
   io::PollLoop loop;
@@ -178,8 +182,8 @@ TEST_F(StoreTest, events_in_pages_heads_and_tail) {
   auto head = wait(before);
   ASSERT_TRUE(head);
   EXPECT_TRUE(head->changes.empty()) << "seq 1 is no change";
-  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() +
-          "', 1, 'n', to_jsonb(n))) FROM generate_series(1, 250) n");
+  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() + "', " + receipt_of(job) +
+          ", 'n', to_jsonb(n))) FROM generate_series(1, 250) n");
 
   Awaited<core::Tail> tail;
   store.tail(head->snapshot, tail.reply);
@@ -228,8 +232,8 @@ TEST_F(StoreTest, a_users_events_between_two_moments) {
   EXPECT_FALSE(since.seen.text.empty());
 
   ASSERT_TRUE(submit({job, new_job()}));
-  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() +
-          "', 1, 'n', to_jsonb(n))) FROM generate_series(1, 600) n");
+  run_sql(claim_all() + "SELECT count(await.emit('" + job.id.text() + "', " + receipt_of(job) +
+          ", 'n', to_jsonb(n))) FROM generate_series(1, 600) n");
   page = page_after(since);
   ASSERT_EQ(page.events.size(), 500U);
   EXPECT_FALSE(page.merged->complete);
@@ -237,7 +241,7 @@ TEST_F(StoreTest, a_users_events_between_two_moments) {
   EXPECT_EQ(page.events[0].type, "pending");
   EXPECT_EQ(page.events[0].origin->job, job.id);
   EXPECT_EQ(page.events[499].seq, 500);
-  run_sql("SELECT await.emit('" + job.id.text() + "', 1, 'late', 'null')");
+  run_sql("SELECT await.emit('" + job.id.text() + "', " + receipt_of(job) + ", 'late', 'null')");
   since.reading = page.merged->until;
   since.eid = page.events[499].origin->eid;
   page = page_after(since);
@@ -285,8 +289,8 @@ TEST_F(StoreTest, a_ticket_is_good_once) {
 TEST_F(StoreTest, results_as_much_as_wanted) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));
-  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() +
-          "', 1, '\\x00ff', 'image/png', 201, 'n')");
+  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', " + receipt_of(job) +
+          ", '\\x00ff', 'image/png', 201, 'n')");
   core::Job found = read_job(job.id);
   ASSERT_TRUE(found.result);
   EXPECT_EQ(found.result->status, 201);
@@ -319,8 +323,8 @@ TEST_F(StoreTest, payloads_by_pieces) {
   job.payload_size = 300'000;
   ASSERT_TRUE(submit({job}));
   payloads.drop(job.id);  // of a job that is there: nothing happens
-  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', 1, await.payload('" + job.id.text() +
-          "', 0, 16777216))");
+  run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', " + receipt_of(job) +
+          ", await.payload('" + job.id.text() + "', " + receipt_of(job) + ", 0, 16777216))");
   Awaited<core::Piece> get;
   payloads.get(job.id, 1, 262'150, get.reply);
   auto piece = wait(get);

@@ -45,6 +45,12 @@ server {
 }
 CONF
 
+# The receipt of whoever holds the job, in SQL, for the calls of a worker that does not keep its own.
+our $RECEIPT = <<'SQL';
+CREATE SCHEMA IF NOT EXISTS test;
+CREATE OR REPLACE FUNCTION test.receipt(id uuid) RETURNS text LANGUAGE sql STABLE AS $$ SELECT l.receipt FROM await.lease l WHERE l.job = receipt.id $$;
+SQL
+
 sub stack { return $stack }
 
 # Starts PostgreSQL, Redis and nginx. Options: site or extra (text), http (text before the server), reread
@@ -55,7 +61,7 @@ sub start_stack {
     chmod 0755, $dir;
     $stack = Await::Stack->new(dir => $dir, fsync => $o{fsync} // 0, worker_processes => $o{workers} // 1);
     my %without = map { $_ => 1 } @{ $o{without} // [] };
-    $stack->start_postgres unless $without{postgres};
+    unless ($without{postgres}) { $stack->start_postgres; $stack->sql($RECEIPT) }
     $stack->start_redis unless $without{redis};
     my $site = ($o{http} // '') . ($o{site} // $SITE);
     $stack->start_nginx($site, vars => { EXTRA => $o{extra} // '', REREAD => $o{reread} // '1h' }, main => $o{main}) unless $without{nginx};
@@ -240,23 +246,28 @@ sub sql { return $stack->sql(@_) }
 sub one_job { my ($path, $body, %headers) = @_; return id_of(post($path // '/jobs', $body // 'x', %headers)) }
 sub id_of { my ($response) = @_; return json($response)->{id} // die "no id in: $response->{status} $response->{body}" }
 
+my %receipt;                                 # of each job and attempt that was claimed here
+
 # Claims until it has this job; its attempt.
 sub claim {
     my ($id, %o) = @_;
     my $lease = $o{lease} ? "interval '$o{lease}'" : 'null';
     my $queue = $o{queue} // 'work';
-    my ($attempt) = map { /^\Q$id\E\|(\d+)/ ? $1 : () } split /\n/, sql("SELECT id, attempt FROM await.claim(ARRAY['$queue'], 'test', 1000, $lease)");
-    return $attempt;
+    my @claimed = map { [ split /\|/ ] } split /\n/, sql("SELECT id, attempt, receipt FROM await.claim(ARRAY['$queue'], 'test', 1000, $lease)");
+    $receipt{ $_->[0] }{ $_->[1] } = $_->[2] for @claimed;
+    my ($found) = grep { $_->[0] eq $id } @claimed;
+    return $found && $found->[1];
 }
 
 sub quote { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
 
-# Ends a job as its worker would, without a hint unless hint => 1.
+# Ends a job as its worker would, without a hint unless hint => 1. By the receipt of the attempt that is named, else of whoever
+# holds it.
 sub complete {
     my ($id, $body, %o) = @_;
-    my $attempt = $o{attempt} // 1;
+    my $receipt = defined $o{attempt} && $receipt{$id}{ $o{attempt} } ? quote($receipt{$id}{ $o{attempt} }) : "test.receipt('$id')";
     my $bytes = "decode('" . unpack('H*', $body // '') . "', 'hex')";
-    my $done = sql("SELECT await.complete('$id', $attempt, $bytes, " . quote($o{type} // 'text/plain') . ', ' . ($o{status} // 200) . ', '
+    my $done = sql("SELECT await.complete('$id', $receipt, $bytes, " . quote($o{type} // 'text/plain') . ', ' . ($o{status} // 200) . ', '
         . (defined $o{name} ? quote($o{name}) : 'null') . ')');
     hint($id) if $o{hint};
     return $done;

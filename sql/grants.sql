@@ -1,0 +1,52 @@
+-- Who may call what, all of it. `await-ctl migrate` runs this each time, at the end, so that roles that were made since and grants
+-- that were taken away are healed; and within each migration's transaction, so that what replaces a function is granted as that
+-- was. By name, whatever the arguments. A new function gets its line here and no GRANT of its own.
+-- Tables are the owner's alone; everybody else goes through the functions.
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA await FROM PUBLIC;
+GRANT USAGE ON SCHEMA await TO PUBLIC;
+
+DO $$
+DECLARE
+    rights CONSTANT jsonb := '{
+        "await_edge": [
+            "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
+            "edge_put", "edge_get", "edge_drop", "edge_use_tickets", "edge_revoked",
+            "cancel", "publish", "topic_id", "tick", "purge"],
+        "await_worker": [
+            "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "payload", "append_result",
+            "submit", "publish", "topic_id", "hint", "hints", "may_queue", "tick", "purge"],
+        "await_relay": [
+            "publish", "topic_id", "hint", "hints", "reap", "tick", "purge"],
+        "await_console": [
+            "cancel", "retry", "revoke", "topic_id", "hint", "hints", "tick", "purge"]
+    }';
+    name    text;
+    unknown text;
+    r       record;
+BEGIN
+    BEGIN                                    -- where we may not, await-ctl says what a DBA has to do
+        FOR name IN SELECT k FROM jsonb_object_keys(rights) k WHERE NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname = k) LOOP
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END LOOP;
+    EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
+        NULL;
+    END;
+
+    SELECT string_agg(DISTINCT f, ', ') INTO unknown FROM jsonb_each(rights) e, jsonb_array_elements_text(e.value) f
+        WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace AND p.proname = f);
+    IF unknown IS NOT NULL AND current_setting('await.migrating', true) IS DISTINCT FROM 'on' THEN
+        RAISE EXCEPTION 'sql/grants.sql names functions that are not there: %', unknown;
+    END IF;
+
+    -- only what differs: each GRANT writes a row of the catalogue anew
+    FOR r IN
+        SELECT p.oid::regprocedure AS function, o.rolname AS role, rights -> o.rolname ? p.proname AS wanted
+        FROM pg_proc p CROSS JOIN pg_roles o
+        WHERE p.pronamespace = 'await'::regnamespace AND p.prokind = 'f' AND rights ? o.rolname
+          AND rights -> o.rolname ? p.proname IS DISTINCT FROM EXISTS
+              (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = o.oid AND a.privilege_type = 'EXECUTE')
+    LOOP
+        EXECUTE format(CASE WHEN r.wanted THEN 'GRANT EXECUTE ON FUNCTION %s TO %I' ELSE 'REVOKE EXECUTE ON FUNCTION %s FROM %I' END, r.function, r.role);
+    END LOOP;
+END $$;
