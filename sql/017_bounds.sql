@@ -10,20 +10,6 @@ CREATE TABLE await.limits (
 );
 INSERT INTO await.limits DEFAULT VALUES;
 
--- Without USAGE nobody can name our tables. With it any login could hold locks on them: PREPARE locks a table before
--- anybody asks whether one may use it. Who may call something of ours keeps it.
-REVOKE USAGE ON SCHEMA await FROM PUBLIC;
-DO $$
-DECLARE
-    r record;
-BEGIN
-    FOR r IN SELECT DISTINCT a.rolname FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) x JOIN pg_roles a ON a.oid = x.grantee
-             WHERE p.pronamespace = 'await'::regnamespace
-             UNION SELECT a.rolname FROM pg_roles a WHERE a.rolname IN ('await_edge', 'await_worker', 'await_relay') LOOP
-        EXECUTE format('GRANT USAGE ON SCHEMA await TO %I', r.rolname);
-    END LOOP;
-END $$;
-
 -- --- wider numbers ---------------------------------------------------------------------------------------------------
 
 DROP FUNCTION await.enqueue(uuid, int2, int2, int2, timestamptz), await.open_lane(int4), await.newest_mark(int4),
@@ -54,6 +40,22 @@ INSERT INTO await.queue_used SELECT q.id, r.class, (now() AT TIME ZONE 'UTC')::d
 INSERT INTO await.queue_used SELECT DISTINCT j.queue, 3, (now() AT TIME ZONE 'UTC')::date
     FROM await.job j WHERE j.class = 3 AND j.id < 'ffffffff-0000-0000-0000-000000000000';
 
+-- How many queues came by their first use, or more: counted up where one is made, and set right where it says that there is
+-- no room. Counting rows for each new name would cost what a stranger's thousands of names cost.
+CREATE SEQUENCE await.queues MINVALUE 0 START 0;
+SELECT setval('await.queues', (SELECT count(*) FROM await.queue q WHERE NOT q.named));
+
+CREATE FUNCTION await.is_full() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    most int := (SELECT l.queues FROM await.limits l);
+BEGIN
+    IF (SELECT last_value FROM await.queues) < most THEN
+        RETURN false;
+    END IF;
+    PERFORM setval('await.queues', (SELECT count(*) FROM await.queue q WHERE NOT q.named));
+    RETURN (SELECT last_value FROM await.queues) >= most;
+END $$;
+
 -- A queue's number; the queue is made at its first use. `p_named`: an operator named it, so it counts for no limit.
 CREATE FUNCTION await.queue_id(p_name text, p_named boolean DEFAULT false) RETURNS int4 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -64,12 +66,15 @@ BEGIN
         RETURN found_id;
     ELSIF p_name IS NULL OR p_name !~ '^[A-Za-z0-9_.-]{1,64}$' THEN
         RAISE EXCEPTION 'a queue''s name is 1 to 64 of A-Z a-z 0-9 _ . -, not %', quote_nullable(left(p_name, 80)) USING ERRCODE = '22023';
-    ELSIF NOT p_named AND (SELECT count(*) FROM await.queue q WHERE NOT q.named) >= (SELECT l.queues FROM await.limits l) THEN
+    ELSIF NOT p_named AND await.is_full() THEN
         RAISE EXCEPTION 'there are as many queues as await.limits allows; % is not made', quote_literal(p_name)
             USING ERRCODE = '53400', HINT = 'name it literally in the configuration, or raise await.limits.queues';
     END IF;
     FOR i IN 1 .. 100 LOOP                   -- another may make it meanwhile, or have the number
         INSERT INTO await.queue (name, named) VALUES (p_name, p_named) ON CONFLICT DO NOTHING;
+        IF FOUND AND NOT p_named THEN
+            PERFORM nextval('await.queues');
+        END IF;
         SELECT q.id INTO found_id FROM await.queue q WHERE q.name = p_name;
         EXIT WHEN FOUND;
     END LOOP;
@@ -172,7 +177,7 @@ END $$;
 -- ever. A sequence: read and set outside of any transaction.
 CREATE SEQUENCE await.horizon MINVALUE 0 START 0;
 ALTER TABLE await.mark DROP CONSTRAINT mark_pkey;
-ALTER TABLE await.mark ALTER lane TYPE bigint, ADD horizon bigint NOT NULL DEFAULT 0; -- that it was moved by
+ALTER TABLE await.mark ALTER lane TYPE bigint, ADD moved bigint NOT NULL DEFAULT 0; -- when, as await.marked has it
 CREATE INDEX mark_of_lane ON await.mark (lane, pos); -- not unique: who moves a mark waits for nobody
 
 -- Moves the horizon: last value first, then the announced positions (t/model/queue.pml). A lock with such a number is
@@ -196,23 +201,24 @@ BEGIN
     PERFORM setval('await.horizon', least(last_pos, announced));
 END $$;
 
--- Where claim starts reading a lane: no ready row lies below. Moves it on first, where the horizon has moved since: so a
--- mark costs only who claims from its lane. The horizon is read before the ready rows are looked at.
+-- Where claim starts reading a lane: no ready row lies below. Moves it on first, once in a twentieth of a second: so a mark
+-- costs only who claims from its lane. The horizon is read before the ready rows are looked at.
 CREATE FUNCTION await.newest_mark(p_lane bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     safe  bigint := (SELECT last_value FROM await.horizon);
+    this  bigint := (SELECT last_value FROM await.marked);
     old   await.mark;
     first bigint;
 BEGIN
     SELECT * INTO old FROM await.mark m WHERE m.lane = p_lane ORDER BY m.pos DESC LIMIT 1;
     old.pos := coalesce(old.pos, 0);
-    IF safe <= old.horizon OR safe <= old.pos OR current_setting('transaction_isolation') <> 'read committed' THEN
+    IF this = old.moved OR safe <= old.pos OR current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN old.pos;
     END IF;
     SELECT min(r.pos) INTO first FROM await.ready r WHERE r.lane = p_lane AND r.pos >= old.pos;
     first := least(first, safe);
     IF first > old.pos THEN
-        INSERT INTO await.mark (lane, pos, horizon) VALUES (p_lane, first, safe);
+        INSERT INTO await.mark (lane, pos, moved) VALUES (p_lane, first, this);
         DELETE FROM await.mark m WHERE m.ctid = ANY (ARRAY(
             SELECT o.ctid FROM await.mark o WHERE o.lane = p_lane AND o.pos = old.pos FOR UPDATE SKIP LOCKED));
     END IF;
@@ -321,6 +327,3 @@ SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
     DELETE FROM await.revoked r USING (SELECT o.owner FROM await.revoked o WHERE o.at <= now() - interval '1 hour'
                                        LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE r.owner = old.owner;
 $$;
-
-REVOKE ALL ON FUNCTION await.lane(int4, int2), await.queue_id(text, boolean), await.note_use(int4, int2), await.open_lane(bigint),
-    await.enqueue(uuid, int4, int2, int2, timestamptz), await.purge_queues(), await.newest_mark(bigint) FROM PUBLIC;

@@ -53,11 +53,3 @@ BEGIN
         (SELECT s.key FROM await.secret s),
         ARRAY(SELECT o.key FROM await.old_secret o WHERE o.until > clock_timestamp()), missing;
 END $$;
-
-REVOKE ALL ON FUNCTION await.new_secret(), await.rotate(boolean), await.edge_hello(text[], int2[]) FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_hello(text[], int2[]) TO await_edge;
-    END IF;
-END $$;

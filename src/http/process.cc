@@ -86,6 +86,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
             deadlines_.tick();
           },
           io::Loop::Quit::may)),
+      keys_timer_(loop_.timer([this] { ask_for_keys(); }, io::Loop::Quit::must_not)),
       purge_timer_(loop_.timer(
           [this] {
             purge_timer_->set(kPurgeMs);
@@ -217,6 +218,8 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
     return;
   }
   greeting.timeline = hello->timeline;
+  if (!hello->unmade.empty())
+    log_.error("queues that could not be made: " + hello->unmade);
   if (&greeting.connection == &read_) {
     clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
     auto before = std::exchange(timeline_, core::timeline_hash(hello->timeline));
@@ -227,12 +230,50 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
       hub_.history_changed();
     }
     keep_ms_ = hello->keep_ms;
-    secret_ = hello->hint_key;
-    hints_.learn(hello->timeline, hello->hint_key);
+    learn(*hello);
     reread_.run();  // what happened while we were away
     revocations_.look();
   }
   agree();
+}
+
+void Process::learn(const pg::Hello &hello) {
+  keys_ = hello.keys;
+  hints_.learn(hello.timeline, keys_);
+}
+
+void Process::look_for_keys() { ask_for_keys_at(keys_asked_ms_ + kKeysIdleMs); }
+
+void Process::look_for_keys(Guest &guest) {
+  seekers_.push_back(guest);
+  ask_for_keys_at(keys_asked_ms_ + kKeysMs);
+}
+
+void Process::ask_for_keys_at(std::int64_t due_ms) {
+  if (keys_timer_->pending() && keys_due_ms_ <= due_ms)
+    return;
+  keys_due_ms_ = due_ms;
+  keys_timer_->set(std::max<std::int64_t>(0, due_ms - now_ms()));
+}
+
+void Process::ask_for_keys() {
+  if (keys_reply_.waiting()) {  // the last one is not answered yet
+    ask_for_keys_at(now_ms() + kKeysMs);
+    return;
+  }
+  keys_asked_ms_ = now_ms();
+  asking_.take_all(seekers_);
+  store_.hello(read_, {}, keys_reply_);
+}
+
+void Process::said_keys(Result<pg::Hello> hello) {
+  keys_are_fresh_ = static_cast<bool>(hello);
+  if (hello && core::timeline_hash(hello->timeline) == timeline_)  // else its connection's greeting will tell
+    learn(*hello);
+  List<Guest, Guest> all;  // each may destroy others
+  all.take_all(asking_);
+  while (Guest *guest = all.pop_front())
+    guest->met(Done());
 }
 
 void Process::introduce(Guest &guest) {
@@ -272,6 +313,7 @@ bool Process::past_retention(const Uuid &id) const {
 void Process::reread() {
   reread_timer_->set(reread_ms_);
   reread_.run();
+  look_for_keys();
   if (!held_.empty())
     revocations_.look();
   hub_.sweep();

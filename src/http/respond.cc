@@ -112,6 +112,9 @@ ngx_int_t send_error(ngx_http_request_t *r, const Error &error) {
       break;
     case Code::too_large:
       return send_problem(r, 413, error.detail);
+    case Code::exhausted:
+      ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "await: answering 503: %s", error.detail.c_str());
+      return send_unavailable(r, "There is no room for it just now. Nothing was stored; try again later.");
   }
   ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "await: answering 500: %s", error.detail.c_str());
   return send_problem(r, 500, "");

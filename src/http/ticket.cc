@@ -123,6 +123,7 @@ class TicketRequest : public ngx::Held, private ngx::Body::Taker {
   void give() {
     wire::Ticket ticket;
     ticket.id = process()->new_id(0);
+    ticket.timeline = process()->timeline();
     ticket.owner = owner_of(r_).value_or("");
     ticket.channels = std::move(channels_);
     ticket.issued_ms = process()->database_ms();
