@@ -18,7 +18,7 @@ ALTER TABLE await.lease ADD COLUMN receipt text;
 -- By oid, so that a renamed role stays limited.
 CREATE TABLE await.queue_grant (
     role  regrole NOT NULL,
-    queue text NOT NULL CHECK (queue ~ '^((topic:)?[A-Za-z0-9_.:/*-]{1,128})?$'),
+    queue text NOT NULL CHECK (queue ~ '^([A-Za-z0-9_.*-]{1,64}|topic:[A-Za-z0-9_.:/*-]{1,128})?$'),
     PRIMARY KEY (role, queue)
 );
 
@@ -364,22 +364,26 @@ BEGIN
     ELSIF EXISTS (SELECT FROM unnest(bodies) b WHERE b IS NULL OR length(b) > 65536) THEN
         RAISE EXCEPTION 'await.complete_many takes bodies of at most 64 KB; await.complete takes larger ones' USING ERRCODE = '22023';
     END IF;
-    -- those it holds, in id order, as everybody; the next statement sees what the last holder committed
-    PERFORM 1 FROM unnest(ids, receipts) k (id, receipt) JOIN await.lease l ON l.job = k.id AND l.receipt = k.receipt
+    -- Those it holds, in id order, as everybody; the next statement sees what the last holder committed. OFFSET 0: by the leases
+    -- one by one, whatever the planner believes of a table that is empty each time it looks.
+    PERFORM 1 FROM unnest(ids, receipts) k (id, receipt)
+        CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = k.id AND l.receipt = k.receipt OFFSET 0) l
         JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
         ORDER BY j.id FOR NO KEY UPDATE OF j;
-    WITH released AS (                       -- a right receipt counts, whatever else is said of the same id
-        DELETE FROM await.lease l
-        USING unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
-        WHERE l.job = g.id AND l.receipt = g.receipt
-        RETURNING l.job AS id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
+    WITH held AS MATERIALIZED (              -- under the lock; a right receipt counts, whatever else is said of the same id
+        SELECT DISTINCT ON (g.id) g.id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
+        FROM unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
+        CROSS JOIN LATERAL (SELECT l.attempt FROM await.lease l WHERE l.job = g.id AND l.receipt = g.receipt OFFSET 0) l
+        ORDER BY g.id
+    ), released AS (
+        DELETE FROM await.lease l WHERE l.job = ANY (ARRAY(SELECT h.id FROM held h))
     ), said AS (
         INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, ending, status, content_type, file_name, size, body)
-        SELECT await.class(r.id), r.id, e.seq + 1, e.owner, 'completed', 'completed', r.attempt, e.progress, true,
-               r.status, r.type, r.name, length(r.body), r.body
-        FROM released r
+        SELECT await.class(h.id), h.id, e.seq + 1, e.owner, 'completed', 'completed', h.attempt, e.progress, true,
+               h.status, h.type, h.name, length(h.body), h.body
+        FROM held h
         CROSS JOIN LATERAL (SELECT e.seq, e.owner, e.progress, e.ending FROM await.event e
-                            WHERE e.class = await.class(r.id) AND e.job = r.id ORDER BY e.seq DESC LIMIT 1) e
+                            WHERE e.class = await.class(h.id) AND e.job = h.id ORDER BY e.seq DESC LIMIT 1) e
         WHERE NOT e.ending
         RETURNING event.job
     )

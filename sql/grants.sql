@@ -3,7 +3,6 @@
 -- was. By name, whatever the arguments. A new function gets its line here and no GRANT of its own.
 -- Tables are the owner's alone; everybody else goes through the functions.
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA await FROM PUBLIC;
 -- Without USAGE nobody can name our tables. With it any login could hold locks on them, and keep purge or migrate waiting: PREPARE
 -- locks a table before anybody asks whether one may use it.
 REVOKE USAGE ON SCHEMA await FROM PUBLIC;
@@ -41,7 +40,14 @@ BEGIN
         RAISE EXCEPTION 'sql/grants.sql names functions that are not there: %', unknown;
     END IF;
 
-    -- only what differs: each GRANT writes a row of the catalogue anew
+    -- only what differs: each GRANT and REVOKE writes a row of the catalogue anew
+    FOR r IN
+        SELECT p.oid::regprocedure AS function FROM pg_proc p
+        WHERE p.pronamespace = 'await'::regnamespace AND p.prokind = 'f'
+          AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', r.function);
+    END LOOP;
     FOR r IN
         SELECT p.oid::regprocedure AS function, o.rolname AS role, rights -> o.rolname ? p.proname AS wanted
         FROM pg_proc p CROSS JOIN pg_roles o

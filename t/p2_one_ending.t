@@ -16,7 +16,7 @@ sql("SELECT count(*) FROM await.claim(ARRAY['work'], 'w', 100)");
 my $list = join ',', map { "'$_'" } @ids;
 my @calls = map { "SELECT count($_) FROM unnest(ARRAY[$list]::uuid[]) WITH ORDINALITY x (id, n)" } (
     "await.complete(id, test.receipt(id), 'a')", "await.complete(id, test.receipt(id), 'b')", "CASE WHEN n % 3 = 0 THEN await.cancel(id) END",
-    "CASE WHEN n % 3 = 1 THEN await.fail(id, test.receipt(id), '{}', '-1 s') END", "await.complete(id, 2, 'zombie')", "await.emit(id, test.receipt(id), 'late')",
+    "CASE WHEN n % 3 = 1 THEN await.fail(id, test.receipt(id), '{}', '-1 s') END", "await.complete(id, '2.AAAAAAAAAAAAAAAAAAAAAA', 'zombie')", "await.emit(id, test.receipt(id), 'late')",
     "await.heartbeat(id, test.receipt(id), '{}')", "await.fail(id, test.receipt(id), '{}', '0 s')");
 my @pids = map {
     my $sql = $_;

@@ -1,4 +1,4 @@
-/* Claim, lease, fence, complete (sql/003_queue.sql, 004_worker.sql): never two endings, never none.
+/* Claim, lease, fence, complete (sql/003_queue.sql, 016_receipts.sql): never two endings, never none.
  *
  * One job, two workers that may stop for good or sleep through their lease and go on as zombies, one worker
  * that does neither, a reaper, and a client who may cancel. Each SQL function is one step, for it holds the
@@ -8,7 +8,9 @@
  * Left out: the lane and its mark (queue.pml), back-off, heartbeats (they only put off what is chance here),
  * deadlines (they end a job as a cancel does), payloads.
  *
- *   NO_FENCE      complete does not look at the lease's attempt
+ * A receipt is its attempt here: no two claims of a job share one.
+ *
+ *   NO_FENCE      complete does not look at the lease's receipt
  *   NO_ENDED      ... nor whether the job has ended
  *   NO_REAPER     leases never run out
  */
