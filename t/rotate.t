@@ -17,8 +17,8 @@ my $s = start_stack(workers => 2, extra => <<'CONF');
     location = /ticket { await_owner $arg_u; await_ticket topic:news user:$arg_u; }
     location = /in/news { await_auth_ticket on; await_owner $await_user; await_events topic:news; await_socket topic:news; }
     location = /news { await_publish news; await_events topic:news; await_socket topic:news; }
-    location = /mine { await_owner ann; await_events user:ann; }
-    location = /of { await_owner ann; await_submit work; }
+    location = /mine { await_owner $arg_u; await_events user:$arg_u; }
+    location = /of { await_owner $arg_u; await_submit work; }
     location = /metrics { await_metrics; }
 CONF
 
@@ -30,12 +30,12 @@ sub statements { return metric('await_postgres_statements_total') // 0 }
 
 subtest 'live clients, and tickets given before, go on' => sub {
     my $stream = stream('/news');
-    my $mine = stream('/mine');
+    my $mine = stream("/mine?u=ann");
     my $ws = Await::WebSocket->new($s->{port}, '/news');
     ok $stream->wait_event('ready') && $mine->wait_event('ready');
     is $ws->message->{op}, 'subscribed';
     my @before = map { ticket() } 1 .. 8;
-    my $id = one_job('/of');
+    my $id = one_job("/of?u=ann");
     rotate();
     is_deeply [ map { status($_) } @before[ 0 .. 3 ] ], [ (200) x 4 ], 'tickets signed with the key of before';
     post('/news', '{"n":1}');
@@ -109,7 +109,7 @@ subtest 'while PostgreSQL is away nobody knows' => sub {
     my ($body) = split /\./, ticket();
     my $json = decode_json(decode_base64url($body));
     my $b = encode_base64url(encode_json({ %$json, key => 'AAAAAAAA' }));
-    $s->stop_service('postgres');
+    $s->end('postgres', 'INT', 20);
     my $status = 0;
     ok until_true('503', sub { ($status = status("$b.AAAA")) == 503 }), 'a key that is not known: 503, not 401';
     is status('garbage'), 401, 'and nobody has to be asked about garbage';
