@@ -40,6 +40,9 @@ SELECT current_setting('t.ms')
 SQL
 }
 
+# Purges, behind whoever is at it: nginx is, once an hour.
+sub purge { return sql("BEGIN; SELECT FROM await.turn WHERE what = 'purge' FOR UPDATE; SELECT await.purge(); COMMIT") }
+
 # SQL in a session of its own, statement by statement; its pid.
 sub background {
     my ($sql, $conninfo) = @_;
@@ -91,7 +94,7 @@ subtest 'thirty thousand lanes cost who claims from one nothing' => sub {
          INSERT INTO await.lane_in_use SELECT await.lane(id, 0::int2) FROM await.queue WHERE name LIKE 'lane.%'; ANALYZE await.queue; ANALYZE await.lane_in_use");
     cmp_ok timed('await.advance_marks()'), '<', 10, 'advance_marks';
     cmp_ok timed("count(*) FROM await.claim(ARRAY['lane.77'], 'w', 1)"), '<', 10, 'a claim';
-    like sql("BEGIN; SELECT count(*) FROM await.purge(); COMMIT; SELECT count(*) FROM await.lane_in_use"), qr/^\d+\n\d{1,3}$/, 'and they go: nothing was ever kept in them';
+    ok until_true('they go', sub { purge(); sql('SELECT count(*) FROM await.lane_in_use') < 1000 }), 'and they go: nothing was ever kept in them';
 };
 
 subtest 'the mark follows who claims, past what is dead' => sub {
@@ -111,13 +114,12 @@ subtest 'unused queues and lanes go; what is used, configured or kept stays' => 
     sql("SELECT await.submit(q, 'x', 'text/plain', o::jsonb) FROM (VALUES ('gone', '{}'), ('waits', '{}'), ('kept', '{\"retain\": \"keep\"}'), ('set', '{}'), ('fresh', '{}')) v (q, o)");
     sql("SELECT count(*) FROM await.claim(ARRAY['gone', 'kept', 'set', 'fresh'], 'w', 10); UPDATE await.queue SET max_attempts = 9 WHERE name = 'set'");
     my $there = sub { sql("SELECT string_agg(name, ' ' ORDER BY name) FROM await.queue WHERE name IN ('gone', 'waits', 'kept', 'set', 'fresh')") };
-    sql('SELECT count(*) FROM await.purge()');
+    purge();
     is $there->(), 'fresh gone kept set waits', 'jobs of them are kept';
     # the days have passed, and with them the jobs
     sql("UPDATE await.queue_used SET day = day - 30 WHERE queue IN (SELECT id FROM await.queue WHERE name IN ('gone', 'kept', 'set'))");
     sql("UPDATE await.queue_used SET day = day - 3 WHERE queue IN (SELECT id FROM await.queue WHERE name = 'waits')");
-    sql('SELECT count(*) FROM await.purge()');
-    is $there->(), 'fresh kept set waits';
+    ok until_true('it goes', sub { purge(); $there->() eq 'fresh kept set waits' }), 'what nothing is kept of goes';
     is sql("SELECT string_agg(q.name, ' ' ORDER BY q.name) FROM await.lane_in_use l JOIN await.queue q ON q.id = l.lane >> 8 WHERE q.name IN ('gone', 'waits', 'kept', 'set', 'fresh')"),
         'fresh waits', 'a lane stays where something waits in it, or it was used of late';
     my $again = sql("SELECT await.submit('gone', 'x')");
@@ -156,7 +158,7 @@ subtest 'topics: a limit, an end, and a cursor of before is told' => sub {
     my $cursor = json(publish('/topic/old.one', '4'))->{cursor};
     publish('/topic/live.one', '1');
     sql("UPDATE await.event_topic SET at = at - interval '8 days' WHERE job = await.topic_id('old.one')");
-    like sql('SELECT await.purge()'), qr/dropped 1 topics/;
+    purge();
     is sql("SELECT count(*) FROM await.job_topic WHERE owner LIKE '%.one'"), 1, 'one with events stays';
     is sql("SELECT count(*) FROM await.event_topic WHERE job = await.topic_id('old.one')"), 0;
     my $waiting = stream('/topic/old.one');
@@ -269,7 +271,7 @@ subtest 'locks that any login may take stop nothing' => sub {
     ok until_true('the horizon', sub { sql("SELECT await.advance_marks(); SELECT last_value FROM await.horizon") =~ /(\d+)/ && $1 > 150 }), 'marks go on';
     my ($part) = sql("SELECT relname FROM pg_class WHERE relname ~ '^job_0_[0-9]+\$' AND relkind = 'r' ORDER BY relname DESC LIMIT 1");
     sql("DROP TABLE await.$part");
-    like sql('SELECT await.purge()'), qr/made $part/, 'purge makes partitions';
+    ok until_true('made', sub { sql('SELECT await.purge()'); sql("SELECT to_regclass('await.$part') IS NOT NULL") eq 't' }), 'purge makes partitions';
     my $migrate = fork // die;
     if (!$migrate) { open STDOUT, '>', '/dev/null'; exec "$FindBin::Bin/../tools/await-ctl", 'migrate', $s->postgres }
     ok until_true('migrate ends', sub { waitpid($migrate, 1) == $migrate }, 30), 'migrate goes on';
@@ -315,7 +317,7 @@ SQL
     is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'cut off'"), 2;
     my $young = sql('SELECT await.new_id(0::int2)');
     sql("SELECT await.edge_put('$young', 0, 0, 'young')");
-    like sql('SELECT await.purge()'), qr/pieces of uploads/;
+    purge();
     is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'cut off'"), 0;
     is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'young'"), 1, 'one under way stays';
 };
@@ -326,7 +328,7 @@ subtest 'a missing partition is no fault of the client\'s' => sub {
     is $r->{status}, 503;
     ok header($r, 'Retry-After');
     unlike $r->{body}, qr/partition|relation/;
-    sql('SELECT count(*) FROM await.purge()');
+    purge();
     is post('/jobs', 'x')->{status}, 202, 'and there it is again';
 };
 
