@@ -24,8 +24,8 @@ enum class Code {
 
 std::string_view code_name(Code code);
 
-/// `detail` says what happened and where, in a sentence for an operator's log. What PostgreSQL says begins with
-/// "PostgreSQL" and its SQLSTATE, and may hold what others have stored: never for clients.
+/// `detail` says what happened and where, in a sentence for an operator's log. What PostgreSQL says begins
+/// with "PostgreSQL" and its SQLSTATE, and may hold what others have stored: never for clients.
 struct Error {
   Code code;
   std::string detail;

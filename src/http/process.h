@@ -201,8 +201,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   bool keys_are_fresh_ = false;
   std::int64_t keys_asked_ms_ = 0;
   std::int64_t keys_due_ms_ = 0;  // while the timer runs
-  List<Guest, Guest> seekers_;  // who wait for the next question for keys to be asked
-  List<Guest, Guest> asking_;   // and for the one that was asked to be answered
+  List<Guest, Guest> seekers_;    // who wait for the next question for keys to be asked
+  List<Guest, Guest> asking_;     // and for the one that was asked to be answered
   core::Reply<pg::Hello> keys_reply_ = core::Reply<pg::Hello>::to<&Process::said_keys>(this);
   List<Guest, Guest> guests_;
   core::Reply<pg::Hello> introduction_ = core::Reply<pg::Hello>::to<&Process::introduced>(this);

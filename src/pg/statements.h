@@ -3,7 +3,8 @@
 /// Every statement that C++ sends, by name. What they do stands in sql/.
 namespace await::pg::statements {
 
-inline constexpr char kHello[] = "SELECT now_ms, timeline, keep_ms, hint_key, old_keys, unmade FROM "
+inline constexpr char kHello[] =
+    "SELECT now_ms, timeline, keep_ms, hint_key, old_keys, unmade FROM "
     "await.edge_hello($1, $2)";
 inline constexpr char kSubmit[] =
     "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";

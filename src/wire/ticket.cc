@@ -89,9 +89,8 @@ Unsealed unseal(std::string_view text, std::span<const std::string> keys) {
   std::string name = text_of(json_object_get(root.get(), "key"));
   if (!given || name.empty())
     return {};
-  auto key = std::find_if(keys.begin(), keys.end(), [&](const std::string &one) {
-    return !one.empty() && name_of(one) == name;
-  });
+  auto key = std::find_if(keys.begin(), keys.end(),
+                          [&](const std::string &one) { return !one.empty() && name_of(one) == name; });
   if (key == keys.end())
     return {Unsealed::Seal::foreign, {}};
   std::string due = sign(body, *key);

@@ -93,7 +93,8 @@ void Verifier::learn(std::span<const std::string> keys) {
 bool Verifier::is_signed(const core::Hint &hint) const {
   auto mac = digests_.empty() ? std::nullopt : from_base64url(hint.signature);
   return mac && mac->size() == kSize &&
-         std::any_of(digests_.begin(), digests_.end(), [&](const Digests &one) { return one.is_of(hint, *mac); });
+         std::any_of(digests_.begin(), digests_.end(),
+                     [&](const Digests &one) { return one.is_of(hint, *mac); });
 }
 
 bool Verifier::Digests::is_of(const core::Hint &hint, std::string_view mac) const {

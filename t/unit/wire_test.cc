@@ -569,10 +569,13 @@ TEST(Ticket, is_what_it_was_signed_as) {
 TEST(Ticket, names_its_key) {
   using Seal = wire::Unsealed::Seal;
   std::string text = wire::seal({Uuid(), 7, "ann", {}, 1000, 31000, 0}, "old");
-  EXPECT_EQ(wire::unseal(text, std::vector<std::string>{"new", "old"}).seal, Seal::good) << "the key of before";
-  EXPECT_EQ(wire::unseal(text, std::vector<std::string>{"new"}).seal, Seal::foreign) << "perhaps somebody knows it";
+  EXPECT_EQ(wire::unseal(text, std::vector<std::string>{"new", "old"}).seal, Seal::good)
+      << "the key of before";
+  EXPECT_EQ(wire::unseal(text, std::vector<std::string>{"new"}).seal, Seal::foreign)
+      << "perhaps somebody knows it";
   EXPECT_EQ(wire::unseal(text, {}).seal, Seal::foreign);
-  EXPECT_EQ(wire::unseal(text + "A", std::vector<std::string>{"old"}).seal, Seal::broken) << "nobody has to be asked";
+  EXPECT_EQ(wire::unseal(text + "A", std::vector<std::string>{"old"}).seal, Seal::broken)
+      << "nobody has to be asked";
   for (const char *bad : {"", ".", "x.y", "e30.e30", "eyJrZXkiOjF9.AAAA"})
     EXPECT_EQ(wire::unseal(bad, std::vector<std::string>{"old"}).seal, Seal::broken) << bad;
 }
