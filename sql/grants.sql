@@ -3,14 +3,16 @@
 -- was. By name, whatever the arguments. A new function gets its line here and no GRANT of its own.
 -- Tables are the owner's alone; everybody else goes through the functions.
 
-GRANT USAGE ON SCHEMA await TO PUBLIC;
+-- Without USAGE nobody can name our tables. With it any login could hold locks on them, and keep purge or migrate waiting: PREPARE
+-- locks a table before anybody asks whether one may use it.
+REVOKE USAGE ON SCHEMA await FROM PUBLIC;
 
 DO $$
 DECLARE
     rights CONSTANT jsonb := '{
         "await_edge": [
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
-            "edge_put", "edge_get", "edge_drop", "edge_use_tickets", "edge_revoked",
+            "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_use_tickets", "edge_revoked",
             "cancel", "publish", "topic_id", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "payload", "append_result",
@@ -54,5 +56,14 @@ BEGIN
               (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = o.oid AND a.privilege_type = 'EXECUTE')
     LOOP
         EXECUTE format(CASE WHEN r.wanted THEN 'GRANT EXECUTE ON FUNCTION %s TO %I' ELSE 'REVOKE EXECUTE ON FUNCTION %s FROM %I' END, r.function, r.role);
+    END LOOP;
+
+    -- the schema is for whoever may call something in it, those to whom an operator gave a function by hand too
+    FOR name IN
+        SELECT DISTINCT o.rolname FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) a JOIN pg_roles o ON o.oid = a.grantee
+        WHERE p.pronamespace = 'await'::regnamespace AND NOT EXISTS (
+            SELECT FROM pg_namespace s, aclexplode(s.nspacl) u WHERE s.nspname = 'await' AND u.grantee = o.oid AND u.privilege_type = 'USAGE')
+    LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA await TO %I', name);
     END LOOP;
 END $$;

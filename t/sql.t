@@ -127,7 +127,7 @@ subtest 'what is refused' => sub {
     refused 'an event type out of rule', "SELECT await.emit('$id', test.receipt('$id'), 'A B')", qr/taken/;
     refused 'too much data', "SELECT await.emit('$id', test.receipt('$id'), 'x', to_jsonb(repeat('x', 60000)))", qr/48 KB/;
     refused 'an unknown option', "SELECT await.submit('bad', 'x', 'text/plain', '{\"prioritty\": 1}')", qr/no option prioritty/;
-    refused 'a queue name out of rule', "SELECT await.submit('a b', 'x')", qr/check constraint/;
+    refused 'a queue name out of rule', "SELECT await.submit('a b', 'x')", qr/a queue's name is/;
     refused 'a claim of none', "SELECT await.claim(ARRAY['bad'], 'w', 0)", qr/1 to 1000/;
     refused 'a piece out of order', "SELECT await.append_result('$id', test.receipt('$id'), 1, 'x')", qr/comes before/;
     is history($id), '2:processing', 'and nothing has changed';
@@ -158,8 +158,7 @@ subtest 'the mark never passes an uncommitted submission' => sub {
     is_deeply claimed('mark', 5), [$first], 'it is found after its commit';
     submit('mark') for 1 .. 20;
     claimed('mark', 15);
-    sql('SELECT await.reap(10)');
-    is sql("SELECT await.newest_mark(m.lane) = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.lane_in_use m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'"), 't', 'and the mark moves on';
+    ok until_true('the mark', sub { sql("SELECT await.advance_soon(); SELECT await.newest_mark(m.lane) = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.lane_in_use m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'") =~ /t$/ }), 'and the mark moves on';
 };
 
 # Bug: each submission of a transaction took a lock of its own, and twenty thousand of them filled the lock table.

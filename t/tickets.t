@@ -51,7 +51,7 @@ sub open_socket { my ($path, %o) = @_; return Await::WebSocket->new($s->{port}, 
 
 subtest 'the database is slow to say what it is' => sub {
     my $hello = sql(q{SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'edge_hello'});
-    sql($hello =~ s/\$function\$\K/SELECT pg_sleep(1);/r);
+    sql($hello =~ s/\nBEGIN\n\K/PERFORM pg_sleep(1);/r);
     new_workers();
     my $began = time;
     my @given = map { begin_request('POST', '/ticket?u=ann', body => '') } 1 .. 10;

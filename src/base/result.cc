@@ -18,6 +18,8 @@ std::string_view code_name(Code code) {
       return "forbidden";
     case Code::too_large:
       return "too_large";
+    case Code::exhausted:
+      return "exhausted";
     case Code::internal:
       return "internal";
   }

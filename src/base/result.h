@@ -9,11 +9,23 @@
 namespace await {
 
 /// Why something did not work. The list is closed: one table (http/respond.cc) turns it into HTTP.
-enum class Code { unavailable, timeout, conflict, not_found, invalid, forbidden, too_large, internal };
+/// `exhausted`: a limit of the database's is reached, for what was asked alone; later there may be room.
+enum class Code {
+  unavailable,
+  timeout,
+  conflict,
+  not_found,
+  invalid,
+  forbidden,
+  too_large,
+  exhausted,
+  internal
+};
 
 std::string_view code_name(Code code);
 
-/// `detail` says what happened and where, in a sentence for an operator's log.
+/// `detail` says what happened and where, in a sentence for an operator's log. What PostgreSQL says begins
+/// with "PostgreSQL" and its SQLSTATE, and may hold what others have stored: never for clients.
 struct Error {
   Code code;
   std::string detail;

@@ -115,6 +115,8 @@ struct EventPage {
   std::optional<std::string> correlation_id;
   std::int64_t created_at = 0;
   int last_seq = 1;
+  int base =
+      1;  ///< what the first event that ever was follows: more than 1 of a topic that went and came back
   State state = State::pending;
   std::vector<Event> events;
   std::optional<Merged> merged;         ///< of a user's

@@ -51,7 +51,8 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
     placed_ = true;
     timeline_ = timeline;
     after_ = before_latest(page);
-    return page.last_seq > 1 ? Fit::elsewhere : Fit::here;
+    blank_ = is_silent(page);
+    return blank_ ? Fit::here : Fit::elsewhere;
   }
   if (!placed_) {
     // while it was read the timeline may have become known, in an nginx worker's first moments
@@ -67,13 +68,18 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
     lost = timeline != timeline_ || after_ > page.last_seq;
   }
   timeline_ = timeline;
+  if (!lost && blank_ && !is_silent(page))
+    after_ = std::max(after_, page.base);  // it goes on behind what it had before it went: nothing is missing
+  blank_ = blank_ && is_silent(page);
   if (!lost && topic && is_latest_only(page) && after_ < page.last_seq)
     after_ = before_latest(page);  // what came before does not count
   bool cut =
       topic && !page.events.empty() && page.events.front().seq > after_ + 1;  // what came next is not kept
   lost = lost || cut;
-  if (lost)
+  if (lost) {
     after_ = topic ? before_latest(page) : page.last_seq;
+    blank_ = topic && is_silent(page);
+  }
   return lost ? Fit::lost : Fit::here;
 }
 

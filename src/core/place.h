@@ -78,6 +78,7 @@ class Place {
   bool passed(const Event &event) const;
   /// Right before a topic's latest value.
   static int before_latest(const EventPage &page) { return std::max(1, page.last_seq - 1); }
+  static bool is_silent(const EventPage &page) { return page.last_seq <= 1; }
   /// Of a topic of which only the latest value counts.
   static bool is_latest_only(const EventPage &page) { return page.state == State::pending; }
 
@@ -90,6 +91,7 @@ class Place {
   bool had_cursor_;
   bool older_ = false;  // a user's page ends at a moment of before: there may be more
   bool lost_ = false;   // it is to be told so once it is known from where a user's goes on
+  bool blank_ = false;  // when last read the topic had no event, as the client knows
   bool past_ = false;   // nothing of a user's page that is being given is due any more
 };
 

@@ -65,7 +65,7 @@ class TicketCheck {
 
   void met(Done) {
     bool reading = ngx::guarded(r_->connection->log, false, [this] {
-      if (process()->secret().empty())
+      if (process()->secret().empty() || (looked_ && !process()->keys_are_fresh()))
         return false;
       read();
       return true;
@@ -77,13 +77,18 @@ class TicketCheck {
   }
 
   void read() {
-    auto ticket = wire::unseal(text_, process()->secret());
-    if (!ticket) {
+    auto [seal, ticket] = wire::unseal(text_, process()->keys());
+    bool foreign = seal == wire::Unsealed::Seal::foreign ||
+                   (seal == wire::Unsealed::Seal::good && ticket.timeline != process()->timeline());
+    if (foreign && !looked_) {  // the key may be new, or the database another since a moment ago
+      looked_ = true;
+      process()->look_for_keys(guest_);
+    } else if (foreign || seal != wire::Unsealed::Seal::good) {
       refused("it is garbled, or nobody here has signed it");
-    } else if (ticket->until_ms <= process()->database_ms()) {
+    } else if (ticket.until_ms <= process()->database_ms()) {
       refused("its time is over");
     } else {
-      ticket_ = std::move(*ticket);
+      ticket_ = std::move(ticket);
       entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
       process()->turnstile().add(entrant_);
     }
@@ -122,6 +127,7 @@ class TicketCheck {
   std::string text_;
   State state_ = State::waiting;
   const char *why_ = "";  // it is refused
+  bool looked_ = false;   // for a key that was not known
   wire::Ticket ticket_;
   Process::Guest guest_{core::Callback<Done>::to<&TicketCheck::met>(this)};
   core::Entrant entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};

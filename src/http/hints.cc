@@ -7,8 +7,10 @@ namespace await::http {
 void Hints::hinted(const core::Hint &hint) {
   if (!hub_.watches(hint.job))
     return;
-  if (!hint.signature.empty() && verifier_.is_signed(hint)) {
-    if (auto told = wire::read_told(hint, timeline_)) {
+  if (!hint.signature.empty()) {
+    if (!verifier_.is_signed(hint)) {
+      process_.look_for_keys();  // there may be a new one
+    } else if (auto told = wire::read_told(hint, timeline_)) {
       hub_.told(std::move(*told));
       return;
     }

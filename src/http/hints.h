@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "core/hub.h"
@@ -16,9 +17,9 @@ class Hints : public core::Bus::Listener {
   Hints(core::Hub &hub, Process &process) : hub_(hub), process_(process) {}
 
   /// As the database said when the connection opened.
-  void learn(std::string timeline, std::string_view key) {
+  void learn(std::string timeline, std::span<const std::string> keys) {
     timeline_ = std::move(timeline);
-    verifier_.learn(key);
+    verifier_.learn(keys);
   }
   void hinted(const core::Hint &hint) override;
   void subscribed(unsigned shard) override { hub_.subscribed(shard); }

@@ -1,5 +1,7 @@
 #include "http/process.h"
 
+#include <algorithm>
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -87,6 +89,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
             deadlines_.tick();
           },
           io::Loop::Quit::may)),
+      keys_timer_(loop_.timer([this] { ask_for_keys(); }, io::Loop::Quit::must_not)),
       purge_timer_(loop_.timer(
           [this] {
             purge_timer_->set(kPurgeMs);
@@ -218,6 +221,8 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
     return;
   }
   greeting.timeline = hello->timeline;
+  if (!hello->unmade.empty())
+    log_.error("queues that could not be made: " + hello->unmade);
   if (&greeting.connection == &read_) {
     clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
     auto before = std::exchange(timeline_, core::timeline_hash(hello->timeline));
@@ -228,13 +233,61 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
       hub_.history_changed();
     }
     keep_ms_ = hello->keep_ms;
-    secret_ = hello->hint_key;
-    cursor_keys_ = {wire::cursor_key(secret_)};
-    hints_.learn(hello->timeline, hello->hint_key);
+    learn(*hello);
     reread_.run();  // what happened while we were away
     revocations_.look();
   }
   agree();
+}
+
+void Process::learn(const pg::Hello &hello) {
+  if (!keys_.empty() && !hello.keys.empty() && keys_.front() != hello.keys.front()) {
+    elder_key_ = keys_.front();
+    elder_until_ms_ = now_ms() + 3 * reread_ms_;  // by when every node has looked
+  }
+  keys_ = hello.keys;
+  hints_.learn(hello.timeline, keys_);
+  std::vector<std::string> signers = keys_;
+  auto elder = std::find(signers.begin(), signers.end(), elder_key_);
+  if (now_ms() < elder_until_ms_ && elder != signers.end())
+    std::rotate(signers.begin(), elder, elder + 1);
+  cursor_keys_.clear();
+  for (const std::string &key : signers)
+    cursor_keys_.push_back(wire::cursor_key(key));
+}
+
+void Process::look_for_keys() { ask_for_keys_at(keys_asked_ms_ + kKeysIdleMs); }
+
+void Process::look_for_keys(Guest &guest) {
+  seekers_.push_back(guest);
+  ask_for_keys_at(keys_asked_ms_ + kKeysMs);
+}
+
+void Process::ask_for_keys_at(std::int64_t due_ms) {
+  if (keys_timer_->pending() && keys_due_ms_ <= due_ms)
+    return;
+  keys_due_ms_ = due_ms;
+  keys_timer_->set(std::max<std::int64_t>(0, due_ms - now_ms()));
+}
+
+void Process::ask_for_keys() {
+  if (keys_reply_.waiting()) {  // the last one is not answered yet
+    ask_for_keys_at(now_ms() + kKeysMs);
+    return;
+  }
+  keys_asked_ms_ = now_ms();
+  asking_.take_all(seekers_);
+  store_.hello(read_, {}, keys_reply_);
+}
+
+void Process::said_keys(Result<pg::Hello> hello) {
+  keys_are_fresh_ = static_cast<bool>(hello);
+  if (hello && core::timeline_hash(hello->timeline) == timeline_)  // else its connection's greeting will tell
+    learn(*hello);
+  List<Guest, Guest> all;  // each may destroy others
+  all.take_all(asking_);
+  while (Guest *guest = all.pop_front())
+    guest->met(Done());
 }
 
 void Process::introduce(Guest &guest) {
@@ -274,6 +327,7 @@ bool Process::past_retention(const Uuid &id) const {
 void Process::reread() {
   reread_timer_->set(reread_ms_);
   reread_.run();
+  look_for_keys();
   if (!held_.empty())
     revocations_.look();
   hub_.sweep();

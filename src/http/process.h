@@ -3,7 +3,10 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/feed.h"
 #include "core/gather.h"
@@ -47,8 +50,14 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Store &store() { return store_; }
   core::Topics &topics() { return store_; }
   core::Turnstile &turnstile() { return turnstile_; }
-  /// What tickets are signed with; empty until the database has said it: introduce() waits for that.
-  const std::string &secret() const { return secret_; }
+  /// What tickets and cursors are signed with: the first; the others were before, and count. None until the
+  /// database has said it: introduce() waits for that.
+  std::span<const std::string> keys() const { return keys_; }
+  /// What is signed with now; empty: not known yet.
+  std::string_view secret() const { return keys_.empty() ? std::string_view() : keys_.front(); }
+  /// Something was signed with a key that is not among them: asks the database for its keys, once a
+  /// second at most.
+  void look_for_keys();
   /// What remembers ended jobs in this zone; null for null.
   core::Memory *memory(ngx_shm_zone_t *zone);
   core::Payloads &payloads() { return payloads_; }
@@ -89,6 +98,11 @@ class Process : private core::Wake, private pg::Connection::Observer {
   };
   /// Lets it wait as long as a statement would for its connection.
   void introduce(Guest &guest);
+  /// As look_for_keys(), ten times a second at most, and lets it wait for the answer to a question that is
+  /// asked after this call; whether there was one: keys_are_fresh().
+  void look_for_keys(Guest &guest);
+  /// Whether the last question of look_for_keys() was answered.
+  bool keys_are_fresh() const { return keys_are_fresh_; }
 
   /// `flush` is called once, at the end of this event-loop round.
   struct Flush : Hook<Flush> {
@@ -121,6 +135,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   static constexpr std::int64_t kDrainTickMs = 100;
   static constexpr std::size_t kDrainAtLeast = 50;  // a tick
   static constexpr std::int64_t kDeadlineTickMs = 100;
+  static constexpr std::int64_t kKeysMs = 100;  // between two questions for keys, if somebody waits for them
+  static constexpr std::int64_t kKeysIdleMs = 1000;  // and else
 
   class RunTask : public io::Task {
    public:
@@ -147,6 +163,10 @@ class Process : private core::Wake, private pg::Connection::Observer {
   void connected(pg::Connection &connection) override;
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
   void introduced(Result<pg::Hello>);
+  void learn(const pg::Hello &hello);
+  void ask_for_keys();
+  void ask_for_keys_at(std::int64_t due_ms);
+  void said_keys(Result<pg::Hello> hello);
   void agree();
   void reread();
   void end_all_of(const std::string &owner);
@@ -178,8 +198,16 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Reread reread_;
   core::Turnstile turnstile_{store_, *this};
   core::Revocations revocations_{store_, core::Callback<const std::string &>::to<&Process::end_all_of>(this)};
-  std::string secret_;
-  core::CursorKeys cursor_keys_;  // of it
+  core::CursorKeys cursor_keys_;  // made of keys_, the one that signs first
+  std::string elder_key_;         // signs cursors until all nodes have heard of the new one
+  std::int64_t elder_until_ms_ = 0;
+  std::vector<std::string> keys_;
+  bool keys_are_fresh_ = false;
+  std::int64_t keys_asked_ms_ = 0;
+  std::int64_t keys_due_ms_ = 0;  // while the timer runs
+  List<Guest, Guest> seekers_;    // who wait for the next question for keys to be asked
+  List<Guest, Guest> asking_;     // and for the one that was asked to be answered
+  core::Reply<pg::Hello> keys_reply_ = core::Reply<pg::Hello>::to<&Process::said_keys>(this);
   List<Guest, Guest> guests_;
   core::Reply<pg::Hello> introduction_ = core::Reply<pg::Hello>::to<&Process::introduced>(this);
   core::Wheel wheel_{128};
@@ -210,6 +238,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   std::unique_ptr<io::Timer> reread_timer_;
   std::unique_ptr<io::Timer> tick_timer_;
   std::unique_ptr<io::Timer> deadline_timer_;
+  std::unique_ptr<io::Timer> keys_timer_;
   std::unique_ptr<io::Timer> purge_timer_;
   ngx_connection_t *shutdown_ = nullptr;  // nginx closes it to say that it quits
   int shutdown_fd_ = -1;

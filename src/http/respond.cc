@@ -229,6 +229,10 @@ Answer send_error(ngx_http_request_t *r, const Error &error) {
     case Code::forbidden:
     case Code::internal:
       break;
+    case Code::exhausted:
+      add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+      return answer(NGX_LOG_ERR, 503,
+                    "There is no room for it just now. Nothing was stored; try again later.");
   }
   return answer(NGX_LOG_ERR, 500, "");
 }

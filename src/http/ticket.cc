@@ -114,6 +114,7 @@ class TicketRequest : public Receiver {
   void give() {
     wire::Ticket ticket;
     ticket.id = process()->new_id(0);
+    ticket.timeline = process()->timeline();
     ticket.owner = owner_of(r_).value_or("");
     ticket.channels = std::move(channels_);
     ticket.issued_ms = process()->database_ms();

@@ -17,16 +17,20 @@ std::string one_line(const char *text) {
 }
 
 /// SQLSTATE (PostgreSQL manual, appendix A) as our closed list.
-Code code_of(const char *state) {
+/// @param constraint  the one that was violated; null: none that has a name
+Code code_of(const char *state, const char *constraint) {
   if (state == nullptr || std::strlen(state) != 5)
     return Code::unavailable;
   std::string_view kind(state, 2);
+  // a limit of ours; or no partition takes the row, which is no constraint and not the sender's fault
+  if (std::strcmp(state, "53400") == 0 || (std::strcmp(state, "23514") == 0 && constraint == nullptr))
+    return Code::exhausted;
   if (kind == "08" || kind == "57" || kind == "53" || kind == "25")
     return Code::unavailable;  // connection, shutdown, out of resources, a read-only standby
   if (std::strcmp(state, "55P03") == 0 || kind == "40")
     return Code::conflict;  // lock not available, serialisation, deadlock
-  if (kind == "22" || kind == "23")
-    return Code::invalid;
+  if (kind == "22" || kind == "23" || kind == "54")
+    return Code::invalid;  // bad data, a constraint, too large for an index
   return kind == "42" && std::strcmp(state, "42501") == 0 ? Code::forbidden : Code::internal;
 }
 
@@ -256,7 +260,9 @@ bool Connection::take_result(PGresult *result) {
 Error Connection::error_of(PGresult *result) const {
   const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  return {code_of(state), primary != nullptr ? one_line(primary) : one_line(PQresultErrorMessage(result))};
+  return {code_of(state, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME)),
+          std::string("PostgreSQL ") + (state != nullptr ? state : "(no SQLSTATE)") + ": " +
+              one_line(primary != nullptr ? primary : PQresultErrorMessage(result))};
 }
 
 std::string Connection::message() const {

@@ -78,6 +78,7 @@ Result<std::vector<EventPage>> decode_events(const Rows &rows, std::size_t asked
     page.created_at = rows.time_ms(row, 3);
     page.last_seq = static_cast<int>(rows.number(row, 4));
     page.state = core::parse_state(rows.bytes(row, 5)).value_or(core::State::pending);
+    page.base = static_cast<int>(rows.number(row, 16));
     if (rows.null(row, 6))
       continue;
     core::Event event;
@@ -179,11 +180,15 @@ Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
 Result<Hello> decode_hello(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_hello said nothing"};
-  Hello hello{rows.number(0, 0), rows.text(0, 1), {}, rows.text(0, 3)};
+  Hello hello{rows.number(0, 0), rows.text(0, 1), {}, {rows.text(0, 3)}, rows.text(0, 5)};
   ArrayReader keep(rows.bytes(0, 2));
   std::string_view ms;
   while (keep.next(ms))
     hello.keep_ms.push_back(big_endian(ms));
+  ArrayReader old_keys(rows.bytes(0, 4));
+  std::string_view key;
+  while (old_keys.next(key))
+    hello.keys.emplace_back(key);
   return hello;
 }
 

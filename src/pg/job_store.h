@@ -13,7 +13,8 @@ struct Hello {
   std::int64_t now_ms = 0;
   std::string timeline;               ///< system id, timeline and database, with dots between them
   std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
-  std::string hint_key;               ///< what await.hint() signs with
+  std::vector<std::string> keys;      ///< what is signed with; behind it what was before, and still counts
+  std::string unmade;                 ///< queues that could not be made, and why
 };
 
 /// Whether `one` is an earlier line of the same server's history than `other`: somebody failed over.

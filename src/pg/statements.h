@@ -3,7 +3,9 @@
 /// Every statement that C++ sends, by name. What they do stands in sql/.
 namespace await::pg::statements {
 
-inline constexpr char kHello[] = "SELECT now_ms, timeline, keep_ms, hint_key FROM await.edge_hello($1, $2)";
+inline constexpr char kHello[] =
+    "SELECT now_ms, timeline, keep_ms, hint_key, old_keys, unmade FROM "
+    "await.edge_hello($1, $2)";
 inline constexpr char kSubmit[] =
     "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
 inline constexpr char kSubmitOnce[] =
@@ -17,7 +19,7 @@ inline constexpr char kJobs[] =
 inline constexpr char kEvents[] =
     "SELECT item, owner, correlation_id, created_at, last_seq, state, seq, type, at, data, status, "
     "content_type, file_name, "
-    "size, body, id FROM await.edge_events($1,$2,$3,$4)";
+    "size, body, id, base FROM await.edge_events($1,$2,$3,$4)";
 inline constexpr char kUserEvents[] =
     "SELECT item, upto, upto_at, complete, lost, id, correlation_id, eid, seq, type, at, data, status, "
     "content_type, file_name, size, body, owner FROM await.edge_user_events($1,$2,$3,$4,$5,$6,$7,$8,$9)";

@@ -5,8 +5,10 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "base/text.h"
 #include "wire/json_writer.h"
@@ -27,8 +29,32 @@ std::string sign(std::string_view body, std::string_view key) {
   return {reinterpret_cast<char *>(sum), size};
 }
 
+/// Says which key it was, and nothing of the key.
+std::string name_of(std::string_view key) {
+  return base64url(sign("the name of this key", key).substr(0, 6));
+}
+
 std::string text_of(const json_t *value) {
   return json_is_string(value) ? std::string(json_string_value(value), json_string_length(value)) : "";
+}
+
+using Json = std::unique_ptr<json_t, void (*)(json_t *)>;
+
+std::optional<Ticket> read(const json_t *root) {
+  auto id = Uuid::parse(text_of(json_object_get(root, "id")));
+  if (!id)
+    return std::nullopt;
+  Ticket ticket;
+  ticket.id = *id;
+  ticket.timeline = static_cast<std::uint32_t>(json_integer_value(json_object_get(root, "timeline")));
+  ticket.owner = text_of(json_object_get(root, "owner"));
+  const json_t *channels = json_object_get(root, "channels");
+  for (std::size_t i = 0; i < json_array_size(channels); ++i)
+    ticket.channels.push_back(text_of(json_array_get(channels, i)));
+  ticket.issued_ms = json_integer_value(json_object_get(root, "issued"));
+  ticket.until_ms = json_integer_value(json_object_get(root, "until"));
+  ticket.session_s = json_integer_value(json_object_get(root, "session"));
+  return ticket;
 }
 
 }  // namespace
@@ -40,7 +66,9 @@ std::string seal(const Ticket &ticket, std::string_view key) {
   for (const std::string &channel : ticket.channels)
     channels += (channels.empty() ? "" : ",") + json_string(channel);
   JsonWriter out;
+  out.text("key", name_of(key));
   out.text("id", ticket.id.text());
+  out.number("timeline", ticket.timeline);
   out.text("owner", ticket.owner);
   out.made("channels", "[" + channels + "]");
   out.number("issued", ticket.issued_ms);
@@ -50,31 +78,26 @@ std::string seal(const Ticket &ticket, std::string_view key) {
   return body + "." + base64url(sign(body, key));
 }
 
-std::optional<Ticket> unseal(std::string_view text, std::string_view key) {
-  if (key.empty() || text.size() > kMost)
-    return std::nullopt;
+Unsealed unseal(std::string_view text, std::span<const std::string> keys) {
+  if (text.size() > kMost)
+    return {};
   std::string_view mac = text;
   std::string_view body = cut(mac, '.');
   auto given = from_base64url(mac);
-  std::string due = sign(body, key);
-  if (!given || given->size() != due.size() || CRYPTO_memcmp(given->data(), due.data(), due.size()) != 0)
-    return std::nullopt;
   std::string json = from_base64url(body).value_or("");
-  std::unique_ptr<json_t, void (*)(json_t *)> root(
-      json_loadb(json.data(), json.size(), JSON_ALLOW_NUL, nullptr), json_decref);
-  auto id = Uuid::parse(text_of(json_object_get(root.get(), "id")));
-  if (!id)
-    return std::nullopt;
-  Ticket ticket;
-  ticket.id = *id;
-  ticket.owner = text_of(json_object_get(root.get(), "owner"));
-  const json_t *channels = json_object_get(root.get(), "channels");
-  for (std::size_t i = 0; i < json_array_size(channels); ++i)
-    ticket.channels.push_back(text_of(json_array_get(channels, i)));
-  ticket.issued_ms = json_integer_value(json_object_get(root.get(), "issued"));
-  ticket.until_ms = json_integer_value(json_object_get(root.get(), "until"));
-  ticket.session_s = json_integer_value(json_object_get(root.get(), "session"));
-  return ticket;
+  Json root(json_loadb(json.data(), json.size(), JSON_ALLOW_NUL, nullptr), json_decref);
+  std::string name = text_of(json_object_get(root.get(), "key"));
+  if (!given || name.empty())
+    return {};
+  auto key = std::find_if(keys.begin(), keys.end(),
+                          [&](const std::string &one) { return !one.empty() && name_of(one) == name; });
+  if (key == keys.end())
+    return {Unsealed::Seal::foreign, {}};
+  std::string due = sign(body, *key);
+  if (given->size() != due.size() || CRYPTO_memcmp(given->data(), due.data(), due.size()) != 0)
+    return {};
+  auto ticket = read(root.get());
+  return ticket ? Unsealed{Unsealed::Seal::good, std::move(*ticket)} : Unsealed{};
 }
 
 }  // namespace await::wire

@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/text.h"
@@ -59,41 +60,52 @@ struct Verifier::Digests {
   Digest inner{EVP_MD_CTX_new()};
   Digest outer{EVP_MD_CTX_new()};
   Digest work{EVP_MD_CTX_new()};
+
+  bool begin(std::string_view key);
+  bool is_of(const core::Hint &hint, std::string_view mac) const;
 };
 
 Verifier::Verifier() = default;
 Verifier::~Verifier() = default;
 
-void Verifier::learn(std::string_view key) {
-  digests_.reset();
-  if (key.empty() || key.size() > kBlock)
-    return;
-  auto made = std::make_unique<Digests>();
-  if (!made->inner || !made->outer || !made->work)
-    return;
-  std::string inner(kBlock, '\x36');
-  std::string outer(kBlock, '\x5c');
+bool Verifier::Digests::begin(std::string_view key) {
+  if (key.empty() || key.size() > kBlock || !inner || !outer || !work)
+    return false;
+  std::string inner_pad(kBlock, '\x36');
+  std::string outer_pad(kBlock, '\x5c');
   for (std::size_t i = 0; i < key.size(); ++i) {
-    inner[i] = static_cast<char>(inner[i] ^ key[i]);
-    outer[i] = static_cast<char>(outer[i] ^ key[i]);
+    inner_pad[i] = static_cast<char>(inner_pad[i] ^ key[i]);
+    outer_pad[i] = static_cast<char>(outer_pad[i] ^ key[i]);
   }
-  if (EVP_DigestInit_ex(made->inner.get(), EVP_sha256(), nullptr) == 1 && take(made->inner.get(), inner) &&
-      EVP_DigestInit_ex(made->outer.get(), EVP_sha256(), nullptr) == 1 && take(made->outer.get(), outer))
-    digests_ = std::move(made);
+  return EVP_DigestInit_ex(inner.get(), EVP_sha256(), nullptr) == 1 && take(inner.get(), inner_pad) &&
+         EVP_DigestInit_ex(outer.get(), EVP_sha256(), nullptr) == 1 && take(outer.get(), outer_pad);
+}
+
+void Verifier::learn(std::span<const std::string> keys) {
+  digests_.clear();
+  for (const std::string &key : keys) {
+    Digests made;
+    if (made.begin(key))
+      digests_.push_back(std::move(made));
+  }
 }
 
 bool Verifier::is_signed(const core::Hint &hint) const {
-  auto mac = digests_ ? from_base64url(hint.signature) : std::nullopt;
-  if (!mac || mac->size() != kSize)
-    return false;
-  EVP_MD_CTX *work = digests_->work.get();
+  auto mac = digests_.empty() ? std::nullopt : from_base64url(hint.signature);
+  return mac && mac->size() == kSize &&
+         std::any_of(digests_.begin(), digests_.end(),
+                     [&](const Digests &one) { return one.is_of(hint, *mac); });
+}
+
+bool Verifier::Digests::is_of(const core::Hint &hint, std::string_view mac) const {
   unsigned char sum[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  return EVP_MD_CTX_copy_ex(work, digests_->inner.get()) == 1 && take(work, hint.head) && take(work, " ") &&
-         take(work, hint.payload) && EVP_DigestFinal_ex(work, sum, &size) == 1 &&
-         EVP_MD_CTX_copy_ex(work, digests_->outer.get()) == 1 &&
-         take(work, {reinterpret_cast<char *>(sum), size}) && EVP_DigestFinal_ex(work, sum, &size) == 1 &&
-         CRYPTO_memcmp(sum, mac->data(), kSize) == 0;
+  return EVP_MD_CTX_copy_ex(work.get(), inner.get()) == 1 && take(work.get(), hint.head) &&
+         take(work.get(), " ") && take(work.get(), hint.payload) &&
+         EVP_DigestFinal_ex(work.get(), sum, &size) == 1 &&
+         EVP_MD_CTX_copy_ex(work.get(), outer.get()) == 1 &&
+         take(work.get(), {reinterpret_cast<char *>(sum), size}) &&
+         EVP_DigestFinal_ex(work.get(), sum, &size) == 1 && CRYPTO_memcmp(sum, mac.data(), kSize) == 0;
 }
 
 std::optional<core::Told> read_told(const core::Hint &hint, std::string_view timeline) {

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     return 0;
   fuzz::must(hint->seq >= 0, "a negative seq");
   static wire::Verifier verifier;
-  verifier.learn("a key that nobody has guessed so far");
+  verifier.learn(std::vector<std::string>{"a key that nobody has guessed so far"});
   fuzz::must(!verifier.is_signed(*hint), "a signature out of nothing");
   if (auto told = wire::read_told(*hint, "t")) {
     fuzz::must(told->last() == hint->seq && told->job.id == hint->job, "it speaks of another event");

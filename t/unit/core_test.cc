@@ -596,6 +596,33 @@ TEST(Place, a_topic_begins_at_its_latest_value_and_keeps_no_more_than_it_keeps) 
   EXPECT_EQ(behind.after(), 1999);
 }
 
+TEST(Place, a_topic_that_went_and_came_back_is_told_as_lost_but_to_whom_nothing_is_lost) {
+  using Fit = Place::Fit;
+  Uuid topic = named_id(0xff, 1);
+  EventPage back;  // its 2 to 40 went; then it came back
+  back.state = State::processing;
+  back.last_seq = 43;
+  back.base = 41;
+  for (int seq : {42, 43})
+    back.events.emplace_back().seq = seq;
+  Place waiting(topic, "");
+  waiting.aim(7);
+  EXPECT_EQ(waiting.fit(EventPage(), 7), Fit::here);
+  EXPECT_EQ(waiting.fit(back, 7), Fit::here) << "it saw that there was nothing";
+  EXPECT_TRUE(waiting.take(back, back.events[0]));
+  for (int seen : {1, 2, 39, 40}) {
+    Place place(topic, encode_cursor(7, topic, seen));
+    place.aim(7);
+    EXPECT_EQ(place.fit(back, 7), Fit::lost) << seen;
+    EXPECT_EQ(place.after(), 42) << "the latest comes next";
+  }
+  Place stayed(topic, encode_cursor(7, topic, 40));
+  stayed.aim(7);
+  EXPECT_EQ(stayed.fit(EventPage(), 7), Fit::lost) << "while it is away";
+  EXPECT_EQ(stayed.fit(back, 7), Fit::here) << "told once";
+  EXPECT_TRUE(stayed.take(back, back.events[0]));
+}
+
 TEST(Place, of_a_topic_of_which_only_the_latest_counts_nothing_is_missed) {
   Uuid topic = named_id(0xff, 1);
   Place place(topic, encode_cursor(7, topic, 3));

@@ -368,7 +368,7 @@ TEST(Told, only_what_was_signed_with_the_key_is_signed) {
   std::string message = signed_hint("secret", kHead, kJson);
   Verifier verifier;
   EXPECT_FALSE(verifier.is_signed(*core::read_hint(message))) << "before a key is known";
-  verifier.learn("secret");
+  verifier.learn(std::vector<std::string>{"a newer one", "secret"});
   EXPECT_TRUE(verifier.is_signed(*core::read_hint(message)));
   for (std::size_t at = 0; at < message.size(); at += 3) {
     std::string changed = message;
@@ -376,7 +376,7 @@ TEST(Told, only_what_was_signed_with_the_key_is_signed) {
     auto hint = core::read_hint(changed);
     EXPECT_FALSE(hint && verifier.is_signed(*hint)) << changed;
   }
-  verifier.learn("another");
+  verifier.learn(std::vector<std::string>{"another"});
   EXPECT_FALSE(verifier.is_signed(*core::read_hint(message)));
   EXPECT_FALSE(verifier.is_signed(*core::read_hint(kHead)));
 }
@@ -546,23 +546,38 @@ TEST(Format, refuses) {
 }
 
 TEST(Ticket, is_what_it_was_signed_as) {
-  wire::Ticket ticket{Uuid(), "ann \"x\"", {"topic:a", "user:ann"}, 1000, 31000, 99};
+  using Seal = wire::Unsealed::Seal;
+  const std::vector<std::string> keys{"a key"};
+  wire::Ticket ticket{Uuid(), 7, "ann \"x\"", {"topic:a", "user:ann"}, 1000, 31000, 99};
   std::string text = wire::seal(ticket, "a key");
-  auto back = wire::unseal(text, "a key");
-  ASSERT_TRUE(back);
-  EXPECT_EQ(back->owner, ticket.owner);
-  EXPECT_EQ(back->channels, ticket.channels);
-  EXPECT_EQ(back->until_ms, 31000);
-  EXPECT_EQ(back->session_s, 99);
-  EXPECT_FALSE(wire::unseal(text, "another key"));
-  EXPECT_FALSE(wire::unseal(text, ""));
+  auto back = wire::unseal(text, keys);
+  ASSERT_EQ(back.seal, Seal::good);
+  EXPECT_EQ(back.ticket.timeline, 7U);
+  EXPECT_EQ(back.ticket.owner, ticket.owner);
+  EXPECT_EQ(back.ticket.channels, ticket.channels);
+  EXPECT_EQ(back.ticket.until_ms, 31000);
+  EXPECT_EQ(back.ticket.session_s, 99);
   EXPECT_EQ(wire::seal(ticket, ""), "") << "no key, no ticket";
   for (std::size_t i = 0; i < text.size(); ++i) {
     std::string changed = text;
     changed[i] = changed[i] == 'A' ? 'B' : 'A';
-    auto other = wire::unseal(changed, "a key");
-    EXPECT_TRUE(!other || other->owner == ticket.owner) << "padding bits at most";
+    auto other = wire::unseal(changed, keys);
+    EXPECT_TRUE(other.seal != Seal::good || other.ticket.owner == ticket.owner) << "padding bits at most";
   }
+}
+
+TEST(Ticket, names_its_key) {
+  using Seal = wire::Unsealed::Seal;
+  std::string text = wire::seal({Uuid(), 7, "ann", {}, 1000, 31000, 0}, "old");
+  EXPECT_EQ(wire::unseal(text, std::vector<std::string>{"new", "old"}).seal, Seal::good)
+      << "the key of before";
+  EXPECT_EQ(wire::unseal(text, std::vector<std::string>{"new"}).seal, Seal::foreign)
+      << "perhaps somebody knows it";
+  EXPECT_EQ(wire::unseal(text, {}).seal, Seal::foreign);
+  EXPECT_EQ(wire::unseal(text + "A", std::vector<std::string>{"old"}).seal, Seal::broken)
+      << "nobody has to be asked";
+  for (const char *bad : {"", ".", "x.y", "e30.e30", "eyJrZXkiOjF9.AAAA"})
+    EXPECT_EQ(wire::unseal(bad, std::vector<std::string>{"old"}).seal, Seal::broken) << bad;
 }
 
 // --- channels -------------------------------------------------------------------------------------------

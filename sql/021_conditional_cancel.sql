@@ -11,11 +11,3 @@ BEGIN
     END IF;
     RETURN await.cancel(p_id);
 END $$;
-
-REVOKE ALL ON FUNCTION await.edge_cancel(uuid, int) FROM PUBLIC;
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'await_edge') THEN
-        GRANT EXECUTE ON FUNCTION await.edge_cancel(uuid, int) TO await_edge;
-    END IF;
-END $$;
