@@ -84,7 +84,7 @@ my %id = map { $_ => one_job('/setup', 'x') } qw(pending kept done failed cancel
 $id{foreign} = one_job('/setup-ann?u=ann', 'x');
 claim($_, queue => 'setup') for @id{qw(done failed)};
 complete($id{done}, 'a result');
-sql("SELECT await.fail('$id{failed}', '1', '{}', '-1 s')");
+sql("SELECT await.fail('$id{failed}', test.receipt('$id{failed}'), '{}', '-1 s')");
 is del("/setup-job?id=$id{cancelled}")->{status}, 202, 'a job is cancelled';
 $id{unknown} = $id{pending} =~ s/.{6}$/000000/r;
 $id{old} = '018bcfe5-6801-7000-8000-000000000000';

@@ -134,7 +134,7 @@ $_->fill(400_000) for @clients;
 my $stuck = time;
 for my $round (0 .. 4) {
     my ($first, $last) = ($round * 10 + 1, $round * 10 + 10);
-    sql("SELECT count(await.emit('$job', $attempt, 'n', to_jsonb('filled ' || n || ' ' || repeat('z', 30000)))) FROM generate_series($first, $last) n");
+    sql("SELECT count(await.emit('$job', test.receipt('$job'), 'n', to_jsonb('filled ' || n || ' ' || repeat('z', 30000)))) FROM generate_series($first, $last) n");
     hint($job);
 }
 ok until_true('bytes wait for the slow', sub { metric('await_buffered_bytes') > 1_000_000 }, 2);
@@ -191,7 +191,7 @@ claim($job);
 begin($_, $transports[3]) for 0 .. $#ways;
 my @stalled = splice @clients, $read;
 ok until_true('all are held', sub { metric('await_held') == @stalled });
-sql("SELECT count(await.emit('$job', 1, 'n', to_jsonb(repeat('z', 30000)))) FROM generate_series(1, 40)");
+sql("SELECT count(await.emit('$job', test.receipt('$job'), 'n', to_jsonb(repeat('z', 30000)))) FROM generate_series(1, 40)");
 hint($job);
 ok until_true('bytes wait for all', sub { metric('await_buffered_bytes') > 500_000 * @stalled }, 2);
 my @old = worker_pids();

@@ -81,7 +81,7 @@ struct FakeStore : Store {
     heads_asked.emplace_back(ids.begin(), ids.end());
     tail_replies.push_back(reply);
   }
-  void cancel(const Uuid &, Reply<Cancelled> &) override {}
+  void cancel(const Uuid &, std::optional<int>, Reply<Cancelled> &) override {}
 
   std::deque<Batch> batches;
   std::vector<std::vector<JobQuery>> job_queries;
