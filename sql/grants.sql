@@ -12,7 +12,7 @@ DECLARE
     rights CONSTANT jsonb := '{
         "await_edge": [
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
-            "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_use_tickets", "edge_revoked",
+            "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked",
             "cancel", "publish", "topic_id", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "payload", "append_result",

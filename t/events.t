@@ -168,7 +168,7 @@ subtest 'as JSON' => sub {
     my ($channel) = split /\|/, sql("SELECT channel FROM await.hint('$id')");
     # over a session that is there already: what comes more than a third of a second after its hint waits for the re-read
     my $worker = Await::Session->new(stack()->postgres);
-    my $receipt = $worker->run("SELECT test.receipt('$id')");
+    my $receipt = sql("SELECT test.receipt('$id')");
     stack()->redis_command('PUBLISH', $channel, "1 $id 3 completed");
     is $worker->run("SELECT await.complete('$id', '$receipt', 'x', 'text/plain')"), 't';
     is_deeply [ map { $_->{type} } @{ json($held->response(5))->{events} } ], ['completed'];

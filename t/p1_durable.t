@@ -26,6 +26,7 @@ subtest 'PostgreSQL away at the start: 503, soon, with Retry-After' => sub {
 };
 
 $s->start_postgres;
+sql($Await::Test::RECEIPT);
 ok until_true('nginx finds it by itself', sub { post('/jobs', 'x')->{status} == 202 }), 'comes back';
 
 subtest '202 only after the commit' => sub {

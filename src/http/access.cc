@@ -20,6 +20,20 @@ ngx_int_t add_phase_handler(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_hand
 
 namespace {
 
+/// nginx itself clears one only, the last that was added.
+ngx_int_t clear_challenges(ngx_http_request_t *r) {
+  if (r->err_status != 0)
+    return NGX_DECLINED;  // an error_page leads here again, with the answer's own challenge
+  for (ngx_list_part_t *part = &r->headers_out.headers.part; part != nullptr; part = part->next) {
+    auto *headers = static_cast<ngx_table_elt_t *>(part->elts);
+    for (ngx_uint_t i = 0; i < part->nelts; ++i) {
+      if (ngx::view(headers[i].key) == "WWW-Authenticate")
+        headers[i].hash = 0;
+    }
+  }
+  return NGX_DECLINED;
+}
+
 /// Whether the answer is ours to give, here and now.
 bool decides(ngx_http_request_t *r) {
   auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
@@ -32,6 +46,12 @@ ngx_int_t give(ngx_http_request_t *r, Answer answer) {
 }
 
 }  // namespace
+
+ngx_int_t add_access_handler(ngx_conf_t *cf, ngx_http_handler_pt handler) {
+  if (add_phase_handler(cf, NGX_HTTP_ACCESS_PHASE, handler) != NGX_OK)
+    return NGX_ERROR;
+  return add_phase_handler(cf, NGX_HTTP_PRECONTENT_PHASE, clear_challenges);
+}
 
 ngx_int_t challenge(ngx_http_request_t *r, const std::string &how, std::string_view detail, const char *why) {
   add_header(r, "WWW-Authenticate", how);

@@ -7,6 +7,10 @@
 
 namespace await::http {
 
+/// Adds a handler to the access phase, and clears its challenges from the answers to those whom another rule
+/// let in
+/// (`satisfy any`).
+ngx_int_t add_access_handler(ngx_conf_t *cf, ngx_http_handler_pt handler);
 /// Adds a handler to a phase; for a postconfiguration of what is used somewhere.
 ngx_int_t add_phase_handler(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_handler_pt handler);
 

@@ -259,7 +259,7 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   if (static_cast<JwtMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_jwt_module))->used ==
       0)
     return NGX_OK;
-  return add_phase_handler(cf, NGX_HTTP_ACCESS_PHASE, check_token);
+  return add_access_handler(cf, check_token);
 }
 
 ngx_http_module_t context = {preconfigure, postconfigure, create_main,     nullptr,

@@ -5,6 +5,7 @@
 #include "core/turnstile.h"
 #include "http/access.h"
 #include "http/action.h"
+#include "http/dispatch.h"
 #include "http/facts.h"
 #include "http/process.h"
 #include "http/request.h"
@@ -51,7 +52,7 @@ class TicketCheck {
       case State::waiting:
         return NGX_AGAIN;
       case State::good:
-        return NGX_OK;
+        return check_place();
       case State::unavailable:
         return deny_unavailable(r_, "Tickets cannot be looked at just now; try again.");
       case State::refused:
@@ -61,6 +62,15 @@ class TicketCheck {
   }
 
  private:
+  /// A ticket names channels, and other modules' handlers know of none: it does not open what they serve.
+  ngx_int_t check_place() {
+    if (r_->internal || r_->content_handler == dispatch)
+      return NGX_OK;
+    ngx_log_error(NGX_LOG_INFO, r_->connection->log, 0,
+                  "await: answering 403: a ticket opens locations of await's actions only");
+    return NGX_HTTP_FORBIDDEN;
+  }
+
   enum class State { waiting, good, refused, unavailable };
 
   void met(Done) {
@@ -193,7 +203,7 @@ char *merge_location(ngx_conf_t *, void *parent, void *child) {
 ngx_int_t postconfigure(ngx_conf_t *cf) {
   auto *main = static_cast<AuthTicketMain *>(
       ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_ticket_module));
-  return main->used == 0 ? NGX_OK : add_phase_handler(cf, NGX_HTTP_ACCESS_PHASE, check_ticket);
+  return main->used == 0 ? NGX_OK : add_access_handler(cf, check_ticket);
 }
 
 ngx_http_module_t context = {nullptr, postconfigure, create_main,     nullptr,

@@ -57,7 +57,13 @@ std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_va
 }
 
 bool is_admitted(const std::vector<std::string> *only, std::string_view channel) {
-  return only == nullptr || std::find(only->begin(), only->end(), channel) != only->end();
+  if (only == nullptr)
+    return true;
+  auto what = wire::parse_channel(channel);  // a job's id has more than one spelling
+  return what && std::any_of(only->begin(), only->end(), [&](const std::string &one) {
+           auto named = wire::parse_channel(one);
+           return named && named->id == what->id && named->name == what->name;
+         });
 }
 
 bool is_admitted(ngx_http_request_t *r, std::string_view channel) {

@@ -32,8 +32,7 @@ bool conditions_hold(ngx_http_request_t *r, std::span<const std::string> etags, 
   auto any = [&](auto &&test) { return std::any_of(etags.begin(), etags.end(), test); };
   if (has_header(r, "if-match")) {
     std::string field = header(r, "if-match");
-    if (trim(field) != "*" &&
-        !any([&](const std::string &etag) { return wire::etag_listed_strongly(field, etag); }))
+    if (!any([&](const std::string &etag) { return wire::etag_listed_strongly(field, etag); }))
       return false;
   } else if (modified_ms != 0 && !is_unmodified_since(header(r, "if-unmodified-since"), modified_ms)) {
     return false;

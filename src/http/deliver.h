@@ -31,6 +31,9 @@ class PieceStream {
   /// Sends bytes first … last of the result. The header has been sent.
   void start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last);
 
+  /// Reads no more.
+  void leave() { reply_.unlink(); }
+
  private:
   void read_next();
   void got(Result<core::Piece> piece);
@@ -59,6 +62,11 @@ class Delivery {
  public:
   Delivery(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), finished_(finished) {}
 
+  /// Reads no more.
+  void leave() {
+    if (stream_)
+      stream_->leave();
+  }
   /// @param job  read with Want::body
   void answer(const core::Job &job, const DeliveryOptions &options);
 

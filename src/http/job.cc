@@ -135,6 +135,11 @@ class CancelRequest : public Watch {
                 document(r_, job, links_of(r_, ""), settings(r_).document)));
   }
 
+  void leave() override {
+    reply_.unlink();
+    Watch::leave();
+  }
+
   void cancelled(Result<core::Cancelled> outcome) {
     if (!outcome) {
       refuse(outcome.error());

@@ -16,9 +16,20 @@ Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wa
 }
 
 Outcome::Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)
-    : Watch(r, core::Want::body), id_(id), wait_(wait), kind_(kind) {
+    : Watch(r, core::Want::body, Enrol::later), id_(id), wait_(wait), kind_(kind) {
   if (wait_.ms > 0)
     register_first(id);
+}
+
+void Outcome::stored() {
+  process()->enrol(*this);
+  read_second(id_, wait_.ms);
+}
+
+void Outcome::leave() {
+  if (delivery_)
+    delivery_->leave();
+  Watch::leave();
 }
 
 void Outcome::answer(const core::Job &job, bool timed_out) {

@@ -17,15 +17,18 @@ class Outcome : public Watch {
   enum Kind : bool { fresh, replayed };
   Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind);
 
-  void stored() { read_second(id_, wait_.ms); }
+  /// The request is its own from now on.
+  void stored();
   /// The submission came to nothing.
   void abandon() { leave(); }
 
  private:
+  bool asks_conditions() const override { return false; }  // the POST is done
   bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
   void answer(const core::Job &job, bool timed_out) override;
   void refuse(const Error &error) override;
   void finished(Answer answer) { finish(answer); }
+  void leave() override;
 
   Uuid id_;
   Wait wait_;

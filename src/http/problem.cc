@@ -19,7 +19,8 @@ ngx_int_t problem_handler(ngx_http_request_t *r) {
                                 ? *known->problem
                                 : wire::problem_of_status(status);
     note_problem(r, problem);
-    if ((status == 429 || status == 503) && r->headers_out.www_authenticate == nullptr && !known)
+    bool ours = known != nullptr && known->problem && known->problem->status == status;
+    if ((status == 429 || status == 503) && !ours)
       add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
     return send_problem_body(r, status, wire::encode(problem, problem_base(r), ngx::view(r->uri))).rc();
   });

@@ -45,6 +45,8 @@ class PublishRequest : public Receiver {
     return std::nullopt;
   }
 
+  std::size_t weight() const override { return json_.capacity(); }
+
   void received() override {
     wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
     if (!check.feed(json_) || !check.finish())
@@ -70,17 +72,12 @@ class PublishRequest : public Receiver {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void leave() override {
-    reply_.unlink();
-    Receiver::leave();
-    inflight_.set(0);
-  }
+  void let_go() override { reply_.unlink(); }
 
   std::string topic_;
   std::string type_;
   std::string json_;
   bool latest_;
-  Tally inflight_{Gauge::submissions};
   core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::stored>(this);
 };
 
@@ -90,10 +87,8 @@ Answer publish(ngx_http_request_t *r) {
   std::string topic(ngx::evaluate(r, conf.topic));
   if (!wire::is_topic_name(topic))
     return send_problem(r, 404, "There is no such channel.");
-  if (process()->counters().of(Gauge::submissions) >= settings(r).max_inflight) {
-    process()->counters().count(Counter::refused_submissions);
-    return send_unavailable(r, "Too many submissions are under way just now.");
-  }
+  if (auto refusal = Receiver::check_room(r))
+    return *refusal;
   facts(r).delivery = "publish";
   std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
   return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type), conf.latest == 1)->receive();

@@ -50,6 +50,21 @@ void register_header(ngx_http_request_t *r, std::string_view name, ngx_table_elt
     out.www_authenticate = header;
 }
 
+/// The header that this one stands in place of: the same again, or another of a kind that there is one of. An
+/// error_page may lead through several of our handlers.
+ngx_table_elt_t *same_header(ngx_http_request_t *r, std::string_view name, std::string_view value) {
+  bool single = name == "Retry-After" || name == "Cache-Control" || name == "ETag" || name == "Allow";
+  for (ngx_list_part_t *part = &r->headers_out.headers.part; part != nullptr; part = part->next) {
+    auto *headers = static_cast<ngx_table_elt_t *>(part->elts);
+    for (ngx_uint_t i = 0; i < part->nelts; ++i) {
+      ngx_table_elt_t &one = headers[i];
+      if (one.hash != 0 && ngx::view(one.key) == name && (single || ngx::view(one.value) == value))
+        return &one;
+    }
+  }
+  return nullptr;
+}
+
 /// Of the statuses that we answer with, those that nginx has no reason phrase for.
 std::string_view status_line(int status) {
   switch (status) {
@@ -80,33 +95,49 @@ const ngx_http_core_loc_conf_t *named_location(ngx_http_request_t *r, std::strin
   return nullptr;
 }
 
-}  // namespace
-
-bool has_error_page(ngx_http_request_t *r, int status) {
+/// The location's error_page for this status, if nginx would use it now.
+const ngx_http_err_page_t *error_page(ngx_http_request_t *r, int status) {
   const auto &core = core_settings(r);
   if (core.error_pages == nullptr || (r->error_page && !core.recursive_error_pages) || r->uri_changes == 0)
-    return false;
+    return nullptr;
   auto *pages = static_cast<ngx_http_err_page_t *>(core.error_pages->elts);
-  return std::any_of(pages, pages + core.error_pages->nelts,
-                     [&](const ngx_http_err_page_t &page) { return page.status == status; });
+  auto *end = pages + core.error_pages->nelts;
+  auto *found = std::find_if(pages, end, [&](auto &page) { return page.status == status; });
+  return found != end ? found : nullptr;
+}
+
+/// What is no named location is asked by GET; await_problem takes none.
+bool takes_body(ngx_http_request_t *r, const ngx_http_err_page_t &page) {
+  std::string_view name = ngx::view(page.value.value);
+  const auto *location = name.starts_with('@') ? named_location(r, name) : nullptr;
+  return location != nullptr && location->handler != problem_handler;
+}
+
+}  // namespace
+
+bool has_error_page(ngx_http_request_t *r, int status) { return error_page(r, status) != nullptr; }
+
+bool page_takes_body(ngx_http_request_t *r, int status) {
+  const ngx_http_err_page_t *page = error_page(r, status);
+  return page != nullptr && takes_body(r, *page);
 }
 
 bool body_may_go_on(ngx_http_request_t *r) {
   const auto &core = core_settings(r);
-  auto most = static_cast<off_t>(core.client_body_buffer_size);
   off_t length = r->headers_in.content_length_n;
-  if (core.error_pages == nullptr || (length >= 0 && length <= most))
+  if (core.error_pages == nullptr ||
+      (length >= 0 && length <= static_cast<off_t>(core.client_body_buffer_size)))
     return false;
   auto *pages = static_cast<ngx_http_err_page_t *>(core.error_pages->elts);
-  // what is no named location is asked by GET
-  return std::any_of(pages, pages + core.error_pages->nelts, [&](const ngx_http_err_page_t &page) {
-    std::string_view name = ngx::view(page.value.value);
-    const auto *location = name.starts_with('@') ? named_location(r, name) : nullptr;
-    return location != nullptr && location->handler != problem_handler;
-  });
+  return std::any_of(pages, pages + core.error_pages->nelts,
+                     [&](const ngx_http_err_page_t &page) { return takes_body(r, page); });
 }
 
 void add_header(ngx_http_request_t *r, std::string_view name, std::string_view value) {
+  if (ngx_table_elt_t *there = same_header(r, name, value)) {
+    there->value = ngx::copy(r->pool, value);
+    return;
+  }
   auto *header = static_cast<ngx_table_elt_t *>(ngx_list_push(&r->headers_out.headers));
   if (header == nullptr)
     throw std::bad_alloc();
@@ -219,6 +250,7 @@ Answer send_error(ngx_http_request_t *r, const Error &error) {
       add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
       return answer(NGX_LOG_ERR, 503, "The database cannot be reached just now. Nothing is lost; try again.");
     case Code::conflict:
+      add_header(r, "Retry-After", "1");
       return answer(NGX_LOG_INFO, 409, "Another request is changing the same just now; try again.");
     case Code::not_found:
       return send_problem(r, 404, "There is no such job.");

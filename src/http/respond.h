@@ -45,8 +45,9 @@ Answer send_problem_body(ngx_http_request_t *r, int status, std::string_view bod
 
 /// Whether the location has an error_page for this status, and nginx would use it now.
 bool has_error_page(ngx_http_request_t *r, int status);
-/// Whether an error_page may lead to a location that takes the request's body, as ours would, and the body is
-/// larger than what is kept of it anyway (ngx/body.h).
+/// The same, where it leads to a location that may take the request's body, as a proxy does.
+bool page_takes_body(ngx_http_request_t *r, int status);
+/// Whether that is so of any status, and the body is larger than what is kept of it anyway (ngx/body.h).
 bool body_may_go_on(ngx_http_request_t *r);
 
 }  // namespace await::http

@@ -57,6 +57,12 @@ class ResultRequest : public Watch {
 
   void finished(Answer answer) { finish(answer); }
 
+  void leave() override {
+    if (delivery_)
+      delivery_->leave();
+    Watch::leave();
+  }
+
   Wait wait_;
   std::optional<Delivery> delivery_;  // of the request that answers
 };

@@ -71,8 +71,10 @@ Answer Socket::start(std::string_view key, bool subprotocol, const std::vector<s
   ngx_buf_t *rest = r_->header_in;
   std::string early(reinterpret_cast<char *>(rest->pos), static_cast<std::size_t>(rest->last - rest->pos));
   rest->pos = rest->last;
-  for (const std::string &channel : channels)
-    subscribe(channel, cursor);
+  for (const std::string &channel : channels) {
+    if (!closing_)
+      subscribe(channel, cursor);
+  }
   if (!early.empty()) {
     messages_ = 0;
     take(early);

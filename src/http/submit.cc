@@ -52,6 +52,7 @@ class SubmitRequest : public Receiver {
 
   Verdict add(std::string_view bytes) override { return form_ ? add_form(bytes) : add_payload(bytes); }
   bool is_busy() const override { return upload_.full(); }
+  std::size_t weight() const override { return upload_.held() + fields_.size(); }
 
   void received() override {
     Verdict objection = form_ ? check_form_end() : std::nullopt;
@@ -67,26 +68,10 @@ class SubmitRequest : public Receiver {
     if (json_ && !json_->feed(bytes))
       return Objection{400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) +
                                 " it " + json_->error() + "."};
-    if (auto objection = weigh(bytes.size()))
-      return objection;
     if (fingerprint_)
       fingerprint_->body(bytes);
-    bool short_of_memory = of_uploads() > most_of_uploads() / 2;
-    upload_.append(bytes, short_of_memory ? Upload::kInline : Upload::kPiece);
+    upload_.append(bytes, is_short_of_memory() ? Upload::kInline : Upload::kPiece);
     return std::nullopt;
-  }
-
-  static std::int64_t of_uploads() { return process()->counters().of(Gauge::uploads); }
-  std::int64_t most_of_uploads() const { return static_cast<std::int64_t>(settings(r_).max_uploads); }
-
-  /// Counts what the body takes of the memory that all bodies share, and whether there is so much.
-  Verdict weigh(std::size_t more) {
-    memory_.set(static_cast<std::int64_t>(upload_.held() + fields_.size() + more));
-    if (of_uploads() <= most_of_uploads())
-      return std::nullopt;
-    process()->counters().count(Counter::refused_uploads);
-    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
-    return Objection{503, "The bodies that are under way take too much memory just now."};
   }
 
   Verdict add_form(std::string_view bytes) {
@@ -160,11 +145,7 @@ class SubmitRequest : public Receiver {
   }
 
   Verdict add_field(std::string_view bytes) {
-    if (!keep_field_)
-      return std::nullopt;
-    if (auto objection = weigh(bytes.size()))
-      return objection;
-    if (fields_.append(bytes))
+    if (!keep_field_ || fields_.append(bytes))
       return std::nullopt;
     return Objection{413, kTooManyFields};
   }
@@ -198,17 +179,14 @@ class SubmitRequest : public Receiver {
     return Objection{415, "This resource takes " + types + ", not " + submission_.job.content_type + "."};
   }
 
-  void leave() override {
+  void let_go() override {
     if (outcome_ != nullptr)
       outcome_->abandon();
     submission_.unlink();
     upload_.cancel();
-    Receiver::leave();
-    inflight_.reset();
   }
 
   void progressed(Result<Done> outcome) {
-    memory_.set(static_cast<std::int64_t>(upload_.held() + fields_.size()));
     if (!outcome)
       turn_away(outcome.error());
     else if (upload_.finished())
@@ -235,9 +213,8 @@ class SubmitRequest : public Receiver {
       turn_away(stored.error());
       return;
     }
-    inflight_.reset();
     submission_.job.payload.reset();  // it is stored, and this may be held for long
-    memory_.set(0);
+    Receiver::stored();
     if (stored->id != submission_.job.id) {
       came_before(*stored);
       return;
@@ -297,8 +274,6 @@ class SubmitRequest : public Receiver {
 
   const SubmitOptions &options_;
   Wait wait_;
-  std::optional<Tally> inflight_{std::in_place, Gauge::submissions};
-  Tally memory_{Gauge::uploads, 0};
   core::Submission submission_;
   Upload upload_;
   std::optional<wire::Multipart> form_;
@@ -397,10 +372,8 @@ OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const Subm
 Answer submit(ngx_http_request_t *r) {
   const auto &options =
       *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
-  if (process()->counters().of(Gauge::submissions) >= settings(r).max_inflight) {
-    process()->counters().count(Counter::refused_submissions);
-    return send_unavailable(r, "Too many submissions are under way just now.");
-  }
+  if (auto refusal = Receiver::check_room(r))
+    return *refusal;
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();

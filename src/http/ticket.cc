@@ -73,6 +73,8 @@ class TicketRequest : public Receiver {
     return std::nullopt;
   }
 
+  std::size_t weight() const override { return json_.capacity(); }
+
   void received() override {
     std::string why;
     auto asked = named(json_, why);
@@ -133,10 +135,7 @@ class TicketRequest : public Receiver {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void leave() override {
-    Receiver::leave();
-    guest_.unlink();
-  }
+  void let_go() override { guest_.unlink(); }
 
   const TicketSettings &conf_;
   std::string json_;
@@ -145,6 +144,8 @@ class TicketRequest : public Receiver {
 };
 
 Answer give_ticket(ngx_http_request_t *r) {
+  if (auto refusal = Receiver::check_room(r))
+    return *refusal;
   facts(r).delivery = "ticket";
   return ngx::Held::make<TicketRequest>(
              r, *static_cast<TicketSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))

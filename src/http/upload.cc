@@ -33,10 +33,12 @@ std::optional<std::string> Upload::take_inline() {
 void Upload::put() {
   payloads_.put(id_, pieces_++, stored_, buffer_, reply_);
   stored_ += static_cast<std::int64_t>(buffer_.size());
+  sending_ = buffer_.size();
   std::string().swap(buffer_);  // a client that stalls now holds nothing
 }
 
 void Upload::stored(Result<Done> outcome) {
+  sending_ = 0;
   if (outcome && !buffer_.empty() && (full() || finishing_)) {
     put();
     if (!finishing_)

@@ -26,8 +26,8 @@ class Upload {
   void append(std::string_view bytes, std::size_t piece = kPiece);
   /// Whether the giver should wait for `progressed`.
   bool full() const { return buffer_.size() >= piece_; }
-  /// Memory that it takes.
-  std::size_t held() const { return buffer_.capacity(); }
+  /// Memory that it takes: what gathers, and the piece that is on its way.
+  std::size_t held() const { return buffer_.capacity() + sending_; }
   /// No more comes. True: all is stored already; else `progressed` will tell.
   bool finish();
   bool finished() const { return finishing_ && !reply_.waiting() && (pieces_ == 0 || buffer_.empty()); }
@@ -50,6 +50,7 @@ class Upload {
   core::Reply<Done> reply_ = core::Reply<Done>::to<&Upload::stored>(this);
   std::string buffer_;
   std::size_t piece_ = kPiece;
+  std::size_t sending_ = 0;  // not acknowledged yet
   std::int64_t size_ = 0;
   std::int64_t stored_ = 0;
   int pieces_ = 0;

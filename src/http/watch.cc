@@ -10,12 +10,13 @@
 
 namespace await::http {
 
-Watch::Watch(ngx_http_request_t *r, core::Want want)
+Watch::Watch(ngx_http_request_t *r, core::Want want, Enrol enrol)
     : Held(r), watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
   watcher_.need().want = want;
   watcher_.need().memory = process()->memory(settings(r).cache);
   watcher_.trust(settings(r).hints == kSigned);
-  process()->enrol(*this);
+  if (enrol == Enrol::now)
+    process()->enrol(*this);
 }
 
 Answer Watch::watch(const Uuid &id, std::int64_t wait_ms) {
@@ -67,7 +68,8 @@ void Watch::got(Result<const core::Job *> job) {
     refuse({Code::not_found, "no such job"});
     return;
   }
-  if (!known_ && has_conditions(r_) && !conditions_hold(r_, etags(*found), found->updated_at)) {
+  if (!known_ && asks_conditions() && has_conditions(r_) &&
+      !conditions_hold(r_, etags(*found), found->updated_at)) {
     finish(
         send_problem(r_, 412, "The job is not as the request's conditions want it (If-Match and the like)."));
     return;

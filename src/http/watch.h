@@ -20,7 +20,9 @@ class Watch : public ngx::Held, private core::Spoke {
   void revoke() override;
 
  protected:
-  Watch(ngx_http_request_t *r, core::Want want);
+  /// What it does not enrol itself, its owner does when the request is its own.
+  enum class Enrol : bool { later, now };
+  Watch(ngx_http_request_t *r, core::Want want, Enrol enrol = Enrol::now);
 
   /// Registers if the client would wait; then reads. What a content handler returns, after check_room().
   Answer watch(const Uuid &id, std::int64_t wait_ms);
@@ -31,6 +33,8 @@ class Watch : public ngx::Held, private core::Spoke {
 
   /// Whether the wait is over with this state of the job. Asked while parked, too.
   virtual bool enough(const core::Job &job) const = 0;
+  /// Whether the request's conditions are about what it watches.
+  virtual bool asks_conditions() const { return true; }
   /// The validators of what it is about, for the request's conditions: of each of its representations.
   virtual std::vector<std::string> etags(const core::Job &) const { return {}; }
   /// Answers; `timed_out`: not enough, but the time is over. Ends with finish().

@@ -74,4 +74,12 @@ inline void finalize(ngx_http_request_t *r, Answer answer) {
   }
 }
 
+/// The same from an event of our own, below which is no frame of nginx's that knows the request. Also ends a
+/// request that nginx has answered and lingers over: its connection has other handlers by then.
+inline void finalize_at_once(ngx_http_request_t *r, Answer answer) {
+  ngx_connection_t *c = r->connection;
+  ngx_http_finalize_request(r, answer.rc());
+  ngx_http_run_posted_requests(c);
+}
+
 }  // namespace await::ngx

@@ -91,7 +91,7 @@ void Body::pump() {
   for (unsigned reads = 0; !stopped_; ++reads) {
     if (!hand_over())
       return;
-    if (!r_->reading_body) {
+    if (!r_->reading_body || (skip_until_ != 0 && ngx_time() > skip_until_)) {
       end();
       taker_.taken();
       return;
@@ -124,6 +124,10 @@ ngx_chain_t *Body::next() const {
 bool Body::hand_over() {
   char piece[kPiece];
   while (ngx_chain_t *link = next()) {
+    if (skip_until_ != 0) {
+      step(link);
+      continue;
+    }
     ngx_buf_t *buffer = link->buf;
     std::string_view bytes;
     off_t size = buffer->file_last - buffer->file_pos;
@@ -145,6 +149,10 @@ bool Body::hand_over() {
     if (!in_file || file_at_ >= size)
       step(link);
     auto pace = bytes.empty() ? Taker::Pace::more : taker_.take(bytes);
+    if (pace == Taker::Pace::skip) {
+      skip();
+      continue;
+    }
     if (pace == Taker::Pace::stop) {
       end();
       taker_.refused();
@@ -159,6 +167,16 @@ bool Body::hand_over() {
     }
   }
   return true;
+}
+
+/// For as long as nginx lingers over a connection whose answer is given.
+void Body::skip() {
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
+  skip_until_ = ngx_time() + static_cast<time_t>(core->lingering_time / 1000) + 1;
+  if (!lent_ && !used_)
+    use_up();
+  taker_.refused();
 }
 
 /// The link is taken. Its bytes stay where they are until they are used up.

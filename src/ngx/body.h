@@ -22,12 +22,13 @@ class Body {
     enum class Pace {
       more,
       wait,  ///< nothing before resume()
-      stop,  ///< nothing any more: refused() is next
+      stop,  ///< nothing any more: refused() is next, and last
+      skip,  ///< the same, but the client may send the rest: refused() is next, and must not end the request
     };
     /// The next bytes. Must not end the request.
     virtual Pace take(std::string_view bytes) = 0;
     // One of these is called, once and last; it may end the request.
-    /// All has been taken.
+    /// All has been taken, or passed over.
     virtual void taken() = 0;
     /// It did not want the rest.
     virtual void refused() = 0;
@@ -44,13 +45,16 @@ class Body {
 
   /// Begins, from within the content handler. May call the taker at once.
   /// @param whole  nginx reads all of it first, into a file if it is large, so that it stays whole for others
-  /// @return nothing where it has begun; else the status for which the body cannot be read (500: somebody has used
+  /// @return nothing where it has begun; else the status for which the body cannot be read (500: somebody has
+  /// used
   ///   it up before), and the taker is not told
   std::optional<ngx_int_t> start(bool whole);
   /// The taker has room again. Not from within take().
   void resume();
   /// The taker is called no more.
   void stop();
+  /// nginx has set another handler, but the rest is still to be passed over.
+  void watch() { r_->read_event_handler = on_readable; }
   /// Whether all of it is there for others still.
   bool is_kept() const { return !used_; }
 
@@ -62,6 +66,7 @@ class Body {
   void end();
   ngx_chain_t *next() const;
   bool hand_over();
+  void skip();
   void step(ngx_chain_t *link);
   bool is_full() const;
   void use_up();
@@ -75,6 +80,7 @@ class Body {
   bool used_ = false;
   bool lost_ = false;  // nobody can have all of it any more
   bool waiting_ = false;
+  time_t skip_until_ = 0;  // the rest is passed over, and no longer than until then; 0: it is taken
   bool stopped_ = false;
 };
 

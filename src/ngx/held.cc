@@ -1,6 +1,7 @@
 #include "ngx/held.h"
 
 #include <new>
+#include <utility>
 
 #include "ngx/guard.h"
 #include "ngx/tls.h"
@@ -121,10 +122,9 @@ void Held::cut() {
   connection()->error = 1;
   if (!revive())
     return;
-  if (!finished_)
-    finish(Answer::cut());
-  else
-    finalize(r_, Answer::cut());
+  if (!std::exchange(finished_, true))
+    leave();
+  finalize_at_once(r_, Answer::cut());
 }
 
 }  // namespace await::ngx

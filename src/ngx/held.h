@@ -40,7 +40,7 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   void set_owner_tag(std::uint64_t tag) { owner_tag_ = tag; }
   /// The request; null while parked.
   ngx_http_request_t *request() const { return r_; }
-  /// Ends the connection, whatever is still to be written. Mostly destroys this.
+  /// Ends the connection, whatever is still to be written. Mostly destroys this. From an event of our own.
   void cut();
   bool finished() const { return finished_; }
   bool parked() const { return parked_ != nullptr; }

@@ -46,15 +46,17 @@ std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &v
   return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
 }
 
-/// The fields of a response that is under way go with its request: has the variables that show them say now
-/// what they are. Not those of the connection, which are made of what is kept.
-void read_sent_fields(ngx_http_request_t *r) {
+/// The request's body goes with it, and so do the fields of a response that is under way: has the variables
+/// that show them say now what they are. Not those of the connection, which are made of what is kept.
+void read_what_goes(ngx_http_request_t *r) {
   auto *core =
       static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
   auto *variables = static_cast<ngx_http_variable_t *>(core->variables.elts);
   for (ngx_uint_t i = 0; i < core->variables.nelts; ++i) {
     std::string_view name = view(variables[i].name);
-    if (name.starts_with("sent_") && name != "sent_http_connection" && name != "sent_http_keep_alive")
+    bool body = name == "request_body" && r->request_body != nullptr;
+    if (body || (r->header_sent && name.starts_with("sent_") && name != "sent_http_connection" &&
+                 name != "sent_http_keep_alive"))
       ngx_http_get_indexed_variable(r, i);
   }
 }
@@ -184,8 +186,8 @@ bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
   if (r->ncaptures > 0 && captured(r) > kMaxRest)
     return false;
 #endif
-  if (r->header_sent)
-    read_sent_fields(r);
+  if (r->header_sent || r->request_body != nullptr)
+    read_what_goes(r);
   return head_size(r) <= kMaxHead && r->uri.len + r->args.len + r->exten.len <= kMaxHead &&
          variables_size(r) <= kMaxRest;
 }

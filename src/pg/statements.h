@@ -27,7 +27,7 @@ inline constexpr char kTail[] =
     "SELECT snapshot, complete, jobs, seqs FROM await.edge_tail($1::text::pg_snapshot,$2)";
 inline constexpr char kHeads[] = "SELECT snapshot, complete, jobs, seqs FROM await.edge_heads($1)";
 inline constexpr char kCancel[] = "SELECT await.edge_cancel($1, $2)";
-inline constexpr char kPublish[] = "SELECT await.publish($1, $2, $3::text::jsonb, $4)";
+inline constexpr char kPublish[] = "SELECT await.edge_publish($1, $2, $3::text::jsonb, $4)";
 inline constexpr char kUseTickets[] = "SELECT item, good FROM await.edge_use_tickets($1, $2, $3, $4)";
 inline constexpr char kRevoked[] = "SELECT owner, at FROM await.edge_revoked()";
 inline constexpr char kTick[] = "SELECT await.tick()";

@@ -27,6 +27,7 @@ constexpr Known kKnown[] = {
     {409, "conflict", "Conflict"},
     {410, "gone", "Gone"},
     {411, "length-required", "Length required"},
+    {412, "precondition-failed", "Precondition failed"},
     {413, "too-large", "Request body too large"},
     {414, "uri-too-long", "URI too long"},
     {415, "unsupported-type", "Unsupported media type"},

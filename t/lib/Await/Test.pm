@@ -48,7 +48,8 @@ CONF
 # The receipt of whoever holds the job, in SQL, for the calls of a worker that does not keep its own.
 our $RECEIPT = <<'SQL';
 CREATE SCHEMA IF NOT EXISTS test;
-CREATE OR REPLACE FUNCTION test.receipt(id uuid) RETURNS text LANGUAGE sql STABLE AS $$ SELECT l.receipt FROM await.lease l WHERE l.job = receipt.id $$;
+GRANT USAGE ON SCHEMA test TO PUBLIC;
+CREATE OR REPLACE FUNCTION test.receipt(id uuid) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT l.receipt FROM await.lease l WHERE l.job = receipt.id $$;
 SQL
 
 sub stack { return $stack }

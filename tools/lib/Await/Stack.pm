@@ -242,8 +242,9 @@ sub start_postgres {
 sub roles_sql {
     my ($self) = @_;
     my %in = (await => '', edge => ' IN ROLE await_edge', worker => ' IN ROLE await_worker');
-    return join ";\n", (map { "CREATE ROLE $_ NOLOGIN" } qw(await_edge await_worker await_relay)),
-        map { "CREATE ROLE $_ LOGIN PASSWORD '" . $self->password($_) . "'$in{$_}" } sort keys %in;
+    return join ";\n", (map { "CREATE ROLE $_ NOLOGIN" } qw(await_edge await_worker await_relay await_console)),
+        (map { "CREATE ROLE $_ LOGIN PASSWORD '" . $self->password($_) . "'$in{$_}" } sort keys %in),
+        'GRANT await_worker TO await WITH ADMIN OPTION';    # it lets others in
 }
 
 # The processes of a killed PostgreSQL end some time after it, and while one is attached to its shared memory no new one
