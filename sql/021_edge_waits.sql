@@ -19,13 +19,3 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN
     RETURN await.publish(p_topic, p_type, p_data, p_latest);
 END $$;
-
--- a queue that somebody is making in an open transaction, too
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace AND p.proname IN ('edge_submit', 'edge_submit_once') LOOP
-        EXECUTE format('ALTER FUNCTION %s SET lock_timeout = ''200ms''', f);
-    END LOOP;
-END $$;

@@ -177,7 +177,7 @@ subtest 'from a cookie, from the query; and no log ever sees it' => sub {
     get('/in/jobs/a?token=a&x=a');
     ok until_true('logged', sub { slurp("$s->{dir}/logs/user.log") =~ m{^GET /in/jobs/a\?token=\*&x=\* HTTP}m }), 'where it is a value, and nowhere else';
     unlike slurp($_), qr/\Q$signature\E/, $_ for glob "$s->{dir}/logs/*.log";
-    like error_log(), qr/await: a token is refused: its signature is wrong/, 'a refusal is told of once, with its reason';
+    like error_log(), qr/await: answering 401: a token is refused: its signature is wrong/, 'a refusal is told of once, with its reason';
 };
 
 subtest 'beside auth_basic, auth_request, allow, deny, satisfy, limit_req' => sub {

@@ -128,6 +128,7 @@ class TicketCheck {
     known.user = ticket_.owner;
     known.verified = true;
     known.ticket_channels = ticket_.channels;
+    known.issued_ms = ticket_.issued_ms;
     known.expires_s = ticket_.session_s;
     settle_identity(r_);
     state_ = State::good;

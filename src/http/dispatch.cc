@@ -11,6 +11,7 @@
 #include "http/process.h"
 #include "http/request.h"
 #include "http/respond.h"
+#include "http/watch.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
@@ -22,11 +23,17 @@ constexpr Handler Settings::*kActions[] = {&Settings::submit,  &Settings::job,  
                                            &Settings::result,  &Settings::events, &Settings::socket,
                                            &Settings::publish, &Settings::ticket, &Settings::metrics};
 
+/// Whether it demands a WebSocket; what only offers one (RFC 9110 §7.8) is answered as if it did not.
+bool wants_socket(ngx_http_request_t *r) {
+  return r == r->main && r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr &&
+         lists(header(r, "upgrade"), "websocket") && lists(header(r, "connection"), "upgrade");
+}
+
 /// Of the actions that answer GET, the one that the client's Accept means.
 Handler reader(ngx_http_request_t *r, const Settings &location) {
   if (location.metrics != nullptr)
     return location.metrics;
-  if (location.socket != nullptr && r == r->main && lists(header(r, "upgrade"), "websocket"))
+  if (location.socket != nullptr && wants_socket(r))
     return location.socket;
   Handler plain = location.job != nullptr ? location.job : location.result;
   if (plain == nullptr && location.events == nullptr)
@@ -60,7 +67,12 @@ Refusal check_ticket_use(ngx_http_request_t *r, const Settings &location, Handle
   const Facts *known = find_facts(r);
   bool watches = handler == location.job || handler == location.result || handler == location.events ||
                  handler == location.socket;
-  if (known == nullptr || !known->ticket_channels || watches)
+  if (known == nullptr || !known->ticket_channels)
+    return std::nullopt;
+  // other access rules may have taken their time since the ticket was looked at
+  if (process()->revocations().is_revoked(known->user, known->issued_ms))
+    return send_revoked(r);
+  if (watches)
     return std::nullopt;
   return send_problem(r, 403, "A ticket is for watching the channels that it names, and for nothing else.");
 }
@@ -104,8 +116,14 @@ Answer answer(ngx_http_request_t *r) {
 }  // namespace
 
 ngx_int_t dispatch(ngx_http_request_t *r) {
-  return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR},
-                      [&] { return answer(r).rc(); });
+  unsigned count = r->main->count;
+  ngx_int_t rc = ngx::guarded(r->connection->log, ngx_int_t{NGX_DECLINED}, [&] { return answer(r).rc(); });
+  if (rc != NGX_DECLINED)
+    return rc;
+  // no memory, maybe after it was held
+  ngx::Held::forsake(r);
+  r->main->count = count;
+  return NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 // nginx runs one handler in a location, silently the one that came last: here proxy_pass after an action

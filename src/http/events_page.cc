@@ -60,8 +60,10 @@ void EventsPage::give_up() {
 
 void EventsPage::leave() {
   core::Spoke::unlink();
-  for (auto &part : parts_)
+  for (auto &part : parts_) {
     part->leave();
+    part->reading.set(0);
+  }
 }
 
 void EventsPage::due() noexcept {

@@ -126,6 +126,7 @@ void Facts::take_identity(const Facts &from) {
   verified = from.verified;
   user = from.user;
   claims = from.claims;
+  issued_ms = from.issued_ms;
   expires_s = from.expires_s;
   ticket_channels = from.ticket_channels;
 }

@@ -24,6 +24,7 @@ struct Facts {
   std::string token;                                        ///< as it stood in the URL, before it was blanked
   std::string user;                                         ///< $await_user: verified
   std::optional<wire::JwtClaims> claims;                    ///< $await_jwt_claim_…: verified
+  std::int64_t issued_ms = 0;                               ///< when the ticket was, by the database's clock
   std::int64_t expires_s = 0;                               ///< Unix time when that is over; 0: never
   void *ticket_check = nullptr;                             ///< http/auth_ticket.cc's, in the request's pool
   std::optional<std::vector<std::string>> ticket_channels;  ///< what the ticket is for; nothing: no ticket

@@ -20,6 +20,16 @@ void Held::belong(ngx_http_request_t *r) {
   cleanup->handler = destroy;
 }
 
+void Held::forsake(ngx_http_request_t *r) noexcept {
+  guarded(r->connection->log, [r] {
+    for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+      auto *held = static_cast<Held *>(cleanup->data);
+      if (cleanup->handler == destroy && held->r_ == r && !std::exchange(held->finished_, true))
+        held->leave();
+    }
+  });
+}
+
 void Held::disown() {
   for (ngx_pool_cleanup_t *cleanup = r_->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
     if (cleanup->handler == destroy && cleanup->data == this)

@@ -29,6 +29,9 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
     return made.release();
   }
 
+  /// Lets go of whoever holds the request: it is answered otherwise.
+  static void forsake(ngx_http_request_t *r) noexcept;
+
   /// nginx shuts down: answer soon.
   virtual void drain() = 0;
   /// It has waited long enough for that: the last chance to say something.
