@@ -409,6 +409,9 @@ my %ELSEWHERE = (
     'Another request is changing the same just now; try again.' => 'a race of two clients',
     "The request's body is not there any more." => 't/neighbours.t: error_page of the body',
     'The session was ended.' => 't/tickets.t: await.revoke()',
+    'The bodies that are under way take too much memory just now.' => 't/answers.t and t/costs.t: other requests hold them',
+    'There is no room for it just now. Nothing was stored; try again later.' => 't/bounds.t: the limit of queues',
+    'What was sent is larger than this resource takes.' => 'no statement of an edge is refused for its size: the edge has looked before',
 );
 my ($sites, $actions, $guards) = refusals_in_source($ROOT);
 cmp_ok scalar @$sites, '>', 50, 'the source is read';

@@ -364,9 +364,9 @@ subtest 'await-ctl shows no password' => sub {
         unlike slurp("$dir/argv"), qr/se[ %]?.*cr|password|it\\?'/, 'and not by an argument';
     }
     like done_by_ctl($admin, 'status'), qr/016/, 'a password of the real kind works';
-    my ($status) = ctl("postgresql://await:@{[ $s->password("await") ]}\@127.0.0.1:$s->{pg_port}/await", 'status');
+    my ($status) = ctl("postgresql://await:@{[ $s->password('await') ]}\@127.0.0.1:$s->{pg_port}/await", 'status');
     is $status, 0, 'in a URL too';
-    ($status) = ctl('', 'status', "postgresql://127.0.0.1:$s->{pg_port}/await?user=await&password=@{[ $s->password("await") ]}&connect_timeout=3");
+    ($status) = ctl('', 'status', "postgresql://127.0.0.1:$s->{pg_port}/await?user=await&password=@{[ $s->password('await') ]}&connect_timeout=3");
     is $status, 0, 'or behind it';
 };
 finish();
