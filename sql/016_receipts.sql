@@ -22,9 +22,15 @@ CREATE TABLE await.queue_grant (
     PRIMARY KEY (role, queue)
 );
 
--- Whether whoever is logged in may use this queue ("topic:<name>": publish to it). By session_user and all roles it is a member
--- of, as neither SET ROLE nor a SECURITY DEFINER function changes that. Nothing is said of any of them: all queues. The schema's
--- owner, superusers, edges and relays see every job anyway and are not limited.
+-- Whether whoever is logged in sees every job anyway: the schema's owner, superusers, edges and relays. By session_user, which
+-- neither SET ROLE nor a SECURITY DEFINER function changes.
+CREATE FUNCTION await.sees_all() RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_has_role(session_user, (SELECT s.nspowner FROM pg_namespace s WHERE s.nspname = 'await'), 'MEMBER')
+        OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('await_edge', 'await_relay') AND pg_has_role(session_user, r.oid, 'MEMBER'))
+$$;
+
+-- Whether whoever is logged in may use this queue ("topic:<name>": publish to it). By all roles session_user is a member of.
+-- Nothing is said of any of them: all queues. Who sees every job anyway is not limited.
 CREATE FUNCTION await.may_queue(queue text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
@@ -34,9 +40,7 @@ BEGIN
     SELECT coalesce(bool_or(g.queue = '*' OR (of_topic = (g.queue LIKE 'topic:%')
                AND may_queue.queue LIKE replace(replace(g.queue, '_', '\_'), '*', '%'))), false)
         INTO allowed FROM await.queue_grant g WHERE pg_has_role(session_user, g.role, 'MEMBER') HAVING count(*) > 0;
-    RETURN coalesce(allowed, true)
-        OR pg_has_role(session_user, (SELECT s.nspowner FROM pg_namespace s WHERE s.nspname = 'await'), 'MEMBER')
-        OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('await_edge', 'await_relay') AND pg_has_role(session_user, r.oid, 'MEMBER'));
+    RETURN coalesce(allowed, true) OR await.sees_all();
 END $$;
 
 -- What await-ctl grant and revoke do, for the schema's owner. A role that was limited stays so: whoever loses the last queue has

@@ -12,8 +12,8 @@ INSERT INTO await.limits DEFAULT VALUES;
 
 -- --- wider numbers ---------------------------------------------------------------------------------------------------
 
-DROP FUNCTION await.enqueue(uuid, int2, int2, int2, timestamptz), await.open_lane(int4), await.newest_mark(int4),
-    await.queue_id(text), await.lane(int2, int2);
+-- The narrow enqueue and open_lane stay: a submission that waits for this file's end goes on to call them.
+DROP FUNCTION await.newest_mark(int4), await.queue_id(text), await.lane(int2, int2);
 ALTER TABLE await.queue ALTER id TYPE int4;
 ALTER TABLE await.queue ALTER id SET CYCLE;  -- numbers of queues that went are taken again, should it ever come to that
 ALTER TABLE await.queue ADD named boolean NOT NULL DEFAULT false; -- by a configuration, or ours: stays

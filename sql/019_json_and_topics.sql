@@ -3,12 +3,14 @@
 -- --- JSON ----------------------------------------------------------------------------------------------------------
 
 -- Whether a small value is short when written out, and so are its numbers; false: it has to be looked at. Numbers below 1e90 have
--- 16383 digits after the point at most, so that little is written to find out.
-CREATE FUNCTION await.is_short(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT pg_column_size(value) <= 512
+-- 16383 digits after the point at most, so that little is written to find out. In plpgsql, which keeps its plan: in SQL it would
+-- be planned anew by each emit.
+CREATE FUNCTION await.is_short(value jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN pg_column_size(value) <= 512
        AND NOT jsonb_path_exists(value, 'strict $.** ? (@.type() == "number" && (@ >= 1e90 || @ <= -1e90))')
-       AND octet_length(value::text) <= 400
-$$;
+       AND octet_length(value::text) <= 400;
+END $$;
 
 -- Refuses a number of more than 400 characters when written out: 1e130000 is short as it comes and as it is stored, and
 -- long whenever somebody reads it. Nothing is written out before it is known to be short. `what`: for the message.
@@ -345,55 +347,72 @@ BEGIN
     END IF;
 END $$;
 
--- Makes the partitions of the next days and drops those past their retention; removes queues, lanes and topics that are
--- not used, and uploads that were cut off. Cheap when there is nothing to do; edges and workers call it every hour.
--- Returns what it did, one line each.
+-- One partition each, behind whoever makes or reads it for a moment only: else next time.
+CREATE FUNCTION await.make_partition(p_base text, p_class int2, p_from timestamptz, p_until timestamptz) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    name text := format('%s_%s_%s', p_base, p_class, to_char(p_from AT TIME ZONE 'UTC', 'YYYYMMDD'));
+BEGIN
+    IF to_regclass('await.' || name) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    -- LIKE and ATTACH lock the parent far less than PARTITION OF does
+    EXECUTE format('CREATE TABLE await.%I (LIKE await.%I INCLUDING ALL)', name, p_base);
+    EXECUTE format('ALTER TABLE await.%I ATTACH PARTITION await.%I FOR VALUES FROM (%s, %L) TO (%s, %L)',
+        p_base, name, p_class, await.floor_id(p_from), p_class, await.floor_id(p_until));
+    RETURN 'made ' || name;
+EXCEPTION WHEN lock_not_available OR duplicate_table OR unique_violation THEN
+    RETURN 'busy ' || name;
+END $$;
+
+CREATE FUNCTION await.drop_partition(p_name text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+BEGIN
+    EXECUTE format('DROP TABLE await.%I', p_name);
+    RETURN 'dropped ' || p_name;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 'busy ' || p_name;
+END $$;
+
+-- Makes the partitions of the next days. For those who see every job it also drops partitions past their retention, and
+-- removes queues, lanes and topics that are not used, and uploads that were cut off: that locks tables for everybody until
+-- the caller's transaction ends, which is not left to a worker. Making waits for no turn: whoever stays in a transaction
+-- after a purge that made nothing keeps nobody from it. Cheap when there is nothing to do; edges and workers call it every
+-- hour. Returns what it did, one line each.
 CREATE OR REPLACE FUNCTION await.purge() RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    r     await.retention;
-    base  text;
-    name  text;
-    step  bigint;
-    cut   bigint;
-    part  record;
+    r    await.retention;
+    base text;
+    said text;
+    step interval;
+    cut  timestamptz;
 BEGIN
+    <<making>>
+    FOR r IN SELECT * FROM await.retention ORDER BY class LOOP
+        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours, whatever the time zone
+        cut := to_timestamp(floor(extract(epoch FROM clock_timestamp()) / extract(epoch FROM step)) * extract(epoch FROM step));
+        WHILE cut <= clock_timestamp() + r.ahead LOOP
+            FOREACH base IN ARRAY ARRAY['job', 'event', 'chunk'] LOOP
+                said := await.make_partition(base, r.class, cut, cut + step);
+                CONTINUE WHEN said IS NULL;
+                RETURN NEXT said;
+                EXIT making WHEN said LIKE 'busy %'; -- the next ones would be as well
+            END LOOP;
+            cut := cut + step;
+        END LOOP;
+    END LOOP;
+    IF NOT await.sees_all() THEN
+        RETURN;
+    END IF;
     PERFORM FROM await.turn t WHERE t.what = 'purge' FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN;                              -- somebody else is at it
     END IF;
-    FOR r IN SELECT * FROM await.retention ORDER BY class LOOP
-        step := extract(epoch FROM r.step)::bigint;
-        cut  := floor(extract(epoch FROM clock_timestamp()) / step)::bigint * step;
-        WHILE cut <= extract(epoch FROM clock_timestamp() + r.ahead) LOOP
-            FOREACH base IN ARRAY ARRAY['job', 'event', 'chunk'] LOOP
-                name := format('%s_%s_%s', base, r.class, to_char(to_timestamp(cut) AT TIME ZONE 'UTC', 'YYYYMMDD'));
-                CONTINUE WHEN to_regclass('await.' || name) IS NOT NULL;
-                -- LIKE and ATTACH lock the parent far less than PARTITION OF does
-                EXECUTE format('CREATE TABLE await.%I (LIKE await.%I INCLUDING ALL)', name, base);
-                EXECUTE format('ALTER TABLE await.%I ATTACH PARTITION await.%I FOR VALUES FROM (%s, %L) TO (%s, %L)',
-                    base, name, r.class, await.floor_id(to_timestamp(cut)),
-                    r.class, await.floor_id(to_timestamp(cut + step)));
-                RETURN NEXT 'made ' || name;
-            END LOOP;
-            cut := cut + step;
-        END LOOP;
-        CONTINUE WHEN r.keep IS NULL;
-        FOR part IN
-            SELECT c.relname FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-            WHERE s.nspname = 'await' AND c.relkind = 'r'
-              AND c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', r.class)
-              AND to_timestamp(right(c.relname, 8), 'YYYYMMDD') + r.step + r.keep < clock_timestamp() - interval '1 day'
-        LOOP
-            BEGIN                            -- behind a long reader: try again next time
-                PERFORM set_config('lock_timeout', '200ms', true);
-                EXECUTE format('DROP TABLE await.%I', part.relname);
-                RETURN NEXT 'dropped ' || part.relname;
-            EXCEPTION WHEN lock_not_available THEN
-                RETURN NEXT 'busy ' || part.relname;
-            END;
-        END LOOP;
-    END LOOP;
+    RETURN QUERY SELECT await.drop_partition(c.relname)
+        FROM await.retention o JOIN pg_class c ON c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', o.class)
+        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r'
+          AND to_timestamp(right(c.relname, 8), 'YYYYMMDD') + o.step + o.keep < clock_timestamp() - interval '1 day';
     RETURN QUERY SELECT await.purge_uploads(20000);
     RETURN QUERY SELECT await.purge_topics(5000);
     RETURN QUERY SELECT await.purge_queues();
