@@ -15,8 +15,8 @@ class Revocations {
   /// @param end  ends everything of this owner that is live now
   Revocations(Gate &gate, Callback<const std::string &> end) : gate_(gate), end_(end) {}
 
-  /// Whether what was issued to this owner then, by the database's clock, has been revoked since, as far as is known
-  /// here: what becomes live after the revocation was acted on must not be overlooked.
+  /// Whether what was issued to this owner then, by the database's clock, has been revoked since, as far as
+  /// is known here: what becomes live after the revocation was acted on must not be overlooked.
   bool is_revoked(const std::string &owner, std::int64_t issued_ms) const {
     auto at = known_.find(owner);
     return at != known_.end() && at->second >= issued_ms;

@@ -95,8 +95,9 @@ void settle_identity(ngx_http_request_t *r) {
 
 std::string starred(std::string_view text) {
   std::string out(text);
+  std::string plain = lower(text);  // nginx takes an argument's name in any case
   for (std::string_view name : {"ticket=", "token="}) {
-    for (auto at = out.find(name); at != out.npos; at = out.find(name, at + name.size())) {
+    for (auto at = plain.find(name); at != plain.npos; at = plain.find(name, at + name.size())) {
       if (at == 0 || (out[at - 1] != '?' && out[at - 1] != '&'))
         continue;
       auto begin = at + name.size();

@@ -9,8 +9,11 @@ namespace await::ngx {
 namespace {
 
 constexpr std::size_t kPiece = 16384;  // of a file, at once
-constexpr unsigned kMostLinks = 64;    // nginx walks over them at each read
-constexpr unsigned kMostReads = 64;    // in one event, then others have their turn
+#if (NGX_HTTP_V2)
+constexpr std::size_t kWholeFrame = 16384 + 256;  // SETTINGS_MAX_FRAME_SIZE as nginx has it, and padding
+#endif
+constexpr unsigned kMostLinks = 64;  // nginx walks over them at each read
+constexpr unsigned kMostReads = 64;  // in one event, then others have their turn
 
 bool is_behind(const ngx_buf_t *first, const ngx_buf_t *second) {
   return first->last == second->pos && ngx_buf_in_memory(first) && ngx_buf_in_memory(second) &&
@@ -207,8 +210,8 @@ bool Body::is_full() const {
   const ngx_buf_t *buffer = r_->request_body->buf;
   bool full = links_ > kMostLinks || (buffer != nullptr && buffer->last == buffer->end);
 #if (NGX_HTTP_V2)
-  // padding counts in the window, and is nowhere else
-  full = full || (r_->stream != nullptr && r_->stream->recv_window == 0);
+  // the window is opened again when we take; a client may wait until a whole frame fits, and padding counts
+  full = full || (r_->stream != nullptr && r_->stream->recv_window < kWholeFrame);
 #endif
   return full;
 }

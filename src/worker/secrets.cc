@@ -57,7 +57,7 @@ void hide_arguments(int argc, char **argv) {
       continue;
     std::string told = redact(address);
     told.resize(std::strlen(address), '\0');
-    std::memcpy(address, told.data(), told.size());
+    std::copy(told.begin(), told.end(), address);
   }
 }
 
