@@ -163,6 +163,7 @@ sub stored {
 }
 sub body_of { my ($size, $tag) = @_; return substr join(' ', $tag, 1 .. $size / 5), 0, $size }
 
+my @open;        # nginx ends the mirrors of a client that leaves
 my %expect;      # queue => the bodies it must have; those it may have
 my $only = $ENV{AWAIT_ONLY} // '';      # a pattern of takers, to try some by hand
 for my $taker (grep { $_->{name} =~ /(?:$only)/ } @TAKERS) {
@@ -170,6 +171,7 @@ for my $taker (grep { $_->{name} =~ /(?:$only)/ } @TAKERS) {
         my $case = 0;
         for my $way (qw(length chunked h2)) {
             my $connection = $way eq 'h2' ? Await::Http2->new(port => $h2) : Await::Http1->new(port => $s->{port});
+            push @open, $connection;
             for my $size (@BODIES) {
                 my $body = body_of($size, $case++ % 10 . "$taker->{uri}");
                 $body = 'x' x $size if length $body < $size;

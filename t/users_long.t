@@ -65,7 +65,7 @@ subtest 'each event once, however transactions overlap and whatever the page hol
             $one->{in} = 0;
         }
         # a worker's events too
-        $db->run("SELECT count(await.emit(c.id, test.receipt(c.id), 'n', 'null')) FROM await.claim(ARRAY['work'], 'w', 3, interval '1 hour') c") if $step % 7 == 0;
+        $db->run("SELECT count(await.emit(c.id, c.receipt, 'n', 'null')) FROM await.claim(ARRAY['work'], 'w', 3, interval '1 hour') c") if $step % 7 == 0;
         push @moments, [ ($step % 30 ? $moment->() : $db->run('SELECT pg_current_snapshot()')), $step ] if $step % 15 == 0;
     }
     $_->{session}->run('COMMIT') for grep { $_->{in} } @open;
@@ -119,7 +119,7 @@ subtest 'a page costs the page' => sub {
 subtest 'one reader\'s large events leave no other\'s page empty' => sub {
     my $since = $db->run('SELECT pg_current_snapshot()');
     sql("SELECT await.submit('large', 'x', 'text/plain', '{\"owner\": \"big\"}') FROM generate_series(1, 40); SELECT await.submit('small', 'x', 'text/plain', '{\"owner\": \"sam\"}')");
-    sql("SELECT count(await.emit(c.id, test.receipt(c.id), 'n', to_jsonb(repeat(md5(n::text), 1400)))) FROM await.claim(ARRAY['large'], 'w', 40, interval '1 hour') c, generate_series(1, 5) n");
+    sql("SELECT count(await.emit(c.id, c.receipt, 'n', to_jsonb(repeat(md5(n::text), 1400)))) FROM await.claim(ARRAY['large'], 'w', 40, interval '1 hour') c, generate_series(1, 5) n");
     my $rows = sql("SELECT string_agg(owner || ' ' || n || ' ' || complete, ', ' ORDER BY owner) FROM (SELECT owner, count(eid) AS n, bool_and(complete) AS complete FROM
         await.edge_user_events('{1,2}', '{big,sam}', ARRAY['$since', '$since'], ARRAY[$at, $at]::int8[], '{\"\",\"\"}', '{0,0}', '{0,0}', 500, 16384) GROUP BY owner) s");
     like $rows, qr/^big \d+ false, sam 1 true$/, $rows;

@@ -80,9 +80,10 @@ void Receiver::broken(ngx_int_t status) {
     finish(answer_broken(status));
 }
 
-/// After a body that cannot be read nobody knows where the next request begins.
+/// After a body that cannot be read to its end nobody knows where the next request begins.
 Answer Receiver::answer_broken(ngx_int_t status) {
-  r_->keepalive = 0;
+  if (status != NGX_HTTP_INTERNAL_SERVER_ERROR || r_->reading_body)
+    r_->keepalive = 0;
   if (r_->connection->error || status == NGX_HTTP_CLIENT_CLOSED_REQUEST)
     return Answer::client_left();
   if (objection_)
