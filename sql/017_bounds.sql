@@ -121,12 +121,14 @@ END $$;
 -- is seen then is all there is (t/model/queue.pml). That lock is tried for a moment only, and when there is something to
 -- remove.
 CREATE FUNCTION await.purge_queues() RETURNS SETOF text LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET lock_timeout = '200ms' AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET lock_timeout = '200ms' AS $$
 DECLARE
-    today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
-    idle  int4[];
-    gone  int4[];
-    n     int;
+    today   date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    idle    int4[];
+    gone    int4[];
+    orphans int4[];                          -- of lanes without a queue
+    queues  int;
+    lanes   int;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN;
@@ -141,33 +143,37 @@ BEGIN
         WHERE NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1)
           AND (NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
                OR EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane >> 8 = q.id));
-    IF idle IS NULL THEN
+    SELECT array_agg(DISTINCT (l.lane >> 8)::int4) INTO orphans FROM await.lane_in_use l
+        WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = l.lane >> 8);
+    IF idle IS NULL AND orphans IS NULL THEN
         RETURN;
     END IF;
     BEGIN
         LOCK TABLE await.queue, await.lane_in_use IN ACCESS EXCLUSIVE MODE;
+        SELECT array_agg(q.id) INTO idle FROM await.queue q
+            WHERE q.id = ANY (idle) AND NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1);
+        -- jobs of these are gone; what still waits in a lane waits for nothing
+        SELECT array_agg(q.id) INTO gone FROM await.queue q
+            WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
+              AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
+        DELETE FROM await.queue q WHERE q.id = ANY (gone);
+        GET DIAGNOSTICS queues = ROW_COUNT;
+        gone := gone || ARRAY(SELECT o.id FROM unnest(orphans) o (id) WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = o.id));
+        DELETE FROM await.lane_in_use l USING (SELECT unnest(idle) UNION SELECT unnest(gone)) q (id)
+            WHERE l.lane >> 8 = q.id AND (coalesce(q.id = ANY (gone), false) OR NOT EXISTS (
+                SELECT FROM await.ready r WHERE r.lane = l.lane
+                  AND r.pos >= coalesce((SELECT m.pos FROM await.mark m WHERE m.lane = l.lane ORDER BY m.pos DESC LIMIT 1), 0)));
+        GET DIAGNOSTICS lanes = ROW_COUNT;
+        DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-        RETURN NEXT 'busy queues';           -- behind a long reader: try again next time
+        RETURN NEXT 'busy queues';           -- behind a long reader, or who has such a row: try again next time
         RETURN;
     END;
-    SELECT array_agg(q.id) INTO idle FROM await.queue q
-        WHERE q.id = ANY (idle) AND NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1);
-    -- jobs of these are gone; what still waits in a lane waits for nothing
-    SELECT array_agg(q.id) INTO gone FROM await.queue q
-        WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
-          AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
-    DELETE FROM await.lane_in_use l USING unnest(idle) q (id)
-        WHERE l.lane >> 8 = q.id AND (coalesce(q.id = ANY (gone), false) OR NOT EXISTS (
-            SELECT FROM await.ready r WHERE r.lane = l.lane
-              AND r.pos >= coalesce((SELECT m.pos FROM await.mark m WHERE m.lane = l.lane ORDER BY m.pos DESC LIMIT 1), 0)));
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n > 0 THEN
-        RETURN NEXT format('dropped %s lanes', n);
+    IF lanes > 0 THEN
+        RETURN NEXT format('dropped %s lanes', lanes);
     END IF;
-    IF gone IS NOT NULL THEN
-        DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
-        DELETE FROM await.queue q WHERE q.id = ANY (gone);
-        RETURN NEXT format('dropped %s queues', cardinality(gone));
+    IF queues > 0 THEN
+        RETURN NEXT format('dropped %s queues', queues);
     END IF;
 END $$;
 
@@ -180,9 +186,31 @@ ALTER TABLE await.mark DROP CONSTRAINT mark_pkey;
 ALTER TABLE await.mark ALTER lane TYPE bigint, ADD moved bigint NOT NULL DEFAULT 0; -- when, as await.marked has it
 CREATE INDEX mark_of_lane ON await.mark (lane, pos); -- not unique: who moves a mark waits for nobody
 
+-- Says that this transaction is about to draw positions, once. The lock's number is a lower bound of what it will draw: the
+-- sequence's last value. Anybody may hold that very lock against us, and nobody waits for it: then it is a number at random
+-- below, and farther below with each try. Meanwhile the marks stay behind that one. 48 bits with a sign.
+CREATE OR REPLACE FUNCTION await.announce() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    last_pos bigint;
+BEGIN
+    IF current_setting('await.announced', true) IS NOT DISTINCT FROM transaction_timestamp()::text THEN
+        RETURN;
+    END IF;
+    SELECT last_value INTO last_pos FROM await.pos;
+    FOR bits IN 0 .. 40 BY 4 LOOP
+        IF pg_try_advisory_xact_lock_shared((x'4157'::bigint << 48)
+                | ((last_pos - floor(random() * (1::bigint << bits))::bigint) & x'ffffffffffff'::bigint)) THEN
+            PERFORM set_config('await.announced', transaction_timestamp()::text, true);
+            RETURN;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'somebody holds the advisory locks that announce positions' USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
+END $$;
+
 -- Moves the horizon: last value first, then the announced positions (t/model/queue.pml). A lock with such a number is
 -- believed only of who holds await.ready for writing, which takes the right to use the schema: anybody may take the lock.
--- Who has announced and not yet opened await.ready has drawn nothing yet, so draws more than the last value.
+-- Who has announced and not yet opened await.ready has drawn nothing yet, so draws more than the last value. No join: of
+-- announcements that are not to be believed there may be as many as PostgreSQL has locks.
 CREATE OR REPLACE FUNCTION await.advance_marks() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     last_pos  bigint;
@@ -194,11 +222,11 @@ BEGIN
         FROM pg_locks l WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND l.locktype IN ('advisory', 'relation') AND l.granted
     )
-    SELECT min((a.high & x'ffff'::bigint) << 32 | a.low) INTO announced FROM held a
+    SELECT min((((a.high & x'ffff'::bigint) << 48) | (a.low << 16)) >> 16) INTO announced FROM held a
         WHERE a.locktype = 'advisory' AND a.objsubid = 1 AND a.high >> 16 = x'4157'::bigint
-          AND a.virtualtransaction IN (SELECT w.virtualtransaction FROM held w WHERE w.locktype = 'relation'
-                                       AND w.relation = 'await.ready'::regclass AND w.mode = 'RowExclusiveLock');
-    PERFORM setval('await.horizon', least(last_pos, announced));
+          AND a.virtualtransaction = ANY (ARRAY(SELECT w.virtualtransaction FROM held w WHERE w.locktype = 'relation'
+                                                AND w.relation = 'await.ready'::regclass AND w.mode = 'RowExclusiveLock'));
+    PERFORM setval('await.horizon', greatest(least(last_pos, announced), 0));
 END $$;
 
 -- Where claim starts reading a lane: no ready row lies below. Moves it on first, once in a twentieth of a second: so a mark
@@ -307,6 +335,8 @@ BEGIN
                  SELECT due, pos FROM await.delayed WHERE due <= now_at
                  ORDER BY due, pos LIMIT most FOR UPDATE SKIP LOCKED) k
              WHERE d.due = k.due AND d.pos = k.pos RETURNING d.* LOOP
+        -- it was to wait longer than its queue, and so the job, was kept
+        CONTINUE WHEN NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8);
         PERFORM await.open_lane(r.lane);
         INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
         touched := touched + 1;
@@ -318,7 +348,7 @@ END $$;
 
 -- As before; no row that another holds is waited for.
 CREATE OR REPLACE FUNCTION await.forget_keys(p_limit int) RETURNS void LANGUAGE sql VOLATILE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     DELETE FROM await.idem i USING (SELECT o.owner, o.queue, o.key FROM await.idem o WHERE o.until <= now()
                                     ORDER BY o.until LIMIT p_limit FOR UPDATE SKIP LOCKED) old
     WHERE i.owner = old.owner AND i.queue = old.queue AND i.key = old.key;

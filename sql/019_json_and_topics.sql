@@ -110,8 +110,22 @@ BEGIN
     RETURN new_id;
 END $$;
 
+-- A queue or a lane of it that is not there, or that somebody makes in a transaction that is still open: for that an edge
+-- waits a moment only, all its other submissions wait behind (55P03 then). Whatever else it waits for, it waits.
+CREATE FUNCTION await.make_lane(p_queue text, p_priority int2) RETURNS int4 LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    in_queue int4 := await.queue_id(p_queue);
+BEGIN
+    PERFORM await.open_lane(await.lane(in_queue, p_priority));
+    RETURN in_queue;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'queue % is being made by a transaction that does not end', quote_literal(p_queue) USING ERRCODE = '55P03';
+END $$;
+
 -- Stores a batch of submissions: arrays of one length, times in milliseconds. A repeat of an id (sent
--- again after a lost connection) changes nothing. Returns each id and when it was created.
+-- again after a lost connection) changes nothing. Returns each id and when it was created. In one order: two batches that
+-- make the same queues never wait for each other.
 CREATE OR REPLACE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities int2[], p_owners text[], p_correlations text[],
     p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
     p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[])
@@ -124,9 +138,14 @@ DECLARE
     in_queue int4;
     inserted int;
 BEGIN
-    FOR r IN SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority) LOOP
-        in_queue := await.queue_id(r.queue);
-        PERFORM await.note_use(in_queue, r.class), await.open_lane(await.lane(in_queue, r.priority));
+    FOR r IN SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)
+             ORDER BY 1, 2, 3 LOOP
+        SELECT q.id INTO in_queue FROM await.queue q WHERE q.name = r.queue
+            AND EXISTS (SELECT FROM await.lane_in_use m WHERE m.lane = await.lane(q.id, r.priority));
+        IF NOT FOUND THEN
+            in_queue := await.make_lane(r.queue, r.priority);
+        END IF;
+        PERFORM await.note_use(in_queue, r.class);
     END LOOP;
     -- without an exponent a number is no longer than the text it stands in
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
@@ -278,7 +297,7 @@ CREATE TABLE await.swept (what text, class int2, upto uuid NOT NULL, PRIMARY KEY
 -- Removes uploads that were cut off: chunks that are older than a day and never got their job. Each call goes on where the
 -- last one ended; at most p_limit chunks of each class are looked at.
 CREATE FUNCTION await.purge_uploads(p_limit int) RETURNS SETOF text LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     none uuid := '00000000-0000-0000-0000-000000000000';
     k    int2;
@@ -305,7 +324,7 @@ END $$;
 -- Removes topics that have had no event for a time. Each call goes on where the last one ended; at most p_limit topics are
 -- looked at. A topic's row is locked, then looked at again: who publishes meanwhile waits for that lock, and makes it anew.
 CREATE FUNCTION await.purge_topics(p_limit int) RETURNS SETOF text LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     old    timestamptz := clock_timestamp() - (SELECT l.topic_keep FROM await.limits l);
     last   uuid := coalesce((SELECT s.upto FROM await.swept s WHERE s.what = 'topics' AND s.class = 3), 'ffffffff-ffff-0000-0000-000000000000');
@@ -380,10 +399,11 @@ END $$;
 -- after a purge that made nothing keeps nobody from it. Cheap when there is nothing to do; edges and workers call it every
 -- hour. Returns what it did, one line each.
 CREATE OR REPLACE FUNCTION await.purge() RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     r    await.retention;
     base text;
+    old  text;
     said text;
     step interval;
     cut  timestamptz;
@@ -409,11 +429,18 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;                              -- somebody else is at it
     END IF;
-    RETURN QUERY SELECT await.drop_partition(c.relname)
-        FROM await.retention o JOIN pg_class c ON c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', o.class)
-        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r'
-          AND to_timestamp(right(c.relname, 8), 'YYYYMMDD') + o.step + o.keep < clock_timestamp() - interval '1 day';
+    -- what takes long first: from the first drop on everybody waits, until the caller's transaction ends
     RETURN QUERY SELECT await.purge_uploads(20000);
     RETURN QUERY SELECT await.purge_topics(5000);
+    FOR old IN
+        SELECT c.relname FROM await.retention o JOIN pg_class c ON c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', o.class)
+        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r'
+          AND to_timestamp(right(c.relname, 8), 'YYYYMMDD') + o.step + o.keep < clock_timestamp() - interval '1 day'
+        ORDER BY c.relname
+    LOOP
+        said := await.drop_partition(old);
+        RETURN NEXT said;
+        EXIT WHEN said LIKE 'busy %';
+    END LOOP;
     RETURN QUERY SELECT await.purge_queues();
 END $$;

@@ -16,13 +16,13 @@ BEGIN
     END LOOP;
 END $$;
 
--- Renews the key. The one before it counts until tomorrow; with `forget`, where it may be known to somebody, no more, nor
--- does what was signed with it: tickets not used yet, and cursors that are signed.
+-- Renews the key. The one before it counts for a day more, however often this is called; with `forget`, where somebody may
+-- know them, none of before counts, nor does what was signed with them: tickets not used yet, and cursors that are signed.
 CREATE FUNCTION await.rotate(forget boolean DEFAULT false) RETURNS void LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     LOCK TABLE await.old_secret IN SHARE ROW EXCLUSIVE MODE; -- two at once: one after the other
-    DELETE FROM await.old_secret;
+    DELETE FROM await.old_secret o WHERE forget OR o.until <= clock_timestamp();
     IF NOT coalesce(forget, false) THEN
         INSERT INTO await.old_secret (key, until) SELECT s.key, clock_timestamp() + interval '1 day' FROM await.secret s;
     END IF;

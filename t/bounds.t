@@ -128,6 +128,32 @@ subtest 'unused queues and lanes go; what is used, configured or kept stays' => 
     is sql("SELECT id FROM await.claim(ARRAY['set'], 'w', 5)"), $again, 'and so is a lane';
 };
 
+subtest 'what was to wait longer than its queue is kept leaves nothing' => sub {
+    sql("SELECT await.submit('later', 'x', 'text/plain', '{\"delay\": \"90 days\"}')");
+    my $queue = sql("SELECT id FROM await.queue WHERE name = 'later'");
+    sql("UPDATE await.queue_used SET day = day - 400 WHERE queue = $queue");
+    ok until_true('it goes', sub { purge(); sql("SELECT count(*) FROM await.queue WHERE name = 'later'") == 0 });
+    sql("UPDATE await.delayed SET due = clock_timestamp() WHERE lane >> 8 = $queue; SELECT await.reap()");
+    is sql("SELECT (SELECT count(*) FROM await.delayed WHERE lane >> 8 = $queue), (SELECT count(*) FROM await.ready WHERE lane >> 8 = $queue), (SELECT count(*) FROM await.lane_in_use WHERE lane >> 8 = $queue)"), '0|0|0';
+    sql("INSERT INTO await.lane_in_use VALUES (await.lane($queue, 0::int2)); INSERT INTO await.ready (lane, pos, job, attempt) VALUES (await.lane($queue, 0::int2), 1, gen_random_uuid(), 1)");
+    ok until_true('a lane without a queue', sub { purge(); sql("SELECT (SELECT count(*) FROM await.ready WHERE lane >> 8 = $queue) + (SELECT count(*) FROM await.lane_in_use WHERE lane >> 8 = $queue)") == 0 }), 'goes as well';
+};
+
+subtest 'a purge is quick and does last what others wait for' => sub {
+    is sql("SELECT string_agg(p.oid::regprocedure::text, ' ') FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace AND 'enable_seqscan=off' = ANY (p.proconfig) AND NOT 'jit=off' = ANY (p.proconfig)"),
+        '', 'where plans count as dear none is compiled';
+    sql("SELECT count(await.publish('idle.' || n, 'update', '1')) FROM generate_series(1, 600) n; UPDATE await.event_topic SET at = at - interval '8 days' WHERE job IN (SELECT await.topic_id('idle.' || n) FROM generate_series(1, 600) n)");
+    sql("SELECT await.submit('short', 'x'); UPDATE await.queue_used SET day = day - 400 WHERE queue = (SELECT id FROM await.queue WHERE name = 'short')");
+    sql("CREATE TABLE await.job_0_20200102 (LIKE await.job INCLUDING ALL);
+         ALTER TABLE await.job ATTACH PARTITION await.job_0_20200102 FOR VALUES FROM (0, '@{[ sql(q{SELECT await.floor_id('2020-01-02 00:00Z')}) ]}') TO (0, '@{[ sql(q{SELECT await.floor_id('2020-01-03 00:00Z')}) ]}')");
+    my $began = time;
+    my $said = '';
+    ok until_true('all of it', sub { $said .= purge(); $said =~ /dropped \d+ queues/ && $said =~ /dropped job_0_20200102/ });
+    cmp_ok time - $began, '<', 5, 'soon';
+    like $said, qr/dropped \d+ topics.*dropped job_0_20200102.*dropped \d+ queues/s;
+    ok until_true('nginx purges', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%await.purge()%' AND application_name = 'nginx-await-bulk'") > 0 }, 30), 'nginx does it where no submission waits behind';
+};
+
 subtest 'a submission never lands where nobody reads, however they meet' => sub {
     my @writers = map { background(<<'SQL') } 1 .. 3;
 DO $$ BEGIN
@@ -251,11 +277,12 @@ subtest 'locks that any login may take stop nothing' => sub {
     my $conninfo = $s->postgres =~ s/user=\S+/user=stranger/r =~ s/password=\S+/password=x/r;
     my $id = sql("SELECT await.submit('stopped', 'x')");
     my ($gave) = sql("SELECT receipt FROM await.claim(ARRAY['stopped'], 'w', 1, '1 s')");
-    # each number that was ever used, shared and not; positions as far as they go; and whatever of ours it can name
+    my $last = sql('SELECT last_value FROM await.pos');   # pg_locks shows it to everybody
+    # each number that was ever used, shared and not; the positions that come next; and whatever of ours it can name
     my $held = background([
         'BEGIN',
         "SELECT pg_advisory_lock(x'4157'::int, n), pg_advisory_xact_lock_shared(x'4157'::int, n) FROM generate_series(0, 9) n",
-        "SELECT pg_advisory_lock_shared((x'4157'::bigint << 48) | n) FROM generate_series(0, 99) n",
+        "SELECT pg_advisory_lock((x'4157'::bigint << 48) | n) FROM generate_series($last - 50, $last + 1500) n",
         'SAVEPOINT a',
         'PREPARE p AS INSERT INTO await.ready DEFAULT VALUES',
         'ROLLBACK TO a',
@@ -265,6 +292,10 @@ subtest 'locks that any login may take stop nothing' => sub {
     ], $conninfo);
     ok until_true('it holds them', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 88 AND granted") }), 'a login without a right';
     refused 'it can name nothing', "SET ROLE stranger; PREPARE p AS INSERT INTO await.ready DEFAULT VALUES", qr/permission denied for schema await/;
+    my $began = time;
+    is post('/jobs', 'x')->{status}, 202, 'a submission';
+    is_deeply [ map { $_->response->{status} } map { begin_request('POST', "/named/stopped.$_", body => 'x') } 1 .. 20 ], [ (202) x 20 ], 'to new queues, too';
+    cmp_ok time - $began, '<', 3, 'at once';
     ok until_true('given again', sub { sql("SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)") }), 'leases run out';
     is sql("SELECT string_agg(type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'"), 'processing pending processing';
     sql("SELECT count(await.submit('stopped', 'x')) FROM generate_series(1, 200); SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 200)");
@@ -276,6 +307,34 @@ subtest 'locks that any login may take stop nothing' => sub {
     if (!$migrate) { open STDOUT, '>', '/dev/null'; exec "$FindBin::Bin/../tools/await-ctl", 'migrate', $s->postgres }
     ok until_true('migrate ends', sub { waitpid($migrate, 1) == $migrate }, 30), 'migrate goes on';
     end($held);
+};
+
+subtest 'announcements that are not to be believed cost claims little' => sub {
+    my $held = background(["SELECT pg_advisory_lock_shared((x'4157'::bigint << 48) | n) FROM generate_series(1, 4000) n", 'SELECT pg_advisory_lock(89), pg_sleep(120)'],
+        $s->postgres =~ s/user=\S+/user=stranger/r =~ s/password=\S+/password=x/r);
+    ok until_true('it holds them', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 89 AND granted") });
+    cmp_ok timed("setval('await.marked', 0), count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)"), '<', 200, 'a claim';
+    is sql("BEGIN; SELECT 1 FROM await.submit('stopped', 'x'); SELECT await.advance_marks(); SELECT last_value > 4000 OR last_value = (SELECT last_value - 1 FROM await.pos) FROM await.horizon; ROLLBACK"), "1\n\nt", 'nor do they move the horizon';
+    end($held);
+};
+
+subtest 'a transaction that makes a queue and does not end stops that queue alone' => sub {
+    my $held = background(["BEGIN; SELECT await.submit('held.new', 'x'); SELECT pg_advisory_lock(87), pg_sleep(120)"], $s->postgres('worker'));
+    ok until_true('it stays', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 87 AND granted") });
+    my $began = time;
+    my (@held, @other);
+    for my $n (1 .. 30) {
+        push @held, begin_request('POST', '/named/held.new', body => 'x');
+        push @other, begin_request('POST', $n % 2 ? '/jobs' : "/named/other.$n", body => 'x');
+    }
+    is_deeply [ map { $_->response->{status} } @other ], [ (202) x 30 ], 'others are stored';
+    cmp_ok time - $began, '<', 3, 'soon';
+    my @answers = map { $_->response } @held;
+    is_deeply [ map { $_->{status} } @answers ], [ (409) x 30 ], 'its own are refused';
+    ok header($answers[0], 'Retry-After'), 'and may come again';
+    cmp_ok time - $began, '<', 5, 'together';
+    end($held);
+    is post('/named/held.new', 'x')->{status}, 202, 'after its end they are stored';
 };
 
 subtest 'a worker that stays in its transaction, after a purge too, stops nobody else' => sub {

@@ -46,15 +46,22 @@ void Intake::run(std::int64_t now_ms) {
   }
 }
 
+bool Intake::may_join(const Submission &next, const NewJob &first, bool apart) {
+  return !(apart || next.apart_) || next.job.queue == first.queue;
+}
+
 void Intake::send(Flight &flight) {
   std::vector<const NewJob *> jobs;
   std::size_t bytes = 0;
   std::size_t most = limits_.rows;
+  bool apart = false;
   while (Submission *next = waiting_.front()) {
     std::size_t size = next->job.payload ? next->job.payload->size() : 0;
     most = std::min(most, next->batch_max_);
-    if (!jobs.empty() && (jobs.size() >= most || bytes + size > limits_.bytes))
+    if (!jobs.empty() &&
+        (jobs.size() >= most || bytes + size > limits_.bytes || !may_join(*next, *jobs.front(), apart)))
       break;
+    apart = apart || next->apart_;
     bytes += size;
     next->slot_ = jobs.size();
     jobs.push_back(&next->job);
@@ -89,9 +96,12 @@ void Intake::refused(Flight &flight, const Error &error) {
   List<Submission> members;
   members.take_all(flight.members);
   bool away = error.code == Code::unavailable || error.code == Code::timeout;
-  if (away || flight.size > 1) {  // again: later all of it, or at once in halves
+  bool hopeless = flight.size == 1;
+  if (!away && error.code == Code::conflict)
+    hopeless = part_by_queue(members) || hopeless;
+  if (away || !hopeless) {  // again: later all of it, or at once in parts
     members.each([&](Submission &member) {
-      if (!away)
+      if (!away && !member.apart_)
         member.batch_max_ = std::max<std::size_t>(1, flight.size / 2);
     });
     members.take_all(waiting_);
@@ -107,6 +117,26 @@ void Intake::refused(Flight &flight, const Error &error) {
     wake_.wake();
   while (Submission *member = members.pop_front())
     member->callback_(error);
+}
+
+/// After a conflict: a queue that somebody is making, or a key of one submission. Each try may wait for a
+/// moment, and all that follows with it, so nothing is halved down to each submission of such a queue: its
+/// own are sent together, apart from others, and refused together if that is what they wait for.
+/// @return whether they are refused
+bool Intake::part_by_queue(List<Submission> &members) {
+  std::vector<Submission *> all;
+  bool keys = false;
+  while (Submission *member = members.pop_front()) {
+    keys = keys || member->job.idempotency;
+    all.push_back(member);
+  }
+  std::stable_sort(all.begin(), all.end(), [](auto *a, auto *b) { return a->job.queue < b->job.queue; });
+  bool one = all.empty() || all.front()->job.queue == all.back()->job.queue;
+  for (Submission *member : all) {
+    member->apart_ = !one;
+    members.push_back(*member);
+  }
+  return one && !keys;
 }
 
 void Intake::expire(std::int64_t now_ms) {

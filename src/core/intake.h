@@ -19,12 +19,14 @@ class Submission : public Hook<> {
   Callback<Result<Submitted>> callback_;
   std::size_t slot_ = 0;       // its place in the batch under way
   std::size_t batch_max_ = 0;  // the largest batch it may join; halved when one it was in was refused
+  bool apart_ = false;         // joins those of its queue only: a batch of several met a conflict
   std::int64_t give_up_ = 0;
 };
 
 /// Group commit: all submissions of an event-loop round join one batch, and while the batches in
 /// flight are not committed the next one grows. A refused batch is halved until the bad row stands
-/// alone; a batch whose connection was lost is sent again under the same ids.
+/// alone, or parted by queue where it met a conflict; a batch whose connection was lost is sent again under
+/// the same ids.
 class Intake {
  public:
   struct Limits {
@@ -48,6 +50,8 @@ class Intake {
   void send(Flight &flight);
   void landed(Flight &flight, Result<std::vector<Submitted>> outcome);
   void refused(Flight &flight, const Error &error);
+  static bool may_join(const Submission &next, const NewJob &first, bool apart);
+  static bool part_by_queue(List<Submission> &members);
   void expire(std::int64_t now_ms);
 
   Store &store_;

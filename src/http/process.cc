@@ -93,7 +93,7 @@ Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
       purge_timer_(loop_.timer(
           [this] {
             purge_timer_->set(kPurgeMs);
-            store_.purge();
+            store_.purge(bulk_);
           },
           io::Loop::Quit::may)) {
   for (bool visible : {false, true}) {

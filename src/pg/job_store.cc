@@ -386,6 +386,8 @@ void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::
 
 void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }
 
-void JobStore::purge() { write_.send(std::make_unique<Send>(statements::kPurge, Params())); }
+void JobStore::purge(Connection &connection) {
+  connection.send(std::make_unique<Send>(statements::kPurge, Params()));
+}
 
 }  // namespace await::pg

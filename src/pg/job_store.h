@@ -51,7 +51,8 @@ class JobStore : public core::Store, public core::Topics, public core::Gate {
   /// Lets time pass in the database: leases, due retries, deadlines. No reply.
   void tick();
   /// Makes partitions, drops old ones. No reply.
-  void purge();
+  /// @param connection  the one to ask: what follows on it waits, for seconds where much has gone
+  void purge(Connection &connection);
 
   static constexpr int kEventsAPage = 100;
   static constexpr int kUserEventsAPage = 500;

@@ -1,9 +1,9 @@
 /* The low-water mark of a lane (sql/003_queue.sql: announce; sql/017_bounds.sql: enqueue, advance_marks, newest_mark,
  * purge_queues): no enqueued job is ever passed over, nor left in a lane that nobody reads.
  *
- * Two transactions enqueue, each in steps: list the lane if it is not listed, read the sequence's last value, take the
- * shared lock that is named by it, open the table of ready rows (the proof that the lock is believed by), draw a position,
- * insert, commit (which gives the locks back) or roll back. Who moves the horizon reads, one after the other: the last
+ * Two transactions enqueue, each in steps: list the lane if it is not listed, read the sequence's last value, take a
+ * shared lock that is named by it, or by some number below where that cannot be had, open the table of ready rows (the
+ * proof that the lock is believed by), draw a position, insert, commit (which gives the locks back) or roll back. Who moves the horizon reads, one after the other: the last
  * value, who has the table open, the smallest lock of those. Whoever claims reads the horizon, later, then the smallest
  * position it can see, and moves the mark; two do so at once. A claimer takes what it can see at or above the mark, and its
  * own commit may fail. Somebody removes the lane from the list when it is empty, behind a lock that excludes all who have
@@ -17,6 +17,7 @@
  *   LATE_LOCK     the position is drawn before the lock is taken
  *   WRONG_ORDER   the marker looks for the smallest position first
  *   OLD_SNAPSHOT  the marker sees what was visible when it began (REPEATABLE READ)
+ *   ABOVE         the number is above what is drawn next
  *   LATE_PROOF    the table is opened after the position is drawn
  *   NO_EXCLUSION  the lane is removed without that lock
  */
@@ -47,6 +48,11 @@ proctype Enqueue(byte me) {
     proof[me] = true;
 #else
     mine = last;
+#ifdef ABOVE
+    mine = mine + 2;
+#else
+    if :: skip :: mine > 0 -> mine = 0 :: mine > 1 -> mine-- fi;      /* somebody else holds that number */
+#endif
 #ifndef NO_LOCK
     lock[me] = mine;
 #endif

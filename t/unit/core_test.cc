@@ -188,6 +188,60 @@ TEST_F(IntakeTest, one_bad_row_fails_alone) {
   }
 }
 
+// A queue that somebody is making in a transaction that stays open: each try waits, and all that follow with
+// it.
+TEST_F(IntakeTest, a_conflict_parts_a_batch_by_queue_and_refuses_the_queue_at_once) {
+  Intake wide{store, bus, wake, {64, 1 << 20, 1, 1000}};
+  std::deque<Client> clients;
+  for (int n = 0; n < 30; ++n) {
+    clients.emplace_back(n).submission.job.queue = n % 3 == 0 ? "held" : n % 3 == 1 ? "a" : "b";
+    wide.add(clients[n].submission, 0);
+  }
+  int refused = 0;
+  auto answer_all = [&] {
+    for (int round = 0; round < 100 && !wide.idle(); ++round) {
+      wide.run(0);
+      while (!store.batches.empty()) {
+        auto &batch = store.batches.front();
+        bool held = std::any_of(batch.ids.begin(), batch.ids.end(), [&](const Uuid &one) {
+          return std::any_of(clients.begin(), clients.end(), [&](Client &client) {
+            return client.submission.job.id == one && client.submission.job.queue == "held";
+          });
+        });
+        refused += held ? 1 : 0;
+        held ? batch.answer(Error{Code::conflict, "held"}) : batch.commit();
+        store.batches.pop_front();
+      }
+    }
+  };
+  answer_all();
+  EXPECT_EQ(refused, 2) << "with the others, and alone";
+  for (int n = 0; n < 30; ++n) {
+    EXPECT_EQ(clients[n].calls, 1);
+    EXPECT_EQ(clients[n].error, n % 3 == 0 ? "held" : "") << n;
+  }
+
+  // one with a key may be what the others wait for: each is tried
+  std::deque<Client> more;
+  for (int n = 40; n < 44; ++n) {
+    more.emplace_back(n).submission.job.queue = "keyed";
+    if (n == 42)
+      more.back().submission.job.idempotency.emplace();
+    wide.add(more.back().submission, 0);
+  }
+  for (int round = 0; round < 20 && !wide.idle(); ++round) {
+    wide.run(0);
+    while (!store.batches.empty()) {
+      auto &batch = store.batches.front();
+      bool held = std::find(batch.ids.begin(), batch.ids.end(), id(42)) != batch.ids.end();
+      held ? batch.answer(Error{Code::conflict, "the key"}) : batch.commit();
+      store.batches.pop_front();
+    }
+  }
+  for (Client &client : more)
+    EXPECT_EQ(client.error, client.submission.job.id == id(42) ? "the key" : "");
+}
+
 TEST_F(IntakeTest, a_lost_connection_sends_the_same_ids_again_until_patience_ends) {
   Client client(5);
   intake.add(client.submission, 0);
