@@ -154,6 +154,29 @@ BEGIN
     END LOOP;
 END $$;
 
+-- As await.lock_head, of a job that this receipt holds; else all is null, and nothing was locked. Its last word is what is seen
+-- under the lock, lease and history in one. A job that is held has at least one event, so that none means: lost meanwhile.
+CREATE FUNCTION await.lock_claim(p_id uuid, p_receipt text) RETURNS await.head LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    h await.head;
+BEGIN
+    SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
+        INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+        FROM await.lease l JOIN await.job j ON j.class = await.class(p_id) AND j.id = p_id
+        WHERE l.job = p_id AND l.receipt = p_receipt FOR NO KEY UPDATE OF j;
+    IF h.id IS NULL THEN
+        RETURN h;
+    END IF;
+    SELECT e.seq, e.state, e.attempt, e.progress, e.ending INTO h.seq, h.state, h.attempt, h.progress, h.ended
+        FROM await.event e WHERE e.class = await.class(p_id) AND e.job = p_id
+          AND EXISTS (SELECT FROM await.lease l WHERE l.job = p_id AND l.receipt = p_receipt)
+        ORDER BY e.seq DESC LIMIT 1;
+    IF NOT FOUND THEN
+        h.id := NULL;
+    END IF;
+    RETURN h;
+END $$;
+
 -- Renews the lease. 'ok'; 'cancelled': stop, the job has ended; 'lost': stop, the job is another's.
 CREATE FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -162,14 +185,18 @@ DECLARE
     over text;
 BEGIN
     IF progress IS NOT NULL THEN
-        PERFORM await.check_data(progress);
-        IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt) THEN
+        IF NOT await.is_short(progress) THEN
+            PERFORM await.check_data(progress);
+        END IF;
+        h := await.lock_claim(heartbeat.id, heartbeat.receipt);
+        IF h.id IS NULL THEN
             RETURN 'lost';
         END IF;
-        h := await.lock_head(heartbeat.id);
+        over := CASE WHEN h.ended THEN h.state END;
+    ELSE
+        SELECT e.type INTO over FROM await.event e WHERE e.class = await.class(heartbeat.id) AND e.job = heartbeat.id AND e.ending;
     END IF;
-    SELECT e.type INTO over FROM await.event e WHERE e.class = await.class(heartbeat.id) AND e.job = heartbeat.id AND e.ending;
-    IF FOUND THEN
+    IF over IS NOT NULL THEN
         RETURN CASE WHEN over = 'cancelled' AND EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt)
                     THEN 'cancelled' ELSE 'lost' END;
     END IF;
@@ -197,18 +224,19 @@ BEGIN
     ELSIF length(emit.event_id) > 255 THEN
         RAISE EXCEPTION 'an event id has at most 255 characters' USING ERRCODE = '22023';
     END IF;
-    PERFORM await.check_data(data);
-    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = emit.id AND l.receipt = emit.receipt) THEN
+    IF NOT await.is_short(data) THEN
+        PERFORM await.check_data(data);
+    END IF;
+    h := await.lock_claim(emit.id, emit.receipt);
+    IF h.id IS NULL THEN
         RETURN NULL;
     END IF;
-    h := await.lock_head(emit.id);
-    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = emit.id AND l.receipt = emit.receipt) THEN
-        RETURN NULL;                         -- lost while this waited for the lock
-    END IF;
-    SELECT e.seq INTO old FROM await.event e
-        WHERE e.class = await.class(emit.id) AND e.job = emit.id AND e.event_id = emit.event_id;
-    IF FOUND THEN
-        RETURN old;
+    IF emit.event_id IS NOT NULL THEN
+        SELECT e.seq INTO old FROM await.event e
+            WHERE e.class = await.class(emit.id) AND e.job = emit.id AND e.event_id = emit.event_id;
+        IF FOUND THEN
+            RETURN old;
+        END IF;
     END IF;
     IF h.ended IS DISTINCT FROM false THEN
         RETURN NULL;
@@ -231,10 +259,11 @@ BEGIN
     PERFORM await.check_content_type(content_type), await.check_file_name(file_name);
     IF status NOT IN (200, 201, 203) THEN
         RAISE EXCEPTION 'a result has status 200, 201 or 203, not %', status USING ERRCODE = '22023';
-    ELSIF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = complete.id AND l.receipt = complete.receipt) THEN
+    END IF;
+    h := await.lock_claim(complete.id, complete.receipt);
+    IF h.id IS NULL THEN
         RETURN false;
     END IF;
-    h := await.lock_head(complete.id);
     DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.attempt INTO own;
     IF own IS NULL OR h.ended THEN
         RETURN false;
@@ -262,11 +291,13 @@ DECLARE
     h   await.head;
     own int2;
 BEGIN
-    PERFORM await.check_data(error);
-    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = fail.id AND l.receipt = fail.receipt) THEN
+    IF NOT await.is_short(error) THEN
+        PERFORM await.check_data(error);
+    END IF;
+    h := await.lock_claim(fail.id, fail.receipt);
+    IF h.id IS NULL THEN
         RETURN false;
     END IF;
-    h := await.lock_head(fail.id);
     DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.attempt INTO own;
     IF own IS NULL OR h.ended THEN
         RETURN false;

@@ -16,20 +16,33 @@ DROP INDEX await.event_owner, await.job_owner;
 -- This moment, with all that may be running named: pg_current_snapshot() has as its xmax the transaction after the last that
 -- has *ended*, and beyond it some may be running too. Here they stand among the others, with one that does not run yet; so
 -- that whatever is at or past xmax got its number after this moment. That the last before xmax is running tells such a
--- snapshot from every other. What it sees is the same. Where it cannot be known, or they are many, as PostgreSQL has it.
+-- snapshot from every other. What it sees is the same. Where they are many, or we are one of them, as PostgreSQL has it.
+--
+-- How far the numbers have come is asked of pg_xact_status(), which refuses one that nobody has yet: it looks each time, after
+-- the snapshot was taken, whatever the protocol, the isolation, and what this transaction did before. age() looks once in a
+-- transaction, and pg_current_xact_id() would draw a number for each read.
 CREATE FUNCTION await.whole_moment() RETURNS pg_snapshot LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    v_most CONSTANT int := 64;
     s      pg_snapshot := pg_current_snapshot();
     v_xmax int8 := pg_snapshot_xmax(s)::text::int8;
-    v_gap  int := age(pg_snapshot_xmax(s)::xid); -- up to the next number, read now: the first time in a transaction
+    v_next int8 := v_xmax;
 BEGIN
-    IF statement_timestamp() <> transaction_timestamp() OR pg_current_xact_id_if_assigned() IS NOT NULL OR v_gap NOT BETWEEN 0 AND 64
-        OR (v_xmax + v_gap + 1) & x'ffffffff'::int8 < 3 THEN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL
+        OR (v_xmax + v_most + 1) & x'ffffffff'::int8 < v_most + 4 THEN -- the first three of 2^32 are nobody's
         RETURN s;
     END IF;
-    RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_xmax + v_gap + 1, concat_ws(',',
-        (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
-        (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_xmax + v_gap) x)))::pg_snapshot;
+    BEGIN
+        WHILE v_next <= v_xmax + v_most LOOP
+            PERFORM pg_xact_status(v_next::text::xid8);
+            v_next := v_next + 1;
+        END LOOP;
+        RETURN s;
+    EXCEPTION WHEN invalid_parameter_value THEN -- v_next is the first that nobody has
+        RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_next + 1, concat_ws(',',
+            (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
+            (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_next) x)))::pg_snapshot;
+    END;
 END $$;
 
 CREATE FUNCTION await.is_whole(s pg_snapshot) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$
@@ -37,7 +50,8 @@ CREATE FUNCTION await.is_whole(s pg_snapshot) RETURNS boolean LANGUAGE sql IMMUT
 $$;
 
 -- Whatever an index can bring in order is never sorted: the planner, which does not know the owner, may think that another
--- index will do, and that one is everybody's.
+-- index will do, and that one is everybody's; or, of one transaction, that it can as well go through all by eid. So what is
+-- asked of one transaction is written as a range, which only the index that begins with it brings in order.
 
 -- Of an owner's events those that `p_since` does not see and `p_upto` does, after that eid, the first p_limit of them. For a
 -- range of any length. `weight`: bytes as stored that a reader will get.
@@ -77,13 +91,13 @@ BEGIN
         UNION ALL -- what ran then may have drawn its numbers long before
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
-            WHERE e.owner = p_owner AND e.xid = x.xid AND e.eid > p_after AND e.eid <= v_from AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+            WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, p_after) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
               AND pg_visible_in_snapshot(e.xid, p_upto)
             ORDER BY e.xid, e.eid LIMIT p_limit) w
         UNION ALL
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT j.eid, j.class, j.id, 1, 0::int8 FROM await.job j
-            WHERE j.owner = p_owner AND j.xid = x.xid AND j.eid > p_after AND j.eid <= v_from AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+            WHERE j.owner = p_owner AND (j.xid, j.eid) > (x.xid, p_after) AND (j.xid, j.eid) <= (x.xid, v_from) AND j.id < 'ffffffff-0000-0000-0000-000000000000'
               AND pg_visible_in_snapshot(j.xid, p_upto)
             ORDER BY j.xid, j.eid LIMIT p_limit) w
     ) u ORDER BY u.eid LIMIT p_limit;
@@ -104,6 +118,7 @@ SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off
 DECLARE
     v_now     int8 := floor(extract(epoch FROM clock_timestamp()));
     v_kept    int8 := (SELECT extract(epoch FROM min(r.keep)) FROM await.retention r);
+    v_moment  pg_snapshot := CASE WHEN '' = ANY (p_upto) THEN await.whole_moment() END;
     v_since   pg_snapshot[];
     v_upto    pg_snapshot[];
     v_upto_at int8[];
@@ -118,7 +133,7 @@ DECLARE
     i         int;
 BEGIN
     SELECT array_agg(CASE WHEN g.since <> '' AND g.since_at >= v_now - v_kept THEN g.since::pg_snapshot END ORDER BY g.n),
-           array_agg(coalesce(nullif(g.upto, '')::pg_snapshot, await.whole_moment()) ORDER BY g.n),
+           array_agg(coalesce(nullif(g.upto, '')::pg_snapshot, v_moment) ORDER BY g.n),
            array_agg(CASE WHEN g.upto = '' THEN v_now ELSE g.upto_at END ORDER BY g.n),
            array_agg(g.since <> '' AND g.since_at < v_now - v_kept ORDER BY g.n)
     INTO v_since, v_upto, v_upto_at, v_lost
@@ -133,14 +148,14 @@ BEGIN
             UNION ALL
             (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
                 SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END
-                FROM await.event e WHERE e.owner = a.owner AND e.xid = x.xid ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+                FROM await.event e WHERE e.owner = a.owner AND e.xid >= x.xid AND e.xid <= x.xid ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
             UNION ALL
             (SELECT j.class, j.id, 1, j.xid, j.eid, 0
              FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) ORDER BY j.xid, j.eid LIMIT p_limit + 1)
             UNION ALL
             (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
                 SELECT j.class, j.id, 1, j.xid, j.eid, 0
-                FROM await.job j WHERE j.owner = a.owner AND j.xid = x.xid ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+                FROM await.job j WHERE j.owner = a.owner AND j.xid >= x.xid AND j.xid <= x.xid ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
         ) u
     )
     SELECT array_agg(DISTINCT r.n::int) FILTER (WHERE r.long), array_agg(r.n) FILTER (WHERE r.due AND NOT r.long),

@@ -1,6 +1,8 @@
 # A page of user:<owner> read the owner's whole day, sorted, for each page that a cursor of long ago asked for: 60,000 jobs
 # were 60 ms a page, and four such readers made everybody else's page fifty times slower. And the paging itself, by
-# transactions that commit in any order: each event once, whatever way the page is read.
+# transactions that commit in any order: each event once, whatever way the page is read. Was a bug, too: the moments that bound
+# what a page costs were had only where statement and transaction began at the same time, which in the extended protocol they
+# never do: all of nginx's pages were read from the owner's first event on.
 
 use strict;
 use warnings;
@@ -12,6 +14,13 @@ use JSON::PP;
 use Test::More;
 
 start_stack(without => [ 'redis', 'nginx' ]);
+# what nginx's statements read, in PostgreSQL's log
+my %explain = (log_min_duration => 0, log_analyze => 'on', log_buffers => 'on', log_timing => 'off');
+sql(join ';', 'ALTER ROLE edge SET session_preload_libraries = auto_explain', 'ALTER ROLE edge SET log_min_messages = log',
+    map { "ALTER ROLE edge SET auto_explain.$_ = '$explain{$_}'" } sort keys %explain);
+stack()->start_redis;
+stack()->start_nginx($Await::Test::SITE, vars => { REREAD => '1h', EXTRA => 'await_owner $arg_u; location = /page { await_events user:$arg_u default=json; }' });
+sql("SELECT await.submit('work', 'x')");     # so that nobody waits for who makes the queue
 my $db = Await::Session->new(stack()->postgres);
 my $at = $db->run('SELECT extract(epoch FROM now())::int8');
 
@@ -51,6 +60,10 @@ subtest 'each event once, however transactions overlap and whatever the page hol
     # as edges get them, and as PostgreSQL has them
     my $moment = sub { return $db->run("SELECT upto FROM await.edge_user_events('{1}', '{ann}', '{\"\"}', '{0}', '{\"\"}', '{0}', '{0}', 1, 1)") };
     my @moments = ([ $moment->(), 0 ]);
+    # and over HTTP, in the extended protocol: a cursor, and all that was committed by then
+    my $committed = sub { return split /\n/, $db->run("SELECT e.job || ' ' || e.seq FROM await.event e WHERE e.owner = 'ann' UNION ALL SELECT j.id || ' 1' FROM await.job j WHERE j.owner = 'ann'") };
+    my $seen = sub { return { cursor => json(get('/page?u=ann'))->{cursor}, before => { map { $_ => 1 } $committed->() } } };
+    my @cursors = ($seen->());
     for my $step (1 .. 90) {
         my $one = $open[ rand @open ];
         if (!$one->{in}) {
@@ -67,6 +80,7 @@ subtest 'each event once, however transactions overlap and whatever the page hol
         # a worker's events too
         $db->run("SELECT count(await.emit(c.id, c.receipt, 'n', 'null')) FROM await.claim(ARRAY['work'], 'w', 3, interval '1 hour') c") if $step % 7 == 0;
         push @moments, [ ($step % 30 ? $moment->() : $db->run('SELECT pg_current_snapshot()')), $step ] if $step % 15 == 0;
+        push @cursors, $seen->() if $step % 10 == 5;
     }
     $_->{session}->run('COMMIT') for grep { $_->{in} } @open;
     push @moments, [ $moment->(), 1000 ];
@@ -84,6 +98,16 @@ subtest 'each event once, however transactions overlap and whatever the page hol
         is "@all", join(' ', due('ann', $from->[0], $to->[0])), "from $from->[1] to $to->[1]";
     }
     is $wrong, 0, 'to the end';
+    for my $from (@cursors) {
+        my ($cursor, @all) = ($from->{cursor});
+        while (1) {
+            my $page = json(get("/page?u=ann&cursor=$cursor"));
+            push @all, map { "$_->{job} $_->{seq}" } @{ $page->{events} // die 'no page' };
+            last if !@{ $page->{events} };
+            $cursor = $page->{cursor};
+        }
+        is_deeply [ sort @all ], [ sort grep { !$from->{before}{$_} } $committed->() ], scalar(@all) . ' by a cursor over HTTP';
+    }
     cmp_ok scalar(due('ann', $moments[0][0], $moments[-1][0])), '>', 50, 'and there was something to read';
 };
 
@@ -114,6 +138,40 @@ subtest 'a page costs the page' => sub {
         'of a cursor of one\'s own making' => $blocks->('many', '3:3:', '', 0),
     );
     cmp_ok $cost{$_}, '<', 2 * $few + 200, "$_: $cost{$_} blocks, and $few where there are few" for sort keys %cost;
+};
+
+subtest 'a page over HTTP costs the page' => sub {
+    # four jobs a block, so that each job read in vain counts
+    my $many = sub { sql("DO \$\$ BEGIN FOR i IN 1 .. $_[1] LOOP PERFORM await.submit('q', convert_to(repeat('x', 1900), 'UTF8'), 'text/plain', '{\"owner\": \"$_[0]\"}') FROM generate_series(1, 40); COMMIT; END LOOP; END \$\$") };
+    my $log = stack()->{dir} . '/logs/postgres.log';
+    my $blocks = sub {                       # of the last of three, when all is planned
+        my ($u, $cursor, $page) = @_;
+        my $read;
+        for (1 .. 3) {
+            my $from = -s $log;
+            $page = json(get("/page?u=$u&cursor=$cursor"));
+            until_true("the plan in the log", sub { substr(slurp($log), $from) =~ /edge_user_events.*?\n\s*Function Scan[^\n]*\n\s*Buffers: shared ([^\n]*)/s and $read = $1 }) or die "nothing in the log";
+        }
+        my $n = 0;
+        $n += $1 while $read =~ /(?:hit|read)=(\d+)/g;
+        return ($n, scalar @{ $page->{events} }, $page->{cursor});
+    };
+    my $cursor = sub { return json(get("/page?u=$_[0]"))->{cursor} };
+    my %start = map { $_ => $cursor->($_) } qw(rare lot);
+    $many->(rare => 13);
+    my %cursor = ('from before the first' => $start{lot});
+    for my $when ('in between', 'near the end') {
+        $many->(lot => 140);
+        $cursor{"from $when"} = $cursor->('lot');
+    }
+    $many->(lot => 20);
+    my ($few, $got) = $blocks->('rare', $start{rare});
+    cmp_ok $got, '>=', 100, "a page of $got, $few blocks";
+    for my $from (sort keys %cursor) {
+        my ($read, $n) = $blocks->('lot', $cursor{$from});
+        is $n, $got, "of 12,000 jobs, $from: as many";
+        cmp_ok $read, '<', 1.25 * $few + 200, "$read blocks";
+    }
 };
 
 subtest 'one reader\'s large events leave no other\'s page empty' => sub {
