@@ -154,29 +154,6 @@ BEGIN
     END LOOP;
 END $$;
 
--- As await.lock_head, of a job that this receipt holds; else all is null, and nothing was locked. Its last word is what is seen
--- under the lock, lease and history in one. A job that is held has at least one event, so that none means: lost meanwhile.
-CREATE FUNCTION await.lock_claim(p_id uuid, p_receipt text) RETURNS await.head LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    h await.head;
-BEGIN
-    SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
-        INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
-        FROM await.lease l JOIN await.job j ON j.class = await.class(p_id) AND j.id = p_id
-        WHERE l.job = p_id AND l.receipt = p_receipt FOR NO KEY UPDATE OF j;
-    IF h.id IS NULL THEN
-        RETURN h;
-    END IF;
-    SELECT e.seq, e.state, e.attempt, e.progress, e.ending INTO h.seq, h.state, h.attempt, h.progress, h.ended
-        FROM await.event e WHERE e.class = await.class(p_id) AND e.job = p_id
-          AND EXISTS (SELECT FROM await.lease l WHERE l.job = p_id AND l.receipt = p_receipt)
-        ORDER BY e.seq DESC LIMIT 1;
-    IF NOT FOUND THEN
-        h.id := NULL;
-    END IF;
-    RETURN h;
-END $$;
-
 -- Renews the lease. 'ok'; 'cancelled': stop, the job has ended; 'lost': stop, the job is another's.
 CREATE FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -188,10 +165,10 @@ BEGIN
         IF NOT await.is_short(progress) THEN
             PERFORM await.check_data(progress);
         END IF;
-        h := await.lock_claim(heartbeat.id, heartbeat.receipt);
-        IF h.id IS NULL THEN
+        IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt) THEN
             RETURN 'lost';
         END IF;
+        h := await.lock_head(heartbeat.id);
         over := CASE WHEN h.ended THEN h.state END;
     ELSE
         SELECT e.type INTO over FROM await.event e WHERE e.class = await.class(heartbeat.id) AND e.job = heartbeat.id AND e.ending;
@@ -227,9 +204,12 @@ BEGIN
     IF NOT await.is_short(data) THEN
         PERFORM await.check_data(data);
     END IF;
-    h := await.lock_claim(emit.id, emit.receipt);
-    IF h.id IS NULL THEN
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = emit.id AND l.receipt = emit.receipt) THEN
         RETURN NULL;
+    END IF;
+    h := await.lock_head(emit.id);
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = emit.id AND l.receipt = emit.receipt) THEN
+        RETURN NULL;                         -- lost while this waited for the lock
     END IF;
     IF emit.event_id IS NOT NULL THEN
         SELECT e.seq INTO old FROM await.event e
@@ -256,14 +236,17 @@ DECLARE
 BEGIN
     content_type := coalesce(content_type, 'application/octet-stream');
     status := coalesce(status, 200);
-    PERFORM await.check_content_type(content_type), await.check_file_name(file_name);
+    PERFORM await.check_content_type(content_type);
+    IF file_name IS NOT NULL THEN
+        PERFORM await.check_file_name(file_name);
+    END IF;
     IF status NOT IN (200, 201, 203) THEN
         RAISE EXCEPTION 'a result has status 200, 201 or 203, not %', status USING ERRCODE = '22023';
     END IF;
-    h := await.lock_claim(complete.id, complete.receipt);
-    IF h.id IS NULL THEN
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = complete.id AND l.receipt = complete.receipt) THEN
         RETURN false;
     END IF;
+    h := await.lock_head(complete.id);
     DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.attempt INTO own;
     IF own IS NULL OR h.ended THEN
         RETURN false;
@@ -294,10 +277,10 @@ BEGIN
     IF NOT await.is_short(error) THEN
         PERFORM await.check_data(error);
     END IF;
-    h := await.lock_claim(fail.id, fail.receipt);
-    IF h.id IS NULL THEN
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = fail.id AND l.receipt = fail.receipt) THEN
         RETURN false;
     END IF;
+    h := await.lock_head(fail.id);
     DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.attempt INTO own;
     IF own IS NULL OR h.ended THEN
         RETURN false;
@@ -433,19 +416,22 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     k    int2 := await.class(hint.id);
-    e    await.event;
+    e    record;
     j    await.job;
     rich text;
     of_user text;
     may  boolean := true;
 BEGIN
     IF hint.seq IS NULL THEN
-        SELECT * INTO e FROM await.event v WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
+        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
+            WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
     ELSE
-        SELECT * INTO e FROM await.event v WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
+        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
+            WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
     END IF;
-    IF EXISTS (SELECT FROM await.queue_grant) THEN
-        may := (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
+    IF e.limited IS NOT FALSE THEN           -- or there is no such event
+        may := NOT EXISTS (SELECT FROM await.queue_grant) OR
+               (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
                 FROM await.job w JOIN await.queue q ON q.id = w.queue WHERE w.class = k AND w.id = hint.id);
     END IF;
     of_user := CASE WHEN NOT may OR hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN NULL -- a topic
