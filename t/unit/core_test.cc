@@ -1243,6 +1243,24 @@ TEST(Reread, by_id_for_few_by_tail_for_many_and_by_id_again_after_trouble) {
   EXPECT_EQ(store.heads_asked.size(), 3U) << "too much for one read: by id, at once";
 }
 
+// What changes between two slices is only in the tail since the first.
+TEST(Reread, in_slices_the_first_says_since_when) {
+  FakeStore store;
+  FakeBus bus;
+  FakeWake hub_wake;
+  Hub hub(bus, hub_wake);
+  Reread reread(store, hub, {.few = 2, .slice = 2});
+  std::deque<Watcher> watchers(4);
+  for (int n = 0; n < 4; ++n)
+    hub.listen(id(n), watchers[n]);
+  reread.run();
+  store.tail_replies.front()->deliver(Tail{"5:5:", true, {}});
+  ASSERT_EQ(store.heads_asked.size(), 2U);
+  store.tail_replies.front()->deliver(Tail{"9:9:", true, {}});
+  reread.run();
+  EXPECT_EQ(store.snapshots, std::vector<std::string>{"5:5:"});
+}
+
 // --- small ones -----------------------------------------------------------------------------------------
 
 TEST(Cursor, says_a_seq_for_one_job_on_one_timeline_only) {
