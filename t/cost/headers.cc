@@ -11,6 +11,7 @@
 #include "cost/measure.h"
 #include "wire/accept.h"
 #include "wire/channel.h"
+#include "wire/cursor_key.h"
 #include "wire/headers.h"
 #include "wire/idempotency.h"
 #include "wire/jwt.h"
@@ -79,8 +80,19 @@ void claims(std::string_view text) {
   keep(&holds);
 }
 
+/// The current key and the one before.
+const std::vector<std::string> &keys() {
+  static const std::vector<std::string> both = {kSecret, "the one before"};
+  return both;
+}
+
+const core::CursorKeys &cursor_keys() {
+  static const core::CursorKeys both = {wire::cursor_key(keys()[0]), wire::cursor_key(keys()[1])};
+  return both;
+}
+
 void ticket(std::string_view text) {
-  auto ticket = wire::unseal(text, kSecret);
+  auto ticket = wire::unseal(text, keys());
   keep(&ticket);
 }
 
@@ -88,7 +100,7 @@ void cursor(std::string_view text) {
   Uuid topic = wire::topic_id("t");
   Uuid user = wire::user_id("u");
   auto seq = core::decode_cursor(text, 1, topic);
-  auto since = core::decode_since(text, 1, user);
+  auto since = core::decode_since(cursor_keys(), text, 1, user);
   std::string one = core::cursor_for(topic, std::string(text));
   keep(&seq);
   keep(&since);
@@ -97,7 +109,7 @@ void cursor(std::string_view text) {
 
 void hint(std::string_view text) {
   static wire::Verifier verifier;
-  verifier.learn(kSecret);
+  verifier.learn(keys());
   auto hint = core::read_hint(text);
   if (!hint)
     return;
@@ -122,7 +134,7 @@ std::string since_of(std::size_t n) {
   since.seen.text = "1000:" + std::to_string(1000 + 2 * n) + ":";
   for (std::size_t i = 0; i < n; ++i)
     since.seen.text += (i > 0 ? "," : "") + std::to_string(xid += 1);
-  return core::encode_since(1, wire::user_id("u"), since);
+  return core::encode_since(cursor_keys(), 1, wire::user_id("u"), since);
 }
 
 }  // namespace
