@@ -758,6 +758,27 @@ TEST(Place, a_users_goes_from_moment_to_moment) {
   EXPECT_EQ(given(again, page), (std::vector<int>{33, 34}));
 }
 
+// What was read up to a moment of the old history says nothing of the new one: it is read from now on, and
+// told as lost.
+TEST(Place, a_failover_in_the_middle_of_a_users_moment_begins_anew) {
+  using Fit = Place::Fit;
+  Uuid user = named_id(0xfe, 2);
+  Since since{"", {"10:10:", 1000}, {"12:20:12,15", 1000}, 32};
+  Place place(user, encode_since(kKeys, 7, user, since), "ann", &kKeys);
+  EventNeed need{Callback<Result<const EventPage *>>::to<&Sink::take>(static_cast<Sink *>(nullptr))};
+  place.aim(7);
+  place.seek(need);
+  EventPage page = merged("12:20:12,15", {33}, false);
+  EXPECT_EQ(place.fit(page, 7), Fit::here);
+  EXPECT_EQ(given(place, page), (std::vector<int>{33}));
+  EXPECT_EQ(place.fit(merged("12:20:12,15", {34}, false), 8), Fit::elsewhere);
+  EXPECT_TRUE(need.since->seen.text.empty());
+  EXPECT_TRUE(need.since->reading.text.empty());
+  EXPECT_EQ(need.since->eid, 0);
+  EXPECT_EQ(place.fit(merged("50:50:", {}), 8), Fit::lost);
+  EXPECT_EQ(need.since->seen.text, "50:50:");
+}
+
 TEST(Place, a_users_cursor_that_cannot_be_honoured_is_told_so) {
   using Fit = Place::Fit;
   Uuid user = named_id(0xfe, 2);
