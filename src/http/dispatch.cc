@@ -23,17 +23,11 @@ constexpr Handler Settings::*kActions[] = {&Settings::submit,  &Settings::job,  
                                            &Settings::result,  &Settings::events, &Settings::socket,
                                            &Settings::publish, &Settings::ticket, &Settings::metrics};
 
-/// Whether it demands a WebSocket; what only offers one (RFC 9110 §7.8) is answered as if it did not.
-bool wants_socket(ngx_http_request_t *r) {
-  return r == r->main && r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr &&
-         lists(header(r, "upgrade"), "websocket") && lists(header(r, "connection"), "upgrade");
-}
-
 /// Of the actions that answer GET, the one that the client's Accept means.
 Handler reader(ngx_http_request_t *r, const Settings &location) {
   if (location.metrics != nullptr)
     return location.metrics;
-  if (location.socket != nullptr && wants_socket(r))
+  if (location.socket != nullptr && asks_for_websocket(r))
     return location.socket;
   Handler plain = location.job != nullptr ? location.job : location.result;
   if (plain == nullptr && location.events == nullptr)

@@ -54,8 +54,7 @@ void EventsPage::revoke() {
 
 void EventsPage::give_up() {
   if (revive())
-    finish(r_->header_sent ? Answer::cut()
-                           : send_unavailable(r_, "The service restarts just now; try again."));
+    finish(send_restarting(r_));
 }
 
 void EventsPage::leave() {

@@ -101,9 +101,7 @@ Answer Receiver::answer_broken(ngx_int_t status) {
   return send_logged_problem(r_, 500, "The request's body is not there any more.");
 }
 
-void Receiver::give_up() {
-  finish(r_->header_sent ? Answer::cut() : send_unavailable(r_, "The service restarts just now; try again."));
-}
+void Receiver::give_up() { finish(send_restarting(r_)); }
 
 void Receiver::leave() {
   let_go();

@@ -70,6 +70,11 @@ bool lists(std::string_view value, std::string_view word) {
   return false;
 }
 
+bool asks_for_websocket(ngx_http_request_t *r) {
+  return r == r->main && r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr &&
+         lists(header(r, "upgrade"), "websocket") && lists(header(r, "connection"), "upgrade");
+}
+
 std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name) {
   ngx_str_t raw;
   if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>(name.data())), name.size(), &raw) !=

@@ -23,6 +23,10 @@ std::string own_header(ngx_http_request_t *r, std::string_view lower_name);
 /// Whether a header's value lists the word (RFC 9110 §5.6.1), whatever its case.
 bool lists(std::string_view value, std::string_view word);
 
+/// Whether it demands a WebSocket; what only offers one (RFC 9110 §7.8) is answered as if it did not. A
+/// subrequest shows its client's head, but the connection is the main request's.
+bool asks_for_websocket(ngx_http_request_t *r);
+
 /// A query argument, percent-decoded; nothing if there is none.
 std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name);
 

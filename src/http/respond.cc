@@ -115,8 +115,6 @@ bool takes_body(ngx_http_request_t *r, const ngx_http_err_page_t &page) {
 
 }  // namespace
 
-bool has_error_page(ngx_http_request_t *r, int status) { return error_page(r, status) != nullptr; }
-
 bool page_takes_body(ngx_http_request_t *r, int status) {
   const ngx_http_err_page_t *page = error_page(r, status);
   return page != nullptr && takes_body(r, *page);
@@ -198,7 +196,7 @@ namespace {
 
 Answer give_problem(ngx_http_request_t *r, const wire::Problem &problem) {
   note_problem(r, problem);
-  if (has_error_page(r, problem.status)) {
+  if (error_page(r, problem.status) != nullptr) {
     if (r->reading_body)
       r->keepalive = 0;
     return Answer::by_nginx(problem.status);
@@ -229,6 +227,12 @@ Answer send_problem(ngx_http_request_t *r, int status, std::string_view detail) 
 Answer send_unavailable(ngx_http_request_t *r, std::string_view detail) {
   add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
   return send_problem(r, 503, detail);
+}
+
+Answer send_restarting(ngx_http_request_t *r) {
+  if (r->header_sent)
+    return Answer::cut();
+  return send_unavailable(r, "The service restarts just now; try again.");
 }
 
 Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view detail) {

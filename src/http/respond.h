@@ -37,15 +37,16 @@ Answer send_problem(ngx_http_request_t *r, int status, std::string_view detail);
 Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view detail);
 /// With a Retry-After of a second or so.
 Answer send_unavailable(ngx_http_request_t *r, std::string_view detail);
+/// For what is still under way when nginx has to go: 503, or nothing more where an answer has begun.
+Answer send_restarting(ngx_http_request_t *r);
 /// The one table that turns Code into HTTP. What PostgreSQL said goes to error.log, and no further.
 Answer send_error(ngx_http_request_t *r, const Error &error);
 
 /// A problem's body, for await_problem and for failed jobs.
 Answer send_problem_body(ngx_http_request_t *r, int status, std::string_view body);
 
-/// Whether the location has an error_page for this status, and nginx would use it now.
-bool has_error_page(ngx_http_request_t *r, int status);
-/// The same, where it leads to a location that may take the request's body, as a proxy does.
+/// Whether the location has an error_page for this status, which nginx would use now and which leads to a
+/// location that may take the request's body, as a proxy does.
 bool page_takes_body(ngx_http_request_t *r, int status);
 /// Whether that is so of any status, and the body is larger than what is kept of it anyway (ngx/body.h).
 bool body_may_go_on(ngx_http_request_t *r);

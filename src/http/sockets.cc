@@ -42,11 +42,7 @@ Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
 
 Answer open_socket(ngx_http_request_t *r) {
   SocketSettings &conf = socket_settings(r);
-  // a subrequest shows its client's head, but the connection is the main request's
-  bool asks = r == r->main && r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr &&
-              (r->method & NGX_HTTP_GET) && lists(header(r, "upgrade"), "websocket") &&
-              lists(header(r, "connection"), "upgrade");
-  if (!asks)
+  if (!(r->method & NGX_HTTP_GET) || !asks_for_websocket(r))
     return ask_for_upgrade(r, "This resource is a WebSocket: connect by HTTP/1.1 with an Upgrade.");
   if (header(r, "sec-websocket-version") != "13")
     return ask_for_upgrade(r, "This resource speaks WebSocket version 13.");

@@ -103,8 +103,7 @@ void Watch::revived() {
 
 void Watch::give_up() {
   if (revive())
-    finish(r_->header_sent ? Answer::cut()
-                           : send_unavailable(r_, "The service restarts just now; try again."));
+    finish(send_restarting(r_));
 }
 
 void Watch::revoke() {
