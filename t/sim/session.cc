@@ -40,6 +40,9 @@ struct Session::Connection {
     wire.send(
         [this, to = &follower, message = std::move(message), mixed] { client.hear(*to, message, mixed); });
   }
+  /// Whether the server has told the client that the job of this one has ended, and watches it no more. If a
+  /// failover undoes that ending, the client hears of it when it asks again.
+  virtual bool has_ended(const Follower &) const { return false; }
   /// After what was sent.
   void end() {
     wire.send([this] { client.over(); });
@@ -183,10 +186,12 @@ struct Session::Socket : Connection, private core::Feed::Reader {
         [&](const core::Event &event) { tell(follower, place.cursor(), page, event); });
     if (wire.full())
       feed.pause();
-    if (place.is_at_the_end(page))
+    if (place.is_at_the_end(page)) {
+      ended.push_back(&follower);
       forget(feed);
-    else
+    } else {
       feed.next(page);
+    }
   }
   void starved(core::Feed &feed, const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
@@ -194,11 +199,15 @@ struct Session::Socket : Connection, private core::Feed::Reader {
       forget(feed);
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
+  bool has_ended(const Follower &follower) const override {
+    return std::find(ended.begin(), ended.end(), &follower) != ended.end();
+  }
   void forget(core::Feed &feed) {
     std::erase_if(subscriptions, [&](auto &one) { return one.get() == &feed; });
   }
 
   std::vector<std::unique_ptr<Subscription>> subscriptions;
+  std::vector<const Follower *> ended;
 };
 
 Session::Session(Service &service, Kind kind, std::vector<std::unique_ptr<Follower>> followers)
@@ -246,7 +255,7 @@ void Session::check_wait() {
   bool ready = connection_ && connection_->wire.idle();
   for (auto &follower : followers_) {
     if (!done_)
-      follower->check_wait(ready);
+      follower->check_wait(ready && !connection_->has_ended(*follower));
   }
 }
 
