@@ -67,7 +67,7 @@ sub fails_clearly {
 {
     Await::Stack::write_file("$dir/bad.conf", "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
     local $ENV{CONF} = "$dir/bad.conf";
-    fails_clearly('a configuration that nginx does not take', qr/nginx does not take the configuration: "lease=x" is no time, or too short in \S+site\.conf:3/);
+    fails_clearly('a configuration that nginx does not take', qr/nginx does not take the configuration: invalid parameter "lease=x" in "await_submit" directive, it must be a time equal to or greater than 1s in \S+site\.conf:3/);
 }
 {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';

@@ -12,9 +12,9 @@ Value guarded(ngx_log_t *log, Value otherwise, Body body) noexcept {
   try {
     return body();
   } catch (const std::exception &error) {
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: %s", error.what());
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: uncaught exception: %s", error.what());
   } catch (...) {
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: something unknown was thrown");
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: uncaught exception of an unknown type");
   }
   return otherwise;
 }

@@ -43,8 +43,7 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       options_(std::move(options)),
       observer_(observer),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
-      deadline_(loop.timer([this] { lost("PostgreSQL did not answer in time"); }, io::Loop::Quit::must_not)) {
-}
+      deadline_(loop.timer([this] { lost("timeout waiting for a response"); }, io::Loop::Quit::must_not)) {}
 
 Connection::~Connection() {
   drop_watch();  // before libpq closes the descriptor
@@ -81,7 +80,7 @@ void Connection::connect() {
 void Connection::watch_socket(bool readable, bool writable) {
   int fd = PQsocket(pg_.get());
   if (fd < 0) {
-    lost("its socket is gone");
+    lost("socket closed unexpectedly");
     return;
   }
   if (!watch_ || fd != watched_fd_) {
@@ -89,7 +88,7 @@ void Connection::watch_socket(bool readable, bool writable) {
     watch_ = loop_.watch(fd, [this] { on_socket(); });
     watched_fd_ = fd;
     if (!watch_) {
-      lost("nginx has no connection slot left: raise worker_connections");
+      lost("worker_connections are not enough");
       return;
     }
   }
@@ -119,7 +118,7 @@ void Connection::poll_connect() {
       return;
   }
   if (is_read_only()) {
-    lost("it is read-only, a standby");
+    lost("the server is read-only (a standby)");
     return;
   }
   if (PQsetnonblocking(pg_.get(), 1) != 0 || PQenterPipelineMode(pg_.get()) != 1) {
@@ -132,7 +131,7 @@ void Connection::poll_connect() {
   backoff_.reset();
   state_ = State::ready;
   if (told_down_)
-    log_.info(std::string("PostgreSQL (") + options_.role + ") is back");
+    log_.info(std::string("reconnected to PostgreSQL (") + options_.role + ")");
   told_down_ = false;
   if (observer_ != nullptr)
     observer_->connected(*this);
@@ -151,7 +150,7 @@ void Connection::send(std::unique_ptr<Statement> statement) {
     return;
   }
   if (state_ != State::ready) {
-    fail_later(std::move(statement), Code::unavailable, "PostgreSQL is away");
+    fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable");
     return;
   }
   statement->sent_at = now;
@@ -207,7 +206,7 @@ void Connection::take_results() {
   if (state_ == State::ready && PQstatus(pg_.get()) == CONNECTION_BAD)
     lost(message());
   else if (state_ == State::ready && is_read_only())
-    lost("it has become read-only");
+    lost("the server has become read-only");
 }
 
 /// What the server reports by itself, from version 14 on (manual, 34.2 PQparameterStatus).
@@ -245,12 +244,12 @@ bool Connection::take_result(PGresult *result) {
   bool fatal = failure && failure->code == Code::unavailable;
   if (failure) {
     if (failure->code == Code::internal || failure->code == Code::forbidden)
-      log_.error("PostgreSQL refused \"" + std::string(statement->sql) + "\": " + failure->detail);
+      log_.error("statement \"" + std::string(statement->sql) + "\" failed: " + failure->detail);
     statement->finish(*failure);
   } else if (rows) {
     statement->finish(std::move(*rows));
   } else {
-    statement->finish(Error{Code::internal, "PostgreSQL sent no result"});
+    statement->finish(Error{Code::internal, "PostgreSQL returned no result"});
   }
   if (fatal && state_ == State::ready)
     lost(failure->detail);  // it is shutting down, or a standby now: another connection may do better
@@ -280,6 +279,7 @@ void Connection::drop_watch() {
 }
 
 void Connection::lost(const std::string &why) {
+  bool connecting = state_ == State::connecting;
   drop_watch();
   pg_.reset();
   state_ = State::waiting;
@@ -287,11 +287,12 @@ void Connection::lost(const std::string &why) {
   failure_.reset();
   deadline_->clear();
   if (!told_down_)
-    log_.error(std::string("PostgreSQL (") + options_.role + ") is away, trying again: " + why);
+    log_.error(std::string(connecting ? "cannot connect to" : "lost connection to") + " PostgreSQL (" +
+               options_.role + "), retrying: " + why);
   told_down_ = true;
   for (auto *statements : {&sent_, &queued_}) {
     for (auto &statement : *statements)
-      fail_later(std::move(statement), Code::unavailable, "PostgreSQL is away: " + why);
+      fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable: " + why);
     statements->clear();
   }
   timer_->set(backoff_.next(random_.unit()));
@@ -299,7 +300,7 @@ void Connection::lost(const std::string &why) {
 
 void Connection::on_timer() {
   if (state_ == State::connecting)
-    lost("it takes too long to connect");
+    lost("connect timeout");
   else
     connect();
 }

@@ -76,7 +76,7 @@ void Connection::connect() {
             ? -1
             : ::socket(target.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) {
-    lost(target.length == 0 ? "its host is no numeric address" : std::strerror(errno));
+    lost(target.length == 0 ? "the host is not a numeric address" : std::strerror(errno));
     return;
   }
   int on = 1;
@@ -91,7 +91,7 @@ void Connection::connect() {
   }
   watch_ = loop_.watch(fd_, [this] { on_socket(); });
   if (!watch_) {
-    lost("nginx has no connection slot left: raise worker_connections");
+    lost("worker_connections are not enough");
     return;
   }
   watch_->want(false, true);
@@ -134,7 +134,7 @@ void Connection::on_connected() {
     ++greeting_;
   }
   if (told_down_)
-    log_.info("Redis is back");
+    log_.info("reconnected to Redis");
   told_down_ = false;
   observer_.connected();
 }
@@ -171,7 +171,7 @@ void Connection::flush() {
     }
   }
   if (out_.size() > kMaxQueued)
-    lost("it does not read what we send");
+    lost("Redis does not read, send buffer limit exceeded");
   else if (state_ == State::ready)
     watch_->want(true, !out_.empty());
 }
@@ -183,7 +183,7 @@ void Connection::read() {
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return;
     if (n <= 0) {
-      lost(n == 0 ? "it closed the connection" : std::strerror(errno));
+      lost(n == 0 ? "connection closed by Redis" : std::strerror(errno));
       return;
     }
     if (const char *why = guard_.feed({buffer, static_cast<std::size_t>(n)})) {
@@ -191,7 +191,7 @@ void Connection::read() {
       return;
     }
     if (redisReaderFeed(reader_.get(), buffer, static_cast<std::size_t>(n)) != REDIS_OK) {
-      lost("it sent what is no reply");
+      lost("invalid reply");
       return;
     }
     parse();
@@ -202,7 +202,7 @@ void Connection::parse() {
   while (state_ == State::ready) {
     void *raw = nullptr;
     if (redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) {
-      lost("it sent what is no reply");
+      lost("invalid reply");
       return;
     }
     if (raw == nullptr)
@@ -218,7 +218,7 @@ void Connection::parse() {
         return;
       }
       if (reply->type != REDIS_REPLY_STATUS) {
-        lost("it answered AUTH or SELECT with what is no status");
+        lost("invalid reply to AUTH or SELECT");
         return;
       }
       continue;
@@ -228,6 +228,7 @@ void Connection::parse() {
 }
 
 void Connection::lost(const std::string &why) {
+  bool connecting = state_ == State::connecting;
   watch_.reset();
   if (fd_ >= 0)
     ::close(fd_);
@@ -235,18 +236,19 @@ void Connection::lost(const std::string &why) {
   out_.clear();
   state_ = State::waiting;
   if (!told_down_)
-    log_.error("Redis is away, trying again (answers come by re-reading meanwhile): " + why);
+    log_.error(std::string(connecting ? "cannot connect to" : "lost connection to") +
+               " Redis, retrying (polling PostgreSQL meanwhile): " + why);
   told_down_ = true;
   timer_->set(backoff_.next(random_.unit()));
 }
 
 void Connection::on_timer() {
   if (state_ == State::connecting) {
-    lost("it takes too long to connect");
+    lost("connect timeout");
   } else if (state_ == State::waiting) {
     connect();
   } else if (!std::exchange(heard_, false)) {
-    lost("it does not answer");
+    lost("timeout waiting for a reply");
   } else {
     backoff_.reset();  // one that answers, and then lies or goes, is not asked ten times a second
     timer_->set(kPingMs);

@@ -38,7 +38,7 @@ Multipart::Event Multipart::next() {
     case At::broken:
       break;
   }
-  return fail("is broken");
+  return fail("malformed multipart body");
 }
 
 Multipart::Event Multipart::preamble() {
@@ -66,9 +66,9 @@ Multipart::Event Multipart::delimiter_tail() {
   if (line == std::string_view::npos && rest.size() <= kMaxLine + 1)  // a CR may be the last of it
     return {What::more};
   if (line > kMaxLine)
-    return fail("has a boundary line that does not end");
+    return fail("unterminated boundary line");
   if (!trim(rest.substr(0, line)).empty())
-    return fail("has something behind a boundary");
+    return fail("unexpected data after a boundary");
   used_ += line + 2;
   at_ = At::headers;
   return headers();
@@ -84,11 +84,11 @@ Multipart::Event Multipart::headers() {
   if (open && rest.size() <= kMaxHeaders + 3)  // three bytes of its end may be there
     return {What::more};
   if (open || end > kMaxHeaders)
-    return fail("has a part with more than 8 KB of headers");
+    return fail("a part has more than 8 KB of headers");
   if (++parts_ > kMaxParts)
-    return fail("has more than 1001 parts", true);
+    return fail("more than 1001 parts", true);
   if (!parse_headers(rest.substr(0, end)))
-    return fail("has a part without a form-data name");
+    return fail("a part has no form-data name");
   used_ += end == 0 ? 0 : end + 2;  // the blank line's CRLF stays: an empty body ends right there
   at_ = At::body;
   in_part_ = false;

@@ -105,7 +105,7 @@ Result<std::unique_ptr<Child>> Child::start(
       ::close(fd);
   }
   if (child->pid_ < 0)
-    return Error{Code::unavailable, std::string("cannot start a process: ") + std::strerror(why)};
+    return Error{Code::unavailable, std::string("cannot start the command: ") + std::strerror(why)};
   ::setpgid(child->pid_, child->pid_);
   Child *self = child.get();
   child->stdin_.watch = loop.watch(child->stdin_.fd, [self] { self->on_stdin(); });

@@ -42,7 +42,7 @@ Result<std::string> read_address(const std::string &given) {
   std::string path = given.substr(1);
   std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(path.c_str(), "re"), std::fclose);
   if (!file)
-    return Error{Code::invalid, path + " cannot be read: " + std::strerror(errno)};
+    return Error{Code::invalid, "cannot read " + path + ": " + std::strerror(errno)};
   char line[8192];
   if (std::fgets(line, sizeof line, file.get()) == nullptr)
     return Error{Code::invalid, path + " is empty"};
