@@ -228,7 +228,7 @@ sub refusals_in_source {
     my ($root) = @_;
     my %status = (send_unavailable => 503, ask_for_upgrade => 426, challenge => 401);
     my (@sites, %actions, %guards);
-    for my $file (glob "$root/src/http/*.cc") {
+    for my $file (glob "$root/src/http/*/*.cc") {
         my ($name) = $file =~ m{([^/]+)$};
         open my $in, '<', $file or die "$file: $!";
         my $text = do { local $/; <$in> };
