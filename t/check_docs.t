@@ -199,7 +199,7 @@ my @CHANGES = (
         $METRICS,
         qr/, `uploads` \|/,
         ' |',
-        qr{^docs/\S+:\d+: the labels of `await_refused_total` are "limit=held, limit=reads, limit=submissions" here, but }
+        qr{^docs/\S+:\d+: the labels of `await_refused_total` are "limit=held, limit=reads, limit=submissions" here, }
     ],
     [ 'variable', $VARIABLES, row('$await_hold_time'), '', undocumented('variable `$await_hold_time`') ],
     [
@@ -253,9 +253,9 @@ my @CHANGES = (
     ],
     [
         'default of a time',
-        'docs/directives/await_hold_max.md',
-        qr/`55s`/, '`60s`', $OLD,
-        qr{^docs/directives/await_hold_max\.md:\d+: default is "60s", but src/\S+:\d+ says "55s": write that$}
+        'docs/directives/await_drain.md',
+        qr/`30s`/, '`60s`', $OLD,
+        qr{^docs/directives/await_drain\.md:\d+: default is "60s", but src/\S+:\d+ says "30s": write that$}
     ],
     [
         'default of a size',
@@ -284,6 +284,13 @@ my @CHANGES = (
         qr/`await_park on \\\| off;`/,
         '`await_park yes;`',
         $OLD, qr{await_park\.md:\d+: syntax is "await_park yes;", but \S+ says "await_park on \| off;"}
+    ],
+    [
+        'default that docs/http.md quotes',
+        $HTTP,
+        qr/await_max_frame\.md\), 64 KB/,
+        'await_max_frame.md), 32 KB',
+        qr{^docs/http\.md:\d+: the default of await_max_frame is "32k" here, but "64k" on its page: write that$}
     ],
     [
         'version of a directive',

@@ -13,6 +13,7 @@ use Await::Docs::Read;
 use Exporter 'import';
 our @EXPORT_OK = qw(load complaints directives_page);
 
+my $HTTP = 'docs/http.md';
 my $VARIABLES = 'docs/variables.md';
 my $METRICS = 'docs/directives/await_metrics.md';
 my $INDEX = 'docs/directives.md';
@@ -29,7 +30,8 @@ my %CONTEXTS = (
 sub complaints {
     my ($files, $refusals) = @_;
     my $code = code_of($files);
-    return map { $_->($files, $code, $refusals) } \&check_directives, \&check_index, \&check_links, \&check_metrics,
+    return map { $_->($files, $code, $refusals) } \&check_directives, \&check_index, \&check_quotes, \&check_links,
+        \&check_metrics,
         \&check_variables,
         \&check_members, \&check_problems, \&check_states, \&check_event_types, \&check_operations,
         \&check_close_codes, \&check_headers,
@@ -38,16 +40,17 @@ sub complaints {
 
 # --- directives ------------------------------------------------------------------------------------------------------
 
-# The rows of all command tables: { name, place, file, flags => [words], field, choices }.
+# The rows of all command tables: { name, place, file, flags => [words], field }.
 sub commands {
     my ($code) = @_;
-    my %macros = map { $_->{got}[0] => $_->{got}[1] } sites($code, qr{^src/}, qr/^#define (\w+) ([^\n]+)$/m);
-    my $row =
-        qr/\{\s*ngx_string\("(await_\w+)"\),\s*([^,]+?),\s*\w+,\s*\w+,\s*(?:offsetof\(\w+,\s*(\w+)\)|\w+),\s*&?(\w+)\s*\}/;
+    my %macros = map { $_->{got}[0] => $_->{got}[1] } sites($code, qr{^src/}, qr/^#define (\w+) (NGX_[^\n]+)$/m);
+    my $macro = join '|', keys %macros;
+    my $row = qr/
+        \{\s*ngx_string\("(await_\w+)"\),\s*([^,]+?),\s*\w+,\s*\w+,
+        \s*(?:offsetof\(\w+,\s*(\w+)\)|\w+),\s*&?\w+\s*\}/x;
     return map {
         my ($name, $flags, $field) = @{ $_->{got} };
-        1 while $flags =~ s/\b(\w+)\b/$macros{$1} && $macros{$1} ne $1 ? $macros{$1} : $1/ge && grep { $macros{$_} }
-            $flags =~ /\w+/g;
+        1 while %macros && $flags =~ s/\b($macro)\b/$macros{$1}/g;
         { name => $name, place => $_->{place}, file => $_->{file}, flags => [ $flags =~ /\w+/g ], field => $field }
     } sites($code, qr{^src/.*\.cc$}, $row);
 }
@@ -191,6 +194,23 @@ sub check_index {
             . ': the page is older than docs/directives/*.md, of which it is made: run "make docs"';
     }
     return;
+}
+
+# Defaults that a page quotes, as "[await_hold_max](…), 55 s": each is that of the directive's own page.
+sub check_quotes {
+    my ($files) = @_;
+    my $text = $files->{$HTTP} // '';
+    my @complaints;
+    while ($text =~ m{\[(await_\w+)\]\([^)]*\),? \(?(\d[\d,]*)( ?(?:s|KB|MB))?(?= \||\)|\.|;)}g) {
+        my ($name, $number, $unit) = ($1, $2, $3 // '');
+        my $place = place($HTTP, $text, $-[0]);
+        my $quoted = ($number =~ s/,//gr) . lc(substr $unit =~ s/ //r, 0, 1);
+        my $box = box($files->{"docs/directives/$name.md"} // '');
+        my ($default) = map { $_->{text} =~ /`(\S+)`/ } grep { $_ } $box->{default};
+        push @complaints, "$place: the default of $name is \"$quoted\" here, but \"$default\" on its page: write that"
+            if defined $default && $default ne $quoted;
+    }
+    return @complaints;
 }
 
 # --- links -----------------------------------------------------------------------------------------------------------

@@ -244,7 +244,8 @@ sub check_statuses {
     for (sort keys %refused) {
         my ($endpoint, $status) = split / /;
         push @complaints,
-            "$HTTP:$table->{line}: $endpoint answers $status (\"$refused{$_}\" of t/lib/Await/Refusals.pm): mark it with ●"
+            "$HTTP:$table->{line}: $endpoint answers $status (\"$refused{$_}\" of t/lib/Await/Refusals.pm): "
+            . 'mark it with ●'
             unless $written{$_};
     }
     for (sort keys %written) {
