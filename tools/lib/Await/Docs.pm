@@ -70,6 +70,8 @@ sub box {
 sub check_directives {
     my ($files, $code) = @_;
     my @commands = commands($code);
+    my $merge = qr/\bngx_conf_(?:merge|init)_(?:(\w+)_)?value\(\s*[^,]*?(?:\.|->)(\w+),\s*(?:[^,;]+,\s*)?([^,;]+?)\);/;
+    my @merges = sites($code, qr{^src/}, $merge);
     my %pages = map { m{^docs/directives/([^/]+)\.md$} ? ($1 => "$_:1") : () } keys %$files;
     my %readme;
     my $readme = $files->{'README.md'} // '';
@@ -78,16 +80,18 @@ sub check_directives {
     my @complaints = (
         compare('directive', \%names, \%pages, 'a page docs/directives/<name>.md'),
         compare('directive', \%names, \%readme, 'the table of directives in README.md'));
-    return @complaints, map { check_page($files, $code, $_) } grep { $pages{ $_->{name} } } @commands;
+    return @complaints, map { check_page($files, $code, \@merges, $_) } grep { $pages{ $_->{name} } } @commands;
 }
 
 sub check_page {
-    my ($files, $code, $command) = @_;
+    my ($files, $code, $merges, $command) = @_;
     my $path = "docs/directives/$command->{name}.md";
     my $text = $files->{$path};
     my $box = box($text);
-    my %expected =
-        (context => context_of($command), default => default_of($code, $command), syntax => syntax_of($command));
+    my %expected = (
+        context => context_of($command),
+        default => default_of($code, $merges, $command),
+        syntax => syntax_of($command));
     my @complaints;
     push @complaints, "$path:1: the page begins with \"# $command->{name}\"" unless $text =~ /^# $command->{name}\n/;
     for my $row (qw(syntax default context since)) {
@@ -122,10 +126,9 @@ sub syntax_of {
 
 # The default of a field as nginx's macros merge it, as a configuration has it; undef where they do not say it.
 sub default_of {
-    my ($code, $command) = @_;
+    my ($code, $merges, $command) = @_;
     my $field = $command->{field} // return undef;
-    my $merge = qr/\bngx_conf_(?:merge|init)_(?:(\w+)_)?value\(\s*[^,]*?(?:\.|->)(\w+),\s*(?:[^,;]+,\s*)?([^,;]+?)\);/;
-    my @found = grep { $_->{got}[1] eq $field } sites($code, qr{^src/}, $merge);
+    my @found = grep { $_->{got}[1] eq $field } @$merges;
     my @near = grep { $_->{file} eq $command->{file} } @found;
     my ($kind, undef, $value) = @{ (@near ? $near[0] : @found == 1 ? $found[0] : return undef)->{got} };
     return $1 if $value =~ /^"(.*)"$/;

@@ -55,14 +55,15 @@ sub place { my ($file, $text, $at) = @_; return "$file:" . (1 + (substr($text, 0
 # The source without its comments; lines stay where they are.
 sub code_of {
     my ($files) = @_;
-    my %code;
-    for my $file (grep { m{^(?:src|sql)/} } keys %$files) {
-        my $text = $files->{$file};
-        if ($file =~ /\.sql$/) { $text =~ s/--[^\n]*//g }
-        else { $text =~ s{("(?:\\.|[^"\\\n])*")|//[^\n]*}{$1 // ''}ge }
-        $code{$file} = $text;
-    }
-    return \%code;
+    return { map { $_ => without_comments($files->{$_}, /\.sql$/) } grep { m{^(?:src|sql)/} } keys %$files };
+}
+
+my %stripped;
+
+sub without_comments {
+    my ($text, $is_sql) = @_;
+    return $stripped{$text} //=
+        $is_sql ? $text =~ s/--[^\n]*//gr : $text =~ s{("(?:\\.|[^"\\\n])*")|//[^\n]*}{$1 // ''}ger;
 }
 
 # The tables of a page: { line, head => [cells], rows => [{ line, cells }] }.
