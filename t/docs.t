@@ -52,7 +52,8 @@ subtest 'README' => sub {
 sub parted {
     my ($text) = @_;
     my @words;
-    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/m;
+    my $id = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|$id/m;
     $text =~ s/($word)/push @words, $1; '<word>'/ge;
     $text =~ s/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/<time>/g;
     $text =~ s/^retry: \d+$/retry: <ms>/mg;
@@ -92,7 +93,7 @@ sub run_shown {
 }
 
 subtest 'the examples of docs/http.md' => sub {
-    my ($worker) = $contract =~ /`await-worker (--queue [^`]+)`/;
+    my ($worker) = $contract =~ /```sh\nawait-worker (.*)\n```/;
     $s->start_worker('worker2', split / /, $worker);
     my $n = 0;
     while ($contract =~ /```(console|text)\n(.*?)```/gs) {
