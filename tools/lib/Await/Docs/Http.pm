@@ -114,7 +114,10 @@ sub check_event_types {
     my ($files, $code) = @_;
     my $said = named_under($files, $HTTP, 'event type', qr/^([\w.-]+)$/);
     my @lists = sites($code, qr{^sql/}, qr/[(\[{]([^()\[\]{}]*\bbatch\.ready\b[^()\[\]{}]*)[)\]}]/);
-    $_->{names} = { map { $_ => 1 } $_->{got}[0] =~ /([a-z][a-z0-9_.-]*)/g } for @lists;
+    for my $list (@lists) {
+        my $quote = $list->{got}[0] =~ /'/ ? "'" : '';    # '{a,b}' has them bare; a dump puts ::text behind each
+        $list->{names} = { map { $_ => 1 } $list->{got}[0] =~ /$quote([a-z][a-z0-9_.-]*)$quote/g };
+    }
     my %source;
     for my $list (@lists) { $source{$_} //= $list->{place} for keys %{ $list->{names} } }
     my @complaints = compare('reserved event type', \%source, $said, "the table of event types in $HTTP");
