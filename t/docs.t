@@ -1,5 +1,5 @@
-# What the docs show runs: the README's configuration and curl session, the examples of docs/http.md, the pages' snippets, the
-# workers in three languages.
+# What the docs show runs: the README's configuration and curl session, the examples of docs/http.md, the pages' snippets,
+# the workers in three languages.
 
 use strict;
 use warnings;

@@ -130,6 +130,7 @@ sub check_event_types {
     my $sent = names(
         sites($code, qr{^src/}, qr/\bsse_frame\([^,()]*, "(\w+)"/),
         sites($code, qr{^src/}, qr/\bpush_frame\("(\w+)"/));
+    push @complaints, "src: no frame of a stream is found in the source: $MEND" unless %$sent;
     push @complaints,
         map { "$sent->{$_}: the event type `$_` is not documented: add it to the table of event types in $HTTP" }
         grep { !$said->{$_} } sort keys %$sent;
@@ -195,16 +196,18 @@ sub check_headers {
             $lower->(names(sites($code, $EDGE, qr/\badd_header\(\w+, "([\w-]+)"/))),
             $given, "the table of response headers in $HTTP"
         ));
+    my %listed;
     for my $list (sites($code, $EDGE, qr/\[\] =\s*((?:"[\w, -]+"\s*)+);/)) {
-        my @names = map { lc } join('', $list->{got}[0] =~ /"([^"]*)"/g) =~ /[\w-]+/g;
-        my ($which, $table) =
-              (grep { $_ eq 'etag' } @names) ? (response => $given)
-            : (grep { $_ eq 'prefer' } @names) ? (request => $asked)
-            : next;
+        my %names = map { lc $_ => 1 } join('', $list->{got}[0] =~ /"([^"]*)"/g) =~ /[\w-]+/g;
+        my $which = $names{prefer} ? 'request' : $names{etag} ? 'response' : next;
+        my $table = $which eq 'request' ? $asked : $given;
+        $listed{$which} = 1;
         push @complaints,
             map { "$list->{place}: the $which header `$_`, which await_cors names, is not documented: add it to $HTTP" }
-            grep { !$table->{$_} } @names;
+            grep { !$table->{$_} } sort keys %names;
     }
+    push @complaints, "src: the headers that await_cors names are not found in the source: $MEND"
+        unless keys %listed == 2;
     return @complaints;
 }
 
