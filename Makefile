@@ -190,6 +190,11 @@ lint:
 format:
 	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
+## docs: docs/directives.md, made of docs/directives/*.md
+.PHONY: docs
+docs:
+	@tools/make-directives
+
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
 BENCHES ?= hold fanout sockets stall unicast deliver submit work scale
 bench: deps-bench build load

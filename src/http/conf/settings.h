@@ -57,7 +57,7 @@ struct Settings {
   Handler ticket;
   Handler metrics;
 
-  const wire::Format *submitted;  ///< how a submission's document is written; null: as the contract has it
+  const wire::Format *submitted;  ///< how a submission's document is written; null: as docs/http.md has it
   const wire::Format *document;   ///< and await_job's
   ngx_http_complex_value_t *owner;
   ngx_flag_t scoped;              ///< off: await_owner off

@@ -10,7 +10,7 @@
 namespace await::http {
 
 /// The job document in this location's size and with this request's cursor.
-/// @param format  null: as the contract has it
+/// @param format  null: as docs/http.md has it
 std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links,
                      const wire::Format *format);
 /// Cache-Control, and Retry-After while the job has not ended.

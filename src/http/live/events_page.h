@@ -20,7 +20,7 @@ namespace await::http {
 class EventsPage : public ngx::Held, private core::Spoke, private core::Feed::Reader {
  public:
   /// @param channels  at least one
-  /// @param format  of the whole page; null: as the contract has it
+  /// @param format  of the whole page; null: as docs/http.md has it
   EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
              const wire::Format *format, const std::string &cursor, Wait wait);
 

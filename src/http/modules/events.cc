@@ -30,7 +30,7 @@ struct EventsSettings {
   ngx_uint_t json_first;
   ngx_uint_t thin;
   ngx_uint_t linger;
-  const wire::Format *event;  // null: as the contract has them
+  const wire::Format *event;  // null: as docs/http.md has them
   const wire::Format *page;
   const wire::Shape *shape;  // made at first use
 };

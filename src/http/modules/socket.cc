@@ -22,7 +22,7 @@ struct SocketSettings {
   ngx_array_t *channels;  // of ngx_http_complex_value_t: what every socket watches from the start
   ngx_uint_t plain;
   ngx_uint_t thin;
-  const wire::Format *event;  // null: as the contract has it
+  const wire::Format *event;  // null: as docs/http.md has it
   const wire::Shape *shape;   // made at first use
 };
 
