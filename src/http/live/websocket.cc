@@ -192,8 +192,9 @@ void Socket::log_refusal(int status, const char *why) {
   }
   log_after_ms_ = now + kLogMs;
   std::uint32_t more = std::exchange(unlogged_, 0);
-  ngx_log_error(NGX_LOG_INFO, connection()->log, 0, "await: WebSocket client rejected with %d: %s%s%uD%s",
-                status, why, more > 0 ? " (and " : "", more, more > 0 ? " more since the last line)" : "");
+  std::string also = more > 0 ? " (" + std::to_string(more) + " more since the last line)" : "";
+  ngx_log_error(NGX_LOG_INFO, connection()->log, 0, "await: WebSocket client rejected with %d: %s%s", status,
+                why, also.c_str());
 }
 
 /// Whether the client may be refused once more: 100 times a second, and after a quiet time as often as an
