@@ -6,7 +6,7 @@
 
 namespace await::ngx {
 
-/// Runs `body` within a C frame: what it throws becomes one line in error.log and `otherwise`.
+/// Runs `body` in a callback of C code. An exception is logged in error.log, and `otherwise` is returned.
 template <class Body, class Value>
 Value guarded(ngx_log_t *log, Value otherwise, Body body) noexcept {
   try {

@@ -16,13 +16,13 @@ std::string one_line(const char *text) {
   return out;
 }
 
-/// SQLSTATE (PostgreSQL manual, appendix A) as our closed list.
-/// @param constraint  the one that was violated; null: none that has a name
+/// Maps an SQLSTATE (PostgreSQL manual, appendix A) to a Code.
+/// @param constraint  the violated constraint; null if there is none with a name
 Code code_of(const char *state, const char *constraint) {
   if (state == nullptr || std::strlen(state) != 5)
     return Code::unavailable;
   std::string_view kind(state, 2);
-  // a limit of ours; or no partition takes the row, which is no constraint and not the sender's fault
+  // a limit of await.limits; or there is no partition for the row, which is not the fault of the client
   if (std::strcmp(state, "53400") == 0 || (std::strcmp(state, "23514") == 0 && constraint == nullptr))
     return Code::exhausted;
   if (kind == "08" || kind == "57" || kind == "53" || kind == "25")
@@ -60,8 +60,8 @@ void Connection::nudge() {
 }
 
 void Connection::connect() {
-  // what keeps libpq from blocking, waiting for ever or settling for a standby comes first: the
-  // operator's own words win
+  // defaults that prevent libpq from blocking, from waiting forever and from using a standby; conninfo
+  // overrides them
   std::string name = std::string("nginx-await-") + options_.role;
   const char *keywords[] = {"fallback_application_name", "gssencmode", "tcp_user_timeout",
                             "target_session_attrs",      "dbname",     nullptr};
@@ -196,7 +196,7 @@ void Connection::pump() {
 }
 
 void Connection::take_results() {
-  int nulls = 0;  // one ends a statement's results; two in a row: nothing more has come
+  int nulls = 0;  // one ends the results of a statement; two in a row: nothing more was received
   while (state_ == State::ready && !sent_.empty() && nulls < 2 && PQisBusy(pg_.get()) == 0) {
     PGresult *result = PQgetResult(pg_.get());
     nulls = result == nullptr ? nulls + 1 : 0;
@@ -209,7 +209,7 @@ void Connection::take_results() {
     lost("the server has become read-only");
 }
 
-/// What the server reports by itself, from version 14 on (manual, 34.2 PQparameterStatus).
+/// Uses what the server reports by itself since version 14 (manual, 34.2 PQparameterStatus).
 bool Connection::is_read_only() const {
   for (const char *name : {"in_hot_standby", "default_transaction_read_only"}) {
     const char *value = PQparameterStatus(pg_.get(), name);
@@ -219,7 +219,7 @@ bool Connection::is_read_only() const {
   return false;
 }
 
-/// False: the connection was lost, touch nothing.
+/// Returns false if the connection was lost; then do not access it.
 bool Connection::take_result(PGresult *result) {
   ExecStatusType status = PQresultStatus(result);
   if (status != PGRES_PIPELINE_SYNC) {
@@ -252,7 +252,7 @@ bool Connection::take_result(PGresult *result) {
     statement->finish(Error{Code::internal, "PostgreSQL returned no result"});
   }
   if (fatal && state_ == State::ready)
-    lost(failure->detail);  // it is shutting down, or a standby now: another connection may do better
+    lost(failure->detail);  // the server is shutting down or is a standby now: reconnect
   return state_ == State::ready;
 }
 
@@ -271,7 +271,7 @@ std::string Connection::message() const {
   return scrub(one_line(PQerrorMessage(pg_.get())), password != nullptr ? password : "");
 }
 
-/// libpq closes its socket by itself when the connection breaks: then there is nothing left to unwatch.
+/// If libpq has closed its socket because the connection broke, the descriptor must not be unregistered.
 void Connection::drop_watch() {
   if (watch_ && PQsocket(pg_.get()) != watched_fd_)
     watch_->closed();

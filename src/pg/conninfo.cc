@@ -15,7 +15,7 @@
 namespace await::pg {
 namespace {
 
-/// Keywords with a closed list of values; libpq says so only when it connects.
+/// Keywords with a closed list of values, which libpq checks only when it connects.
 struct Choice {
   const char *keyword;
   std::vector<std::string_view> values;
@@ -48,7 +48,8 @@ std::string list(const std::vector<std::string_view> &values) {
   return out;
 }
 
-/// Why libpq would not take the value; it is not repeated: a password that was quoted wrongly may be in it.
+/// Why libpq would reject the value. The value is not quoted in the message, because it may contain a
+/// password that was quoted wrongly.
 std::optional<std::string> complaint(std::string_view keyword, const std::string &value) {
   if (value.empty())
     return std::nullopt;  // libpq's default
@@ -73,7 +74,7 @@ std::optional<std::string> complaint(std::string_view keyword, const std::string
     return "must be an integer";
   if (std::find(std::begin(kFiles), std::end(kFiles), keyword) != std::end(kFiles) && value != "system") {
     std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(value.c_str(), "re"), std::fclose);
-    if (!file && !(keyword == "sslkey" && value.find(':') != std::string::npos))  // an engine's name
+    if (!file && !(keyword == "sslkey" && value.find(':') != std::string::npos))  // the name of an engine
       return std::string("cannot be read: ") + std::strerror(errno);
   }
   return std::nullopt;

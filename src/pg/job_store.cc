@@ -13,7 +13,7 @@ using core::EventPage;
 using core::Job;
 using core::JobResult;
 
-/// The columns status, content_type, file_name, size, starting at `status`.
+/// Decodes the columns status, content_type, file_name and size, starting at column `status`.
 JobResult decode_result(const Rows &rows, int row, int status, int attempt) {
   JobResult result;
   result.status = static_cast<int>(rows.number(row, status));
@@ -369,7 +369,7 @@ void JobStore::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
 }
 
 bool is_older(std::string_view one, std::string_view other) {
-  // the timeline has eight hexadecimal digits, so the order of the texts is the order of the numbers
+  // the timeline has eight hexadecimal digits, so the strings have the order of the numbers
   return cut(one, '.') == cut(other, '.') && cut(one, '.') < cut(other, '.');
 }
 

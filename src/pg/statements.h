@@ -1,6 +1,6 @@
 #pragma once
 
-/// Every statement that C++ sends, by name. What they do stands in sql/.
+/// All SQL statements that C++ sends, by name. Their functions are defined in sql/.
 namespace await::pg::statements {
 
 inline constexpr char kHello[] =
@@ -36,7 +36,7 @@ inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
 inline constexpr char kGet[] = "SELECT pos, bytes FROM await.edge_get($1,$2,$3)";
 inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 
-// the worker's
+// of workers
 inline constexpr char kClaim[] =
     "SELECT id, receipt, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, "
     "trace, payload_size, correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "

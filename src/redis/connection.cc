@@ -17,7 +17,7 @@ namespace await::redis {
 namespace {
 
 constexpr std::int64_t kConnectMs = 3'000;
-constexpr int kReads = 4;  // of 16 KB, then others have their turn
+constexpr int kReads = 4;  // of 16 KB each, before other connections have their turn
 
 struct Target {
   sockaddr_storage address{};
@@ -80,7 +80,7 @@ void Connection::connect() {
     return;
   }
   int on = 1;
-  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, and may
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket; this is ignored
   ::setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   state_ = State::connecting;
   timer_->set(kConnectMs);
@@ -208,11 +208,11 @@ void Connection::parse() {
     if (raw == nullptr)
       return;
     std::unique_ptr<redisReply, void (*)(void *)> reply(static_cast<redisReply *>(raw), freeReplyObject);
-    heard_ = true;  // bytes alone prove nothing: they may drip for ever
+    heard_ = true;  // only complete replies count, because single bytes could be sent forever
     if (greeting_ > 0) {
       --greeting_;
       if (reply->type == REDIS_REPLY_ERROR) {
-        // a Redis that does not know AUTH repeats its arguments
+        // a Redis server that does not support AUTH repeats its arguments in the error
         std::string_view said(reply->str, reply->len);
         lost(scrub(std::string(said.substr(0, said.find(", with args"))), address_.password));
         return;
@@ -250,7 +250,8 @@ void Connection::on_timer() {
   } else if (!std::exchange(heard_, false)) {
     lost("timeout waiting for a reply");
   } else {
-    backoff_.reset();  // one that answers, and then lies or goes, is not asked ten times a second
+    backoff_.reset();  // reset only now, so that a server that answers and then fails is not tried ten times
+                       // a second
     timer_->set(kPingMs);
     command({"PING"});
   }

@@ -74,7 +74,7 @@ void ReplyGuard::line(char c) {
     fail("line too long in a reply");
 }
 
-/// hiredis knows no "00" and no "-0" either.
+/// hiredis also rejects "00" and "-0".
 bool ReplyGuard::leading_zero(char c) const { return digits_ > 0 ? value_ == 0 : negative_ && c == '0'; }
 
 void ReplyGuard::number(char c) {
@@ -90,10 +90,10 @@ void ReplyGuard::number(char c) {
   }
 }
 
-/// A number is over, and with it the head of what is longer.
+/// A number is complete, and with it the header of a string or an array.
 void ReplyGuard::head() {
   if (type_ == ':' || (negative_ && value_ == 1))
-    return done();  // "$-1" and "*-1" are nothing
+    return done();  // "$-1" and "*-1" are null
   if (negative_)
     return fail(kNoReply);
   if (type_ == '$') {

@@ -18,7 +18,7 @@ constexpr std::string_view kSpread = "...";
 
 enum class Filter { none, upper, unix_s, unix_ms };
 
-/// A path, and what is made of what stands there.
+/// A path, and the filter for its value.
 struct Term {
   std::string path;
   Filter filter = Filter::none;
@@ -136,7 +136,7 @@ std::string Format::Node::compile(const json_t *from) {
   return {};
 }
 
-/// The first of the alternatives that is there and is not null.
+/// The first of the alternatives that exists and is not null.
 std::string Format::Node::evaluate(std::string_view document) const {
   for (const Term &term : alternatives) {
     auto found = raw_find(document, term.path);

@@ -9,7 +9,8 @@ namespace {
 bool is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
-/// Bytes of an escaped character, as PostgreSQL writes it; of a pair's low half, of the pair.
+/// The number of bytes that PostgreSQL writes for an escaped character; for the second half of a surrogate
+/// pair, those of the pair.
 unsigned written_as(unsigned code) {
   if (code < 0x20)
     return code >= 8 && code <= 13 && code != 11 ? 2 : 6;
@@ -280,7 +281,7 @@ bool JsonCheck::number(unsigned char c) {
   return end_number() && step(c);  // it ended one byte ago
 }
 
-/// As far as it matters: all of these stay where a sum of them fits.
+/// Counts a digit, up to a limit that is high enough for all comparisons, so that sums do not overflow.
 void JsonCheck::count_digit(unsigned char c) {
   constexpr std::uint32_t kMany = 1U << 28;
   if (at_ == At::zero || at_ == At::integer)
@@ -291,7 +292,7 @@ void JsonCheck::count_digit(unsigned char c) {
     exponent_ = exponent_ * 10 + (c - '0');
 }
 
-/// Moves the point by the exponent, as numeric_out does.
+/// Applies the exponent to the number of digits, as numeric_out does.
 bool JsonCheck::end_number() {
   auto [grows, falls] = shrinks_ ? std::pair(0U, exponent_) : std::pair(exponent_, 0U);
   std::uint32_t before = before_ + grows > falls ? before_ + grows - falls : 1;

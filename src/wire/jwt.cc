@@ -49,7 +49,7 @@ std::optional<std::string> text_of(const json_t *object, const char *name) {
   return std::string(json_string_value(value), json_string_length(value));
 }
 
-/// What kind of key it is, or why it is none for us.
+/// Sets the kind of the key, or returns why it cannot be used.
 const char *check(EVP_PKEY *key, Kind &kind) {
   if (EVP_PKEY_is_a(key, "RSA")) {
     kind = Kind::rs256;
@@ -82,7 +82,7 @@ Number number_of(const json_t *jwk, const char *name) {
   return Number(BN_bin2bn(data, static_cast<int>(bytes.size()), nullptr));
 }
 
-/// The key that the parameters describe; null where they describe none.
+/// Builds the key from its parameters; null if they are not valid.
 Pkey build(const char *type, OSSL_PARAM_BLD *parts) {
   std::unique_ptr<OSSL_PARAM, With<OSSL_PARAM_free>> params(OSSL_PARAM_BLD_to_param(parts));
   std::unique_ptr<EVP_PKEY_CTX, With<EVP_PKEY_CTX_free>> context(
@@ -212,7 +212,7 @@ const char *JwtKeys::add(std::string_view text) {
     const json_t *jwk = json_is_array(set) ? json_array_get(set, i) : json.get();
     auto use = text_of(jwk, "use");
     if (use && *use != "sig")
-      continue;  // for encryption: not our business
+      continue;  // a key for encryption
     Key key;
     if (const char *why = read_jwk(jwk, key))
       return why;
@@ -278,7 +278,7 @@ std::optional<JwtClaims> verify_jwt(std::string_view token, const JwtKeys &keys,
   bool good = false;
   std::string text(token);
   for (const JwtKeys::Key &key : keys.all()) {
-    // the key says which algorithm, and the token has to agree
+    // the key determines the algorithm, and that of the token must be the same
     if (alg != kNames[key.kind] || (!id.empty() && !key.id.empty() && id != key.id))
       continue;
     tried = true;

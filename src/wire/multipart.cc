@@ -12,7 +12,7 @@ using What = Multipart::Event::What;
 
 Multipart::Multipart(std::string_view boundary)
     : delimiter_("\r\n--" + std::string(boundary)), held_("\r\n") {
-  // the first delimiter may stand at the very start: pretend that a line ended before it
+  // the first delimiter may be at the very start: act as if a line ended before it
 }
 
 void Multipart::feed(std::string_view bytes) {
@@ -76,7 +76,7 @@ Multipart::Event Multipart::delimiter_tail() {
 
 Multipart::Event Multipart::headers() {
   std::string_view rest = std::string_view(held_).substr(used_);
-  // what was looked at before is not looked at again, but for what may be the beginning of the end
+  // continue the search where it stopped, except for bytes that may start the end of the headers
   std::size_t from = searched_ > used_ + 3 ? searched_ - used_ - 3 : 0;
   std::size_t end = rest.starts_with("\r\n") ? 0 : rest.find("\r\n\r\n", from);
   bool open = end == std::string_view::npos;
@@ -130,7 +130,7 @@ Multipart::Event Multipart::body() {
   auto found = held_.find(delimiter_, used_);
   std::size_t end = found;
   if (found == std::string::npos) {
-    // keep back what may be the beginning of a delimiter
+    // hold back bytes that may start a delimiter
     std::size_t keep = std::min(delimiter_.size() - 1, held_.size() - used_);
     while (keep > 0 &&
            !std::string_view(delimiter_).starts_with(std::string_view(held_).substr(held_.size() - keep)))

@@ -112,7 +112,7 @@ void declare(CLI::App &app, Arguments &to) {
       "SIGTERM: finish the running jobs and claim no new ones. A second SIGTERM stops the commands too.");
 }
 
-/// Signals as something to watch.
+/// Returns a descriptor that becomes readable when a signal arrives.
 int open_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -123,7 +123,8 @@ int open_signals() {
   return ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-/// An unquoted conninfo leaves its pairs to be the command, which would fail with them in its error.
+/// If a conninfo is not quoted, its remaining pairs become the command, which would fail and show them in its
+/// error.
 bool is_part_of_conninfo(const std::string &word) {
   std::string_view name = std::string_view(word).substr(0, word.find('='));
   return name.size() < word.size() &&
@@ -136,7 +137,8 @@ std::optional<std::string> from_environment(const char *name) {
   return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
 }
 
-/// The addresses read and checked, and what commands are not to see. The error names the option.
+/// Reads and checks the addresses, and determines the variables withheld from commands. The error names the
+/// option.
 Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   std::vector<redis::Address> addresses;
   std::vector<std::string> passwords;
@@ -207,7 +209,7 @@ int run(Arguments &arguments) {
     loop.round(1000);
   // send the last hints: without them clients get the results seconds later
   loop.run_until([&] { return client.idle(); }, 3000);
-  loop.round(0);  // in which they are sent
+  loop.round(0);  // this sends them
   return 0;
 }
 

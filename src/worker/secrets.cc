@@ -22,7 +22,8 @@ bool may_hold_password(std::string_view argument) {
          lower(argument).find("pass") != std::string::npos;
 }
 
-/// The part of argv[i] that is an address, or what could be one that was misplaced; null: none is.
+/// The part of argv[i] that is, or may be, an address with a password, even if misplaced; null if there is
+/// none.
 char *address_in(char **argv, int i) {
   for (const char *option : {"--postgres", "--redis"}) {
     std::size_t length = std::strlen(option);

@@ -14,7 +14,7 @@
 namespace await::worker {
 namespace {
 
-constexpr int kDataError = 65;  // EX_DATAERR of sysexits.h: the input will never do
+constexpr int kDataError = 65;  // EX_DATAERR of sysexits.h: a retry with the same input is useless
 constexpr std::size_t kMaxNote = 65536;
 
 std::optional<std::string> dump(json_t *value) {
@@ -92,7 +92,7 @@ std::vector<std::pair<std::string, std::string>> Task::environment() const {
   return out;
 }
 
-/// stdin is empty: the next piece of a large payload.
+/// stdin accepts more: read the next chunk of a large payload.
 void Task::thirsty() {
   if (job_.payload || reading_payload_ || !child_)
     return;
@@ -129,7 +129,7 @@ void Task::said(Child::Stream stream, std::string_view bytes) {
       return;
     case Child::kErr:
       if (::write(STDERR_FILENO, bytes.data(), bytes.size()) < 0) {
-        // our own stderr is gone; the tail is kept all the same
+        // stderr of this process is closed; the tail is kept anyway
       }
       err_ += bytes;
       if (err_.size() > 2 * kStderrTail)
@@ -182,7 +182,7 @@ void Task::beat(const std::optional<std::string> &progress) {
                     }));
 }
 
-/// The job is no longer ours, or cannot be done: TERM, then KILL.
+/// The lease is lost, or the job cannot be done: SIGTERM, then SIGKILL.
 void Task::kill_command(const std::string &why) {
   if (killing_)
     return;
@@ -204,8 +204,7 @@ void Task::on_kill_timer() {
     child_->signal(SIGKILL);
 }
 
-/// Ends once: an answer that was on its way (a heartbeat's "lost" and the result's, one after the other)
-/// finds nobody any more.
+/// Ends the task, once: later answers (to a heartbeat and to the result, one after the other) are ignored.
 void Task::over() {
   if (!alive_)
     return;
@@ -237,7 +236,7 @@ void Task::store_piece() {
   client_.append_result(job_, pieces_, piece, safely([this, piece](Result<bool> stored) {
                           storing_ = false;
                           if (!stored) {
-                            out_.insert(0, piece);  // the same number again: a repeat is taken once
+                            out_.insert(0, piece);  // retried with the same number, stored once
                             report_timer_->set(1000);
                             return;
                           }
@@ -317,7 +316,7 @@ void Task::reported(const Result<bool> &outcome) {
     over();
     return;
   }
-  // PostgreSQL is away. A repeat is harmless, so go on until the lease must have run out.
+  // PostgreSQL is unavailable. Repeating is harmless, so retry until the lease must have expired.
   if (++report_tries_ * 1000 > job_.lease_ms + 60'000) {
     log_.error("job " + name() +
                ": cannot store its outcome and the lease has expired: " + outcome.error().detail);
