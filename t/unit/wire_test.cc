@@ -325,7 +325,7 @@ TEST(Multipart, what_is_broken_is_said) {
   EXPECT_NE(take_apart("--b\r\nX: " + std::string(9000, 'x') + "\r\n\r\nx\r\n--b--", "b", 100).find("8 KB"),
             std::string::npos);
   EXPECT_NE(take_apart("--bx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n", "b", 50)
-                .find("behind a boundary"),
+                .find("after a boundary"),
             std::string::npos);
 }
 
