@@ -46,7 +46,7 @@ build: module worker
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
 # at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
-CHECKS := lint simulate fuzz mutants-sample model cost valgrind
+CHECKS := lint mutants-sample simulate fuzz model cost valgrind
 test: deps-test
 	@$(MAKE) --no-print-directory -s $(JOBS) module $(PROGRAMS)
 	@rm -rf $(B)/checks; mkdir -p $(B)/checks
