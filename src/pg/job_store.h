@@ -15,6 +15,7 @@ struct Hello {
   std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
   std::vector<std::string> keys;      ///< what is signed with; behind it what was before, and still counts
   std::string unmade;                 ///< queues that could not be made, and why
+  int schema_version = 0;             ///< 0: of before the first release
 };
 
 /// Whether `one` is an earlier line of the same server's history than `other`: somebody failed over.
@@ -25,7 +26,10 @@ struct Lane {
   int priority;
 };
 
-/// core::Store on PostgreSQL: the functions of sql/005_edge.sql, one statement a call.
+/// Says what to do if the database has another schema version than the module needs; empty if they fit.
+std::string schema_mismatch(int schema_version);
+
+/// core::Store on PostgreSQL: the functions of sql/functions/edge, one statement a call.
 class JobStore : public core::Store, public core::Topics, public core::Gate {
  public:
   /// @param value_max  the largest JSON result that is read along with a job, bytes

@@ -32,7 +32,7 @@ struct ClaimedJob {
 /// What a worker takes as its due.
 enum class Lease { held, cancelled, lost };
 
-/// The worker's functions of sql/016_receipts.sql, for workers in process. One connection, replies in the
+/// The worker's functions of sql/functions/worker, for workers in process. One connection, replies in the
 /// order of the calls, from the event loop, so callbacks must know whether their owner still lives. After
 /// each change a hint is published. Results that are complete within one round of the loop are stored in one
 /// transaction, and so are the hints of a round read in one.
