@@ -158,7 +158,7 @@ subtest 'the mark never passes an uncommitted submission' => sub {
     is_deeply claimed('mark', 5), [$first], 'it is found after its commit';
     submit('mark') for 1 .. 20;
     claimed('mark', 15);
-    ok until_true('the mark', sub { sql("SELECT await.advance_soon(); SELECT await.newest_mark(m.lane) = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.lane_in_use m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'") =~ /t$/ }), 'and the mark moves on';
+    ok until_true('the mark', sub { sql("SELECT await.advance_horizon_soon(); SELECT await.advance_low_water(m.lane) = (SELECT min(pos) FROM await.ready r WHERE r.lane = m.lane) FROM await.lane_in_use m JOIN await.queue q ON m.lane >> 8 = q.id WHERE q.name = 'mark'") =~ /t$/ }), 'and the mark moves on';
 };
 
 # Bug: each submission of a transaction took a lock of its own, and twenty thousand of them filled the lock table.
