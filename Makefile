@@ -160,6 +160,10 @@ build-sim:
 model:
 	t/model/check
 
+## snapshot: writes sql/snapshot.sql anew, after a change of sql/
+snapshot:
+	AWAIT_SNAPSHOT=write prove t/schema.t
+
 ## fuzz: a short run of each fuzzer; RUNS=, or SECONDS_EACH=
 fuzz:
 	RUNS=$(if $(filter 1,$(RUNS)),30000,$(RUNS)) t/fuzz/run

@@ -8,7 +8,10 @@ ALTER TABLE await.mark RENAME TO low_water;
 ALTER INDEX await.mark_of_lane RENAME TO low_water_of_lane;
 ALTER SEQUENCE await.marked RENAME TO last_advance;
 ALTER SEQUENCE await.ticked RENAME TO last_maintenance;
-ALTER TYPE await.head RENAME TO job_head;
+CREATE TYPE await.job_head AS (
+    id uuid, owner text, queue int4, priority int2, max_attempts int2,
+    seq int4, state text, attempt int2, progress int4, ended boolean
+);
 DROP FUNCTION await.edge_hello(text[], int2[]); -- returns one column more now
 
 CREATE OR REPLACE FUNCTION await.newest_mark(p_lane bigint) RETURNS bigint

@@ -19,7 +19,7 @@ sub dump_schema {
     open my $dump, '-|', Await::Stack::pg_bin() . '/pg_dump', '-d', $conninfo, '--schema-only', '--no-owner', '-n', 'await', @DATED
         or die "pg_dump: $!\n";
     my $text = '';
-    while (<$dump>) { $text .= $_ unless /^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict|$)/ }
+    while (my $line = <$dump>) { $text .= $line unless $line =~ /^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict|$)/ }
     close $dump or die "pg_dump failed\n";
     return $text;
 }
