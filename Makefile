@@ -152,7 +152,7 @@ simulate: build-sim
 	$(B)/sim --seed 1 --runs 120
 	$(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 120
 	t/sim/mutants
-.PHONY: valgrind sim simulate build-sim model fuzz soak
+.PHONY: valgrind sim simulate build-sim model snapshot fuzz soak
 build-sim:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
 
