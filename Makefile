@@ -63,7 +63,7 @@ deps-asan:
 # --- the module: nginx's own build, in build/objs -----------------------------------------------------
 
 MODULE := $(B)/objs/ngx_http_await_module.so
-MODULE_SOURCES = $(wildcard src/base/*.* src/core/*.* src/wire/*.* src/io/*.* src/pg/*.* src/redis/*.* src/ngx/*.* src/http/*.*)
+MODULE_SOURCES = $(wildcard src/base/*.* src/core/*.* src/wire/*.* src/io/*.* src/pg/*.* src/redis/*.* src/ngx/*.* src/http/*/*.*)
 
 ## module: build/objs/ngx_http_await_module.so; NGINX_SRC= names another nginx source tree
 .PHONY: module
@@ -91,7 +91,6 @@ ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers 
 
 pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
 io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
-upload_objects = $(patsubst src/%.cc,$(B)/cc/%.o,src/http/upload.cc src/http/form.cc)
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
@@ -109,9 +108,9 @@ $(B)/cc/bench/%.o: bench/%.cc
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
 	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -o $@
-$(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects)
+$(B)/unit: $(pure_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects)
 	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread -o $@
-$(B)/cost: $(pure_objects) $(B)/cc/http/form.o $(B)/cc/redis/reply_guard.o $(cost_objects)
+$(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects)
 	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
 $(B)/sim: $(pure_objects) $(sim_objects)
 	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
@@ -194,6 +193,11 @@ lint:
 ## format: rewrite the sources as clang-format has it
 format:
 	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
+
+## docs: docs/directives.md, made of docs/directives/*.md
+.PHONY: docs
+docs:
+	@tools/make-directives
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
 BENCHES ?= hold fanout sockets stall unicast deliver submit work scale
