@@ -47,6 +47,7 @@ CREATE TABLE await.queue_used (queue int4 NOT NULL, class int2 NOT NULL, day dat
 CREATE INDEX queue_used_day ON await.queue_used (queue, class, day);
 -- At least the number of queues that were created by their first use. A sequence, because it is counted outside of transactions.
 CREATE SEQUENCE await.queues MINVALUE 0 START 0;
+SELECT setval('await.queues', 0);            -- so that the first nextval() is 1
 
 -- --- jobs and their events -----------------------------------------------------------------------------------------
 
@@ -147,6 +148,7 @@ CREATE TABLE await.event_topic PARTITION OF await.event
     FOR VALUES FROM (3, 'ffffffff-ffff-0000-0000-000000000000') TO (3, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 -- At least the number of topics, set right by purge.
 CREATE SEQUENCE await.topics MINVALUE 0 START 0;
+SELECT setval('await.topics', 0);
 -- No deleted topic had a higher seq. A topic that comes back goes on behind it, with a gap, so that an older cursor learns that
 -- it missed something.
 CREATE SEQUENCE await.topic_floor MINVALUE 0 START 0;
