@@ -1,4 +1,4 @@
--- PostgreSQL 15. What pg_dump gives of a new database, without partitions of days. Made by `make snapshot`.
+-- PostgreSQL 15. What pg_dump gives of a new database, without partitions of days. Made by: make snapshot.
 CREATE SCHEMA await;
 CREATE TYPE await.job_head AS (
 	id uuid,
@@ -66,14 +66,16 @@ BEGIN
     END IF;
     RETURN greatest(first, old.pos);
 END $$;
-CREATE FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb DEFAULT NULL::jsonb, p_attempt smallint DEFAULT NULL::smallint, p_event_id text DEFAULT NULL::text) RETURNS integer
+CREATE FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb DEFAULT NULL::jsonb, p_attempt smallint DEFAULT NULL::smallint, p_event_id text DEFAULT NULL::text, p_status smallint DEFAULT NULL::smallint, p_content_type text DEFAULT NULL::text, p_file_name text DEFAULT NULL::text, p_size bigint DEFAULT NULL::bigint, p_body bytea DEFAULT NULL::bytea) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, data, event_id, ending)
+    INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, data, event_id, ending,
+                             status, content_type, file_name, size, body)
     VALUES (await.class(h.id), h.id, h.seq + 1, h.owner, p_type, p_state, coalesce(p_attempt, h.attempt),
             CASE WHEN p_type = 'progress' THEN h.seq + 1 ELSE h.progress END, p_data, p_event_id,
-            p_state IN ('completed', 'failed', 'cancelled', 'expired'));
+            p_state IN ('completed', 'failed', 'cancelled', 'expired'),
+            p_status, p_content_type, p_file_name, p_size, p_body);
     RETURN h.seq + 1;
 END $$;
 CREATE FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) RETURNS bigint
@@ -328,9 +330,8 @@ BEGIN
         PERFORM await.store_chunks(complete.id, 'r', own, body);
         body := NULL;
     END IF;
-    INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, ending, status, content_type, file_name, size, body)
-    VALUES (await.class(h.id), h.id, h.seq + 1, h.owner, 'completed', 'completed', own, h.progress, true,
-            complete.status, complete.content_type, complete.file_name, total, body);
+    PERFORM await.append_event(h, 'completed', 'completed', p_attempt => own, p_status => complete.status::int2,
+        p_content_type => complete.content_type, p_file_name => complete.file_name, p_size => total, p_body => body);
     RETURN true;
 END $$;
 CREATE FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[] DEFAULT NULL::text[], statuses integer[] DEFAULT NULL::integer[], file_names text[] DEFAULT NULL::text[]) RETURNS TABLE(id uuid, done boolean)
@@ -2193,7 +2194,7 @@ GRANT USAGE ON SCHEMA await TO await_worker;
 REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon_soon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_low_water(p_lane bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb, p_attempt smallint, p_event_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb, p_attempt smallint, p_event_id text, p_status smallint, p_content_type text, p_file_name text, p_size bigint, p_body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
 REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;

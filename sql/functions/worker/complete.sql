@@ -37,8 +37,7 @@ BEGIN
         PERFORM await.store_chunks(complete.id, 'r', own, body);
         body := NULL;
     END IF;
-    INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, ending, status, content_type, file_name, size, body)
-    VALUES (await.class(h.id), h.id, h.seq + 1, h.owner, 'completed', 'completed', own, h.progress, true,
-            complete.status, complete.content_type, complete.file_name, total, body);
+    PERFORM await.append_event(h, 'completed', 'completed', p_attempt => own, p_status => complete.status::int2,
+        p_content_type => complete.content_type, p_file_name => complete.file_name, p_size => total, p_body => body);
     RETURN true;
 END $$;

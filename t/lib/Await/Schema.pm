@@ -16,10 +16,12 @@ sub dump_schema {
     my ($stack, $database) = @_;
     local $ENV{PGPASSWORD} = $stack->password('admin');
     my $conninfo = $stack->place('admin') =~ s/dbname=\S+/dbname=$database/r;
-    open my $dump, '-|', Await::Stack::pg_bin() . '/pg_dump', '-d', $conninfo, '--schema-only', '--no-owner', '-n', 'await', @DATED
-        or die "pg_dump: $!\n";
+    my @command = (Await::Stack::pg_bin() . '/pg_dump', '-d', $conninfo, qw(--schema-only --no-owner -n await), @DATED);
+    open my $dump, '-|', @command or die "pg_dump: $!\n";
     my $text = '';
-    while (my $line = <$dump>) { $text .= $line unless $line =~ /^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict|$)/ }
+    while (my $line = <$dump>) {
+        $text .= $line unless $line =~ /^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict|$)/;
+    }
     close $dump or die "pg_dump failed\n";
     return $text;
 }
