@@ -146,7 +146,7 @@ CREATE FUNCTION await.check_data(data jsonb) RETURNS void
 BEGIN
     IF data IS NULL OR await.is_short(data) THEN
         RETURN;
-    ELSIF pg_column_size(data) > 393216 THEN  -- as text it is no shorter than an eighth of that
+    ELSIF pg_column_size(data) > 393216 THEN  -- its text has at least an eighth of that
         RAISE EXCEPTION 'an event carries at most 48 KB of data; put more into the result' USING ERRCODE = '22023';
     END IF;
     PERFORM await.check_json(data, 'an event''s data');
@@ -263,7 +263,7 @@ BEGIN
             PERFORM 1 FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
                 ORDER BY j.id FOR NO KEY UPDATE OF j;
             RETURN QUERY
-            WITH live AS MATERIALIZED (       -- ended jobs (cancelled while they waited) fall out here
+            WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
                 SELECT t.ord, t.attempt, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
                        least(greatest(coalesce(p_lease, j.lease, q.lease), interval '1 second'), interval '1 day') AS span,
                        t.attempt || '.' || await.base64url(uuid_send(gen_random_uuid())) AS receipt
@@ -367,13 +367,13 @@ BEGIN
     ELSIF EXISTS (SELECT FROM unnest(bodies) b WHERE b IS NULL OR length(b) > 65536) THEN
         RAISE EXCEPTION 'await.complete_many takes bodies of at most 64 KB; await.complete takes larger ones' USING ERRCODE = '22023';
     END IF;
-    -- Those it holds, in id order, as everybody; the next statement sees what the last holder committed. OFFSET 0: by the leases
-    -- one by one, whatever the planner believes of a table that is empty each time it looks.
+    -- Locks the jobs it holds in the order of their ids, as all do; the next statement sees what the last holder committed.
+    -- OFFSET 0: the leases are looked up one by one, although the planner may think that the table is empty.
     PERFORM 1 FROM unnest(ids, receipts) k (id, receipt)
         CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = k.id AND l.receipt = k.receipt OFFSET 0) l
         JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
         ORDER BY j.id FOR NO KEY UPDATE OF j;
-    WITH held AS MATERIALIZED (              -- under the lock; a right receipt counts, whatever else is said of the same id
+    WITH held AS MATERIALIZED (              -- under the lock; of several receipts for an id the valid one counts
         SELECT DISTINCT ON (g.id) g.id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
         FROM unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
         CROSS JOIN LATERAL (SELECT l.attempt FROM await.lease l WHERE l.job = g.id AND l.receipt = g.receipt OFFSET 0) l
@@ -498,7 +498,7 @@ BEGIN
         BEGIN
             PERFORM await.open_lane(await.lane(await.queue_id(q.name, true), q.priority));
             UPDATE await.queue u SET named = true WHERE u.name = q.name AND NOT u.named;
-        EXCEPTION WHEN OTHERS THEN           -- one queue that cannot be created keeps no other from it
+        EXCEPTION WHEN OTHERS THEN           -- a queue that cannot be created does not stop the others
             missing := concat_ws('; ', missing, format('%s: %s', q.name, sqlerrm));
         END;
     END LOOP;
@@ -576,7 +576,7 @@ BEGIN
         END IF;
         PERFORM await.note_use(in_queue, r.class);
     END LOOP;
-    -- without an exponent a number is no longer than the text it stands in
+    -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
     PERFORM await.reserve_positions();
     WITH ins AS (
@@ -619,13 +619,13 @@ CREATE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_prioriti
 DECLARE
     now_at   timestamptz := clock_timestamp();
     patience text := current_setting('lock_timeout');
-    owned    int[];                          -- places in p_ids of those that come first
-    stands   uuid[];                         -- for each place, the job it stands for
+    owned    int[];                          -- indexes of those that are the first with their key
+    stands   uuid[];                         -- for each index, the job that the submission stands for
     clashes  boolean[];
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
-    -- in one order, and each key once: two batches never wait for each other. No longer than the job is kept:
-    -- whether it is still there cannot be asked here, for one committed a moment ago would not be seen.
+    -- In one order, and each key once, so that two batches never wait for each other. A key is not kept longer than its job:
+    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
     INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
     SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
            now_at + least(g.keep * interval '1 ms', r.keep)
@@ -636,7 +636,7 @@ BEGIN
     ON CONFLICT (owner, queue, key) DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, until = excluded.until
         WHERE i.until <= now_at;
     PERFORM set_config('lock_timeout', patience, true);
-    -- a statement of its own: it sees who committed while that one waited
+    -- a statement of its own, so that it sees what others committed while the first one waited
     SELECT array_agg(coalesce(i.job, g.id) ORDER BY g.ord), array_agg(i.fingerprint <> g.fingerprint ORDER BY g.ord),
            array_agg(g.ord ORDER BY g.ord) FILTER (WHERE i.job IS NULL OR i.job = g.id)
     INTO stands, clashes, owned
@@ -777,10 +777,10 @@ BEGIN
     WITH found AS MATERIALIZED (
         SELECT f.n, f.eid, f.class, f.job, f.seq, f.weight, row_number() OVER (PARTITION BY f.n ORDER BY f.eid) AS place
         FROM unnest(v_item, v_eid, v_class, v_job, v_seq, v_weight) f (n, eid, class, job, seq, weight)
-    ), picked AS MATERIALIZED ( -- before anything is made a text
+    ), picked AS MATERIALIZED ( -- limits the size before data is converted to text
         SELECT f.*, coalesce(sum(f.weight) OVER (ORDER BY f.place, f.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
         FROM found f WHERE f.place <= p_limit
-    ), page AS MATERIALIZED ( -- LIMIT 1: so that each is looked up in its own partition
+    ), page AS MATERIALIZED ( -- LIMIT 1: each is looked up in its own partition only
         SELECT f.n, f.eid, f.job, f.seq, j.correlation_id, coalesce(e.type, 'pending') AS type, coalesce(e.at, j.created_at) AS at,
                e.text, e.status, e.content_type, e.file_name, e.size, e.value,
                coalesce(sum(coalesce(octet_length(e.text), 0) + coalesce(length(e.value), 0)) OVER
@@ -889,7 +889,7 @@ BEGIN
     IF cardinality(queues) = 0 OR queues IS NULL OR '' = ANY (queues) OR array_position(queues, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'await.grant_queues needs the names of queues; ''*'' stands for all' USING ERRCODE = '22023';
     END IF;
-    DELETE FROM await.queue_grant g WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = g.role); -- dropped since
+    DELETE FROM await.queue_grant g WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = g.role); -- of dropped roles
     DELETE FROM await.queue_grant g WHERE g.role = who AND g.queue = '';
     INSERT INTO await.queue_grant (role, queue) SELECT DISTINCT who, q FROM unnest(queues) q ON CONFLICT DO NOTHING;
 END $$;
@@ -952,7 +952,7 @@ BEGIN
         SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
             WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
     END IF;
-    IF e.limited IS NOT FALSE THEN           -- or there is no such event
+    IF e.limited IS NOT FALSE THEN           -- or NULL: there is no such event
         may := NOT EXISTS (SELECT FROM await.queue_grant) OR
                (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
                 FROM await.job w JOIN await.queue q ON q.id = w.queue WHERE w.class = k AND w.id = hint.id);
@@ -1191,8 +1191,8 @@ BEGIN
                 PERFORM nextval('await.topics');
             END IF;
         END IF;
-        h := await.lock_job(topic_job);    -- whoever publishes to it waits here: its order is one
-        EXIT WHEN h.id IS NOT NULL;         -- else it was purged in this moment
+        h := await.lock_job(topic_job);     -- publishers wait here, so the topic has one order
+        EXIT WHEN h.id IS NOT NULL;         -- NULL: it has just been purged
     END LOOP;
     IF h.seq = 1 THEN
         SELECT coalesce((j.extra ->> 'base')::int, 1) INTO h.seq FROM await.job j WHERE j.class = 3 AND j.id = topic_job;
@@ -1216,14 +1216,14 @@ DECLARE
 BEGIN
     <<making>>
     FOR r IN SELECT * FROM await.retention ORDER BY class LOOP
-        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours, whatever the time zone
+        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours in every time zone
         cut := to_timestamp(floor(extract(epoch FROM clock_timestamp()) / extract(epoch FROM step)) * extract(epoch FROM step));
         WHILE cut <= clock_timestamp() + r.ahead LOOP
             FOREACH base IN ARRAY ARRAY['job', 'event', 'chunk'] LOOP
                 said := await.make_partition(base, r.class, cut, cut + step);
                 CONTINUE WHEN said IS NULL;
                 RETURN NEXT said;
-                EXIT making WHEN said LIKE 'busy %'; -- the next ones would be as well
+                EXIT making WHEN said LIKE 'busy %'; -- so would be the next ones
             END LOOP;
             cut := cut + step;
         END LOOP;
@@ -1233,9 +1233,9 @@ BEGIN
     END IF;
     PERFORM FROM await.turn t WHERE t.what = 'purge' FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        RETURN;                              -- somebody else is at it
+        RETURN;                              -- another session purges
     END IF;
-    -- what takes long first: from the first drop on everybody waits, until the caller's transaction ends
+    -- what takes long comes first: from the first drop on all others wait until the caller's transaction ends
     RETURN QUERY SELECT await.purge_uploads(20000);
     RETURN QUERY SELECT await.purge_topics(5000);
     FOR old IN
@@ -1284,7 +1284,7 @@ BEGIN
     END IF;
     DELETE FROM await.queue_used u USING await.retention r
         WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today;
-    -- marks that a newer one of their lane has left behind; a mark that is missing costs time and nothing else
+    -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
         WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
            OR EXISTS (SELECT FROM await.low_water n WHERE n.lane = o.lane AND n.pos > o.pos) FOR UPDATE SKIP LOCKED));
@@ -1301,7 +1301,7 @@ BEGIN
         LOCK TABLE await.queue, await.lane_in_use IN ACCESS EXCLUSIVE MODE;
         SELECT array_agg(q.id) INTO idle FROM await.queue q
             WHERE q.id = ANY (idle) AND NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1);
-        -- jobs of these are gone; what still waits in a lane waits for nothing
+        -- their jobs were deleted, so ready rows that are left have no job
         SELECT array_agg(q.id) INTO gone FROM await.queue q
             WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
               AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
@@ -1315,7 +1315,7 @@ BEGIN
         GET DIAGNOSTICS lanes = ROW_COUNT;
         DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-        RETURN NEXT 'busy queues';           -- behind a long reader, or who has such a row: try again next time
+        RETURN NEXT 'busy queues';           -- a long reader, or a lock on such a row: the next purge tries again
         RETURN;
     END;
     IF lanes > 0 THEN
@@ -1363,7 +1363,7 @@ BEGIN
         EXIT WHEN events >= p_limit;
     END LOOP;
     IF looked < p_limit AND events < p_limit THEN
-        last := 'ffffffff-ffff-0000-0000-000000000000'; -- that was the last one: from the start again
+        last := 'ffffffff-ffff-0000-0000-000000000000'; -- the end was reached: start again
     END IF;
     INSERT INTO await.swept VALUES ('topics', 3, last) ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
     PERFORM setval('await.topics', (SELECT count(*) FROM await.job_topic));
@@ -1414,7 +1414,7 @@ BEGIN
         RAISE EXCEPTION 'there are as many queues as await.limits allows; % is not made', quote_literal(p_name)
             USING ERRCODE = '53400', HINT = 'name it literally in the configuration, or raise await.limits.queues';
     END IF;
-    FOR i IN 1 .. 100 LOOP                   -- another may make it meanwhile, or have the number
+    FOR i IN 1 .. 100 LOOP                   -- another may create it meanwhile, or its number may be taken
         INSERT INTO await.queue (name, named) VALUES (p_name, p_named) ON CONFLICT DO NOTHING;
         IF FOUND AND NOT p_named THEN
             PERFORM nextval('await.queues');
@@ -1452,11 +1452,11 @@ DECLARE
     r       record;
     h       await.job_head;
     touched int := 0;
-    passed  int := 0;                        -- another has them
+    passed  int := 0;                        -- locked by others
 BEGIN
     FOR r IN SELECT l.job, l.attempt FROM await.lease l WHERE l.until < now_at ORDER BY l.until LOOP
         EXIT WHEN touched >= most OR passed >= most * 100;
-        h := await.lock_job(r.job, true);   -- job first, lease second: everybody's order
+        h := await.lock_job(r.job, true);    -- job first, lease second, as everywhere
         IF h.id IS NULL THEN
             passed := passed + 1;
             CONTINUE;
@@ -1486,7 +1486,7 @@ BEGIN
                  SELECT due, pos FROM await.delayed WHERE due <= now_at
                  ORDER BY due, pos LIMIT most FOR UPDATE SKIP LOCKED) k
              WHERE d.due = k.due AND d.pos = k.pos RETURNING d.* LOOP
-        -- it was to wait longer than its queue, and so the job, was kept
+        -- its queue, and so the job, was deleted before it was due
         CONTINUE WHEN NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8);
         PERFORM await.open_lane(r.lane);
         INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
@@ -1555,7 +1555,7 @@ BEGIN
         PERFORM await.append_event(h, 'failed', 'failed', problem, p_attempt);
         RETURN;
     END IF;
-    IF pause IS NULL THEN                    -- doubled each time, give or take a quarter
+    IF pause IS NULL THEN                    -- doubled each time, with a jitter of a quarter
         pause := least(q.backoff_min * (2 ^ least(p_attempt - 1, 30)), q.backoff_max) * (0.75 + random() / 2);
     END IF;
     PERFORM await.append_event(h, 'pending', 'pending',
@@ -1607,7 +1607,7 @@ DECLARE
     touched     int;
 BEGIN
     IF (SELECT last_value FROM await.last_maintenance) = this_second
-        OR current_setting('transaction_isolation') <> 'read committed' THEN -- another will do more with this second
+        OR current_setting('transaction_isolation') <> 'read committed' THEN -- with one snapshot for all statements it could do less
         RETURN 0;
     END IF;
     PERFORM setval('await.last_maintenance', this_second);
@@ -1655,7 +1655,7 @@ DECLARE
     due      timestamptz;
     deadline timestamptz;
 BEGIN
-    -- before anything of it is looked at; what is short, and an object of known names, is well
+    -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
             lease,max_attempts,delay,deadline,retain,batch,phase}'::text[] = '{}' ELSE false END) THEN
         PERFORM await.check_options(o);
@@ -1725,11 +1725,11 @@ CREATE FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_sna
     AS $$
 #variable_conflict use_column
 DECLARE
-    v_few   CONSTANT int := 50;  -- any one would do, the best of some is nearer
-    v_from  int8;                -- all it wants that is not of p_since's running transactions lies behind it …
-    v_until int8;                -- … and before this
+    v_few   CONSTANT int := 50;  -- one would do; the best of several narrows the range more
+    v_from  int8;                -- what is wanted has a higher eid, unless p_since lists its transaction as running,
+    v_until int8;                -- and a lower eid than this
 BEGIN
-    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- of moments that are not whole nothing follows
+    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
         (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
          ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
         UNION ALL
@@ -1752,7 +1752,7 @@ BEGIN
          WHERE j.owner = p_owner AND j.eid > v_from AND j.eid < v_until AND j.id < 'ffffffff-0000-0000-0000-000000000000'
            AND NOT pg_visible_in_snapshot(j.xid, p_since) AND pg_visible_in_snapshot(j.xid, p_upto)
          ORDER BY j.eid LIMIT p_limit)
-        UNION ALL -- what ran then may have drawn its numbers long before
+        UNION ALL -- transactions that were running may have drawn their eids long before
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
             WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, p_after) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
@@ -1777,7 +1777,7 @@ DECLARE
     v_next int8 := v_xmax;
 BEGIN
     IF pg_current_xact_id_if_assigned() IS NOT NULL
-        OR (v_xmax + v_most + 1) & x'ffffffff'::int8 < v_most + 4 THEN -- the first three of 2^32 are nobody's
+        OR (v_xmax + v_most + 1) & x'ffffffff'::int8 < v_most + 4 THEN -- transaction numbers 0 to 2 are special
         RETURN s;
     END IF;
     BEGIN
@@ -1786,7 +1786,7 @@ BEGIN
             v_next := v_next + 1;
         END LOOP;
         RETURN s;
-    EXCEPTION WHEN invalid_parameter_value THEN -- v_next is the first that nobody has
+    EXCEPTION WHEN invalid_parameter_value THEN -- v_next is not assigned yet
         RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_next + 1, concat_ws(',',
             (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
             (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_next) x)))::pg_snapshot;

@@ -69,6 +69,10 @@ subtest 'each function is defined once, in the file of its name' => sub {
         [ sort keys %defined ], 'and the database has no other';
 };
 
+my ($newest) = (sort glob "$root/sql/schema/*.sql")[-1] =~ m{/(\d+)_};
+my ($needed) = slurp("$root/src/pg/statements.h") =~ /kSchemaVersion = (\d+);/;
+is $needed, $newest + 0, 'the module needs the newest file of sql/schema';
+
 subtest 'every body is valid' => sub {
     my (undef, $error) =
         $s->psql('BEGIN; SET LOCAL check_function_bodies = on; '

@@ -38,8 +38,8 @@ BEGIN
                 PERFORM nextval('await.topics');
             END IF;
         END IF;
-        h := await.lock_job(topic_job);    -- whoever publishes to it waits here: its order is one
-        EXIT WHEN h.id IS NOT NULL;         -- else it was purged in this moment
+        h := await.lock_job(topic_job);     -- publishers wait here, so the topic has one order
+        EXIT WHEN h.id IS NOT NULL;         -- NULL: it has just been purged
     END LOOP;
     IF h.seq = 1 THEN
         SELECT coalesce((j.extra ->> 'base')::int, 1) INTO h.seq FROM await.job j WHERE j.class = 3 AND j.id = topic_job;

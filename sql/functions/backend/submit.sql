@@ -43,7 +43,7 @@ DECLARE
     due      timestamptz;
     deadline timestamptz;
 BEGIN
-    -- before anything of it is looked at; what is short, and an object of known names, is well
+    -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
             lease,max_attempts,delay,deadline,retain,batch,phase}'::text[] = '{}' ELSE false END) THEN
         PERFORM await.check_options(o);

@@ -19,7 +19,7 @@ BEGIN
         BEGIN
             PERFORM await.open_lane(await.lane(await.queue_id(q.name, true), q.priority));
             UPDATE await.queue u SET named = true WHERE u.name = q.name AND NOT u.named;
-        EXCEPTION WHEN OTHERS THEN           -- one queue that cannot be created keeps no other from it
+        EXCEPTION WHEN OTHERS THEN           -- a queue that cannot be created does not stop the others
             missing := concat_ws('; ', missing, format('%s: %s', q.name, sqlerrm));
         END;
     END LOOP;

@@ -25,7 +25,7 @@ BEGIN
         END IF;
         PERFORM await.note_use(in_queue, r.class);
     END LOOP;
-    -- without an exponent a number is no longer than the text it stands in
+    -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
     PERFORM await.reserve_positions();
     WITH ins AS (

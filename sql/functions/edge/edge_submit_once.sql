@@ -13,13 +13,13 @@ AS $$
 DECLARE
     now_at   timestamptz := clock_timestamp();
     patience text := current_setting('lock_timeout');
-    owned    int[];                          -- places in p_ids of those that come first
-    stands   uuid[];                         -- for each place, the job it stands for
+    owned    int[];                          -- indexes of those that are the first with their key
+    stands   uuid[];                         -- for each index, the job that the submission stands for
     clashes  boolean[];
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
-    -- in one order, and each key once: two batches never wait for each other. No longer than the job is kept:
-    -- whether it is still there cannot be asked here, for one committed a moment ago would not be seen.
+    -- In one order, and each key once, so that two batches never wait for each other. A key is not kept longer than its job:
+    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
     INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
     SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
            now_at + least(g.keep * interval '1 ms', r.keep)
@@ -31,7 +31,7 @@ BEGIN
         WHERE i.until <= now_at;
     PERFORM set_config('lock_timeout', patience, true);
 
-    -- a statement of its own: it sees who committed while that one waited
+    -- a statement of its own, so that it sees what others committed while the first one waited
     SELECT array_agg(coalesce(i.job, g.id) ORDER BY g.ord), array_agg(i.fingerprint <> g.fingerprint ORDER BY g.ord),
            array_agg(g.ord ORDER BY g.ord) FILTER (WHERE i.job IS NULL OR i.job = g.id)
     INTO stands, clashes, owned

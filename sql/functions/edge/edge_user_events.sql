@@ -25,7 +25,7 @@ DECLARE
     v_next int8 := v_xmax;
 BEGIN
     IF pg_current_xact_id_if_assigned() IS NOT NULL
-        OR (v_xmax + v_most + 1) & x'ffffffff'::int8 < v_most + 4 THEN -- the first three of 2^32 are nobody's
+        OR (v_xmax + v_most + 1) & x'ffffffff'::int8 < v_most + 4 THEN -- transaction numbers 0 to 2 are special
         RETURN s;
     END IF;
     BEGIN
@@ -34,7 +34,7 @@ BEGIN
             v_next := v_next + 1;
         END LOOP;
         RETURN s;
-    EXCEPTION WHEN invalid_parameter_value THEN -- v_next is the first that nobody has
+    EXCEPTION WHEN invalid_parameter_value THEN -- v_next is not assigned yet
         RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_next + 1, concat_ws(',',
             (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
             (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_next) x)))::pg_snapshot;
@@ -62,11 +62,11 @@ SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_few   CONSTANT int := 50;  -- any one would do, the best of some is nearer
-    v_from  int8;                -- all it wants that is not of p_since's running transactions lies behind it …
-    v_until int8;                -- … and before this
+    v_few   CONSTANT int := 50;  -- one would do; the best of several narrows the range more
+    v_from  int8;                -- what is wanted has a higher eid, unless p_since lists its transaction as running,
+    v_until int8;                -- and a lower eid than this
 BEGIN
-    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- of moments that are not whole nothing follows
+    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
         (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
          ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
         UNION ALL
@@ -89,7 +89,7 @@ BEGIN
          WHERE j.owner = p_owner AND j.eid > v_from AND j.eid < v_until AND j.id < 'ffffffff-0000-0000-0000-000000000000'
            AND NOT pg_visible_in_snapshot(j.xid, p_since) AND pg_visible_in_snapshot(j.xid, p_upto)
          ORDER BY j.eid LIMIT p_limit)
-        UNION ALL -- what ran then may have drawn its numbers long before
+        UNION ALL -- transactions that were running may have drawn their eids long before
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
             WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, p_after) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
@@ -177,10 +177,10 @@ BEGIN
     WITH found AS MATERIALIZED (
         SELECT f.n, f.eid, f.class, f.job, f.seq, f.weight, row_number() OVER (PARTITION BY f.n ORDER BY f.eid) AS place
         FROM unnest(v_item, v_eid, v_class, v_job, v_seq, v_weight) f (n, eid, class, job, seq, weight)
-    ), picked AS MATERIALIZED ( -- before anything is made a text
+    ), picked AS MATERIALIZED ( -- limits the size before data is converted to text
         SELECT f.*, coalesce(sum(f.weight) OVER (ORDER BY f.place, f.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
         FROM found f WHERE f.place <= p_limit
-    ), page AS MATERIALIZED ( -- LIMIT 1: so that each is looked up in its own partition
+    ), page AS MATERIALIZED ( -- LIMIT 1: each is looked up in its own partition only
         SELECT f.n, f.eid, f.job, f.seq, j.correlation_id, coalesce(e.type, 'pending') AS type, coalesce(e.at, j.created_at) AS at,
                e.text, e.status, e.content_type, e.file_name, e.size, e.value,
                coalesce(sum(coalesce(octet_length(e.text), 0) + coalesce(length(e.value), 0)) OVER

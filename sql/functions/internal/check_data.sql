@@ -6,7 +6,7 @@ AS $$
 BEGIN
     IF data IS NULL OR await.is_short(data) THEN
         RETURN;
-    ELSIF pg_column_size(data) > 393216 THEN  -- as text it is no shorter than an eighth of that
+    ELSIF pg_column_size(data) > 393216 THEN  -- its text has at least an eighth of that
         RAISE EXCEPTION 'an event carries at most 48 KB of data; put more into the result' USING ERRCODE = '22023';
     END IF;
     PERFORM await.check_json(data, 'an event''s data');

@@ -52,14 +52,14 @@ DECLARE
 BEGIN
     <<making>>
     FOR r IN SELECT * FROM await.retention ORDER BY class LOOP
-        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours, whatever the time zone
+        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours in every time zone
         cut := to_timestamp(floor(extract(epoch FROM clock_timestamp()) / extract(epoch FROM step)) * extract(epoch FROM step));
         WHILE cut <= clock_timestamp() + r.ahead LOOP
             FOREACH base IN ARRAY ARRAY['job', 'event', 'chunk'] LOOP
                 said := await.make_partition(base, r.class, cut, cut + step);
                 CONTINUE WHEN said IS NULL;
                 RETURN NEXT said;
-                EXIT making WHEN said LIKE 'busy %'; -- the next ones would be as well
+                EXIT making WHEN said LIKE 'busy %'; -- so would be the next ones
             END LOOP;
             cut := cut + step;
         END LOOP;
@@ -69,9 +69,9 @@ BEGIN
     END IF;
     PERFORM FROM await.turn t WHERE t.what = 'purge' FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        RETURN;                              -- somebody else is at it
+        RETURN;                              -- another session purges
     END IF;
-    -- what takes long first: from the first drop on everybody waits, until the caller's transaction ends
+    -- what takes long comes first: from the first drop on all others wait until the caller's transaction ends
     RETURN QUERY SELECT await.purge_uploads(20000);
     RETURN QUERY SELECT await.purge_topics(5000);
     FOR old IN

@@ -20,7 +20,7 @@ BEGIN
     END IF;
     DELETE FROM await.queue_used u USING await.retention r
         WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today;
-    -- marks that a newer one of their lane has left behind; a mark that is missing costs time and nothing else
+    -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
         WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
            OR EXISTS (SELECT FROM await.low_water n WHERE n.lane = o.lane AND n.pos > o.pos) FOR UPDATE SKIP LOCKED));
@@ -37,7 +37,7 @@ BEGIN
         LOCK TABLE await.queue, await.lane_in_use IN ACCESS EXCLUSIVE MODE;
         SELECT array_agg(q.id) INTO idle FROM await.queue q
             WHERE q.id = ANY (idle) AND NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1);
-        -- jobs of these are gone; what still waits in a lane waits for nothing
+        -- their jobs were deleted, so ready rows that are left have no job
         SELECT array_agg(q.id) INTO gone FROM await.queue q
             WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
               AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
@@ -51,7 +51,7 @@ BEGIN
         GET DIAGNOSTICS lanes = ROW_COUNT;
         DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-        RETURN NEXT 'busy queues';           -- behind a long reader, or who has such a row: try again next time
+        RETURN NEXT 'busy queues';           -- a long reader, or a lock on such a row: the next purge tries again
         RETURN;
     END;
     IF lanes > 0 THEN

@@ -37,7 +37,7 @@ BEGIN
         EXIT WHEN events >= p_limit;
     END LOOP;
     IF looked < p_limit AND events < p_limit THEN
-        last := 'ffffffff-ffff-0000-0000-000000000000'; -- that was the last one: from the start again
+        last := 'ffffffff-ffff-0000-0000-000000000000'; -- the end was reached: start again
     END IF;
     INSERT INTO await.swept VALUES ('topics', 3, last) ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
     PERFORM setval('await.topics', (SELECT count(*) FROM await.job_topic));

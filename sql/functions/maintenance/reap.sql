@@ -13,11 +13,11 @@ DECLARE
     r       record;
     h       await.job_head;
     touched int := 0;
-    passed  int := 0;                        -- another has them
+    passed  int := 0;                        -- locked by others
 BEGIN
     FOR r IN SELECT l.job, l.attempt FROM await.lease l WHERE l.until < now_at ORDER BY l.until LOOP
         EXIT WHEN touched >= most OR passed >= most * 100;
-        h := await.lock_job(r.job, true);   -- job first, lease second: everybody's order
+        h := await.lock_job(r.job, true);    -- job first, lease second, as everywhere
         IF h.id IS NULL THEN
             passed := passed + 1;
             CONTINUE;
@@ -49,7 +49,7 @@ BEGIN
                  SELECT due, pos FROM await.delayed WHERE due <= now_at
                  ORDER BY due, pos LIMIT most FOR UPDATE SKIP LOCKED) k
              WHERE d.due = k.due AND d.pos = k.pos RETURNING d.* LOOP
-        -- it was to wait longer than its queue, and so the job, was kept
+        -- its queue, and so the job, was deleted before it was due
         CONTINUE WHEN NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8);
         PERFORM await.open_lane(r.lane);
         INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);

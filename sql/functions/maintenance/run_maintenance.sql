@@ -27,7 +27,7 @@ DECLARE
     touched     int;
 BEGIN
     IF (SELECT last_value FROM await.last_maintenance) = this_second
-        OR current_setting('transaction_isolation') <> 'read committed' THEN -- another will do more with this second
+        OR current_setting('transaction_isolation') <> 'read committed' THEN -- with one snapshot for all statements it could do less
         RETURN 0;
     END IF;
     PERFORM setval('await.last_maintenance', this_second);

@@ -30,7 +30,7 @@ BEGIN
         RAISE EXCEPTION 'there are as many queues as await.limits allows; % is not made', quote_literal(p_name)
             USING ERRCODE = '53400', HINT = 'name it literally in the configuration, or raise await.limits.queues';
     END IF;
-    FOR i IN 1 .. 100 LOOP                   -- another may make it meanwhile, or have the number
+    FOR i IN 1 .. 100 LOOP                   -- another may create it meanwhile, or its number may be taken
         INSERT INTO await.queue (name, named) VALUES (p_name, p_named) ON CONFLICT DO NOTHING;
         IF FOUND AND NOT p_named THEN
             PERFORM nextval('await.queues');

@@ -15,7 +15,7 @@ BEGIN
         PERFORM await.append_event(h, 'failed', 'failed', problem, p_attempt);
         RETURN;
     END IF;
-    IF pause IS NULL THEN                    -- doubled each time, give or take a quarter
+    IF pause IS NULL THEN                    -- doubled each time, with a jitter of a quarter
         pause := least(q.backoff_min * (2 ^ least(p_attempt - 1, 30)), q.backoff_max) * (0.75 + random() / 2);
     END IF;
     PERFORM await.append_event(h, 'pending', 'pending',

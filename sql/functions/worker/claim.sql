@@ -60,7 +60,7 @@ BEGIN
                 ORDER BY j.id FOR NO KEY UPDATE OF j;
 
             RETURN QUERY
-            WITH live AS MATERIALIZED (       -- ended jobs (cancelled while they waited) fall out here
+            WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
                 SELECT t.ord, t.attempt, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
                        least(greatest(coalesce(p_lease, j.lease, q.lease), interval '1 second'), interval '1 day') AS span,
                        t.attempt || '.' || await.base64url(uuid_send(gen_random_uuid())) AS receipt

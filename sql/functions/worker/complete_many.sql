@@ -32,13 +32,13 @@ BEGIN
     ELSIF EXISTS (SELECT FROM unnest(bodies) b WHERE b IS NULL OR length(b) > 65536) THEN
         RAISE EXCEPTION 'await.complete_many takes bodies of at most 64 KB; await.complete takes larger ones' USING ERRCODE = '22023';
     END IF;
-    -- Those it holds, in id order, as everybody; the next statement sees what the last holder committed. OFFSET 0: by the leases
-    -- one by one, whatever the planner believes of a table that is empty each time it looks.
+    -- Locks the jobs it holds in the order of their ids, as all do; the next statement sees what the last holder committed.
+    -- OFFSET 0: the leases are looked up one by one, although the planner may think that the table is empty.
     PERFORM 1 FROM unnest(ids, receipts) k (id, receipt)
         CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = k.id AND l.receipt = k.receipt OFFSET 0) l
         JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
         ORDER BY j.id FOR NO KEY UPDATE OF j;
-    WITH held AS MATERIALIZED (              -- under the lock; a right receipt counts, whatever else is said of the same id
+    WITH held AS MATERIALIZED (              -- under the lock; of several receipts for an id the valid one counts
         SELECT DISTINCT ON (g.id) g.id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
         FROM unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
         CROSS JOIN LATERAL (SELECT l.attempt FROM await.lease l WHERE l.job = g.id AND l.receipt = g.receipt OFFSET 0) l

@@ -27,7 +27,7 @@ BEGIN
         SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
             WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
     END IF;
-    IF e.limited IS NOT FALSE THEN           -- or there is no such event
+    IF e.limited IS NOT FALSE THEN           -- or NULL: there is no such event
         may := NOT EXISTS (SELECT FROM await.queue_grant) OR
                (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
                 FROM await.job w JOIN await.queue q ON q.id = w.queue WHERE w.class = k AND w.id = hint.id);
