@@ -1,4 +1,4 @@
--- What the numbered migrations left and no function calls any more.
+-- What the numbered migrations left behind and no function calls any more. Run after the calls that were under way have ended.
 DROP FUNCTION IF EXISTS
     await.announce(), await.advance_marks(), await.advance_soon(), await.newest_mark(bigint), await.forget_keys(int),
     await.append(await.head, text, text, jsonb, int2, text), await.lock_head(uuid, boolean),
