@@ -180,7 +180,8 @@ Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
 Result<Hello> decode_hello(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_hello returned no row"};
-  Hello hello{rows.number(0, 0), rows.text(0, 1), {}, {rows.text(0, 3)}, rows.text(0, 5)};
+  Hello hello{rows.number(0, 0), rows.text(0, 1), {},
+              {rows.text(0, 3)}, rows.text(0, 5), static_cast<int>(rows.number(0, 6))};
   ArrayReader keep(rows.bytes(0, 2));
   std::string_view ms;
   while (keep.next(ms))
@@ -366,6 +367,17 @@ void JobStore::use(std::span<const core::TicketUse> tickets, core::Reply<std::ve
 void JobStore::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
   read_.send(std::make_unique<Call<std::vector<core::Revoked>>>(statements::kRevoked, Params(), reply,
                                                                 decode_revoked));
+}
+
+std::string schema_mismatch(int schema_version) {
+  constexpr int kNeeded = statements::kSchemaVersion;
+  if (schema_version == kNeeded)
+    return {};
+  if (schema_version < kNeeded)
+    return "schema version " + std::to_string(schema_version) + ", this module needs " +
+           std::to_string(kNeeded) + "; run \"await-ctl migrate\"";
+  return "schema version " + std::to_string(schema_version) + " is newer than this module's " +
+         std::to_string(kNeeded) + "; it is supported for one release, upgrade nginx-await";
 }
 
 bool is_older(std::string_view one, std::string_view other) {

@@ -15,6 +15,7 @@ struct Hello {
   std::vector<std::int64_t> keep_ms;  ///< retention in milliseconds, by class; 0: forever
   std::vector<std::string> keys;      ///< the key to sign with, followed by earlier keys that are still valid
   std::string unmade;                 ///< queues that could not be created, and why
+  int schema_version = 0;             ///< 0: older than the first release
 };
 
 /// Whether `one` is an earlier timeline of the same server than `other`: there was a failover.
@@ -25,7 +26,10 @@ struct Lane {
   int priority;
 };
 
-/// core::Store on PostgreSQL: calls the functions await.edge_*, one statement per call.
+/// What to do if the database has another schema version than the module needs; empty if they match.
+std::string schema_mismatch(int schema_version);
+
+/// core::Store on PostgreSQL: calls the functions of sql/functions/edge, one statement per call.
 class JobStore : public core::Store, public core::Topics, public core::Gate {
  public:
   /// @param value_max  maximum size in bytes of a JSON result that is read together with its job

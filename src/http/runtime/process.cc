@@ -223,6 +223,11 @@ void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
   if (!hello->unmade.empty())
     log_.error("cannot create queues: " + hello->unmade);
   if (&greeting.connection == &read_) {
+    // one line for all nginx workers, and none again at a reconnect
+    if (std::exchange(schema_version_, hello->schema_version) != hello->schema_version && ngx_worker == 0) {
+      if (std::string mismatch = pg::schema_mismatch(hello->schema_version); !mismatch.empty())
+        log_.error(mismatch);
+    }
     clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
     auto before = std::exchange(timeline_, core::timeline_hash(hello->timeline));
     if (before != 0 && before != timeline_) {
