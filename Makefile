@@ -50,13 +50,15 @@ help:
 
 # --- what must be installed -------------------------------------------------------------------------
 
-.PHONY: deps-run deps-test deps-bench deps-asan
+.PHONY: deps-run deps-test deps-bench deps-asan deps-chroot
 deps-run:
 	@tools/install-deps run
 deps-test:
 	@tools/install-deps run test
 deps-bench:
 	@tools/install-deps run test bench
+deps-chroot:
+	@tools/install-deps chroot
 deps-asan:
 	@tools/install-deps run test asan
 
@@ -182,6 +184,12 @@ e2e:
 ## asan: t/*.t on an nginx and module built with AddressSanitizer and UBSan
 asan: deps-asan load
 	tools/asan
+
+## trixie: make build test in a chroot of Debian trixie, as root; CHROOT= names its directory, TARGETS= other targets, VALKEY=1
+.PHONY: trixie
+TARGETS ?= build test
+trixie: deps-chroot
+	tools/in-chroot trixie $(TARGETS)
 
 ## lint: formatting, clang-tidy, layers, docs
 lint:
