@@ -85,7 +85,6 @@ ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers 
 
 pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
 io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
-upload_objects = $(patsubst src/%.cc,$(B)/cc/%.o,src/http/upload.cc src/http/form.cc)
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
@@ -116,9 +115,9 @@ $(B)/cc/bench/%.o: bench/%.cc $(B)/cc/made-by
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects) $(B)/cc/sources
 	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/unit: $(pure_objects) $(upload_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+$(B)/unit: $(pure_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread)
-$(B)/cost: $(pure_objects) $(B)/cc/http/form.o $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
+$(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)
 $(B)/sim: $(pure_objects) $(sim_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)
@@ -203,6 +202,11 @@ lint:
 ## format: rewrite the sources as clang-format has it
 format:
 	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
+
+## docs: docs/directives.md, made of docs/directives/*.md
+.PHONY: docs
+docs:
+	@tools/make-directives
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
 BENCHES ?= hold fanout sockets stall unicast deliver submit work scale

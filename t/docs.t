@@ -1,4 +1,5 @@
-# What the docs show runs: the README's configuration and curl session, the pages' snippets, the workers in three languages.
+# What the docs show runs: the README's configuration and curl session, the examples of docs/http.md, the pages' snippets,
+# the workers in three languages.
 
 use strict;
 use warnings;
@@ -6,12 +7,22 @@ no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Test;
+use Await::WebSocket;
+use JSON::PP;
 use Test::More;
 
 my $root = $Await::Stack::ROOT;
 my $readme = slurp("$root/README.md");
 my ($conf) = $readme =~ /```nginx\n(.*?)```/s;
-my $s = start_stack(site => "await_reread 500ms;\n" . $conf =~ s/listen 8080/listen 127.0.0.1:\${PORT}/r =~ s/\}\s*\z/location ~ ^\/to\/(?<queue>\\w+)\$ { await_job_uri \/jobs\/\$await_id; await_submit \$queue; }\n}\n/r);
+my $contract = slurp("$root/docs/http.md");
+my ($contract_conf) = $contract =~ /```nginx\n(.*?)```/s;
+my $contract_port = Await::Stack::free_port();
+my ($variables_conf) = slurp("$root/docs/variables.md") =~ /```nginx\n(.*?)```/s;
+my $any_queue = 'location ~ ^/to/(?<queue>\w+)$ { await_job_uri /jobs/$await_id; await_submit $queue; }';
+my $site = "await_reread 500ms;\n$variables_conf";
+$site .= $conf =~ s/listen 8080/listen 127.0.0.1:\${PORT}/r =~ s/\}\s*\z/$any_queue\n}\n/r;
+$site .= $contract_conf =~ s/listen 8080/listen 127.0.0.1:$contract_port/r;
+my $s = start_stack(site => $site);
 
 subtest 'README' => sub {
     my $minimal = slurp("$root/conf/minimal.conf");
@@ -35,6 +46,75 @@ subtest 'README' => sub {
         $n++;
     }
     is $n, 4;
+};
+
+# Of an example and of what really came: the words that are others each time, in order; and the text without them.
+sub parted {
+    my ($text) = @_;
+    my @words;
+    my $id = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|$id/m;
+    $text =~ s/($word)/push @words, $1; '<word>'/ge;
+    $text =~ s/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/<time>/g;
+    $text =~ s/^retry: \d+$/retry: <ms>/mg;
+    $text =~ s/"[0-9a-f]{12}-(\d+)"/"<id>-$1"/g;
+    $text =~ s/("ticket": ?)"[\w.-]+"/$1"<ticket>"/g;
+    $text =~ s/("detail": ?)"[^"]+"/$1"<detail>"/g;
+    my $json = eval { JSON::PP->new->decode($text) };
+    return (\@words, $json ? JSON::PP->new->canonical->encode($json) : $text);
+}
+
+# Compares them, and learns what the example's words stand for: one each, everywhere.
+my %stands_for;
+
+sub same_as_shown {
+    my ($came, $shown, $name) = @_;
+    my ($words, $text) = parted($came);
+    my ($shown_words, $shown_text) = parted($shown);
+    is $text, $shown_text, $name or return;
+    return unless @$words;
+    my @other = grep { ($stands_for{ $shown_words->[$_] } //= $words->[$_]) ne $words->[$_] } 0 .. $#$words;
+    is_deeply [ @$shown_words[@other] ], [], "$name: each id and cursor stands for one, wherever it is shown";
+}
+
+sub as_learned { my ($text) = @_; return $text =~ s/([\w-]{18,})/$stands_for{$1} \/\/ $1/ger }
+
+sub run_shown {
+    my ($command, $shown) = @_;
+    my $run = as_learned($command) =~ s/ \| jq$//r =~ s{http://127\.0\.0\.1:8080}{http://127.0.0.1:$contract_port}r;
+    my $came = `$run` =~ s/\r//gr;
+    is $?, 0, $command;
+    return same_as_shown($came =~ s/\n*\z//r, $shown =~ s/\n*\z//r, $command) unless $shown =~ m{^HTTP/};
+    my ($head, $body) = split /\n\n/, $came, 2;
+    my ($shown_head, $shown_body) = split /\n\n/, $shown, 2;
+    my %came = map { (parted($_))[1] => $_ } split /\n/, $head;
+    same_as_shown($came{ (parted($_))[1] } // $head, $_, "$command: $_") for split /\n/, $shown_head;
+    same_as_shown($body =~ s/\n*\z//r, $shown_body =~ s/\n*\z//r, "$command: the body") if $shown_body;
+}
+
+subtest 'the examples of docs/http.md' => sub {
+    my ($worker) = $contract =~ /```sh\nawait-worker (.*)\n```/;
+    $s->start_worker('worker2', split / /, $worker);
+    my $n = 0;
+    while ($contract =~ /```(console|text)\n(.*?)```/gs) {
+        my ($kind, $block) = ($1, $2);
+        if ($kind eq 'console') {
+            my ($command, $shown) = $block =~ /^\$ (.*?)\n(.*)/s;
+            run_shown($command, $shown);
+            ++$n;
+            next;
+        }
+        my $ws = Await::WebSocket->new($contract_port, '/ws');
+        for my $line (split /\n/, $block) {
+            my ($way, $message) = $line =~ /^([<>]) (.*)/ or next;
+            ++$n;
+            if ($way eq '>') { $ws->send_text(as_learned($message)); next }
+            my $frame = $ws->next_frame(20);
+            same_as_shown($frame ? $frame->{payload} : '<nothing>', $message, $message);
+        }
+    }
+    cmp_ok $n, '>=', 15, 'there are as many examples as there should be';
+    $s->end('worker2', 'TERM');
 };
 
 subtest 'the snippet of every directive is taken by nginx' => sub {

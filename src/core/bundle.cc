@@ -19,6 +19,7 @@ void Bundle::fed(Feed &feed, const EventPage &page, bool lost) {
   if (!open_) {
     part.knew = !part.lost && part.place().came_after_the_end(page);
     part.done = part.place().is_at_the_end(page);
+    // mutant: all-channels-placed
     if (!all([](const Part &one) { return one.placed; })) {
       part.pause();  // its events are read when all can be told
       part.next(page);
@@ -74,11 +75,13 @@ std::string Bundle::cursor() const {
     return first_.place().cursor();
   std::vector<std::string> parts;
   for (const Part *part = &first_; part != nullptr; part = part->behind.get())
+    // mutant: lost-part-of-cursor
     parts.push_back(part->lost ? "" : part->place().cursor());
   return join_cursors(std::move(parts));
 }
 
 void Bundle::resume() {
+  // mutant: resume-all-channels
   if (open_)
     each([](Part &part) { part.resume(); });
 }

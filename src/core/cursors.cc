@@ -42,6 +42,7 @@ std::string cursor_for(const Uuid &id, std::string cursor) {
     std::string_view rest = cursor;
     while (!rest.empty()) {
       std::string_view part = cut(rest, '.');
+      // mutant: cursor-part-by-channel
       if (is_of(id, part))
         return std::string(part);
     }

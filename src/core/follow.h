@@ -29,6 +29,7 @@ class Follow {
     told_meanwhile_ = reading_;
     if (seq <= told_)
       return {Action::nothing};
+    // mutant: hint-is-not-seen
     told_ = seq;
     tries_ = 0;
     return look();
@@ -40,6 +41,7 @@ class Follow {
   /// Read now; or once more, if a read is under way that may have begun too early.
   Action look() {
     if (reading_) {
+      // mutant: hint-during-read
       again_ = true;
       return {Action::nothing};
     }
@@ -53,10 +55,12 @@ class Follow {
   Action got(int seen, int last) {
     reading_ = false;
     seen_ = std::max(seen_, seen);
+    // mutant: more-to-read
     if (again_ || last > seen_) {
       again_ = false;
       return look();
     }
+    // mutant: hint-before-commit
     if (told_ <= last)
       return {Action::nothing};
     if (tries_ == kDelays.size()) {
@@ -71,6 +75,7 @@ class Follow {
   Action failed() {
     reading_ = again_ = false;
     told_ = seen_;
+    // mutant: retry-after-failure
     return {Action::retry, kAfterFailure};
   }
 

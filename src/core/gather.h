@@ -45,6 +45,7 @@ class JobNeed : public Hook<> {
   }
   void remember(const Job *job) {
     from_memory = false;
+    // mutant: remember-endings-only
     if (memory != nullptr && job != nullptr && is_ending(job->state))
       memory->keep(*job, want);
   }
@@ -73,10 +74,12 @@ class EventNeed : public Hook<> {
     return {id, 0, since->seen.text + "|" + since->reading.text + "|" + std::to_string(since->eid)};
   }
   Query query() const { return {id, after, since != nullptr ? std::optional(*since) : std::nullopt}; }
+  // mutant: shared-read-from-lowest
   void join(Query &other) const { other.after = std::min(other.after, after); }
   static std::size_t weight(const Query &) { return 1; }
   /// The events that are due next, or null.
   const EventPage *told(const Told &told) const {
+    // mutant: proof-without-gap
     return told.first() <= after + 1 && told.last() > after ? &told.page : nullptr;
   }
   static constexpr unsigned kCost = 1;  // of an answer: a write
@@ -111,6 +114,7 @@ class Gather {
 
   void add(Need &need) {
     need.batch_max = 0;
+    // mutant: no-late-joining
     fresh_.push_back(need);
     urgent_ = urgent_ || need.urgent;
     wake_.wake();
@@ -134,6 +138,7 @@ class Gather {
         deliver(*flight);
     }
     recall();
+    // mutant: halves-are-sent
     sift();
     if (waiting_.empty())
       return;
@@ -221,6 +226,7 @@ class Gather {
 
   void landed(Flight &flight, Result<std::vector<Row>> rows) {
     wake_if_needed();
+    // mutant: refused-read-is-halved
     if (!rows && rows.error().code == Code::invalid && flight.index.size() > 1) {
       halve(flight);
       return;
@@ -243,7 +249,9 @@ class Gather {
     }
     std::stable_sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.first < other.first; });
     for (auto &[row, need] : all) {
+      // mutant: halves-are-smaller
       need->batch_max = static_cast<std::uint16_t>((flight.index.size() + 1) / 2);
+      // mutant: halves-are-kept
       suspects_.push_back(*need);
     }
     wake_.wake();

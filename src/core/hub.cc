@@ -29,6 +29,7 @@ void Hub::listen(const Uuid &job, core::Listener &listener) {
   shard.idle = false;
   if (!shard.subscribed) {
     shard.subscribed = true;
+    // mutant: bus-subscription
     bus_.subscribe(job.shard());
   }
 }
@@ -38,6 +39,7 @@ void Hub::leave(core::Listener &listener) {
     return;
   listener.unlink();
   Channel &channel = *std::exchange(listener.channel_, nullptr);
+  // mutant: listener-count
   --listeners_;
   drop(channel);
 }
@@ -110,6 +112,7 @@ unsigned Hub::tell(Channel &channel, unsigned budget) {
 void Hub::subscribed(unsigned shard) {
   if (shard >= kShards)
     return;
+  // mutant: subscribed-means-look
   shards_[shard].channels.each(
       [](Channel &channel) { each(channel, [](core::Listener &listener) { listener.changed(0); }); });
 }
@@ -121,6 +124,7 @@ void Hub::history_changed() {
     channel->listeners.take_all(channel->turn);
     drop(*channel);
   }
+  // mutant: failover-notice
   for (auto &[job, channel] : channels_)
     channel.listeners.each([](core::Listener &listener) { listener.history_changed(); });
 }
@@ -128,6 +132,7 @@ void Hub::history_changed() {
 void Hub::sweep() {
   for (unsigned i = 0; i < kShards; ++i) {
     Shard &shard = shards_[i];
+    // mutant: shard-in-use
     if (!shard.subscribed || !shard.channels.empty())
       continue;
     if (shard.idle) {

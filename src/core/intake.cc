@@ -69,6 +69,7 @@ void Intake::send(Flight &flight) {
   }
   flight.size = jobs.size();
   ++in_flight_;
+  // mutant: accepted-after-commit
   store_.submit(jobs, flight.reply);
 }
 
@@ -88,6 +89,7 @@ void Intake::landed(Flight &flight, Result<std::vector<Submitted>> outcome) {
   });
   List<Submission> members;  // calling back may destroy any of them, and start new flights
   members.take_all(flight.members);
+  // mutant: answers-in-order
   while (Submission *member = members.pop_front())
     member->callback_((*outcome)[member->slot_]);
 }
@@ -96,6 +98,7 @@ void Intake::refused(Flight &flight, const Error &error) {
   List<Submission> members;
   members.take_all(flight.members);
   bool away = error.code == Code::unavailable || error.code == Code::timeout;
+  // mutant: bad-row-alone
   bool hopeless = flight.size == 1;
   if (!away && error.code == Code::conflict)
     hopeless = part_by_queue(members) || hopeless;
@@ -105,6 +108,7 @@ void Intake::refused(Flight &flight, const Error &error) {
         member.batch_max_ = std::max<std::size_t>(1, flight.size / 2);
     });
     members.take_all(waiting_);
+    // mutant: failed-batch-waits
     waiting_.take_all(members);
     away_ = away_ || away;
     if (away)
@@ -142,6 +146,7 @@ bool Intake::part_by_queue(List<Submission> &members) {
 void Intake::expire(std::int64_t now_ms) {
   List<Submission> late;
   waiting_.each([&](Submission &member) {
+    // mutant: patience-ends
     if (member.give_up_ <= now_ms)
       late.push_back(member);
   });

@@ -125,6 +125,7 @@ std::optional<Job> unpack_job(std::string_view bytes) {
       result.body = Bytes(*body);
     job.result = std::move(result);
   }
+  // mutant: memory-gives-endings-only
   if (!in.good() || !is_ending(job.state) || job.state > State::expired)
     return std::nullopt;
   return job;
@@ -204,6 +205,7 @@ std::optional<Job> Memo::find(const Uuid &id, Want want, std::uint32_t timeline)
   if (!holds(at))
     return std::nullopt;
   const Entry &found = *entry(at);
+  // mutant: memory-of-this-history
   bool fits =
       found.id == id.raw() && found.timeline == timeline && found.want >= static_cast<std::uint32_t>(want);
   if (!fits || found.size > head_->ring - at % head_->ring - sizeof(Entry))
@@ -212,6 +214,7 @@ std::optional<Job> Memo::find(const Uuid &id, Want want, std::uint32_t timeline)
 }
 
 void Memo::keep(const Job &job, Want want, std::uint32_t timeline) {
+  // mutant: memory-takes-endings-only
   if (head_ == nullptr || !is_ending(job.state))
     return;
   if (head_->changing != 0)

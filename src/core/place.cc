@@ -50,6 +50,7 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
   if (!placed_ && topic && !had_cursor_) {
     placed_ = true;
     timeline_ = timeline;
+    // mutant: topic-starts-at-latest
     after_ = before_latest(page);
     blank_ = is_silent(page);
     return blank_ ? Fit::here : Fit::elsewhere;
@@ -57,14 +58,17 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
   if (!placed_) {
     // while it was read the timeline may have become known, in an nginx worker's first moments
     auto seen = known(timeline);
+    // mutant: cursor-must-fit
     lost = (had_cursor_ && !seen) || (seen && *seen > page.last_seq);
     if (!lost && seen.value_or(0) != after_) {
       after_ = seen.value_or(0);
+      // mutant: cursor-understood-late
       return Fit::elsewhere;
     }
     placed_ = true;
     cursor_.reset();
   } else {
+    // mutant: failover-loses-place
     lost = timeline != timeline_ || after_ > page.last_seq;
   }
   timeline_ = timeline;
@@ -75,6 +79,7 @@ Place::Fit Place::fit(const EventPage &page, std::uint32_t timeline) {
     after_ = before_latest(page);  // what came before does not count
   bool cut =
       topic && !page.events.empty() && page.events.front().seq > after_ + 1;  // what came next is not kept
+  // mutant: topic-gap
   lost = lost || cut;
   if (lost) {
     after_ = topic ? before_latest(page) : page.last_seq;
@@ -89,6 +94,7 @@ Place::Fit Place::fit_user(const EventPage &page, std::uint32_t timeline) {
     return Fit::elsewhere;
   }
   bool begins = since_->seen.text.empty();
+  // mutant: failover-of-user
   bool lost =
       lost_ || page.merged->lost || (placed_ && timeline != timeline_) || (begins && had_cursor_ && !placed_);
   placed_ = true;
@@ -111,6 +117,7 @@ Place::Fit Place::fit_user(const EventPage &page, std::uint32_t timeline) {
 /// Everything up to the page's moment is read.
 void Place::pass() {
   past_ = true;
+  // mutant: user-page-done
   since_->seen = std::move(since_->reading);
   since_->reading = {};
   since_->eid = 0;
@@ -122,6 +129,7 @@ bool Place::passed(const Event &event) const {
 
 bool Place::take(const EventPage &page, const Event &event) {
   if (!since_) {
+    // mutant: no-gap
     if (event.seq != after_ + 1)
       return false;
     after_ = event.seq;
@@ -130,6 +138,7 @@ bool Place::take(const EventPage &page, const Event &event) {
   if (passed(event))
     return false;
   since_->eid = event.origin->eid;
+  // mutant: user-page-end
   if (page.merged->complete && since_->eid == page.events.back().origin->eid)
     pass();
   return true;
@@ -154,6 +163,7 @@ bool Place::has_news(const EventPage &page) const {
 std::pair<int, int> Place::standing(const EventPage &page) const {
   if (!since_)
     return {after_, page.last_seq};
+  // mutant: user-page-more
   return {0, page.merged->complete && !has_news(page) && !older_ ? 0 : 1};
 }
 

@@ -7,6 +7,7 @@
 namespace await::core {
 
 void Reread::run() {
+  // mutant: reread-runs
   if (reply_.waiting())
     return;
   if (hub_.jobs() == 0) {
@@ -46,10 +47,13 @@ void Reread::landed(Result<Tail> tail) {
   if (asking_ && next_snapshot_.empty())
     next_snapshot_ = tail->snapshot;
   snapshot_ = asking_ ? next_snapshot_ : tail->snapshot;
+  // mutant: reread-cut-short
   if (!tail->complete)
     reset();
+  // mutant: reread-notifies
   for (auto &[job, seq] : tail->changes)
     hub_.hinted(job, seq);
+  // mutant: reread-all-slices
   if (asking_ && !to_ask_.empty())
     by_id();
   else if (snapshot_.empty() && hub_.jobs() > 0)

@@ -21,6 +21,7 @@ class Reread {
   /// Time to look. Does nothing while the last look is still out or nobody watches.
   void run();
   /// The connection was lost: the snapshot may be of another history.
+  // mutant: reread-forgets-history
   void reset() { snapshot_.clear(); }
 
  private:

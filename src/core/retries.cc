@@ -16,6 +16,7 @@ void Retries::run(std::int64_t now_ms) {
       next = std::min(next, list.front()->when_ms_);
   }
   if (next != INT64_MAX)
+    // mutant: retries-wake
     wake_.wake_in(next - now_ms);
   while (Retry *retry = due.pop_front())
     retry->retry();

@@ -34,12 +34,15 @@ class Revocations {
       std::map<std::string, std::int64_t> known;
       for (Revoked &one : *list) {
         auto before = known_.find(one.owner);
+        // mutant: revocation-again
         if (before == known_.end() || before->second < one.at_ms)
           end_(one.owner);
         known.emplace(std::move(one.owner), one.at_ms);
       }
+      // mutant: revocation-counts-once
       known_ = std::move(known);
     }
+    // mutant: revocation-during-read
     if (std::exchange(again_, false))
       gate_.revoked(reply_);
   }

@@ -135,6 +135,7 @@ std::string encode_since(std::span<const SipKey> keys, std::uint32_t timeline, c
   if (keys.empty())
     return std::string(kTooBusy);
   std::string raw = head(timeline, user);
+  // mutant: cursor-within-page
   bool between = !since.reading.text.empty();
   bool fits = put_snapshot(raw, since.seen);
   if (fits && between) {

@@ -57,6 +57,7 @@ class Turnstile {
   static constexpr std::size_t kMost = 256;
 
   void landed(Result<std::vector<bool>> good) {
+    // mutant: bad-ticket-alone
     if (!good && good.error().code == Code::invalid && size_ > 1) {
       out_.each([this](Entrant &entrant) { entrant.batch_max_ = (size_ + 1) / 2; });
       suspects_.take_all(out_);
@@ -66,6 +67,7 @@ class Turnstile {
     List<Entrant> all;  // calling back may destroy any of them
     all.take_all(out_);
     while (Entrant *entrant = all.pop_front()) {
+      // mutant: ticket-answers-in-order
       if (good)
         entrant->done(static_cast<bool>((*good)[entrant->place_]));
       else

@@ -32,6 +32,7 @@ class Watcher : private Listener, private Retry {
   Need &need() { return need_; }
   const Need &need() const { return need_; }
   /// Hints of `job` count from now on; they cause no read before the first look().
+  // mutant: watcher-subscribes
   void listen(const Uuid &job) { desk_.hub.listen(job, *this); }
   /// Reads. Never calls back before it returns.
   void look() {
@@ -59,6 +60,7 @@ class Watcher : private Listener, private Retry {
   void pause() { paused_ = true; }
   void resume() {
     paused_ = false;
+    // mutant: resume-reads
     if (std::exchange(wants_read_, false))
       desk_.reads.add(need_);
   }
@@ -76,6 +78,7 @@ class Watcher : private Listener, private Retry {
  private:
   void changed(int seq) noexcept override {
     need_.urgent = true;
+    // mutant: no-read-before-start
     if (started_)
       apply(follow_.told(seq));
   }
@@ -88,6 +91,7 @@ class Watcher : private Listener, private Retry {
     if (row != nullptr)
       got_(row);  // may destroy this
     else
+      // mutant: early-proof-is-a-hint
       apply(follow_.told(told.last()));
     return Need::kCost;
   }

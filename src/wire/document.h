@@ -16,7 +16,7 @@ struct Links {
   std::string events;
 };
 
-/// The job document of the HTTP contract.
+/// The job document of docs/http.md.
 /// @param value_max  the largest JSON result that stands in it, bytes
 /// @param cursor  how far a reader of this document has read
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,

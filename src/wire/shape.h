@@ -17,7 +17,7 @@ using EventTypes = std::map<std::string, std::string, std::less<>>;
 struct Shape {
   std::int64_t value_max = 16384;     ///< the largest JSON result that stands in an event, bytes
   bool thin = false;                  ///< ids, numbers and types, no data
-  const Format *event = nullptr;      ///< null: as the contract has it
+  const Format *event = nullptr;      ///< null: as docs/http.md has it
   const EventTypes *types = nullptr;  ///< null: as they are
 
   /// What an event of this type is called; empty: it is not shown.

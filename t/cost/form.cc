@@ -1,6 +1,6 @@
 // Forms: their fields, and how they are taken apart.
 
-#include "http/form.h"
+#include "wire/form_fields.h"
 
 #include "cost/measure.h"
 #include "wire/multipart.h"
@@ -13,7 +13,7 @@ using What = wire::Multipart::Event::What;
 /// As http/submit does it: a form is taken as far as it is good.
 void take_form(std::string_view body, std::size_t piece, bool kept) {
   wire::Multipart form("b");
-  http::FormFields fields;
+  wire::FormFields fields;
   bool good = true;
   in_pieces(body, piece, [&](std::string_view bytes) {
     form.feed(bytes);

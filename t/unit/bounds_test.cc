@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "http/form.h"
+#include "wire/form_fields.h"
 #include "redis/reply_guard.h"
 #include "wire/json_check.h"
 #include "wire/multipart.h"
@@ -17,35 +17,35 @@ namespace {
 
 TEST(FormBounds, empty_fields_count_too) {
   // a field without a value was never looked at, and each was looked for among all before it
-  http::FormFields fields;
+  wire::FormFields fields;
   std::size_t taken = 0;
   while (taken < 5000 && fields.open(std::to_string(taken)))
     ++taken;
-  EXPECT_EQ(taken, http::FormFields::kMaxFields);
+  EXPECT_EQ(taken, wire::FormFields::kMaxFields);
 }
 
 TEST(FormBounds, the_same_name_counts_each_time) {
-  http::FormFields fields;
+  wire::FormFields fields;
   std::size_t taken = 0;
   while (taken < 5000 && fields.open("a"))
     ++taken;
-  EXPECT_EQ(taken, http::FormFields::kMaxFields);
+  EXPECT_EQ(taken, wire::FormFields::kMaxFields);
 }
 
 TEST(FormBounds, names_count_as_values_do) {
-  http::FormFields fields;
+  wire::FormFields fields;
   std::size_t taken = 0;
   while (taken < 100 && fields.open(std::string(8000, 'n') + std::to_string(taken)))
     ++taken;
   EXPECT_EQ(taken, 8U);
-  http::FormFields other;
+  wire::FormFields other;
   ASSERT_TRUE(other.open("a"));
-  EXPECT_TRUE(other.append(std::string(http::FormFields::kMax - 17, 'v')));
+  EXPECT_TRUE(other.append(std::string(wire::FormFields::kMax - 17, 'v')));
   EXPECT_FALSE(other.append("v"));
 }
 
 TEST(FormBounds, fields_keep_their_order_and_repeated_ones_become_a_list) {
-  http::FormFields fields;
+  wire::FormFields fields;
   for (const char *name : {"b", "a", "b", "c"}) {
     ASSERT_TRUE(fields.open(name));
     ASSERT_TRUE(fields.append(name));

@@ -2,8 +2,8 @@
 #include <unistd.h>
 
 #include "core/ports.h"
-#include "http/form.h"
-#include "http/upload.h"
+#include "wire/form_fields.h"
+#include "core/upload.h"
 #include "io/poll_loop.h"
 #include "redis/connection.h"
 
@@ -97,7 +97,7 @@ struct UploadTest : testing::Test {
   FakePayloads payloads;
   int progress = 0;
   int errors = 0;
-  std::unique_ptr<http::Upload> upload = std::make_unique<http::Upload>(
+  std::unique_ptr<core::Upload> upload = std::make_unique<core::Upload>(
       payloads, Uuid(), core::Callback<Result<Done>>::to<&UploadTest::progressed>(this));
 };
 
@@ -145,7 +145,7 @@ TEST_F(UploadTest, an_error_is_told) {
 }
 
 TEST(FormFields, become_strings_and_arrays) {
-  http::FormFields fields;
+  wire::FormFields fields;
   auto add = [&](const char *name, const char *value) {
     fields.open(name);
     EXPECT_TRUE(fields.append(value));

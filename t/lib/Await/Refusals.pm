@@ -125,7 +125,7 @@ our @ROWS = (
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] }, [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics socket)),
     # a ticket is for watching, and gets no other
-    (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}', access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel)),
+    (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}', access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics)),
     [ cancel => 409, 'ended', args => 'id={done}' ],
     (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf", args => 'id={pending}&wait=30' ] }
         [ job => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ], [ page => 'await_events job:$arg_id default=json;' ]),
@@ -228,7 +228,7 @@ sub refusals_in_source {
     my ($root) = @_;
     my %status = (send_unavailable => 503, ask_for_upgrade => 426, challenge => 401);
     my (@sites, %actions, %guards);
-    for my $file (glob "$root/src/http/*.cc") {
+    for my $file (glob "$root/src/http/*/*.cc") {
         my ($name) = $file =~ m{([^/]+)$};
         open my $in, '<', $file or die "$file: $!";
         my $text = do { local $/; <$in> };

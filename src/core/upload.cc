@@ -1,0 +1,51 @@
+#include "core/upload.h"
+
+namespace await::core {
+
+Upload::~Upload() {
+  if (pieces_ > 0 && !kept_)
+    payloads_.drop(id_);
+}
+
+void Upload::append(std::string_view bytes, std::size_t piece) {
+  piece_ = piece;
+  buffer_ += bytes;
+  size_ += static_cast<std::int64_t>(bytes.size());
+  if (full() && !reply_.waiting())
+    put();
+}
+
+bool Upload::finish() {
+  finishing_ = true;
+  if (pieces_ == 0 && buffer_.size() <= kInline)
+    return true;
+  if (!reply_.waiting() && !buffer_.empty())
+    put();
+  return finished();
+}
+
+std::optional<std::string> Upload::take_inline() {
+  if (pieces_ > 0)
+    return std::nullopt;
+  return std::move(buffer_);
+}
+
+void Upload::put() {
+  payloads_.put(id_, pieces_++, stored_, buffer_, reply_);
+  stored_ += static_cast<std::int64_t>(buffer_.size());
+  sending_ = buffer_.size();
+  std::string().swap(buffer_);  // a client that stalls now holds nothing
+}
+
+void Upload::stored(Result<Done> outcome) {
+  sending_ = 0;
+  if (outcome && !buffer_.empty() && (full() || finishing_)) {
+    put();
+    if (!finishing_)
+      progressed_(outcome);  // there is room again
+    return;
+  }
+  progressed_(std::move(outcome));
+}
+
+}  // namespace await::core

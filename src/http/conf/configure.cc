@@ -1,0 +1,29 @@
+// What all directives need while nginx reads its configuration.
+
+#include "http/conf/settings.h"
+#include "ngx/str.h"
+
+namespace await::http {
+
+char *config_error(ngx_conf_t *cf, const char *what) {
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", what);
+  return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+char *config_error(ngx_conf_t *cf, std::string_view word, const char *what) {
+  ngx_str_t text = ngx::borrow(word);
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s", &text, what);
+  return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
+  *out = static_cast<ngx_http_complex_value_t *>(ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t)));
+  ngx_http_compile_complex_value_t compile{};
+  compile.cf = cf;
+  compile.value = static_cast<ngx_str_t *>(ngx_palloc(cf->pool, sizeof(ngx_str_t)));
+  *compile.value = text;
+  compile.complex_value = *out;
+  return ngx_http_compile_complex_value(&compile) == NGX_OK;
+}
+
+}  // namespace await::http

@@ -1,0 +1,149 @@
+#include "http/conf/submit_options.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "http/conf/formats.h"
+#include "http/conf/settings.h"
+#include "ngx/str.h"
+#include "wire/headers.h"
+
+namespace await::http {
+namespace {
+
+/// A comma-separated list.
+ngx_array_t *split(ngx_conf_t *cf, std::string_view text) {
+  ngx_array_t *list = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+  while (!text.empty())
+    *static_cast<ngx_str_t *>(ngx_array_push(list)) = ngx::borrow(trim(cut(text, ',')));
+  return list;
+}
+
+bool listed(const ngx_array_t *list, std::string_view word) {
+  auto *items = static_cast<ngx_str_t *>(list->elts);
+  return std::any_of(items, items + list->nelts,
+                     [&](const ngx_str_t &item) { return iequals(ngx::view(item), word); });
+}
+
+/// A time of nginx's in milliseconds, at least `least`; nothing if it is none.
+std::optional<std::int64_t> parse_time(std::string_view text, std::int64_t least) {
+  ngx_str_t value = ngx::borrow(text);
+  ngx_int_t ms = ngx_parse_time(&value, 0);
+  if (ms == NGX_ERROR || ms < least)
+    return std::nullopt;
+  return ms;
+}
+
+const char *parse_retention(std::string_view value, SubmitOptions &options) {
+  constexpr std::int64_t kDay = std::int64_t{24} * 3600 * 1000;
+  if (value == "keep") {
+    options.retention = 3;
+    return nullptr;
+  }
+  auto ms = parse_time(value, 1);
+  if (!ms || *ms > 90 * kDay)
+    return "is no time up to 90d, nor keep";
+  options.retention = *ms <= kDay ? 0 : *ms <= 7 * kDay ? 1 : 2;  // the classes of table await.retention
+  return nullptr;
+}
+
+/// Null, or what is wrong.
+const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view value,
+                         SubmitOptions &options) {
+  auto time = [&](std::int64_t &field, std::int64_t least) {
+    auto ms = parse_time(value, least);
+    field = ms.value_or(0);
+    return ms ? nullptr : "is no time, or too short";
+  };
+  if (name == "file") {
+    options.file = ngx::borrow(value);
+    return value.empty() ? "names no form field" : nullptr;
+  }
+  if (name == "type") {
+    options.types = split(cf, value);
+    return value.find('/') == std::string_view::npos ? "is no list of media types" : nullptr;
+  }
+  if (name == "params") {
+    options.params = split(cf, value);
+    return nullptr;
+  }
+  if (name == "priority") {
+    bool low = value.starts_with('-');
+    auto number = parse_number(low ? value.substr(1) : value, 100);
+    options.priority = static_cast<ngx_int_t>(number.value_or(0) * (low ? -1 : 1));
+    return number ? nullptr : "is no number from -100 to 100";
+  }
+  if (name == "max_attempts") {
+    options.max_attempts = static_cast<ngx_int_t>(parse_number(value, 1000).value_or(0));
+    return options.max_attempts > 0 ? nullptr : "is no number from 1 to 1000";
+  }
+  if (name == "lease")
+    return time(options.lease_ms, 1000);
+  if (name == "delay")
+    return time(options.delay_ms, 1);
+  if (name == "deadline")
+    return time(options.deadline_ms, 1000);
+  if (name == "retain")
+    return parse_retention(value, options);
+  return "is no option of await_submit: there are file, type, params, priority, delay, lease, max_attempts, "
+         "deadline, retain and format";
+}
+
+}  // namespace
+
+bool is_queue_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '.' ||
+           c == '-';
+  });
+}
+
+char *parse_submit_options(ngx_conf_t *cf, Settings &location, SubmitOptions &options) {
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  options.retention = 1;
+  if (!compile(cf, words[1], &options.queue))
+    return static_cast<char *>(NGX_CONF_ERROR);
+  if (options.queue->lengths == nullptr && !is_queue_name(ngx::view(words[1])))
+    return config_error(cf, ngx::view(words[1]), "is no queue: 1 to 64 of A-Z a-z 0-9 _ . -");
+  for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
+    std::string_view value = ngx::view(words[i]);
+    std::string_view name = cut(value, '=');
+    char *rc = NGX_CONF_OK;
+    if (take_format(cf, ngx::view(words[i]), "format", &location.submitted, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
+      continue;
+    }
+    if (const char *why = parse_option(cf, name, value, options))
+      return config_error(cf, ngx::view(words[i]), why);
+  }
+  if (options.params != nullptr && options.file.len == 0)
+    return config_error(cf, "params=", "needs file=: only then is a form taken apart");
+  return NGX_CONF_OK;
+}
+
+void apply(const SubmitOptions &options, core::NewJob &job) {
+  job.priority = static_cast<int>(options.priority);
+  if (options.max_attempts > 0)
+    job.max_attempts = static_cast<int>(options.max_attempts);
+  auto set = [](std::int64_t ms, std::optional<std::int64_t> &field) {
+    if (ms > 0)
+      field = ms;
+  };
+  set(options.lease_ms, job.lease_ms);
+  set(options.delay_ms, job.delay_ms);
+  set(options.deadline_ms, job.deadline_ms);
+}
+
+bool is_taken(const SubmitOptions &options, std::string_view media_type) {
+  if (options.types == nullptr)
+    return true;
+  std::string type = wire::essence(media_type);
+  return listed(options.types, type) || listed(options.types, type.substr(0, type.find('/')) + "/*");
+}
+
+bool is_param(const SubmitOptions &options, std::string_view name) {
+  return options.params == nullptr || listed(options.params, name);
+}
+
+}  // namespace await::http

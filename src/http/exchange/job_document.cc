@@ -1,0 +1,26 @@
+#include "http/exchange/job_document.h"
+
+#include "core/cursor.h"
+#include "http/conf/settings.h"
+#include "http/exchange/respond.h"
+#include "http/runtime/process.h"
+
+namespace await::http {
+
+std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links,
+                     const wire::Format *format) {
+  std::string text = wire::encode_job(job, links, core::encode_cursor(process()->timeline(), job.id, job.seq),
+                                      static_cast<std::int64_t>(settings(r).value_max), problem_base(r));
+  return format != nullptr ? format->apply(text) : text;
+}
+
+void add_job_headers(ngx_http_request_t *r, const core::Job &job) {
+  if (core::is_ending(job.state)) {
+    add_header(r, "Cache-Control", "private, no-cache");
+    return;
+  }
+  add_header(r, "Cache-Control", "no-store");
+  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+}
+
+}  // namespace await::http

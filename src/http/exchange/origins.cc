@@ -1,0 +1,84 @@
+#include "http/exchange/origins.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "http/conf/settings.h"
+#include "http/exchange/request.h"
+#include "ngx/str.h"
+
+namespace await::http {
+namespace {
+
+/// `scheme://host[:port]`, as browsers write it.
+bool is_origin(std::string_view word) {
+  for (std::string_view scheme : {"http://", "https://"}) {
+    if (!word.starts_with(scheme))
+      continue;
+    word.remove_prefix(scheme.size());
+    return !word.empty() && word.find_first_of("/?#@, ") == word.npos;
+  }
+  return false;
+}
+
+bool is_listed(const ngx_array_t *origins, std::string_view origin) {
+  if (origins == nullptr)
+    return false;
+  auto *items = static_cast<ngx_str_t *>(origins->elts);
+  return std::any_of(items, items + origins->nelts,
+                     [&](const ngx_str_t &one) { return ngx::view(one) == origin; });
+}
+
+}  // namespace
+
+char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<Settings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->any_origin != NGX_CONF_UNSET)
+    return const_cast<char *>("is duplicate");
+  location->origins = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+  location->any_origin = 0;
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    std::string word = lower(ngx::view(words[i]));
+    if (word == "any") {
+      location->any_origin = 1;
+    } else if (word != "same") {
+      if (!is_origin(word))
+        return config_error(cf, ngx::view(words[i]),
+                            "is no origin, like https://example.com, nor \"same\" or \"any\"");
+      auto *origin = static_cast<ngx_str_t *>(ngx_array_push(location->origins));
+      *origin = ngx::copy(cf->pool, word);
+    }
+  }
+  if (location->any_origin == 1 && cf->args->nelts > 2)
+    return config_error(cf, "any", "stands alone");
+  return NGX_CONF_OK;
+}
+
+bool is_welcome(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  if (location.any_origin == 1)
+    return true;
+  std::string site = lower(trim(header(r, "sec-fetch-site")));
+  std::string origin = lower(trim(header(r, "origin")));
+  if (is_listed(location.origins, origin))
+    return true;
+  if (!site.empty())
+    return site == "same-origin" || site == "none";
+  if (origin.empty())
+    return true;
+  // the scheme says nothing: TLS may end in front of us
+  auto host = origin.find("://");
+  return host != origin.npos && origin.substr(host + 3) == lower(trim(header(r, "host")));
+}
+
+std::string readable_by(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  if (location.any_origin == 1)
+    return "*";
+  std::string field = header(r, "origin");
+  std::string origin(trim(field));
+  return is_listed(location.origins, lower(origin)) ? origin : "";
+}
+
+}  // namespace await::http

@@ -1,0 +1,114 @@
+#include "http/exchange/receiver.h"
+
+#include "http/runtime/process.h"
+
+namespace await::http {
+namespace {
+
+std::int64_t most_memory(ngx_http_request_t *r) { return static_cast<std::int64_t>(settings(r).max_uploads); }
+
+}  // namespace
+
+Refusal Receiver::check_room(ngx_http_request_t *r) {
+  if (process()->counters().of(Gauge::submissions) < settings(r).max_inflight)
+    return std::nullopt;
+  process()->counters().count(Counter::refused_submissions);
+  return send_unavailable(r, "Too many submissions are under way just now.");
+}
+
+Answer Receiver::receive() {
+  if (auto status = body_.start(body_may_go_on(r_)))
+    return decline(answer_broken(*status));
+  return Answer::later();
+}
+
+ngx::Body::Taker::Pace Receiver::take(std::string_view bytes) {
+  if (!objection_) {
+    objection_ = add(bytes);
+    weigh();
+    if (!objection_)
+      objection_ = check_memory();
+    if (!objection_)
+      return is_busy() ? Pace::wait : Pace::more;
+  }
+  if (body_.is_kept() && page_takes_body(r_, objection_->status))
+    return Pace::more;  // the error_page gets the whole body, which is small; nobody else waits for it
+  // HTTP/1.1 lingers by itself. Some clients, curl 7.88 among them, lose the answer of an HTTP/2 stream that
+  // is reset behind it (RFC 9113 §8.1) while they are sending.
+  return r_->stream != nullptr && r_->reading_body ? Pace::skip : Pace::stop;
+}
+
+bool Receiver::is_short_of_memory() const {
+  return process()->counters().of(Gauge::uploads) > most_memory(r_) / 2;
+}
+
+std::optional<Objection> Receiver::check_memory() {
+  if (process()->counters().of(Gauge::uploads) <= most_memory(r_))
+    return std::nullopt;
+  process()->counters().count(Counter::refused_uploads);
+  add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+  return Objection{503, "The bodies that are under way take too much memory just now."};
+}
+
+void Receiver::taken() {
+  if (answered_) {
+    ngx::finalize(r_, Answer::later());
+    return;
+  }
+  watch_client();
+  if (objection_)
+    refuse(*objection_);
+  else
+    received();
+}
+
+void Receiver::refused() {
+  answered_ = r_->stream != nullptr && r_->reading_body;
+  if (!answered_) {
+    refuse(*objection_);
+    return;
+  }
+  ++r_->main->count;  // the answer ends its side of the stream only
+  refuse(*objection_);
+  body_.watch();
+}
+
+void Receiver::broken(ngx_int_t status) {
+  if (answered_)
+    ngx::finalize(r_, Answer::later());
+  else
+    finish(answer_broken(status));
+}
+
+/// After a body that cannot be read to its end nobody knows where the next request begins.
+Answer Receiver::answer_broken(ngx_int_t status) {
+  if (status != NGX_HTTP_INTERNAL_SERVER_ERROR || r_->reading_body)
+    r_->keepalive = 0;
+  if (r_->connection->error || status == NGX_HTTP_CLIENT_CLOSED_REQUEST)
+    return Answer::client_left();
+  if (objection_)
+    return send_problem(r_, objection_->status, objection_->detail);
+  if (status == NGX_HTTP_REQUEST_TIME_OUT)
+    return Answer::timed_out();
+  if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
+    return send_problem(r_, 413, "The body is larger than this resource takes (client_max_body_size).");
+  if (status == NGX_HTTP_BAD_REQUEST)
+    return send_problem(r_, 400, "The body is not framed as HTTP has it.");
+  ngx_log_error(
+      NGX_LOG_ERR, r_->connection->log, 0,
+      "await: answering 500: the request's body cannot be read, or another module has used it up before "
+      "(proxy_request_buffering off)");
+  return send_logged_problem(r_, 500, "The request's body is not there any more.");
+}
+
+void Receiver::give_up() { finish(send_restarting(r_)); }
+
+void Receiver::leave() {
+  let_go();
+  inflight_.set(0);
+  memory_.set(0);
+  if (!answered_)
+    body_.stop();
+}
+
+}  // namespace await::http

@@ -1,0 +1,139 @@
+#include "http/exchange/request.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "http/conf/settings.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "ngx/str.h"
+#include "wire/prefer.h"
+
+namespace await::http {
+namespace {
+
+template <class Visit>
+void each_header(ngx_http_request_t *r, std::string_view lower_name, Visit visit) {
+  for (ngx_list_part_t *part = &r->headers_in.headers.part; part != nullptr; part = part->next) {
+    auto *headers = static_cast<ngx_table_elt_t *>(part->elts);
+    for (ngx_uint_t i = 0; i < part->nelts; ++i) {
+      if (headers[i].key.len == lower_name.size() &&
+          ngx_strncmp(headers[i].lowcase_key, lower_name.data(), lower_name.size()) == 0)
+        visit(ngx::view(headers[i].value));
+    }
+  }
+}
+
+/// The path the client asked for, as it wrote it, without the query. Begins with one slash: a reference that
+/// begins with two names another host (RFC 3986 §4.2), and browsers take a backslash for a slash.
+std::string client_path(ngx_http_request_t *r) {
+  std::string_view uri = ngx::view(r->unparsed_uri);
+  std::string_view path = uri.substr(0, uri.find('?'));
+  path.remove_prefix(std::min(path.find_first_not_of("/\\"), path.size()));
+  return "/" + std::string(path);
+}
+
+wire::Links make_links(ngx_http_request_t *r, std::string self) {
+  const Settings &location = settings(r);
+  std::string result =
+      location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
+  return {self, result, self + "/events"};
+}
+
+}  // namespace
+
+std::string header(ngx_http_request_t *r, std::string_view lower_name) {
+  std::string out;
+  each_header(r, lower_name, [&](std::string_view value) {
+    if (!out.empty())
+      out += ", ";
+    out += value;
+  });
+  return out;
+}
+
+std::string own_header(ngx_http_request_t *r, std::string_view lower_name) {
+  return r == r->main ? header(r, lower_name) : std::string();
+}
+
+bool has_header(ngx_http_request_t *r, std::string_view lower_name) {
+  bool found = false;
+  each_header(r, lower_name, [&](std::string_view) { found = true; });
+  return found;
+}
+
+bool lists(std::string_view value, std::string_view word) {
+  while (!value.empty()) {
+    if (iequals(trim(cut(value, ',')), word))
+      return true;
+  }
+  return false;
+}
+
+bool asks_for_websocket(ngx_http_request_t *r) {
+  return r == r->main && r->http_version == NGX_HTTP_VERSION_11 && r->stream == nullptr &&
+         lists(header(r, "upgrade"), "websocket") && lists(header(r, "connection"), "upgrade");
+}
+
+std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name) {
+  ngx_str_t raw;
+  if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>(name.data())), name.size(), &raw) !=
+      NGX_OK)
+    return std::nullopt;
+  std::string out(raw.len, '\0');
+  auto *to = reinterpret_cast<u_char *>(out.data());
+  u_char *from = raw.data;
+  ngx_unescape_uri(&to, &from, raw.len, 0);
+  out.resize(static_cast<std::size_t>(to - reinterpret_cast<u_char *>(out.data())));
+  return out;
+}
+
+Wait wait_of(ngx_http_request_t *r) {
+  const Settings &location = settings(r);
+  Wait wait;
+  wire::Prefer prefer;
+  if (r == r->main)
+    each_header(r, "prefer", [&](std::string_view field) { wire::parse_prefer(field, prefer); });
+  if (auto asked = argument(r, "wait")) {
+    auto seconds = parse_number(*asked, 1'000'000'000);
+    wait.malformed = !seconds;
+    wait.ms = seconds.value_or(0) * 1000;
+  } else if (prefer.wait_s) {
+    wait.ms = *prefer.wait_s * 1000;
+    wait.preferred = true;
+  } else if (!prefer.respond_async) {
+    wait.ms = static_cast<std::int64_t>(location.hold);
+  }
+  wait.ms = std::min(wait.ms, static_cast<std::int64_t>(location.hold_max));
+  if (r->method & NGX_HTTP_HEAD)
+    wait.ms = 0;
+  return wait;
+}
+
+void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view vary) {
+  add_header(r, "Vary", vary);
+  if (wait.preferred)
+    add_header(r, "Preference-Applied", "wait=" + std::to_string(wait.ms / 1000));
+}
+
+wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
+  const Settings &location = settings(r);
+  if (location.job_uri != nullptr)
+    return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
+  std::string path = client_path(r);
+  if (!suffix.empty() && path.ends_with(suffix))
+    path.resize(path.size() - suffix.size());
+  return make_links(r, std::move(path));
+}
+
+wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
+  const Settings &location = settings(r);
+  if (location.job_uri != nullptr)
+    return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
+  std::string path = client_path(r);
+  while (path.ends_with('/'))
+    path.pop_back();
+  return make_links(r, path + "/" + id.text());
+}
+
+}  // namespace await::http

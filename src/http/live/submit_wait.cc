@@ -1,0 +1,58 @@
+#include "http/live/submit_wait.h"
+
+#include "http/exchange/job_document.h"
+#include "http/exchange/respond.h"
+
+namespace await::http {
+
+Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait) {
+  wire::Links links = links_of_new(r, job.id);
+  add_wait_headers(r, wait, "Prefer");
+  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
+  add_header(r, "Location", links.self);
+  add_header(r, "Cache-Control", "no-store");
+  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+  return send(r, 202, "application/json", document(r, job, links, settings(r).submitted));
+}
+
+Outcome::Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)
+    : Watch(r, core::Want::body, Enrol::later), id_(id), wait_(wait), kind_(kind) {
+  if (wait_.ms > 0)
+    register_first(id);
+}
+
+void Outcome::stored() {
+  process()->enrol(*this);
+  read_second(id_, wait_.ms);
+}
+
+void Outcome::leave() {
+  if (delivery_)
+    delivery_->leave();
+  Watch::leave();
+}
+
+void Outcome::answer(const core::Job &job, bool timed_out) {
+  if (kind_ == replayed)
+    add_header(r_, "Idempotency-Replayed", "true");
+  if (timed_out || wait_.ms == 0) {
+    finish(send_accepted(r_, job, wait_));
+    return;
+  }
+  wire::Links links = links_of_new(r_, id_);
+  add_wait_headers(r_, wait_, "Prefer");
+  add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
+  add_header(r_, "Content-Location", links.result);
+  delivery_.emplace(r_, core::Callback<Answer>::to<&Outcome::finished>(this));
+  delivery_->answer(job, {424, 202});
+}
+
+void Outcome::refuse(const Error &error) {
+  if (!revive())
+    return;
+  // even a failed wait tells which job exists
+  add_header(r_, "Link", "<" + links_of_new(r_, id_).self + ">; rel=\"status\"");
+  finish(send_error(r_, error));
+}
+
+}  // namespace await::http

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+
+#include "http/exchange/result_response.h"
+#include "http/live/job_wait.h"
+
+namespace await::http {
+
+/// 202: the job is stored; its document as it is now.
+Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait);
+
+/// What becomes of the job that a POST stands for, once it is stored: the answer of `Prefer: wait`, and of a
+/// request that was sent before (Idempotency-Key), whose job may be anywhere by now.
+class Outcome : public Watch {
+ public:
+  enum Kind : bool { fresh, replayed };
+  Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind);
+
+  /// The request is its own from now on.
+  void stored();
+  /// The submission came to nothing.
+  void abandon() { leave(); }
+
+ private:
+  bool asks_conditions() const override { return false; }  // the POST is done
+  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
+  void answer(const core::Job &job, bool timed_out) override;
+  void refuse(const Error &error) override;
+  void finished(Answer answer) { finish(answer); }
+  void leave() override;
+
+  Uuid id_;
+  Wait wait_;
+  Kind kind_;
+  std::optional<Delivery> delivery_;
+};
+
+}  // namespace await::http

@@ -1,0 +1,272 @@
+// ngx_http_await_auth_jwt_module: who asks, by a signed token (RFC 7519); in the access phase, so that
+// satisfy, auth_basic, allow and deny go with it.
+
+#include "base/text.h"
+#include "http/conf/action.h"
+#include "http/conf/settings.h"
+#include "http/exchange/access.h"
+#include "http/exchange/request.h"
+#include "http/exchange/request_info.h"
+#include "ngx/guard.h"
+#include "ngx/str.h"
+#include "wire/jwt.h"
+
+extern ngx_module_t ngx_http_await_auth_jwt_module;
+
+namespace await::http {
+namespace {
+
+constexpr std::size_t kMostFile = std::size_t{1} << 20;
+constexpr std::string_view kClaim = "await_jwt_claim_";
+
+struct JwtMain {
+  ngx_flag_t used;
+};
+
+struct JwtSettings {
+  ngx_str_t realm;                  // empty: off; null: as outside
+  ngx_http_complex_value_t *token;  // first of all; null or empty: Authorization: Bearer
+  wire::JwtKeys *keys;
+  wire::JwtRules *rules;
+  time_t leeway;
+};
+
+template <class T>
+T *make_for(ngx_conf_t *cf) {
+  ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(cf->pool, 0);
+  if (cleanup == nullptr)
+    return nullptr;
+  cleanup->data = new T;
+  cleanup->handler = [](void *data) { delete static_cast<T *>(data); };
+  return static_cast<T *>(cleanup->data);
+}
+
+const JwtSettings &jwt_settings(ngx_http_request_t *r) {
+  return *static_cast<JwtSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_auth_jwt_module));
+}
+
+/// 401, with what RFC 6750 §3 has a client know.
+/// @param why  null: there is no token
+ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, const char *why) {
+  std::string how = "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"";
+  if (why == nullptr)
+    return challenge(r, how, "This resource wants a token.");
+  std::string told = std::string("a token is refused: ") + why;
+  return challenge(r, how + ", error=\"invalid_token\"", "The token is not valid here, or not any more.",
+                   told.c_str());
+}
+
+/// The token, which is blanked where it stands in the URL. An error_page or another internal redirect may
+/// lead here a second time, when only stars are left: what stood there is among the request's facts.
+std::string token_of(ngx_http_request_t *r, const JwtSettings &conf) {
+  if (conf.token != nullptr) {
+    std::string token(ngx::evaluate(r, conf.token));
+    Facts &known = facts(r);
+    if (!token.empty() && token.find_first_not_of('*') == token.npos && token.size() == known.token.size())
+      return known.token;
+    if (!token.empty()) {
+      blank_argument(r, token);
+      known.token = token;
+      return token;
+    }
+  }
+  std::string field = header(r, "authorization");
+  std::string_view rest = field;
+  return iequals(cut(rest, ' '), "Bearer") ? std::string(trim(rest)) : std::string();
+}
+
+ngx_int_t check_token(ngx_http_request_t *r) {
+  return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
+    const JwtSettings &conf = jwt_settings(r);
+    if (conf.realm.len == 0)
+      return NGX_DECLINED;
+    std::string token = token_of(r, conf);
+    if (token.empty())
+      return refuse(r, conf, nullptr);
+    wire::JwtRules rules = *conf.rules;
+    rules.leeway_s = conf.leeway;
+    const char *why = "";
+    auto claims = wire::verify_jwt(token, *conf.keys, rules, ngx_time(), why);
+    if (!claims)
+      return refuse(r, conf, why);
+    Facts &known = facts(r);
+    known.user = claims->get("sub").value_or("");
+    if (auto expires = claims->time("exp"))
+      known.expires_s = *expires + conf.leeway;
+    known.claims = std::move(claims);
+    known.verified = true;
+    settle_identity(r);
+    return NGX_OK;
+  });
+}
+
+/// $await_user for a null name, else the claim's. Nothing until verified.
+ngx_int_t get_claim(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t data) {
+  return ngx::guarded(r->connection->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
+    Facts *known = find_facts(r);
+    std::optional<std::string> text;
+    auto *name = reinterpret_cast<ngx_str_t *>(data);
+    bool verified = known != nullptr && known->verified;
+    if (verified && name == nullptr)
+      text = known->user;
+    else if (verified && known->claims)
+      text = known->claims->get(std::string(ngx::view(*name).substr(kClaim.size())));
+    value->no_cacheable = !verified;
+    if (!text || text->empty()) {
+      value->not_found = 1;
+      return NGX_OK;
+    }
+    ngx_str_t copied = ngx::copy(r->pool, *text);
+    value->len = static_cast<unsigned>(copied.len);
+    value->data = copied.data;
+    value->valid = 1;
+    value->not_found = 0;
+    return NGX_OK;
+  });
+}
+
+char *set_realm(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<JwtSettings *>(data);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (conf->realm.data != nullptr)
+    return const_cast<char *>("is duplicate");
+  if (ngx::view(words[1]) == "off") {
+    conf->realm = ngx::borrow("");
+    return cf->args->nelts == 2 ? NGX_CONF_OK : config_error(cf, "off", "stands alone");
+  }
+  if (ngx::view(words[1]).find_first_of("\"\\") != std::string_view::npos || words[1].len == 0)
+    return config_error(cf, ngx::view(words[1]),
+                        "is no realm: it is not empty, without quotes and backslashes");
+  conf->realm = words[1];
+  if (cf->args->nelts == 3) {
+    std::string_view word = ngx::view(words[2]);
+    if (!word.starts_with("token=$"))
+      return config_error(cf, word, "is no option of await_auth_jwt: there is token=$variable");
+    ngx_str_t variable{words[2].len - 6, words[2].data + 6};
+    if (!compile(cf, variable, &conf->token))
+      return static_cast<char *>(NGX_CONF_ERROR);
+  }
+  static_cast<JwtMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_jwt_module))->used = 1;
+  return NGX_CONF_OK;
+}
+
+/// While nginx reads its configuration, where reading may take its time. `name` ends with a NUL.
+std::optional<std::string> read_file(const ngx_str_t &name) {
+  ngx_fd_t fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+  if (fd == NGX_INVALID_FILE)
+    return std::nullopt;
+  std::string text;
+  char buffer[4096];
+  ssize_t n = 0;
+  while ((n = ngx_read_fd(fd, buffer, sizeof buffer)) > 0 && text.size() < kMostFile)
+    text.append(buffer, static_cast<std::size_t>(n));
+  ngx_close_file(fd);
+  return n == 0 ? std::optional(text) : std::nullopt;
+}
+
+char *set_key_file(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<JwtSettings *>(data);
+  ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
+  if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  auto text = read_file(name);
+  if (!text)
+    return config_error(cf, ngx::view(name), "cannot be read");
+  if (conf->keys == nullptr)
+    conf->keys = make_for<wire::JwtKeys>(cf);
+  const char *why = conf->keys != nullptr ? conf->keys->add(*text) : "finds no memory";
+  return why == nullptr ? NGX_CONF_OK : config_error(cf, ngx::view(name), why);
+}
+
+char *set_require(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<JwtSettings *>(data);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (conf->rules == nullptr)
+    conf->rules = make_for<wire::JwtRules>(cf);
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    std::string_view value = ngx::view(words[i]);
+    auto at = value.find('=');
+    if (at == 0 || at == value.npos)
+      return config_error(cf, value, "is not of the form claim=value");
+    conf->rules->require.push_back({std::string(value.substr(0, at)), std::string(value.substr(at + 1))});
+  }
+  return NGX_CONF_OK;
+}
+
+char *set_leeway(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<JwtSettings *>(data);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (conf->leeway != NGX_CONF_UNSET)
+    return const_cast<char *>("is duplicate");
+  conf->leeway = ngx_parse_time(&words[1], 1);
+  return conf->leeway == NGX_ERROR ? config_error(cf, ngx::view(words[1]), "is no time") : NGX_CONF_OK;
+}
+
+#define HSL NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_auth_jwt"),          HSL | NGX_CONF_TAKE12, set_realm,    NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("await_auth_jwt_key_file"), HSL | NGX_CONF_TAKE1,  set_key_file, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("await_auth_jwt_require"),  HSL | NGX_CONF_1MORE,  set_require,  NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("await_auth_jwt_leeway"),   HSL | NGX_CONF_TAKE1,  set_leeway,   NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+void *create_main(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(JwtMain)); }
+
+void *create_location(ngx_conf_t *cf) {
+  auto *conf = static_cast<JwtSettings *>(ngx_pcalloc(cf->pool, sizeof(JwtSettings)));
+  if (conf != nullptr)
+    conf->leeway = NGX_CONF_UNSET;
+  return conf;
+}
+
+char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
+  auto &outer = *static_cast<JwtSettings *>(parent);
+  auto &inner = *static_cast<JwtSettings *>(child);
+  if (inner.realm.data == nullptr) {
+    inner.realm = outer.realm;
+    inner.token = outer.token;
+  }
+  if (inner.keys == nullptr)
+    inner.keys = outer.keys;
+  if (inner.rules == nullptr)
+    inner.rules = outer.rules != nullptr ? outer.rules : outer.rules = make_for<wire::JwtRules>(cf);
+  ngx_conf_merge_value(inner.leeway, outer.leeway, 30);
+  if (inner.realm.len > 0 && inner.keys == nullptr)
+    return config_error(cf, "await_auth_jwt",
+                        "needs await_auth_jwt_key_file, which says whose tokens are believed");
+  return inner.rules != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+ngx_int_t preconfigure(ngx_conf_t *cf) {
+  ngx_str_t user = ngx_string("await_user");
+  ngx_http_variable_t *variable = ngx_http_add_variable(cf, &user, 0);
+  if (variable == nullptr)
+    return NGX_ERROR;
+  variable->get_handler = get_claim;
+  ngx_str_t claim = ngx_string("await_jwt_claim_");
+  variable = ngx_http_add_variable(cf, &claim, NGX_HTTP_VAR_PREFIX);
+  if (variable == nullptr)
+    return NGX_ERROR;
+  variable->get_handler = get_claim;
+  return NGX_OK;
+}
+
+ngx_int_t postconfigure(ngx_conf_t *cf) {
+  if (static_cast<JwtMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_jwt_module))->used ==
+      0)
+    return NGX_OK;
+  return add_access_handler(cf, check_token);
+}
+
+ngx_http_module_t context = {preconfigure, postconfigure, create_main,     nullptr,
+                             nullptr,      nullptr,       create_location, merge_location};
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_auth_jwt_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

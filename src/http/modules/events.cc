@@ -1,0 +1,178 @@
+// ngx_http_await_events_module: what happens on channels, as a stream or as a page of JSON.
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "http/conf/action.h"
+#include "http/conf/formats.h"
+#include "http/exchange/channels.h"
+#include "http/exchange/request.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "http/live/events_page.h"
+#include "http/live/job_wait.h"
+#include "http/live/sse_stream.h"
+#include "ngx/guard.h"
+#include "ngx/str.h"
+#include "wire/accept.h"
+#include "wire/sse.h"
+
+extern ngx_module_t ngx_http_await_events_module;
+
+namespace await::http {
+namespace {
+
+constexpr std::string_view kJob = "job:";
+constexpr ngx_uint_t kMostChannels = 16;  // of one cursor
+
+struct EventsSettings {
+  ngx_array_t *channels;  // of ngx_http_complex_value_t: job:<id>, topic:<name>, user:<name>
+  ngx_uint_t json_first;
+  ngx_uint_t thin;
+  ngx_uint_t linger;
+  const wire::Format *event;  // null: as docs/http.md has them
+  const wire::Format *page;
+  const wire::Shape *shape;  // made at first use
+};
+
+EventsSettings &events_settings(ngx_http_request_t *r) {
+  return *static_cast<EventsSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_events_module));
+}
+
+const wire::Shape &shape_of(ngx_http_request_t *r) {
+  EventsSettings &conf = events_settings(r);
+  if (conf.shape == nullptr)
+    conf.shape = make_shape(r, conf.event, conf.thin == 1);
+  return *conf.shape;
+}
+
+/// What a request watches, each once.
+using Channels = std::vector<wire::Channel>;
+
+/// What the channel names; an answer where that is none, or another user's. A job that is no longer kept is
+/// told of in a stream, for any 4xx would be an EventSource's end without a word.
+/// @param tells_gone  whether it would be
+OrAnswer<wire::Channel> watched(ngx_http_request_t *r, std::string_view channel, bool tells_gone) {
+  if (!channel.starts_with(kJob)) {
+    auto what = wire::parse_channel(channel);
+    if (!what || !is_theirs(*what, owner_of(r)))
+      return send_problem(r, 404, "There is no such channel.");
+    return *what;
+  }
+  std::string_view text = channel.substr(kJob.size());
+  auto old = Uuid::parse(text);
+  if (tells_gone && old && process()->past_retention(*old))
+    return wire::Channel{*old, {}};
+  auto id = addressed(r, text);
+  if (!id)
+    return id.answer();
+  return wire::Channel{*id, {}};
+}
+
+/// What the request watches; an answer where it may not, or one of it is none.
+OrAnswer<Channels> watched(ngx_http_request_t *r, bool stream, const std::string &cursor) {
+  const ngx_array_t &words = *events_settings(r).channels;
+  bool tells_gone = stream && (words.nelts > 1 || !cursor.empty());
+  Channels out;
+  for (ngx_uint_t i = 0; i < words.nelts; ++i) {
+    auto name = channel_of(r, &static_cast<ngx_http_complex_value_t *>(words.elts)[i]);
+    if (!name || !is_admitted(r, *name))
+      return send_problem(r, 404, "There is no such channel.");
+    auto what = watched(r, *name, tells_gone);
+    if (!what)
+      return what.answer();
+    bool twice = std::any_of(out.begin(), out.end(), [&](auto &one) { return one.id == what->id; });
+    if (!twice)
+      out.push_back(std::move(*what));
+  }
+  return out;
+}
+
+Answer get_page(ngx_http_request_t *r, const Channels &channels, const std::string &cursor) {
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  if (auto refusal = check_room(r, wait->ms > 0))
+    return *refusal;
+  facts(r).delivery = "events";
+  return ngx::Held::make<EventsPage>(r, channels, shape_of(r), events_settings(r).page, cursor, *wait)
+      ->start();
+}
+
+Answer get_events(ngx_http_request_t *r) {
+  bool json_first = events_settings(r).json_first == 1;
+  constexpr std::string_view kStreamFirst[] = {"text/event-stream", "application/json"};
+  constexpr std::string_view kJsonFirst[] = {"application/json", "text/event-stream"};
+  int chosen = wire::choose(header(r, "accept"), json_first ? kJsonFirst : kStreamFirst);
+  if (chosen < 0)
+    return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
+  std::string cursor = own_header(r, "last-event-id");
+  if (cursor.empty())
+    cursor = argument(r, "cursor").value_or("");
+  bool stream = (chosen == 0) != json_first;
+  auto channels = watched(r, stream, cursor);
+  if (!channels)
+    return channels.answer();
+  if (!stream)
+    return get_page(r, *channels, cursor);
+  facts(r).delivery = "sse";
+  if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
+    // any status but 200 would stop EventSource for good
+    add_header(r, "Cache-Control", "no-store");
+    return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(r)));
+  }
+  StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
+                        argument(r, "beat").value_or("") == "1", events_settings(r).linger == 1};
+  return ngx::Held::make<EventStream>(r, *channels, shape_of(r), std::move(options))->start();
+}
+
+char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *events = static_cast<EventsSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (add_action(cf, &Settings::events, get_events) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  events->channels = ngx_array_create(cf->pool, kMostChannels, sizeof(ngx_http_complex_value_t));
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    std::string_view word = ngx::view(words[i]);
+    char *rc = NGX_CONF_OK;
+    if (is_channel(word)) {
+      if (events->channels->nelts == kMostChannels)
+        return config_error(cf, word, "is one channel too many: a cursor can tell of 16");
+      if (!add_channel(cf, words[i], events->channels))
+        return static_cast<char *>(NGX_CONF_ERROR);
+    } else if (word == "default=json")
+      events->json_first = 1;
+    else if (word == "thin")
+      events->thin = 1;
+    else if (word == "linger")
+      events->linger = 1;
+    else if (take_format(cf, word, "event", &events->event, &rc) ||
+             take_format(cf, word, "format", &events->page, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
+    } else if (word != "default=sse") {
+      return config_error(
+          cf, word,
+          "is neither a channel, job:<id>, topic:<name>, user:<name> or a variable, nor one of "
+          "the options default=sse|json, thin, linger, event= and format=");
+    }
+  }
+  if (events->channels->nelts == 0)
+    return config_error(cf, ngx::view(words[1]), "is no channel: there is nothing to watch");
+  return NGX_CONF_OK;
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_events"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE, set_events, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<EventsSettings, &EventsSettings::channels>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_events_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

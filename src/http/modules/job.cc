@@ -1,0 +1,208 @@
+// ngx_http_await_job_module: a job's document by poll and long poll, and its cancellation.
+
+#include "http/conf/action.h"
+
+#include "base/text.h"
+#include "http/conf/formats.h"
+#include "http/exchange/conditions.h"
+#include "http/exchange/job_document.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "http/live/job_wait.h"
+#include "ngx/str.h"
+#include "wire/accept.h"
+#include "wire/headers.h"
+
+extern ngx_module_t ngx_http_await_job_module;
+
+namespace await::http {
+
+namespace {
+
+struct JobSettings {
+  ngx_http_complex_value_t *id;
+  ngx_uint_t text_first;
+};
+
+enum class Shape { json, text };
+
+class JobRequest : public Watch {
+ public:
+  JobRequest(ngx_http_request_t *r, Shape shape, Wait wait)
+      : Watch(r, core::Want::value),
+        shape_(shape),
+        wait_(wait),
+        known_etags_(own_header(r, "if-none-match")) {}
+
+  Answer start(const Uuid &id) { return watch(id, wait_.ms); }
+
+ private:
+  std::string etag(const core::Job &job) const {
+    return wire::job_etag(job.seq, shape_ == Shape::json ? "json" : "text");
+  }
+  std::vector<std::string> etags(const core::Job &job) const override { return {etag(job)}; }
+
+  bool enough(const core::Job &job) const override {
+    if (!known_etags_.empty())
+      return !wire::etag_listed(known_etags_, etag(job));
+    return core::is_ending(job.state);
+  }
+
+  void answer(const core::Job &job, bool timed_out) override {
+    bool says_so = timed_out && wait_.ms > 0 && shape_ == Shape::text;
+    // "TIMEOUT" is the state in other words: the same only by a weak comparison
+    add_header(r_, "ETag", (says_so ? "W/" : "") + etag(job));
+    add_wait_headers(r_, wait_, "Accept, Prefer");
+    add_job_headers(r_, job);
+    if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
+      finish(send_empty(r_, 304));
+    } else if (shape_ == Shape::json) {
+      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, ""), settings(r_).document)));
+    } else {
+      finish(send(r_, 200, "text/plain", says_so ? "TIMEOUT" : upper_state(job)));
+    }
+  }
+
+  static std::string upper_state(const core::Job &job) {
+    std::string word(core::state_name(job.state));
+    for (char &c : word)
+      c = static_cast<char>(c & ~0x20);
+    return word;
+  }
+
+  Shape shape_;
+  Wait wait_;
+  std::string known_etags_;
+};
+
+/// DELETE: reads whose job it is, cancels, and answers with the job as it then is.
+class CancelRequest : public Watch {
+ public:
+  explicit CancelRequest(ngx_http_request_t *r)
+      : Watch(r, core::Want::value), conditional_(has_conditions(r)) {}
+
+  Answer start(const Uuid &id) { return watch(id, 0); }
+
+ private:
+  bool enough(const core::Job &) const override { return true; }
+
+  std::vector<std::string> etags(const core::Job &job) const override {
+    return {wire::job_etag(job.seq, "json"), wire::job_etag(job.seq, "text")};
+  }
+
+  void answer(const core::Job &job, bool) override {
+    if (!outcome_) {
+      id_ = job.id;
+      // what the conditions were true of may be over by now
+      process()->store().cancel(id_, conditional_ ? std::optional(job.seq) : std::nullopt, reply_);
+      return;
+    }
+    if (*outcome_ == core::Cancelled::changed) {
+      finish(send_problem(r_, 412, "The job has changed since its conditions were looked at."));
+      return;
+    }
+    if (*outcome_ == core::Cancelled::ended) {
+      finish(send_problem(
+          r_, 409, "The job has ended before: it is " + std::string(core::state_name(job.state)) + "."));
+      return;
+    }
+    bool now = *outcome_ == core::Cancelled::now;
+    if (now) {
+      process()->bus().publish(job.id, job.seq, core::state_name(job.state));
+      if (job.owner)
+        process()->tell_user(*job.owner);
+    }
+    add_header(r_, "Vary", "Accept, Prefer");
+    add_header(r_, "Cache-Control", "no-store");
+    finish(send(r_, now ? 202 : 200, "application/json",
+                document(r_, job, links_of(r_, ""), settings(r_).document)));
+  }
+
+  void leave() override {
+    reply_.unlink();
+    Watch::leave();
+  }
+
+  void cancelled(Result<core::Cancelled> outcome) {
+    if (!outcome) {
+      refuse(outcome.error());
+      return;
+    }
+    outcome_ = *outcome;
+    read_second(id_, 0);
+  }
+
+  Uuid id_;
+  bool conditional_;
+  std::optional<core::Cancelled> outcome_;
+  core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::cancelled>(this);
+};
+
+const JobSettings &job_settings(ngx_http_request_t *r) {
+  return *static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
+}
+
+Answer get_job(ngx_http_request_t *r) {
+  const JobSettings &conf = job_settings(r);
+  constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
+  constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
+  int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
+  if (chosen < 0)
+    return send_problem(r, 406, "A job is given as application/json or text/plain.");
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  auto id = addressed(r, ngx::evaluate(r, conf.id));
+  if (!id)
+    return id.answer();
+  if (auto refusal = check_room(r, wait->ms > 0))
+    return *refusal;
+  facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
+  Shape shape = (chosen == 1) != (conf.text_first == 1) ? Shape::text : Shape::json;
+  return ngx::Held::make<JobRequest>(r, shape, *wait)->start(*id);
+}
+
+Answer delete_job(ngx_http_request_t *r) {
+  auto id = addressed(r, ngx::evaluate(r, job_settings(r).id));
+  if (!id)
+    return id.answer();
+  if (auto refusal = check_room(r, false))
+    return *refusal;
+  return ngx::Held::make<CancelRequest>(r)->start(*id);
+}
+
+char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *job = static_cast<JobSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  Settings *location = add_action(cf, &Settings::job, get_job);
+  if (location == nullptr || add_action(cf, &Settings::cancel, delete_job) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
+    std::string_view word = ngx::view(words[i]);
+    char *rc = NGX_CONF_OK;
+    if (word == "default=text") {
+      job->text_first = 1;
+    } else if (take_format(cf, word, "format", &location->document, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
+    } else if (word != "default=json") {
+      return config_error(cf, word, "is no option of await_job: there are default=json|text and format=");
+    }
+  }
+  return compile(cf, words[1], &job->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_job"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE, set_job, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<JobSettings, &JobSettings::id>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_job_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

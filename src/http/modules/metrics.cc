@@ -1,0 +1,91 @@
+// ngx_http_await_metrics_module: what the nginx workers hold, refuse and have done, for Prometheus.
+
+#include "http/conf/action.h"
+#include "http/exchange/respond.h"
+#include "http/runtime/process.h"
+
+extern ngx_module_t ngx_http_await_metrics_module;
+
+namespace await::http {
+namespace {
+
+template <class What>
+struct Line {
+  What what;
+  const char *name;  ///< with its labels, if any
+  const char *help;  ///< null: as the line before
+};
+
+// clang-format off
+constexpr Line<Gauge> kGauges[] = {
+    {Gauge::held,        "await_held",                "Requests and streams held (await_max_held)."},
+    {Gauge::parked,      "await_parked",              "Of these, the ones without a request: their connections are parked (await_park)."},
+    {Gauge::sockets,     "await_sockets",             "WebSockets open (await_max_held)."},
+    {Gauge::watched,     "await_watched_jobs",        "Jobs that somebody watches."},
+    {Gauge::submissions, "await_inflight_submissions", "Submissions under way (await_max_inflight)."},
+    {Gauge::reads,       "await_inflight_reads",      "Requests that wait for their first read (await_max_inflight)."},
+    {Gauge::buffered,    "await_buffered_bytes",      "Bytes that wait for slow clients (await_max_buffered each), and of unfinished messages (await_max_frame each)."},
+    {Gauge::uploads,     "await_uploads_bytes",       "Bytes of requests' bodies that are not stored yet (await_max_uploads)."},
+    {Gauge::postgres,    "await_postgres_connections", "Connections to PostgreSQL that stand; three for each nginx worker."},
+    {Gauge::redis,       "await_redis_connections",   "Redis servers that can be heard, over all nginx workers."},
+    {Gauge::draining,    "await_draining_workers",    "Old nginx workers that have not ended yet (await_drain)."},
+};
+constexpr Line<Counter> kCounters[] = {
+    {Counter::submitted,           "await_submitted_total",                        "Submissions committed."},
+    {Counter::replayed,            "await_replayed_total",                         "Submissions that had been sent before (Idempotency-Key)."},
+    {Counter::published,           "await_published_total",                        "Events published to topics."},
+    {Counter::tickets,             "await_tickets_total",                          "Tickets given (await_ticket)."},
+    {Counter::revoked,             "await_revoked_total",                          "Streams, sockets and held requests that await.revoke() ended."},
+    {Counter::refused_submissions, "await_refused_total{limit=\"submissions\"}",   "Requests answered 503 because of a limit."},
+    {Counter::refused_reads,       "await_refused_total{limit=\"reads\"}",         nullptr},
+    {Counter::refused_held,        "await_refused_total{limit=\"held\"}",          nullptr},
+    {Counter::refused_uploads,     "await_refused_total{limit=\"uploads\"}",       nullptr},
+    {Counter::paused,              "await_paused_total",                           "Times an event stream waited for a slow client."},
+    {Counter::cut,                 "await_cut_total",                              "Requests that a reload cut off after await_drain."},
+    {Counter::resets,              "await_resets_total",                           "Resets sent: cursors that could not be honoured."},
+    {Counter::cache_hits,          "await_cache_total{status=\"hit\"}",            "Reads of jobs asked of await_cache."},
+    {Counter::cache_misses,        "await_cache_total{status=\"miss\"}",           nullptr},
+    {Counter::statements,          "await_postgres_statements_total",              "Statements sent to PostgreSQL."},
+};
+// clang-format on
+
+template <class What, std::size_t N>
+void add_lines(std::string &out, const Line<What> (&lines)[N], const char *type) {
+  for (const Line<What> &line : lines) {
+    std::string name = line.name;
+    if (line.help != nullptr) {
+      std::string family = name.substr(0, name.find('{'));
+      out += "# HELP " + family + " " + line.help + "\n# TYPE " + family + " " + type + "\n";
+    }
+    out += name + " " + std::to_string(process()->counters().sum(line.what)) + "\n";
+  }
+}
+
+Answer get_metrics(ngx_http_request_t *r) {
+  process()->measure();
+  std::string out;
+  add_lines(out, kGauges, "gauge");
+  add_lines(out, kCounters, "counter");
+  add_header(r, "Cache-Control", "no-store");
+  return send(r, 200, "text/plain; version=0.0.4; charset=utf-8", out);
+}
+
+char *set_metrics(ngx_conf_t *cf, ngx_command_t *, void *) {
+  return add_action(cf, &Settings::metrics, get_metrics) != nullptr ? NGX_CONF_OK
+                                                                    : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_metrics, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = {};
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_metrics_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

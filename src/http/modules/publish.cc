@@ -1,0 +1,132 @@
+// ngx_http_await_publish_module: POST tells everybody who watches a topic.
+
+#include "base/text.h"
+#include "core/cursor.h"
+#include "http/conf/action.h"
+#include "http/exchange/receiver.h"
+#include "http/exchange/request.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "http/live/job_wait.h"
+#include "http/runtime/process.h"
+#include "ngx/str.h"
+#include "wire/channel.h"
+#include "wire/json_check.h"
+#include "wire/json_writer.h"
+
+extern ngx_module_t ngx_http_await_publish_module;
+
+namespace await::http {
+namespace {
+
+constexpr std::size_t kMost = 49152;  // of an event's data, as it comes and as PostgreSQL writes it
+constexpr char kTooLarge[] = "What is published has 48 KB at most, as PostgreSQL writes it.";
+constexpr char kDefaultType[] = "update";
+
+struct PublishSettings {
+  ngx_http_complex_value_t *topic;
+  ngx_http_complex_value_t *type;  // null: kDefaultType
+  ngx_uint_t latest;               // only the latest value counts
+};
+
+/// Reads the body, has it stored, and says so to every node.
+class PublishRequest : public Receiver {
+ public:
+  PublishRequest(ngx_http_request_t *r, std::string topic, std::string type, bool latest)
+      : Receiver(r), topic_(std::move(topic)), type_(std::move(type)), latest_(latest) {
+    process()->enrol(*this);
+  }
+
+ private:
+  std::optional<Objection> add(std::string_view bytes) override {
+    if (json_.size() + bytes.size() > kMost)
+      return Objection{413, kTooLarge};
+    json_ += bytes;
+    return std::nullopt;
+  }
+
+  std::size_t weight() const override { return json_.capacity(); }
+
+  void received() override {
+    wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
+    if (!check.feed(json_) || !check.finish())
+      refuse({400, std::string("The body is no JSON that is taken: it ") + check.error() + "."});
+    else if (check.written() > kMost)
+      refuse({413, kTooLarge});
+    else
+      process()->topics().publish(topic_, type_, json_, latest_, reply_);
+  }
+
+  void stored(Result<int> seq) {
+    if (!seq) {
+      finish(send_error(r_, seq.error()));
+      return;
+    }
+    Uuid id = wire::topic_id(topic_);
+    process()->bus().publish(id, *seq, type_);
+    process()->counters().count(Counter::published);
+    wire::JsonWriter out;
+    out.text("channel", "topic:" + topic_);
+    out.text("cursor", core::encode_cursor(process()->timeline(), id, *seq));
+    add_header(r_, "Cache-Control", "no-store");
+    finish(send(r_, 200, "application/json", out.take()));
+  }
+
+  void let_go() override { reply_.unlink(); }
+
+  std::string topic_;
+  std::string type_;
+  std::string json_;
+  bool latest_;
+  core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::stored>(this);
+};
+
+Answer publish(ngx_http_request_t *r) {
+  auto &conf =
+      *static_cast<PublishSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_publish_module));
+  std::string topic(ngx::evaluate(r, conf.topic));
+  if (!wire::is_topic_name(topic))
+    return send_problem(r, 404, "There is no such channel.");
+  if (auto refusal = Receiver::check_room(r))
+    return *refusal;
+  facts(r).delivery = "publish";
+  std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
+  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type), conf.latest == 1)->receive();
+}
+
+char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<PublishSettings *>(data);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (add_action(cf, &Settings::publish, publish) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  std::string_view topic = ngx::view(words[1]);
+  if (topic.find('$') == topic.npos && !wire::is_topic_name(topic))
+    return config_error(cf, topic, "is no topic: 1 to 128 of A-Z a-z 0-9 _ . : / -");
+  for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
+    std::string_view word = ngx::view(words[i]);
+    if (word == "latest") {
+      conf->latest = 1;
+      continue;
+    }
+    if (!word.starts_with("type="))
+      return config_error(cf, word, "is no option of await_publish: there are type= and latest");
+    if (!compile(cf, {words[i].len - 5, words[i].data + 5}, &conf->type))
+      return static_cast<char *>(NGX_CONF_ERROR);
+  }
+  return compile(cf, words[1], &conf->topic) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_publish"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE123, set_publish, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<PublishSettings, &PublishSettings::topic>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_publish_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

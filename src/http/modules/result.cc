@@ -1,0 +1,118 @@
+// ngx_http_await_result_module: what the worker made of a job.
+
+#include "base/text.h"
+#include "http/conf/action.h"
+#include "http/exchange/job_document.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "http/exchange/result_response.h"
+#include "http/live/job_wait.h"
+#include "ngx/str.h"
+
+extern ngx_module_t ngx_http_await_result_module;
+
+namespace await::http {
+namespace {
+
+struct ResultSettings {
+  ngx_http_complex_value_t *id;
+  DeliveryOptions options;
+};
+
+ResultSettings &result_settings(ngx_http_request_t *r) {
+  return *static_cast<ResultSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_result_module));
+}
+
+class ResultRequest : public Watch {
+ public:
+  ResultRequest(ngx_http_request_t *r, Wait wait) : Watch(r, core::Want::body), wait_(wait) {}
+
+  Answer start(const Uuid &id) { return watch(id, wait_.ms); }
+
+ private:
+  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
+
+  std::vector<std::string> etags(const core::Job &job) const override {
+    return job.result ? std::vector{result_etag(job)} : std::vector<std::string>();
+  }
+
+  void answer(const core::Job &job, bool timed_out) override {
+    add_wait_headers(r_, wait_, "Prefer");
+    const DeliveryOptions &options = result_settings(r_).options;
+    if (!timed_out) {
+      delivery_.emplace(r_, core::Callback<Answer>::to<&ResultRequest::finished>(this));
+      delivery_->answer(job, options);
+      return;
+    }
+    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+    if (options.pending_status != 202) {
+      finish(send_problem(r_, static_cast<int>(options.pending_status), "The job has not ended yet."));
+      return;
+    }
+    wire::Links links = links_of(r_, "/result");
+    add_header(r_, "Cache-Control", "no-store");
+    add_header(r_, "Location", links.self);
+    finish(send(r_, 202, "application/json", document(r_, job, links, nullptr)));
+  }
+
+  void finished(Answer answer) { finish(answer); }
+
+  void leave() override {
+    if (delivery_)
+      delivery_->leave();
+    Watch::leave();
+  }
+
+  Wait wait_;
+  std::optional<Delivery> delivery_;  // of the request that answers
+};
+
+Answer get_result(ngx_http_request_t *r) {
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  auto id = addressed(r, ngx::evaluate(r, result_settings(r).id));
+  if (!id)
+    return id.answer();
+  if (auto refusal = check_room(r, wait->ms > 0))
+    return *refusal;
+  facts(r).delivery = "result";
+  return ngx::Held::make<ResultRequest>(r, *wait)->start(*id);
+}
+
+char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *result = static_cast<ResultSettings *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (add_action(cf, &Settings::result, get_result) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  result->options = {424, 202};
+  for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
+    std::string_view value = ngx::view(words[i]);
+    std::string_view name = cut(value, '=');
+    auto status = parse_number(value, 599).value_or(0);
+    if (name == "failed" && status >= 400)
+      result->options.failed_status = static_cast<ngx_uint_t>(status);
+    else if (name == "pending" && (status == 202 || status == 404 || status == 409))
+      result->options.pending_status = static_cast<ngx_uint_t>(status);
+    else
+      return config_error(
+          cf, ngx::view(words[i]),
+          "is no option of await_result: there are pending=202|404|409 and failed=<400 to 599>");
+  }
+  return compile(cf, words[1], &result->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_result"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE123, set_result, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<ResultSettings, &ResultSettings::id>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_result_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

@@ -1,0 +1,429 @@
+// ngx_http_await_submit_module: takes work in, whatever its form, and answers once it is committed.
+
+#include <optional>
+
+#include "base/text.h"
+#include "core/upload.h"
+#include "http/conf/action.h"
+#include "http/conf/submit_options.h"
+#include "http/exchange/receiver.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "http/live/submit_wait.h"
+#include "ngx/str.h"
+#include "wire/form_fields.h"
+#include "wire/headers.h"
+#include "wire/idempotency.h"
+#include "wire/json_check.h"
+
+extern ngx_module_t ngx_http_await_submit_module;
+
+namespace await::http {
+namespace {
+
+constexpr char kTooManyFields[] = "The form's fields are larger than 64 KB, or more than a thousand.";
+
+class SubmitRequest : public Receiver {
+ public:
+  SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
+      : Receiver(r),
+        options_(options),
+        wait_(wait),
+        submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
+        upload_(process()->payloads(), job.id,
+                core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
+    submission_.job = std::move(job);
+    if (submission_.job.idempotency)
+      fingerprint_.emplace();
+    process()->enrol(*this);
+  }
+
+  /// Reads the body as a form (with its boundary) or as it is.
+  Answer start(std::optional<std::string> boundary) {
+    if (boundary)
+      form_.emplace(*boundary);
+    else if (wire::is_json_type(submission_.job.content_type))
+      json_.emplace();
+    return receive();
+  }
+
+ private:
+  using Verdict = std::optional<Objection>;
+
+  Verdict add(std::string_view bytes) override { return form_ ? add_form(bytes) : add_payload(bytes); }
+  bool is_busy() const override { return upload_.full(); }
+  std::size_t weight() const override { return upload_.held() + fields_.size(); }
+
+  void received() override {
+    Verdict objection = form_ ? check_form_end() : std::nullopt;
+    if (!objection && json_ && !json_->finish())
+      objection = Objection{400, std::string("The body is no JSON: it ") + json_->error() + "."};
+    if (objection)
+      refuse(*objection);
+    else if (upload_.finish())
+      submit();
+  }
+
+  Verdict add_payload(std::string_view bytes) {
+    if (json_ && !json_->feed(bytes))
+      return Objection{400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) +
+                                " it " + json_->error() + "."};
+    if (fingerprint_)
+      fingerprint_->body(bytes);
+    upload_.append(bytes, is_short_of_memory() ? core::Upload::kInline : core::Upload::kPiece);
+    return std::nullopt;
+  }
+
+  Verdict add_form(std::string_view bytes) {
+    form_->feed(bytes);
+    while (true) {
+      wire::Multipart::Event event = form_->next();
+      Verdict objection;
+      switch (event.what) {
+        case wire::Multipart::Event::What::more:
+          return std::nullopt;
+        case wire::Multipart::Event::What::end:
+          break;
+        case wire::Multipart::Event::What::part:
+          objection = open_part(*event.part);
+          break;
+        case wire::Multipart::Event::What::data:
+          objection = in_file_ ? add_payload(event.data) : add_field(event.data);
+          break;
+        case wire::Multipart::Event::What::part_end:
+          objection = close_part();
+          break;
+        case wire::Multipart::Event::What::error:
+          return Objection{event.too_much ? 413 : 400, std::string("The form ") + event.why + "."};
+      }
+      if (objection)
+        return objection;
+    }
+  }
+
+  Verdict open_part(const wire::Multipart::Part &part) {
+    std::string_view file_field = ngx::view(options_.file);
+    if (!is_text(part.name))
+      return Objection{400, "A form field's name is not UTF-8, or holds a NUL."};
+    if (part.encoded)
+      return Objection{
+          400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is."};
+    in_file_ = part.name == file_field;
+    keep_field_ = !in_file_ && is_param(options_, part.name);
+    if (!in_file_) {
+      if (part.file_name)
+        return Objection{400, "The form field \"" + part.name + "\" is a file; only \"" +
+                                  std::string(file_field) + "\" may be."};
+      if (keep_field_ && !fields_.open(part.name))
+        return Objection{413, kTooManyFields};
+      return std::nullopt;
+    }
+    if (std::exchange(have_file_, true))
+      return Objection{400, "The form has the field \"" + part.name + "\" twice; one job takes one file."};
+    return set_file(part);
+  }
+
+  Verdict set_file(const wire::Multipart::Part &part) {
+    core::NewJob &job = submission_.job;
+    job.content_type = part.type.empty() ? "application/octet-stream" : part.type;
+    if (!wire::is_media_type(job.content_type))
+      return Objection{400, "The file's Content-Type is not of the form type/subtype."};
+    if (auto objection = check_type())
+      return objection;
+    if (wire::is_json_type(job.content_type))
+      json_.emplace();
+    std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
+    if (name.empty())
+      return std::nullopt;
+    bool clean = is_text(name) && std::none_of(name.begin(), name.end(),
+                                               [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    if (!clean || name.size() > 255)
+      return Objection{
+          400, "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes."};
+    job.file_name = name;
+    return std::nullopt;
+  }
+
+  Verdict add_field(std::string_view bytes) {
+    if (!keep_field_ || fields_.append(bytes))
+      return std::nullopt;
+    return Objection{413, kTooManyFields};
+  }
+
+  Verdict close_part() {
+    const char *why = keep_field_ && !in_file_ ? fields_.close() : nullptr;
+    if (why == nullptr)
+      return std::nullopt;
+    return Objection{400, std::string("A form field ") + why + "."};
+  }
+
+  Verdict check_form_end() {
+    if (!form_->ended())
+      return Objection{400, "The form ends too early: its last boundary is missing."};
+    if (!have_file_)
+      return Objection{400, "The form lacks the file \"" + std::string(ngx::view(options_.file)) + "\"."};
+    if (!fields_.empty())
+      submission_.job.params = fields_.json();
+    return std::nullopt;
+  }
+
+  /// 415 unless the payload's type is taken here.
+  Verdict check_type() {
+    if (is_taken(options_, submission_.job.content_type))
+      return std::nullopt;
+    std::string types;
+    auto *items = static_cast<ngx_str_t *>(options_.types->elts);
+    for (ngx_uint_t i = 0; i < options_.types->nelts; ++i)
+      types += (types.empty() ? "" : ", ") + std::string(ngx::view(items[i]));
+    add_header(r_, "Accept-Post", types);
+    return Objection{415, "This resource takes " + types + ", not " + submission_.job.content_type + "."};
+  }
+
+  void let_go() override {
+    if (outcome_ != nullptr)
+      outcome_->abandon();
+    submission_.unlink();
+    upload_.cancel();
+  }
+
+  void progressed(Result<Done> outcome) {
+    if (!outcome)
+      turn_away(outcome.error());
+    else if (upload_.finished())
+      submit();
+    else
+      resume();
+  }
+
+  void submit() {
+    core::NewJob &job = submission_.job;
+    job.payload_size = upload_.size();
+    job.payload = upload_.take_inline();
+    upload_.keep(true);
+    if (fingerprint_)
+      job.idempotency->fingerprint =
+          fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
+    if (wait_.ms > 0)
+      outcome_ = Held::make<Outcome>(r_, job.id, wait_, Outcome::fresh);
+    process()->intake().add(submission_, process()->now_ms());
+  }
+
+  void submitted(Result<core::Submitted> stored) {
+    if (!stored) {
+      turn_away(stored.error());
+      return;
+    }
+    submission_.job.payload.reset();  // it is stored, and this may be held for long
+    Receiver::stored();
+    if (stored->id != submission_.job.id) {
+      came_before(*stored);
+      return;
+    }
+    process()->counters().count(Counter::submitted);
+    if (submission_.job.owner)
+      process()->tell_user(*submission_.job.owner);
+    created_at_ = stored->created_at;
+    facts(r_).state = "pending";
+    if (outcome_ == nullptr) {
+      finish(send_accepted(r_, fresh_job(), wait_));
+      return;
+    }
+    hand_over();
+  }
+
+  /// The key stands for another submission's job.
+  void came_before(const core::Submitted &first) {
+    upload_.keep(false);
+    if (first.clash) {
+      finish(send_problem(r_, 422, "Another request was sent before with this Idempotency-Key."));
+      return;
+    }
+    process()->counters().count(Counter::replayed);
+    facts(r_).id = first.id.text();
+    if (outcome_ != nullptr)
+      outcome_->abandon();
+    outcome_ = Held::make<Outcome>(r_, first.id, wait_, Outcome::replayed);
+    hand_over();
+  }
+
+  /// The request is the outcome's from now on; this goes with the request's pool.
+  void hand_over() {
+    Hook<ngx::IsHeld>::unlink();
+    outcome_->stored();
+  }
+
+  void turn_away(const Error &error) {
+    if (error.code != Code::conflict || !submission_.job.idempotency) {
+      finish(send_error(r_, error));
+      return;
+    }
+    add_header(r_, "Retry-After", "1");
+    finish(send_problem(r_, 409, "A request with this Idempotency-Key is under way; try again."));
+  }
+
+  core::Job fresh_job() const {
+    const core::NewJob &from = submission_.job;
+    core::Job job;
+    job.id = from.id;
+    job.queue = from.queue;
+    job.correlation_id = from.correlation_id;
+    job.params = from.params;
+    job.created_at = job.updated_at = created_at_;
+    return job;
+  }
+
+  const SubmitOptions &options_;
+  Wait wait_;
+  core::Submission submission_;
+  core::Upload upload_;
+  std::optional<wire::Multipart> form_;
+  std::optional<wire::JsonCheck> json_;
+  std::optional<wire::Fingerprint> fingerprint_;
+  wire::FormFields fields_;
+  bool in_file_ = false;
+  bool have_file_ = false;
+  bool keep_field_ = false;
+  std::int64_t created_at_ = 0;
+  Outcome *outcome_ = nullptr;  // of the same request; once the job is stored, it answers
+};
+
+std::string request_id(ngx_http_request_t *r) {
+  ngx_str_t name = ngx_string("request_id");
+  ngx_http_variable_value_t *value = ngx_http_get_variable(r, &name, ngx_hash_key(name.data, name.len));
+  return value == nullptr || value->not_found
+             ? ""
+             : std::string(reinterpret_cast<char *>(value->data), value->len);
+}
+
+/// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is not handed on.
+bool is_traceparent(std::string_view text) {
+  if (text.size() != 55)
+    return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool dash = i == 2 || i == 35 || i == 52;
+    bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+    if (dash ? text[i] != '-' : !hex)
+      return false;
+  }
+  return true;
+}
+
+/// Notes the Idempotency-Key.
+Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
+  const Settings &location = settings(r);
+  if (location.idempotency == kKeysOff)
+    return std::nullopt;
+  if (!has_header(r, "idempotency-key")) {
+    if (location.idempotency == kKeysRequired)
+      return send_problem(r, 400, "This resource wants an Idempotency-Key.");
+    return std::nullopt;
+  }
+  auto key = wire::parse_idempotency_key(header(r, "idempotency-key"));
+  if (!key)
+    return send_problem(
+        r, 400,
+        "The Idempotency-Key is neither a quoted string of 1 to 255 printable ASCII characters "
+        "nor a token.");
+  job.idempotency =
+      core::IdempotencyKey{std::move(*key), {}, static_cast<std::int64_t>(location.keep_keys) * 1000};
+  return std::nullopt;
+}
+
+/// Fills in what the request's head says.
+Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
+  job.queue = ngx::evaluate(r, options.queue);
+  if (!is_queue_name(job.queue))
+    return send_problem(r, 400, "The queue this request names is none: 1 to 64 of A-Z a-z 0-9 _ . -");
+  std::string encoding = header(r, "content-encoding");
+  if (!encoding.empty() && !iequals(trim(encoding), "identity")) {
+    add_header(r, "Accept-Encoding", "identity");
+    return send_problem(r, 415, "The body has the Content-Encoding " + encoding + "; send it as it is.");
+  }
+  std::string type = header(r, "content-type");
+  job.content_type = type.empty() ? "application/octet-stream" : type;
+  if (!wire::is_media_type(job.content_type))
+    return send_problem(r, 400, "The Content-Type is not of the form type/subtype.");
+  std::string correlation = header(r, "x-correlation-id");
+  bool clean = is_text(correlation) && correlation.size() <= 255;
+  if (!clean)
+    return send_problem(r, 400, "The X-Correlation-Id is not UTF-8, or longer than 255 bytes.");
+  job.correlation_id = correlation.empty() ? request_id(r) : correlation;
+  if (std::string trace = header(r, "traceparent"); is_traceparent(trace))
+    job.trace = trace;
+  if (auto owner = owner_of(r))
+    job.owner = *owner;
+  return read_key(r, job);
+}
+
+/// The boundary of a form; an answer where it has none, or where its type is not taken here.
+OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const SubmitOptions &options,
+                                               const core::NewJob &job) {
+  if (options.file.len == 0 || wire::essence(job.content_type) != "multipart/form-data") {
+    if (!is_taken(options, job.content_type))
+      return send_problem(r, 415, "This resource does not take " + job.content_type + ".");
+    return std::optional<std::string>();
+  }
+  auto boundary = wire::parameter(job.content_type, "boundary");
+  if (!boundary || boundary->empty() || boundary->size() > 70)
+    return send_problem(r, 400, "The multipart Content-Type lacks a boundary of 1 to 70 bytes.");
+  return boundary;
+}
+
+Answer submit(ngx_http_request_t *r) {
+  const auto &options =
+      *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
+  if (auto refusal = Receiver::check_room(r))
+    return *refusal;
+  auto wait = asked_wait(r);
+  if (!wait)
+    return wait.answer();
+  core::NewJob job;
+  if (auto refusal = read_head(r, options, job))
+    return *refusal;
+  auto boundary = read_type(r, options, job);
+  if (!boundary)
+    return boundary.answer();
+  if (wait->ms > 0 && !has_room(r))
+    wait->ms = 0;  // no room to hold it: 202 is as good an answer
+  job.id = process()->new_id(static_cast<unsigned>(options.retention));
+  apply(options, job);
+  facts(r).id = job.id.text();
+  facts(r).delivery = "submit";
+  return ngx::Held::make<SubmitRequest>(r, options, std::move(job), *wait)->start(std::move(*boundary));
+}
+
+/// A queue named literally is made when the nginx worker starts.
+char *note_lane(ngx_conf_t *cf, const SubmitOptions &options) {
+  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  if (main->lanes == nullptr)
+    main->lanes = ngx_array_create(cf->pool, 4, sizeof(LaneName));
+  auto *lane = main->lanes == nullptr ? nullptr : static_cast<LaneName *>(ngx_array_push(main->lanes));
+  if (lane == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  *lane = {options.queue->value, options.priority};
+  return NGX_CONF_OK;
+}
+
+char *set_submit(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  Settings *location = add_action(cf, &Settings::submit, submit);
+  if (location == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  auto &options = *static_cast<SubmitOptions *>(conf);
+  char *rc = parse_submit_options(cf, *location, options);
+  return rc == NGX_CONF_OK && options.queue->lengths == nullptr ? note_lane(cf, options) : rc;
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_submit"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE, set_submit, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<SubmitOptions, &SubmitOptions::queue>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_submit_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

@@ -1,0 +1,193 @@
+// ngx_http_await_ticket_module: POST gives a ticket, for a client that can show no header: a browser's
+// EventSource or WebSocket.
+
+#include <jansson.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "http/conf/action.h"
+#include "http/exchange/channels.h"
+#include "http/exchange/receiver.h"
+#include "http/exchange/request.h"
+#include "http/exchange/request_info.h"
+#include "http/exchange/respond.h"
+#include "http/runtime/process.h"
+#include "ngx/str.h"
+#include "wire/json_writer.h"
+#include "wire/ticket.h"
+
+extern ngx_module_t ngx_http_await_ticket_module;
+
+namespace await::http {
+namespace {
+
+constexpr std::size_t kMostBody = 16384;
+constexpr std::size_t kMostChannels = 100;
+
+struct TicketSettings {
+  ngx_array_t *channels;  // of ngx_http_complex_value_t
+  time_t ttl;             // seconds
+};
+
+/// The channels that a body names: `{"channels": […]}`. Nothing where it names none; `why` says what is
+/// wrong.
+std::optional<std::vector<std::string>> named(std::string_view body, std::string &why) {
+  if (trim(body).empty())
+    return std::nullopt;
+  std::unique_ptr<json_t, void (*)(json_t *)> root(
+      json_loadb(body.data(), body.size(), JSON_REJECT_DUPLICATES, nullptr), json_decref);
+  const json_t *list = json_object_get(root.get(), "channels");
+  if (!json_is_object(root.get()) || (list != nullptr && !json_is_array(list))) {
+    why = "The body is a JSON object with the member \"channels\", an array.";
+    return std::nullopt;
+  }
+  if (list == nullptr)
+    return std::nullopt;
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < json_array_size(list); ++i) {
+    const json_t *one = json_array_get(list, i);
+    if (!json_is_string(one)) {
+      why = "A channel is a string, like topic:news.";
+      return std::nullopt;
+    }
+    out.emplace_back(json_string_value(one), json_string_length(one));
+  }
+  if (out.empty() || out.size() > kMostChannels)
+    why = "A ticket is for 1 to 100 channels.";
+  return out;
+}
+
+/// Reads the body, and answers with a ticket.
+class TicketRequest : public Receiver {
+ public:
+  TicketRequest(ngx_http_request_t *r, const TicketSettings &conf) : Receiver(r), conf_(conf) {
+    process()->enrol(*this);
+  }
+
+ private:
+  std::optional<Objection> add(std::string_view bytes) override {
+    if (json_.size() + bytes.size() > kMostBody)
+      return Objection{413, "What names channels has 16 KB at most."};
+    json_ += bytes;
+    return std::nullopt;
+  }
+
+  std::size_t weight() const override { return json_.capacity(); }
+
+  void received() override {
+    std::string why;
+    auto asked = named(json_, why);
+    if (!why.empty()) {
+      refuse({400, why});
+      return;
+    }
+    std::vector<std::string> offered;
+    auto *channels = static_cast<ngx_http_complex_value_t *>(conf_.channels->elts);
+    for (ngx_uint_t i = 0; i < conf_.channels->nelts; ++i)
+      offered.emplace_back(ngx::evaluate(r_, &channels[i]));
+    auto granted = asked.value_or(offered);
+    bool all = !granted.empty() && std::all_of(granted.begin(), granted.end(), [&](const std::string &one) {
+      return may_have(one, offered);
+    });
+    if (!all) {
+      refuse({403, "This resource gives no tickets for that channel."});
+      return;
+    }
+    channels_ = std::move(granted);
+    if (process()->secret().empty())
+      process()->introduce(guest_);
+    else
+      give();
+  }
+
+  /// What the directive names; where it names nothing, what await_allow does, and the user's own.
+  bool may_have(const std::string &channel, const std::vector<std::string> &offered) const {
+    auto what = wire::parse_channel(channel);
+    if (!what || !is_theirs(*what, owner_of(r_)))
+      return false;
+    if (!offered.empty())
+      return std::find(offered.begin(), offered.end(), channel) != offered.end();
+    return what->kind() == core::Kind::user || is_allowed(settings(r_), channel);
+  }
+
+  void met(Done) { give(); }
+
+  void give() {
+    wire::Ticket ticket;
+    ticket.id = process()->new_id(0);
+    ticket.timeline = process()->timeline();
+    ticket.owner = owner_of(r_).value_or("");
+    ticket.channels = std::move(channels_);
+    ticket.issued_ms = process()->database_ms();
+    ticket.until_ms = ticket.issued_ms + conf_.ttl * 1000;
+    ticket.session_s = facts(r_).expires_s;
+    std::string text = wire::seal(ticket, process()->secret());
+    if (text.empty()) {
+      finish(send_unavailable(r_, "The database has not been heard of yet; try again."));
+      return;
+    }
+    process()->counters().count(Counter::tickets);
+    wire::JsonWriter out;
+    out.text("ticket", text);
+    out.number("expires_in", conf_.ttl);
+    add_header(r_, "Cache-Control", "no-store");
+    finish(send(r_, 200, "application/json", out.take()));
+  }
+
+  void let_go() override { guest_.unlink(); }
+
+  const TicketSettings &conf_;
+  std::string json_;
+  std::vector<std::string> channels_;  // what the ticket will be for
+  Process::Guest guest_{core::Callback<Done>::to<&TicketRequest::met>(this)};
+};
+
+Answer give_ticket(ngx_http_request_t *r) {
+  if (auto refusal = Receiver::check_room(r))
+    return *refusal;
+  facts(r).delivery = "ticket";
+  return ngx::Held::make<TicketRequest>(
+             r, *static_cast<TicketSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
+      ->receive();
+}
+
+char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {
+  auto *conf = static_cast<TicketSettings *>(data);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (add_action(cf, &Settings::ticket, give_ticket) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  conf->channels = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_http_complex_value_t));
+  conf->ttl = 30;
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    std::string_view word = ngx::view(words[i]);
+    if (word.starts_with("ttl=")) {
+      ngx_str_t text = ngx::borrow(word.substr(4));
+      conf->ttl = ngx_parse_time(&text, 1);
+      if (conf->ttl == NGX_ERROR || conf->ttl < 1 || conf->ttl > 3600)
+        return config_error(cf, word, "is no time from 1s to 1h");
+      continue;
+    }
+    if (!is_channel(word))
+      return config_error(cf, word,
+                          "is neither a channel, job:<id>, topic:<name> or user:<name>, nor the option ttl=");
+    if (!add_channel(cf, words[i], conf->channels))
+      return static_cast<char *>(NGX_CONF_ERROR);
+  }
+  return NGX_CONF_OK;
+}
+
+// clang-format off
+ngx_command_t commands[] = {
+    {ngx_string("await_ticket"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_ANY, set_ticket, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+// clang-format on
+
+ngx_http_module_t context = action_context<TicketSettings, &TicketSettings::channels>();
+
+}  // namespace
+}  // namespace await::http
+
+ngx_module_t ngx_http_await_ticket_module =
+    await::http::plain_module(&await::http::context, await::http::commands);

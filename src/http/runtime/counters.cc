@@ -1,0 +1,91 @@
+#include "http/runtime/counters.h"
+
+#include <signal.h>
+
+#include <cerrno>
+
+#include "http/runtime/process.h"
+#include "ngx/str.h"
+
+namespace await::http {
+namespace {
+
+constexpr std::size_t kSlots = 256;
+}  // namespace
+
+// Written by one process, read by all: aligned words, for which the machine needs no lock.
+struct Counters::Slot {
+  volatile std::int64_t pid;
+  volatile std::int64_t gauges[static_cast<std::size_t>(Gauge::count)];
+  volatile std::int64_t counters[static_cast<std::size_t>(Counter::count)];
+};
+
+struct Counters::Table {
+  Slot slots[kSlots];
+};
+
+ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
+  ngx_str_t name = ngx_string("await_counters");
+  ngx_shm_zone_t *zone =
+      ngx_shared_memory_add(cf, &name, sizeof(Table) + 8 * ngx_pagesize, &ngx_http_await_module);
+  if (zone != nullptr)
+    zone->init = init_zone;
+  return zone;
+}
+
+ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
+  if (old != nullptr) {
+    zone->data = old;
+    return NGX_OK;
+  }
+  auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
+  if (!zone->shm.exists)
+    pool->data = ngx_slab_calloc(pool, sizeof(Table));
+  zone->data = pool->data;
+  return zone->data != nullptr ? NGX_OK : NGX_ERROR;
+}
+
+Counters::Counters(ngx_shm_zone_t *zone)
+    : table_(*static_cast<Table *>(zone->data)),
+      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]) {
+  slot_.pid = ngx_pid;
+  for (auto &gauge : slot_.gauges)
+    gauge = 0;
+}
+
+Counters::~Counters() { slot_.pid = 0; }
+
+std::int64_t Counters::of(Gauge gauge) const { return slot_.gauges[static_cast<std::size_t>(gauge)]; }
+void Counters::set(Gauge gauge, std::int64_t value) { slot_.gauges[static_cast<std::size_t>(gauge)] = value; }
+void Counters::add(Gauge gauge, std::int64_t delta) { set(gauge, of(gauge) + delta); }
+
+void Counters::count(Counter counter, std::int64_t n) {
+  auto &number = slot_.counters[static_cast<std::size_t>(counter)];
+  number = number + n;
+}
+
+std::int64_t Counters::sum(Gauge gauge) const {
+  std::int64_t total = 0;
+  for (const Slot &slot : table_.slots) {
+    bool alive = slot.pid != 0 && (::kill(static_cast<pid_t>(slot.pid), 0) == 0 || errno == EPERM);
+    total += alive ? slot.gauges[static_cast<std::size_t>(gauge)] : 0;
+  }
+  return total;
+}
+
+std::int64_t Counters::sum(Counter counter) const {
+  std::int64_t total = 0;
+  for (const Slot &slot : table_.slots)
+    total += slot.counters[static_cast<std::size_t>(counter)];
+  return total;
+}
+
+Tally::Tally(Gauge gauge, std::int64_t n) : gauge_(gauge) { set(n); }
+
+void Tally::set(std::int64_t n) {
+  if (process() != nullptr)
+    process()->counters().add(gauge_, n - n_);
+  n_ = static_cast<std::int32_t>(n);
+}
+
+}  // namespace await::http
