@@ -199,9 +199,14 @@ trixie: deps-chroot
 lint:
 	tools/lint
 
+## compdb: compile_commands.json, for clangd and other tools
+.PHONY: compdb
+compdb:
+	@tools/compdb
+
 ## format: rewrite the sources as clang-format has it
 format:
-	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
+	@formatter=$$(tools/formatter) && $$formatter -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
 ## docs: docs/directives.md, made of docs/directives/*.md
 .PHONY: docs
