@@ -14,7 +14,9 @@ CONF   ?= conf/minimal.conf
 export PORT TLS_PORT CONF RUN_DIR
 
 STACK  := $(SRC)/tools/await-stack
-JOBS   := -j$(shell nproc)
+# a make under another one shares its jobs
+CORES  := $(shell nproc)
+JOBS    = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(CORES))
 
 ## run: build, start everything on PORT (8080), show a live log; Ctrl-C ends it. CONF=, RUN_DIR= as you like
 run: deps-run build
@@ -42,7 +44,23 @@ clean:
 build: module worker
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
-test: deps-test lint unit valgrind cost simulate model fuzz build load contract e2e
+# What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
+# at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
+CHECKS := lint mutants-sample simulate fuzz model cost valgrind
+test: deps-test
+	@$(MAKE) --no-print-directory -s $(JOBS) module $(PROGRAMS)
+	@rm -rf $(B)/checks; mkdir -p $(B)/checks
+	@status=0; $(MAKE) --no-print-directory -k $(JOBS) check-servers $(CHECKS:%=check-%) || status=1; \
+	    for check in contract e2e $(CHECKS); do [ -e $(B)/checks/$$check.ok ] || { echo "test: $$check failed"; status=1; }; done; \
+	    [ $$status != 0 ] || echo "test: all passed"; exit $$status
+
+.PHONY: check-servers
+check-servers:
+	@status=0; for check in contract e2e; do $(MAKE) --no-print-directory $$check && touch $(B)/checks/$$check.ok || status=1; done; exit $$status
+# one block of output each
+check-%:
+	@start=$$SECONDS status=failed; nice -n 19 $(MAKE) --no-print-directory $* > $(B)/checks/$*.log 2>&1 && { touch $(B)/checks/$*.ok; status=ok; } || true; \
+	    { echo "== $*: $$status, $$((SECONDS - start)) s"; cat $(B)/checks/$*.log; } > $(B)/checks/$*.said; flock $(B)/checks cat $(B)/checks/$*.said; [ $$status = ok ]
 
 .PHONY: run up down ps clean build test help
 help:
@@ -126,6 +144,8 @@ $(B)/load: $(load_objects) $(B)/cc/sources
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -lpthread)
 
+PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/contract
+
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
 worker:
@@ -153,12 +173,18 @@ RUNS  ?= 1
 sim: build-sim
 	$(B)/sim --seed $(SEED) --runs $(RUNS) --steps $(STEPS)
 
-## simulate: the same seeds as ever and some fresh ones; then each mutation of the core must be caught
+## simulate: the same seeds as ever, and some fresh ones
 simulate: build-sim
-	$(B)/sim --seed 1 --runs 120
-	$(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 120
-	t/sim/mutants
-.PHONY: valgrind sim simulate build-sim model fuzz soak
+	@$(B)/sim --seed 1 --runs 120 & same=$$!; status=0; \
+	    $(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 120 || status=1; wait $$same || status=1; exit $$status
+
+## mutants: breaks the core in each marked place, and each time the simulation must find it; MUTANTS="name" for one
+mutants: build-sim
+	t/sim/mutants $(if $(MUTANTS),"$(MUTANTS)")
+# a dozen, other ones for each commit, and some of the files that were touched; SEED= repeats it
+mutants-sample: build-sim
+	t/sim/mutants --sample 12
+.PHONY: valgrind sim simulate mutants mutants-sample build-sim model fuzz soak
 build-sim:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
 
@@ -170,7 +196,7 @@ model:
 fuzz:
 	RUNS=$(if $(filter 1,$(RUNS)),30000,$(RUNS)) t/fuzz/run
 
-## soak: simulation, fuzzing, chaos, reloads and cut connections for MINUTES (30)
+## soak: simulation, fuzzing, chaos, reloads and cut connections for MINUTES (30), and every mutation once
 MINUTES ?= 30
 soak: deps-test build build-sim
 	tools/soak $(MINUTES)

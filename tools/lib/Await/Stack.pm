@@ -310,11 +310,12 @@ sub psql {
     my $conninfo = $self->place('admin') . ' connect_timeout=3';
     $conninfo =~ s/dbname=await/dbname=$database/ if $database;
     local $ENV{PGPASSWORD} = $self->password('admin');      # arguments are seen by everybody
+    my ($binary) = ((grep { -x } pg_bin() . '/psql'), 'psql');     # Debian's psql is a script that looks for the first
     pipe(my $in, my $to) or die "pipe: $!\n";
     my $pid = open(my $from, '-|') // die "fork: $!\n";
     if ($pid == 0) {
         close $to; open STDIN, '<&', $in; open STDERR, '>&', \*STDOUT;
-        exec 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo, '-f', '-';
+        exec $binary, '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo, '-f', '-';
         POSIX::_exit(127);
     }
     close $in;
