@@ -33,7 +33,7 @@ std::string client_path(ngx_http_request_t *r) {
   return "/" + std::string(path);
 }
 
-wire::Links make_links(ngx_http_request_t *r, std::string self) {
+wire::Links make_links(ngx_http_request_t *r, const std::string &self) {
   const Settings &location = settings(r);
   std::string result =
       location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
