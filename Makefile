@@ -68,38 +68,32 @@ help:
 
 # --- what must be installed -------------------------------------------------------------------------
 
-.PHONY: deps-run deps-test deps-bench deps-asan
+.PHONY: deps-run deps-test deps-bench deps-asan deps-chroot
 deps-run:
 	@tools/install-deps run
 deps-test:
 	@tools/install-deps run test
 deps-bench:
 	@tools/install-deps run test bench
+deps-chroot:
+	@tools/install-deps chroot
 deps-asan:
 	@tools/install-deps run test asan
 
 # --- the module: nginx's own build, in build/objs -----------------------------------------------------
 
-MODULE := $(B)/objs/ngx_http_await_module.so
-MODULE_SOURCES = $(wildcard src/base/*.* src/core/*.* src/wire/*.* src/io/*.* src/pg/*.* src/redis/*.* src/ngx/*.* src/http/*/*.*)
-
-## module: build/objs/ngx_http_await_module.so; NGINX_SRC= names another nginx source tree
-.PHONY: module
-module: $(B)/objs/Makefile
+## module: build/objs/ngx_http_await_module.so; NGINX_SRC= names another nginx source tree, or a clone of nginx's repository
+.PHONY: module nginx
+module:
 	@echo "building the module against $(NGINX_SRC)"
-	@$(MAKE) --no-print-directory -s $(JOBS) -C $(NGINX_SRC) -f $(B)/objs/Makefile modules
+	@+MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)
 
-# configured anew when a file comes or goes: nginx's makefile lists them
-$(B)/objs/Makefile: config config.make $(B)/sources.list
-	@mkdir -p $(B)/objs
-	@[ "$$(cat $(B)/objs/of 2>/dev/null)" = "$(NGINX_SRC)" ] || { rm -rf $(B)/objs; mkdir -p $(B)/objs; echo "$(NGINX_SRC)" > $(B)/objs/of; }
-	@cd $(NGINX_SRC) && ./configure --with-compat --with-http_v2_module --add-dynamic-module=$(SRC) --builddir=$(B)/objs \
-	    --with-cc-opt='-O2 -g' > $(B)/configure.log 2>&1 || { tail -n 20 $(B)/configure.log; exit 1; }
-
-.PHONY: FORCE
-$(B)/sources.list: FORCE
-	@mkdir -p $(B); ls $(MODULE_SOURCES) > $@.new; echo $(NGINX_SRC) >> $@.new
-	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+## nginx: build/nginx/objs/nginx and the module for it, from NGINX_SRC; then AWAIT_NGINX= and AWAIT_BUILD= (t/README.md)
+nginx:
+	@echo "building nginx and the module from $(NGINX_SRC)"
+	@+MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)/nginx nginx
+	@$(MAKE) --no-print-directory worker
+	@ln -sf $(B)/await-worker $(B)/nginx/await-worker
 
 # --- executables and unit tests: the same sources without nginx ---------------------------------------
 
@@ -116,26 +110,39 @@ sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
 load_objects = $(patsubst bench/%.cc,$(B)/cc/bench/%.o,$(wildcard bench/load/*.cc))
 contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc))
 
-$(B)/cc/%.o: src/%.cc
-	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -c $< -o $@
-$(B)/cc/t/%.o: t/%.cc
-	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -It -c $< -o $@
-$(B)/cc/bench/%.o: bench/%.cc
-	@mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) -Ibench -c $< -o $@
+# what an object was made by: with other flags, by another compiler or for another directory it is made again
+.PHONY: FORCE
+$(B)/cc/made-by: FORCE
+	@mkdir -p $(B)/cc; { echo "$(B) $(CXX) $(ALL_CXXFLAGS)"; $(CXX) --version | head -n 1; } > $@.new; $(if_changed)
+# and which sources there are: without one of them an executable is linked again
+$(B)/cc/sources: FORCE
+	@mkdir -p $(B)/cc; echo $(sort $(wildcard src/*/*.cc src/*/*/*.cc t/*/*.cc bench/*/*.cc)) > $@.new; $(if_changed)
+if_changed = if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+
+# renamed when they are whole, as somebody may end the compiler
+compile = @mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) $(1) -MT $@ -MF $@.deps -c $< -o $@.new && mv $@.deps $(@:.o=.d) && mv $@.new $@
+link    = @$(CXX) $(LDFLAGS) $(filter %.o,$^) $(1) -o $@
+
+$(B)/cc/%.o: src/%.cc $(B)/cc/made-by
+	$(call compile)
+$(B)/cc/t/%.o: t/%.cc $(B)/cc/made-by
+	$(call compile,-It)
+$(B)/cc/bench/%.o: bench/%.cc $(B)/cc/made-by
+	$(call compile,-Ibench)
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
-$(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects)
-	@$(CXX) $(LDFLAGS) $^ -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -o $@
-$(B)/unit: $(pure_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread -o $@
-$(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects)
-	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
-$(B)/sim: $(pure_objects) $(sim_objects)
-	@$(CXX) $(LDFLAGS) $^ -ljansson -ljwt -lwslay -lcrypto -o $@
-$(B)/load: $(load_objects)
-	@$(CXX) $(LDFLAGS) $^ -lpq -lpthread -o $@
-$(B)/contract: $(pure_objects) $(io_objects) $(contract_objects)
-	@$(CXX) $(LDFLAGS) $^ -lgtest -lgtest_main -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -lpthread -o $@
+$(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects) $(B)/cc/sources
+	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
+$(B)/unit: $(pure_objects) $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+	$(call link,-lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread)
+$(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
+	$(call link,-ljansson -ljwt -lwslay -lcrypto)
+$(B)/sim: $(pure_objects) $(sim_objects) $(B)/cc/sources
+	$(call link,-ljansson -ljwt -lwslay -lcrypto)
+$(B)/load: $(load_objects) $(B)/cc/sources
+	$(call link,-lpq -lpthread)
+$(B)/contract: $(pure_objects) $(io_objects) $(contract_objects) $(B)/cc/sources
+	$(call link,-lgtest -lgtest_main -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -lpthread)
 
 PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/contract
 
@@ -212,13 +219,24 @@ e2e:
 asan: deps-asan load
 	tools/asan
 
+## trixie: make build test in a chroot of Debian trixie, as root; CHROOT= names its directory, TARGETS= other targets, VALKEY=1
+.PHONY: trixie
+TARGETS ?= build test
+trixie: deps-chroot
+	tools/in-chroot trixie $(TARGETS)
+
 ## lint: formatting, clang-tidy, layers, docs
 lint:
 	tools/lint
 
+## compdb: compile_commands.json, for clangd and other tools
+.PHONY: compdb
+compdb:
+	@tools/compdb
+
 ## format: rewrite the sources as clang-format has it
 format:
-	clang-format -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
+	@formatter=$$(tools/formatter) && $$formatter -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
 ## docs: docs/directives.md, made of docs/directives/*.md
 .PHONY: docs

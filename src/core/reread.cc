@@ -33,8 +33,9 @@ void Reread::run() {
 void Reread::by_id() {
   asking_ = true;
   std::size_t n = std::min(limits_.slice, to_ask_.size());
-  std::vector<Uuid> slice(to_ask_.end() - static_cast<std::ptrdiff_t>(n), to_ask_.end());
-  to_ask_.resize(to_ask_.size() - n);
+  auto first = to_ask_.end() - static_cast<std::ptrdiff_t>(n);
+  std::vector<Uuid> slice(first, to_ask_.end());
+  to_ask_.erase(first, to_ask_.end());  // GCC 14 takes a resize() for one that may grow, and warns
   store_.heads(slice, reply_);
 }
 

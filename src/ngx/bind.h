@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cassert>
 #include <new>
 
 #include "ngx/nginx.h"
@@ -37,6 +38,14 @@ T *bound(ngx_http_request_t *r) {
       return binding->object;
   }
   return nullptr;
+}
+
+/// The same for the handlers that an object sets for itself, which has always bound itself before.
+template <class T>
+T *the_bound(ngx_http_request_t *r) {
+  T *object = bound<T>(r);
+  assert(object != nullptr);
+  return object;
 }
 
 }  // namespace await::ngx

@@ -54,11 +54,11 @@ bool Body::is_whole() const {
 
 void Body::on_begin(ngx_http_request_t *r) {
   r->read_event_handler = on_readable;
-  guarded(r->connection->log, [r] { bound<Body>(r)->pump(); });
+  guarded(r->connection->log, [r] { the_bound<Body>(r)->pump(); });
 }
 
 void Body::on_readable(ngx_http_request_t *r) {
-  Body *self = bound<Body>(r);
+  Body *self = the_bound<Body>(r);
   if (!self->waiting_)
     guarded(r->connection->log, [self] { self->pump(); });
 }

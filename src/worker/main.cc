@@ -10,6 +10,7 @@
 
 #include "base/redact.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "pg/conninfo.h"
 #include "worker/secrets.h"
 #include "worker/worker.h"
@@ -64,6 +65,7 @@ struct Arguments {
 };
 
 void declare(CLI::App &app, Arguments &to) {
+  app.set_version_flag("--version", std::string("await-worker ") + kVersion);
   app.add_option(
          "--postgres", to.postgres,
          "PostgreSQL connection string (libpq conninfo or URL), or @FILE that contains it; prefer the "
@@ -224,7 +226,7 @@ int main(int argc, char **argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
-      return app.exit(error);  // --help
+      return app.exit(error);  // --help, --version
     std::fprintf(stderr, "%s\nRun with --help for more information.\n",
                  worker::without_arguments(error.what(), argc, argv).c_str());
     return error.get_exit_code();

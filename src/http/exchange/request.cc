@@ -33,7 +33,7 @@ std::string client_path(ngx_http_request_t *r) {
   return "/" + std::string(path);
 }
 
-wire::Links make_links(ngx_http_request_t *r, std::string self) {
+wire::Links make_links(ngx_http_request_t *r, const std::string &self) {
   const Settings &location = settings(r);
   std::string result =
       location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
@@ -123,7 +123,7 @@ wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
   std::string path = client_path(r);
   if (!suffix.empty() && path.ends_with(suffix))
     path.resize(path.size() - suffix.size());
-  return make_links(r, std::move(path));
+  return make_links(r, path);
 }
 
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {

@@ -78,7 +78,7 @@ void PieceStream::write() {
 }
 
 void PieceStream::on_writable(ngx_http_request_t *r) {
-  auto *self = ngx::bound<PieceStream>(r);
+  auto *self = ngx::the_bound<PieceStream>(r);
   ngx_connection_t *c = r->connection;
   if (self->reply_.waiting())
     return;

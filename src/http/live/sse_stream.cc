@@ -35,7 +35,7 @@ std::string_view standing(const core::Bundle &bundle) {
 }  // namespace
 
 EventStream::EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
-                         const wire::Shape &shape, StreamOptions options)
+                         const wire::Shape &shape, const StreamOptions &options)
     : Held(r),
       settings_(settings(r)),
       shape_(shape),
@@ -275,7 +275,7 @@ void EventStream::revived() {
 }
 
 void EventStream::on_writable(ngx_http_request_t *r) {
-  auto *self = ngx::bound<EventStream>(r);
+  auto *self = ngx::the_bound<EventStream>(r);
   ngx::guarded(r->connection->log, [=] { r->connection->write->timedout ? self->lapse() : self->write(); });
 }
 

@@ -30,7 +30,7 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
  public:
   /// @param channels  at least one
   EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
-              StreamOptions options);
+              const StreamOptions &options);
 
   ngx::Answer start();
   void drain() override;

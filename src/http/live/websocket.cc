@@ -402,12 +402,12 @@ void Socket::on_parked_writable() {
 }
 
 void Socket::on_readable(ngx_http_request_t *r) {
-  auto *self = ngx::bound<Socket>(r);
+  auto *self = ngx::the_bound<Socket>(r);
   ngx::guarded(r->connection->log, [self] { self->read(); });
 }
 
 void Socket::on_writable(ngx_http_request_t *r) {
-  auto *self = ngx::bound<Socket>(r);
+  auto *self = ngx::the_bound<Socket>(r);
   ngx::guarded(r->connection->log, [self] { self->on_parked_writable(); });
 }
 

@@ -212,7 +212,7 @@ char *set_leeway(ngx_conf_t *cf, ngx_command_t *, void *data) {
                                    : NGX_CONF_OK;
 }
 
-#define HSL NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
+#define HSL (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
 
 // clang-format off
 ngx_command_t commands[] = {

@@ -4,6 +4,7 @@
 
 #include "base/redact.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "http/conf/formats.h"
 #include "http/conf/settings.h"
 #include "http/exchange/channels.h"
@@ -159,8 +160,8 @@ char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 #define HTTP NGX_HTTP_MAIN_CONF
-#define HSL NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF
-#define HSLI NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF
+#define HSL (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
+#define HSLI (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF)
 #define MAIN NGX_HTTP_MAIN_CONF_OFFSET
 #define LOC NGX_HTTP_LOC_CONF_OFFSET
 
@@ -323,6 +324,18 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   return NGX_ERROR;
 }
 
+/// Says once for each loaded module which version it is: a reload keeps the module, and its static, unless
+/// the file was replaced.
+ngx_int_t log_version(ngx_cycle_t *cycle) {
+  static bool logged = false;
+  auto *main = static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
+  if (ngx_test_config || logged || main == nullptr || main->used_by.len == 0)
+    return NGX_OK;
+  logged = true;
+  ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "nginx-await/%s", kVersion);
+  return NGX_OK;
+}
+
 ngx_http_module_t context = {add_variables, postconfigure, create_main,     init_main,
                              nullptr,       nullptr,       create_location, merge_location};
 
@@ -367,7 +380,7 @@ ngx_module_t ngx_http_await_module = {
     await::http::commands,      /* module directives */
     NGX_HTTP_MODULE,            /* module type */
     nullptr,                    /* init master */
-    nullptr,                    /* init module */
+    await::http::log_version,   /* init module */
     await::http::start_process, /* init process */
     nullptr,                    /* init thread */
     nullptr,                    /* exit thread */

@@ -43,7 +43,7 @@ sub complaints {
 # The rows of all command tables: { name, place, file, flags => [words], field }.
 sub commands {
     my ($code) = @_;
-    my %macros = map { $_->{got}[0] => $_->{got}[1] } sites($code, qr{^src/}, qr/^#define (\w+) (NGX_[^\n]+)$/m);
+    my %macros = map { $_->{got}[0] => $_->{got}[1] } sites($code, qr{^src/}, qr/^#define (\w+) \(?(NGX_[^\n)]+)\)?$/m);
     my $macro = join '|', keys %macros;
     my $row = qr/
         \{\s*ngx_string\("(await_\w+)"\),\s*([^,]+?),\s*\w+,\s*\w+,

@@ -331,8 +331,9 @@ sub psql {
 sub start_redis {
     my ($self) = @_;
     # Debian's redis-tools carries the server under another name, without a system service
-    my ($binary) = grep { -x } '/usr/bin/redis-server', '/usr/bin/redis-check-rdb';
-    die "Redis is missing (Debian: redis-tools)\n" unless $binary;
+    my @known = $ENV{AWAIT_REDIS_SERVER} // map { ("/usr/bin/$_-server", "/usr/bin/$_-check-rdb") } qw(redis valkey);
+    my ($binary) = grep { -x } @known;
+    die "no Redis server: none of @known (Debian: redis-tools, or valkey-tools)\n" unless $binary;
     my $dir = "$self->{dir}/redis";
     make_path($dir);
     my $user = $> == 0 ? 'daemon' : undef;
@@ -340,9 +341,12 @@ sub start_redis {
     chmod 0700, $dir; chown @owner, $dir;
     write_file("$dir/redis.conf", "bind 127.0.0.1\nport $self->{redis_port}\nrequirepass $self->{password}\ndir $dir\nsave \"\"\nappendonly no\n", 0600);
     chown @owner, "$dir/redis.conf";
-    symlink $binary, "$dir/redis-server" unless -l "$dir/redis-server";
+    # the name says what it is to be
+    my ($name) = $binary =~ m{/(redis|valkey)[^/]*$} or die "AWAIT_REDIS_SERVER=$binary is neither a redis nor a valkey\n";
+    unlink "$dir/$name-server";
+    symlink $binary, "$dir/$name-server";
     $self->{say}->('starting Redis');
-    $self->spawn('redis', [ "$dir/redis-server", "$dir/redis.conf" ], user => $user);
+    $self->spawn('redis', [ "$dir/$name-server", "$dir/redis.conf" ], user => $user);
     $self->wait_for('redis', 20, sub { $self->redis_command('PING') =~ /PONG/ });
 }
 

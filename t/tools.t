@@ -1,0 +1,208 @@
+# The tools of the build see what they are for: a build directory that is not whole is made again, and each check of
+# sizes and commit messages fails where it should. nginx and the compiler are stand-ins that only count.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use File::Copy qw(copy);
+use File::Path qw(make_path remove_tree);
+use File::Temp qw(tempdir);
+use FindBin;
+use Test::More;
+use lib "$FindBin::Bin/../tools/lib";
+use Await::Stack;
+
+my $root = $Await::Stack::ROOT;
+my $dir  = tempdir(CLEANUP => 1);
+delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS B CC CXX CXXFLAGS AWAIT_CXXFLAGS NGINX_SRC JOBS GIT_DIR)};
+
+sub slurp { return Await::Stack::read_file($_[0]) }
+
+sub spew {
+    my ($path, $text, $mode) = @_;
+    make_path($path =~ s{/[^/]*$}{}r);
+    Await::Stack::write_file($path, $text, $mode);
+}
+
+# Runs a command in a process group of its own; what it said, and its status in $?.
+sub run {
+    my ($in, @command) = @_;
+    my $pid = open(my $from, '-|') // die "fork: $!\n";
+    if ($pid == 0) {
+        setpgrp;
+        chdir $in;
+        open STDERR, '>&', \*STDOUT;
+        exec @command;
+        POSIX::_exit(127);
+    }
+    my $said = do { local $/; <$from> } // '';
+    close $from;
+    return $said;
+}
+
+# A tree with our build files and one source.
+sub project {
+    my ($at) = @_;
+    make_path("$at/tools");
+    copy("$root/tools/$_", "$at/tools/$_") for qw(build-module install-deps check-size check-commits);
+    chmod 0755, glob "$at/tools/*";
+    copy("$root/$_", "$at/$_") for qw(config config.make Makefile);
+    spew("$at/src/core/$_.cc", "// $_\n") for qw(one two);
+    return $at;
+}
+
+# An nginx whose configure writes a makefile, and counts its runs; with CRASH it is killed half-way, with all around it.
+sub nginx {
+    my ($at, $configure, $version) = @_;
+    spew("$at/src/core/nginx.h", "#define NGINX_VERSION      \"$version\"\n");
+    spew("$at/$configure", <<'SH', 0755);
+#!/bin/sh
+for word; do case $word in --builddir=*) objs=${word#*=} ;; esac; done
+echo run >> "$LOG"
+printf 'modules:\n\techo built >> "$(LOG)"\n' > "$objs/Makefile"
+[ -z "$CRASH" ] || kill -KILL 0
+SH
+    return $at;
+}
+
+subtest 'the module is configured when it has to be' => sub {
+    local $ENV{LOG} = "$dir/configured";
+    my $here   = project("$dir/here");
+    my $nginx  = nginx("$dir/nginx", 'configure', '1.22.1');
+    my $runs   = sub { return scalar(() = slurp($ENV{LOG}) =~ /^run$/mg) };
+    my $before = 0;
+    my $build  = sub { my ($from, $at) = @_; my $said = run($at // $here, 'tools/build-module', $from, "@{[ $at // $here ]}/build"); return $said };
+    my $configures = sub {
+        my ($how, $what, @arguments) = @_;
+        $build->(@arguments);
+        is $?, 0, "builds: $what";
+        is $runs->() - $before, $how, ($how ? 'configures: ' : 'does not configure: ') . $what;
+        $before = $runs->();
+    };
+    $configures->(1, 'the first time',   $nginx);
+    $configures->(0, 'nothing changed',  $nginx);
+    unlink "$here/src/core/two.cc";
+    $configures->(1, 'a source is gone', $nginx);
+    spew("$here/src/http/new/three.cc", '');
+    $configures->(1, 'a source in a new folder', $nginx);
+    spew("$here/config.make", "# changed\n");
+    $configures->(1, 'config.make has changed', $nginx);
+    nginx($nginx, 'configure', '1.26.3');
+    $configures->(1, 'another version of nginx', $nginx);
+    my $clone = nginx("$dir/clone", 'auto/configure', '1.26.3');
+    $configures->(1, 'another NGINX_SRC, a clone with auto/configure', $clone);
+
+    { local $ENV{CRASH} = 1; unlink "$here/build/objs/configured"; $build->($clone) }
+    isnt $?, 0, 'a configure is killed';
+    ok -e "$here/build/objs/Makefile", 'and leaves a makefile';
+    $before = $runs->();
+    $configures->(1, 'the last configure did not end', $clone);
+
+    is system('cp', '-a', $here, "$dir/copy"), 0, 'the whole directory is copied';
+    spew("$dir/copy/build/objs/stale.o", '');
+    $configures->(1, 'a copy', $clone, "$dir/copy");
+    ok !-e "$dir/copy/build/objs/stale.o", 'which begins with an empty directory';
+
+    spew("$here/build/objs/under_way", '');
+    utime 1, 1, "$here/build/objs/under_way";
+    spew("$here/build/objs/cut.o", '');
+    $configures->(0, 'the last make was killed', $clone);
+    ok !-e "$here/build/objs/cut.o", 'what it wrote last is made again';
+
+    remove_tree("$dir/clone/auto");
+    like $build->($clone), qr{NGINX_SRC=\S+ has neither ./configure nor auto/configure}, 'a tree without any is named';
+    isnt $?, 0, 'and is an error';
+};
+
+subtest 'objects and executables are made again when they have to be' => sub {
+    my $here = project("$dir/objects");
+    # writes what -o and -MF ask for
+    spew("$here/c++", <<'SH', 0755);
+#!/bin/sh
+[ "$1" != --version ] || { echo "$VERSION"; exit; }
+while [ $# -gt 0 ]; do
+    case $1 in -c) source=$2 ;; -o) out=$2 ;; -MF) deps=$2 ;; esac
+    shift
+done
+: > "$out"; [ -z "$deps" ] || : > "$deps"
+echo "${source:-link}" >> "$LOG"
+SH
+    spew("$here/src/worker/main.cc", '');
+    my $makes = sub {
+        my ($what, $expected, $at, @variables) = @_;
+        local @ENV{qw(LOG VERSION)} = ("$dir/compiled", $ENV{VERSION} // 'c++ 12');
+        unlink $ENV{LOG};
+        run($at, 'make', '-s', "CXX=$at/c++", @variables, 'worker');
+        is $?, 0, "make: $what";
+        is_deeply [ sort split /\n/, slurp($ENV{LOG}) ], $expected, $what;
+    };
+    my @all = ('link', map { "src/$_.cc" } qw(core/one core/two worker/main));
+    $makes->('all at first', \@all, $here);
+    $makes->('nothing when nothing has changed', [], $here);
+    $makes->('all with other flags', \@all, $here, 'CXXFLAGS=-O0');
+    $makes->('all with those of before', \@all, $here);
+    { local $ENV{VERSION} = 'c++ 14'; $makes->('all by another compiler', \@all, $here) }
+    $makes->('all by that of before', \@all, $here);
+    unlink "$here/src/core/two.cc";
+    $makes->('linked without a source that is gone', ['link'], $here);
+    is system('cp', '-a', $here, "$dir/objects2"), 0, 'the directory is copied';
+    $makes->('all in a copy', [ grep { !/two/ } @all ], "$dir/objects2");
+};
+
+subtest 'missing packages are named in one line' => sub {
+    my $here = project("$dir/packages");
+    spew("$here/bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0755);
+    my $said = do { local $ENV{PATH} = "$here/bin:$ENV{PATH}"; run($here, 'tools/install-deps', '--missing', 'run') };
+    is $? >> 8, 69, 'is an error';
+    like $said, qr/\Amissing packages: make g\+\+ .*libhiredis-dev.*; install them by apt-get, .*\n\z/, 'one line with all of them';
+};
+
+subtest 'sizes' => sub {
+    my $here = project("$dir/sizes");
+    my $tool = slurp("$here/tools/check-size") =~ s/^my %may_be_longer = \(.*?^\);/my %may_be_longer = ();/msr;
+    spew("$here/tools/check-size", $tool, 0755);
+    my $complaints = sub { my ($name, $text) = @_; spew("$here/$name", $text); my $said = run($here, 'tools/check-size'); unlink "$here/$name"; return $said };
+    my $body = sub { return "  one();\n" x $_[0] };
+    is $complaints->('src/core/f.cc', "void f() {\n" . $body->(58) . "}\n"), '', 'a function of 60 lines may be';
+    like $complaints->('src/core/f.cc', "void f() {\n" . $body->(59) . "}\n"), qr{src/core/f.cc:1: a function of 61 lines, 60 at most}, 'one of 61 may not';
+    isnt $?, 0, 'is an error';
+    my $constructor = "struct T {\n  T(int a)\n      : a_{a}, b_{\"}\"} {\n" . $body->(60) . "  }\n};\n";
+    like $complaints->('src/core/t.h', $constructor), qr{src/core/t.h:2: a function of 63 lines.*\(T\)}, 'a constructor with members in braces';
+    is $complaints->('src/core/t.cc', "Row rows[] = {\n" . "    {\"a\", f()},\n" x 100 . "};\n"), '', 'a table is no function';
+    like $complaints->('t/lib/Await/Long.pm', "package Long;\nsub f {\n" . "    one();\n" x 60 . "}\n1;\n"), qr{Long.pm:2: a function of 62 lines}, 'a sub';
+    like $complaints->('src/wire/long.cc', "// a line\n" x 501), qr{src/wire/long.cc: 501 lines, 500 at most}, 'a file of 501 lines';
+};
+
+subtest 'messages of commits' => sub {
+    my $here = project("$dir/commits");
+    my $git  = sub { my $said = run($here, 'git', '-c', 'user.name=x', '-c', 'user.email=x@example.org', @_); is $?, 0, "git $_[0]"; return $said };
+    $git->('init', '-q');
+    $git->('add', '.');
+    $git->('commit', '-q', '-m', 'as it was');
+    my $start  = $git->('rev-parse', 'HEAD') =~ s/\n//r;
+    my $said   = sub { return run($here, 'tools/check-commits', $start) };
+    my $commit = sub { $git->('commit', '-q', '--allow-empty', '--cleanup=verbatim', '-m', $_[0]) };
+    is $said->(), '', 'what was before does not count';
+    $commit->("Hub: drop listeners that fall behind\n\nThey kept rows in memory that nobody would read.\n");
+    is $said->(), '', 'a subject and a body';
+    is $?, 0, 'is no error';
+    for (
+        [ 'x' x 73 . "\n\nWhy.\n", qr/the subject has 73 columns, 72 at most/ ],
+        [ "No body\n", qr/has no body: say why/ ],
+        [ "No body\n\nSigned-off-by: x\n", qr/has no body: say why/ ],
+        [ "Second line\nnot empty\n\nWhy.\n", qr/the second line is not empty/ ],
+        [ "wip: more\n\nWhy.\n", qr/fold it into the commit/ ],
+    ) {
+        $commit->($_->[0]);
+        like $said->(), qr/\A.*$_->[1].*\n\z/, "one complaint: $_->[1]";
+        is $? >> 8, 1, 'is an error';
+        $git->('reset', '-q', '--soft', 'HEAD~1');
+    }
+    $commit->("Unhelpful\n");
+    my $tool = slurp("$here/tools/check-commits") =~ s/^my \(\$since, \$date\) = .*/my (\$since, \$date) = ('$start', '2020-01-01T00:00:00Z');/mr;
+    is run($dir, 'git', 'clone', '-q', '--depth', 1, "file://$here", "$dir/shallow"), '', 'a shallow clone, without the first commit';
+    spew("$dir/shallow/tools/check-commits", $tool, 0755);
+    like run("$dir/shallow", 'tools/check-commits'), qr/Unhelpful.*has no body/, 'is checked by date';
+};
+
+done_testing();
