@@ -75,7 +75,7 @@ class TicketCheck {
 
   void met(Done) {
     bool reading = ngx::guarded(r_->connection->log, false, [this] {
-      if (process()->secret().empty() || (looked_ && !process()->keys_are_fresh()))
+      if (process()->secret().empty() || (looked_ && !process()->keys().is_fresh()))
         return false;
       read();
       return true;
@@ -87,12 +87,12 @@ class TicketCheck {
   }
 
   void read() {
-    auto [seal, ticket] = wire::unseal(text_, process()->keys());
+    auto [seal, ticket] = wire::unseal(text_, process()->keys().all());
     bool foreign = seal == wire::Unsealed::Seal::foreign ||
                    (seal == wire::Unsealed::Seal::good && ticket.timeline != process()->timeline());
     if (foreign && !looked_) {  // the key may be new, or the database another since a moment ago
       looked_ = true;
-      process()->look_for_keys(guest_);
+      process()->keys().refresh(guest_);
     } else if (foreign || seal != wire::Unsealed::Seal::good) {
       refused("malformed, or signed with an unknown key");
     } else if (ticket.until_ms <= process()->database_ms()) {
@@ -100,13 +100,13 @@ class TicketCheck {
     } else {
       ticket_ = std::move(ticket);
       entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
-      process()->turnstile().add(entrant_);
+      process()->ticket_uses().add(entrant_);
     }
   }
 
   void settled(Result<bool> good) {
     state_ = State::unavailable;
-    if (good && *good && process()->revocations().is_revoked(ticket_.owner, ticket_.issued_ms))
+    if (good && *good && process()->lifecycle().is_revoked(ticket_.owner, ticket_.issued_ms))
       refused("its owner was revoked by await.revoke()");
     else if (good && *good)
       ngx::guarded(r_->connection->log, [this] { admit(); });

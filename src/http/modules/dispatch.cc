@@ -65,7 +65,7 @@ Refusal check_ticket_use(ngx_http_request_t *r, const LocationConf &location, Ha
   if (known == nullptr || !known->ticket_channels)
     return std::nullopt;
   // other access rules may have taken their time since the ticket was looked at
-  if (process()->revocations().is_revoked(known->user, known->issued_ms))
+  if (process()->lifecycle().is_revoked(known->user, known->issued_ms))
     return send_revoked(r);
   if (watches)
     return std::nullopt;

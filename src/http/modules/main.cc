@@ -381,10 +381,10 @@ ngx_module_t ngx_http_await_module = {
     NGX_HTTP_MODULE,            /* module type */
     nullptr,                    /* init master */
     await::http::log_version,   /* init module */
-    await::http::start_process, /* init process */
+    await::http::start_runtime, /* init process */
     nullptr,                    /* init thread */
     nullptr,                    /* exit thread */
-    await::http::end_process,   /* exit process */
+    await::http::end_runtime,   /* exit process */
     nullptr,                    /* exit master */
     NGX_MODULE_V1_PADDING,
 };

@@ -62,7 +62,7 @@ void add_lines(std::string &out, const Line<What> (&lines)[N], const char *type)
 }
 
 Answer get_metrics(ngx_http_request_t *r) {
-  process()->measure();
+  process()->sample_gauges();
   std::string out;
   add_lines(out, kGauges, "gauge");
   add_lines(out, kCounters, "counter");
