@@ -5,6 +5,7 @@
 #include "http/exchange/channels.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 #include "ngx/bind.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
@@ -438,7 +439,7 @@ void Socket::gone() {
 void Socket::drain() {
   if (closing_)
     return;
-  say(wire::say_bye(retry_ms(conf_)));
+  say(wire::say_bye(retry_ms(conf_, process()->random())));
   close(wire::kRestart, "The server is restarting; reconnect.");
 }
 

@@ -8,6 +8,7 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/live/job_wait.h"
+#include "http/modules/dispatch.h"
 #include "http/runtime/process.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
