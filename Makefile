@@ -184,13 +184,17 @@ mutants: build-sim
 # a dozen, other ones for each commit, and some of the files that were touched; SEED= repeats it
 mutants-sample: build-sim
 	t/sim/mutants --sample 12
-.PHONY: valgrind sim simulate mutants mutants-sample build-sim model fuzz soak
+.PHONY: valgrind sim simulate mutants mutants-sample build-sim model snapshot fuzz soak
 build-sim:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
 
 ## model: the Promela models, by spin; each again with a rule left out, which must fail
 model:
 	t/model/check
+
+## snapshot: writes sql/snapshot.sql anew, after a change of sql/
+snapshot:
+	AWAIT_SNAPSHOT=write prove t/schema.t
 
 ## fuzz: a short run of each fuzzer; RUNS=, or SECONDS_EACH=
 fuzz:

@@ -48,7 +48,7 @@ async function submit(file) {
   }
 }
 
-// The job's life as it happens. EventSource reconnects by itself and goes on where it was.
+// The events of the job, live. EventSource reconnects by itself and resumes where it left off.
 function watch(job, view) {
   const source = new EventSource(job.links.events);
   const on = (type, handler) => source.addEventListener(type, (message) => {

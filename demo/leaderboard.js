@@ -15,7 +15,7 @@ async function connect() {
     const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/leaderboard?ticket=${ticket}`);
     socket.onopen = () => say('live');
     socket.onmessage = ({ data }) => show(JSON.parse(data).data.top);
-    socket.onclose = () => { say('reconnecting'); setTimeout(connect, 1000); };    // a ticket counts once
+    socket.onclose = () => { say('reconnecting'); setTimeout(connect, 1000); };    // a ticket is single-use
   } catch (error) {
     say(error.message);
     setTimeout(connect, 3000);

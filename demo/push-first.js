@@ -1,12 +1,12 @@
-// Push first, poll as fallback: one WebSocket tells what happens; a run of which nothing was heard for a while is asked for.
-// A push puts off the next poll; a poll that finds nothing new makes the next one later. After the end of a run nothing is
-// asked any more, and the socket stays for the next one. Works in browsers and in Node (give it WebSocket there).
+// Push first, polling as a fallback: one WebSocket sends the events; a run that sends nothing for a while is polled.
+// A push delays the next poll; a poll that finds nothing new delays the next one further. A run that has ended is not
+// polled any more, and the socket stays open for the next run. Works in browsers and in Node (pass a WebSocket there).
 
 const TERMINAL = /^workflow_(completed|failed|cancelled)$/;
 
 /// socket: URL of the user's socket. poll(run): URL of a run's events. onEvent(event, how): each event once, `how` is "push"
-/// or "poll". quiet: ms without a push until a poll; backoff: what `quiet` grows by with every poll that finds nothing;
-/// most: the longest it gets. Returns { watch(run), close(), polls, connected }.
+/// or "poll". quiet: ms without a push until a poll; backoff: factor by which `quiet` grows with every poll that finds
+/// nothing; most: its maximum. Returns { watch(run), close(), polls, connected }.
 export function pushFirst({ socket, poll, onEvent, quiet = 4000, backoff = 1.5, most = 30000, reconnect = 1000,
                             WebSocket = globalThis.WebSocket, fetch = globalThis.fetch }) {
   const runs = new Map();          // id → { seen, timer, wait, done }
@@ -33,7 +33,7 @@ export function pushFirst({ socket, poll, onEvent, quiet = 4000, backoff = 1.5, 
     };
   }
 
-  // What tells two events of a run apart: a push and a poll may both bring it.
+  // Identifies an event of a run: a push and a poll may both deliver it.
   const key = ({ timestamp, ...rest }) => JSON.stringify(rest);
 
   function take(run, event, how) {

@@ -117,7 +117,7 @@ subtest 'what bodies hold is counted, and bounded' => sub {
     ok until_true('tickets count', sub { metric('await_uploads_bytes') >= 140_000 && metric('await_inflight_submissions') == 10 });
     my $r = post('/small', 'x' x 50_000);
     is $r->{status}, 503, 'past await_max_uploads';
-    is json($r)->{detail}, 'The bodies that are under way take too much memory just now.';
+    is json($r)->{detail}, 'The request bodies in progress use too much memory; retry later.';
     ok header($r, 'Retry-After'), 'with Retry-After';
     $_->close for @stalled;
     ok until_true('and no more', sub { metric('await_uploads_bytes') == 0 && metric('await_inflight_submissions') == 0 });

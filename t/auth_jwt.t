@@ -177,7 +177,7 @@ subtest 'from a cookie, from the query; and no log ever sees it' => sub {
     get('/in/jobs/a?token=a&x=a');
     ok until_true('logged', sub { slurp("$s->{dir}/logs/user.log") =~ m{^GET /in/jobs/a\?token=\*&x=\* HTTP}m }), 'where it is a value, and nowhere else';
     unlike slurp($_), qr/\Q$signature\E/, $_ for glob "$s->{dir}/logs/*.log";
-    like error_log(), qr/await: answering 401: a token is refused: its signature is wrong/, 'a refusal is told of once, with its reason';
+    like error_log(), qr/await: answering 401: token rejected: invalid signature/, 'a refusal is told of once, with its reason';
 };
 
 subtest 'beside auth_basic, auth_request, allow, deny, satisfy, limit_req' => sub {
@@ -227,17 +227,17 @@ subtest 'key files that are none' => sub {
     file('nokeys.json', '{"keys":[]}');
     file('odd.json', '{"kty":"RSA","n":"!","e":"AQAB"}');
     file('wrongalg.json', encode_json({ kty => 'oct', alg => 'HS512', k => encode_base64url($secret) }));
-    my %bad = (short => qr/holds a secret of fewer than 32 bytes/, empty => qr/fewer than 32 bytes/, 'rsa.key' => qr/holds a private key/, 'short.pem' => qr/fewer than 2048 bits/,
-        'p384' => qr/neither RSA nor on the curve P-256/, 'broken.json' => qr/is no JSON/, 'nokeys.json' => qr/holds no key/, 'odd.json' => qr/holds a JWK that is no/, 'wrongalg.json' => qr/"alg"/, 'missing' => qr/cannot be read/);
+    my %bad = (short => qr/invalid key file "[^"]+": a secret has fewer than 32 bytes/, empty => qr/fewer than 32 bytes/, 'rsa.key' => qr/it contains a private key/, 'short.pem' => qr/fewer than 2048 bits/,
+        'p384' => qr/neither RSA nor on the curve P-256/, 'broken.json' => qr/invalid JSON/, 'nokeys.json' => qr/it contains no key/, 'odd.json' => qr/a JWK is neither/, 'wrongalg.json' => qr/"alg"/, 'missing' => qr/open\(\) "[^"]+" failed \(2: No such file/);
     my $t = Await::Stack->new(dir => "$s->{dir}/config");
     $t->{port} = Await::Stack::free_port();
     for my $name (sort keys %bad) {
         $t->configure_nginx("server { listen 127.0.0.1:\${PORT}; location / { await_auth_jwt here;\nawait_auth_jwt_key_file $dir/$name; return 200; } }", bare => 1);
-        like $t->nginx_t, qr/\[emerg\].*\Q$name\E" .*site\.conf:2/, $name;
+        like $t->nginx_t, qr/\[emerg\].*\Q$name\E".*site\.conf:2/, $name;
         like $t->nginx_t, $bad{$name};
     }
-    for my $case ([ 'await_auth_jwt here;', qr/needs await_auth_jwt_key_file/ ], [ "await_auth_jwt here token=x; await_auth_jwt_key_file $dir/secret;", qr/there is token=\$variable/ ], [ 'await_auth_jwt_require x;', qr/is not of the form claim=value/ ],
-        [ 'await_auth_jwt off token=$arg_x;', qr/stands alone/ ], [ 'await_auth_jwt "a\"b";', qr/is no realm/ ], [ 'await_auth_jwt_leeway soon;', qr/is no time/ ]) {
+    for my $case ([ 'await_auth_jwt here;', qr/"await_auth_jwt" directive requires "await_auth_jwt_key_file"/ ], [ "await_auth_jwt here token=x; await_auth_jwt_key_file $dir/secret;", qr/it must be in the form "token=\$variable"/ ], [ 'await_auth_jwt_require x;', qr/it must be in the form "claim=value"/ ],
+        [ 'await_auth_jwt off token=$arg_x;', qr/"off".*it cannot be used with other parameters/ ], [ 'await_auth_jwt "a\"b";', qr/a realm must not be empty/ ], [ 'await_auth_jwt_leeway soon;', qr/"soon".*it must be a time/ ]) {
         $t->configure_nginx("server { listen 127.0.0.1:\${PORT}; location / { $case->[0] return 200; } }", bare => 1);
         like $t->nginx_t, $case->[1], $case->[0];
     }

@@ -92,7 +92,7 @@ subtest 'numbers do not run out' => sub {
 subtest 'thirty thousand lanes cost who claims from one nothing' => sub {
     sql("INSERT INTO await.queue (name) SELECT 'lane.' || n FROM generate_series(1, 30000) n;
          INSERT INTO await.lane_in_use SELECT await.lane(id, 0::int2) FROM await.queue WHERE name LIKE 'lane.%'; ANALYZE await.queue; ANALYZE await.lane_in_use");
-    cmp_ok timed('await.advance_marks()'), '<', 10, 'advance_marks';
+    cmp_ok timed('await.advance_horizon()'), '<', 10, 'advance_horizon';
     cmp_ok timed("count(*) FROM await.claim(ARRAY['lane.77'], 'w', 1)"), '<', 10, 'a claim';
     ok until_true('they go', sub { purge(); sql('SELECT count(*) FROM await.lane_in_use') < 1000 }), 'and they go: nothing was ever kept in them';
 };
@@ -100,12 +100,12 @@ subtest 'thirty thousand lanes cost who claims from one nothing' => sub {
 subtest 'the mark follows who claims, past what is dead' => sub {
     sql("SELECT count(await.submit('mark', 'x')) FROM generate_series(1, 50)");
     sql("SELECT count(*) FROM await.claim(ARRAY['mark'], 'w', 50)");
-    my $mark = sub { sql("SELECT coalesce(max(m.pos), 0) FROM await.mark m WHERE m.lane >> 8 = (SELECT id FROM await.queue WHERE name = 'mark')") };
+    my $mark = sub { sql("SELECT coalesce(max(m.pos), 0) FROM await.low_water m WHERE m.lane >> 8 = (SELECT id FROM await.queue WHERE name = 'mark')") };
     ok until_true('it is near', sub { sql("SELECT count(*) FROM await.claim(ARRAY['mark'], 'w', 1)"); $mark->() >= sql('SELECT last_value FROM await.pos') - 1 });
     my $held = background("BEGIN; SELECT await.submit('mark', 'slow'); SELECT pg_advisory_lock(77), pg_sleep(60)");
     ok until_true('one is under way', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND granted") });
-    my $horizon = sql("SELECT await.advance_marks(); SELECT last_value FROM await.horizon");
-    sql("SELECT count(await.submit('mark', 'x')) FROM generate_series(1, 50); SELECT await.advance_marks()");
+    my $horizon = sql("SELECT await.advance_horizon(); SELECT last_value FROM await.horizon");
+    sql("SELECT count(await.submit('mark', 'x')) FROM generate_series(1, 50); SELECT await.advance_horizon()");
     is sql('SELECT last_value FROM await.horizon'), $horizon =~ s/\A\n//r, 'the horizon waits for it';
     end($held);
 };
@@ -286,7 +286,7 @@ subtest 'locks that any login may take stop nothing' => sub {
         'SAVEPOINT a',
         'PREPARE p AS INSERT INTO await.ready DEFAULT VALUES',
         'ROLLBACK TO a',
-        'PREPARE q AS SELECT FROM await.migration',
+        'PREPARE q AS SELECT FROM await.schema_history',
         'ROLLBACK TO a',
         'SELECT pg_advisory_lock(88), pg_sleep(120)',
     ], $conninfo);
@@ -299,7 +299,7 @@ subtest 'locks that any login may take stop nothing' => sub {
     ok until_true('given again', sub { sql("SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)") }), 'leases run out';
     is sql("SELECT string_agg(type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'"), 'processing pending processing';
     sql("SELECT count(await.submit('stopped', 'x')) FROM generate_series(1, 200); SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 200)");
-    ok until_true('the horizon', sub { sql("SELECT await.advance_marks(); SELECT last_value FROM await.horizon") =~ /(\d+)/ && $1 > 150 }), 'marks go on';
+    ok until_true('the horizon', sub { sql("SELECT await.advance_horizon(); SELECT last_value FROM await.horizon") =~ /(\d+)/ && $1 > 150 }), 'marks go on';
     my ($part) = sql("SELECT relname FROM pg_class WHERE relname ~ '^job_0_[0-9]+\$' AND relkind = 'r' ORDER BY relname DESC LIMIT 1");
     sql("DROP TABLE await.$part");
     ok until_true('made', sub { sql('SELECT await.purge()'); sql("SELECT to_regclass('await.$part') IS NOT NULL") eq 't' }), 'purge makes partitions';
@@ -313,8 +313,8 @@ subtest 'announcements that are not to be believed cost claims little' => sub {
     my $held = background(["SELECT pg_advisory_lock_shared((x'4157'::bigint << 48) | n) FROM generate_series(1, 4000) n", 'SELECT pg_advisory_lock(89), pg_sleep(120)'],
         $s->postgres =~ s/user=\S+/user=stranger/r =~ s/password=\S+/password=x/r);
     ok until_true('it holds them', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 89 AND granted") });
-    cmp_ok timed("setval('await.marked', 0), count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)"), '<', 200, 'a claim';
-    is sql("BEGIN; SELECT 1 FROM await.submit('stopped', 'x'); SELECT await.advance_marks(); SELECT last_value > 4000 OR last_value = (SELECT last_value - 1 FROM await.pos) FROM await.horizon; ROLLBACK"), "1\n\nt", 'nor do they move the horizon';
+    cmp_ok timed("setval('await.last_advance', 0), count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)"), '<', 200, 'a claim';
+    is sql("BEGIN; SELECT 1 FROM await.submit('stopped', 'x'); SELECT await.advance_horizon(); SELECT last_value > 4000 OR last_value = (SELECT last_value - 1 FROM await.pos) FROM await.horizon; ROLLBACK"), "1\n\nt", 'nor do they move the horizon';
     end($held);
 };
 
@@ -344,12 +344,12 @@ subtest 'a worker that stays in its transaction, after a purge too, stops nobody
     sql("SELECT await.submit('idle', 'x'); UPDATE await.queue_used SET day = day - 400 WHERE queue = (SELECT id FROM await.queue WHERE name = 'idle')");
     sql("CREATE TABLE await.job_0_20200101 (LIKE await.job INCLUDING ALL);
          ALTER TABLE await.job ATTACH PARTITION await.job_0_20200101 FOR VALUES FROM (0, '@{[ sql(q{SELECT await.floor_id('2020-01-01 00:00Z')}) ]}') TO (0, '@{[ sql(q{SELECT await.floor_id('2020-01-02 00:00Z')}) ]}')");
-    sql("SELECT setval('await.ticked', 0), setval('await.marked', 0)");
-    my $held = background("BEGIN; SELECT await.tick(1), count(*) FROM await.claim(ARRAY['nothing'], 'w', 1); SELECT count(*) FROM await.purge(); SELECT pg_advisory_lock(99), pg_sleep(120)", $s->postgres('worker'));
+    sql("SELECT setval('await.last_maintenance', 0), setval('await.last_advance', 0)");
+    my $held = background("BEGIN; SELECT await.run_maintenance(1), count(*) FROM await.claim(ARRAY['nothing'], 'w', 1); SELECT count(*) FROM await.purge(); SELECT pg_advisory_lock(99), pg_sleep(120)", $s->postgres('worker'));
     ok until_true('it stays', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 99 AND granted") });
     sql("UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$ids[1]'");
     my $now = sub { my ($sql) = @_; return (split /\n/, sql("SET statement_timeout = '5s'; $sql"))[-1] };     # rather than to wait for its end
-    ok until_true('the others\' leases run out', sub { $now->("SELECT await.tick(1)"); sql("SELECT count(*) FROM await.lease WHERE job = '$ids[1]'") == 0 }), 'though what it holds comes first';
+    ok until_true('the others\' leases run out', sub { $now->("SELECT await.run_maintenance(1)"); sql("SELECT count(*) FROM await.lease WHERE job = '$ids[1]'") == 0 }), 'though what it holds comes first';
     ok $now->("SELECT await.submit('clock', 'x')"), 'one may submit';
     is $now->("SELECT count(*) > 0 FROM await.claim(ARRAY['clock'], 'w', 10)"), 't', 'and claim';
     sql("UPDATE await.retention SET ahead = ahead + interval '3 days' WHERE class = 0");
@@ -362,8 +362,8 @@ subtest 'a worker that stays in its transaction, after a purge too, stops nobody
 subtest 'a clock that was set back stops nothing' => sub {
     my $id = sql("SELECT await.submit('back', 'x')");
     sql("SELECT count(*) FROM await.claim(ARRAY['back'], 'w', 1); UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$id'");
-    sql("SELECT setval('await.ticked', 9000000000), setval('await.marked', 900000000000)");
-    ok until_true('run out', sub { sql('SELECT await.tick()'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
+    sql("SELECT setval('await.last_maintenance', 9000000000), setval('await.last_advance', 900000000000)");
+    ok until_true('run out', sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
 };
 
 subtest 'uploads that were cut off go, of every class, however long ago' => sub {

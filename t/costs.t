@@ -107,13 +107,13 @@ subtest 'who is refused again and again' => sub {
     my $ws = open_ws();
     $ws->send_text('{}') for 1 .. 150;
     is scalar(grep { $_->{status} == 400 } $ws->messages(150)), 150, 'a burst is answered';
-    my $before = () = slurp("$s->{dir}/logs/sockets.log") =~ /is refused with/g;
+    my $before = () = slurp("$s->{dir}/logs/sockets.log") =~ /client rejected with/g;
     my $begin = time;
     my $flood = open_ws();
     $flood->raw(Await::WebSocket::frame(1, '{}') x 20_000);
     is $flood->closed, 1008, 'a flood is not';
     my $log = slurp("$s->{dir}/logs/sockets.log");
-    my $after = () = $log =~ /is refused with/g;
+    my $after = () = $log =~ /client rejected with/g;
     cmp_ok $after - $before, '<=', 2 + time - $begin, 'a line a second at most';
 };
 

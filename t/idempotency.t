@@ -96,7 +96,7 @@ subtest 'a key ends with its time, and with its job; what has ended is removed' 
     my $id = id_of(post('/short', 'x', 'Idempotency-Key' => $key));
     sleep 1.1;
     isnt id_of(post('/short', 'y', 'Idempotency-Key' => $key)), $id, 'another payload too: it is a new key';
-    ok until_true('the key is removed', sub { sql('SELECT await.tick()'); sql("SELECT count(*) FROM await.idem WHERE key = '$key'") == 0 });
+    ok until_true('the key is removed', sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.idem WHERE key = '$key'") == 0 });
     post('/fleeting', 'x', 'Idempotency-Key' => $key = key());
     is sql("SELECT until < now() + interval '25 hours' FROM await.idem WHERE key = '$key'"), 't', 'not longer than the job is kept';
 };

@@ -60,18 +60,18 @@ sub fails_clearly {
 }
 {
     my $busy = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) or die;
-    fails_clearly('a busy port', qr/port $port cannot be used \(Address already in use\): choose another, PORT=/);
+    fails_clearly('a busy port', qr/port $port cannot be used \(Address already in use\), choose another: PORT=/);
 }
-{ local $ENV{PORT} = 'x'; fails_clearly('a port that is none', qr/PORT=x is no port/) }
-{ local $ENV{CONF} = "$dir/none.conf"; fails_clearly('a configuration that is not there', qr/none\.conf cannot be read: No such file/) }
+{ local $ENV{PORT} = 'x'; fails_clearly('a port that is none', qr/PORT=x is not a port/) }
+{ local $ENV{CONF} = "$dir/none.conf"; fails_clearly('a configuration that is not there', qr/cannot read CONF=\S+none\.conf: No such file/) }
 {
     Await::Stack::write_file("$dir/bad.conf", "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
     local $ENV{CONF} = "$dir/bad.conf";
-    fails_clearly('a configuration that nginx does not take', qr/nginx does not take the configuration: "lease=x" is no time, or too short in \S+site\.conf:3/);
+    fails_clearly('a configuration that nginx does not take', qr/nginx rejected the configuration: invalid parameter "lease=x" in "await_submit" directive, it must be a time equal to or greater than 1s in \S+site\.conf:3/);
 }
 {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
-    fails_clearly('a missing program', qr/nginx does not take the configuration|cannot run/);
+    fails_clearly('a missing program', qr/nginx rejected the configuration|cannot run/);
 }
 SKIP: {
     mkdir "$dir/small";

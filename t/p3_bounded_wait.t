@@ -30,12 +30,12 @@ sub learns {
 
 learns('no Redis from the start', 5);
 $s->start_redis;
-ok until_true('nginx finds Redis', sub { (() = error_log() =~ /Redis is back/g) >= 2 });
+ok until_true('nginx finds Redis', sub { (() = error_log() =~ /reconnected to Redis/g) >= 2 });
 learns('with Redis, its hint lost', 5);
 $s->end('redis', 'KILL');
 learns('Redis killed', 5);
 $s->start_redis;
-ok until_true('nginx finds Redis again', sub { (() = error_log() =~ /Redis is back/g) >= 4 });
+ok until_true('nginx finds Redis again', sub { (() = error_log() =~ /reconnected to Redis/g) >= 4 });
 learns('with Redis again', 5, hint => 1);
 $s->end('redis', 'TERM');
 
@@ -73,15 +73,15 @@ subtest 'the bound itself, at the default of 4 s' => sub {
 
 subtest 'a Redis that says nothing any more is given up' => sub {
     $s->start_redis;
-    ok until_true('nginx finds Redis', sub { (() = error_log() =~ /Redis is back/g) >= 6 });
+    ok until_true('nginx finds Redis', sub { (() = error_log() =~ /reconnected to Redis/g) >= 6 });
     my $pid = $s->pid('redis');
     kill 'STOP', $pid;
     learns('Redis standing still', 5);
-    ok until_true('it is noticed', sub { error_log() =~ /Redis is away[^\n]*it does not answer/ }, 20), 'noticed';
+    ok until_true('it is noticed', sub { error_log() =~ /lost connection to Redis[^\n]*timeout waiting for a reply/ }, 20), 'noticed';
     kill 'CONT', $pid;
-    ok until_true('and found again', sub { (() = error_log() =~ /Redis is back/g) >= 7 }, 20), 'found again';
+    ok until_true('and found again', sub { (() = error_log() =~ /reconnected to Redis/g) >= 7 }, 20), 'found again';
     learns('and with it again', 5, hint => 1);
 };
 
-is_deeply [ grep { /\[error\]/ && !/is away|answering 503/ } split /\n/, error_log() ], [], 'no other errors';
+is_deeply [ grep { /\[error\]/ && !/(?:lost connection|cannot connect) to |answering 503/ } split /\n/, error_log() ], [], 'no other errors';
 finish();

@@ -106,7 +106,7 @@ for my $case (@bad) {
     my $ws = Await::WebSocket->new($s->{port}, '/ws?u=bob');
     my ($errors) = logged(sub { $send->($ws) });
     is scalar(@$errors), 1, "socket: $name is told once" or diag join "\n", @$errors;
-    like $errors->[0] // '', qr/refused with $status: /, "as $status";
+    like $errors->[0] // '', qr/rejected with $status: /, "as $status";
     my ($said) = map { /await: (.*?), client:/ ? $1 : $_ } @$errors;
     unlike $said, qr/SECRET|\Q$mine\E/, 'not what was sent';
 }

@@ -402,16 +402,16 @@ ok until_true('all is given back', sub { metric('await_held') == 0 && metric('aw
 
 # Refusals that no single request provokes, each with the test that sees it.
 my %ELSEWHERE = (
-    'The service is starting.' => 'before an nginx worker has begun: nothing answers then',
-    'The service restarts just now; try again.' => 't/p6_reload.t and t/reloads.t',
-    'The database has not been heard of yet; try again.' => 't/tickets.t, started without PostgreSQL',
-    'The job has changed since its conditions were looked at.' => 'a race of two clients: t/job.t',
-    'Another request is changing the same just now; try again.' => 'a race of two clients',
-    "The request's body is not there any more." => 't/neighbours.t: error_page of the body',
-    'The session was ended.' => 't/tickets.t: await.revoke()',
-    'The bodies that are under way take too much memory just now.' => 't/answers.t and t/costs.t: other requests hold them',
-    'There is no room for it just now. Nothing was stored; try again later.' => 't/bounds.t: the limit of queues',
-    'What was sent is larger than this resource takes.' => 'no statement of an edge is refused for its size: the edge has looked before',
+    'The server is starting; retry later.' => 'before an nginx worker has begun: nothing answers then',
+    'The server is restarting; retry later.' => 't/p6_reload.t and t/reloads.t',
+    'The database is not connected yet; retry later.' => 't/tickets.t, started without PostgreSQL',
+    'The job has changed since the preconditions were checked; retry.' => 'a race of two clients: t/job.t',
+    'Another request is changing the same data; retry.' => 'a race of two clients',
+    'The request body is no longer available.' => 't/neighbours.t: error_page of the body',
+    'The session was revoked.' => 't/tickets.t: await.revoke()',
+    'The request bodies in progress use too much memory; retry later.' => 't/answers.t and t/costs.t: other requests hold them',
+    'A storage limit has been reached. Nothing was stored; retry later.' => 't/bounds.t: the limit of queues',
+    'The data in the request is too large for this resource.' => 'no statement of an edge is refused for its size: the edge has looked before',
 );
 my ($sites, $actions, $guards) = refusals_in_source($ROOT);
 cmp_ok scalar @$sites, '>', 50, 'the source is read';

@@ -121,7 +121,7 @@ subtest 'what nginx -t and await-worker say of a mistake' => sub {
     };
     $try->('postgres', $_, '--postgres', /db\.invalid/ ? "$_ port=abc" : $_) for @wrong;
     $try->('redis', $_, '--postgres', 'host=127.0.0.1 port=abc', '--redis', $_) for @wrong_redis;
-    $t->configure_nginx("await_postgres '$_'; server { listen 127.0.0.1:\${PORT}; }"), like $t->nginx_t, qr/names no database/, "'$_' is none" for '', ' ';
+    $t->configure_nginx("await_postgres '$_'; server { listen 127.0.0.1:\${PORT}; }"), like $t->nginx_t, qr/it must specify at least "host="/, "'$_' is none" for '', ' ';
 };
 
 subtest 'a server that repeats what it was told' => sub {
@@ -136,7 +136,7 @@ subtest 'a server that repeats what it was told' => sub {
     $s->end('nginx', 'TERM');
     my $from = length error_log();
     $s->start_nginx($line . $Await::Test::SITE =~ s/\$\{REREAD\}/1h/r =~ s/\$\{EXTRA\}//r);
-    ok until_true('told', sub { substr(error_log(), $from) =~ /Redis is away.*unknown command/ }), 'its error is told';
+    ok until_true('told', sub { substr(error_log(), $from) =~ /lost connection to Redis.*unknown command/ }), 'its error is told';
     unlike error_log(), qr/TOPSECRET/, 'without the password';
     kill 'KILL', $pid;
     waitpid $pid, 0;

@@ -138,24 +138,24 @@ sub refused {
 }
 
 my @json = ('Content-Type' => 'application/json');
-refused('broken JSON', 400, qr/no JSON: at byte 5/, post('/jobs', '{"a":}', @json));
-refused('JSON cut short', 400, qr/ends too early/, post('/jobs', '{"a":1', @json));
-refused('JSON that is empty', 400, qr/is empty/, post('/jobs', '', @json));
-refused('two JSON values', 400, qr/goes on after its end/, post('/jobs', '{} {}', @json));
+refused('broken JSON', 400, qr/^Invalid JSON at byte 5: unexpected character/, post('/jobs', '{"a":}', @json));
+refused('JSON cut short', 400, qr/^Invalid JSON: unexpected end of data/, post('/jobs', '{"a":1', @json));
+refused('JSON that is empty', 400, qr/^Invalid JSON: no data/, post('/jobs', '', @json));
+refused('two JSON values', 400, qr/unexpected data after the end/, post('/jobs', '{} {}', @json));
 refused('JSON that is not UTF-8', 400, qr/UTF-8/, post('/jobs', "\"\xff\"", @json));
-refused('broken +json', 400, qr/no JSON/, post('/jobs', 'x', 'Content-Type' => 'application/merge-patch+json'));
+refused('broken +json', 400, qr/^Invalid JSON/, post('/jobs', 'x', 'Content-Type' => 'application/merge-patch+json'));
 # was a bug: the piece in flight came back after the answer, and the request was answered twice
-refused('a large JSON body that breaks at its end', 400, qr/no JSON/, post('/jobs', '[' . ('"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",' x 20_000) . ']', @json));
+refused('a large JSON body that breaks at its end', 400, qr/^Invalid JSON/, post('/jobs', '[' . ('"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",' x 20_000) . ']', @json));
 refused('a form without boundary', 400, qr/boundary/, post('/jobs', 'x', 'Content-Type' => 'multipart/form-data'));
 {
     my ($body, $type) = multipart([ image => 'x' x 400_000, 'x', 'image/png' ]);
-    refused('a form cut in the middle', 400, qr/ends too early/, post('/jobs', substr($body, 0, 300_000), 'Content-Type' => $type));
-    refused('a form cut in its headers', 400, qr/ends too early/, post('/jobs', substr($body, 0, 60), 'Content-Type' => $type));
-    refused('a form that is none', 400, qr/ends too early/, post('/jobs', 'hello', 'Content-Type' => $type));
+    refused('a form cut in the middle', 400, qr/form is truncated/, post('/jobs', substr($body, 0, 300_000), 'Content-Type' => $type));
+    refused('a form cut in its headers', 400, qr/form is truncated/, post('/jobs', substr($body, 0, 60), 'Content-Type' => $type));
+    refused('a form that is none', 400, qr/form is truncated/, post('/jobs', 'hello', 'Content-Type' => $type));
     ($body, $type) = multipart([ image => 'x', 'a' ], [ image => 'y', 'b' ]);
     refused('a form with two files', 400, qr/twice/, post('/jobs', $body, 'Content-Type' => $type));
     ($body, $type) = multipart([ caption => 'x' ]);
-    refused('a form without its file', 400, qr/lacks the file "image"/, post('/jobs', $body, 'Content-Type' => $type));
+    refused('a form without its file', 400, qr/does not contain the file "image"/, post('/jobs', $body, 'Content-Type' => $type));
     ($body, $type) = multipart([ image => 'x', 'a' ], [ other => 'y', 'b' ]);
     refused('a file in another field', 400, qr/"other" is a file/, post('/jobs', $body, 'Content-Type' => $type));
     ($body, $type) = multipart([ caption => "a\0b" ], [ image => 'x', 'a' ]);
@@ -171,7 +171,7 @@ refused('a form without boundary', 400, qr/boundary/, post('/jobs', 'x', 'Conten
     ($body, $type) = multipart([ image => '{', 'a.json', 'application/json' ]);
     refused('a file of broken JSON', 400, qr/JSON/, post('/jobs', $body, 'Content-Type' => $type));
 }
-refused('a wrong type', 415, qr/does not take text\/plain/, post('/json', 'x', 'Content-Type' => 'text/plain'));
+refused('a wrong type', 415, qr/^Unsupported content type text\/plain/, post('/json', 'x', 'Content-Type' => 'text/plain'));
 refused('a garbled type', 400, qr/type\/subtype/, post('/jobs', 'x', 'Content-Type' => 'nonsense'));
 refused('an encoded body', 415, qr/Content-Encoding gzip/, post('/jobs', 'x', 'Content-Encoding' => 'gzip'));
 is header(post('/jobs', 'x', 'Content-Encoding' => 'br'), 'Accept-Encoding'), 'identity', 'which says what it takes';

@@ -98,7 +98,7 @@ subtest 'fifty at once, on two nginx workers: one gets in' => sub {
 };
 
 subtest 'bound to its channels and owner' => sub {
-    is json(post('/ticket?u=ann', '{"channels":["topic:other"]}'))->{detail}, 'This resource gives no tickets for that channel.';
+    is json(post('/ticket?u=ann', '{"channels":["topic:other"]}'))->{detail}, 'This resource does not issue tickets for one of these channels.';
     is post('/ticket?u=ann', '{"channels":["user:bob"]}')->{status}, 403;
     is post('/ticket?u=', '')->{status}, 403, 'nobody';
     is get('/in/other?ticket=' . ticket('ann'))->{status}, 404, 'not what it is for';

@@ -160,6 +160,6 @@ subtest 'without Redis it polls' => sub {
 };
 
 like `$s->{worker} --queue x 2>&1`, qr/--postgres is required/, 'what is missing is said';
-like `$s->{worker} --postgres x --queue x --lease soon -- true 2>&1`, qr/"soon" is no time like 5m/;
-like `$s->{worker} --postgres x --redis h:1 --queue x -- true 2>&1`, qr/begins with redis/;
+like `$s->{worker} --postgres x --queue x --lease soon -- true 2>&1`, qr/"soon" is not a time such as 5m/;
+like `$s->{worker} --postgres x --redis h:1 --queue x -- true 2>&1`, qr/it must begin with "redis/;
 finish();

@@ -6,8 +6,8 @@
 
 namespace await {
 
-/// An immutable run of bytes, shared by reference count: encoded once, written to many. Not for use
-/// between threads.
+/// An immutable byte string, shared by a reference count: it is encoded once and written to many clients. Not
+/// thread-safe.
 class Bytes {
  public:
   Bytes() = default;

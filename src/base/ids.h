@@ -12,7 +12,7 @@
 
 namespace await {
 
-/// A job's id: a UUIDv7 (RFC 9562 §5.7) whose millisecond's two low bits name the retention class.
+/// The id of a job: a UUIDv7 (RFC 9562 §5.7). The two low bits of its milliseconds are the retention class.
 class Uuid {
  public:
   using Raw = std::array<std::uint8_t, 16>;
@@ -20,11 +20,11 @@ class Uuid {
   Uuid() = default;
   explicit Uuid(const Raw &raw) : raw_(raw) {}
 
-  /// The 36-character form, either case; anything else is nothing.
+  /// Parses the 36-character form, in upper or lower case. Empty if `text` is anything else.
   static std::optional<Uuid> parse(std::string_view text);
-  /// @param unix_ms  milliseconds since 1970, by PostgreSQL's clock
-  /// @param retention  0 … 3, the class
-  /// @param random  ten fresh bytes of a CSPRNG, of which 74 bits are used
+  /// @param unix_ms  milliseconds since 1970, by the clock of PostgreSQL
+  /// @param retention  the retention class, 0 to 3
+  /// @param random  ten new bytes of a CSPRNG, of which 74 bits are used
   static Uuid v7(std::int64_t unix_ms, unsigned retention, const std::array<std::uint8_t, 10> &random);
 
   std::string text() const;
@@ -32,7 +32,7 @@ class Uuid {
   bool is_v7() const { return (raw_[6] >> 4) == 7 && (raw_[8] >> 6) == 2; }
   std::int64_t unix_ms() const;
   unsigned retention() const { return raw_[5] & 3U; }
-  /// The hints' channel, 0 … 4095: the id's last twelve bits, which are random.
+  /// The number of the Redis channel for hints, 0 to 4095: the last twelve bits of the id, which are random.
   unsigned shard() const { return (raw_[14] & 15U) << 8 | raw_[15]; }
 
   friend bool operator==(const Uuid &, const Uuid &) = default;
@@ -48,7 +48,7 @@ class Uuid {
 template <>
 struct std::hash<await::Uuid> {
   std::size_t operator()(const await::Uuid &id) const noexcept {
-    std::uint64_t words[2];  // clients may name ids of their own making: none of it is random
+    std::uint64_t words[2];  // clients can send ids that they made up: no part of them is random
     std::memcpy(words, id.raw().data(), sizeof words);
     return await::seeded_hash(words[0], words[1]);
   }

@@ -2,8 +2,8 @@
 
 namespace await {
 
-/// Membership in at most one List. Destroying the hook leaves the list: "the client left" is just
-/// destruction. `Tag` tells several hooks of one class apart.
+/// Membership in at most one List. Destroying the hook removes it from the list, so a client that leaves is
+/// removed by its destruction. `Tag` distinguishes several hooks of one class.
 template <class Tag = void>
 class Hook {
  public:
@@ -28,8 +28,8 @@ class Hook {
   Hook *next_ = nullptr;
 };
 
-/// An intrusive list of T, which derives from Hook<Tag>. Owns nothing; lets go of its members when it
-/// is destroyed. Iterate by take_all + pop_front wherever a member's call may destroy other members.
+/// An intrusive list of T, which derives from Hook<Tag>. Owns nothing; its destruction unlinks its members.
+/// Iterate by take_all() and pop_front() if the call to a member may destroy other members.
 template <class T, class Tag = void>
 class List {
  public:
@@ -45,7 +45,7 @@ class List {
   bool empty() const { return head_.next_ == &head_; }
   T *front() { return empty() ? nullptr : item(head_.next_); }
 
-  /// Appends; an item that is in a list already moves here.
+  /// Appends `item`. If it is in a list already, it is moved.
   void push_back(T &item) {
     Hook<Tag> &hook = item;
     hook.unlink();
@@ -75,7 +75,7 @@ class List {
     head_.prev_ = last;
   }
 
-  /// Calls `visit(T &)` for each; the visit must not unlink anything but its own argument.
+  /// Calls `visit(T &)` for each member. `visit` must not unlink any member but its argument.
   template <class Visit>
   void each(Visit visit) {
     for (Hook<Tag> *hook = head_.next_; hook != &head_;) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kHidden = "***";
 
-// libpq's keywords whose values help whoever reads a message (manual, 34.1.2)
+// keywords of libpq whose values are useful in messages (manual, 34.1.2)
 constexpr std::string_view kShown[] = {"host",
                                        "hostaddr",
                                        "port",
@@ -39,7 +39,8 @@ bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0;
 bool is_alnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// Names, addresses, paths, numbers; no place where credentials could hide, as in dbname=postgres://u:p@h.
+/// Whether the value is a name, an address, a path or a number, and cannot contain credentials, as in
+/// dbname=postgres://u:p@h.
 bool is_plain(std::string_view value) {
   return value.find("//") == std::string_view::npos && std::all_of(value.begin(), value.end(), [](char c) {
            return is_alnum(c) || std::string_view("_.,-/").find(c) != std::string_view::npos;
@@ -54,7 +55,8 @@ bool is_address(std::string_view value) {
          value.find('@', 1) == std::string_view::npos && value.find("//") == std::string_view::npos;
 }
 
-/// `host`, `host:port`, `[v6]:port`: a port that is no number may be a password whose @host was forgotten.
+/// Whether it is `host`, `host:port` or `[v6]:port`. A port that is not a number may be a password whose
+/// @host was forgotten.
 bool is_host_and_port(std::string_view text) {
   std::string_view port;
   if (text.starts_with('[')) {
@@ -88,7 +90,7 @@ bool is_authority(std::string_view hosts) {
   return true;
 }
 
-/// What stands behind the credentials of a URL.
+/// The redacted part of a URL after the credentials.
 std::string place_of(std::string_view text, bool had_credentials) {
   auto end = text.find_first_of("/?");
   std::string_view hosts = text.substr(0, end);
@@ -100,7 +102,7 @@ std::string place_of(std::string_view text, bool had_credentials) {
   std::string_view rest = end == std::string_view::npos ? "" : text.substr(end);
   auto query = rest.find('?');
   std::string_view path = rest.substr(0, query);
-  // without credentials, what looks like host:port/path may be their beginning
+  // without credentials, host:port/path may be the beginning of credentials
   if (!path.empty())
     out += had_credentials && is_plain(path) ? std::string(path) : "/" + std::string(kHidden);
   if (query != std::string_view::npos)
@@ -108,7 +110,8 @@ std::string place_of(std::string_view text, bool had_credentials) {
   return out;
 }
 
-/// Where the scheme of what was meant as a URL ends; 0: it was not. `postgres//`, `redis:` count.
+/// The end of the scheme of a URL, including misspelled ones such as `postgres//` and `redis:`; 0 if there is
+/// none.
 std::size_t scheme_length(std::string_view text) {
   auto end = static_cast<std::size_t>(
       std::find_if_not(text.begin(), text.end(), [](char c) { return is_alnum(c) || c == '+'; }) -
@@ -131,7 +134,7 @@ std::string redact_url(std::string_view text, std::size_t scheme) {
   else if (at == std::string_view::npos)
     return is_host_and_port(text) && text.size() > scheme + 1 ? std::string(text) : std::string(kHidden);
   auto query = rest.find('?');
-  // an @ in the query, or a ? in a password: which of them cannot be known
+  // either an @ in the query, or a ? in a password: this cannot be decided
   if (at != std::string_view::npos && query != std::string_view::npos && query < at)
     return out + std::string(kHidden);
   if (at == std::string_view::npos)
@@ -147,7 +150,7 @@ bool is_secret(const std::string &name) {
   return false;
 }
 
-/// A value of a conninfo, taken off `text`; nothing if its quote does not end.
+/// Removes a value of a conninfo from the start of `text`. Empty if the quote is not closed.
 bool take_value(std::string_view &text, std::string &value) {
   bool quoted = text.starts_with('\'');
   std::size_t i = quoted ? 1 : 0;
@@ -171,7 +174,7 @@ void skip_space(std::string_view &text) {
 
 std::string redact_pairs(std::string_view text) {
   std::string out;
-  bool secret_seen = false;  // what is no keyword may be the rest of an unquoted password
+  bool secret_seen = false;  // a word without a keyword may be the rest of an unquoted password
   for (skip_space(text); !text.empty(); skip_space(text)) {
     auto end = std::min(text.find_first_of("= \t\r\n\f\v"), text.size());
     std::string name = lower(text.substr(0, end));
@@ -238,7 +241,7 @@ std::string redact_message(std::string_view message, std::string_view address) {
       at = end + 1;
       continue;
     }
-    // a quote within what is quoted ends nothing: the last one does
+    // quoted text may contain quotes: the last one ends it
     auto last = message.rfind('"');
     return std::string(message.substr(0, begin)) + "\"" + std::string(kHidden) + "\"" +
            (last > begin ? std::string(message.substr(last + 1)) : "");

@@ -5,15 +5,16 @@
 
 namespace await {
 
-/// A backend's address (libpq's conninfo or URL, a Redis URL, or what was meant as one) as it may be told in
-/// a message or a log: what is known to be no secret stays, all else is "***". Nothing is taken on trust: a
-/// text that cannot be read, from the place on where it cannot, is "***" too.
+/// The address of a backend (a conninfo or URL of libpq, a Redis URL, or a failed attempt at one) in a form
+/// that may be shown in messages and logs. Parts that are known not to be secret are kept, everything else is
+/// replaced by "***", including everything from the first place that cannot be parsed.
 std::string redact(std::string_view address);
 
-/// A message of libpq's about `address`: what it quotes is "***" unless redact() shows it.
+/// A message of libpq about `address`, in which quoted text is replaced by "***" unless redact() keeps it.
 std::string redact_message(std::string_view message, std::string_view address);
 
-/// `text` with each occurrence of `secret` as "***". One of less than 4 bytes is in many words: it stays.
+/// `text` with each occurrence of `secret` replaced by "***". A secret of less than 4 bytes is not replaced,
+/// because it occurs in ordinary words.
 std::string scrub(std::string text, std::string_view secret);
 
 }  // namespace await

@@ -8,8 +8,8 @@
 
 namespace await {
 
-/// Why something did not work. The list is closed: one table (http/respond.cc) turns it into HTTP.
-/// `exhausted`: a limit of the database's is reached, for what was asked alone; later there may be room.
+/// Why an operation failed. The list is closed: one table (http/exchange/respond.cc) maps it to HTTP.
+/// `exhausted`: a limit of the database was reached by this request only; it may succeed later.
 enum class Code {
   unavailable,
   timeout,
@@ -24,14 +24,14 @@ enum class Code {
 
 std::string_view code_name(Code code);
 
-/// `detail` says what happened and where, in a sentence for an operator's log. What PostgreSQL says begins
-/// with "PostgreSQL" and its SQLSTATE, and may hold what others have stored: never for clients.
+/// `detail` says what happened and where, for the operator's log. An error of PostgreSQL begins with
+/// "PostgreSQL" and the SQLSTATE. It may contain data of others, and must not be sent to clients.
 struct Error {
   Code code;
   std::string detail;
 };
 
-/// A value or the Error that came instead. Asking for the one that is not there is a bug.
+/// A value, or the Error that occurred instead. Accessing the one that is absent is a bug (asserted).
 template <class T>
 class Result {
  public:
@@ -57,7 +57,7 @@ class Result {
   std::variant<T, Error> state_;
 };
 
-/// The value of a Result that carries none.
+/// The value type of a Result without a value.
 struct Done {};
 
 }  // namespace await

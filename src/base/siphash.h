@@ -47,8 +47,8 @@ class SipState {
 /// SipHash-2-4: a message authentication code of 64 bits for short messages.
 std::uint64_t siphash(const SipKey &key, std::string_view bytes);
 
-/// What this process hashes with, where strangers choose what is hashed. Fixed until somebody who has
-/// randomness sets it, before anything is hashed: so that tests and simulations repeat themselves.
+/// The seed of hash tables whose keys are chosen by clients. It has a fixed value, so that tests and
+/// simulations are repeatable, until set_hash_seed() is called. Set a random seed before anything is hashed.
 const SipKey &hash_seed();
 void set_hash_seed(const SipKey &seed);
 

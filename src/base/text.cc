@@ -9,7 +9,7 @@ namespace {
 
 char lower_char(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
-/// The length of the well-formed sequence at the front of `s`, 0 if there is none.
+/// The length of the well-formed UTF-8 sequence at the start of `s`, 0 if there is none.
 std::size_t utf8_length(std::string_view s) {
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
   unsigned char lead = byte(0);
@@ -122,7 +122,7 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text) {
   time.tm_min = number(14, 2);
   time.tm_sec = number(17, 2);
   std::int64_t ms = std::int64_t{timegm(&time)} * 1000 + number(20, 3);
-  return format_time(ms) == text ? std::optional(ms) : std::nullopt;  // whatever else is wrong with it
+  return format_time(ms) == text ? std::optional(ms) : std::nullopt;  // rejects all other errors
 }
 
 std::string base64url(std::string_view bytes) {

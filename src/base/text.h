@@ -7,29 +7,30 @@
 
 namespace await {
 
-/// ASCII only, as header names and media types are.
+/// Case-insensitive comparison and lower case of ASCII, as for header names and media types.
 bool iequals(std::string_view a, std::string_view b);
 std::string lower(std::string_view text);
-/// Without spaces and tabs at both ends.
+/// `text` without spaces and tabs at both ends.
 std::string_view trim(std::string_view text);
-/// What stands before the first `separator` (all, if there is none); `text` keeps what stands after it.
+/// Returns the part before the first `separator`, or everything if there is none, and removes it and the
+/// separator from `text`.
 std::string_view cut(std::string_view &text, char separator);
 
-/// Decimal digits and nothing else, at most `max`.
+/// Parses decimal digits. Empty if `text` contains anything else, or a number greater than `max`.
 std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max = INT64_MAX);
 
-/// Well-formed UTF-8 (Unicode §3.9 table 3-7) without NUL.
+/// Whether `bytes` are well-formed UTF-8 (Unicode §3.9 table 3-7) without NUL.
 bool is_text(std::string_view bytes);
 
-/// For a line of a log: without control characters.
+/// `text` without control characters, for a line of a log.
 std::string printable(std::string_view text);
 
-/// RFC 9110 §5.6.2 `token`.
+/// Whether `text` is a `token` (RFC 9110 §5.6.2).
 bool is_token(std::string_view text);
 
 /// RFC 3339 in UTC with milliseconds: 2026-11-21T20:02:02.090Z.
 std::string format_time(std::int64_t unix_ms);
-/// What format_time() writes, and nothing else, as Unix milliseconds.
+/// Parses the format of format_time() into Unix milliseconds. Empty if `text` has any other format.
 std::optional<std::int64_t> parse_timestamp(std::string_view text);
 
 /// base64url (RFC 4648 §5) without padding.

@@ -19,8 +19,8 @@ struct Hint {
   std::string_view payload;    ///< JSON: what await.hint() says of the event and the job
 };
 
-/// Version 1: "1 <job> <seq> <type>[ <signature> <payload>]", as await.hint() in sql/007_signed_hints.sql
-/// writes it. This is the thin form.
+/// Version 1: "1 <job> <seq> <type>[ <signature> <payload>]", as await.hint() in
+/// sql/functions/worker/hint.sql writes it. This is the thin form.
 std::string write_hint(const Uuid &job, int seq, std::string_view type);
 /// Nothing where the message is somebody else's, or of a later version.
 std::optional<Hint> read_hint(std::string_view message);

@@ -151,7 +151,7 @@ void Intake::expire(std::int64_t now_ms) {
       late.push_back(member);
   });
   while (Submission *member = late.pop_front())
-    member->callback_(Error{Code::unavailable, "PostgreSQL did not take the submission in time"});
+    member->callback_(Error{Code::unavailable, "timeout: PostgreSQL did not store the submission in time"});
 }
 
 }  // namespace await::core

@@ -4,7 +4,7 @@
 
 namespace await::io {
 
-/// Where a connection tells its operator of what cannot be answered to a caller.
+/// The operator's log, for events that are not the result of a call, such as a lost connection.
 class Log {
  public:
   virtual void info(std::string_view line) = 0;

@@ -8,7 +8,8 @@
 
 namespace await::io {
 
-/// Run once, at the end of the event-loop round in which it was posted. Destroying it takes it back.
+/// A task that runs once, at the end of the event loop iteration in which it was posted. Destroying the task
+/// cancels it.
 class Task : public Hook<> {
  public:
   virtual void run() noexcept = 0;
@@ -17,18 +18,18 @@ class Task : public Hook<> {
   ~Task() = default;
 };
 
-/// A file descriptor that somebody else opened and will close. Level-triggered: what is not read is
-/// told again. Destroy it before the descriptor is closed.
+/// Notifications for a file descriptor that is owned by the caller. Level-triggered: data that is not read is
+/// reported again. Destroy the object before the descriptor is closed.
 class Watch {
  public:
   virtual ~Watch() = default;
-  /// Which readiness to tell; both off: none.
+  /// Sets which events are reported.
   virtual void want(bool readable, bool writable) = 0;
-  /// Somebody has closed the descriptor already; the kernel has forgotten it.
+  /// The descriptor has already been closed, by a library, and must not be unregistered.
   virtual void closed() = 0;
 };
 
-/// Fires once after each set().
+/// A timer that fires once after each set().
 class Timer {
  public:
   virtual ~Timer() = default;
@@ -37,16 +38,16 @@ class Timer {
   virtual bool pending() const = 0;
 };
 
-/// The event loop, as nginx has it and as the executables have it. Callbacks may destroy the object
-/// they belong to. Nothing here blocks.
+/// The event loop: that of nginx, or that of the executables. Callbacks may destroy the object that they
+/// belong to. No call blocks.
 class Loop {
  public:
-  /// Whether a pending timer keeps a process alive that wants to quit.
+  /// Whether the process may quit while a timer is pending, or has to wait for it.
   enum class Quit { may, must_not };
 
   virtual ~Loop() = default;
   virtual void post(Task &task) = 0;
-  /// Null where no slot for another descriptor is free.
+  /// Returns null if there is no free slot for another descriptor (worker_connections).
   virtual std::unique_ptr<Watch> watch(int fd, std::function<void()> ready) = 0;
   virtual std::unique_ptr<Timer> timer(std::function<void()> fire, Quit quit) = 0;
   virtual std::int64_t monotonic_ms() const = 0;

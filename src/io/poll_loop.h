@@ -6,7 +6,7 @@
 
 namespace await::io {
 
-/// The event loop of the executables and tests: poll(2), a few descriptors, a few timers.
+/// The event loop of the executables and tests: poll(2), for few descriptors and few timers.
 class PollLoop : public Loop {
  public:
   PollLoop() = default;
@@ -18,9 +18,9 @@ class PollLoop : public Loop {
   std::int64_t monotonic_ms() const override;
   std::int64_t unix_ms() const override;
 
-  /// Waits for events and handles them, once; at most `max_ms`.
+  /// Runs one iteration: waits for events for at most `max_ms` and handles them.
   void round(std::int64_t max_ms);
-  /// Rounds until `done()`, at most `max_ms`. False: the time ran out.
+  /// Runs iterations until `done()`, for at most `max_ms`. Returns false if the time is over.
   bool run_until(const std::function<bool()> &done, std::int64_t max_ms);
 
  private:

@@ -11,12 +11,12 @@ namespace await::io {
 void Random::take(std::uint8_t *out, std::size_t n) {
   if (used_ + n > pool_.size()) {
     std::size_t got = 0;
-    while (got < pool_.size()) {  // blocks only before the kernel has gathered its first entropy
+    while (got < pool_.size()) {  // blocks only until the kernel's random generator is initialized
       ssize_t some = getrandom(pool_.data() + got, pool_.size() - got, 0);
       if (some > 0)
         got += static_cast<std::size_t>(some);
       else if (errno != EINTR)
-        std::abort();  // no kernel we run on lacks it; ids must not be guessable
+        std::abort();  // all supported kernels have getrandom(); ids must not be guessable
     }
     used_ = 0;
   }

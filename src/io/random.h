@@ -6,12 +6,12 @@
 
 namespace await::io {
 
-/// Bytes of the system's CSPRNG, drawn in blocks.
+/// Random bytes of the system's CSPRNG, which are read in blocks.
 class Random {
  public:
   std::array<std::uint8_t, 10> ten();
   std::array<std::uint64_t, 2> seed();
-  /// 0 … 1, for jitter.
+  /// A number from 0 to 1, for jitter.
   double unit();
 
  private:

@@ -9,25 +9,25 @@
 
 namespace await::ngx {
 
-/// That a request has its answer, or that somebody else will give it. Whoever holds one must not go on with
-/// the request; it is handed up until it reaches nginx. Never confused with "all is well", which has another
-/// type.
+/// The result of answering a request: it has been answered, or will be answered later. Code that has an
+/// Answer must not access the request any more, and must return the Answer to its caller, up to nginx. A
+/// check that passed has another type (Refusal), so the two cannot be confused.
 class [[nodiscard]] Answer {
  public:
-  /// The response was handed to nginx's output: `rc` is what that returned.
+  /// The response was passed to nginx's output, which returned `rc`.
   static Answer sent(ngx_int_t rc) { return Answer(rc); }
-  /// nginx makes the response of this status, by error_page if there is one.
+  /// nginx makes the response with this status, through error_page if there is one.
   static Answer by_nginx(ngx_int_t status) { return Answer(status); }
-  /// The request has an owner that will answer it (ngx/held.h).
+  /// The request will be answered later by its owner (ngx/held.h).
   static Answer later() { return Answer(NGX_DONE); }
-  /// The client has left: 499 in the access log.
+  /// The client has closed the connection: 499 in the access log.
   static Answer client_left() { return Answer(NGX_HTTP_CLIENT_CLOSED_REQUEST); }
   /// The client was too slow: the connection is closed, 408 in the access log.
   static Answer timed_out() { return Answer(NGX_HTTP_REQUEST_TIME_OUT); }
-  /// The connection is closed as it is.
+  /// The connection is closed without completing the response.
   static Answer cut() { return Answer(NGX_ERROR); }
 
-  /// For ngx_http_finalize_request(), or to return from a handler.
+  /// The return code for ngx_http_finalize_request() or of a handler.
   ngx_int_t rc() const { return rc_; }
 
  private:
@@ -35,10 +35,10 @@ class [[nodiscard]] Answer {
   ngx_int_t rc_;
 };
 
-/// The answer that a check gave; nothing: it has no objection, go on.
+/// The result of a check: the Answer if the check failed, empty if it passed.
 using Refusal = std::optional<Answer>;
 
-/// What a check found, or the answer that it gave instead.
+/// The value that a check returned, or the Answer if the check failed.
 template <class T>
 class [[nodiscard]] OrAnswer {
  public:
@@ -61,9 +61,9 @@ class [[nodiscard]] OrAnswer {
   std::variant<T, Answer> state_;
 };
 
-/// Ends the request with its answer; it may be gone afterwards. What nginx puts off (its parent's turn, the
-/// rest of its end) runs in an event of its own and never from here, where nginx's own frames may be below
-/// us.
+/// Ends the request, which may be freed. Posted requests of nginx (the parent of a subrequest, the rest of
+/// the finalization) run in a separate event and never from here, because frames of nginx that use the
+/// request may be further down the stack.
 inline void finalize(ngx_http_request_t *r, Answer answer) {
   ngx_connection_t *c = r->connection;
   ngx_http_finalize_request(r, answer.rc());
@@ -74,8 +74,8 @@ inline void finalize(ngx_http_request_t *r, Answer answer) {
   }
 }
 
-/// The same from an event of our own, below which is no frame of nginx's that knows the request. Also ends a
-/// request that nginx has answered and lingers over: its connection has other handlers by then.
+/// The same, from an event of this module, when no frame of nginx that uses the request is on the stack. Also
+/// ends a request that nginx has answered and for which it lingers: its connection then has other handlers.
 inline void finalize_at_once(ngx_http_request_t *r, Answer answer) {
   ngx_connection_t *c = r->connection;
   ngx_http_finalize_request(r, answer.rc());

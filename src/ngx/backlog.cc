@@ -19,8 +19,8 @@ ngx_int_t Backlog::flush(ngx_connection_t *c) {
   if (c->buffered != 0 && c->write->ready && c->send_chain(c, nullptr, 0) == NGX_CHAIN_ERROR)
     c->error = 1;  // TLS had kept a record back
   while (done < queue_.size() && c->write->ready && c->buffered == 0 && !c->error) {
-    // mostly it is one, and a send is cheaper than a writev; a write that TLS has begun must be finished by
-    // the same means, whatever was pushed since
+    // usually there is one buffer, and send() is cheaper than writev(); a write that TLS has begun must be
+    // finished in the same way, even if more was pushed since
     bool one = begun_ != 0 || done + 1 == queue_.size();
     if (!(one ? send_one(c, done) : send_many(c, done)))
       break;
@@ -36,13 +36,13 @@ ngx_int_t Backlog::flush(ngx_connection_t *c) {
   return NGX_AGAIN;
 }
 
-/// From the memory of the piece itself. False: no more for now.
+/// Sends the first buffer from its own memory. Returns false if no more can be sent now.
 bool Backlog::send_one(ngx_connection_t *c, std::size_t &done) {
   const Bytes &bytes = queue_[done];
   std::size_t size = bytes.size() - sent_;
   if (c->ssl != nullptr)
-    size =
-        std::min(size, kRecord);  // else a large piece counts as sent, for send_timeout too, only as a whole
+    // otherwise a large buffer would count as sent, also for send_timeout, only as a whole
+    size = std::min(size, kRecord);
   ssize_t n = c->send(c, begin_of(bytes) + sent_, size);
   if (n == NGX_ERROR) {
     c->error = 1;
@@ -60,7 +60,8 @@ bool Backlog::send_one(ngx_connection_t *c, std::size_t &done) {
   return true;
 }
 
-/// Gathered: by writev, or in nginx's buffer for TLS records. False: the client is gone.
+/// Sends several buffers together: by writev(), or in nginx's buffer for TLS records. Returns false if the
+/// client has disconnected.
 bool Backlog::send_many(ngx_connection_t *c, std::size_t &done) {
   ngx_buf_t buffers[kGather];
   ngx_chain_t links[kGather];

@@ -9,18 +9,18 @@
 
 namespace await::ngx {
 
-/// Bytes on their way to a connection without a request: shared, gathered into one write, kept in order
-/// where the client is slow. Holds no memory of its own while it is empty.
+/// A send queue for a connection without a request. The bytes are shared with other queues, combined into one
+/// write, and kept in order if the client is slow. Allocates no memory while it is empty.
 class Backlog {
  public:
   void push(const Bytes &bytes) {
     queue_.push_back(bytes);
     pending_ += static_cast<std::uint32_t>(bytes.size());
   }
-  /// Bytes pushed and not sent.
+  /// The number of bytes pushed but not sent.
   std::size_t pending() const { return pending_; }
-  /// NGX_OK: all is sent; NGX_AGAIN: call again when the connection is writable; NGX_ERROR: the client is
-  /// gone.
+  /// Returns NGX_OK if everything was sent, NGX_AGAIN if it must be called again when the connection is
+  /// writable, NGX_ERROR if the client has disconnected.
   ngx_int_t flush(ngx_connection_t *c);
 
  private:
@@ -30,7 +30,7 @@ class Backlog {
   std::vector<Bytes> queue_;
   std::uint32_t pending_ = 0;
   std::uint32_t sent_ : 31 = 0;  // of the first in the queue
-  std::uint32_t begun_ : 1 = 0;  // TLS has bytes of it that it must be given again, from the same place
+  std::uint32_t begun_ : 1 = 0;  // TLS must be given the same bytes again, at the same address
 };
 
 }  // namespace await::ngx

@@ -7,9 +7,10 @@
 
 namespace await::ngx {
 
-/// nginx's read and write handlers are given the request only. bind() leaves a note in its pool that
-/// leads them back to `object`, which lives as long as the request; module contexts would not do, for
-/// internal redirects wipe them. Subrequests have their main request's pool, so a note says whose it is.
+/// Associates an object with a request, for nginx's read and write handlers, which get the request only.
+/// bind() stores a cleanup in the pool of the request that refers to `object`, which must live as long as the
+/// request. Module contexts cannot be used, because internal redirects clear them. Subrequests share the pool
+/// of their main request, so the binding also stores its request.
 template <class T>
 struct Binding {
   ngx_http_request_t *request;
@@ -26,7 +27,7 @@ void bind(ngx_http_request_t *r, T *object) {
   note->handler = Binding<T>::mark;
 }
 
-/// What was bound last; null if nothing was.
+/// The object that was bound last; null if there is none.
 template <class T>
 T *bound(ngx_http_request_t *r) {
   for (ngx_pool_cleanup_t *note = r->pool->cleanup; note != nullptr; note = note->next) {

@@ -37,8 +37,8 @@ std::optional<ngx_int_t> Body::start(bool whole) {
   return rc;
 }
 
-/// Before it is begun: false where one of us has used it up, or another module (an upstream without
-/// proxy_request_buffering), or is still reading it.
+/// Checks before reading starts whether the body is complete: false if this or another module (an upstream
+/// without proxy_request_buffering) has consumed it or is still reading it.
 bool Body::is_whole() const {
   const Body *before = bound<Body>(r_->main);
   if (r_->reading_body || (before != nullptr && before->lost_))
@@ -75,8 +75,7 @@ void Body::stop() {
     end();
 }
 
-/// Nothing more is read. What is not whole must not be taken for the body by anybody: an upstream would be
-/// told of bytes that do not come.
+/// Stops reading. Nobody must use an incomplete body: an upstream would expect bytes that do not come.
 void Body::end() {
   stopped_ = true;
   if (r_->read_event_handler == on_readable)
@@ -123,7 +122,8 @@ ngx_chain_t *Body::next() const {
   return r_->request_body != nullptr ? r_->request_body->bufs : nullptr;
 }
 
-/// Gives everything that was read to the taker. False: the taker waits or is done with it; it may be gone.
+/// Passes everything that was read to the taker. Returns false if the taker waits or has finished; it may
+/// have been destroyed.
 bool Body::hand_over() {
   char piece[kPiece];
   while (ngx_chain_t *link = next()) {
@@ -164,7 +164,7 @@ bool Body::hand_over() {
     if (pace == Taker::Pace::wait) {
       waiting_ = true;
       if (r_->connection->read->timer_set) {
-        ngx_del_timer(r_->connection->read);  // it is us who are slow
+        ngx_del_timer(r_->connection->read);  // this module is slow, not the client
       }
       return false;
     }
@@ -172,7 +172,7 @@ bool Body::hand_over() {
   return true;
 }
 
-/// For as long as nginx lingers over a connection whose answer is given.
+/// Discards the rest for as long as nginx lingers on a connection after the response.
 void Body::skip() {
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r_, ngx_http_core_module));
@@ -182,7 +182,7 @@ void Body::skip() {
   taker_.refused();
 }
 
-/// The link is taken. Its bytes stay where they are until they are used up.
+/// Marks the link as taken. Its bytes stay in memory until they are consumed.
 void Body::step(ngx_chain_t *link) {
   file_at_ = 0;
   ngx_buf_t *buffer = link->buf;
@@ -191,7 +191,7 @@ void Body::step(ngx_chain_t *link) {
     r_->request_body->bufs = link->next;
     ngx_free_chain(r_->pool, link);
   } else if (!lent_ && last_ != nullptr && is_behind(last_->buf, buffer)) {
-    // one link for what came bit by bit
+    // merge small reads into one link
     last_->buf->last = buffer->last;
     last_->buf->last_buf |= buffer->last_buf;
     buffer->pos = buffer->last;
@@ -203,14 +203,15 @@ void Body::step(ngx_chain_t *link) {
   }
 }
 
-/// Whether nginx can read no further while we keep what it has read.
+/// Whether nginx cannot read more while the bytes that it has read are kept.
 bool Body::is_full() const {
   if (lent_ || used_)
     return false;
   const ngx_buf_t *buffer = r_->request_body->buf;
   bool full = links_ > kMostLinks || (buffer != nullptr && buffer->last == buffer->end);
 #if (NGX_HTTP_V2)
-  // the window is opened again when we take; a client may wait until a whole frame fits, and padding counts
+  // the window is enlarged when bytes are taken; a client may wait until a whole frame fits, including
+  // padding
   full = full || (r_->stream != nullptr && r_->stream->recv_window < kWholeFrame);
 #endif
   return full;

@@ -8,31 +8,31 @@
 
 namespace await::ngx {
 
-/// Reads a request's body piece by piece, at the pace of whoever takes it: while the taker is busy, nothing
+/// Reads the body of a request in pieces, as fast as the taker accepts them: while the taker is busy, nothing
 /// more is read from the client. nginx buffers at most client_body_buffer_size.
 ///
-/// The body is lent. A small one, and one that another module has read, stays with the request for whoever
-/// takes it after us: a mirror, an error_page, an upstream. One that does not fit nginx's buffer is used up
-/// as it is taken; then the request looks to the others as if it had none. Kept alive by: the taker, which
-/// lives in the request's pool.
+/// The body is borrowed. A small body, and one that another module has read, stays with the request for later
+/// users: a mirror, an error_page, an upstream. A body that does not fit into nginx's buffer is consumed; the
+/// request then appears to others to have no body. Kept alive by: the taker, which lives in the pool of the
+/// request.
 class Body {
  public:
   class Taker {
    public:
     enum class Pace {
       more,
-      wait,  ///< nothing before resume()
-      stop,  ///< nothing any more: refused() is next, and last
-      skip,  ///< the same, but the client may send the rest: refused() is next, and must not end the request
+      wait,  ///< give nothing more before resume()
+      stop,  ///< give nothing more; refused() is called next, as the last call
+      skip,  ///< the same, but the client may send the rest: refused() must not end the request
     };
     /// The next bytes. Must not end the request.
     virtual Pace take(std::string_view bytes) = 0;
-    // One of these is called, once and last; it may end the request.
-    /// All has been taken, or passed over.
+    // Exactly one of these is called, once, as the last call. It may end the request.
+    /// The whole body has been taken or discarded.
     virtual void taken() = 0;
-    /// It did not want the rest.
+    /// take() returned `stop` or `skip`.
     virtual void refused() = 0;
-    /// The body cannot be read: what is `status` answered with (400, 408, 413 …)?
+    /// The body cannot be read; `status` is the status to answer with (400, 408, 413 …).
     virtual void broken(ngx_int_t status) = 0;
 
    protected:
@@ -43,19 +43,18 @@ class Body {
   Body(const Body &) = delete;
   Body &operator=(const Body &) = delete;
 
-  /// Begins, from within the content handler. May call the taker at once.
-  /// @param whole  nginx reads all of it first, into a file if it is large, so that it stays whole for others
-  /// @return nothing where it has begun; else the status for which the body cannot be read (500: somebody has
-  /// used
-  ///   it up before), and the taker is not told
+  /// Starts reading, from within the content handler. May call the taker at once.
+  /// @param whole  nginx first reads the whole body, into a file if it is large, for use by others too
+  /// @return empty if reading has started; else the status to answer with (500: another module has consumed
+  ///   the body), and the taker is not called
   std::optional<ngx_int_t> start(bool whole);
-  /// The taker has room again. Not from within take().
+  /// The taker accepts bytes again. Must not be called from within take().
   void resume();
-  /// The taker is called no more.
+  /// Stops: the taker is not called any more.
   void stop();
-  /// nginx has set another handler, but the rest is still to be passed over.
+  /// Sets the read handler again after nginx has replaced it, to discard the rest of the body.
   void watch() { r_->read_event_handler = on_readable; }
-  /// Whether all of it is there for others still.
+  /// Whether the whole body is still available to others.
   bool is_kept() const { return !used_; }
 
  private:
@@ -73,14 +72,14 @@ class Body {
 
   ngx_http_request_t *r_;
   Taker &taker_;
-  ngx_chain_t *last_ = nullptr;  // the last link that was taken; null: none, or none is left
-  off_t file_at_ = 0;            // how far the link after that is taken, if it is a file
+  ngx_chain_t *last_ = nullptr;  // the last link taken; null: none, or none is left
+  off_t file_at_ = 0;            // how much of the next link is taken, if it is a file
   unsigned links_ = 0;           // that are kept
-  bool lent_ = false;            // it was read for somebody else
+  bool lent_ = false;            // it was read for another module
   bool used_ = false;
-  bool lost_ = false;  // nobody can have all of it any more
+  bool lost_ = false;  // it is no longer complete
   bool waiting_ = false;
-  time_t skip_until_ = 0;  // the rest is passed over, and no longer than until then; 0: it is taken
+  time_t skip_until_ = 0;  // the rest is discarded until this time at most; 0: it is taken
   bool stopped_ = false;
 };
 

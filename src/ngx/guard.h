@@ -6,15 +6,15 @@
 
 namespace await::ngx {
 
-/// Runs `body` within a C frame: what it throws becomes one line in error.log and `otherwise`.
+/// Runs `body` in a callback of C code. An exception is logged in error.log, and `otherwise` is returned.
 template <class Body, class Value>
 Value guarded(ngx_log_t *log, Value otherwise, Body body) noexcept {
   try {
     return body();
   } catch (const std::exception &error) {
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: %s", error.what());
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: uncaught exception: %s", error.what());
   } catch (...) {
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: something unknown was thrown");
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "await: uncaught exception of an unknown type");
   }
   return otherwise;
 }

@@ -49,13 +49,13 @@ void Held::watch_client() {
   r_->read_event_handler = ngx_http_test_reading;
   r_->write_event_handler = ngx_http_request_empty_handler;
   ngx_event_t *read = r_->connection->read;
-  // edge-triggered: a FIN that came before this would not be told again
+  // edge-triggered: a FIN that was received before would not be reported again
   if (r_->stream == nullptr && read->ready) {
     ngx_post_event(read, &ngx_posted_events);
   }
   release_tls_buffer(r_);
   if (r_->stream != nullptr && read->handler == handler_ && !read->posted) {
-    // and once more when the frames that answer what came with the request (SETTINGS) are written
+    // called again when the frames that answer those received with the request (SETTINGS) have been written
     r_->read_event_handler = [](ngx_http_request_t *r) {
       release_tls_buffer(r);
       ngx_http_test_reading(r);
@@ -117,7 +117,7 @@ void Held::readable() noexcept {
 }
 
 void Held::finish(Answer answer) {
-  finished_ = true;  // and still in the list: nginx may have to write to a slow client for a while
+  finished_ = true;  // but still in the list: nginx may still be writing to a slow client
   leave();
   finalize(r_, answer);
 }

@@ -12,16 +12,16 @@ namespace await::ngx {
 
 struct IsHeld {};
 
-/// A client that waits: first as a request, then, where that is possible, as its parked connection.
+/// A client that waits: at first with its request, and later, if possible, as a parked connection.
 ///
-/// Kept alive by: the request's pool, whose cleanup destroys it; while parked, by itself. So "the client
-/// left" is just destruction: of this object and of every wait it owns.
+/// Kept alive by: the pool of the request, whose cleanup destroys it; while parked, by itself. When the
+/// client leaves, this object is destroyed, and with it everything that it waits for.
 class Held : public Hook<IsHeld>, private Parked::Guest {
  public:
   explicit Held(ngx_http_request_t *r);
   virtual ~Held() = default;
 
-  /// Makes a T of `r` that lives as said above. Throws std::bad_alloc.
+  /// Creates a T for `r` with the lifetime described above. Throws std::bad_alloc.
   template <class T, class... Args>
   static T *make(ngx_http_request_t *r, Args &&...args) {
     std::unique_ptr<T> made(new T(r, std::forward<Args>(args)...));
@@ -29,40 +29,44 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
     return made.release();
   }
 
-  /// Lets go of whoever holds the request: it is answered otherwise.
+  /// Detaches the object that holds the request, which is answered in another way.
   static void forsake(ngx_http_request_t *r) noexcept;
 
-  /// nginx shuts down: answer soon.
+  /// nginx is shutting down: answer soon.
   virtual void drain() = 0;
-  /// It has waited long enough for that: the last chance to say something.
+  /// The time for drain() is over: the last chance to answer.
   virtual void give_up() = 0;
-  /// Its owner may no more (await.revoke()): ends what is live.
+  /// The owner was revoked (await.revoke()): end a live connection.
   virtual void revoke() {}
-  /// Whose it is: a digest, to be found by; 0: nobody's.
+  /// A digest of the owner, to find the clients of an owner; 0: no owner.
   std::uint64_t owner_tag() const { return owner_tag_; }
   void set_owner_tag(std::uint64_t tag) { owner_tag_ = tag; }
   /// The request; null while parked.
   ngx_http_request_t *request() const { return r_; }
-  /// Ends the connection, whatever is still to be written. Mostly destroys this. From an event of our own.
+  /// Closes the connection, even if data is still to be sent. Usually destroys this. Call from an event of
+  /// this module only.
   void cut();
   bool finished() const { return finished_; }
   bool parked() const { return parked_ != nullptr; }
 
  protected:
-  /// Keeps the request after the content handler, which returns what this returns. Of a body that was not
-  /// read, the rest is passed over.
+  /// Keeps the request after the content handler has returned; the handler must return the result. If the
+  /// body was not read completely, the rest is discarded.
   Answer hold();
-  /// Watches for the client to leave, once nothing is read from it any more.
+  /// Starts to detect that the client leaves. Call when nothing more is read from it.
   void watch_client();
-  /// Gives the request up for now, if it can be: `r_` is null then. Not from within its content handler.
+  /// Parks the connection and frees the request, if possible; `r_` is null then. Must not be called from
+  /// within the content handler.
   bool park();
-  /// Has a request again, if it was parked. False: no memory; the client is lost, and this destroyed.
+  /// Restores the request if the connection was parked. Returns false if there is no memory: then the client
+  /// has been disconnected and this destroyed.
   bool revive();
-  /// A fresh request stands in for the one given up.
+  /// Called when the request has been restored.
   virtual void revived() {}
-  /// While parked: the connection can be written to again, or has timed out.
+  /// Called while parked when the connection is writable or has timed out.
   virtual void on_parked_writable() {}
-  /// Whether it reads from the client, and while parked: there is something to read.
+  /// Whether this reads from the client. If so, on_parked_readable() is called while parked when there is
+  /// data.
   virtual bool reads_client() const { return false; }
   virtual void on_parked_readable() {}
   ngx_connection_t *connection() const { return r_ != nullptr ? r_->connection : parked_->connection(); }
@@ -72,11 +76,12 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   }
   bool chunked() const { return r_ != nullptr ? r_->chunked : parked_->chunked(); }
 
-  /// Lets go of every wait. The request may live on for a while: nginx writes to a slow client, or lingers.
+  /// Cancels everything that this waits for. The request may live on: nginx may still write to a slow client,
+  /// or linger.
   virtual void leave() = 0;
-  /// Leaves, and ends the request. Mostly destroys this: touch nothing after.
+  /// Calls leave() and ends the request. Usually destroys this: do not access it afterwards.
   void finish(Answer answer);
-  /// The same from within its content handler, which returns what this returns.
+  /// The same from within the content handler, which must return the result.
   Answer decline(Answer answer);
 
   ngx_http_request_t *r_;  ///< null while parked
@@ -91,7 +96,7 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   void readable() noexcept override;
 
   std::uint64_t owner_tag_ = 0;
-  ngx_event_handler_pt handler_;  // of the connection, while it has a request
+  ngx_event_handler_pt handler_;  // handler of the connection, while there is a request
   std::unique_ptr<Parked> parked_;
   bool finished_ = false;
 };

@@ -23,7 +23,7 @@ class Watch : public io::Watch {
       }
     }
     ngx_free_connection(connection_);
-    connection_->fd = static_cast<ngx_socket_t>(-1);  // the descriptor is another's to close
+    connection_->fd = static_cast<ngx_socket_t>(-1);  // the descriptor is closed by its owner
   }
 
   void want(bool readable, bool writable) override {
@@ -122,7 +122,7 @@ void Loop::post_next(io::Task &task) {
 }
 
 void Loop::run_tasks(List<io::Task> &tasks) {
-  List<io::Task> now;  // what they post comes after them
+  List<io::Task> now;  // tasks that they post run after them
   now.take_all(tasks);
   while (io::Task *task = now.pop_front())
     guarded(log_, [task] { task->run(); });

@@ -12,8 +12,8 @@ class Loop : public io::Loop {
   ~Loop() override;
 
   void post(io::Task &task) override;
-  /// Runs it in the next round, after what else there is to read then. A timer of 0 ms would not do: nginx
-  /// expires timers until none is due, and so would come back at once.
+  /// Runs the task in the next iteration, after everything that can be read then. A timer of 0 ms cannot be
+  /// used: nginx expires timers until none is due, so it would run at once.
   void post_next(io::Task &task);
   std::unique_ptr<io::Watch> watch(int fd, std::function<void()> ready) override;
   std::unique_ptr<io::Timer> timer(std::function<void()> fire, Quit quit) override;

@@ -11,7 +11,7 @@ struct Outgoing::Link {
 };
 
 Outgoing::~Outgoing() {
-  // the links themselves lie in the pool
+  // the links themselves are in the pool
   for (Link *list : {queued_, busy_}) {
     for (Link *link = list; link != nullptr; link = link->next)
       link->bytes = Bytes();
@@ -61,7 +61,7 @@ ngx_int_t Outgoing::flush() {
     queued_end_ = &queued_;
   }
   ngx_int_t rc = ngx_http_output_filter(r_, chain);
-  while (chain != nullptr) {  // the write filter keeps links of its own
+  while (chain != nullptr) {  // the write filter uses links of its own
     ngx_chain_t *next = chain->next;
     ngx_free_chain(r_->pool, chain);
     chain = next;

@@ -7,8 +7,8 @@
 
 namespace await::ngx {
 
-/// A response body that is written bit by bit, for hours if need be: shared Bytes go out by reference,
-/// and what nginx needs to hold them is used again, so that the request's pool does not grow.
+/// A response body that is written over a long time through nginx's filters. Shared Bytes are sent by
+/// reference. The chain links and buffers are reused, so that the pool of the request does not grow.
 class Outgoing {
  public:
   explicit Outgoing(ngx_http_request_t *r) : r_(r) {}
@@ -17,14 +17,15 @@ class Outgoing {
   ~Outgoing();
 
   void push(const Bytes &bytes);
-  /// Hands everything pushed to nginx's filters, flushing. NGX_OK: all is sent; NGX_AGAIN: call again
-  /// when the connection is writable; NGX_ERROR: the client is gone.
+  /// Passes everything that was pushed to nginx's filters, and flushes. Returns NGX_OK if everything was
+  /// sent, NGX_AGAIN if it must be called again when the connection is writable, NGX_ERROR if the client has
+  /// disconnected.
   ngx_int_t flush();
-  /// Bytes pushed and not sent.
+  /// The number of bytes pushed but not sent.
   std::size_t pending() const { return pending_; }
 
  private:
-  struct Link;  // a chain link, its buffer, and what it refers to
+  struct Link;  // a chain link, its buffer, and the Bytes that it refers to
   void sweep();
 
   ngx_http_request_t *r_;

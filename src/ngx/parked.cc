@@ -40,14 +40,15 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
   }
 }
 
-/// Where a variable's value stands in the request line, which is the beginning of the saved head.
+/// The position of the value of a variable in the request line, which is the start of the saved header;
+/// kBehind if it is not there.
 std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
   auto found = view(r->request_line).find({reinterpret_cast<char *>(value.data), value.len});
   return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
 }
 
-/// The request's body goes with it, and so do the fields of a response that is under way: has the variables
-/// that show them say now what they are. Not those of the connection, which are made of what is kept.
+/// The body of the request and the fields of a response in progress are freed with it, so the variables that
+/// show them are evaluated now. Those of the connection are not, because they depend on what is kept.
 void read_what_goes(ngx_http_request_t *r) {
   auto *core =
       static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
@@ -78,7 +79,7 @@ std::size_t captured(ngx_http_request_t *r) {
 }
 #endif
 
-/// Somebody (limit_conn, an upstream) must be told when the request ends.
+/// Whether a cleanup (of limit_conn, an upstream) must run when the request ends.
 bool has_cleanup(ngx_http_request_t *r) {
   for (ngx_http_cleanup_t *cleanup = r->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
     if (cleanup->handler != nullptr)
@@ -87,14 +88,15 @@ bool has_cleanup(ngx_http_request_t *r) {
   return false;
 }
 
-/// A filter that has work left at the end of the response, or that counts its bytes.
+/// Whether a filter has work to do at the end of the response, or counts its bytes.
 bool has_filters(ngx_http_request_t *r) {
   return r->filter_need_in_memory || r->filter_need_temporary || r->preserve_body || r->limit_rate != 0 ||
          r->headers_out.content_encoding != nullptr || r->expect_trailers ||
          (r->main_filter_need_in_memory && r->connection->ssl == nullptr);
 }
 
-/// What other modules have set for a response to come, and a method that is not the head's (error_page).
+/// Whether other modules have set fields of the response, or the method is not that of the header
+/// (error_page).
 bool has_changes(ngx_http_request_t *r) {
   return r->limit_rate_set || r->limit_rate_after_set || r->headers_out.headers.part.nelts > 0 ||
          r->headers_out.trailers.part.nelts > 0 || r->method_name.data != r->request_line.data;
@@ -119,13 +121,13 @@ void free_buffers(ngx_connection_t *c, ngx_http_connection_t *hc) {
   hc->nbusy = 0;
   ngx_buf_t *buffer = c->buffer;
   if (buffer != nullptr && ngx_pfree(c->pool, buffer->start) == NGX_OK)
-    buffer->pos = nullptr;  // as nginx says it of idle connections
+    buffer->pos = nullptr;  // as nginx does for idle connections
   release_tls_buffer(c);
 }
 
 }  // namespace
 
-/// Appends to, and reads from, the bytes behind a Parked.
+/// Writes and reads the bytes that follow a Parked in memory.
 struct Parked::Tail {
   char *at;
   void put(const void *bytes, std::size_t size) {
@@ -151,7 +153,7 @@ std::unique_ptr<Parked> Parked::make(std::size_t tail) {
   return std::unique_ptr<Parked>(memory != nullptr ? new (memory) Parked : nullptr);
 }
 
-/// Without memory for it the peer's address must do.
+/// If there is no memory for it, the address of the peer is used.
 void Parked::keep_address(std::unique_ptr<Parked> &self, std::size_t size, std::string_view address,
                           std::string_view text) {
   std::unique_ptr<Parked> larger = make(size + address.size() + text.size());
@@ -200,11 +202,11 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   if (rewritten)
     size += r->uri.len + r->args.len + r->exten.len;
 #if (NGX_PCRE)
-  bool of_uri = r->captures_data == r->uri.data;  // as a location's are
+  bool of_uri = r->captures_data == r->uri.data;  // as those of a location are
   std::size_t captures = r->ncaptures > 0 && !of_uri ? captured(r) : 0;
   size += r->ncaptures * sizeof(int) + captures;
 #endif
-  // realip puts the peer's address back when the request goes: remember the one it has now
+  // realip restores the address of the peer when the request is freed: save the current one
   sockaddr *address = c->sockaddr;
   sockaddr_storage addressed{};
   char text[NGX_SOCKADDR_STRLEN];
@@ -265,7 +267,7 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
     ++self->variables_;
   });
 
-  // it goes without a word: neither logged, nor counted as ended
+  // it is freed without being logged or counted
   r->logged = 1;
   r->stat_writing = 0;
   r->stat_reading = 0;
@@ -273,7 +275,7 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   ngx_http_free_request(r, 0);
   log->current_request = nullptr;
   c->log->action = const_cast<char *>("holding a parked connection");
-  c->destroyed = 1;  // as it is: nginx, whose handler we may be in, must not look for the request any more
+  c->destroyed = 1;  // nginx, whose handler may be on the stack, must not access the request any more
   c->requests--;
   if (c->sockaddr != address)
     keep_address(self, size, {reinterpret_cast<char *>(&addressed), socklen}, {text, text_size});
@@ -316,7 +318,7 @@ void Parked::on_read(ngx_event_t *event) noexcept {
     self->guest_->left(false);
     return;
   }
-  // what a client pipelines stays in the socket until its turn
+  // pipelined requests stay in the socket until their turn
   if (ngx_handle_read_event(event, 0) != NGX_OK)
     self->guest_->left(false);
 }

@@ -9,24 +9,24 @@
 namespace await::ngx {
 
 constexpr std::uint16_t kBehind =
-    UINT16_MAX;  ///< a kept variable's value is behind its words, not in the head
+    UINT16_MAX;  ///< the value of a saved variable follows its fields, and is not in the header
 
-/// A connection whose request was given up to save its memory: some hundred bytes keep what an answer
-/// needs (the request's head, its place in the configuration, its variables), and a fresh request is made
-/// of them when there is something to say. docs/parking.md has what is kept and what is not.
+/// A connection whose request was freed to save memory. A few hundred bytes keep what is needed to answer
+/// (the header of the request, its location, its variables), and a new request is made from them when there
+/// is something to send. docs/parking.md describes what is kept and what is not.
 ///
-/// HTTP/1 only, with and without TLS. Kept alive by: its guest, which the connection's events go to.
+/// HTTP/1 only, with and without TLS. Kept alive by: its guest, which gets the events of the connection.
 class Parked {
  public:
-  /// Who waits on the connection. Each call may destroy it.
+  /// The owner that waits on the connection. Each call may destroy it.
   class Guest {
    public:
-    /// The client has gone, or nginx takes the connection away (`forced`).
+    /// The client has disconnected, or nginx closes the connection (`forced`).
     virtual void left(bool forced) noexcept = 0;
-    /// It can be written to again, or has timed out.
+    /// The connection is writable, or has timed out.
     virtual void writable() noexcept = 0;
-    /// Whether it reads what the client sends, by itself, when told so. Else that stays in the socket, as
-    /// what is pipelined does.
+    /// Whether the guest reads what the client sends, when readable() is called. Otherwise the data stays in
+    /// the socket, as pipelined requests do.
     virtual bool reads() const noexcept = 0;
     virtual void readable() noexcept = 0;
 
@@ -34,27 +34,28 @@ class Parked {
     ~Guest() = default;
   };
 
-  /// Whether `r` is alone and at rest, so that nobody would miss it.
-  /// @param handler  the connection's handler as it was in the content handler: what else stands there now
-  ///   is somebody else's
+  /// Whether `r` can be freed: nothing else uses it, and nothing is in progress.
+  /// @param handler  the handler of the connection as it was in the content handler; if it is another one
+  ///   now, another module uses the request
   static bool possible(ngx_http_request_t *r, ngx_event_handler_pt handler);
-  /// Frees the request. Not from within its content handler; its read and write handlers may, if they touch
-  /// it no more. Null: no memory, the request is as it was.
+  /// Frees the request. Must not be called from within its content handler. Its read and write handlers may
+  /// call it if they do not access the request afterwards. Returns null if there is no memory; then the
+  /// request is unchanged.
   static std::unique_ptr<Parked> take(ngx_http_request_t *r, ngx_event_handler_pt handler, Guest &guest);
 
-  /// A request again, as it was before its answer. To be destroyed after. Null: no memory, the connection
-  /// is closed.
+  /// Restores the request, in the state before its response. Destroy this object afterwards. Returns null if
+  /// there is no memory; then the connection has been closed.
   ngx_http_request_t *revive();
 
   ngx_connection_t *connection() const { return connection_; }
   void **loc_conf() const { return loc_conf_; }
-  /// Whether its body goes out in chunks (RFC 9112 §7.1).
+  /// Whether the response body is chunked (RFC 9112 §7.1).
   bool chunked() const { return chunked_; }
 
   static void operator delete(void *memory) { ::operator delete(memory); }
 
  private:
-  struct Tail;  // writes and reads what lies behind the object
+  struct Tail;  // writes and reads the data that follows the object in memory
   Parked() = default;
   static std::unique_ptr<Parked> make(std::size_t tail);
   static void keep_address(std::unique_ptr<Parked> &self, std::size_t size, std::string_view address,
@@ -77,12 +78,13 @@ class Parked {
   time_t start_sec_ = 0;
   std::uint32_t request_length_ = 0;
   std::uint16_t start_msec_ = 0;
-  std::uint32_t head_size_ = 0;    // the tail: head, then what differs from it, then the rest
+  std::uint32_t head_size_ =
+      0;  // of the header, the first part of the tail; then what differs, then the rest
   std::uint32_t header_size_ = 0;  // of the response, if it is out
-  std::uint16_t uri_size_ = 0;     // 0: as the head has it
+  std::uint16_t uri_size_ = 0;     // 0: as in the header
   std::uint16_t args_size_ = 0;
   std::uint16_t exten_size_ = 0;
-  std::uint16_t captures_ = 0;  // how many numbers
+  std::uint16_t captures_ = 0;  // number of elements
   std::uint16_t captures_size_ = 0;
   std::uint16_t variables_ = 0;
   std::uint16_t status_ = 0;  // of the response, if it is out

@@ -7,7 +7,7 @@
 
 namespace await::ngx {
 
-/// Makes a T in the pool, destroyed with it. Throws std::bad_alloc.
+/// Creates a T in the pool, which is destroyed with the pool. Throws std::bad_alloc.
 template <class T, class... Args>
 T *make(ngx_pool_t *pool, Args &&...args) {
   static_assert(alignof(T) <= 16);

@@ -1,4 +1,4 @@
-// The other half of Parked: a request is made again of what was kept.
+// The second half of Parked: restores a request from what was kept.
 
 #include <algorithm>
 #include <cstring>
@@ -25,7 +25,7 @@ void add(ngx_atomic_t *const *counter, ngx_atomic_int_t n) {
   }
 }
 
-/// As realip says it.
+/// The port as text, as realip formats it.
 std::string port_text(sockaddr *address) {
   in_port_t port = ngx_inet_get_port(address);
   return port != 0 ? std::to_string(port) : std::string();
@@ -58,7 +58,7 @@ ngx_http_request_t *Parked::revive() {
   buffer->pos = buffer->start;
   buffer->last = ngx_cpymem(buffer->start, tail(), head_size_);
   r->header_in = buffer;
-  // it was parsed before: only memory can be short
+  // it has been parsed before, so only memory allocation can fail
   bool done = guarded(c->log, false, [&] { return parse(r) && restore(r); });
   if (!done) {
     ngx_http_free_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
@@ -182,7 +182,7 @@ void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
   }
 }
 
-/// realip knew who the peer is besides the address it gave the connection, and has forgotten it.
+/// Restores $realip_remote_addr and $realip_remote_port, whose values realip kept with the freed request.
 void Parked::remember_peer(ngx_http_request_t *r) {
   auto *core =
       static_cast<ngx_http_core_main_conf_t *>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
@@ -191,7 +191,7 @@ void Parked::remember_peer(ngx_http_request_t *r) {
     std::string_view name = view(variables[i].name);
     ngx_str_t text;
     if (name == "realip_remote_addr")
-      text = connection_->addr_text;  // the connection's own, which outlives the request
+      text = connection_->addr_text;  // that of the connection, which outlives the request
     else if (name == "realip_remote_port")
       text = copy(r->pool, port_text(connection_->sockaddr));
     else

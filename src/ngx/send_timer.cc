@@ -10,7 +10,7 @@ namespace await::ngx {
 
 ngx_int_t SendTimer::after_write(const Writer &writer, bool waits) {
   ngx_event_t *event = writer.connection->write;
-  // a part of a page whose turn has not come waits for the parts before it, not for the client
+  // a subrequest whose turn has not come waits for the parts of the page before it, not for the client
   bool active = writer.request == nullptr || writer.connection->data == writer.request;
   if (active && !event->delayed) {
     if (waits) {
@@ -33,9 +33,9 @@ bool SendTimer::expired(const Writer &writer) {
   return false;
 }
 
-/// The kernel says that a socket can be written to when a third of its buffer is free: with megabytes of it
-/// that takes a slow client longer than send_timeout, though it reads all the time. The streams of HTTP/2
-/// share a socket, which says nothing of one of them.
+/// The kernel reports a socket as writable when a third of its buffer is free. With a buffer of megabytes,
+/// this can take a slow client longer than send_timeout, although it reads all the time. HTTP/2 streams share
+/// a socket, so it tells nothing about one of them.
 std::uint32_t SendTimer::taken(const Writer &writer) {
   int queued = 0;
 #if (NGX_LINUX)

@@ -6,35 +6,35 @@
 
 namespace await::ngx {
 
-/// nginx's send_timeout for who writes by himself: a client is lost that takes nothing for so long, however
-/// much waits for it. The one place that knows whose timer a connection's write event has: while `delayed` is
-/// set it is limit_rate's, which must ring.
+/// Applies nginx's send_timeout to code that writes to the connection itself: a client that takes no bytes
+/// for this time is disconnected. This is the only place that knows who uses the timer of the write event of
+/// a connection: while `delayed` is set, it is the timer of limit_rate, which must expire.
 class SendTimer {
  public:
-  /// Who writes: to `connection`, for `request` (null while that is parked).
+  /// The connection that is written to, and its request (null while parked).
   struct Writer {
     ngx_connection_t *connection;
     ngx_http_request_t *request;
     const ngx_http_core_loc_conf_t &conf;
   };
 
-  /// To be called after every write.
-  /// @param waits  something is still to be written: the write event says when it can be, or that the time is
-  ///   over
-  /// Errors: NGX_ERROR, the client is lost.
+  /// Call after every write.
+  /// @param waits  whether data remains to be written; the write event then reports that the connection is
+  ///   writable or that the time is over
+  /// @return NGX_ERROR if the client must be disconnected
   ngx_int_t after_write(const Writer &writer, bool waits);
-  /// To be asked when the write event has timed out. False: the client's side has taken something all the
-  /// same, only not enough to make room for more; the time begins anew.
+  /// Call when the write event has timed out. Returns false if the client has taken bytes in the meantime,
+  /// but not enough to make the connection writable; the time then starts again.
   bool expired(const Writer &writer);
 
  private:
   static std::uint32_t taken(const Writer &writer);
 
-  std::uint32_t taken_ = 0;  // bytes that the client's side had when the timer was set: a difference counts
+  std::uint32_t taken_ = 0;  // bytes taken by the client when the timer was set, to detect progress
 };
 
-/// Whether nginx's filters keep something of `r` that the client has no room for. Those that hold bytes back
-/// for their own sake (gzip) do not count.
+/// Whether nginx's filters buffer data of `r` because the client does not take it. Filters that hold back
+/// bytes for other reasons (gzip) do not count.
 bool is_write_buffered(const ngx_http_request_t *r);
 
 }  // namespace await::ngx

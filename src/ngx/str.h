@@ -10,7 +10,7 @@ inline std::string_view view(const ngx_str_t &text) {
   return {reinterpret_cast<const char *>(text.data), text.len};
 }
 
-/// Points at `text`; for literals and what lives long enough.
+/// Refers to `text` without copying, for literals and text that lives long enough.
 inline ngx_str_t borrow(std::string_view text) {
   return {text.size(), reinterpret_cast<u_char *>(const_cast<char *>(text.data()))};
 }
@@ -18,7 +18,7 @@ inline ngx_str_t borrow(std::string_view text) {
 /// A copy in `pool`. Throws std::bad_alloc.
 ngx_str_t copy(ngx_pool_t *pool, std::string_view text);
 
-/// What a directive with variables comes to for this request; empty if it fails.
+/// Evaluates a directive with variables for this request. Empty on failure.
 std::string_view evaluate(ngx_http_request_t *r, ngx_http_complex_value_t *value);
 
 }  // namespace await::ngx

@@ -14,7 +14,7 @@ void release_tls_buffer(ngx_http_request_t *r) {
   ngx_connection_t *c = r->connection;
 #if (NGX_HTTP_V2)
   if (r->stream != nullptr)
-    c = r->stream->connection->connection;  // what is buffered only that one knows
+    c = r->stream->connection->connection;  // only that one knows what is buffered
 #endif
   release_tls_buffer(c);
 }

@@ -4,10 +4,10 @@
 
 namespace await::ngx {
 
-/// Gives back the buffer that TLS records are gathered in (ssl_buffer_size), unless something waits in it:
-/// nginx makes it anew with the next write, and would keep it for as long as a connection has a request.
+/// Frees the buffer in which TLS records are collected (ssl_buffer_size), unless it contains data. nginx
+/// would keep it as long as the connection has a request; it allocates a new one at the next write.
 void release_tls_buffer(ngx_connection_t *c);
-/// The same for the connection that `r` came on, over HTTP/2 the one that its streams share.
+/// The same for the connection of `r`; over HTTP/2, the connection that its streams share.
 void release_tls_buffer(ngx_http_request_t *r);
 
 }  // namespace await::ngx

@@ -7,13 +7,14 @@
 
 namespace await::pg {
 
-/// A statement that answers a port's Reply: decodes rows into T, unless nobody waits any more.
+/// A statement whose rows are decoded into T and delivered to a core::Reply. If the owner of the reply has
+/// been destroyed in the meantime, the result is discarded.
 template <class T>
 class Call : public Statement {
  public:
   using Decode = Result<T> (*)(const Rows &rows, std::size_t asked);
 
-  /// @param asked  how many items were asked for, handed to `decode`
+  /// @param asked  number of requested items, passed to `decode`
   Call(const char *sql, Params params, core::Reply<T> &reply, Decode decode, std::size_t asked = 1)
       : Statement(sql, std::move(params)), decode_(decode), asked_(asked) {
     waiting_.push_back(reply);
@@ -30,12 +31,12 @@ class Call : public Statement {
   }
 
  private:
-  List<core::Reply<T>> waiting_;  // one, or none once its owner has gone
+  List<core::Reply<T>> waiting_;  // one reply; none after its owner was destroyed
   Decode decode_;
   std::size_t asked_;
 };
 
-/// A statement whose outcome nobody waits for; the connection logs what is worth it.
+/// A statement whose result is ignored. The connection logs unexpected errors.
 class Send : public Statement {
  public:
   using Statement::Statement;

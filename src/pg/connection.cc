@@ -16,13 +16,13 @@ std::string one_line(const char *text) {
   return out;
 }
 
-/// SQLSTATE (PostgreSQL manual, appendix A) as our closed list.
-/// @param constraint  the one that was violated; null: none that has a name
+/// Maps an SQLSTATE (PostgreSQL manual, appendix A) to a Code.
+/// @param constraint  the violated constraint; null if there is none with a name
 Code code_of(const char *state, const char *constraint) {
   if (state == nullptr || std::strlen(state) != 5)
     return Code::unavailable;
   std::string_view kind(state, 2);
-  // a limit of ours; or no partition takes the row, which is no constraint and not the sender's fault
+  // a limit of await.limits; or there is no partition for the row, which is not the fault of the client
   if (std::strcmp(state, "53400") == 0 || (std::strcmp(state, "23514") == 0 && constraint == nullptr))
     return Code::exhausted;
   if (kind == "08" || kind == "57" || kind == "53" || kind == "25")
@@ -43,8 +43,7 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       options_(std::move(options)),
       observer_(observer),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
-      deadline_(loop.timer([this] { lost("PostgreSQL did not answer in time"); }, io::Loop::Quit::must_not)) {
-}
+      deadline_(loop.timer([this] { lost("timeout waiting for a response"); }, io::Loop::Quit::must_not)) {}
 
 Connection::~Connection() {
   drop_watch();  // before libpq closes the descriptor
@@ -61,8 +60,8 @@ void Connection::nudge() {
 }
 
 void Connection::connect() {
-  // what keeps libpq from blocking, waiting for ever or settling for a standby comes first: the
-  // operator's own words win
+  // defaults that prevent libpq from blocking, from waiting forever and from using a standby; conninfo
+  // overrides them
   std::string name = std::string("nginx-await-") + options_.role;
   const char *keywords[] = {"fallback_application_name", "gssencmode", "tcp_user_timeout",
                             "target_session_attrs",      "dbname",     nullptr};
@@ -81,7 +80,7 @@ void Connection::connect() {
 void Connection::watch_socket(bool readable, bool writable) {
   int fd = PQsocket(pg_.get());
   if (fd < 0) {
-    lost("its socket is gone");
+    lost("socket closed unexpectedly");
     return;
   }
   if (!watch_ || fd != watched_fd_) {
@@ -89,7 +88,7 @@ void Connection::watch_socket(bool readable, bool writable) {
     watch_ = loop_.watch(fd, [this] { on_socket(); });
     watched_fd_ = fd;
     if (!watch_) {
-      lost("nginx has no connection slot left: raise worker_connections");
+      lost("worker_connections are not enough");
       return;
     }
   }
@@ -119,7 +118,7 @@ void Connection::poll_connect() {
       return;
   }
   if (is_read_only()) {
-    lost("it is read-only, a standby");
+    lost("the server is read-only (a standby)");
     return;
   }
   if (PQsetnonblocking(pg_.get(), 1) != 0 || PQenterPipelineMode(pg_.get()) != 1) {
@@ -132,7 +131,7 @@ void Connection::poll_connect() {
   backoff_.reset();
   state_ = State::ready;
   if (told_down_)
-    log_.info(std::string("PostgreSQL (") + options_.role + ") is back");
+    log_.info(std::string("reconnected to PostgreSQL (") + options_.role + ")");
   told_down_ = false;
   if (observer_ != nullptr)
     observer_->connected(*this);
@@ -151,7 +150,7 @@ void Connection::send(std::unique_ptr<Statement> statement) {
     return;
   }
   if (state_ != State::ready) {
-    fail_later(std::move(statement), Code::unavailable, "PostgreSQL is away");
+    fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable");
     return;
   }
   statement->sent_at = now;
@@ -197,7 +196,7 @@ void Connection::pump() {
 }
 
 void Connection::take_results() {
-  int nulls = 0;  // one ends a statement's results; two in a row: nothing more has come
+  int nulls = 0;  // one ends the results of a statement; two in a row: nothing more was received
   while (state_ == State::ready && !sent_.empty() && nulls < 2 && PQisBusy(pg_.get()) == 0) {
     PGresult *result = PQgetResult(pg_.get());
     nulls = result == nullptr ? nulls + 1 : 0;
@@ -207,10 +206,10 @@ void Connection::take_results() {
   if (state_ == State::ready && PQstatus(pg_.get()) == CONNECTION_BAD)
     lost(message());
   else if (state_ == State::ready && is_read_only())
-    lost("it has become read-only");
+    lost("the server has become read-only");
 }
 
-/// What the server reports by itself, from version 14 on (manual, 34.2 PQparameterStatus).
+/// Uses what the server reports by itself since version 14 (manual, 34.2 PQparameterStatus).
 bool Connection::is_read_only() const {
   for (const char *name : {"in_hot_standby", "default_transaction_read_only"}) {
     const char *value = PQparameterStatus(pg_.get(), name);
@@ -220,7 +219,7 @@ bool Connection::is_read_only() const {
   return false;
 }
 
-/// False: the connection was lost, touch nothing.
+/// Returns false if the connection was lost; then do not access it.
 bool Connection::take_result(PGresult *result) {
   ExecStatusType status = PQresultStatus(result);
   if (status != PGRES_PIPELINE_SYNC) {
@@ -245,15 +244,15 @@ bool Connection::take_result(PGresult *result) {
   bool fatal = failure && failure->code == Code::unavailable;
   if (failure) {
     if (failure->code == Code::internal || failure->code == Code::forbidden)
-      log_.error("PostgreSQL refused \"" + std::string(statement->sql) + "\": " + failure->detail);
+      log_.error("statement \"" + std::string(statement->sql) + "\" failed: " + failure->detail);
     statement->finish(*failure);
   } else if (rows) {
     statement->finish(std::move(*rows));
   } else {
-    statement->finish(Error{Code::internal, "PostgreSQL sent no result"});
+    statement->finish(Error{Code::internal, "PostgreSQL returned no result"});
   }
   if (fatal && state_ == State::ready)
-    lost(failure->detail);  // it is shutting down, or a standby now: another connection may do better
+    lost(failure->detail);  // the server is shutting down or is a standby now: reconnect
   return state_ == State::ready;
 }
 
@@ -272,7 +271,7 @@ std::string Connection::message() const {
   return scrub(one_line(PQerrorMessage(pg_.get())), password != nullptr ? password : "");
 }
 
-/// libpq closes its socket by itself when the connection breaks: then there is nothing left to unwatch.
+/// If libpq has closed its socket because the connection broke, the descriptor must not be unregistered.
 void Connection::drop_watch() {
   if (watch_ && PQsocket(pg_.get()) != watched_fd_)
     watch_->closed();
@@ -280,6 +279,7 @@ void Connection::drop_watch() {
 }
 
 void Connection::lost(const std::string &why) {
+  bool connecting = state_ == State::connecting;
   drop_watch();
   pg_.reset();
   state_ = State::waiting;
@@ -287,11 +287,12 @@ void Connection::lost(const std::string &why) {
   failure_.reset();
   deadline_->clear();
   if (!told_down_)
-    log_.error(std::string("PostgreSQL (") + options_.role + ") is away, trying again: " + why);
+    log_.error(std::string(connecting ? "cannot connect to" : "lost connection to") + " PostgreSQL (" +
+               options_.role + "), retrying: " + why);
   told_down_ = true;
   for (auto *statements : {&sent_, &queued_}) {
     for (auto &statement : *statements)
-      fail_later(std::move(statement), Code::unavailable, "PostgreSQL is away: " + why);
+      fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable: " + why);
     statements->clear();
   }
   timer_->set(backoff_.next(random_.unit()));
@@ -299,7 +300,7 @@ void Connection::lost(const std::string &why) {
 
 void Connection::on_timer() {
   if (state_ == State::connecting)
-    lost("it takes too long to connect");
+    lost("connect timeout");
   else
     connect();
 }

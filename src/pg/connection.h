@@ -17,26 +17,27 @@
 
 namespace await::pg {
 
-/// One statement and what to do with its outcome. Owned by the connection from send() on.
+/// A statement and the handling of its result. Owned by the connection after send().
 class Statement {
  public:
   Statement(const char *sql, Params params) : sql(sql), params(std::move(params)) {}
   virtual ~Statement() = default;
-  /// Called once, from the event loop, never from within send().
+  /// Called exactly once, from the event loop, never from within send().
   virtual void finish(Result<Rows> outcome) = 0;
   const char *sql;  ///< a literal
   Params params;
   std::int64_t sent_at = 0;
 };
 
-/// One non-blocking connection in pipeline mode: connects, reconnects with back-off, keeps what was
-/// sent in order. Every statement is a transaction of its own, with a sync of its own.
+/// A non-blocking connection to PostgreSQL in pipeline mode. Reconnects with backoff. Results arrive in the
+/// order in which statements were sent. Every statement is a transaction of its own.
 ///
-/// A statement sent while the connection is down fails at once (`unavailable`), but for the first
-/// moments of connecting, in which it waits. A server that is read-only (a standby, a primary demoted)
-/// counts as away. One that is out when the connection is lost fails as
-/// `unavailable` too, and may have been carried out. No answer within `Options::timeout_ms` loses the
-/// connection. Names in `conninfo` were resolved by the caller: libpq's own look-up blocks.
+/// Errors of a statement: `unavailable` if it is sent while the connection is down, except during the first
+/// moments of connecting, when it waits; `unavailable` also if the connection is lost while the statement is
+/// in flight, which may then have been executed. A read-only server (a standby, or a demoted primary) counts
+/// as down. The connection is closed if there is no answer within `Options::timeout_ms`.
+///
+/// The caller must have resolved the host names in `conninfo`, because name resolution by libpq blocks.
 class Connection {
  public:
   struct Options {
@@ -57,16 +58,16 @@ class Connection {
   ~Connection();
 
   void start();
-  /// PostgreSQL is known to be there again: do not wait for the next try.
+  /// Reconnects at once instead of waiting for the backoff, because PostgreSQL is known to be available.
   void nudge();
   void send(std::unique_ptr<Statement> statement);
   bool ready() const { return state_ == State::ready; }
-  /// Leaves this server, if there is one, and connects anew.
+  /// Closes the connection, if there is one, and reconnects.
   void drop(const std::string &why) {
     if (state_ == State::ready)
       lost(why);
   }
-  /// How many statements were sent since the last call.
+  /// The number of statements sent since the last call.
   std::int64_t take_count() { return std::exchange(count_, 0); }
   std::size_t in_flight() const { return sent_.size(); }
 
@@ -108,14 +109,14 @@ class Connection {
   Options options_;
   Observer *observer_;
   State state_ = State::idle;
-  bool told_down_ = false;  // the log knows already
+  bool told_down_ = false;  // the failure has been logged
   std::int64_t count_ = 0;
   std::int64_t connect_began_ = 0;
   std::unique_ptr<PGconn, Close> pg_;
   std::unique_ptr<io::Watch> watch_;
   int watched_fd_ = -1;
-  std::unique_ptr<io::Timer> timer_;     // reconnect, or the time-out of connecting
-  std::unique_ptr<io::Timer> deadline_;  // of the oldest statement out; a process waits for it
+  std::unique_ptr<io::Timer> timer_;     // for the reconnect, or the connect timeout
+  std::unique_ptr<io::Timer> deadline_;  // of the oldest statement in flight; delays quitting
   core::Backoff backoff_{100, 2'000};
   std::deque<std::unique_ptr<Statement>> queued_;  // until connected
   std::deque<std::unique_ptr<Statement>> sent_;

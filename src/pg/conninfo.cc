@@ -15,7 +15,7 @@
 namespace await::pg {
 namespace {
 
-/// Keywords with a closed list of values; libpq says so only when it connects.
+/// Keywords with a closed list of values, which libpq checks only when it connects.
 struct Choice {
   const char *keyword;
   std::vector<std::string_view> values;
@@ -48,33 +48,34 @@ std::string list(const std::vector<std::string_view> &values) {
   return out;
 }
 
-/// Why libpq would not take the value; it is not repeated: a password that was quoted wrongly may be in it.
+/// Why libpq would reject the value. The value is not quoted in the message, because it may contain a
+/// password that was quoted wrongly.
 std::optional<std::string> complaint(std::string_view keyword, const std::string &value) {
   if (value.empty())
     return std::nullopt;  // libpq's default
   for (const Choice &choice : kChoices) {
     if (keyword == choice.keyword &&
         std::find(choice.values.begin(), choice.values.end(), value) == choice.values.end())
-      return "is " + list(choice.values);
+      return "must be " + list(choice.values);
   }
   if (keyword == "host" && value.find('@', 1) != std::string::npos)
-    return "holds an @: within a URL's password it is written %40";
+    return "contains \"@\", which must be written as %40 in the password of a URL";
   if (keyword == "port") {
     std::string_view rest = value;
     while (!rest.empty()) {
       std::string_view port = trim(cut(rest, ','));
       if (!port.empty() && parse_number(port, 65535).value_or(0) == 0)
-        return "is a number from 1 to 65535, one or as many as there are hosts";
+        return "must be a number from 1 to 65535, or one such number for each host";
     }
   }
   bool number = std::find(std::begin(kNumbers), std::end(kNumbers), keyword) != std::end(kNumbers);
   std::string_view digits = trim(value);
   if (number && !parse_number(digits.starts_with('-') ? digits.substr(1) : digits, INT32_MAX))
-    return "is a whole number";
+    return "must be an integer";
   if (std::find(std::begin(kFiles), std::end(kFiles), keyword) != std::end(kFiles) && value != "system") {
     std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(value.c_str(), "re"), std::fclose);
-    if (!file && !(keyword == "sslkey" && value.find(':') != std::string::npos))  // an engine's name
-      return std::string("names a file that cannot be read: ") + std::strerror(errno);
+    if (!file && !(keyword == "sslkey" && value.find(':') != std::string::npos))  // the name of an engine
+      return std::string("cannot be read: ") + std::strerror(errno);
   }
   return std::nullopt;
 }
@@ -88,18 +89,18 @@ Result<Options> parse_conninfo(const std::string &text) {
   std::unique_ptr<char, void (*)(void *)> message(why, PQfreemem);
   if (!parsed) {
     std::string told = why != nullptr ? redact_message(why, text) : "out of memory";
-    return Error{Code::invalid, "is no conninfo: " + std::string(trim(told.substr(0, told.find('\n'))))};
+    return Error{Code::invalid, std::string(trim(told.substr(0, told.find('\n'))))};
   }
   Options out;
   for (const PQconninfoOption *option = parsed.get(); option->keyword != nullptr; ++option) {
     if (option->val == nullptr)
       continue;
     if (auto wrong = complaint(option->keyword, option->val))
-      return Error{Code::invalid, "is no conninfo: " + std::string(option->keyword) + " " + *wrong};
+      return Error{Code::invalid, "\"" + std::string(option->keyword) + "\" " + *wrong};
     out.emplace_back(option->keyword, option->val);
   }
   if (out.empty())
-    return Error{Code::invalid, "names no database: say at least host= or dbname="};
+    return Error{Code::invalid, "it must specify at least \"host=\" or \"dbname=\""};
   return out;
 }
 

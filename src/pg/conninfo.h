@@ -8,15 +8,15 @@
 
 namespace await::pg {
 
-/// libpq's keywords and what was given for them.
+/// Keywords of libpq with their values.
 using Options = std::vector<std::pair<std::string, std::string>>;
 
-/// A conninfo or URL, checked as far as that goes without connecting: what libpq would refuse for ever is
-/// refused here. The error holds no secret. Files are those that this process can read.
-/// Source: PostgreSQL manual, 34.1.
+/// Parses a conninfo string or URL, and checks what can be checked without connecting, including whether
+/// files are readable by this process. Errors: `invalid`, with a message that contains no secret. Source:
+/// PostgreSQL manual, 34.1.
 Result<Options> parse_conninfo(const std::string &text);
 
-/// As key='value' pairs: a URL cannot be added to.
+/// Formats the options as key='value' pairs.
 std::string to_conninfo(const Options &options);
 
 }  // namespace await::pg

@@ -13,7 +13,7 @@ using core::EventPage;
 using core::Job;
 using core::JobResult;
 
-/// The columns status, content_type, file_name, size, starting at `status`.
+/// Decodes the columns status, content_type, file_name and size, starting at column `status`.
 JobResult decode_result(const Rows &rows, int row, int status, int attempt) {
   JobResult result;
   result.status = static_cast<int>(rows.number(row, status));
@@ -26,7 +26,7 @@ JobResult decode_result(const Rows &rows, int row, int status, int attempt) {
 
 Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::size_t asked) {
   if (static_cast<std::size_t>(rows.count()) != asked)
-    return Error{Code::internal, "await.edge_submit answered for another number of jobs"};
+    return Error{Code::internal, "await.edge_submit returned a wrong number of jobs"};
   std::vector<core::Submitted> out;
   for (int row = 0; row < rows.count(); ++row)
     out.push_back({rows.uuid(row, 0), rows.time_ms(row, 1), rows.columns() > 2 && rows.boolean(row, 2)});
@@ -70,7 +70,7 @@ Result<std::vector<EventPage>> decode_events(const Rows &rows, std::size_t asked
   for (int row = 0; row < rows.count(); ++row) {
     auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
     if (item >= asked)
-      return Error{Code::internal, "await.edge_events answered for a job that was not asked for"};
+      return Error{Code::internal, "await.edge_events returned a job that was not requested"};
     EventPage &page = out[item];
     page.job = rows.uuid(row, 15);
     page.owner = rows.maybe_text(row, 1);
@@ -101,7 +101,7 @@ Result<std::vector<EventPage>> decode_user_events(const Rows &rows, std::size_t 
   for (int row = 0; row < rows.count(); ++row) {
     auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
     if (item >= asked)
-      return Error{Code::internal, "await.edge_user_events answered for a user that was not asked for"};
+      return Error{Code::internal, "await.edge_user_events returned a user that was not requested"};
     EventPage &page = out[item];
     page.owner = rows.maybe_text(row, 17);
     page.state = core::State::processing;
@@ -126,7 +126,7 @@ Result<std::vector<EventPage>> decode_user_events(const Rows &rows, std::size_t 
 
 Result<core::Tail> decode_tail(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
-    return Error{Code::internal, "await.edge_tail answered without a snapshot"};
+    return Error{Code::internal, "await.edge_tail returned no snapshot"};
   core::Tail tail{rows.text(0, 0), rows.boolean(0, 1), {}};
   ArrayReader jobs(rows.bytes(0, 2));
   ArrayReader seqs(rows.bytes(0, 3));
@@ -144,7 +144,7 @@ Result<core::Tail> decode_tail(const Rows &rows, std::size_t) {
 
 Result<int> decode_seq(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
-    return Error{Code::internal, "await.publish answered without a number"};
+    return Error{Code::internal, "await.edge_publish returned no sequence number"};
   return static_cast<int>(rows.number(0, 0));
 }
 
@@ -153,7 +153,7 @@ Result<std::vector<bool>> decode_used(const Rows &rows, std::size_t asked) {
   for (int row = 0; row < rows.count(); ++row) {
     auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
     if (item >= asked)
-      return Error{Code::internal, "await.edge_use_tickets answered for a ticket that was not asked for"};
+      return Error{Code::internal, "await.edge_use_tickets returned a ticket that was not requested"};
     out[item] = rows.boolean(row, 1);
   }
   return out;
@@ -179,8 +179,9 @@ Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
 
 Result<Hello> decode_hello(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
-    return Error{Code::internal, "await.edge_hello said nothing"};
-  Hello hello{rows.number(0, 0), rows.text(0, 1), {}, {rows.text(0, 3)}, rows.text(0, 5)};
+    return Error{Code::internal, "await.edge_hello returned no row"};
+  Hello hello{rows.number(0, 0), rows.text(0, 1), {},
+              {rows.text(0, 3)}, rows.text(0, 5), static_cast<int>(rows.number(0, 6))};
   ArrayReader keep(rows.bytes(0, 2));
   std::string_view ms;
   while (keep.next(ms))
@@ -368,8 +369,19 @@ void JobStore::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
                                                                 decode_revoked));
 }
 
+std::string schema_mismatch(int schema_version) {
+  constexpr int kNeeded = statements::kSchemaVersion;
+  if (schema_version == kNeeded)
+    return {};
+  if (schema_version < kNeeded)
+    return "schema version " + std::to_string(schema_version) + ", this module needs " +
+           std::to_string(kNeeded) + "; run \"await-ctl migrate\"";
+  return "schema version " + std::to_string(schema_version) + " is newer than this module's " +
+         std::to_string(kNeeded) + "; it is supported for one release, upgrade nginx-await";
+}
+
 bool is_older(std::string_view one, std::string_view other) {
-  // the timeline has eight hexadecimal digits, so the order of the texts is the order of the numbers
+  // the timeline has eight hexadecimal digits, so the strings have the order of the numbers
   return cut(one, '.') == cut(other, '.') && cut(one, '.') < cut(other, '.');
 }
 

@@ -8,16 +8,17 @@
 
 namespace await::pg {
 
-/// What a database says of itself when a connection opens.
+/// What the database reports when a connection is established.
 struct Hello {
   std::int64_t now_ms = 0;
   std::string timeline;               ///< system id, timeline and database, with dots between them
-  std::vector<std::int64_t> keep_ms;  ///< by retention class; 0: for ever
-  std::vector<std::string> keys;      ///< what is signed with; behind it what was before, and still counts
-  std::string unmade;                 ///< queues that could not be made, and why
+  std::vector<std::int64_t> keep_ms;  ///< retention in milliseconds, by class; 0: forever
+  std::vector<std::string> keys;      ///< the key to sign with, followed by earlier keys that are still valid
+  std::string unmade;                 ///< queues that could not be created, and why
+  int schema_version = 0;             ///< 0: older than the first release
 };
 
-/// Whether `one` is an earlier line of the same server's history than `other`: somebody failed over.
+/// Whether `one` is an earlier timeline of the same server than `other`: there was a failover.
 bool is_older(std::string_view one, std::string_view other);
 
 struct Lane {
@@ -25,10 +26,13 @@ struct Lane {
   int priority;
 };
 
-/// core::Store on PostgreSQL: the functions of sql/005_edge.sql, one statement a call.
+/// What to do if the database has another schema version than the module needs; empty if they match.
+std::string schema_mismatch(int schema_version);
+
+/// core::Store on PostgreSQL: calls the functions of sql/functions/edge, one statement per call.
 class JobStore : public core::Store, public core::Topics, public core::Gate {
  public:
-  /// @param value_max  the largest JSON result that is read along with a job, bytes
+  /// @param value_max  maximum size in bytes of a JSON result that is read together with its job
   JobStore(Connection &write, Connection &read, int value_max)
       : write_(write), read_(read), value_max_(value_max) {}
 
@@ -45,13 +49,14 @@ class JobStore : public core::Store, public core::Topics, public core::Gate {
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
   void revoked(core::Reply<std::vector<core::Revoked>> &reply) override;
 
-  /// @param connection  the one to ask
-  /// @param lanes  queues and priorities that will be submitted to, made ready now
+  /// Asks for the state of the database, after connecting.
+  /// @param connection  the connection to use
+  /// @param lanes  queues and priorities to create, because jobs will be submitted to them
   void hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply);
-  /// Lets time pass in the database: leases, due retries, deadlines. No reply.
+  /// Processes expired leases, due retries and deadlines in the database. No reply.
   void tick();
-  /// Makes partitions, drops old ones. No reply.
-  /// @param connection  the one to ask: what follows on it waits, for seconds where much has gone
+  /// Creates partitions and drops old ones. No reply.
+  /// @param connection  the connection to use; later statements on it wait, for seconds if much is dropped
   void purge(Connection &connection);
 
   static constexpr int kEventsAPage = 100;

@@ -12,7 +12,7 @@
 
 namespace await::pg {
 
-/// Type numbers of pg_type.dat that we send.
+/// OIDs of the parameter types that are sent (pg_type.dat).
 enum Type : Oid {
   kBool = 16,
   kBytea = 17,

@@ -5,8 +5,8 @@
 
 namespace await::pg {
 
-/// core::Payloads on PostgreSQL: table await.chunk, a connection of its own so that large bodies stand
-/// in nobody's way.
+/// core::Payloads on PostgreSQL: the table await.chunk. Uses a separate connection, so that large bodies do
+/// not delay other statements.
 class PayloadStore : public core::Payloads {
  public:
   explicit PayloadStore(Connection &bulk) : bulk_(bulk) {}

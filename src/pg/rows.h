@@ -12,8 +12,8 @@
 
 namespace await::pg {
 
-/// A result in binary format, read by row and column. A column of another type than asked for, or null
-/// where the getter has no way to say so, reads as zero or empty.
+/// A result in binary format, accessed by row and column. A column of another type, or a null value for a
+/// getter that cannot return null, is read as zero or empty.
 class Rows {
  public:
   explicit Rows(PGresult *result) : result_(result) {}
@@ -38,11 +38,11 @@ class Rows {
   std::unique_ptr<PGresult, Clear> result_;
 };
 
-/// The elements of a one-dimensional array in binary format, one after the other.
+/// Reads the elements of a one-dimensional array in binary format, one after the other.
 class ArrayReader {
  public:
   explicit ArrayReader(std::string_view binary);
-  /// The next element's bytes; false at the end. Null elements read as empty.
+  /// Gets the next element. Returns false at the end. A null element is read as empty.
   bool next(std::string_view &element);
 
  private:

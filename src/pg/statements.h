@@ -1,11 +1,15 @@
 #pragma once
 
-/// Every statement that C++ sends, by name. What they do stands in sql/.
+/// All SQL statements that C++ sends, by name. Their functions are defined in sql/functions.
 namespace await::pg::statements {
 
+/// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
+inline constexpr int kSchemaVersion = 1;
+
+// by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
-    "SELECT now_ms, timeline, keep_ms, hint_key, old_keys, unmade FROM "
-    "await.edge_hello($1, $2)";
+    "SELECT now_ms, timeline, keep_ms, hint_key, old_keys, unmade, "
+    "coalesce((to_jsonb(h) ->> 'schema_version')::int8, 0) FROM await.edge_hello($1, $2) h";
 inline constexpr char kSubmit[] =
     "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
 inline constexpr char kSubmitOnce[] =
@@ -30,13 +34,13 @@ inline constexpr char kCancel[] = "SELECT await.edge_cancel($1, $2)";
 inline constexpr char kPublish[] = "SELECT await.edge_publish($1, $2, $3::text::jsonb, $4)";
 inline constexpr char kUseTickets[] = "SELECT item, good FROM await.edge_use_tickets($1, $2, $3, $4)";
 inline constexpr char kRevoked[] = "SELECT owner, at FROM await.edge_revoked()";
-inline constexpr char kTick[] = "SELECT await.tick()";
+inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
 inline constexpr char kGet[] = "SELECT pos, bytes FROM await.edge_get($1,$2,$3)";
 inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 
-// the worker's
+// of workers
 inline constexpr char kClaim[] =
     "SELECT id, receipt, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, "
     "trace, payload_size, correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "

@@ -28,12 +28,14 @@ Result<Address> parse_url(std::string_view url) {
   Address address;
   if (url.starts_with("unix:")) {
     address.path = url.substr(5);
-    return address.path.empty() ? Result<Address>(Error{Code::invalid, "unix: lacks a path"}) : address;
+    return address.path.empty() ? Result<Address>(Error{Code::invalid, "\"unix:\" requires a path"})
+                                : address;
   }
   if (url.starts_with("rediss://"))
-    return Error{Code::invalid, "rediss:// (TLS) is not supported, put stunnel or a local proxy in front"};
+    return Error{Code::invalid,
+                 "TLS (\"rediss://\") is not supported, use stunnel or another local TLS proxy"};
   if (!url.starts_with("redis://"))
-    return Error{Code::invalid, "it begins with redis:// or unix:"};
+    return Error{Code::invalid, "it must begin with \"redis://\" or \"unix:\""};
   url.remove_prefix(8);
   if (auto at = url.rfind('@'); at != std::string_view::npos) {
     std::string_view password = url.substr(0, at);
@@ -45,7 +47,7 @@ Result<Address> parse_url(std::string_view url) {
   if (!url.empty()) {
     auto database = parse_number(url, 1'000'000);
     if (!database)
-      return Error{Code::invalid, "the database after the slash is a number"};
+      return Error{Code::invalid, "the database after the slash must be a number"};
     address.database = static_cast<int>(*database);
   }
   std::string_view port;
@@ -62,11 +64,11 @@ Result<Address> parse_url(std::string_view url) {
   if (!port.empty()) {
     auto number = parse_number(port, 65535);
     if (!number || *number == 0)
-      return Error{Code::invalid, "the port is a number from 1 to 65535"};
+      return Error{Code::invalid, "the port must be a number from 1 to 65535"};
     address.port = static_cast<int>(*number);
   }
   if (address.host.empty())
-    return Error{Code::invalid, "it lacks a host"};
+    return Error{Code::invalid, "the host is missing"};
   return address;
 }
 

@@ -56,7 +56,7 @@ class Bus::Node {
     void connected() override {}
     void replied(const redisReply &) override {}
   };
-  struct Quiet : io::Log {  // the other connection tells the operator already
+  struct Quiet : io::Log {  // the other connection already logs the failure
     void info(std::string_view) override {}
     void error(std::string_view) override {}
   };

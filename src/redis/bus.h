@@ -12,18 +12,18 @@
 
 namespace await::redis {
 
-/// core::Bus on Redis pub/sub. Job hints: channel "await:<shard>", message "1 <job> <seq> <type>". Work
-/// hints for workers: channel "await:queue:<queue>", message "1". Two connections a Redis, one that
-/// subscribes and one that publishes; with several Redis, each carries everything.
+/// core::Bus on Redis pub/sub. Hints on jobs use the channel "await:<shard>" and the message "1 <job> <seq>
+/// <type>". Hints for workers use the channel "await:queue:<queue>" and the message "1". Each Redis server
+/// has two connections, one to subscribe and one to publish. Every message is sent through all servers.
 class Bus : public core::Bus {
  public:
   Bus(io::Loop &loop, io::Log &log, io::Random &random, const std::vector<Address> &addresses);
   ~Bus() override;
 
-  /// Who hears the hints; set once, before start().
+  /// Sets the listener for hints. Call once, before start().
   void listen(core::Bus::Listener &listener) { listener_ = &listener; }
   void start();
-  /// How many Redis can be heard.
+  /// The number of Redis servers with an established subscriber connection.
   int ready() const;
 
   void subscribe(unsigned shard) override;
@@ -31,7 +31,7 @@ class Bus : public core::Bus {
   void publish(const Uuid &job, int seq, std::string_view type) override;
   void announce(std::string_view queue) override;
 
-  /// For workers: calls `wake` whenever this queue is announced, and when a Redis (re)connects.
+  /// For workers: calls `wake` when there is work in this queue, and when a Redis server (re)connects.
   void subscribe_queue(const std::string &queue, std::function<void()> wake);
   void publish_raw(std::string_view channel, std::string_view message);
 

@@ -17,7 +17,7 @@ namespace await::redis {
 namespace {
 
 constexpr std::int64_t kConnectMs = 3'000;
-constexpr int kReads = 4;  // of 16 KB, then others have their turn
+constexpr int kReads = 4;  // of 16 KB each, before other connections have their turn
 
 struct Target {
   sockaddr_storage address{};
@@ -76,11 +76,11 @@ void Connection::connect() {
             ? -1
             : ::socket(target.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) {
-    lost(target.length == 0 ? "its host is no numeric address" : std::strerror(errno));
+    lost(target.length == 0 ? "the host is not a numeric address" : std::strerror(errno));
     return;
   }
   int on = 1;
-  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, and may
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket; this is ignored
   ::setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   state_ = State::connecting;
   timer_->set(kConnectMs);
@@ -91,7 +91,7 @@ void Connection::connect() {
   }
   watch_ = loop_.watch(fd_, [this] { on_socket(); });
   if (!watch_) {
-    lost("nginx has no connection slot left: raise worker_connections");
+    lost("worker_connections are not enough");
     return;
   }
   watch_->want(false, true);
@@ -134,7 +134,7 @@ void Connection::on_connected() {
     ++greeting_;
   }
   if (told_down_)
-    log_.info("Redis is back");
+    log_.info("reconnected to Redis");
   told_down_ = false;
   observer_.connected();
 }
@@ -171,7 +171,7 @@ void Connection::flush() {
     }
   }
   if (out_.size() > kMaxQueued)
-    lost("it does not read what we send");
+    lost("Redis does not read, send buffer limit exceeded");
   else if (state_ == State::ready)
     watch_->want(true, !out_.empty());
 }
@@ -183,7 +183,7 @@ void Connection::read() {
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return;
     if (n <= 0) {
-      lost(n == 0 ? "it closed the connection" : std::strerror(errno));
+      lost(n == 0 ? "connection closed by Redis" : std::strerror(errno));
       return;
     }
     if (const char *why = guard_.feed({buffer, static_cast<std::size_t>(n)})) {
@@ -191,7 +191,7 @@ void Connection::read() {
       return;
     }
     if (redisReaderFeed(reader_.get(), buffer, static_cast<std::size_t>(n)) != REDIS_OK) {
-      lost("it sent what is no reply");
+      lost("invalid reply");
       return;
     }
     parse();
@@ -202,23 +202,23 @@ void Connection::parse() {
   while (state_ == State::ready) {
     void *raw = nullptr;
     if (redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) {
-      lost("it sent what is no reply");
+      lost("invalid reply");
       return;
     }
     if (raw == nullptr)
       return;
     std::unique_ptr<redisReply, void (*)(void *)> reply(static_cast<redisReply *>(raw), freeReplyObject);
-    heard_ = true;  // bytes alone prove nothing: they may drip for ever
+    heard_ = true;  // only complete replies count, because single bytes could be sent forever
     if (greeting_ > 0) {
       --greeting_;
       if (reply->type == REDIS_REPLY_ERROR) {
-        // a Redis that does not know AUTH repeats its arguments
+        // a Redis server that does not support AUTH repeats its arguments in the error
         std::string_view said(reply->str, reply->len);
         lost(scrub(std::string(said.substr(0, said.find(", with args"))), address_.password));
         return;
       }
       if (reply->type != REDIS_REPLY_STATUS) {
-        lost("it answered AUTH or SELECT with what is no status");
+        lost("invalid reply to AUTH or SELECT");
         return;
       }
       continue;
@@ -228,6 +228,7 @@ void Connection::parse() {
 }
 
 void Connection::lost(const std::string &why) {
+  bool connecting = state_ == State::connecting;
   watch_.reset();
   if (fd_ >= 0)
     ::close(fd_);
@@ -235,20 +236,22 @@ void Connection::lost(const std::string &why) {
   out_.clear();
   state_ = State::waiting;
   if (!told_down_)
-    log_.error("Redis is away, trying again (answers come by re-reading meanwhile): " + why);
+    log_.error(std::string(connecting ? "cannot connect to" : "lost connection to") +
+               " Redis, retrying (polling PostgreSQL meanwhile): " + why);
   told_down_ = true;
   timer_->set(backoff_.next(random_.unit()));
 }
 
 void Connection::on_timer() {
   if (state_ == State::connecting) {
-    lost("it takes too long to connect");
+    lost("connect timeout");
   } else if (state_ == State::waiting) {
     connect();
   } else if (!std::exchange(heard_, false)) {
-    lost("it does not answer");
+    lost("timeout waiting for a reply");
   } else {
-    backoff_.reset();  // one that answers, and then lies or goes, is not asked ten times a second
+    backoff_.reset();  // reset only now, so that a server that answers and then fails is not tried ten times
+                       // a second
     timer_->set(kPingMs);
     command({"PING"});
   }

@@ -18,22 +18,24 @@ struct redisReply;
 
 namespace await::redis {
 
-/// Where a Redis is: redis://[[user]:password@]address[:port][/database] or unix:/path/to/socket.
+/// The address of a Redis server: redis://[[user]:password@]address[:port][/database] or
+/// unix:/path/to/socket.
 struct Address {
-  std::string host;  ///< a numeric address; names are resolved by whoever reads the configuration
+  std::string host;  ///< a numeric address; names are resolved when the configuration is read
   int port = 6379;
-  std::string path;  ///< of a Unix socket, instead of host and port
+  std::string path;  ///< path of a Unix socket, instead of host and port
   std::string user;
   std::string password;
   int database = 0;
 };
-/// Errors: invalid, saying what is wrong with `url`.
+/// Errors: `invalid`, with the reason.
 Result<Address> parse_url(std::string_view url);
 
-/// One non-blocking connection: commands out, replies in, reconnect with back-off. The sockets are
-/// ours, only the protocol is hiredis', and ReplyGuard stands before it: one that sends what Redis would not
-/// is lost, and costs no more than its bytes. What is sent while it is down is dropped: hints are lossy. One
-/// that says nothing for two pings is lost: a network that dies silently would leave us deaf.
+/// A non-blocking connection to Redis. Reconnects with backoff. hiredis is used to parse replies only, after
+/// ReplyGuard has checked them: the connection is closed if the server sends something that Redis would not
+/// send. Commands that are sent while the connection is down are dropped, because hints may be lost. The
+/// connection is also closed if nothing is received for two ping intervals, to detect a network that fails
+/// silently.
 class Connection {
  public:
   class Observer {
@@ -50,12 +52,12 @@ class Connection {
 
   void start();
   bool ready() const { return state_ == State::ready; }
-  /// Queues a command; all of an event-loop round go out in one write. Dropped unless ready.
+  /// Queues a command. All commands of an event loop iteration are sent in one write. Dropped unless ready().
   void command(const std::vector<std::string_view> &words);
 
  private:
   enum class State { idle, connecting, ready, waiting };
-  static constexpr std::size_t kMaxQueued = std::size_t{8} << 20;  // a Redis that does not read loses us
+  static constexpr std::size_t kMaxQueued = std::size_t{8} << 20;  // then the server does not read: reconnect
   static constexpr std::int64_t kPingMs = 5'000;
 
   void connect();
@@ -91,9 +93,9 @@ class Connection {
   std::unique_ptr<io::Timer> timer_;
   std::unique_ptr<redisReader, FreeReader> reader_;
   ReplyGuard guard_;
-  core::Backoff backoff_{100, 2'000};  // begins anew once a connection has stood for a ping's time
-  bool heard_ = false;                 // something since the last ping
-  int greeting_ = 0;                   // replies to AUTH and SELECT still to come
+  core::Backoff backoff_{100, 2'000};  // reset when a connection has lasted for a ping interval
+  bool heard_ = false;                 // a reply was received since the last ping
+  int greeting_ = 0;                   // outstanding replies to AUTH and SELECT
   std::string out_;
   FlushTask flush_task_{*this};
 };

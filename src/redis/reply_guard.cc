@@ -5,8 +5,8 @@
 namespace await::redis {
 namespace {
 constexpr std::uint8_t kMaxDigits = 18;  // what fits a 64-bit integer
-constexpr char kNoReply[] = "it sent what is no reply";
-constexpr char kTooLarge[] = "it sent a reply too large for a hint";
+constexpr char kNoReply[] = "invalid reply";
+constexpr char kTooLarge[] = "reply too large";
 }  // namespace
 
 const char *ReplyGuard::feed(std::string_view bytes) {
@@ -60,7 +60,7 @@ void ReplyGuard::type(char c) {
   else if (c == ':' || c == '$' || (c == '*' && elements_ == 0))
     at_ = At::number;
   else
-    fail(c == '*' ? "it sent an array in an array" : kNoReply);
+    fail(c == '*' ? "nested array in a reply" : kNoReply);
 }
 
 void ReplyGuard::line(char c) {
@@ -71,10 +71,10 @@ void ReplyGuard::line(char c) {
   if (ending)
     return done();
   if (++line_ > kMaxLine)
-    fail("it sent a line that does not end");
+    fail("line too long in a reply");
 }
 
-/// hiredis knows no "00" and no "-0" either.
+/// hiredis also rejects "00" and "-0".
 bool ReplyGuard::leading_zero(char c) const { return digits_ > 0 ? value_ == 0 : negative_ && c == '0'; }
 
 void ReplyGuard::number(char c) {
@@ -90,10 +90,10 @@ void ReplyGuard::number(char c) {
   }
 }
 
-/// A number is over, and with it the head of what is longer.
+/// A number is complete, and with it the header of a string or an array.
 void ReplyGuard::head() {
   if (type_ == ':' || (negative_ && value_ == 1))
-    return done();  // "$-1" and "*-1" are nothing
+    return done();  // "$-1" and "*-1" are null
   if (negative_)
     return fail(kNoReply);
   if (type_ == '$') {
@@ -101,7 +101,7 @@ void ReplyGuard::head() {
     return value_ > kMaxBulk ? fail(kTooLarge) : void();
   }
   if (value_ > kMaxElements)
-    return fail("it sent an array too large for a hint");
+    return fail("array too large in a reply");
   if (value_ == 0)
     return done();
   elements_ = value_;

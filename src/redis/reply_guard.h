@@ -6,22 +6,22 @@
 
 namespace await::redis {
 
-/// Reads along with what a Redis sends and says whether the parser may have it. hiredis allocates what a head
-/// announces: "*1000000000" is eight gigabytes before the first element is there. What we ask for is answered
-/// by short lines, and by flat arrays of a few strings; whoever sends else is no Redis, or none that is well.
-/// Holds nothing of it, and takes one step a byte, or one for all bytes of a string.
-/// Source: the Redis serialization protocol specification, RESP2.
+/// Checks what a Redis server sends before it is passed to the parser. hiredis allocates as much memory as a
+/// header announces: "*1000000000" means eight gigabytes before the first element arrives. The replies to our
+/// commands are short lines and flat arrays of a few strings; anything else is rejected. Stores no data, and
+/// takes one step per byte, or one for all bytes of a string. Source: the Redis serialization protocol
+/// specification, RESP2.
 class ReplyGuard {
  public:
   static constexpr std::int64_t kMaxElements = 16;
   static constexpr std::int64_t kMaxBulk = std::int64_t{1} << 20;
-  static constexpr std::size_t kMaxReply = std::size_t{1} << 20;  ///< all of it, heads too
-  static constexpr std::size_t kMaxLine = 1024;                   ///< a status or an error
+  static constexpr std::size_t kMaxReply = std::size_t{1} << 20;  ///< of a whole reply, including headers
+  static constexpr std::size_t kMaxLine = 1024;                   ///< of a status or an error
 
-  /// Takes the next bytes. Null: they may be parsed; else what is wrong with them, now and for good.
+  /// Checks the next bytes. Returns null if they may be parsed, else the reason; the error is permanent.
   const char *feed(std::string_view bytes);
 
-  /// Bytes of the reply that has begun.
+  /// The number of bytes received of an incomplete reply.
   std::size_t pending() const { return size_; }
 
  private:

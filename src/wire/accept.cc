@@ -7,7 +7,7 @@
 namespace await::wire {
 namespace {
 
-/// 0 … 1000; malformed: 1000, as if it was not there.
+/// The quality, 0 to 1000; 1000 if malformed, as if it were absent.
 int parse_quality(std::string_view parameters) {
   while (!parameters.empty()) {
     std::string_view value = cut(parameters, ';');
@@ -28,7 +28,7 @@ int parse_quality(std::string_view parameters) {
   return 1000;
 }
 
-/// 0: does not match; 1 for */*, 2 for type/*, 3 for the type itself.
+/// How specifically a range matches: 0 not at all, 1 for */*, 2 for type/*, 3 for the type itself.
 int specificity(std::string_view range, std::string_view offer) {
   if (range == "*/*")
     return 1;

@@ -16,7 +16,7 @@ constexpr std::string_view kUser = "user:";
 constexpr std::uint8_t kTopicMark = 0xff;
 constexpr std::uint8_t kUserMark = 0xfe;
 
-/// A UUIDv8 of the name's digest, behind every time there is.
+/// A UUIDv8 from the digest of the name, which is greater than every UUIDv7.
 Uuid named_id(std::string_view kind, std::string_view name, std::uint8_t mark) {
   std::string text = std::string(kind).append(name);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -101,7 +101,7 @@ std::string_view standing(core::Kind kind, core::State state) {
 std::string_view standing(const core::EventPage &page) { return standing(kind_of(page), page.state); }
 
 bool matches(std::string_view pattern, std::string_view text) {
-  // the place after the last star, and where what it stands for may end
+  // the position after the last star, and the end of what it matches
   std::size_t p = 0, t = 0, star = pattern.npos, from = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {

@@ -10,37 +10,37 @@
 
 namespace await::wire {
 
-/// What a client can watch: `job:<id>`, `topic:<name>` or `user:<name>`. A topic is a history like a job's,
-/// without an end; a user's is made of the events of all of the user's jobs. Their ids are made of their
-/// names, as await.topic_id() and await.user_id() make them.
+/// A channel that a client can watch: `job:<id>`, `topic:<name>` or `user:<name>`. A topic has events like a
+/// job, but no end. The events of a user are those of all jobs of the user. The ids of topics and users are
+/// derived from their names, as by await.topic_id() and await.user_id().
 struct Channel {
   Uuid id;
-  std::string name;  ///< of a topic or a user
+  std::string name;  ///< name of a topic or user
   core::Kind kind() const { return core::kind_of(id); }
   /// `job:<id>`, `topic:<name>`, `user:<name>`
   std::string text() const;
 };
-/// Nothing where it is none.
+/// Empty if `text` is not a channel.
 std::optional<Channel> parse_channel(std::string_view text);
 
-/// 1 to 128 of A-Z a-z 0-9 _ . : / -
+/// Whether `name` is 1 to 128 characters of A-Z a-z 0-9 _ . : / -
 bool is_topic_name(std::string_view name);
-/// 1 to 256 bytes of text: whatever await_owner may come to.
+/// Whether `name` is 1 to 256 bytes of text, as the value of await_owner can be.
 bool is_user_name(std::string_view name);
 Uuid topic_id(std::string_view name);
 Uuid user_id(std::string_view name);
 
 core::Kind kind_of(const core::EventPage &page);
-/// The channel that a page is of.
+/// The channel of a page.
 std::string channel_of(const core::EventPage &page);
-/// Of a topic's page.
+/// The topic of a page of a topic.
 std::string topic_name(const core::EventPage &page);
-/// Where it stands, in a word: the job's state; of all else, "live".
+/// The state of a channel for clients: the state of a job, or "live" for other channels.
 std::string_view standing(core::Kind kind, core::State state);
 std::string_view standing(const core::EventPage &page);
 inline constexpr std::string_view kLive = "live";
 
-/// Whether `text` is of the pattern, in which `*` stands for anything.
+/// Whether `text` matches `pattern`, in which `*` matches any characters.
 bool matches(std::string_view pattern, std::string_view text);
 
 }  // namespace await::wire

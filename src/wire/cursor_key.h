@@ -6,8 +6,8 @@
 
 namespace await::wire {
 
-/// What cursors are signed with, where the database's secret is this: HMAC-SHA-256 of a purpose of its own,
-/// for hints and tickets are signed with the secret itself.
+/// The key that signs cursors, derived from the secret of the database: HMAC-SHA-256 of a constant. The
+/// secret itself signs hints and tickets.
 SipKey cursor_key(std::string_view secret);
 
 }  // namespace await::wire

@@ -44,7 +44,7 @@ Request read_request(std::string_view text) {
       json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, nullptr));
   auto op = json && json_is_object(json.get()) ? text_of(json.get(), "op") : std::nullopt;
   if (!op) {
-    request.why = "A message is a JSON object with the member \"op\".";
+    request.why = "A message must be a JSON object with the member \"op\".";
     return request;
   }
   if (*op == "ping") {
@@ -52,19 +52,19 @@ Request read_request(std::string_view text) {
     return request;
   }
   if (*op != "subscribe" && *op != "unsubscribe") {
-    request.why = "The member \"op\" is one of subscribe, unsubscribe and ping.";
+    request.why = "The member \"op\" must be subscribe, unsubscribe or ping.";
     return request;
   }
   auto channel = text_of(json.get(), "channel");
   auto cursor = text_of(json.get(), "cursor");
   if (!channel) {
-    request.why = "The member \"channel\" says which, like job:<id>.";
+    request.why = "The member \"channel\" must be a string such as job:<id>.";
     return request;
   }
   request.channel = std::move(*channel);
   if (!cursor && json_object_get(json.get(), "cursor") != nullptr &&
       !json_is_null(json_object_get(json.get(), "cursor"))) {
-    request.why = "The member \"cursor\" is a string.";
+    request.why = "The member \"cursor\" must be a string.";
     return request;
   }
   request.cursor = cursor.value_or("");

@@ -9,7 +9,7 @@
 
 namespace await::wire {
 
-/// Where a job's resources are.
+/// URIs of the resources of a job.
 struct Links {
   std::string self;
   std::string result;
@@ -17,25 +17,26 @@ struct Links {
 };
 
 /// The job document of docs/http.md.
-/// @param value_max  the largest JSON result that stands in it, bytes
-/// @param cursor  how far a reader of this document has read
+/// @param value_max  maximum size in bytes of a JSON result that is included
+/// @param cursor  the cursor of a client that has read this document
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,
                        std::int64_t value_max, std::string_view problem_base);
 
 class JsonWriter;
 
-/// Before an event's kept encodings are used: those that were made for another shape are dropped.
+/// Discards the cached encodings of an event if they were made for another format. Call before using them.
 void suit(const core::Event &event, const Shape &shape);
 
-/// One event as a JSON object on one line, as the location's shape has it.
-/// @param mixed  it stands among those of other channels, so it names its own
+/// An event as a JSON object on one line, in the format of the location.
+/// @param mixed  whether to include the channel, because the stream has several channels
 std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape,
                          bool mixed = false);
 
-/// An event's members, before await_format.
+/// Writes the members of an event, before await_format is applied.
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event, const Shape &shape);
 
-/// `"<seq>-<representation>"`: a strong validator, for the newest event is all that a document depends on.
+/// The entity tag `"<seq>-<representation>"`. It is strong, because a document depends on the newest event
+/// only.
 std::string job_etag(int seq, std::string_view representation);
 
 bool is_json_type(std::string_view content_type);

@@ -24,7 +24,9 @@ bool FormFields::append(std::string_view bytes) {
   return true;
 }
 
-const char *FormFields::close() { return is_text(*open_) ? nullptr : "is not UTF-8, or holds a NUL"; }
+const char *FormFields::close() {
+  return is_text(*open_) ? nullptr : "is not valid UTF-8, or contains a NUL character";
+}
 
 std::string FormFields::json() const {
   std::string out = "{";

@@ -18,7 +18,7 @@ constexpr std::string_view kSpread = "...";
 
 enum class Filter { none, upper, unix_s, unix_ms };
 
-/// A path, and what is made of what stands there.
+/// A path, and the filter for its value.
 struct Term {
   std::string path;
   Filter filter = Filter::none;
@@ -82,7 +82,7 @@ std::string Format::Node::compile_terms(std::string_view whole) {
                          std::string_view("_.-").find(c) != std::string_view::npos;
                 });
     if (!good)
-      return "\"" + std::string(path) + "\" is no path, like @data.name";
+      return "invalid path \"" + std::string(path) + "\", it must be in the form \"@data.name\"";
     Term term{std::string(path.substr(1)), Filter::none};
     if (filter == "upper")
       term.filter = Filter::upper;
@@ -91,7 +91,7 @@ std::string Format::Node::compile_terms(std::string_view whole) {
     else if (filter == "ms")
       term.filter = Filter::unix_ms;
     else if (!filter.empty())
-      return "\"" + std::string(filter) + "\" is none of upper, unix and ms";
+      return "invalid filter \"" + std::string(filter) + "\", it must be \"upper\", \"unix\" or \"ms\"";
     alternatives.push_back(std::move(term));
   }
   return {};
@@ -131,12 +131,12 @@ std::string Format::Node::compile(const json_t *from) {
     if (auto why = values.emplace_back().compile(value); !why.empty())
       return why;
     if (keys.back() == kSpread && values.back().kind != terms)
-      return "\"...\" spreads what a path names, like \"@data\"";
+      return "the value of \"...\" must be a path such as \"@data\"";
   }
   return {};
 }
 
-/// The first of the alternatives that is there and is not null.
+/// The first of the alternatives that exists and is not null.
 std::string Format::Node::evaluate(std::string_view document) const {
   for (const Term &term : alternatives) {
     auto found = raw_find(document, term.path);
@@ -201,7 +201,7 @@ std::string Format::compile(std::string_view json) {
   std::unique_ptr<json_t, void (*)(json_t *)> from(
       json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error), json_decref);
   if (!from)
-    return std::string("it is no JSON: ") + error.text;
+    return std::string("invalid JSON: ") + error.text;
   root_ = std::make_unique<Node>();
   return root_->compile(from.get());
 }

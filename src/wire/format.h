@@ -6,20 +6,21 @@
 
 namespace await::wire {
 
-/// Another shape for a JSON document: what await_format says. A template is JSON; in it
-///   "@a.b"            stands for what the document has at that path, null where it has nothing there
-///   "@a ?? @b"        for the first of them that is there and is not null
-///   "@a|upper"        for its capitals; |unix, |ms: a time as whole seconds, milliseconds, since 1970
-///   "...": "@a"       for the members of that object, but for those that the template names itself
-///   "@@…"             for a text that begins with an @.
+/// A format for JSON documents, as defined by await_format. The template is JSON, in which these are
+/// replaced:
+///   "@a.b"            the value of the document at this path, or null if there is none
+///   "@a ?? @b"        the first of the values that exists and is not null
+///   "@a|upper"        the value in upper case; |unix and |ms: a time in seconds or milliseconds since 1970
+///   "...": "@a"       the members of this object, except those that the template defines itself
+///   "@@…"             a string that starts with @.
 class Format {
  public:
   Format();
   Format(Format &&) noexcept;
   ~Format();
-  /// Takes a template. What is wrong with it; empty: nothing.
+  /// Compiles a template. Returns an error message, or an empty string on success.
   std::string compile(std::string_view json);
-  /// @param document  good JSON
+  /// @param document  must be valid JSON
   std::string apply(std::string_view document) const;
 
  private:

@@ -8,34 +8,35 @@
 
 namespace await::wire {
 
-/// `type/subtype`, optionally with well-formed parameters (RFC 9110 §8.3.1): safe to send on.
+/// Whether `value` is `type/subtype`, optionally with well-formed parameters (RFC 9110 §8.3.1), and so safe
+/// to send.
 bool is_media_type(std::string_view value);
-/// `type/subtype` in lower case, without parameters.
+/// The `type/subtype` of a media type in lower case, without parameters.
 std::string essence(std::string_view media_type);
 
-/// A parameter of a header value like `form-data; name="a"; filename="b"`; quotes undone, and as
-/// browsers have it `%22`, `%0D`, `%0A` undone too (WHATWG HTML §4.10.21.8).
+/// A parameter of a header value such as `form-data; name="a"; filename="b"`, without quotes, and with `%22`,
+/// `%0D` and `%0A` decoded, as browsers encode them (WHATWG HTML §4.10.21.8).
 std::optional<std::string> parameter(std::string_view value, std::string_view name);
 
-/// Content-Disposition (RFC 6266) with a file name (RFC 8187 where it is not ASCII).
-/// @param attachment  else inline
+/// A Content-Disposition (RFC 6266) with a file name (in the form of RFC 8187 if it is not ASCII).
+/// @param attachment  false: inline
 std::string disposition(bool attachment, const std::optional<std::string> &file_name);
 
-/// A file name without its path, of either kind of slash.
+/// The file name without its path; both slashes and backslashes separate directories.
 std::string_view base_name(std::string_view path);
 
-/// The bytes asked for by a Range field of one range (RFC 9110 §14.2).
+/// The bytes requested by a Range header (RFC 9110 §14.2).
 struct Range {
   enum class Kind { whole, part, unsatisfiable } kind = Kind::whole;
   std::int64_t first = 0;
   std::int64_t last = 0;  ///< inclusive
 };
-/// Malformed or of several ranges: whole, as the RFC allows.
+/// A malformed header, and one with several ranges, selects the whole result, as the RFC permits.
 Range parse_range(std::string_view field, std::int64_t size);
 
 /// Whether an If-None-Match field names `etag` (weak comparison, RFC 9110 §13.1.2).
 bool etag_listed(std::string_view field, std::string_view etag);
-/// Whether an If-Match field names `etag` (strong comparison, RFC 9110 §13.1.1): no weak one is ever named.
+/// Whether an If-Match header names `etag` (strong comparison, RFC 9110 §13.1.1); never true for a weak one.
 bool etag_listed_strongly(std::string_view field, std::string_view etag);
 
 }  // namespace await::wire

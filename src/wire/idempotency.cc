@@ -16,7 +16,7 @@ bool is_token_char(char c) {
          std::string_view("!#$%&'*+-.^_`|~:/").find(c) != std::string_view::npos;
 }
 
-/// Takes a quoted string off the front.
+/// Removes a quoted string from the start of the text.
 std::optional<std::string> take_string(std::string_view &text) {
   std::string out;
   for (std::size_t i = 1; i < text.size(); ++i) {
@@ -43,7 +43,7 @@ std::string take_token(std::string_view &text) {
   return out;
 }
 
-/// Takes `;name` or `;name=value` off the front.
+/// Removes `;name` or `;name=value` from the start of the text.
 bool take_parameter(std::string_view &text) {
   text.remove_prefix(1);
   text = trim(text);
@@ -100,7 +100,7 @@ std::string Fingerprint::finish(std::initializer_list<std::optional<std::string_
   std::string body = digest_->finish();
   digest_->start();
   digest_->feed(body);
-  for (const auto &part : parts) {  // each with its length, so that no two lists read alike
+  for (const auto &part : parts) {  // each with its length, so that different lists have different digests
     digest_->feed(part ? std::to_string(part->size()) + ":" : "-");
     digest_->feed(part.value_or(std::string_view()));
   }

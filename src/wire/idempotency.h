@@ -8,12 +8,12 @@
 
 namespace await::wire {
 
-/// The value of an `Idempotency-Key`: a structured string (RFC 8941 §3.3.3) of 1 to 255 characters, or, as
-/// many clients send it, a bare token. Parameters after it say nothing to us. Nothing where it is neither.
+/// Parses an `Idempotency-Key`: a structured string (RFC 8941 §3.3.3) of 1 to 255 characters or, as many
+/// clients send it, a bare token. Parameters are ignored. Empty if it is neither.
 std::optional<std::string> parse_idempotency_key(std::string_view field);
 
-/// What makes two requests the same one: SHA-256 over the parsed parts of a submission, its body fed piece by
-/// piece.
+/// Identifies equal submissions: a SHA-256 digest of the parsed parts of a submission. The body is added in
+/// pieces.
 class Fingerprint {
  public:
   Fingerprint();
@@ -22,8 +22,8 @@ class Fingerprint {
   ~Fingerprint();
 
   void body(std::string_view bytes);
-  /// @param parts  what else tells requests apart; nothing is not the same as empty
-  /// @return  32 bytes; throws std::bad_alloc where OpenSSL has no memory
+  /// @param parts  other parts to compare; an absent part differs from an empty one
+  /// @return 32 bytes. Throws std::bad_alloc if OpenSSL cannot allocate memory
   std::string finish(std::initializer_list<std::optional<std::string_view>> parts);
 
  private:

@@ -9,7 +9,8 @@ namespace {
 bool is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
-/// Bytes of an escaped character, as PostgreSQL writes it; of a pair's low half, of the pair.
+/// The number of bytes that PostgreSQL writes for an escaped character; for the second half of a surrogate
+/// pair, those of the pair.
 unsigned written_as(unsigned code) {
   if (code < 0x20)
     return code >= 8 && code <= 13 && code != 11 ? 2 : 6;
@@ -39,7 +40,7 @@ bool JsonCheck::finish() {
   bool in_number = at_ == At::zero || at_ == At::integer || at_ == At::fraction || at_ == At::exponent_digits;
   if (in_number && !end_number())  // a number ends with the text
     return false;
-  return at_ == At::end || fail(offset_ == 0 ? "is empty" : "ends too early");
+  return at_ == At::end || fail(offset_ == 0 ? "no data" : "unexpected end of data");
 }
 
 bool JsonCheck::step(unsigned char c) {
@@ -54,7 +55,7 @@ bool JsonCheck::step(unsigned char c) {
       return utf8(c);
     case At::literal:
       if (literal_ == nullptr || c != static_cast<unsigned char>(*literal_))
-        return fail("has an unknown word");
+        return fail("unknown literal");
       return *++literal_ != '\0' || done();
     case At::minus:
     case At::zero:
@@ -81,7 +82,7 @@ bool JsonCheck::step(unsigned char c) {
       [[fallthrough]];
     case At::key:
       if (c != '"')
-        return fail("has a member without a name");
+        return fail("a member name is missing");
       in_key_ = true;
       at_ = At::string;
       written_ += 2;
@@ -89,11 +90,11 @@ bool JsonCheck::step(unsigned char c) {
     case At::colon:
       at_ = At::value;
       written_ += 2;
-      return c == ':' || fail("lacks a colon");
+      return c == ':' || fail("a colon is missing");
     case At::after:
       return after(c);
     default:
-      return fail("goes on after its end");
+      return fail("unexpected data after the end");
   }
 }
 
@@ -124,7 +125,7 @@ bool JsonCheck::value(unsigned char c) {
       break;
     default:
       begin_number(At::integer, 1);
-      return is_digit(c) || fail("has something that is no value");
+      return is_digit(c) || fail("unexpected character where a value should be");
   }
   at_ = At::literal;
   written_ += c == 'f' ? 5 : 4;
@@ -133,7 +134,7 @@ bool JsonCheck::value(unsigned char c) {
 
 bool JsonCheck::open(char bracket, At next) {
   if (open_.size() == kMaxDepth)
-    return fail("is nested too deeply");
+    return fail("nested too deeply");
   open_.push_back(bracket);
   at_ = next;
   ++written_;
@@ -142,7 +143,7 @@ bool JsonCheck::open(char bracket, At next) {
 
 bool JsonCheck::close(char bracket) {
   if (open_.empty() || open_.back() != bracket)
-    return fail("has brackets that do not match");
+    return fail("mismatched brackets");
   open_.pop_back();
   ++written_;
   return done();
@@ -161,12 +162,12 @@ bool JsonCheck::after(unsigned char c) {
   }
   if (c == '}')
     return close('{');
-  return c == ']' ? close('[') : fail("lacks a comma");
+  return c == ']' ? close('[') : fail("a comma is missing");
 }
 
 bool JsonCheck::string(unsigned char c) {
   if (surrogate_ && c != '\\')
-    return fail("has half a surrogate pair");
+    return fail("unpaired surrogate");
   if (c == '"') {
     if (in_key_) {
       in_key_ = false;
@@ -180,7 +181,7 @@ bool JsonCheck::string(unsigned char c) {
     return true;
   }
   if (c < 0x20)
-    return fail("has a control character in a string");
+    return fail("control character in a string");
   ++written_;
   if (c < 0x80)
     return true;
@@ -188,12 +189,12 @@ bool JsonCheck::string(unsigned char c) {
   low_ = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
   high_ = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
   at_ = At::utf8;
-  return left_ > 0 || fail("is not UTF-8");
+  return left_ > 0 || fail("invalid UTF-8");
 }
 
 bool JsonCheck::utf8(unsigned char c) {
   if (c < low_ || c > high_)
-    return fail("is not UTF-8");
+    return fail("invalid UTF-8");
   ++written_;
   low_ = 0x80;
   high_ = 0xbf;
@@ -210,24 +211,24 @@ bool JsonCheck::escape(unsigned char c) {
     return true;
   }
   if (surrogate_)
-    return fail("has half a surrogate pair");
+    return fail("unpaired surrogate");
   at_ = At::string;
   written_ += c == '/' ? 1 : 2;
   return std::string_view("\"\\/bfnrt").find(static_cast<char>(c)) != std::string_view::npos ||
-         fail("has an unknown escape");
+         fail("invalid escape sequence");
 }
 
 bool JsonCheck::hex(unsigned char c) {
   unsigned char low = c | 0x20;
   if (!is_digit(c) && !(low >= 'a' && low <= 'f'))
-    return fail("has an unknown escape");
+    return fail("invalid escape sequence");
   code_ = code_ << 4 | (is_digit(c) ? c - '0' : low - 'a' + 10U);
   if (--left_ > 0)
     return true;
   at_ = At::string;
   bool low_half = code_ >= 0xdc00 && code_ <= 0xdfff;
   if (low_half != surrogate_)
-    return fail("has half a surrogate pair");
+    return fail("unpaired surrogate");
   surrogate_ = code_ >= 0xd800 && code_ <= 0xdbff;
   written_ += surrogate_ ? 0 : written_as(code_);
   return true;
@@ -248,26 +249,26 @@ bool JsonCheck::number(unsigned char c) {
     case At::minus:
       at_ = c == '0' ? At::zero : At::integer;
       count_digit(c);
-      return digit || fail("has a broken number");
+      return digit || fail("invalid number");
     case At::point:
       at_ = At::fraction;
       count_digit(c);
-      return digit || fail("has a broken number");
+      return digit || fail("invalid number");
     case At::exponent:
       at_ = digit ? At::exponent_digits : At::exponent_sign;
       shrinks_ = c == '-';
       count_digit(c);
-      return digit || c == '+' || c == '-' || fail("has a broken number");
+      return digit || c == '+' || c == '-' || fail("invalid number");
     case At::exponent_sign:
       at_ = At::exponent_digits;
       count_digit(c);
-      return digit || fail("has a broken number");
+      return digit || fail("invalid number");
     default:
       break;
   }
   if (digit) {
     count_digit(c);
-    return at_ != At::zero || fail("has a number with a leading zero");
+    return at_ != At::zero || fail("number with a leading zero");
   }
   if (c == '.' && (at_ == At::zero || at_ == At::integer)) {
     at_ = At::point;
@@ -280,7 +281,7 @@ bool JsonCheck::number(unsigned char c) {
   return end_number() && step(c);  // it ended one byte ago
 }
 
-/// As far as it matters: all of these stay where a sum of them fits.
+/// Counts a digit, up to a limit that is high enough for all comparisons, so that sums do not overflow.
 void JsonCheck::count_digit(unsigned char c) {
   constexpr std::uint32_t kMany = 1U << 28;
   if (at_ == At::zero || at_ == At::integer)
@@ -291,14 +292,14 @@ void JsonCheck::count_digit(unsigned char c) {
     exponent_ = exponent_ * 10 + (c - '0');
 }
 
-/// Moves the point by the exponent, as numeric_out does.
+/// Applies the exponent to the number of digits, as numeric_out does.
 bool JsonCheck::end_number() {
   auto [grows, falls] = shrinks_ ? std::pair(0U, exponent_) : std::pair(exponent_, 0U);
   std::uint32_t before = before_ + grows > falls ? before_ + grows - falls : 1;
   std::uint32_t behind = behind_ + falls > grows ? behind_ + falls - grows : 0;
   written_ += before + behind + (behind > 0 ? 1 : 0) + (negative_ ? 1 : 0);
   if (numbers_ == Numbers::bounded && before + behind > kMaxDigits)
-    return fail("has a number of more than 400 digits when written out");
+    return fail("number of more than 400 digits when written out");
   return done();
 }
 

@@ -7,30 +7,30 @@
 
 namespace await::wire {
 
-/// Checks JSON (RFC 8259) as it streams by, in a few bytes of memory: an upload of any size is checked
-/// without being held. Strict: UTF-8, one value, no more than 512 levels deep.
+/// Validates JSON (RFC 8259) in a stream, with a few bytes of memory: an upload of any size is validated
+/// without being stored. Strict: UTF-8, one value, at most 512 levels of nesting.
 ///
-/// What becomes jsonb needs more: PostgreSQL writes numbers out, and "1e130000" is 130,001 digits each time
-/// it is read. There a number of more than 400 digits, as it stands without its exponent, is refused; a
-/// double's largest has 309, its smallest, told by 17 digits, 341. What is only kept as bytes may
-/// have any.
+/// Data that becomes jsonb has a further limit, because PostgreSQL writes numbers out: "1e130000" is 130,001
+/// digits each time it is read. With `Numbers::bounded`, a number that has more than 400 digits when written
+/// without an exponent is rejected. The largest double has 309 digits; the smallest, with 17 significant
+/// digits, has 341. Data that is stored as bytes can have any numbers.
 class JsonCheck {
  public:
   static constexpr std::size_t kMaxDepth = 512;
-  static constexpr std::uint32_t kMaxDigits = 400;  ///< before and behind the point, leading zeros too
+  static constexpr std::uint32_t kMaxDigits = 400;  ///< on both sides of the point, with leading zeros
 
   enum class Numbers : std::uint8_t { any, bounded };
   explicit JsonCheck(Numbers numbers = Numbers::any) : numbers_(numbers) {}
 
-  /// Takes the next bytes. False: this is not JSON; error() says why.
+  /// Checks the next bytes. Returns false if this is not JSON; error() has the reason.
   bool feed(std::string_view bytes);
-  /// The text is over. False: it was cut short, or empty.
+  /// Ends the input. Returns false if it is incomplete or empty.
   bool finish();
 
   const char *error() const { return error_; }
-  /// Where feed() stopped, in bytes from the start.
+  /// The position where feed() stopped, in bytes from the start.
   std::uint64_t offset() const { return offset_; }
-  /// How long the text is that PostgreSQL writes for it as jsonb, in bytes; or more, where a name comes twice
+  /// The size in bytes of what PostgreSQL writes for it as jsonb. It can be too high if a name occurs twice
   /// or a zero has an exponent.
   std::uint64_t written() const { return written_; }
 
@@ -96,7 +96,8 @@ class JsonCheck {
 /// Whether `text` is one JSON value.
 bool is_json(std::string_view text);
 
-/// `json`, which is valid, without white space between tokens: one line, fit for an SSE data field.
+/// `json`, which must be valid, without white space between tokens: one line, as needed for a data field of
+/// SSE.
 std::string minify(std::string_view json);
 
 }  // namespace await::wire

@@ -7,7 +7,7 @@
 
 namespace await::wire {
 
-/// Writes one JSON object from front to back. Text is escaped so that the result stands on one line.
+/// Writes a JSON object, member by member. Text is escaped so that the result is one line.
 class JsonWriter {
  public:
   JsonWriter() {
@@ -15,19 +15,19 @@ class JsonWriter {
     out_ = '{';
   }
 
-  /// Each adds a member; `name` is a literal of ours.
+  /// Each function adds a member. `name` must be a literal that needs no escaping.
   void text(std::string_view name, std::string_view value);
   void text_or_null(std::string_view name, const std::optional<std::string> &value);
   void number(std::string_view name, std::int64_t value);
   void boolean(std::string_view name, bool value);
   void null(std::string_view name);
-  /// `json` is valid JSON, of whatever layout.
+  /// `json` must be valid JSON, with any white space.
   void raw(std::string_view name, std::string_view json);
-  /// `json` comes from a JsonWriter.
+  /// `json` must come from a JsonWriter.
   void made(std::string_view name, std::string_view json);
   void raw_or_null(std::string_view name, const std::optional<std::string> &json);
 
-  /// The object, closed. The writer is spent.
+  /// Closes the object and returns it. The writer must not be used afterwards.
   std::string take();
 
  private:
@@ -35,7 +35,7 @@ class JsonWriter {
   std::string out_;
 };
 
-/// `text` as a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD.
+/// `text` as a JSON string with quotes. Bytes that are not UTF-8 become U+FFFD.
 std::string json_string(std::string_view text);
 
 }  // namespace await::wire

@@ -49,11 +49,11 @@ std::optional<std::string> text_of(const json_t *object, const char *name) {
   return std::string(json_string_value(value), json_string_length(value));
 }
 
-/// What kind of key it is, or why it is none for us.
+/// Sets the kind of the key, or returns why it cannot be used.
 const char *check(EVP_PKEY *key, Kind &kind) {
   if (EVP_PKEY_is_a(key, "RSA")) {
     kind = Kind::rs256;
-    return EVP_PKEY_get_bits(key) < kLeastRsaBits ? "holds an RSA key of fewer than 2048 bits" : nullptr;
+    return EVP_PKEY_get_bits(key) < kLeastRsaBits ? "an RSA key has fewer than 2048 bits" : nullptr;
   }
   char group[64] = "";
   std::size_t length = 0;
@@ -62,7 +62,7 @@ const char *check(EVP_PKEY *key, Kind &kind) {
     kind = Kind::es256;
     return nullptr;
   }
-  return "holds a key that is neither RSA nor on the curve P-256";
+  return "a key is neither RSA nor on the curve P-256";
 }
 
 std::string pem_of(EVP_PKEY *key) {
@@ -82,7 +82,7 @@ Number number_of(const json_t *jwk, const char *name) {
   return Number(BN_bin2bn(data, static_cast<int>(bytes.size()), nullptr));
 }
 
-/// The key that the parameters describe; null where they describe none.
+/// Builds the key from its parameters; null if they are not valid.
 Pkey build(const char *type, OSSL_PARAM_BLD *parts) {
   std::unique_ptr<OSSL_PARAM, With<OSSL_PARAM_free>> params(OSSL_PARAM_BLD_to_param(parts));
   std::unique_ptr<EVP_PKEY_CTX, With<EVP_PKEY_CTX_free>> context(
@@ -124,25 +124,25 @@ const char *read_jwk(const json_t *jwk, JwtKeys::Key &key) {
   if (type == "oct") {
     auto secret = from_base64url(text_of(jwk, "k").value_or(""));
     if (!secret || secret->size() < kLeastSecret)
-      return "holds a secret of fewer than 32 bytes";
+      return "a secret has fewer than 32 bytes";
     key.kind = Kind::hs256;
     key.key = *secret;
   } else {
     Pkey made = type == "RSA" ? rsa_of(jwk) : type == "EC" ? ec_of(jwk) : nullptr;
     if (!made)
-      return "holds a JWK that is no secret, RSA key, or key on the curve P-256";
+      return "a JWK is neither a secret, an RSA key nor a key on the curve P-256";
     if (const char *why = check(made.get(), key.kind))
       return why;
     key.key = pem_of(made.get());
   }
   return alg && *alg != kNames[key.kind]
-             ? "holds a JWK whose \"alg\" is none of HS256, RS256, ES256, or not its own"
+             ? "the \"alg\" of a JWK is not HS256, RS256 or ES256, or does not match its key type"
              : nullptr;
 }
 
 const char *read_pem(std::string_view text, std::vector<JwtKeys::Key> &keys) {
   if (text.find("PRIVATE KEY-----") != text.npos)
-    return "holds a private key: tokens are verified with the public one";
+    return "it contains a private key, tokens are verified with the public key";
   Bio in(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   std::size_t before = keys.size();
   bool certificates = text.find("-----BEGIN CERTIFICATE-----") != text.npos;
@@ -162,7 +162,7 @@ const char *read_pem(std::string_view text, std::vector<JwtKeys::Key> &keys) {
       return why;
     keys.push_back({kind, "", pem_of(key.get())});
   }
-  return keys.size() > before ? nullptr : "holds no public key";
+  return keys.size() > before ? nullptr : "it contains no public key";
 }
 
 bool is_compact(std::string_view token) {
@@ -197,22 +197,22 @@ const char *JwtKeys::add(std::string_view text) {
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
       text.remove_suffix(1);
     if (text.size() < kLeastSecret)
-      return "holds a secret of fewer than 32 bytes";
+      return "a secret has fewer than 32 bytes";
     keys_.push_back({Key::hs256, "", std::string(text)});
     return nullptr;
   }
   Json json = parse(trimmed);
   if (!json_is_object(json.get()))
-    return "is no JSON";
+    return "invalid JSON";
   json_t *set = json_object_get(json.get(), "keys");
   std::size_t n = json_is_array(set) ? json_array_size(set) : 1;
   if (n == 0)
-    return "holds no key";
+    return "it contains no key";
   for (std::size_t i = 0; i < n; ++i) {
     const json_t *jwk = json_is_array(set) ? json_array_get(set, i) : json.get();
     auto use = text_of(jwk, "use");
     if (use && *use != "sig")
-      continue;  // for encryption: not our business
+      continue;  // a key for encryption
     Key key;
     if (const char *why = read_jwk(jwk, key))
       return why;
@@ -261,47 +261,47 @@ std::optional<JwtClaims> verify_jwt(std::string_view token, const JwtKeys &keys,
     return std::nullopt;
   };
   if (token.size() > kMostToken)
-    return refuse("it is longer than 8 KB");
+    return refuse("longer than 8 KB");
   if (!is_compact(token))
-    return refuse("it is not of the form header.claims.signature");
+    return refuse("not in the form header.claims.signature");
   std::string_view rest = token;
   auto head = from_base64url(cut(rest, '.'));
   auto body = from_base64url(cut(rest, '.'));
   Json header = head ? parse(*head) : nullptr;
   if (!json_is_object(header.get()) || !body)
-    return refuse("its header is no JSON");
+    return refuse("the header is not valid JSON");
   if (json_object_get(header.get(), "crit") != nullptr)
-    return refuse("its header has critical extensions");
+    return refuse("the header has critical extensions");
   auto alg = text_of(header.get(), "alg");
   std::string id = text_of(header.get(), "kid").value_or("");
   bool tried = false;
   bool good = false;
   std::string text(token);
   for (const JwtKeys::Key &key : keys.all()) {
-    // the key says which algorithm, and the token has to agree
+    // the key determines the algorithm, and that of the token must be the same
     if (alg != kNames[key.kind] || (!id.empty() && !key.id.empty() && id != key.id))
       continue;
     tried = true;
     good = good || is_signed(text, key);
   }
   if (!tried)
-    return refuse("no key is of its algorithm and id");
+    return refuse("no key matches its algorithm and key id");
   if (!good)
-    return refuse("its signature is wrong");
+    return refuse("invalid signature");
   if (Json json = parse(*body); !json_is_object(json.get()))
-    return refuse("its claims are no JSON");
+    return refuse("the claims are not valid JSON");
   JwtClaims claims(std::move(*body));
   for (const char *name : {"exp", "nbf"}) {
     if (claims.get(name) && !claims.time(name))
-      return refuse("its time is no number");
+      return refuse("\"exp\" or \"nbf\" is not a number");
   }
   if (auto expires = claims.time("exp"); expires && *expires + rules.leeway_s <= now_s)
-    return refuse("it has expired");
+    return refuse("expired");
   if (auto begins = claims.time("nbf"); begins && *begins - rules.leeway_s > now_s)
-    return refuse("it is not valid yet");
+    return refuse("not valid yet");
   for (const JwtRules::Claim &claim : rules.require) {
     if (!claims.holds(claim.name, claim.value))
-      return refuse("a claim is not as required");
+      return refuse("a required claim is missing or different");
   }
   return claims;
 }

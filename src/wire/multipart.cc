@@ -12,7 +12,7 @@ using What = Multipart::Event::What;
 
 Multipart::Multipart(std::string_view boundary)
     : delimiter_("\r\n--" + std::string(boundary)), held_("\r\n") {
-  // the first delimiter may stand at the very start: pretend that a line ended before it
+  // the first delimiter may be at the very start: act as if a line ended before it
 }
 
 void Multipart::feed(std::string_view bytes) {
@@ -38,7 +38,7 @@ Multipart::Event Multipart::next() {
     case At::broken:
       break;
   }
-  return fail("is broken");
+  return fail("malformed multipart body");
 }
 
 Multipart::Event Multipart::preamble() {
@@ -66,9 +66,9 @@ Multipart::Event Multipart::delimiter_tail() {
   if (line == std::string_view::npos && rest.size() <= kMaxLine + 1)  // a CR may be the last of it
     return {What::more};
   if (line > kMaxLine)
-    return fail("has a boundary line that does not end");
+    return fail("unterminated boundary line");
   if (!trim(rest.substr(0, line)).empty())
-    return fail("has something behind a boundary");
+    return fail("unexpected data after a boundary");
   used_ += line + 2;
   at_ = At::headers;
   return headers();
@@ -76,7 +76,7 @@ Multipart::Event Multipart::delimiter_tail() {
 
 Multipart::Event Multipart::headers() {
   std::string_view rest = std::string_view(held_).substr(used_);
-  // what was looked at before is not looked at again, but for what may be the beginning of the end
+  // continue the search where it stopped, except for bytes that may start the end of the headers
   std::size_t from = searched_ > used_ + 3 ? searched_ - used_ - 3 : 0;
   std::size_t end = rest.starts_with("\r\n") ? 0 : rest.find("\r\n\r\n", from);
   bool open = end == std::string_view::npos;
@@ -84,11 +84,11 @@ Multipart::Event Multipart::headers() {
   if (open && rest.size() <= kMaxHeaders + 3)  // three bytes of its end may be there
     return {What::more};
   if (open || end > kMaxHeaders)
-    return fail("has a part with more than 8 KB of headers");
+    return fail("a part has more than 8 KB of headers");
   if (++parts_ > kMaxParts)
-    return fail("has more than 1001 parts", true);
+    return fail("more than 1001 parts", true);
   if (!parse_headers(rest.substr(0, end)))
-    return fail("has a part without a form-data name");
+    return fail("a part has no form-data name");
   used_ += end == 0 ? 0 : end + 2;  // the blank line's CRLF stays: an empty body ends right there
   at_ = At::body;
   in_part_ = false;
@@ -130,7 +130,7 @@ Multipart::Event Multipart::body() {
   auto found = held_.find(delimiter_, used_);
   std::size_t end = found;
   if (found == std::string::npos) {
-    // keep back what may be the beginning of a delimiter
+    // hold back bytes that may start a delimiter
     std::size_t keep = std::min(delimiter_.size() - 1, held_.size() - used_);
     while (keep > 0 &&
            !std::string_view(delimiter_).starts_with(std::string_view(held_).substr(held_.size() - keep)))

@@ -7,37 +7,37 @@
 
 namespace await::wire {
 
-/// Takes a multipart/form-data body (RFC 7578) apart as it streams by. Holds at most one part's header
-/// block (8 KB) and a delimiter's length of bytes, whatever the body's size.
+/// Parses a multipart/form-data body (RFC 7578) in a stream. Stores at most the headers of one part (8 KB)
+/// and as many bytes as a delimiter has, regardless of the size of the body.
 class Multipart {
  public:
   static constexpr std::size_t kMaxHeaders = 8192;
-  static constexpr std::size_t kMaxLine = 256;    ///< spaces behind a boundary
-  static constexpr std::size_t kMaxParts = 1001;  ///< a thousand fields and a file, wanted or not
+  static constexpr std::size_t kMaxLine = 256;    ///< spaces after a boundary
+  static constexpr std::size_t kMaxParts = 1001;  ///< 1000 fields and a file, including ignored fields
 
-  /// What a part's headers say.
+  /// The headers of a part.
   struct Part {
     std::string name;
     std::optional<std::string> file_name;
-    std::string type;      ///< Content-Type, empty if there is none
+    std::string type;      ///< the Content-Type; empty if there is none
     bool encoded = false;  ///< has a Content-Transfer-Encoding other than 7bit, 8bit, binary
   };
 
-  /// What happened. `part` and `data` are good until the next call.
+  /// A parser event. `part` and `data` are valid until the next call.
   struct Event {
     enum class What { more, part, data, part_end, end, error } what;
     std::string_view data{};
     const Part *part = nullptr;
     const char *why = nullptr;
-    bool too_much = false;  ///< an error, because there is more of it than is taken (413)
+    bool too_much = false;  ///< the error is that a limit was exceeded (413)
   };
 
   /// @param boundary  1 to 70 bytes, from the Content-Type
   explicit Multipart(std::string_view boundary);
 
-  /// Gives the next piece of the body. Call next() until it says `more` before giving another.
+  /// Passes the next piece of the body. Call next() until it returns `more` before passing another.
   void feed(std::string_view bytes);
-  /// Takes one step. `more`: everything fed is used up.
+  /// Returns the next event; `more` if all input has been processed.
   Event next();
   bool ended() const { return at_ == At::epilogue; }
 
@@ -51,9 +51,9 @@ class Multipart {
   bool parse_headers(std::string_view block);
 
   std::string delimiter_;     // CRLF "--" boundary
-  std::string held_;          // what could not be decided yet
+  std::string held_;          // bytes that cannot be classified yet
   std::size_t used_ = 0;      // of held_
-  std::size_t searched_ = 0;  // of held_, for the end of the headers that stand at used_
+  std::size_t searched_ = 0;  // of held_, when looking for the end of the headers at used_
   std::size_t parts_ = 0;
   At at_ = At::preamble;
   bool in_part_ = false;

@@ -5,7 +5,7 @@
 namespace await::wire {
 namespace {
 
-/// Cuts at `separator` outside of quoted strings.
+/// Like cut(), but ignores separators within quoted strings.
 std::string_view cut_unquoted(std::string_view &text, char separator) {
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -29,7 +29,7 @@ std::string_view cut_unquoted(std::string_view &text, char separator) {
 void parse_prefer(std::string_view field, Prefer &prefer) {
   while (!field.empty()) {
     std::string_view preference = cut_unquoted(field, ',');
-    std::string_view value = cut_unquoted(preference, ';');  // parameters after ';' say nothing to us
+    std::string_view value = cut_unquoted(preference, ';');  // parameters after ';' are ignored
     std::string_view name = trim(cut(value, '='));
     value = trim(value);
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"')

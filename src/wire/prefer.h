@@ -6,13 +6,13 @@
 
 namespace await::wire {
 
-/// What a client prefers (RFC 7240). Anything malformed or unknown is ignored (§2).
+/// The preferences of a client (RFC 7240). Malformed and unknown preferences are ignored (§2).
 struct Prefer {
   bool respond_async = false;
   std::optional<std::int64_t> wait_s;
 };
 
-/// Adds what one Prefer field line says; of a preference given twice the first counts.
+/// Adds the preferences of one Prefer header line. If a preference occurs twice, the first one counts.
 void parse_prefer(std::string_view field, Prefer &prefer);
 
 }  // namespace await::wire

@@ -6,24 +6,23 @@
 
 namespace await::wire {
 
-/// A problem as RFC 9457 has it.
+/// A problem (RFC 9457).
 struct Problem {
   int status = 500;
   std::string name;    ///< the last part of `type`, e.g. "job-not-found"
-  std::string title;   ///< English, the same for every problem of this name
-  std::string detail;  ///< what happened this time
+  std::string title;   ///< in English, the same for all problems with this name
+  std::string detail;  ///< what happened in this case
 };
 
-/// The problem that a bare status stands for: nginx's own 404, 413, 429 …
+/// The problem for a status, such as nginx's own 404, 413 and 429.
 Problem problem_of_status(int status);
 
 /// @param base  await_problem_base, e.g. "/problems/"
-/// @param instance  the request's path
+/// @param instance  the path of the request
 std::string encode(const Problem &problem, std::string_view base, std::string_view instance);
 
-/// The problem of a failed job: the worker's own members, whatever they are, around a title, a detail
-/// and `status`.
-/// @param error  the worker's, a JSON object
+/// The problem of a failed job: all members that the worker set, with a title, a detail and `status`.
+/// @param error  the error set by the worker, a JSON object
 std::string encode_failure(const std::optional<std::string> &error, int status, std::string_view base,
                            std::string_view instance);
 

@@ -13,7 +13,7 @@ void skip_space(std::string_view &text) {
   text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
 }
 
-/// The length of the string that `text` begins with, its quotes included.
+/// The length of the string at the start of `text`, including quotes.
 std::size_t string_length(std::string_view text) {
   std::size_t at = 1;
   while (at < text.size() && text[at] != '"')
@@ -21,7 +21,7 @@ std::size_t string_length(std::string_view text) {
   return std::min(at + 1, text.size());
 }
 
-/// Takes the value that `text` begins with.
+/// Removes the value at the start of `text`.
 std::string_view take_value(std::string_view &text) {
   std::size_t at = 0;
   std::size_t depth = 0;

@@ -5,15 +5,15 @@
 
 namespace await::wire {
 
-/// Reads JSON that is known to be good, as the text it is: numbers keep every digit.
-/// Members of an object, one after the other.
+/// Iterates over the members of a JSON object that is known to be valid. Values are returned as text, so
+/// numbers keep all digits.
 class RawMembers {
  public:
-  /// @param object  anything else has no members
+  /// @param object  if it is not an object, there are no members
   explicit RawMembers(std::string_view object);
   struct Member {
-    std::string_view key;    ///< as written, without its quotes
-    std::string_view value;  ///< without the space around it
+    std::string_view key;    ///< as written, without quotes
+    std::string_view value;  ///< without surrounding white space
   };
   std::optional<Member> next();
 
@@ -21,7 +21,7 @@ class RawMembers {
   std::string_view rest_;
 };
 
-/// What stands at `path`, names with dots between them; nothing where there is no such member.
+/// The value at `path` (names separated by dots). Empty if there is no such member.
 std::optional<std::string_view> raw_find(std::string_view json, std::string_view path);
 
 }  // namespace await::wire

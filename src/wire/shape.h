@@ -9,18 +9,18 @@
 
 namespace await::wire {
 
-/// await_event_types: other names for types of events; an empty one hides them.
+/// Names of event types as set by await_event_types. An empty name hides the type.
 using EventTypes = std::map<std::string, std::string, std::less<>>;
 
-/// How events are written where a location says so. Lives as long as the configuration, for encodings are
-/// kept by its address.
+/// The format of events in a location. Lives as long as the configuration, because encodings are cached by
+/// its address.
 struct Shape {
-  std::int64_t value_max = 16384;     ///< the largest JSON result that stands in an event, bytes
+  std::int64_t value_max = 16384;     ///< maximum size in bytes of a JSON result that is included in an event
   bool thin = false;                  ///< ids, numbers and types, no data
   const Format *event = nullptr;      ///< null: as docs/http.md has it
-  const EventTypes *types = nullptr;  ///< null: as they are
+  const EventTypes *types = nullptr;  ///< null: unchanged
 
-  /// What an event of this type is called; empty: it is not shown.
+  /// The name of an event type for clients. Empty if the type is hidden.
   std::string_view name_of(std::string_view type) const {
     if (types == nullptr)
       return type;

@@ -10,37 +10,38 @@
 
 namespace await::wire {
 
-/// One frame of an event stream (WHATWG HTML §9.2.6). `data` is split at CR and LF, so nothing in it
-/// can start another field.
-/// @param type  left out where empty
+/// A frame of an event stream (WHATWG HTML §9.2.6). `data` is split at CR and LF, so that it cannot start
+/// another field.
+/// @param type  omitted if empty
 std::string sse_frame(std::string_view id, std::string_view type, std::string_view data);
 
 /// `text` as one chunk of a chunked body (RFC 9112 §7.1).
 std::string chunk(std::string_view text);
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-/// How a stream's frames are written.
+/// How the frames of a stream are written.
 struct FrameStyle {
   bool named = true;     ///< with `event:`
   bool chunked = false;  ///< each frame a chunk
 };
-/// The frame of an event, shared by all who read the same history in the same style and shape; empty where
-/// the shape hides it. `place` has just taken it.
+/// The frame of an event, shared by all clients that read the same channel in the same style and format.
+/// Empty if the format hides the event. Call after `place` has taken the event.
 const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
                          FrameStyle style, const Shape &shape);
-/// All events of a page in one piece, shared too. Takes them into `place`, which stands right before them.
+/// The frames of all events of a page in one string, also shared. Advances `place`, which must be directly
+/// before them, past the events.
 const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
                         const Shape &shape);
-/// The frame of an event for a client that reads several histories on one stream: what is in it names the
-/// channel. Empty where the shape hides it.
-/// @param cursor  of all of them
+/// The frame of an event for a stream with several channels, including the channel. Empty if the format hides
+/// the event.
+/// @param cursor  the cursor of all channels
 std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
                         bool named, const Shape &shape);
 
-/// `retry:` in milliseconds, a field of its own.
+/// A frame that only sets `retry:`.
 std::string sse_retry(std::int64_t ms);
 
-/// A heartbeat that scripts do not see.
+/// A heartbeat that is not visible to scripts.
 inline constexpr std::string_view kSseComment = ":\n\n";
 
 }  // namespace await::wire

@@ -29,7 +29,7 @@ std::string sign(std::string_view body, std::string_view key) {
   return {reinterpret_cast<char *>(sum), size};
 }
 
-/// Says which key it was, and nothing of the key.
+/// An identifier of the key that reveals nothing about it.
 std::string name_of(std::string_view key) {
   return base64url(sign("the name of this key", key).substr(0, 6));
 }

@@ -55,7 +55,7 @@ bool take(EVP_MD_CTX *digest, std::string_view bytes) {
 
 }  // namespace
 
-/// The two digests of HMAC after their pads, and room to go on from them.
+/// The two digests of HMAC after their pads, and contexts to continue from them.
 struct Verifier::Digests {
   Digest inner{EVP_MD_CTX_new()};
   Digest outer{EVP_MD_CTX_new()};

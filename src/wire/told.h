@@ -12,8 +12,8 @@
 
 namespace await::wire {
 
-/// Knows whether a hint was signed with one of some keys: HMAC-SHA256 (RFC 2104) over all of it but the
-/// signature. The keys are worked in once.
+/// Verifies signatures of hints: HMAC-SHA256 (RFC 2104) of the whole hint without the signature, with one of
+/// several keys. The keys are prepared once, by learn().
 class Verifier {
  public:
   Verifier();
@@ -23,11 +23,10 @@ class Verifier {
 
  private:
   struct Digests;
-  std::vector<Digests> digests_;  // of each key; none yet: nothing is signed
+  std::vector<Digests> digests_;  // of each key; without keys no hint is valid
 };
 
-/// What a signed hint says. Nothing where it is of another line of history than `timeline`, or of a later
-/// version.
+/// Decodes a signed hint. Empty if it is of another timeline than `timeline`, or of a later version.
 std::optional<core::Told> read_told(const core::Hint &hint, std::string_view timeline);
 
 }  // namespace await::wire

@@ -18,7 +18,7 @@ constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::size_t kMask = 4;
 constexpr std::size_t kMostHead = 2 + 8 + kMask;
 
-/// A final frame's first bytes.
+/// The first bytes of a final frame.
 std::string head(std::uint8_t opcode, std::size_t length) {
   std::string out(1, static_cast<char>(0x80 | opcode));
   int bytes = length < 126 ? 0 : length < 65536 ? 2 : 8;
@@ -32,7 +32,7 @@ std::size_t head_size(std::uint64_t length) {
   return 2 + (length < 126 ? 0 : length < 65536 ? 2 : 8) + kMask;
 }
 
-/// The length that a data frame's head announces, as soon as that much of the head is there.
+/// The payload length in the header of a data frame. Empty until that part of the header has been received.
 std::optional<std::uint64_t> length_in(std::string_view head) {
   if (head.size() < 2)
     return std::nullopt;
@@ -48,7 +48,7 @@ std::optional<std::uint64_t> length_in(std::string_view head) {
   std::uint64_t announced = 0;
   for (unsigned char c : head.substr(2, bytes))
     announced = announced << 8 | c;
-  return announced >> 63 == 0 ? std::optional(announced) : std::nullopt;  // libwslay refuses those
+  return announced >> 63 == 0 ? std::optional(announced) : std::nullopt;  // libwslay rejects those
 }
 
 }  // namespace
@@ -83,24 +83,24 @@ std::string websocket_close(std::uint16_t code, std::string_view reason) {
   return out.append(reason);
 }
 
-/// A libwslay context, how much of what it was fed is whole frames, and the message that is half there.
-/// libwslay would keep each fragment in a block of its own: it buffers none, we gather them here.
+/// A libwslay context, the number of bytes of complete frames, and the incomplete message. libwslay would
+/// store each fragment in a separate block, so its buffering is disabled, and fragments are collected here.
 struct WebSocketReader::State {
   wslay_event_context_ptr context = nullptr;
-  std::string_view bytes;  // not taken yet
+  std::string_view bytes;  // not processed yet
   std::uint64_t fed = 0;
-  std::uint64_t framed = 0;  // bytes of all frames that have begun
-  std::string tail;          // the last bytes fed that belong to no frame yet: a head in part
-  std::string message;       // of a text, as far as it has come
-  std::uint64_t length = 0;  // of all its fragments that have begun, a binary one's too
+  std::uint64_t framed = 0;  // bytes of all frames that have started
+  std::string tail;          // the last bytes, of an incomplete frame header
+  std::string message;       // the received part of a text message
+  std::uint64_t length = 0;  // of all its fragments that have started, also of a binary message
   std::uint64_t most = 0;
-  std::string last_word;                      // a close frame's payload
-  std::string replies;                        // not handed on yet
+  std::string last_word;                      // payload of a close frame
+  std::string replies;                        // not passed on yet
   std::uint8_t opcode = WSLAY_TEXT_FRAME;     // the message's
-  std::uint8_t frame = WSLAY_TEXT_FRAME;      // of the frame that has begun
-  bool in_message = false;                    // a fragment has come and not its last
-  std::uint16_t refusal = 0;                  // what libwslay would not say of a frame
-  std::optional<std::string> accepted_close;  // the answer to a code that libwslay does not know
+  std::uint8_t frame = WSLAY_TEXT_FRAME;      // of the current frame
+  bool in_message = false;                    // a fragment has been received, but not the last one
+  std::uint16_t refusal = 0;                  // an error of a frame that libwslay does not detect
+  std::optional<std::string> accepted_close;  // the reply to a close code that libwslay does not support
   Listener *listener = nullptr;
 
   State() {
@@ -119,27 +119,28 @@ struct WebSocketReader::State {
   State &operator=(const State &) = delete;
   ~State() { wslay_event_context_free(context); }
 
-  /// Nothing is half there: a fresh one would read on as well.
+  /// Whether nothing is incomplete, so that the state can be discarded and created again.
   bool at_rest() const { return fed == framed && !in_message; }
 
-  /// Pongs go before the answers to what comes after them, in one piece however many they are.
+  /// Sends pongs before the replies to later messages, all in one string.
   void hand_on() {
     if (!replies.empty())
       listener->reply(std::exchange(replies, {}));
   }
 
-  /// Grows by doubling, but never past what a message may hold.
+  /// Grows by doubling, but never beyond the maximum size of a message.
   void append(std::string_view chunk) {
     std::size_t need = message.size() + chunk.size();
     if (need > message.capacity()) {
-      std::string larger;  // a string that grows by itself doubles at least
+      std::string larger;  // std::string itself would at least double
       larger.reserve(static_cast<std::size_t>(std::clamp<std::uint64_t>(2 * need, need, most)));
       message.swap(larger += message);
     }
     message += chunk;
   }
 
-  /// libwslay reports a frame with its first byte of payload. One that is too long is refused by its head.
+  /// libwslay reports a frame with the first byte of its payload. A frame that is too long is rejected by its
+  /// header.
   void look_at_tail(std::string_view fresh) {
     std::uint64_t n = fed > framed ? std::min<std::uint64_t>(fed - framed, kMostHead) : 0;
     tail.append(fresh.substr(fresh.size() - std::min<std::size_t>(fresh.size(), kMostHead)));
@@ -174,7 +175,7 @@ struct WebSocketReader::State {
     self.frame = what->opcode;
     if (wslay_is_ctrl_frame(what->opcode)) {
       if (what->opcode == WSLAY_CONNECTION_CLOSE && what->payload_length == 1)
-        self.refusal = kProtocolError;  // half a code
+        self.refusal = kProtocolError;  // incomplete code
       return;
     }
     if (!self.in_message) {
@@ -207,7 +208,7 @@ struct WebSocketReader::State {
     auto code = static_cast<std::uint16_t>(byte(0) << 8 | byte(1));
     std::string reason = self.last_word.substr(2);
     std::replace(reason.begin(), reason.end(), '\0', ' ');
-    if (!is_text(reason))  // libwslay looks at those only that come in one piece
+    if (!is_text(reason))  // libwslay checks only those that arrive in one piece
       self.refusal = kInvalidText;
     else if (code >= kRestart && code <= kBadGateway)  // registered after libwslay was written
       self.accepted_close = websocket_close(code, std::string_view(self.last_word).substr(2));

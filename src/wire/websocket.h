@@ -8,7 +8,7 @@
 
 namespace await::wire {
 
-/// Close codes (RFC 6455 §7.4) that we send; from 4000 on they are ours.
+/// Close codes that are sent (RFC 6455 §7.4). Codes from 4000 on are specific to this module.
 enum CloseCode : std::uint16_t {
   kGoingAway = 1001,
   kProtocolError = 1002,
@@ -24,28 +24,28 @@ enum CloseCode : std::uint16_t {
   kNotFound = 4404,
 };
 
-/// Whether it is what a client sends as Sec-WebSocket-Key: 16 bytes in base64.
+/// Whether `key` is a valid Sec-WebSocket-Key: 16 bytes in base64.
 bool is_websocket_key(std::string_view key);
-/// The Sec-WebSocket-Accept that answers it (RFC 6455 §4.2.2).
+/// The Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2).
 std::string websocket_accept(std::string_view key);
 
-/// Whole frames of a server, which does not mask.
+/// Complete frames of a server, without masking.
 std::string websocket_text(std::string_view text);
 std::string websocket_ping();
 std::string websocket_close(std::uint16_t code, std::string_view reason);
 
-/// Reads what a client sends: fragments, control frames between them, UTF-8, masks, limits. libwslay does it;
-/// its 4 KB are there only while something has come in part, and so is the message: one string that is never
-/// longer than a message may be, whatever the number of its fragments.
+/// Parses what a client sends: fragments, control frames between them, masks, UTF-8, and limits. Uses
+/// libwslay. Its 4 KB of memory, and the message, exist only while a message is incomplete. The message is
+/// one string that is never longer than the limit, regardless of the number of fragments.
 class WebSocketReader {
  public:
-  /// Who is told. Must not destroy the reader before feed() has returned.
+  /// Receives the messages. Must not destroy the reader before feed() has returned.
   class Listener {
    public:
     virtual void text(std::string_view message) = 0;
     virtual void binary() = 0;
-    /// Has to be sent: pongs, as many as came in a row, and the close frame that answers the client's or
-    /// refuses what it sent.
+    /// Frames to send: pongs, for all pings in a row, and the close frame that answers that of the client or
+    /// rejects its message.
     virtual void reply(std::string_view frames) = 0;
 
    protected:
@@ -55,12 +55,13 @@ class WebSocketReader {
   WebSocketReader();
   ~WebSocketReader();
 
-  /// Takes bytes as they come.
-  /// @param most  a longer message is refused (1009), by its head or by that of the fragment that is too much
-  /// @return  nothing: it goes on. Else the connection is over once all replies are sent: 0: the client has
-  ///   closed it; the code with which it was refused
+  /// Processes received bytes.
+  /// @param most  maximum size of a message; a longer one is rejected (1009) when the header of a frame or
+  ///   fragment announces it
+  /// @return empty if the connection stays open. Else it must be closed when all replies have been sent: 0 if
+  ///   the client closed it, or the close code with which it was rejected
   std::optional<std::uint16_t> feed(std::string_view bytes, std::size_t most, Listener &listener);
-  /// Bytes that an unfinished message takes.
+  /// The number of bytes used by an incomplete message.
   std::size_t held() const;
 
  private:

@@ -17,7 +17,8 @@ constexpr int kChildFds[] = {1, 2, 3};
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
-/// Ours without what is withheld, then theirs: of two with one name a command would see the first.
+/// The environment of the command: that of this process without withheld and replaced variables, and the
+/// given ones. Of two variables with the same name, a command would see the first.
 std::vector<std::string> environment_of(const std::vector<std::pair<std::string, std::string>> &added,
                                         const std::vector<std::string> &withheld) {
   std::vector<std::string> words;
@@ -34,12 +35,12 @@ std::vector<std::string> environment_of(const std::vector<std::pair<std::string,
   return words;
 }
 
-/// In the new process: only what is safe after fork.
+/// Runs in the new process; uses only functions that are safe after fork().
 [[noreturn]] void become(char *const *argv, char *const *environment, const int (&fds)[4], pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent)
-    ::_exit(127);  // it ended before the line above
+    ::_exit(127);  // the parent exited before prctl()
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -105,7 +106,7 @@ Result<std::unique_ptr<Child>> Child::start(
       ::close(fd);
   }
   if (child->pid_ < 0)
-    return Error{Code::unavailable, std::string("cannot start a process: ") + std::strerror(why)};
+    return Error{Code::unavailable, std::string("cannot start the command: ") + std::strerror(why)};
   ::setpgid(child->pid_, child->pid_);
   Child *self = child.get();
   child->stdin_.watch = loop.watch(child->stdin_.fd, [self] { self->on_stdin(); });
@@ -122,7 +123,7 @@ Child::~Child() {
   for (Pipe &stream : streams_)
     stream.close();
   if (pid_ > 0)
-    ::kill(-pid_, SIGKILL);  // also whatever it left behind in its group
+    ::kill(-pid_, SIGKILL);  // also its remaining children in the group
 }
 
 void Child::signal(int number) {
@@ -150,7 +151,7 @@ void Child::on_stdin() {
       return;
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0) {  // it has closed its stdin: what is left it does not want
+    if (n < 0) {  // it has closed its stdin: discard the rest
       to_write_.clear();
       stdin_.close();
       return;
@@ -186,7 +187,7 @@ void Child::on_stream(Stream stream) {
 void Child::reaped(int wait_status) {
   wait_status_ = wait_status;
   reaped_ = true;
-  // a grandchild may hold stderr or descriptor 3 open for ever; stdout is what we wait for
+  // a grandchild may keep stderr or descriptor 3 open forever, so only stdout is waited for
   for (Stream stream : {kErr, kNotes}) {
     if (streams_[stream].fd < 0)
       continue;

@@ -13,40 +13,42 @@
 
 namespace await::worker {
 
-/// A command with pipes to its stdin, stdout, stderr and descriptor 3, in a process group of its own.
-/// Destroying it kills the group.
+/// A running command with pipes to its stdin, stdout, stderr and descriptor 3, in its own process group.
+/// Destroying the object kills the group.
 class Child {
  public:
   enum Stream { kOut, kErr, kNotes };
   class Observer {
    public:
-    /// Bytes from one of its streams.
+    /// The command has written bytes to one of its streams.
     virtual void said(Stream stream, std::string_view bytes) = 0;
-    /// All streams are closed and the command has ended. Last call; may destroy the child.
+    /// All streams are closed and the command has exited. The last call; may destroy the child.
     virtual void ended(int wait_status) = 0;
-    /// stdin has taken everything written so far.
+    /// Everything passed to write() has been written to stdin.
     virtual void thirsty() = 0;
 
    protected:
     ~Observer() = default;
   };
 
-  /// @param environment  put in the place of ours of these names
-  /// @param withheld     names of ours that the command does not get: our passwords are not its business
+  /// Starts a command.
+  /// @param environment  variables that replace those of this process with the same names
+  /// @param withheld  names of variables that are not passed to the command, because they contain passwords
+  ///   Errors: unavailable.
   static Result<std::unique_ptr<Child>> start(
       io::Loop &loop, const std::vector<std::string> &command,
       const std::vector<std::pair<std::string, std::string>> &environment,
       const std::vector<std::string> &withheld, Observer &observer);
   ~Child();
 
-  /// Queues bytes for stdin; a command that does not read them loses them.
+  /// Queues bytes for stdin. If the command does not read them, they are discarded.
   void write(const std::string &bytes);
   void close_stdin_when_written();
-  /// Stops and starts reading stdout: backpressure.
+  /// Pauses or resumes reading stdout, for backpressure.
   void pause_out(bool paused);
   void signal(int number);
   pid_t pid() const { return pid_; }
-  /// The command's wait status, from whoever reaps the process's children.
+  /// To be called with the wait status when the process has been reaped.
   void reaped(int wait_status);
 
  private:

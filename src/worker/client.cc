@@ -9,7 +9,7 @@
 namespace await::worker {
 namespace {
 
-/// `1 <job> <seq> <type>`: what has happened, and nothing of what it says.
+/// Reduces a hint to `1 <job> <seq> <type>`, without job data.
 std::string_view thin(std::string_view hint) {
   std::size_t end = 0;
   for (int words = 0; words < 4 && end != std::string_view::npos; ++words)
@@ -19,7 +19,7 @@ std::string_view thin(std::string_view hint) {
 
 namespace sql = pg::statements;
 
-/// A statement whose outcome goes to a function.
+/// A statement whose result is passed to a function.
 class Ask : public pg::Statement {
  public:
   Ask(const char *text, pg::Params params, std::function<void(Result<pg::Rows>)> then)
@@ -79,7 +79,7 @@ void Client::call(const char *text, pg::Params params, Then<T> then, Decode deco
       }));
 }
 
-/// For functions that answer true, or something, when they changed the job.
+/// Calls an SQL function that returns true, or a value that is not null, if it has changed the job.
 void Client::change(const char *text, pg::Params params, const Uuid &id, Then<bool> then) {
   call<bool>(
       text, std::move(params),
@@ -97,7 +97,7 @@ void Client::hint(const Uuid &id) {
     loop_.post(flush_task_);
 }
 
-/// At the end of a round: all that was completed in it, and all that is to be hinted.
+/// Runs at the end of an iteration: stores all results that were completed in it, and publishes the hints.
 void Client::flush() {
   std::vector<Completion> batch;
   for (Completion &completion : std::exchange(completions_, {})) {
@@ -138,7 +138,7 @@ void Client::complete_all(std::vector<Completion> batch) {
   auto sent = std::make_shared<std::vector<Completion>>(std::move(batch));
   pg_.send(std::make_unique<Ask>(sql::kCompleteMany, std::move(params), [this, sent](Result<pg::Rows> rows) {
     if (!rows && rows.error().code != Code::unavailable && sent->size() > 1) {
-      for (Completion &one : *sent)  // one of them is refused: the others must not suffer
+      for (Completion &one : *sent)  // one of them was rejected: send each alone
         complete_one(one.job, one.body, one.content_type, one.status, one.file_name, std::move(one.then));
       return;
     }

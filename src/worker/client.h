@@ -11,13 +11,13 @@
 
 namespace await::worker {
 
-/// A job as await.claim gives it.
+/// A job as returned by await.claim.
 struct ClaimedJob {
   Uuid id;
-  std::string receipt;  ///< proves the claim to every later call
+  std::string receipt;  ///< proves the claim; required by all later calls
   int attempt = 0;
   std::string queue;
-  std::optional<std::string> payload;  ///< nothing: larger than 64 KB, read it by Client::payload
+  std::optional<std::string> payload;  ///< empty if larger than 64 KB: read it with Client::payload
   std::string content_type;
   std::optional<std::string> file_name;
   std::optional<std::string> params;
@@ -29,13 +29,13 @@ struct ClaimedJob {
   std::int64_t lease_ms = 0;
 };
 
-/// What a worker takes as its due.
+/// The state of a lease as returned by a heartbeat.
 enum class Lease { held, cancelled, lost };
 
-/// The worker's functions of sql/016_receipts.sql, for workers in process. One connection, replies in the
-/// order of the calls, from the event loop, so callbacks must know whether their owner still lives. After
-/// each change a hint is published. Results that are complete within one round of the loop are stored in one
-/// transaction, and so are the hints of a round read in one.
+/// The functions of sql/functions/worker (docs/workers.md), for use in this process. There is one connection; replies
+/// arrive in the order of the calls, from the event loop. A callback must check itself whether its owner
+/// still exists. A hint is published after each change. Results completed in one iteration of the loop are
+/// stored in one transaction, and their hints are read in one.
 class Client {
  public:
   template <class T>
@@ -45,11 +45,11 @@ class Client {
          const std::vector<redis::Address> &redis);
 
   void start();
-  /// Publish that something has happened, not what: for a Redis that others can listen to.
+  /// Publishes hints without job data, for a Redis server that others can read.
   void thin_hints() { thin_hints_ = true; }
   bool connected() const { return pg_.ready(); }
   redis::Bus &bus() { return bus_; }
-  /// Nothing is to be sent or answered.
+  /// Whether nothing remains to be sent or answered.
   bool idle() const {
     return !connected() || (completions_.empty() && hints_.empty() && pg_.in_flight() == 0);
   }
@@ -58,17 +58,17 @@ class Client {
              std::optional<std::int64_t> lease_ms, Then<std::vector<ClaimedJob>> then);
   /// @param progress  JSON text
   void heartbeat(const ClaimedJob &job, const std::optional<std::string> &progress, Then<Lease> then);
-  /// @return false: another's by now
+  /// @return false if the lease is lost
   void emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
             const std::optional<std::string> &event_id, Then<bool> then);
-  /// @return nothing: another's by now
+  /// @return empty if the lease is lost
   void payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::optional<std::string>> then);
   void append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then);
-  /// @param body  nothing: what append_result stored
+  /// @param body  empty: the chunks stored by append_result
   void complete(const ClaimedJob &job, const std::optional<std::string> &body,
                 const std::string &content_type, int status, const std::optional<std::string> &file_name,
                 Then<bool> then);
-  /// @param retry_in_ms  nothing: by the queue's back-off; negative: not again
+  /// @param retry_in_ms  empty: retry with the backoff of the queue; negative: do not retry
   void fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms,
             Then<bool> then);
   void tick();

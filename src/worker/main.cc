@@ -30,7 +30,7 @@ class StderrLog : public io::Log {
   }
 };
 
-/// "5m", "90s", "1h", "250ms" as milliseconds; empty where it is no time.
+/// "5m", "90s", "1h" or "250ms" in milliseconds; empty if it is not a time.
 std::optional<std::int64_t> parse_time(std::string_view text) {
   auto digits = text.find_first_not_of("0123456789");
   auto number = parse_number(text.substr(0, digits), 1'000'000'000);
@@ -44,7 +44,7 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
 }
 
 std::string is_time(const std::string &text) {
-  return parse_time(text) ? "" : "\"" + text + "\" is no time like 5m, 90s, 1h";
+  return parse_time(text) ? "" : "\"" + text + "\" is not a time such as 5m, 90s or 1h";
 }
 
 std::string host_name() {
@@ -68,51 +68,53 @@ void declare(CLI::App &app, Arguments &to) {
   app.set_version_flag("--version", std::string("await-worker ") + kVersion);
   app.add_option(
          "--postgres", to.postgres,
-         "libpq's conninfo or URL, or @FILE that holds it; a password is better in the environment, a "
-         "file or PGPASSFILE than here")
+         "PostgreSQL connection string (libpq conninfo or URL), or @FILE that contains it; prefer the "
+         "environment, a file or PGPASSFILE for a password")
       ->envname("AWAIT_POSTGRES")
       ->required();
-  app.add_option("--redis", to.redis,
-                 "redis://[user:password@]address[:port] or unix:/path, or @FILE; without a password, "
-                 "REDISCLI_AUTH is it; without any, watchers learn of results by re-reading")
+  app.add_option(
+         "--redis", to.redis,
+         "redis://[user:password@]address[:port] or unix:/path, or @FILE; may be repeated. The default "
+         "password is REDISCLI_AUTH. Without Redis, clients get results by polling")
       ->envname("AWAIT_REDIS")
       ->allow_extra_args(false);
-  app.add_option("--queue", to.settings.queues, "a queue to claim from; may be repeated")
+  app.add_option("--queue", to.settings.queues, "queue to claim jobs from; may be repeated")
       ->required()
       ->allow_extra_args(false);
-  app.add_option("--concurrency", to.settings.concurrency, "commands at a time")
+  app.add_option("--concurrency", to.settings.concurrency,
+                 "maximum number of commands running at the same time")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--lease", to.lease,
-                 "how long a job stays ours without a heartbeat; default: the job's or the queue's")
+                 "time for which a job is leased without a heartbeat; default: set by the job or the queue")
       ->check(is_time);
-  app.add_option("--grace", to.grace, "from TERM to KILL when a command is to end")
+  app.add_option("--grace", to.grace, "time between SIGTERM and SIGKILL when a command is stopped")
       ->check(is_time)
       ->capture_default_str();
-  app.add_option("--content-type", to.settings.task.content_type, "of the results")->capture_default_str();
-  app.add_option("--file-name", to.file_name, "of the results");
-  app.add_option("--status", to.settings.task.status, "of the results")
+  app.add_option("--content-type", to.settings.task.content_type, "content type of the results")
+      ->capture_default_str();
+  app.add_option("--file-name", to.file_name, "file name of the results");
+  app.add_option("--status", to.settings.task.status, "HTTP status of the results")
       ->check(CLI::IsMember({200, 201, 203}))
       ->capture_default_str();
   app.add_option("--pass-env", to.pass_env,
-                 "variables that the command is to have though they may hold a password: AWAIT_POSTGRES, "
-                 "AWAIT_REDIS, REDISCLI_AUTH, PG…; may be repeated")
+                 "environment variables to pass to the command although they may contain a password: "
+                 "AWAIT_POSTGRES, AWAIT_REDIS, REDISCLI_AUTH, PG*; may be repeated")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app.add_flag(
-      "--thin-hints", to.thin_hints,
-      "hints say that something has happened, not what: params, owner and results do not pass Redis");
-  app.add_option("--name", to.settings.name, "what leases say of us; default: host:pid");
+  app.add_flag("--thin-hints", to.thin_hints,
+               "send hints through Redis without job data (params, owner, results)");
+  app.add_option("--name", to.settings.name, "name of this worker in the lease table; default: host:pid");
   app.add_option("command", to.settings.task.command,
-                 "what to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")
+                 "command to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")
       ->required();
   app.footer(
-      "Exit status 0: the job is completed. 65: it fails for good. Any other: it fails, and is tried again "
-      "by the queue's back-off.\n"
-      "SIGTERM: finish what runs, take nothing new. A second one: end the commands too.");
+      "Exit status 0 completes the job. 65 fails it permanently. Any other status fails the attempt, and the "
+      "job is retried with the backoff of its queue.\n"
+      "SIGTERM: finish the running jobs and claim no new ones. A second SIGTERM stops the commands too.");
 }
 
-/// Signals as something to watch.
+/// Returns a descriptor that becomes readable when a signal arrives.
 int open_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -123,7 +125,8 @@ int open_signals() {
   return ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-/// An unquoted conninfo leaves its pairs to be the command, which would fail with them in its error.
+/// If a conninfo is not quoted, its remaining pairs become the command, which would fail and show them in its
+/// error.
 bool is_part_of_conninfo(const std::string &word) {
   std::string_view name = std::string_view(word).substr(0, word.find('='));
   return name.size() < word.size() &&
@@ -136,7 +139,8 @@ std::optional<std::string> from_environment(const char *name) {
   return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
 }
 
-/// The addresses read and checked, and what commands are not to see. The error names the option.
+/// Reads and checks the addresses, and determines the variables withheld from commands. The error names the
+/// option.
 Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   std::vector<redis::Address> addresses;
   std::vector<std::string> passwords;
@@ -158,7 +162,7 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
     return Error{Code::invalid, "--postgres: " + conninfo.error().detail};
   auto options = pg::parse_conninfo(*conninfo);
   if (!options)
-    return Error{Code::invalid, "--postgres " + redact(*conninfo) + " " + options.error().detail};
+    return Error{Code::invalid, "--postgres " + redact(*conninfo) + ": " + options.error().detail};
   for (const auto &[keyword, value] : *options) {
     if (keyword == "password" || keyword == "sslpassword")
       passwords.push_back(value);
@@ -166,7 +170,7 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   passwords.push_back(from_environment("PGPASSWORD").value_or(""));
   arguments.postgres = *conninfo;
   if (is_part_of_conninfo(arguments.settings.task.command.front()))
-    return Error{Code::invalid, "the command is part of a conninfo: put what follows --postgres in quotes"};
+    return Error{Code::invalid, "the command looks like part of a conninfo: quote the value of --postgres"};
   arguments.settings.task.withheld = worker::withheld_variables(passwords, arguments.pass_env);
   return addresses;
 }
@@ -191,7 +195,7 @@ int run(Arguments &arguments) {
         worker.reap_children();
       } else if (!asked) {
         asked = true;
-        log.info("draining: no new jobs; once more to stop at once");
+        log.info("draining: finishing running jobs, claiming no new ones; send the signal again to stop now");
         worker.drain();
       } else {
         worker.stop();
@@ -205,9 +209,9 @@ int run(Arguments &arguments) {
   worker.start();
   while (!worker.done())
     loop.round(1000);
-  // the last hints: without them who watches learns seconds later
+  // send the last hints: without them clients get the results seconds later
   loop.run_until([&] { return client.idle(); }, 3000);
-  loop.round(0);  // in which they are sent
+  loop.round(0);  // this sends them
   return 0;
 }
 

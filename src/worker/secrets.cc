@@ -22,7 +22,8 @@ bool may_hold_password(std::string_view argument) {
          lower(argument).find("pass") != std::string::npos;
 }
 
-/// The part of argv[i] that is an address, or what could be one that was misplaced; null: none is.
+/// The part of argv[i] that is, or may be, an address with a password, even if misplaced; null if there is
+/// none.
 char *address_in(char **argv, int i) {
   for (const char *option : {"--postgres", "--redis"}) {
     std::size_t length = std::strlen(option);
@@ -42,7 +43,7 @@ Result<std::string> read_address(const std::string &given) {
   std::string path = given.substr(1);
   std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(path.c_str(), "re"), std::fclose);
   if (!file)
-    return Error{Code::invalid, path + " cannot be read: " + std::strerror(errno)};
+    return Error{Code::invalid, "cannot read " + path + ": " + std::strerror(errno)};
   char line[8192];
   if (std::fgets(line, sizeof line, file.get()) == nullptr)
     return Error{Code::invalid, path + " is empty"};

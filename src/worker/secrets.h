@@ -7,23 +7,23 @@
 
 namespace await::worker {
 
-/// An address as it was given, or, for `@FILE`, the first line of that file.
+/// Returns `given`, or for `@FILE` the first line of that file. Errors: invalid.
 Result<std::string> read_address(const std::string &given);
 
-/// Overwrites in argv what holds a password, before `--`: ps shows it to everybody. A moment remains in which
-/// it was there; the environment and a file have none.
+/// Overwrites arguments before `--` that contain a password, because ps shows them to all users. They are
+/// visible for a moment; passwords in the environment or in a file are not.
 void hide_arguments(int argc, char **argv);
 
-/// `message` without the arguments that could hold a password.
+/// `message` without arguments that could contain a password.
 std::string without_arguments(std::string message, int argc, char **argv);
 
-/// Which variables of our environment a job's command does not get: the addresses, libpq's own (PG…), and
-/// whatever holds one of `passwords`; without those that `passed` names.
+/// The variables of the environment that are not passed to the command of a job: the addresses, those of
+/// libpq (PG…), and all that contain one of `passwords`; except those in `passed`.
 std::vector<std::string> withheld_variables(const std::vector<std::string> &passwords,
                                             const std::vector<std::string> &passed);
 
-/// Nobody but root reads our memory and our environment from /proc, nor attaches to us: not even a job's
-/// command, which runs as the same user. There are no core dumps either.
+/// Prevents all users but root from reading the memory and environment of this process in /proc and from
+/// attaching to it, including the command of a job, which runs as the same user. Also disables core dumps.
 void close_proc();
 
 }  // namespace await::worker

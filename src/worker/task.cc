@@ -14,7 +14,7 @@
 namespace await::worker {
 namespace {
 
-constexpr int kDataError = 65;  // EX_DATAERR of sysexits.h: the input will never do
+constexpr int kDataError = 65;  // EX_DATAERR of sysexits.h: a retry with the same input is useless
 constexpr std::size_t kMaxNote = 65536;
 
 std::optional<std::string> dump(json_t *value) {
@@ -56,7 +56,7 @@ Task::Task(io::Loop &loop, io::Log &log, Client &client, const Options &options,
 Task::~Task() = default;
 
 void Task::start() {
-  log_.info("job " + name() + " (" + job_.queue + ")");
+  log_.info("job " + name() + ": started (queue " + job_.queue + ")");
   beat_timer_->set(std::max<std::int64_t>(300, job_.lease_ms / 3));
   auto child = Child::start(loop_, options_.command, environment(), options_.withheld, *this);
   if (!child) {
@@ -92,7 +92,7 @@ std::vector<std::pair<std::string, std::string>> Task::environment() const {
   return out;
 }
 
-/// stdin is empty: the next piece of a large payload.
+/// stdin accepts more: read the next chunk of a large payload.
 void Task::thirsty() {
   if (job_.payload || reading_payload_ || !child_)
     return;
@@ -107,9 +107,9 @@ void Task::thirsty() {
                     if (!child_)
                       return;
                     if (!piece || !*piece || (*piece)->empty()) {
-                      kill_command(!piece    ? "its payload cannot be read: " + piece.error().detail
-                                   : !*piece ? "the lease is lost"
-                                             : "its payload ends too early");
+                      kill_command(!piece    ? "cannot read its payload: " + piece.error().detail
+                                   : !*piece ? "lease lost"
+                                             : "its payload is truncated");
                       return;
                     }
                     payload_at_ += static_cast<std::int64_t>((*piece)->size());
@@ -129,7 +129,7 @@ void Task::said(Child::Stream stream, std::string_view bytes) {
       return;
     case Child::kErr:
       if (::write(STDERR_FILENO, bytes.data(), bytes.size()) < 0) {
-        // our own stderr is gone; the tail is kept all the same
+        // stderr of this process is closed; the tail is kept anyway
       }
       err_ += bytes;
       if (err_.size() > 2 * kStderrTail)
@@ -153,7 +153,7 @@ void Task::note(std::string_view line) {
   std::unique_ptr<json_t, void (*)(json_t *)> json(json_loadb(line.data(), line.size(), 0, nullptr),
                                                    [](json_t *j) { json_decref(j); });
   if (!json_is_object(json.get())) {
-    log_.error("job " + name() + ": a line on descriptor 3 is no JSON object, passed over");
+    log_.error("job " + name() + ": ignored a line on descriptor 3 that is not a JSON object");
     return;
   }
   auto type = member_text(json.get(), "type");
@@ -164,9 +164,9 @@ void Task::note(std::string_view line) {
   client_.emit(job_, *type, dump(json_object_get(json.get(), "data")), member_text(json.get(), "id"),
                safely([this](Result<bool> ours) {
                  if (!ours)
-                   log_.error("job " + name() + ": an event was not taken: " + ours.error().detail);
+                   log_.error("job " + name() + ": event rejected: " + ours.error().detail);
                  else if (!*ours)
-                   kill_command("the lease is lost");
+                   kill_command("lease lost");
                }));
 }
 
@@ -174,19 +174,19 @@ void Task::beat(const std::optional<std::string> &progress) {
   beat_timer_->set(std::max<std::int64_t>(300, job_.lease_ms / 3));
   client_.heartbeat(job_, progress, safely([this](Result<Lease> lease) {
                       if (!lease) {
-                        log_.error("job " + name() + ": the lease was not renewed: " + lease.error().detail);
+                        log_.error("job " + name() + ": cannot renew the lease: " + lease.error().detail);
                         beat_timer_->set(std::min<std::int64_t>(1000, job_.lease_ms / 3));
                       } else if (*lease != Lease::held) {
-                        kill_command(*lease == Lease::cancelled ? "it was cancelled" : "the lease is lost");
+                        kill_command(*lease == Lease::cancelled ? "job cancelled" : "lease lost");
                       }
                     }));
 }
 
-/// The job is no longer ours, or cannot be done: TERM, then KILL.
+/// The lease is lost, or the job cannot be done: SIGTERM, then SIGKILL.
 void Task::kill_command(const std::string &why) {
   if (killing_)
     return;
-  log_.info("job " + name() + ": ending the command, " + why);
+  log_.info("job " + name() + ": stopping the command: " + why);
   killing_ = true;
   mine_ = false;
   beat_timer_->clear();
@@ -204,8 +204,7 @@ void Task::on_kill_timer() {
     child_->signal(SIGKILL);
 }
 
-/// Ends once: an answer that was on its way (a heartbeat's "lost" and the result's, one after the other)
-/// finds nobody any more.
+/// Ends the task, once: later answers (to a heartbeat and to the result, one after the other) are ignored.
 void Task::over() {
   if (!alive_)
     return;
@@ -217,7 +216,7 @@ void Task::over() {
 }
 
 void Task::abandon() {
-  kill_command("the worker is told to stop at once");
+  kill_command("the worker received a second signal to stop");
   kill_timer_->set(500);
 }
 
@@ -237,13 +236,13 @@ void Task::store_piece() {
   client_.append_result(job_, pieces_, piece, safely([this, piece](Result<bool> stored) {
                           storing_ = false;
                           if (!stored) {
-                            out_.insert(0, piece);  // the same number again: a repeat is taken once
+                            out_.insert(0, piece);  // retried with the same number, stored once
                             report_timer_->set(1000);
                             return;
                           }
                           ++pieces_;
                           if (!*stored)
-                            kill_command("the lease is lost");
+                            kill_command("lease lost");
                           else if (out_.size() >= kPiece)
                             store_piece();
                           else if (ended_)
@@ -298,7 +297,7 @@ void Task::report_failure() {
   error.text("title", exited ? "The command failed" : "The command was killed");
   error.text("detail", !start_error_.empty() ? start_error_
                        : !tail.empty()       ? tail
-                                             : "it left no word on stderr");
+                                             : "The command wrote nothing to stderr.");
   error.number(exited ? "exit_status" : "signal", code);
   std::optional<std::int64_t> retry;
   if (exited && code == kDataError)
@@ -310,17 +309,17 @@ void Task::reported(const Result<bool> &outcome) {
   if (outcome || (outcome.error().code != Code::unavailable && outcome.error().code != Code::conflict)) {
     bool success = WIFEXITED(wait_status_) && WEXITSTATUS(wait_status_) == 0;
     log_.info("job " + name() +
-              (!outcome    ? ": refused, " + outcome.error().detail
-               : !*outcome ? ": another attempt owns it"
+              (!outcome    ? ": outcome rejected: " + outcome.error().detail
+               : !*outcome ? ": lease lost, another attempt owns the job"
                : success   ? ": completed"
                            : ": failed"));
     over();
     return;
   }
-  // PostgreSQL is away. A repeat is harmless, so go on until the lease must have run out.
+  // PostgreSQL is unavailable. Repeating is harmless, so retry until the lease must have expired.
   if (++report_tries_ * 1000 > job_.lease_ms + 60'000) {
     log_.error("job " + name() +
-               ": its end could not be stored, the lease has run out: " + outcome.error().detail);
+               ": cannot store its outcome and the lease has expired: " + outcome.error().detail);
     over();
     return;
   }

@@ -10,27 +10,28 @@
 
 namespace await::worker {
 
-/// What await-worker was told on its command line.
+/// Options of the command line that concern a task.
 struct Options {
   std::vector<std::string> command;
-  std::vector<std::string> withheld;  ///< variables of our environment that the command does not get
+  std::vector<std::string> withheld;  ///< variables that are not passed to the command
   std::string content_type = "application/octet-stream";
   std::optional<std::string> file_name;
   int status = 200;
-  std::int64_t grace_ms = 10'000;  ///< between TERM and KILL
+  std::int64_t grace_ms = 10'000;  ///< time between SIGTERM and SIGKILL
 };
 
-/// One job: runs the command, feeds it, listens to it, keeps the lease, and says how it ended.
+/// Runs the command for one job: passes it the payload, reads its output, renews the lease, and reports the
+/// outcome.
 class Task : private Child::Observer {
  public:
-  /// @param done  called once, last; may destroy the task
+  /// @param done  called exactly once, as the last call; may destroy the task
   Task(io::Loop &loop, io::Log &log, Client &client, const Options &options, ClaimedJob job,
        std::function<void()> done);
   ~Task();
 
   void start();
   void reaped(pid_t pid, int wait_status);
-  /// Ends the command without a word to the database: the lease runs out, another attempt follows.
+  /// Stops the command without reporting to the database: the lease expires, and another attempt follows.
   void abandon();
 
  private:
@@ -54,7 +55,7 @@ class Task : private Child::Observer {
   void reported(const Result<bool> &outcome);
   std::vector<std::pair<std::string, std::string>> environment() const;
   std::string name() const { return job_.id.text() + " attempt " + std::to_string(job_.attempt); }
-  /// Wraps a callback so that it does nothing once this is gone.
+  /// Wraps a callback so that it does nothing after this was destroyed.
   template <class F>
   auto safely(F call);
 
@@ -77,7 +78,7 @@ class Task : private Child::Observer {
   std::string notes_;
   std::string err_;
   std::string start_error_;
-  bool mine_ = true;  // the lease is ours, as far as we know
+  bool mine_ = true;  // the lease is held, as far as is known
   bool killing_ = false;
   bool ended_ = false;
   int wait_status_ = 0;

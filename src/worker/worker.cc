@@ -52,7 +52,7 @@ void Worker::claimed(Result<std::vector<ClaimedJob>> jobs) {
   for (ClaimedJob &job : *jobs) {
     auto at = tasks_.emplace(tasks_.end());
     *at = std::make_unique<Task>(loop_, log_, client_, settings_.task, std::move(job), [this, at] {
-      // not from within the task's own call
+      // must not be destroyed within its own call
       auto ended = std::make_shared<std::unique_ptr<Task>>(std::move(*at));
       tasks_.erase(at);
       claim_timer_->set(0);
@@ -75,7 +75,7 @@ void Worker::claimed(Result<std::vector<ClaimedJob>> jobs) {
   }
 }
 
-/// Nothing to do: look again after a while, or when Redis says that there is.
+/// No jobs: claim again after a while, or when a hint arrives from Redis.
 void Worker::look_later() {
   if (!draining_)
     claim_timer_->set(backoff_.next(random_.unit()));
@@ -95,7 +95,7 @@ void Worker::drain() {
 void Worker::stop() {
   drain();
   for (auto at = tasks_.begin(); at != tasks_.end();) {
-    Task *task = (at++)->get();  // ending may take it off the list
+    Task *task = (at++)->get();  // ending a task may remove it from the list
     task->abandon();
   }
 }

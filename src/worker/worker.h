@@ -10,7 +10,7 @@
 
 namespace await::worker {
 
-/// Claims jobs while it has hands free, and runs a Task for each.
+/// Claims jobs up to the concurrency limit, and runs a Task for each.
 class Worker {
  public:
   struct Settings {
@@ -24,9 +24,9 @@ class Worker {
   Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &client, Settings settings);
 
   void start();
-  /// No new jobs; done() when the last has ended.
+  /// Stops claiming jobs. done() is true when the last task has ended.
   void drain();
-  /// Ends the commands too.
+  /// Stops the running commands too.
   void stop();
   bool done() const { return draining_ && tasks_.empty() && !claiming_; }
   void reap_children();
@@ -44,7 +44,7 @@ class Worker {
   Settings settings_;
   std::list<std::unique_ptr<Task>> tasks_;
   bool claiming_ = false;
-  bool woken_ = false;  // there may be more than the claim under way sees
+  bool woken_ = false;  // there may be jobs that the claim in flight does not see
   bool draining_ = false;
   core::Backoff backoff_{100, 2'000};
   std::unique_ptr<io::Timer> claim_timer_;

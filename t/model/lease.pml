@@ -1,4 +1,4 @@
-/* Claim, lease, fence, complete (sql/003_queue.sql, 016_receipts.sql): never two endings, never none.
+/* Claim, lease, fence, complete (sql/functions/worker: claim, complete; sql/functions/maintenance/reap.sql): never two endings, never none.
  *
  * One job, two workers that may stop for good or sleep through their lease and go on as zombies, one worker
  * that does neither, a reaper, and a client who may cancel. Each SQL function is one step, for it holds the

@@ -1,5 +1,5 @@
-/* The low-water mark of a lane (sql/003_queue.sql: announce; sql/017_bounds.sql: enqueue, advance_marks, newest_mark,
- * purge_queues): no enqueued job is ever passed over, nor left in a lane that nobody reads.
+/* The low-water mark of a lane (sql/functions/queue: reserve_positions, enqueue, advance_horizon, advance_low_water;
+ * sql/functions/maintenance/purge_queues.sql): no enqueued job is ever passed over, nor left in a lane that nobody reads.
  *
  * Two transactions enqueue, each in steps: list the lane if it is not listed, read the sequence's last value, take a
  * shared lock that is named by it, or by some number below where that cannot be had, open the table of ready rows (the

@@ -320,12 +320,12 @@ TEST(Multipart, empty_parts_and_forms) {
 TEST(Multipart, what_is_broken_is_said) {
   EXPECT_EQ(take_apart("hello", "b", 2), "~");
   EXPECT_EQ(take_apart("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none", "b", 9), "[a|-||one~");
-  EXPECT_NE(take_apart("--b\r\n\r\nx\r\n--b--", "b", 3).find("!has a part without a form-data name"),
+  EXPECT_NE(take_apart("--b\r\n\r\nx\r\n--b--", "b", 3).find("!a part has no form-data name"),
             std::string::npos);
   EXPECT_NE(take_apart("--b\r\nX: " + std::string(9000, 'x') + "\r\n\r\nx\r\n--b--", "b", 100).find("8 KB"),
             std::string::npos);
   EXPECT_NE(take_apart("--bx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n", "b", 50)
-                .find("behind a boundary"),
+                .find("after a boundary"),
             std::string::npos);
 }
 
@@ -487,7 +487,7 @@ TEST(Jwt, the_example_of_rfc_7515) {
   EXPECT_TRUE(claims->holds("iss", "joe"));
   EXPECT_FALSE(claims->holds("iss", "jo"));
   EXPECT_FALSE(wire::verify_jwt(token, keys, {}, 1300819411, why));
-  EXPECT_STREQ(why, "it has expired");
+  EXPECT_STREQ(why, "expired");
   EXPECT_FALSE(wire::verify_jwt(token, keys, {{{"iss", "jane"}}, 30}, 1300819380, why));
   for (std::size_t i = 0; i < token.size(); ++i) {
     std::string changed = token;

@@ -16,6 +16,26 @@ char *config_error(ngx_conf_t *cf, std::string_view word, const char *what) {
   return static_cast<char *>(NGX_CONF_ERROR);
 }
 
+namespace {
+
+char *log_invalid(ngx_conf_t *cf, const char *noun, std::string_view word, const char *rule) {
+  ngx_str_t text = ngx::borrow(word);
+  ngx_str_t directive = static_cast<ngx_str_t *>(cf->args->elts)[0];
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid %s \"%V\" in \"%V\" directive, %s", noun, &text,
+                     &directive, rule);
+  return static_cast<char *>(NGX_CONF_ERROR);
+}
+
+}  // namespace
+
+char *invalid_value(ngx_conf_t *cf, std::string_view word, const char *rule) {
+  return log_invalid(cf, "value", word, rule);
+}
+
+char *invalid_parameter(ngx_conf_t *cf, std::string_view word, const char *rule) {
+  return log_invalid(cf, "parameter", word, rule);
+}
+
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
   *out = static_cast<ngx_http_complex_value_t *>(ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t)));
   ngx_http_compile_complex_value_t compile{};

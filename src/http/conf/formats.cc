@@ -36,15 +36,15 @@ char *set_format(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *main = static_cast<MainSettings *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (find_format(*main, ngx::view(words[1])) != nullptr)
-    return config_error(cf, ngx::view(words[1]), "is the name of a format that is there already");
+    return invalid_value(cf, ngx::view(words[1]), "this format is already defined");
   if (main->formats == nullptr)
     main->formats = ngx_array_create(cf->pool, 4, sizeof(NamedFormat));
   auto *format = ngx::make<wire::Format>(cf->pool);
   std::string why = format->compile(ngx::view(words[2]));
   if (!why.empty())
-    return config_error(cf, ngx::view(words[1]),
-                        reinterpret_cast<const char *>(
-                            ngx::copy(cf->pool, "is no template of a format: " + why + '\0').data));
+    return config_error(cf, ("invalid template of the format \"" + std::string(ngx::view(words[1])) +
+                             "\" in \"await_format\" directive: " + why)
+                                .c_str());
   *static_cast<NamedFormat *>(ngx_array_push(main->formats)) = {words[1], format};
   return NGX_CONF_OK;
 }
@@ -60,7 +60,7 @@ char *set_event_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     auto at = word.find('=');
     std::string_view name = at != word.npos ? word.substr(at + 1) : std::string_view();
     if (!is_type(word.substr(0, at)) || !is_type(name))
-      return config_error(cf, word, "is not of the form type=name or type=off");
+      return invalid_value(cf, word, "it must be in the form \"type=name\" or \"type=off\"");
     (*location->event_types)[std::string(word.substr(0, at))] = name == "off" ? "" : std::string(name);
   }
   return NGX_CONF_OK;
@@ -72,8 +72,10 @@ bool take_format(ngx_conf_t *cf, std::string_view word, std::string_view name, c
     return false;
   auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   *out = find_format(*main, word.substr(name.size() + 1));
-  *rc = *out != nullptr ? NGX_CONF_OK
-                        : config_error(cf, word, "names no format: await_format defines them, further up");
+  *rc = *out != nullptr
+            ? NGX_CONF_OK
+            : invalid_parameter(cf, word,
+                                "the format is unknown, define it with \"await_format\" before this line");
   return true;
 }
 

@@ -37,9 +37,10 @@ const char *keep(ngx_conf_t *cf, const std::string &text) {
   return reinterpret_cast<const char *>(ngx::copy(cf->pool, text + '\0').data);
 }
 
-/// The end of a password that has an @ in it is taken for a host.
+/// If a password contains an unescaped @, what follows it is parsed as the host: only the part after the last
+/// @ may be shown.
 std::string unresolved(const std::string &host) {
-  return "names the host \"" + host.substr(host.rfind('@') + 1) + "\", which cannot be resolved";
+  return "host not found: \"" + host.substr(host.rfind('@') + 1) + "\"";
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_
 const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out) {
   auto address = redis::parse_url(ngx::view(url));
   if (!address)
-    return keep(cf, "is no Redis URL: " + address.error().detail);
+    return keep(cf, address.error().detail);
   *out = url;
   if (!address->path.empty() || is_numeric(address->host))
     return nullptr;

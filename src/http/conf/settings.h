@@ -112,10 +112,15 @@ const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_
 /// The same for one URL of `await_redis`.
 const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out);
 
-/// A directive's error: "<what>" at the place nginx is reading. For `return`.
+/// Logs `<what> in <file>:<line>` at the place that nginx is reading. Returns NGX_CONF_ERROR, to be returned.
 char *config_error(ngx_conf_t *cf, const char *what);
-/// The same with the offending word.
+/// The same, as `"<word>" <what>`.
 char *config_error(ngx_conf_t *cf, std::string_view word, const char *what);
+/// The same, as `invalid value "<word>" in "<directive>" directive, <rule>`. Only while the directive is
+/// read: its name is the first of `cf->args`.
+char *invalid_value(ngx_conf_t *cf, std::string_view word, const char *rule);
+/// The same, as `invalid parameter "<word>" …`.
+char *invalid_parameter(ngx_conf_t *cf, std::string_view word, const char *rule);
 /// Every method that a location answers, for Allow.
 std::string allowed_methods(const Settings &location);
 /// A complex value of `text`; false with the error logged.

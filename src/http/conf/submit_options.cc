@@ -42,7 +42,7 @@ const char *parse_retention(std::string_view value, SubmitOptions &options) {
   }
   auto ms = parse_time(value, 1);
   if (!ms || *ms > 90 * kDay)
-    return "is no time up to 90d, nor keep";
+    return "it must be a time of no more than 90d, or \"keep\"";
   options.retention = *ms <= kDay ? 0 : *ms <= 7 * kDay ? 1 : 2;  // the classes of table await.retention
   return nullptr;
 }
@@ -53,15 +53,19 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
   auto time = [&](std::int64_t &field, std::int64_t least) {
     auto ms = parse_time(value, least);
     field = ms.value_or(0);
-    return ms ? nullptr : "is no time, or too short";
+    return ms              ? nullptr
+           : least == 1000 ? "it must be a time equal to or greater than 1s"
+                           : "it must be a time equal to or greater than 1ms";
   };
   if (name == "file") {
     options.file = ngx::borrow(value);
-    return value.empty() ? "names no form field" : nullptr;
+    return value.empty() ? "it must name a form field" : nullptr;
   }
   if (name == "type") {
     options.types = split(cf, value);
-    return value.find('/') == std::string_view::npos ? "is no list of media types" : nullptr;
+    return value.find('/') == std::string_view::npos
+               ? "it must be a list of media types such as \"image/*,text/plain\""
+               : nullptr;
   }
   if (name == "params") {
     options.params = split(cf, value);
@@ -71,11 +75,11 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
     bool low = value.starts_with('-');
     auto number = parse_number(low ? value.substr(1) : value, 100);
     options.priority = static_cast<ngx_int_t>(number.value_or(0) * (low ? -1 : 1));
-    return number ? nullptr : "is no number from -100 to 100";
+    return number ? nullptr : "it must be a number between -100 and 100";
   }
   if (name == "max_attempts") {
     options.max_attempts = static_cast<ngx_int_t>(parse_number(value, 1000).value_or(0));
-    return options.max_attempts > 0 ? nullptr : "is no number from 1 to 1000";
+    return options.max_attempts > 0 ? nullptr : "it must be a number between 1 and 1000";
   }
   if (name == "lease")
     return time(options.lease_ms, 1000);
@@ -85,8 +89,8 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
     return time(options.deadline_ms, 1000);
   if (name == "retain")
     return parse_retention(value, options);
-  return "is no option of await_submit: there are file, type, params, priority, delay, lease, max_attempts, "
-         "deadline, retain and format";
+  return "it must be one of file=, type=, params=, priority=, delay=, lease=, max_attempts=, deadline=, "
+         "retain= and format=";
 }
 
 }  // namespace
@@ -104,7 +108,8 @@ char *parse_submit_options(ngx_conf_t *cf, Settings &location, SubmitOptions &op
   if (!compile(cf, words[1], &options.queue))
     return static_cast<char *>(NGX_CONF_ERROR);
   if (options.queue->lengths == nullptr && !is_queue_name(ngx::view(words[1])))
-    return config_error(cf, ngx::view(words[1]), "is no queue: 1 to 64 of A-Z a-z 0-9 _ . -");
+    return invalid_value(cf, ngx::view(words[1]),
+                         "a queue name must be 1 to 64 characters of A-Z a-z 0-9 _ . -");
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view value = ngx::view(words[i]);
     std::string_view name = cut(value, '=');
@@ -115,10 +120,10 @@ char *parse_submit_options(ngx_conf_t *cf, Settings &location, SubmitOptions &op
       continue;
     }
     if (const char *why = parse_option(cf, name, value, options))
-      return config_error(cf, ngx::view(words[i]), why);
+      return invalid_parameter(cf, ngx::view(words[i]), why);
   }
   if (options.params != nullptr && options.file.len == 0)
-    return config_error(cf, "params=", "needs file=: only then is a form taken apart");
+    return invalid_parameter(cf, "params=", "it requires \"file=\", only then are forms parsed");
   return NGX_CONF_OK;
 }
 

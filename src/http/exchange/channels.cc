@@ -16,8 +16,9 @@ char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   location->allow = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     if (!ngx::view(words[i]).starts_with("topic:"))
-      return config_error(cf, ngx::view(words[i]),
-                          "is no pattern of topics, like topic:news.*; jobs and users need none");
+      return invalid_value(
+          cf, ngx::view(words[i]),
+          "it must be a topic pattern such as \"topic:news.*\" (jobs and users need no pattern)");
     *static_cast<ngx_str_t *>(ngx_array_push(location->allow)) = words[i];
   }
   return NGX_CONF_OK;

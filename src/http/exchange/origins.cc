@@ -44,14 +44,15 @@ char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       location->any_origin = 1;
     } else if (word != "same") {
       if (!is_origin(word))
-        return config_error(cf, ngx::view(words[i]),
-                            "is no origin, like https://example.com, nor \"same\" or \"any\"");
+        return invalid_value(
+            cf, ngx::view(words[i]),
+            "it must be \"same\", \"any\" or an origin without a path such as \"https://example.com\"");
       auto *origin = static_cast<ngx_str_t *>(ngx_array_push(location->origins));
       *origin = ngx::copy(cf->pool, word);
     }
   }
   if (location->any_origin == 1 && cf->args->nelts > 2)
-    return config_error(cf, "any", "stands alone");
+    return invalid_value(cf, "any", "it cannot be used with other origins");
   return NGX_CONF_OK;
 }
 

@@ -13,7 +13,7 @@ Refusal Receiver::check_room(ngx_http_request_t *r) {
   if (process()->counters().of(Gauge::submissions) < settings(r).max_inflight)
     return std::nullopt;
   process()->counters().count(Counter::refused_submissions);
-  return send_unavailable(r, "Too many submissions are under way just now.");
+  return send_unavailable(r, "Too many submissions are in progress; retry later.");
 }
 
 Answer Receiver::receive() {
@@ -47,7 +47,7 @@ std::optional<Objection> Receiver::check_memory() {
     return std::nullopt;
   process()->counters().count(Counter::refused_uploads);
   add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
-  return Objection{503, "The bodies that are under way take too much memory just now."};
+  return Objection{503, "The request bodies in progress use too much memory; retry later."};
 }
 
 void Receiver::taken() {
@@ -91,14 +91,13 @@ Answer Receiver::answer_broken(ngx_int_t status) {
   if (status == NGX_HTTP_REQUEST_TIME_OUT)
     return Answer::timed_out();
   if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE)
-    return send_problem(r_, 413, "The body is larger than this resource takes (client_max_body_size).");
+    return send_problem(r_, 413, "The request body is too large for this resource.");
   if (status == NGX_HTTP_BAD_REQUEST)
-    return send_problem(r_, 400, "The body is not framed as HTTP has it.");
-  ngx_log_error(
-      NGX_LOG_ERR, r_->connection->log, 0,
-      "await: answering 500: the request's body cannot be read, or another module has used it up before "
-      "(proxy_request_buffering off)");
-  return send_logged_problem(r_, 500, "The request's body is not there any more.");
+    return send_problem(r_, 400, "The request body violates the framing rules of HTTP.");
+  ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0,
+                "await: answering 500: cannot read the request body, another module may have consumed it "
+                "(proxy_request_buffering off)");
+  return send_logged_problem(r_, 500, "The request body is no longer available.");
 }
 
 void Receiver::give_up() { finish(send_restarting(r_)); }

@@ -149,7 +149,7 @@ void add_header(ngx_http_request_t *r, std::string_view name, std::string_view v
 ngx_int_t send_head(ngx_http_request_t *r) {
   if (r == r->main) {
     if (r->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE)
-      r->expect_tested = 1;  // who waits for "100 Continue" is not asked for a body that nobody wants
+      r->expect_tested = 1;  // do not send "100 Continue": the body is not wanted
     if (r->reading_body || ngx_http_discard_request_body(r) != NGX_OK)
       r->keepalive = 0;
   }
@@ -204,7 +204,7 @@ Answer give_problem(ngx_http_request_t *r, const wire::Problem &problem) {
   return send_problem_body(r, problem.status, wire::encode(problem, problem_base(r), ngx::view(r->uri)));
 }
 
-/// What a client did wrong is told once, where nginx tells of its clients' errors. What it sent is not.
+/// Logs a client's error once, at the level at which nginx logs client errors, without what the client sent.
 void log_refusal(ngx_http_request_t *r, const wire::Problem &problem) {
   if (problem.status >= 400 && problem.status < 500)
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0, "await: answering %d: %s", problem.status,
@@ -232,7 +232,7 @@ Answer send_unavailable(ngx_http_request_t *r, std::string_view detail) {
 Answer send_restarting(ngx_http_request_t *r) {
   if (r->header_sent)
     return Answer::cut();
-  return send_unavailable(r, "The service restarts just now; try again.");
+  return send_unavailable(r, "The server is restarting; retry later.");
 }
 
 Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view detail) {
@@ -241,7 +241,7 @@ Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view d
   return give_problem(r, problem);
 }
 
-/// Once, where it stops. What the database says of somebody's value is for its operator only.
+/// Logs the error, once. The database's own message goes to error.log only, not to the client.
 Answer send_error(ngx_http_request_t *r, const Error &error) {
   auto answer = [&](ngx_uint_t level, int status, const char *detail) {
     ngx_log_error(level, r->connection->log, 0, "await: answering %d: %s", status,
@@ -252,23 +252,22 @@ Answer send_error(ngx_http_request_t *r, const Error &error) {
     case Code::unavailable:
     case Code::timeout:
       add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-      return answer(NGX_LOG_ERR, 503, "The database cannot be reached just now. Nothing is lost; try again.");
+      return answer(NGX_LOG_ERR, 503, "The database is unavailable. No data was lost; retry later.");
     case Code::conflict:
       add_header(r, "Retry-After", "1");
-      return answer(NGX_LOG_INFO, 409, "Another request is changing the same just now; try again.");
+      return answer(NGX_LOG_INFO, 409, "Another request is changing the same data; retry.");
     case Code::not_found:
       return send_problem(r, 404, "There is no such job.");
     case Code::invalid:
-      return answer(NGX_LOG_INFO, 400, "The database does not take what was sent.");
+      return answer(NGX_LOG_INFO, 400, "The database rejected the data in the request.");
     case Code::too_large:
-      return answer(NGX_LOG_INFO, 413, "What was sent is larger than this resource takes.");
+      return answer(NGX_LOG_INFO, 413, "The data in the request is too large for this resource.");
     case Code::forbidden:
     case Code::internal:
       break;
     case Code::exhausted:
       add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-      return answer(NGX_LOG_ERR, 503,
-                    "There is no room for it just now. Nothing was stored; try again later.");
+      return answer(NGX_LOG_ERR, 503, "A storage limit has been reached. Nothing was stored; retry later.");
   }
   return answer(NGX_LOG_ERR, 500, "");
 }

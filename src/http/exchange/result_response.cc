@@ -45,9 +45,9 @@ void PieceStream::read_next() { process()->payloads().get(job_, attempt_, at_, r
 void PieceStream::got(Result<core::Piece> piece) {
   std::int64_t skip = piece ? at_ - piece->pos : 0;
   if (!piece || skip < 0 || skip >= static_cast<std::int64_t>(piece->bytes.size())) {
-    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: a result breaks off at byte %L: %s",
+    ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: result truncated at byte %L: %s",
                   static_cast<off_t>(at_),
-                  piece ? "its next piece is missing" : piece.error().detail.c_str());
+                  piece ? "the next chunk is missing" : piece.error().detail.c_str());
     end(Answer::cut());  // the length was announced: cutting the connection tells the client
     return;
   }
@@ -143,7 +143,8 @@ void Delivery::answer_completed(const core::Job &job) {
   std::string size = std::to_string(result.size);
   if (range.kind == wire::Range::Kind::unsatisfiable) {
     add_header(r_, "Content-Range", "bytes */" + size);
-    finished_(send_problem(r_, 416, "The result has " + size + " bytes."));
+    finished_(
+        send_problem(r_, 416, "The requested range is outside the result, which has " + size + " bytes."));
     return;
   }
   add_result_headers(job);

@@ -70,8 +70,8 @@ void Watch::got(Result<const core::Job *> job) {
   }
   if (!known_ && asks_conditions() && has_conditions(r_) &&
       !conditions_hold(r_, etags(*found), found->updated_at)) {
-    finish(
-        send_problem(r_, 412, "The job is not as the request's conditions want it (If-Match and the like)."));
+    finish(send_problem(r_, 412,
+                        "The job does not satisfy the preconditions of the request, such as If-Match."));
     return;
   }
   known_ = true;
@@ -128,18 +128,18 @@ OrAnswer<Uuid> addressed(ngx_http_request_t *r, std::string_view text) {
     return send_problem(r, 404, "There is no such job.");
   facts(r).id = id->text();
   if (process()->past_retention(*id))
-    return send_problem(r, 410, "Jobs of that time are no longer kept.");
+    return send_problem(r, 410, "The retention period of this job has passed; it is no longer stored.");
   return *id;
 }
 
 OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
   Wait wait = wait_of(r);
   if (wait.malformed)
-    return send_problem(r, 400, "The argument \"wait\" is a whole number of seconds.");
+    return send_problem(r, 400, "The argument \"wait\" must be a whole number of seconds.");
   return wait;
 }
 
-Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was ended."); }
+Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was revoked."); }
 
 bool has_room(ngx_http_request_t *r) {
   if (process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held))
@@ -157,9 +157,9 @@ bool has_too_many_reads(ngx_http_request_t *r) {
 
 Refusal check_room(ngx_http_request_t *r, bool hold) {
   if (hold && !has_room(r))
-    return send_unavailable(r, "Too many requests are held here just now.");
+    return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
   if (has_too_many_reads(r))
-    return send_unavailable(r, "Too many requests wait for the database just now.");
+    return send_unavailable(r, "Too many requests are waiting for the database; retry later.");
   return std::nullopt;
 }
 

@@ -95,15 +95,15 @@ void Socket::subscribe(std::string_view channel, std::string cursor) {
   bool twice = std::any_of(subscriptions_.begin(), subscriptions_.end(),
                            [&](auto &one) { return one->id() == what->id; });
   if (twice) {
-    refuse(channel, 409, "This socket watches it already.");
+    refuse(channel, 409, "Already subscribed to this channel.");
   } else if (subscriptions_.size() >= static_cast<std::size_t>(settings_.max_channels)) {
-    refuse(channel, 429, "This socket watches as many channels as it may.");
+    refuse(channel, 429, "Too many channels on this WebSocket.");
   } else if (process()->hub().listeners() >= static_cast<std::size_t>(settings_.max_held)) {
     process()->counters().count(Counter::refused_held);
-    refuse(channel, 503, "Too much is watched here just now.");
+    refuse(channel, 503, "Too many subscriptions on this server; retry later.");
   } else if (process()->counters().of(Gauge::reads) >= settings_.max_inflight) {
     process()->counters().count(Counter::refused_reads);
-    refuse(channel, 503, "Too many requests wait for the database just now.");
+    refuse(channel, 503, "Too many requests are waiting for the database; retry later.");
   } else {
     subscriptions_.push_back(std::make_unique<Subscription>(*this, *what, std::move(cursor)));
     if (paused_)
@@ -117,7 +117,7 @@ void Socket::unsubscribe(std::string_view channel) {
   auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
                          [&](auto &one) { return what && one->id() == what->id; });
   if (at == subscriptions_.end()) {
-    refuse(channel, 404, "This socket does not watch it.");
+    refuse(channel, 404, "Not subscribed to this channel.");
     return;
   }
   subscriptions_.erase(at);
@@ -149,7 +149,7 @@ void Socket::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
   if (lost) {
     process()->counters().count(Counter::resets);
     if (plain_) {
-      close(wire::kRestart, "What was missed cannot be told; start anew.");
+      close(wire::kRestart, "Events were missed and cannot be replayed; start over.");
       return;  // which has destroyed the feed
     }
     say(wire::say_reset(feed.channel(), place.cursor(), wire::standing(page)));
@@ -192,9 +192,9 @@ void Socket::log_refusal(int status, const char *why) {
   }
   log_after_ms_ = now + kLogMs;
   std::uint32_t more = std::exchange(unlogged_, 0);
-  ngx_log_error(NGX_LOG_INFO, connection()->log, 0,
-                "await: a WebSocket's client is refused with %d: %s%s%uD%s", status, why,
-                more > 0 ? " (and " : "", more, more > 0 ? " more since the last line)" : "");
+  std::string also = more > 0 ? " (" + std::to_string(more) + " more since the last line)" : "";
+  ngx_log_error(NGX_LOG_INFO, connection()->log, 0, "await: WebSocket client rejected with %d: %s%s", status,
+                why, also.c_str());
 }
 
 /// Whether the client may be refused once more: 100 times a second, and after a quiet time as often as an
@@ -213,7 +213,7 @@ void Socket::refuse(std::string_view channel, int status, const char *detail) {
   else if (may_be_refused())
     say(wire::say_error(channel, status, detail));
   else
-    close(wire::kPolicy, "Too many messages that are refused.");
+    close(wire::kPolicy, "Too many rejected messages.");
   write_soon();
 }
 
@@ -241,8 +241,8 @@ void Socket::binary() {
   ++messages_;
   if (closing_)
     return;
-  log_refusal(wire::kUnsupported, "its message is binary");
-  close(wire::kUnsupported, "Messages are text.");
+  log_refusal(wire::kUnsupported, "binary message");
+  close(wire::kUnsupported, "Only text messages are supported.");
 }
 
 /// Takes what the client sends, as long as it takes what we send; a turn's worth of it, then others come
@@ -297,7 +297,7 @@ void Socket::feed(std::string_view bytes) {
   if (!closed)
     return;
   if (*closed != 0)
-    log_refusal(*closed, "its frame is not by the rules, or longer than await_max_frame");
+    log_refusal(*closed, "invalid frame, or message longer than await_max_frame");
   over();
 }
 
@@ -439,10 +439,10 @@ void Socket::drain() {
   if (closing_)
     return;
   say(wire::say_bye(retry_ms(settings_)));
-  close(wire::kRestart, "The server restarts; come back.");
+  close(wire::kRestart, "The server is restarting; reconnect.");
 }
 
-void Socket::revoke() { close(wire::kUnauthenticated, "The session was ended."); }
+void Socket::revoke() { close(wire::kUnauthenticated, "The session was revoked."); }
 
 void Socket::leave() {
   core::Spoke::unlink();

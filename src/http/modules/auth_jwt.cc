@@ -50,9 +50,9 @@ const JwtSettings &jwt_settings(ngx_http_request_t *r) {
 ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, const char *why) {
   std::string how = "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"";
   if (why == nullptr)
-    return challenge(r, how, "This resource wants a token.");
-  std::string told = std::string("a token is refused: ") + why;
-  return challenge(r, how + ", error=\"invalid_token\"", "The token is not valid here, or not any more.",
+    return challenge(r, how, "A token is required.");
+  std::string told = std::string("token rejected: ") + why;
+  return challenge(r, how + ", error=\"invalid_token\"", "The token is invalid or has expired.",
                    told.c_str());
 }
 
@@ -132,16 +132,17 @@ char *set_realm(ngx_conf_t *cf, ngx_command_t *, void *data) {
     return const_cast<char *>("is duplicate");
   if (ngx::view(words[1]) == "off") {
     conf->realm = ngx::borrow("");
-    return cf->args->nelts == 2 ? NGX_CONF_OK : config_error(cf, "off", "stands alone");
+    return cf->args->nelts == 2 ? NGX_CONF_OK
+                                : invalid_value(cf, "off", "it cannot be used with other parameters");
   }
   if (ngx::view(words[1]).find_first_of("\"\\") != std::string_view::npos || words[1].len == 0)
-    return config_error(cf, ngx::view(words[1]),
-                        "is no realm: it is not empty, without quotes and backslashes");
+    return invalid_value(cf, ngx::view(words[1]),
+                         "a realm must not be empty or contain quotes or backslashes");
   conf->realm = words[1];
   if (cf->args->nelts == 3) {
     std::string_view word = ngx::view(words[2]);
     if (!word.starts_with("token=$"))
-      return config_error(cf, word, "is no option of await_auth_jwt: there is token=$variable");
+      return invalid_parameter(cf, word, "it must be in the form \"token=$variable\"");
     ngx_str_t variable{words[2].len - 6, words[2].data + 6};
     if (!compile(cf, variable, &conf->token))
       return static_cast<char *>(NGX_CONF_ERROR);
@@ -150,16 +151,22 @@ char *set_realm(ngx_conf_t *cf, ngx_command_t *, void *data) {
   return NGX_CONF_OK;
 }
 
-/// While nginx reads its configuration, where reading may take its time. `name` ends with a NUL.
-std::optional<std::string> read_file(const ngx_str_t &name) {
+/// Reads a file while nginx reads its configuration, when blocking is allowed. `name` ends with a NUL. Logs
+/// why the file cannot be read.
+std::optional<std::string> read_file(ngx_conf_t *cf, ngx_str_t &name) {
   ngx_fd_t fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-  if (fd == NGX_INVALID_FILE)
+  if (fd == NGX_INVALID_FILE) {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, ngx_open_file_n " \"%V\" failed", &name);
     return std::nullopt;
+  }
   std::string text;
   char buffer[4096];
   ssize_t n = 0;
   while ((n = ngx_read_fd(fd, buffer, sizeof buffer)) > 0 && text.size() < kMostFile)
     text.append(buffer, static_cast<std::size_t>(n));
+  if (n != 0)
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, n < 0 ? ngx_errno : 0,
+                       n < 0 ? ngx_read_fd_n " \"%V\" failed" : "key file \"%V\" is larger than 1m", &name);
   ngx_close_file(fd);
   return n == 0 ? std::optional(text) : std::nullopt;
 }
@@ -169,13 +176,15 @@ char *set_key_file(ngx_conf_t *cf, ngx_command_t *, void *data) {
   ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
   if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK)
     return static_cast<char *>(NGX_CONF_ERROR);
-  auto text = read_file(name);
+  auto text = read_file(cf, name);
   if (!text)
-    return config_error(cf, ngx::view(name), "cannot be read");
+    return static_cast<char *>(NGX_CONF_ERROR);
   if (conf->keys == nullptr)
     conf->keys = make_for<wire::JwtKeys>(cf);
-  const char *why = conf->keys != nullptr ? conf->keys->add(*text) : "finds no memory";
-  return why == nullptr ? NGX_CONF_OK : config_error(cf, ngx::view(name), why);
+  const char *why = conf->keys != nullptr ? conf->keys->add(*text) : "out of memory";
+  if (why == nullptr)
+    return NGX_CONF_OK;
+  return config_error(cf, ("invalid key file \"" + std::string(ngx::view(name)) + "\": " + why).c_str());
 }
 
 char *set_require(ngx_conf_t *cf, ngx_command_t *, void *data) {
@@ -187,7 +196,7 @@ char *set_require(ngx_conf_t *cf, ngx_command_t *, void *data) {
     std::string_view value = ngx::view(words[i]);
     auto at = value.find('=');
     if (at == 0 || at == value.npos)
-      return config_error(cf, value, "is not of the form claim=value");
+      return invalid_value(cf, value, "it must be in the form \"claim=value\"");
     conf->rules->require.push_back({std::string(value.substr(0, at)), std::string(value.substr(at + 1))});
   }
   return NGX_CONF_OK;
@@ -199,7 +208,8 @@ char *set_leeway(ngx_conf_t *cf, ngx_command_t *, void *data) {
   if (conf->leeway != NGX_CONF_UNSET)
     return const_cast<char *>("is duplicate");
   conf->leeway = ngx_parse_time(&words[1], 1);
-  return conf->leeway == NGX_ERROR ? config_error(cf, ngx::view(words[1]), "is no time") : NGX_CONF_OK;
+  return conf->leeway == NGX_ERROR ? invalid_value(cf, ngx::view(words[1]), "it must be a time")
+                                   : NGX_CONF_OK;
 }
 
 #define HSL (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
@@ -236,8 +246,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.rules = outer.rules != nullptr ? outer.rules : outer.rules = make_for<wire::JwtRules>(cf);
   ngx_conf_merge_value(inner.leeway, outer.leeway, 30);
   if (inner.realm.len > 0 && inner.keys == nullptr)
-    return config_error(cf, "await_auth_jwt",
-                        "needs await_auth_jwt_key_file, which says whose tokens are believed");
+    return config_error(cf, "await_auth_jwt", "directive requires \"await_auth_jwt_key_file\"");
   return inner.rules != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
 

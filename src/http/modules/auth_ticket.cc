@@ -28,9 +28,9 @@ struct AuthTicketSettings {
 };
 
 ngx_int_t refuse(ngx_http_request_t *r, const char *why) {
-  std::string told = std::string("a ticket is refused: ") + why;
+  std::string told = std::string("ticket rejected: ") + why;
   return challenge(r, "Ticket realm=\"await\", error=\"invalid_ticket\"",
-                   "The ticket is not valid, was used before, or its time is over.", told.c_str());
+                   "The ticket is invalid, expired or already used.", told.c_str());
 }
 
 /// Waits for the database's word on a request's ticket, then lets nginx go on with the request.
@@ -54,7 +54,7 @@ class TicketCheck {
       case State::good:
         return check_place();
       case State::unavailable:
-        return deny_unavailable(r_, "Tickets cannot be looked at just now; try again.");
+        return deny_unavailable(r_, "Tickets cannot be verified at the moment; retry later.");
       case State::refused:
         break;
     }
@@ -67,7 +67,7 @@ class TicketCheck {
     if (r_->internal || r_->content_handler == dispatch)
       return NGX_OK;
     ngx_log_error(NGX_LOG_INFO, r_->connection->log, 0,
-                  "await: answering 403: a ticket opens locations of await's actions only");
+                  "await: answering 403: a ticket is valid only in a location with an await action");
     return NGX_HTTP_FORBIDDEN;
   }
 
@@ -94,9 +94,9 @@ class TicketCheck {
       looked_ = true;
       process()->look_for_keys(guest_);
     } else if (foreign || seal != wire::Unsealed::Seal::good) {
-      refused("it is garbled, or nobody here has signed it");
+      refused("malformed, or signed with an unknown key");
     } else if (ticket.until_ms <= process()->database_ms()) {
-      refused("its time is over");
+      refused("expired");
     } else {
       ticket_ = std::move(ticket);
       entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
@@ -107,11 +107,11 @@ class TicketCheck {
   void settled(Result<bool> good) {
     state_ = State::unavailable;
     if (good && *good && process()->revocations().is_revoked(ticket_.owner, ticket_.issued_ms))
-      refused("its owner was revoked");
+      refused("its owner was revoked by await.revoke()");
     else if (good && *good)
       ngx::guarded(r_->connection->log, [this] { admit(); });
     else if (good)
-      refused("it was used before, or its owner was revoked");
+      refused("already used (tickets are single-use), or its owner was revoked by await.revoke()");
     go_on();
   }
 
@@ -156,11 +156,11 @@ ngx_int_t check_ticket(ngx_http_request_t *r) {
     ngx_str_t value;
     if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>("ticket")), 6, &value) != NGX_OK ||
         value.len == 0)
-      return challenge(r, "Ticket realm=\"await\"", "This resource wants a ticket.");
+      return challenge(r, "Ticket realm=\"await\"", "A ticket is required.");
     std::string text(ngx::view(value));
     blank_argument(r, text);
     if (process() == nullptr)
-      return deny_unavailable(r, "The service is starting.");
+      return deny_unavailable(r, "The server is starting; retry later.");
     auto *check = ngx::make<TicketCheck>(r->pool, r, std::move(text));
     known.ticket_check = check;
     check->start();

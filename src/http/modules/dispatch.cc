@@ -68,7 +68,7 @@ Refusal check_ticket_use(ngx_http_request_t *r, const Settings &location, Handle
     return send_revoked(r);
   if (watches)
     return std::nullopt;
-  return send_problem(r, 403, "A ticket is for watching the channels that it names, and for nothing else.");
+  return send_problem(r, 403, "A ticket only permits watching the channels that it names.");
 }
 
 /// If-Match where there is nothing that it could name. Of a job and its result it is asked when they are
@@ -80,7 +80,7 @@ Refusal check_if_match(ngx_http_request_t *r, const Settings &location, Handler 
   auto etags = std::span(unnamed).first(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD) ? 1 : 0);
   if (has_validator || !has_conditions(r) || conditions_hold(r, etags, 0))
     return std::nullopt;
-  return send_problem(r, 412, "Nothing here has an entity tag, so none is what If-Match wants.");
+  return send_problem(r, 412, "This resource has no entity tag, so If-Match cannot be satisfied.");
 }
 
 Answer answer(ngx_http_request_t *r) {
@@ -90,16 +90,19 @@ Answer answer(ngx_http_request_t *r) {
     add_header(r, "Allow", allowed_methods(location));
     if (r->method & NGX_HTTP_OPTIONS)
       return send_empty(r, 204);
-    return send_problem(r, 405, "This resource answers " + allowed_methods(location) + ".");
+    return send_problem(r, 405, "This resource supports " + allowed_methods(location) + ".");
   }
   if (process() == nullptr)
-    return send_unavailable(r, "The service is starting.");
+    return send_unavailable(r, "The server is starting; retry later.");
   bool acts = (r->method & NGX_HTTP_POST) || handler == location.cancel || handler == location.socket;
-  if (acts && !is_welcome(r))
-    return send_problem(r, 403, "Pages from elsewhere may not do this here (await_origins).");
+  if (acts && !is_welcome(r)) {
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "await: answering 403: cross-origin request rejected by await_origins");
+    return send_logged_problem(r, 403, "Cross-origin request rejected.");
+  }
   auto owner = handler != location.metrics && handler != location.publish ? owner_of(r) : std::nullopt;
   if (owner && (owner->empty() || !is_text(*owner)))
-    return send_problem(r, 403, "Nobody is known to ask.");
+    return send_problem(r, 403, "The request is not authenticated.");
   if (auto refusal = check_ticket_use(r, location, handler))
     return *refusal;
   if (auto refusal = check_if_match(r, location, handler))
@@ -129,8 +132,8 @@ char *refuse_other_handler(ngx_conf_t *cf, const Settings &location) {
   if (core->noname || !any || core->handler == nullptr || core->handler == dispatch)
     return NGX_CONF_OK;
   return config_error(cf, ngx::view(core->name),
-                      "is a location of an await action and of another handler, such as proxy_pass: it can "
-                      "have one");
+                      "location has an await action and another handler such as \"proxy_pass\", only one "
+                      "handler is allowed");
 }
 
 void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
@@ -175,7 +178,7 @@ Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler)
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->*action != nullptr) {
-    config_error(cf, ngx::view(words[0]), "is there twice");
+    config_error(cf, ngx::view(words[0]), "directive is duplicate");
     return nullptr;
   }
   struct Poster {
@@ -189,14 +192,16 @@ Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler)
                            [&](const Poster &poster) { return poster.action == action; });
   for (const Poster &other : kPosters) {
     if (posts && location->*other.action != nullptr) {
-      config_error(
-          cf, ngx::view(words[0]),
-          (std::string("answers POST, and so does \"") + other.name + "\" in this location").c_str());
+      config_error(cf, ngx::view(words[0]),
+                   (std::string("directive cannot be used with \"") + other.name +
+                    "\" in the same location, both handle POST")
+                       .c_str());
       return nullptr;
     }
   }
   if (core->handler != nullptr && core->handler != dispatch) {
-    config_error(cf, ngx::view(words[0]), "is in a location of another handler, such as proxy_pass");
+    config_error(cf, ngx::view(words[0]),
+                 "directive cannot be used in a location with another handler such as \"proxy_pass\"");
     return nullptr;
   }
   location->*action = handler;

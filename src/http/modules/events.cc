@@ -105,7 +105,7 @@ Answer get_events(ngx_http_request_t *r) {
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/event-stream"};
   int chosen = wire::choose(header(r, "accept"), json_first ? kJsonFirst : kStreamFirst);
   if (chosen < 0)
-    return send_problem(r, 406, "Events are given as text/event-stream or application/json.");
+    return send_problem(r, 406, "Events are available as text/event-stream or application/json.");
   std::string cursor = own_header(r, "last-event-id");
   if (cursor.empty())
     cursor = argument(r, "cursor").value_or("");
@@ -137,7 +137,7 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     char *rc = NGX_CONF_OK;
     if (is_channel(word)) {
       if (events->channels->nelts == kMostChannels)
-        return config_error(cf, word, "is one channel too many: a cursor can tell of 16");
+        return invalid_parameter(cf, word, "there are too many channels, the maximum is 16");
       if (!add_channel(cf, words[i], events->channels))
         return static_cast<char *>(NGX_CONF_ERROR);
     } else if (word == "default=json")
@@ -151,14 +151,14 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       if (rc != NGX_CONF_OK)
         return rc;
     } else if (word != "default=sse") {
-      return config_error(
+      return invalid_parameter(
           cf, word,
-          "is neither a channel, job:<id>, topic:<name>, user:<name> or a variable, nor one of "
-          "the options default=sse|json, thin, linger, event= and format=");
+          "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or one of "
+          "default=sse|json, thin, linger, event= and format=");
     }
   }
   if (events->channels->nelts == 0)
-    return config_error(cf, ngx::view(words[1]), "is no channel: there is nothing to watch");
+    return config_error(cf, "await_events", "directive requires at least one channel");
   return NGX_CONF_OK;
 }
 

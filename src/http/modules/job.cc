@@ -98,12 +98,12 @@ class CancelRequest : public Watch {
       return;
     }
     if (*outcome_ == core::Cancelled::changed) {
-      finish(send_problem(r_, 412, "The job has changed since its conditions were looked at."));
+      finish(send_problem(r_, 412, "The job has changed since the preconditions were checked; retry."));
       return;
     }
     if (*outcome_ == core::Cancelled::ended) {
       finish(send_problem(
-          r_, 409, "The job has ended before: it is " + std::string(core::state_name(job.state)) + "."));
+          r_, 409, "The job has already ended: it is " + std::string(core::state_name(job.state)) + "."));
       return;
     }
     bool now = *outcome_ == core::Cancelled::now;
@@ -148,7 +148,7 @@ Answer get_job(ngx_http_request_t *r) {
   constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
   int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
   if (chosen < 0)
-    return send_problem(r, 406, "A job is given as application/json or text/plain.");
+    return send_problem(r, 406, "A job is available as application/json or text/plain.");
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
@@ -186,7 +186,7 @@ char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       if (rc != NGX_CONF_OK)
         return rc;
     } else if (word != "default=json") {
-      return config_error(cf, word, "is no option of await_job: there are default=json|text and format=");
+      return invalid_parameter(cf, word, "it must be default=json|text or format=");
     }
   }
   return compile(cf, words[1], &job->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);

@@ -28,7 +28,7 @@ char *set_postgres(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (main->postgres.data != nullptr)
     return const_cast<char *>("is duplicate");
   const char *why = resolve_postgres(cf, words[1], &main->postgres);
-  return why == nullptr ? NGX_CONF_OK : config_error(cf, redact(ngx::view(words[1])), why);
+  return why == nullptr ? NGX_CONF_OK : invalid_value(cf, redact(ngx::view(words[1])), why);
 }
 
 char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
@@ -46,7 +46,7 @@ char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     auto *url = static_cast<ngx_str_t *>(ngx_array_push(main->redis));
     if (const char *why = resolve_redis(cf, words[i], url))
-      return config_error(cf, redact(ngx::view(words[i])), why);
+      return invalid_value(cf, redact(ngx::view(words[i])), why);
   }
   return NGX_CONF_OK;
 }
@@ -64,8 +64,8 @@ char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (!compile(cf, words[1], &location->owner))
     return static_cast<char *>(NGX_CONF_ERROR);
   if (location->owner->lengths == nullptr)
-    return config_error(cf, ngx::view(words[1]),
-                        "holds no variable: everybody would be the same owner; \"off\" says that");
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must contain a variable, or be \"off\" to have no owners");
   return NGX_CONF_OK;
 }
 
@@ -77,7 +77,7 @@ char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     ngx_str_t text = socket ? ngx_str_t{words[i].len - 7, words[i].data + 7} : words[i];
     ngx_int_t ms = ngx_parse_time(&text, 0);
     if (ms == NGX_ERROR || ms < 1000 || ms > 120000)
-      return config_error(cf, ngx::view(words[i]), "is no time from 1s to 2m");
+      return invalid_value(cf, ngx::view(words[i]), "it must be between 1s and 2m");
     (socket ? location->ping_socket : location->ping) = static_cast<ngx_msec_t>(ms);
   }
   return NGX_CONF_OK;
@@ -87,9 +87,12 @@ char *set_retry(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *location = static_cast<Settings *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   ngx_int_t low = ngx_parse_time(&words[1], 0);
-  ngx_int_t high = cf->args->nelts > 2 ? ngx_parse_time(&words[2], 0) : low == NGX_ERROR ? 0 : 5 * low;
-  if (low == NGX_ERROR || high == NGX_ERROR || high < low)
-    return config_error(cf, ngx::view(words[1]), "and what follows are no times, the smaller first");
+  if (low == NGX_ERROR)
+    return invalid_value(cf, ngx::view(words[1]), "it must be a time");
+  ngx_int_t high = cf->args->nelts > 2 ? ngx_parse_time(&words[2], 0) : 5 * low;
+  if (high == NGX_ERROR || high < low)
+    return invalid_value(cf, ngx::view(words[cf->args->nelts - 1]),
+                         "the maximum must be a time no less than the minimum");
   location->retry_min = static_cast<ngx_msec_t>(low);
   location->retry_max = static_cast<ngx_msec_t>(high);
   return NGX_CONF_OK;
@@ -103,14 +106,14 @@ char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   location->safe_types = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     if (ngx::view(words[i]).find('/') == std::string_view::npos)
-      return config_error(cf, ngx::view(words[i]), "is no media type, like image/png");
+      return invalid_value(cf, ngx::view(words[i]), "it must be a media type such as \"image/png\"");
     auto *type = static_cast<ngx_str_t *>(ngx_array_push(location->safe_types));
     *type = ngx::copy(cf->pool, lower(ngx::view(words[i])));
   }
   return NGX_CONF_OK;
 }
 
-/// For numbers of which 0 makes no sense.
+/// For numbers that must be 1 or greater.
 char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   auto *field = reinterpret_cast<ngx_int_t *>(static_cast<char *>(conf) + command->offset);
@@ -118,7 +121,7 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
     return const_cast<char *>("is duplicate");
   *field = ngx_atoi(words[1].data, words[1].len);
   if (*field == NGX_ERROR || *field < 1)
-    return config_error(cf, ngx::view(words[1]), "is no number of 1 or more");
+    return invalid_value(cf, ngx::view(words[1]), "it must be a number equal to or greater than 1");
   return NGX_CONF_OK;
 }
 
@@ -129,13 +132,13 @@ char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     return const_cast<char *>("is duplicate");
   std::string_view word = ngx::view(words[1]);
   if (word != "on" && word != "off" && word != "required")
-    return config_error(cf, word, "is none of \"on\", \"off\" and \"required\"");
+    return invalid_value(cf, word, "it must be \"on\", \"off\" or \"required\"");
   location->idempotency = word == "off" ? kKeysOff : word == "on" ? kKeysOn : kKeysRequired;
   if (cf->args->nelts == 2)
     return NGX_CONF_OK;
   location->keep_keys = ngx_parse_time(&words[2], 1);
   if (location->keep_keys == NGX_ERROR || location->keep_keys < 1)
-    return config_error(cf, ngx::view(words[2]), "is no time of 1s or more");
+    return invalid_value(cf, ngx::view(words[2]), "it must be equal to or greater than 1s");
   return NGX_CONF_OK;
 }
 
@@ -149,9 +152,10 @@ char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     return const_cast<char *>("is duplicate");
   main->batch_rows = ngx_atoi(words[1].data, words[1].len);
   main->batch_flights = cf->args->nelts > 2 ? ngx_atoi(words[2].data, words[2].len) : 2;
-  if (main->batch_rows < 1 || main->batch_rows > 4096 || main->batch_flights < 1 || main->batch_flights > 256)
-    return config_error(cf, ngx::view(words[1]),
-                        "is no number of 1 to 4096, or what follows none of 1 to 256");
+  if (main->batch_rows < 1 || main->batch_rows > 4096)
+    return invalid_value(cf, ngx::view(words[1]), "it must be a number between 1 and 4096");
+  if (main->batch_flights < 1 || main->batch_flights > 256)
+    return invalid_value(cf, ngx::view(words[2]), "it must be a number between 1 and 256");
   return NGX_CONF_OK;
 }
 
@@ -212,11 +216,11 @@ char *init_main(ngx_conf_t *cf, void *conf) {
   }
   ngx_conf_init_msec_value(main->reread, 4000);
   if (main->reread < 50) {
-    return config_error(cf, "await_reread", "is at least 50ms");
+    return config_error(cf, "await_reread", "must be equal to or greater than 50ms");
   }
   ngx_conf_init_msec_value(main->drain, 30000);
   if (main->drain < 1000) {
-    return config_error(cf, "await_drain", "is at least 1s");
+    return config_error(cf, "await_drain", "must be equal to or greater than 1s");
   }
   return NGX_CONF_OK;
 }
@@ -300,7 +304,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.safe_types =
         outer.safe_types != nullptr ? outer.safe_types : outer.safe_types = default_safe_types(cf);
   if (inner.value_max > 65536)
-    return config_error(cf, "await_value_max", "is at most 64k: larger results have a resource of their own");
+    return config_error(cf, "await_value_max",
+                        "must be equal to or less than 64k, larger results are served by \"await_result\"");
   auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   main->value_max = ngx_max(main->value_max, inner.value_max);
   return NGX_CONF_OK;
@@ -313,10 +318,9 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   main->counters = Counters::reserve(cf);
   if (main->postgres.data != nullptr)
     return main->counters != nullptr ? NGX_OK : NGX_ERROR;
-  ngx_log_error(
-      NGX_LOG_EMERG, cf->log, 0,
-      "\"%V\" needs \"await_postgres\" in the http block, which says where the jobs are kept, in %V:%ui",
-      &main->used_by, &main->used_file, main->used_line);
+  ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                "\"%V\" directive requires \"await_postgres\" in the \"http\" block in %V:%ui",
+                &main->used_by, &main->used_file, main->used_line);
   return NGX_ERROR;
 }
 

@@ -20,7 +20,7 @@ namespace await::http {
 namespace {
 
 constexpr std::size_t kMost = 49152;  // of an event's data, as it comes and as PostgreSQL writes it
-constexpr char kTooLarge[] = "What is published has 48 KB at most, as PostgreSQL writes it.";
+constexpr char kTooLarge[] = "The event data exceeds 48 KB, as it was sent or as PostgreSQL writes it.";
 constexpr char kDefaultType[] = "update";
 
 struct PublishSettings {
@@ -50,7 +50,7 @@ class PublishRequest : public Receiver {
   void received() override {
     wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
     if (!check.feed(json_) || !check.finish())
-      refuse({400, std::string("The body is no JSON that is taken: it ") + check.error() + "."});
+      refuse({400, std::string("Invalid JSON: ") + check.error() + "."});
     else if (check.written() > kMost)
       refuse({413, kTooLarge});
     else
@@ -101,7 +101,7 @@ char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
     return static_cast<char *>(NGX_CONF_ERROR);
   std::string_view topic = ngx::view(words[1]);
   if (topic.find('$') == topic.npos && !wire::is_topic_name(topic))
-    return config_error(cf, topic, "is no topic: 1 to 128 of A-Z a-z 0-9 _ . : / -");
+    return invalid_value(cf, topic, "a topic must be 1 to 128 characters of A-Z a-z 0-9 _ . : / -");
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
     if (word == "latest") {
@@ -109,7 +109,7 @@ char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
       continue;
     }
     if (!word.starts_with("type="))
-      return config_error(cf, word, "is no option of await_publish: there are type= and latest");
+      return invalid_parameter(cf, word, "it must be type= or latest");
     if (!compile(cf, {words[i].len - 5, words[i].data + 5}, &conf->type))
       return static_cast<char *>(NGX_CONF_ERROR);
   }

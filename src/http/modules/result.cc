@@ -95,9 +95,8 @@ char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     else if (name == "pending" && (status == 202 || status == 404 || status == 409))
       result->options.pending_status = static_cast<ngx_uint_t>(status);
     else
-      return config_error(
-          cf, ngx::view(words[i]),
-          "is no option of await_result: there are pending=202|404|409 and failed=<400 to 599>");
+      return invalid_parameter(cf, ngx::view(words[i]),
+                               "it must be pending=202|404|409, or failed= with a status from 400 to 599");
   }
   return compile(cf, words[1], &result->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }

@@ -43,25 +43,26 @@ Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
 Answer open_socket(ngx_http_request_t *r) {
   SocketSettings &conf = socket_settings(r);
   if (!(r->method & NGX_HTTP_GET) || !asks_for_websocket(r))
-    return ask_for_upgrade(r, "This resource is a WebSocket: connect by HTTP/1.1 with an Upgrade.");
+    return ask_for_upgrade(r,
+                           "This resource is a WebSocket; connect with HTTP/1.1 and \"Upgrade: websocket\".");
   if (header(r, "sec-websocket-version") != "13")
-    return ask_for_upgrade(r, "This resource speaks WebSocket version 13.");
+    return ask_for_upgrade(r, "This resource supports WebSocket version 13 only.");
   std::string key = header(r, "sec-websocket-key");
   if (!wire::is_websocket_key(key))
-    return send_problem(r, 400, "The Sec-WebSocket-Key is not 16 bytes in base64.");
+    return send_problem(r, 400, "The Sec-WebSocket-Key must be 16 bytes encoded in base64.");
   std::string offered = header(r, "sec-websocket-protocol");
   bool ours = lists(offered, kSubprotocol);
   if (!ours && (conf.plain == 0 || !offered.empty()))
     return send_problem(r, 400,
-                        "This resource speaks the subprotocol await.v1, which the client does not offer.");
+                        "This resource supports the subprotocol await.v1, which the client did not offer.");
   bool room = process()->counters().of(Gauge::sockets) < settings(r).max_held;
   if (!room || !has_room(r)) {
     if (!room)
       process()->counters().count(Counter::refused_held);
-    return send_unavailable(r, "Too many requests are held here just now.");
+    return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
   }
   if (process()->draining())
-    return send_unavailable(r, "The service restarts just now; try again.");
+    return send_unavailable(r, "The server is restarting; retry later.");
   facts(r).delivery = "socket";
   auto *channels = static_cast<ngx_http_complex_value_t *>(conf.channels->elts);
   std::vector<std::string> names;
@@ -98,15 +99,16 @@ char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       continue;
     }
     if (!is_channel(word))
-      return config_error(
+      return invalid_parameter(
           cf, word,
-          "is neither a channel, job:<id>, topic:<name>, user:<name> or a variable, nor one of "
-          "the options plain, thin and event=");
+          "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or one of "
+          "plain, thin and event=");
     if (!add_channel(cf, words[i], socket->channels))
       return static_cast<char *>(NGX_CONF_ERROR);
   }
   if (socket->plain == 1 && socket->channels->nelts == 0)
-    return config_error(cf, "plain", "needs a channel: the client of such a socket cannot name one");
+    return invalid_parameter(cf, "plain",
+                             "it requires a channel, because clients of plain sockets cannot subscribe");
   return NGX_CONF_OK;
 }
 

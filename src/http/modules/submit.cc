@@ -21,7 +21,7 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
-constexpr char kTooManyFields[] = "The form's fields are larger than 64 KB, or more than a thousand.";
+constexpr char kTooManyFields[] = "The form fields exceed 64 KB, or there are more than 1000 of them.";
 
 class SubmitRequest : public Receiver {
  public:
@@ -57,7 +57,7 @@ class SubmitRequest : public Receiver {
   void received() override {
     Verdict objection = form_ ? check_form_end() : std::nullopt;
     if (!objection && json_ && !json_->finish())
-      objection = Objection{400, std::string("The body is no JSON: it ") + json_->error() + "."};
+      objection = Objection{400, std::string("Invalid JSON: ") + json_->error() + "."};
     if (objection)
       refuse(*objection);
     else if (upload_.finish())
@@ -66,8 +66,8 @@ class SubmitRequest : public Receiver {
 
   Verdict add_payload(std::string_view bytes) {
     if (json_ && !json_->feed(bytes))
-      return Objection{400, std::string("The body is no JSON: at byte ") + std::to_string(json_->offset()) +
-                                " it " + json_->error() + "."};
+      return Objection{400, std::string("Invalid JSON at byte ") + std::to_string(json_->offset()) + ": " +
+                                json_->error() + "."};
     if (fingerprint_)
       fingerprint_->body(bytes);
     upload_.append(bytes, is_short_of_memory() ? core::Upload::kInline : core::Upload::kPiece);
@@ -94,7 +94,7 @@ class SubmitRequest : public Receiver {
           objection = close_part();
           break;
         case wire::Multipart::Event::What::error:
-          return Objection{event.too_much ? 413 : 400, std::string("The form ") + event.why + "."};
+          return Objection{event.too_much ? 413 : 400, std::string("Invalid form: ") + event.why + "."};
       }
       if (objection)
         return objection;
@@ -104,22 +104,22 @@ class SubmitRequest : public Receiver {
   Verdict open_part(const wire::Multipart::Part &part) {
     std::string_view file_field = ngx::view(options_.file);
     if (!is_text(part.name))
-      return Objection{400, "A form field's name is not UTF-8, or holds a NUL."};
+      return Objection{400, "The name of a form field is not valid UTF-8, or contains a NUL character."};
     if (part.encoded)
       return Objection{
-          400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it as it is."};
+          400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it unencoded."};
     in_file_ = part.name == file_field;
     keep_field_ = !in_file_ && is_param(options_, part.name);
     if (!in_file_) {
       if (part.file_name)
         return Objection{400, "The form field \"" + part.name + "\" is a file; only \"" +
-                                  std::string(file_field) + "\" may be."};
+                                  std::string(file_field) + "\" may be a file."};
       if (keep_field_ && !fields_.open(part.name))
         return Objection{413, kTooManyFields};
       return std::nullopt;
     }
     if (std::exchange(have_file_, true))
-      return Objection{400, "The form has the field \"" + part.name + "\" twice; one job takes one file."};
+      return Objection{400, "The form has the field \"" + part.name + "\" twice; send one file per job."};
     return set_file(part);
   }
 
@@ -127,7 +127,7 @@ class SubmitRequest : public Receiver {
     core::NewJob &job = submission_.job;
     job.content_type = part.type.empty() ? "application/octet-stream" : part.type;
     if (!wire::is_media_type(job.content_type))
-      return Objection{400, "The file's Content-Type is not of the form type/subtype."};
+      return Objection{400, "The Content-Type of the file is not in the form type/subtype."};
     if (auto objection = check_type())
       return objection;
     if (wire::is_json_type(job.content_type))
@@ -139,7 +139,8 @@ class SubmitRequest : public Receiver {
                                                [](unsigned char c) { return c < 0x20 || c == 0x7f; });
     if (!clean || name.size() > 255)
       return Objection{
-          400, "The file's name is not UTF-8, holds a control character, or is longer than 255 bytes."};
+          400,
+          "The file name is not valid UTF-8, contains a control character, or is longer than 255 bytes."};
     job.file_name = name;
     return std::nullopt;
   }
@@ -159,9 +160,10 @@ class SubmitRequest : public Receiver {
 
   Verdict check_form_end() {
     if (!form_->ended())
-      return Objection{400, "The form ends too early: its last boundary is missing."};
+      return Objection{400, "The form is truncated: the closing boundary is missing."};
     if (!have_file_)
-      return Objection{400, "The form lacks the file \"" + std::string(ngx::view(options_.file)) + "\"."};
+      return Objection{
+          400, "The form does not contain the file \"" + std::string(ngx::view(options_.file)) + "\"."};
     if (!fields_.empty())
       submission_.job.params = fields_.json();
     return std::nullopt;
@@ -176,7 +178,8 @@ class SubmitRequest : public Receiver {
     for (ngx_uint_t i = 0; i < options_.types->nelts; ++i)
       types += (types.empty() ? "" : ", ") + std::string(ngx::view(items[i]));
     add_header(r_, "Accept-Post", types);
-    return Objection{415, "This resource takes " + types + ", not " + submission_.job.content_type + "."};
+    return Objection{415,
+                     "Unsupported content type " + submission_.job.content_type + "; use " + types + "."};
   }
 
   void let_go() override {
@@ -235,7 +238,7 @@ class SubmitRequest : public Receiver {
   void came_before(const core::Submitted &first) {
     upload_.keep(false);
     if (first.clash) {
-      finish(send_problem(r_, 422, "Another request was sent before with this Idempotency-Key."));
+      finish(send_problem(r_, 422, "This Idempotency-Key was already used with a different request."));
       return;
     }
     process()->counters().count(Counter::replayed);
@@ -258,7 +261,7 @@ class SubmitRequest : public Receiver {
       return;
     }
     add_header(r_, "Retry-After", "1");
-    finish(send_problem(r_, 409, "A request with this Idempotency-Key is under way; try again."));
+    finish(send_problem(r_, 409, "A request with this Idempotency-Key is in progress; retry later."));
   }
 
   core::Job fresh_job() const {
@@ -315,15 +318,14 @@ Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
     return std::nullopt;
   if (!has_header(r, "idempotency-key")) {
     if (location.idempotency == kKeysRequired)
-      return send_problem(r, 400, "This resource wants an Idempotency-Key.");
+      return send_problem(r, 400, "An Idempotency-Key header is required.");
     return std::nullopt;
   }
   auto key = wire::parse_idempotency_key(header(r, "idempotency-key"));
   if (!key)
     return send_problem(
         r, 400,
-        "The Idempotency-Key is neither a quoted string of 1 to 255 printable ASCII characters "
-        "nor a token.");
+        "The Idempotency-Key must be a quoted string of 1 to 255 printable ASCII characters, or a token.");
   job.idempotency =
       core::IdempotencyKey{std::move(*key), {}, static_cast<std::int64_t>(location.keep_keys) * 1000};
   return std::nullopt;
@@ -333,20 +335,20 @@ Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
 Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
   job.queue = ngx::evaluate(r, options.queue);
   if (!is_queue_name(job.queue))
-    return send_problem(r, 400, "The queue this request names is none: 1 to 64 of A-Z a-z 0-9 _ . -");
+    return send_problem(r, 400, "Invalid queue name; use 1 to 64 characters of A-Z a-z 0-9 _ . -");
   std::string encoding = header(r, "content-encoding");
   if (!encoding.empty() && !iequals(trim(encoding), "identity")) {
     add_header(r, "Accept-Encoding", "identity");
-    return send_problem(r, 415, "The body has the Content-Encoding " + encoding + "; send it as it is.");
+    return send_problem(r, 415, "Unsupported Content-Encoding " + encoding + "; send the body unencoded.");
   }
   std::string type = header(r, "content-type");
   job.content_type = type.empty() ? "application/octet-stream" : type;
   if (!wire::is_media_type(job.content_type))
-    return send_problem(r, 400, "The Content-Type is not of the form type/subtype.");
+    return send_problem(r, 400, "The Content-Type is not in the form type/subtype.");
   std::string correlation = header(r, "x-correlation-id");
   bool clean = is_text(correlation) && correlation.size() <= 255;
   if (!clean)
-    return send_problem(r, 400, "The X-Correlation-Id is not UTF-8, or longer than 255 bytes.");
+    return send_problem(r, 400, "The X-Correlation-Id is not valid UTF-8, or is longer than 255 bytes.");
   job.correlation_id = correlation.empty() ? request_id(r) : correlation;
   if (std::string trace = header(r, "traceparent"); is_traceparent(trace))
     job.trace = trace;
@@ -360,12 +362,12 @@ OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const Subm
                                                const core::NewJob &job) {
   if (options.file.len == 0 || wire::essence(job.content_type) != "multipart/form-data") {
     if (!is_taken(options, job.content_type))
-      return send_problem(r, 415, "This resource does not take " + job.content_type + ".");
+      return send_problem(r, 415, "Unsupported content type " + job.content_type + ".");
     return std::optional<std::string>();
   }
   auto boundary = wire::parameter(job.content_type, "boundary");
   if (!boundary || boundary->empty() || boundary->size() > 70)
-    return send_problem(r, 400, "The multipart Content-Type lacks a boundary of 1 to 70 bytes.");
+    return send_problem(r, 400, "The multipart Content-Type has no boundary of 1 to 70 bytes.");
   return boundary;
 }
 

@@ -39,7 +39,7 @@ std::optional<std::vector<std::string>> named(std::string_view body, std::string
       json_loadb(body.data(), body.size(), JSON_REJECT_DUPLICATES, nullptr), json_decref);
   const json_t *list = json_object_get(root.get(), "channels");
   if (!json_is_object(root.get()) || (list != nullptr && !json_is_array(list))) {
-    why = "The body is a JSON object with the member \"channels\", an array.";
+    why = "The body must be a JSON object with an array \"channels\".";
     return std::nullopt;
   }
   if (list == nullptr)
@@ -48,13 +48,13 @@ std::optional<std::vector<std::string>> named(std::string_view body, std::string
   for (std::size_t i = 0; i < json_array_size(list); ++i) {
     const json_t *one = json_array_get(list, i);
     if (!json_is_string(one)) {
-      why = "A channel is a string, like topic:news.";
+      why = "Each channel must be a string such as \"topic:news\".";
       return std::nullopt;
     }
     out.emplace_back(json_string_value(one), json_string_length(one));
   }
   if (out.empty() || out.size() > kMostChannels)
-    why = "A ticket is for 1 to 100 channels.";
+    why = "A ticket must name 1 to 100 channels.";
   return out;
 }
 
@@ -68,7 +68,7 @@ class TicketRequest : public Receiver {
  private:
   std::optional<Objection> add(std::string_view bytes) override {
     if (json_.size() + bytes.size() > kMostBody)
-      return Objection{413, "What names channels has 16 KB at most."};
+      return Objection{413, "The request body exceeds 16 KB."};
     json_ += bytes;
     return std::nullopt;
   }
@@ -91,7 +91,7 @@ class TicketRequest : public Receiver {
       return may_have(one, offered);
     });
     if (!all) {
-      refuse({403, "This resource gives no tickets for that channel."});
+      refuse({403, "This resource does not issue tickets for one of these channels."});
       return;
     }
     channels_ = std::move(granted);
@@ -124,7 +124,7 @@ class TicketRequest : public Receiver {
     ticket.session_s = facts(r_).expires_s;
     std::string text = wire::seal(ticket, process()->secret());
     if (text.empty()) {
-      finish(send_unavailable(r_, "The database has not been heard of yet; try again."));
+      finish(send_unavailable(r_, "The database is not connected yet; retry later."));
       return;
     }
     process()->counters().count(Counter::tickets);
@@ -165,12 +165,12 @@ char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {
       ngx_str_t text = ngx::borrow(word.substr(4));
       conf->ttl = ngx_parse_time(&text, 1);
       if (conf->ttl == NGX_ERROR || conf->ttl < 1 || conf->ttl > 3600)
-        return config_error(cf, word, "is no time from 1s to 1h");
+        return invalid_parameter(cf, word, "it must be between 1s and 1h");
       continue;
     }
     if (!is_channel(word))
-      return config_error(cf, word,
-                          "is neither a channel, job:<id>, topic:<name> or user:<name>, nor the option ttl=");
+      return invalid_parameter(
+          cf, word, "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or ttl=");
     if (!add_channel(cf, words[i], conf->channels))
       return static_cast<char *>(NGX_CONF_ERROR);
   }

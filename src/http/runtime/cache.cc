@@ -78,14 +78,15 @@ char *set_zone(ngx_conf_t *cf, ngx_command_t *, void *) {
   ngx_str_t size_text = ngx::borrow(rest);
   ssize_t size = ngx_parse_size(&size_text);
   if (key != "zone" || !is_token(name) || size == NGX_ERROR)
-    return config_error(cf, ngx::view(words[1]), "is not of the form zone=name:size, like zone=results:16m");
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must be in the form \"zone=name:size\", such as \"zone=results:16m\"");
   if (size < 1024 * 1024)
-    return config_error(cf, ngx::view(words[1]), "is too small: at least 1m");
+    return invalid_value(cf, ngx::view(words[1]), "the size must be equal to or greater than 1m");
   ngx_shm_zone_t *zone = zone_named(cf, name, static_cast<std::size_t>(size));
   if (zone == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   if (zone->init != nullptr)
-    return config_error(cf, name, "is a zone already");
+    return invalid_value(cf, name, "this zone is already defined");
   zone->init = init_zone;
   return NGX_CONF_OK;
 }
@@ -99,7 +100,8 @@ char *set_cache(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (ngx::view(words[1]) == "off")
     return NGX_CONF_OK;
   if (!is_token(ngx::view(words[1])))
-    return config_error(cf, ngx::view(words[1]), "is no name of an await_zone");
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must be \"off\" or the name of a zone defined by \"await_zone\"");
   location->cache = zone_named(cf, ngx::view(words[1]), 0);
   return location->cache != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }

@@ -216,14 +216,18 @@ void Process::connected(pg::Connection &connection) {
 void Process::said_hello(Greeting &greeting, Result<pg::Hello> hello) {
   if (!hello) {
     if (hello.error().code != Code::unavailable)
-      log_.error("the schema \"await\" does not answer, is it there? (await-ctl migrate) " +
-                 hello.error().detail);
+      log_.error("cannot query schema \"await\", run \"await-ctl migrate\": " + hello.error().detail);
     return;
   }
   greeting.timeline = hello->timeline;
   if (!hello->unmade.empty())
-    log_.error("queues that could not be made: " + hello->unmade);
+    log_.error("cannot create queues: " + hello->unmade);
   if (&greeting.connection == &read_) {
+    // one line for all nginx workers, and none again at a reconnect
+    if (std::exchange(schema_version_, hello->schema_version) != hello->schema_version && ngx_worker == 0) {
+      if (std::string mismatch = pg::schema_mismatch(hello->schema_version); !mismatch.empty())
+        log_.error(mismatch);
+    }
     clock_offset_ms_ = hello->now_ms - loop_.unix_ms();
     auto before = std::exchange(timeline_, core::timeline_hash(hello->timeline));
     if (before != 0 && before != timeline_) {
@@ -312,7 +316,7 @@ void Process::agree() {
         greeting.timeline == truth)
       continue;
     bool newer = pg::is_older(truth, greeting.timeline);
-    (newer ? write_ : greeting.connection).drop("another connection has found a server with a newer history");
+    (newer ? write_ : greeting.connection).drop("another connection found a server with a newer timeline");
     if (newer)
       return;
   }

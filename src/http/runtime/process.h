@@ -202,6 +202,7 @@ class Process : private core::Wake, private pg::Connection::Observer {
   std::string elder_key_;         // signs cursors until all nodes have heard of the new one
   std::int64_t elder_until_ms_ = 0;
   std::vector<std::string> keys_;
+  int schema_version_ = -1;  // of the newest greeting
   bool keys_are_fresh_ = false;
   std::int64_t keys_asked_ms_ = 0;
   std::int64_t keys_due_ms_ = 0;  // while the timer runs

@@ -138,8 +138,8 @@ sub socket_frames {
         my $length = ord(substr $self->{body}, 1, 1);
         my $head = $length == 126 ? 4 : $length == 127 ? 10 : 2;
         last if length $self->{body} < $head;
-        $length = unpack 'n', substr $self->{body}, 2, 2 if $length == 126;
-        $length = unpack 'Q>', substr $self->{body}, 2, 8 if $length == 127;
+        $length = unpack 'n', substr $self->{body}, 2, 2 if $head == 4;
+        $length = unpack 'Q>', substr $self->{body}, 2, 8 if $head == 10;
         last if length $self->{body} < $head + $length;
         push @frames, [ ord(substr $self->{body}, 0, 1) & 15, substr $self->{body}, $head, $length ];
         substr $self->{body}, 0, $head + $length, '';

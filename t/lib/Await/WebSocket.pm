@@ -73,8 +73,8 @@ sub next_frame {
         my $length = ord(substr $self->{buffer}, 1, 1) & 0x7f;
         my $head = $length == 126 ? 4 : $length == 127 ? 10 : 2;
         return undef if $have < $head;
-        $length = unpack 'n', substr $self->{buffer}, 2, 2 if $length == 126;
-        $length = unpack 'Q>', substr $self->{buffer}, 2, 8 if $length == 127;
+        $length = unpack 'n', substr $self->{buffer}, 2, 2 if $head == 4;
+        $length = unpack 'Q>', substr $self->{buffer}, 2, 8 if $head == 10;
         return $have >= $head + $length ? ($head, $length) : undef;
     };
     $self->fill(sub { defined(($size->())[0]) }, $seconds // 20) or return undef;

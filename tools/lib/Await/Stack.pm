@@ -66,9 +66,9 @@ sub free_port {
 sub check_port {
     my ($port, $name) = @_;
     $name //= 'PORT';
-    die "$name=$port is no port: 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
+    die "$name=$port is not a port from 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
     IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Proto => 'tcp', Listen => 1, ReuseAddr => 1)
-        or die "port $port cannot be used ($!): choose another, $name=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
+        or die "port $port cannot be used ($!), choose another: $name=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
 }
 
 # Whether an unprivileged user gets at a file or directory.
@@ -200,7 +200,7 @@ sub wait_for {
         unless ($self->alive($name)) {
             my $status = $self->{status}{$name} // 0;
             my $how = $status & 127 ? 'by signal ' . ($status & 127) : 'with exit code ' . ($status >> 8);
-            die "$name ended at once, $how: " . last_line("$self->{dir}/logs/$name.log", $self->{log_begins}{$name}) . "\n";
+            die "$name exited at once, $how: " . last_line("$self->{dir}/logs/$name.log", $self->{log_begins}{$name}) . "\n";
         }
         sleep 0.02;
     }
@@ -221,7 +221,7 @@ sub start_postgres {
     my ($self) = @_;
     my $data = "$self->{dir}/postgres";
     my $bin = pg_bin();
-    die "$data was made before nginx and the workers had roles of their own: `make clean` forgets it\n" if read_file("$data/ready") eq "\n";
+    die "$data was created before nginx and the workers had separate roles, delete it with `make clean`\n" if read_file("$data/ready") eq "\n";
     $self->init_postgres($bin, $data) unless -e "$data/ready";
     unless ($self->alive('postgres')) { wait_for_orphans($data); unlink "$data/postmaster.pid" }
     my @fast = $self->{fsync} ? () : ('-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off');
@@ -381,7 +381,7 @@ sub check_nginx {
     my $out = $self->nginx_t;
     return if $? == 0;
     my ($why) = $out =~ /\[emerg\] (?:\d+#\d+: )?(.*)/;
-    die 'nginx does not take the configuration: ' . ($why // $out) . "\n";
+    die 'nginx rejected the configuration: ' . ($why // $out) . "\n";
 }
 
 sub nginx_t {

@@ -1,0 +1,79 @@
+-- Refuses options of await.submit() that are unknown or too large. Their values are texts and numbers, except params.
+CREATE OR REPLACE FUNCTION await.check_options(o jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF jsonb_typeof(o) <> 'object' THEN
+        RAISE EXCEPTION 'the options of await.submit are a JSON object' USING ERRCODE = '22023';
+    ELSIF pg_column_size(o) > 1048576 THEN
+        RAISE EXCEPTION 'params have at most 64 KB' USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.check_json(o, 'the options of await.submit');
+    SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('priority', 'owner',
+        'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase') LIMIT 10) u;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'await.submit knows no option %', wrong USING ERRCODE = '22023';
+    END IF;
+    SELECT e.key INTO wrong FROM jsonb_each_text(o - 'params') e WHERE length(e.value) > 1000 LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'the option % has at most 1000 characters', wrong USING ERRCODE = '22023';
+    ELSIF octet_length((o -> 'params')::text) > 65536 THEN
+        RAISE EXCEPTION 'params have at most 64 KB, not %', octet_length((o -> 'params')::text) USING ERRCODE = '22023';
+    END IF;
+END $$;
+
+-- Submits a job inside the caller's transaction. Returns its id.
+-- Options: priority, owner, correlation_id, trace, file_name, params, lease, max_attempts, delay, deadline, retain, batch, phase.
+CREATE OR REPLACE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAULT 'application/octet-stream',
+    options jsonb DEFAULT '{}') RETURNS uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    o        jsonb := coalesce(options, '{}');
+    type     text  := coalesce(content_type, 'application/octet-stream');
+    body     bytea := coalesce(payload, '');
+    class    int2;
+    new_id   uuid;
+    in_queue int4;
+    prio     int2;
+    due      timestamptz;
+    deadline timestamptz;
+BEGIN
+    -- before any option is read; an object that is short and has only known names needs no further check
+    IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
+            lease,max_attempts,delay,deadline,retain,batch,phase}'::text[] = '{}' ELSE false END) THEN
+        PERFORM await.check_options(o);
+    END IF;
+    PERFORM await.check_content_type(type), await.check_file_name(o ->> 'file_name');
+    IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(submit.queue) THEN
+        RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
+    END IF;
+    prio := coalesce((o ->> 'priority')::int2, 0);
+    due := clock_timestamp() + (o ->> 'delay')::interval;
+    deadline := clock_timestamp() + (o ->> 'deadline')::interval;
+    SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
+    END IF;
+    new_id := await.new_id(class);
+    in_queue := await.queue_id(submit.queue);
+    PERFORM await.note_use(in_queue, class);
+    INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
+                           params, payload, payload_size, lease, max_attempts, due, deadline)
+    VALUES (class, new_id, in_queue, prio, o ->> 'owner', (o ->> 'batch')::uuid, o ->> 'phase', o ->> 'correlation_id',
+            o ->> 'trace', type, o ->> 'file_name', o -> 'params',
+            CASE WHEN length(body) <= 65536 THEN body END, length(body),
+            (o ->> 'lease')::interval, (o ->> 'max_attempts')::int2, due, deadline);
+    IF length(body) > 65536 THEN
+        PERFORM await.store_chunks(new_id, 'p', 0::int2, body);
+    END IF;
+    IF deadline IS NOT NULL THEN
+        INSERT INTO await.deadline (at, job) VALUES (deadline, new_id);
+    END IF;
+    PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
+    RETURN new_id;
+END $$;

@@ -1,0 +1,59 @@
+-- Stores a batch of submissions: arrays of one length, times in milliseconds. A repeated id (sent again after a lost connection)
+-- changes nothing. Returns each id and when its job was created. Queues are created in one order, so that two batches which
+-- create the same queues never wait for each other.
+CREATE OR REPLACE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities int2[], p_owners text[], p_correlations text[],
+    p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
+    p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[])
+RETURNS TABLE (id uuid, created_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at       timestamptz := clock_timestamp();
+    r        record;
+    in_queue int4;
+    inserted int;
+BEGIN
+    FOR r IN SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)
+             ORDER BY 1, 2, 3 LOOP
+        SELECT q.id INTO in_queue FROM await.queue q WHERE q.name = r.queue
+            AND EXISTS (SELECT FROM await.lane_in_use m WHERE m.lane = await.lane(q.id, r.priority));
+        IF NOT FOUND THEN
+            in_queue := await.make_lane(r.queue, r.priority);
+        END IF;
+        PERFORM await.note_use(in_queue, r.class);
+    END LOOP;
+    -- without an exponent a number is no longer than the text that contains it
+    PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
+    PERFORM await.reserve_positions();
+    WITH ins AS (
+        INSERT INTO await.job (class, id, queue, priority, owner, created_at, correlation_id, trace, content_type, file_name,
+                               params, payload, payload_size, lease, max_attempts, due, deadline)
+        SELECT await.class(g.id), g.id, q.id, g.priority, g.owner, at, g.correlation, g.trace, g.type, g.name, g.params::jsonb,
+               g.payload, g.size, g.lease * interval '1 ms', g.attempts,
+               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms'
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines)
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline)
+        JOIN await.queue q ON q.name = g.queue
+        ON CONFLICT DO NOTHING
+        RETURNING job.id, job.queue, job.priority, job.due, job.deadline
+    ), now_ready AS (
+        INSERT INTO await.ready (lane, pos, job, attempt)
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL
+    ), later AS (
+        INSERT INTO await.delayed (due, lane, job, attempt)
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1 FROM ins i WHERE i.due IS NOT NULL
+    ), bounded AS (
+        INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
+    )
+    SELECT count(*) INTO inserted FROM ins;
+    IF inserted = cardinality(p_ids) THEN
+        RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
+    ELSE
+        RETURN QUERY SELECT k.id, j.created_at FROM unnest(p_ids) WITH ORDINALITY k (id, ord)
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
+    END IF;
+END $$;

@@ -1,0 +1,58 @@
+-- As await.edge_submit(), for a batch in which some submissions have an Idempotency-Key. Each row says which job the submission
+-- stands for: its own, or the one that came first with that key; `clash`: the first one was a different request. Of two batches
+-- with the same key, on any edge, the later waits for the earlier, at most 200 ms (55P03 then).
+CREATE OR REPLACE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities int2[], p_owners text[], p_correlations text[],
+    p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
+    p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[], p_keys text[], p_fingerprints bytea[], p_keeps int8[])
+RETURNS TABLE (id uuid, created_at timestamptz, clash boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    now_at   timestamptz := clock_timestamp();
+    patience text := current_setting('lock_timeout');
+    owned    int[];                          -- indexes of those that are the first with their key
+    stands   uuid[];                         -- for each index, the job that the submission stands for
+    clashes  boolean[];
+BEGIN
+    PERFORM set_config('lock_timeout', '200ms', true);
+    -- In one order, and each key once, so that two batches never wait for each other. A key is not kept longer than its job:
+    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
+    INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
+    SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
+           now_at + least(g.keep * interval '1 ms', r.keep)
+    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY g (id, queue, owner, key, fingerprint, keep, ord)
+    JOIN await.retention r ON r.class = await.class(g.id)
+    WHERE g.key IS NOT NULL
+    ORDER BY coalesce(g.owner, ''), g.queue, g.key, g.ord
+    ON CONFLICT (owner, queue, key) DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, until = excluded.until
+        WHERE i.until <= now_at;
+    PERFORM set_config('lock_timeout', patience, true);
+
+    -- a statement of its own, so that it sees what others committed while the first one waited
+    SELECT array_agg(coalesce(i.job, g.id) ORDER BY g.ord), array_agg(i.fingerprint <> g.fingerprint ORDER BY g.ord),
+           array_agg(g.ord ORDER BY g.ord) FILTER (WHERE i.job IS NULL OR i.job = g.id)
+    INTO stands, clashes, owned
+    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
+    LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key;
+
+    IF cardinality(owned) = cardinality(p_ids) THEN
+        RETURN QUERY SELECT s.id, s.created_at, false FROM await.edge_submit(p_ids, p_queues, p_priorities, p_owners, p_correlations,
+            p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) s;
+        RETURN;
+    ELSIF owned IS NOT NULL THEN
+        PERFORM await.edge_submit(array_agg(g.id), array_agg(g.queue), array_agg(g.priority), array_agg(g.owner), array_agg(g.correlation),
+            array_agg(g.trace), array_agg(g.type), array_agg(g.name), array_agg(g.params), array_agg(g.payload), array_agg(g.size),
+            array_agg(g.lease), array_agg(g.attempts), array_agg(g.delay), array_agg(g.deadline))
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) WITH ORDINALITY
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline, ord)
+        WHERE g.ord = ANY (owned);
+    END IF;
+    RETURN QUERY
+    SELECT k.id, coalesce(j.created_at, now_at), coalesce(k.clash, false)
+    FROM unnest(stands, clashes) WITH ORDINALITY k (id, clash, ord)
+    LEFT JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
+END $$;

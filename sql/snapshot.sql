@@ -1,0 +1,2329 @@
+-- PostgreSQL 15. What pg_dump gives of a new database, without partitions of days. Made by: make snapshot.
+CREATE SCHEMA await;
+CREATE TYPE await.job_head AS (
+	id uuid,
+	owner text,
+	queue integer,
+	priority smallint,
+	max_attempts smallint,
+	seq integer,
+	state text,
+	attempt smallint,
+	progress integer,
+	ended boolean
+);
+CREATE FUNCTION await.advance_horizon() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    last_pos  bigint;
+    announced bigint;
+BEGIN
+    SELECT last_value INTO last_pos FROM await.pos;
+    WITH held AS MATERIALIZED (
+        SELECT l.locktype, l.relation, l.mode, l.classid::bigint AS high, l.objid::bigint AS low, l.objsubid, l.virtualtransaction
+        FROM pg_locks l WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.locktype IN ('advisory', 'relation') AND l.granted
+    )
+    SELECT min((((a.high & x'ffff'::bigint) << 48) | (a.low << 16)) >> 16) INTO announced FROM held a
+        WHERE a.locktype = 'advisory' AND a.objsubid = 1 AND a.high >> 16 = x'4157'::bigint
+          AND a.virtualtransaction = ANY (ARRAY(SELECT w.virtualtransaction FROM held w WHERE w.locktype = 'relation'
+                                                AND w.relation = 'await.ready'::regclass AND w.mode = 'RowExclusiveLock'));
+    PERFORM setval('await.horizon', greatest(least(last_pos, announced), 0));
+END $$;
+CREATE FUNCTION await.advance_horizon_soon() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    this bigint := floor(extract(epoch FROM clock_timestamp()) * 20);
+BEGIN
+    IF (SELECT last_value FROM await.last_advance) = this THEN
+        RETURN;
+    END IF;
+    PERFORM setval('await.last_advance', this);
+    PERFORM await.advance_horizon();
+END $$;
+CREATE FUNCTION await.advance_low_water(p_lane bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    safe  bigint := (SELECT last_value FROM await.horizon);
+    this  bigint := (SELECT last_value FROM await.last_advance);
+    old   await.low_water;
+    first bigint;
+BEGIN
+    SELECT * INTO old FROM await.low_water m WHERE m.lane = p_lane ORDER BY m.pos DESC LIMIT 1;
+    old.pos := coalesce(old.pos, 0);
+    IF this = old.moved OR safe <= old.pos OR current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN old.pos;
+    END IF;
+    SELECT min(r.pos) INTO first FROM await.ready r WHERE r.lane = p_lane AND r.pos >= old.pos;
+    first := least(first, safe);
+    IF first > old.pos THEN
+        INSERT INTO await.low_water (lane, pos, moved) VALUES (p_lane, first, this);
+        DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM await.low_water o WHERE o.lane = p_lane AND o.pos = old.pos FOR UPDATE SKIP LOCKED));
+    END IF;
+    RETURN greatest(first, old.pos);
+END $$;
+CREATE FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb DEFAULT NULL::jsonb, p_attempt smallint DEFAULT NULL::smallint, p_event_id text DEFAULT NULL::text, p_status smallint DEFAULT NULL::smallint, p_content_type text DEFAULT NULL::text, p_file_name text DEFAULT NULL::text, p_size bigint DEFAULT NULL::bigint, p_body bytea DEFAULT NULL::bytea) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, data, event_id, ending,
+                             status, content_type, file_name, size, body)
+    VALUES (await.class(h.id), h.id, h.seq + 1, h.owner, p_type, p_state, coalesce(p_attempt, h.attempt),
+            CASE WHEN p_type = 'progress' THEN h.seq + 1 ELSE h.progress END, p_data, p_event_id,
+            p_state IN ('completed', 'failed', 'cancelled', 'expired'),
+            p_status, p_content_type, p_file_name, p_size, p_body);
+    RETURN h.seq + 1;
+END $$;
+CREATE FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    k     int2 := await.class(append_result.id);
+    own   int2;
+    start bigint := 0;
+BEGIN
+    IF bytes IS NULL OR length(bytes) NOT BETWEEN 1 AND 16777216 THEN
+        RAISE EXCEPTION 'a piece of a result has 1 to 16777216 bytes, not %', coalesce(length(bytes)::text, 'NULL') USING ERRCODE = '22023';
+    ELSIF n IS NULL OR n < 0 THEN
+        RAISE EXCEPTION 'the pieces of a result are numbered from 0, not %', coalesce(n::text, 'NULL') USING ERRCODE = '22023';
+    END IF;
+    SELECT l.attempt INTO own FROM await.lease l WHERE l.job = append_result.id AND l.receipt = append_result.receipt FOR SHARE;
+    IF NOT FOUND OR EXISTS (SELECT FROM await.event e WHERE e.class = k AND e.job = append_result.id AND e.ending) THEN
+        RETURN NULL;
+    END IF;
+    IF n > 0 THEN
+        SELECT c.pos + length(c.bytes) INTO start FROM await.chunk c WHERE c.class = k AND c.job = append_result.id
+            AND c.kind = 'r' AND c.attempt = own AND c.n = append_result.n - 1;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'piece % of the result comes before piece %', n, n - 1 USING ERRCODE = '22023';
+        END IF;
+    END IF;
+    INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
+        VALUES (k, append_result.id, 'r', own, append_result.n, start, append_result.bytes)
+        ON CONFLICT DO NOTHING;
+    RETURN start + length(bytes);
+END $$;
+CREATE FUNCTION await.base64url(bytes bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
+CREATE FUNCTION await.cancel(id uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h await.job_head := await.lock_job(cancel.id);
+BEGIN
+    IF h.id IS NULL THEN
+        RETURN NULL;
+    ELSIF h.ended THEN
+        RETURN CASE h.state WHEN 'cancelled' THEN 'already' ELSE 'ended' END;
+    END IF;
+    PERFORM await.append_event(h, 'cancelled', 'cancelled');
+    RETURN 'cancelled';
+END $$;
+CREATE FUNCTION await.check_content_type(value text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+BEGIN
+    IF value !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}/[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}([ \t]*;[\x20-\x7e\t]*)?$' OR length(value) > 255 THEN
+        RAISE EXCEPTION 'content type % is not type/subtype as RFC 9110 has it', quote_literal(left(value, 80)) USING ERRCODE = '22023';
+    END IF;
+END $_$;
+CREATE FUNCTION await.check_data(data jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF data IS NULL OR await.is_short(data) THEN
+        RETURN;
+    ELSIF pg_column_size(data) > 393216 THEN  -- its text has at least an eighth of that
+        RAISE EXCEPTION 'an event carries at most 48 KB of data; put more into the result' USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.check_json(data, 'an event''s data');
+    IF octet_length(data::text) > 49152 THEN
+        RAISE EXCEPTION 'an event carries at most 48 KB of data, not %; put more into the result', octet_length(data::text) USING ERRCODE = '22023';
+    END IF;
+END $$;
+CREATE FUNCTION await.check_event_type(type text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+BEGIN
+    IF type IS NULL OR type !~ '^[a-z0-9_.-]{1,64}$' OR type IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'expired',
+        'progress', 'batch.ready', 'open', 'error', 'message', 'reset', 'ready', 'beat') THEN
+        RAISE EXCEPTION 'event type % is taken or not [a-z0-9_.-]{1,64}', quote_nullable(left(type, 80)) USING ERRCODE = '22023';
+    END IF;
+END $_$;
+CREATE FUNCTION await.check_file_name(value text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF value ~ '[[:cntrl:]/\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'file name % holds a control character or a path, or is not 1 to 255 long', quote_literal(left(value, 80)) USING ERRCODE = '22023';
+    END IF;
+END $$;
+CREATE FUNCTION await.check_json(value jsonb, what text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+BEGIN
+    IF value IS NULL OR await.is_short(value) THEN
+        RETURN;
+    ELSIF EXISTS (SELECT FROM jsonb_path_query(value, 'strict $.** ? (@.type() == "number")') n
+                  WHERE (scale(n::numeric) > 90 OR abs(n::numeric) >= 1e90) AND length(n::text) > 400) THEN
+        RAISE EXCEPTION '% holds a number of more than 400 characters', what USING ERRCODE = '22023';
+    END IF;
+END $_$;
+CREATE FUNCTION await.check_options(o jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF jsonb_typeof(o) <> 'object' THEN
+        RAISE EXCEPTION 'the options of await.submit are a JSON object' USING ERRCODE = '22023';
+    ELSIF pg_column_size(o) > 1048576 THEN
+        RAISE EXCEPTION 'params have at most 64 KB' USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.check_json(o, 'the options of await.submit');
+    SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('priority', 'owner',
+        'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase') LIMIT 10) u;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'await.submit knows no option %', wrong USING ERRCODE = '22023';
+    END IF;
+    SELECT e.key INTO wrong FROM jsonb_each_text(o - 'params') e WHERE length(e.value) > 1000 LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'the option % has at most 1000 characters', wrong USING ERRCODE = '22023';
+    ELSIF octet_length((o -> 'params')::text) > 65536 THEN
+        RAISE EXCEPTION 'params have at most 64 KB, not %', octet_length((o -> 'params')::text) USING ERRCODE = '22023';
+    END IF;
+END $$;
+CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lease interval DEFAULT NULL::interval) RETURNS TABLE(id uuid, receipt text, attempt integer, queue text, payload bytea, content_type text, file_name text, params jsonb, batch uuid, phase text, trace text, deadline timestamp with time zone, payload_size bigint, correlation_id text, lease_for interval)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    p_lease  interval := claim.lease;
+    p_worker text := claim.worker;
+    wanted   int := coalesce(claim.n, 1);
+    foreign_queue text;
+    lanes    record;
+    jobs     uuid[];
+    attempts int2[];
+    given    int;
+BEGIN
+    IF wanted NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'await.claim takes 1 to 1000 jobs, not %', wanted USING ERRCODE = '22023';
+    ELSIF p_lease NOT BETWEEN interval '1 second' AND interval '1 day' THEN
+        RAISE EXCEPTION 'a lease lasts a second to a day, not %; heartbeats renew it', p_lease USING ERRCODE = '22023';
+    ELSIF claim.queues IS NULL OR array_ndims(claim.queues) > 1 OR cardinality(claim.queues) > 1000 OR array_position(claim.queues, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'await.claim needs a list of at most 1000 queues' USING ERRCODE = '22023';
+    ELSIF length(p_worker) > 255 THEN
+        RAISE EXCEPTION 'a worker''s name has at most 255 characters' USING ERRCODE = '22023';
+    END IF;
+    IF EXISTS (SELECT FROM await.queue_grant) THEN
+        SELECT k INTO foreign_queue FROM unnest(claim.queues) k WHERE NOT await.may_queue(k) LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'role % may not claim from queue %', quote_ident(session_user), quote_literal(left(foreign_queue, 80))
+                USING ERRCODE = '42501', HINT = 'await-ctl grant gives a role queues.';
+        END IF;
+    END IF;
+    PERFORM await.run_maintenance(), await.advance_horizon_soon();
+    FOR lanes IN
+        SELECT m.lane & 255 AS rank, array_agg(m.lane) AS lane, array_agg(await.advance_low_water(m.lane)) AS mark
+        FROM await.lane_in_use m WHERE m.lane >> 8 IN (SELECT q.id FROM await.queue q WHERE q.name = ANY (claim.queues))
+        GROUP BY 1 ORDER BY 1
+    LOOP
+        LOOP
+            EXIT WHEN wanted = 0;
+            WITH picked AS MATERIALIZED (
+                SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
+                CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
+                                    ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
+                ORDER BY r.pos LIMIT wanted
+            ), taken AS (
+                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.job, y.attempt, y.pos
+            )
+            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos) INTO jobs, attempts FROM taken t;
+            EXIT WHEN jobs IS NULL;
+            PERFORM 1 FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
+                ORDER BY j.id FOR NO KEY UPDATE OF j;
+            RETURN QUERY
+            WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
+                SELECT t.ord, t.attempt, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
+                       least(greatest(coalesce(p_lease, j.lease, q.lease), interval '1 second'), interval '1 day') AS span,
+                       t.attempt || '.' || await.base64url(uuid_send(gen_random_uuid())) AS receipt
+                FROM unnest(jobs, attempts) WITH ORDINALITY t (job, attempt, ord)
+                JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job
+                JOIN await.queue q ON q.id = j.queue
+                LEFT JOIN LATERAL (SELECT e.seq, e.state, e.progress FROM await.event e
+                                   WHERE e.class = await.class(t.job) AND e.job = t.job ORDER BY e.seq DESC LIMIT 1) e ON true
+                WHERE coalesce(e.state, 'pending') = 'pending'
+            ), said AS (
+                INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress)
+                SELECT (l.job).class, (l.job).id, l.seq + 1, (l.job).owner, 'processing', 'processing', l.attempt, l.progress FROM live l
+            ), leased AS (
+                INSERT INTO await.lease (job, attempt, worker, span, until, receipt)
+                SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt FROM live l
+            )
+            SELECT (l.job).id, l.receipt, l.attempt::int, l.name, (l.job).payload, (l.job).content_type, (l.job).file_name, (l.job).params,
+                   (l.job).batch, (l.job).phase, (l.job).trace, (l.job).deadline,
+                   (l.job).payload_size, (l.job).correlation_id, l.span
+            FROM live l ORDER BY l.ord;
+            GET DIAGNOSTICS given = ROW_COUNT;
+            wanted := wanted - given;
+        END LOOP;
+    END LOOP;
+END $$;
+CREATE FUNCTION await.class(id uuid) RETURNS smallint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT (get_byte(uuid_send(id), 5) & 3)::int2 $$;
+CREATE FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text DEFAULT 'application/octet-stream'::text, status integer DEFAULT 200, file_name text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h     await.job_head;
+    own   int2;                              -- the attempt's number
+    total bigint := length(body);
+BEGIN
+    content_type := coalesce(content_type, 'application/octet-stream');
+    status := coalesce(status, 200);
+    PERFORM await.check_content_type(content_type);
+    IF file_name IS NOT NULL THEN
+        PERFORM await.check_file_name(file_name);
+    END IF;
+    IF status NOT IN (200, 201, 203) THEN
+        RAISE EXCEPTION 'a result has status 200, 201 or 203, not %', status USING ERRCODE = '22023';
+    END IF;
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = complete.id AND l.receipt = complete.receipt) THEN
+        RETURN false;
+    END IF;
+    h := await.lock_job(complete.id);
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.attempt INTO own;
+    IF own IS NULL OR h.ended THEN
+        RETURN false;
+    END IF;
+    IF body IS NULL THEN
+        SELECT coalesce(max(c.pos + length(c.bytes)), 0) INTO total FROM await.chunk c
+            WHERE c.class = await.class(complete.id) AND c.job = complete.id AND c.kind = 'r' AND c.attempt = own;
+        body := CASE total WHEN 0 THEN ''::bytea END;
+    ELSIF total > 65536 THEN
+        DELETE FROM await.chunk c WHERE c.class = await.class(complete.id) AND c.job = complete.id AND c.kind = 'r' AND c.attempt = own;
+        PERFORM await.store_chunks(complete.id, 'r', own, body);
+        body := NULL;
+    END IF;
+    PERFORM await.append_event(h, 'completed', 'completed', p_attempt => own, p_status => complete.status::int2,
+        p_content_type => complete.content_type, p_file_name => complete.file_name, p_size => total, p_body => body);
+    RETURN true;
+END $$;
+CREATE FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[] DEFAULT NULL::text[], statuses integer[] DEFAULT NULL::integer[], file_names text[] DEFAULT NULL::text[]) RETURNS TABLE(id uuid, done boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    n    int := cardinality(ids);
+    bad  int;
+    ended uuid[];
+BEGIN
+    IF n = 0 AND cardinality(receipts) = 0 AND cardinality(bodies) = 0 THEN
+        RETURN;
+    ELSIF n IS NULL OR n NOT BETWEEN 1 AND 1000 OR cardinality(receipts) IS DISTINCT FROM n OR cardinality(bodies) IS DISTINCT FROM n
+        OR cardinality(content_types) <> n OR cardinality(statuses) <> n OR cardinality(file_names) <> n
+        OR 1 <> ANY (ARRAY[array_ndims(ids), array_ndims(receipts), array_ndims(bodies), array_ndims(content_types), array_ndims(statuses),
+                           array_ndims(file_names)]) THEN
+        RAISE EXCEPTION 'await.complete_many takes 1 to 1000 jobs in arrays of one length and one dimension' USING ERRCODE = '22023';
+    ELSIF array_position(ids, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a job''s id is NULL' USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.check_content_type(t) FROM (SELECT DISTINCT t FROM unnest(content_types) t WHERE t IS NOT NULL) c;
+    PERFORM await.check_file_name(f) FROM (SELECT DISTINCT f FROM unnest(file_names) f WHERE f IS NOT NULL) c;
+    SELECT s INTO bad FROM unnest(statuses) s WHERE s NOT IN (200, 201, 203) LIMIT 1;
+    IF bad IS NOT NULL THEN
+        RAISE EXCEPTION 'a result has status 200, 201 or 203, not %', bad USING ERRCODE = '22023';
+    ELSIF EXISTS (SELECT FROM unnest(bodies) b WHERE b IS NULL OR length(b) > 65536) THEN
+        RAISE EXCEPTION 'await.complete_many takes bodies of at most 64 KB; await.complete takes larger ones' USING ERRCODE = '22023';
+    END IF;
+    -- Locks the jobs it holds in the order of their ids, as all do; the next statement sees what the last holder committed.
+    -- OFFSET 0: the leases are looked up one by one, although the planner may think that the table is empty.
+    PERFORM 1 FROM unnest(ids, receipts) k (id, receipt)
+        CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = k.id AND l.receipt = k.receipt OFFSET 0) l
+        JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+        ORDER BY j.id FOR NO KEY UPDATE OF j;
+    WITH held AS MATERIALIZED (              -- under the lock; of several receipts for an id the valid one counts
+        SELECT DISTINCT ON (g.id) g.id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
+        FROM unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
+        CROSS JOIN LATERAL (SELECT l.attempt FROM await.lease l WHERE l.job = g.id AND l.receipt = g.receipt OFFSET 0) l
+        ORDER BY g.id
+    ), released AS (
+        DELETE FROM await.lease l WHERE l.job = ANY (ARRAY(SELECT h.id FROM held h))
+    ), said AS (
+        INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, ending, status, content_type, file_name, size, body)
+        SELECT await.class(h.id), h.id, e.seq + 1, e.owner, 'completed', 'completed', h.attempt, e.progress, true,
+               h.status, h.type, h.name, length(h.body), h.body
+        FROM held h
+        CROSS JOIN LATERAL (SELECT e.seq, e.owner, e.progress, e.ending FROM await.event e
+                            WHERE e.class = await.class(h.id) AND e.job = h.id ORDER BY e.seq DESC LIMIT 1) e
+        WHERE NOT e.ending
+        RETURNING event.job
+    )
+    SELECT array_agg(s.job) INTO ended FROM said s;
+    RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
+END $$;
+CREATE FUNCTION await.drop_partition(p_name text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+BEGIN
+    EXECUTE format('DROP TABLE await.%I', p_name);
+    RETURN 'dropped ' || p_name;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 'busy ' || p_name;
+END $$;
+CREATE FUNCTION await.edge_cancel(p_id uuid, p_seq integer DEFAULT NULL::integer) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h await.job_head := await.lock_job(p_id);
+BEGIN
+    IF h.id IS NOT NULL AND h.seq <> p_seq THEN
+        RETURN 'changed';
+    END IF;
+    RETURN await.cancel(p_id);
+END $$;
+CREATE FUNCTION await.edge_drop(p_job uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    DELETE FROM await.chunk c WHERE c.class = await.class(p_job) AND c.job = p_job AND c.kind = 'p'
+        AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job)
+$$;
+CREATE FUNCTION await.edge_events(p_ids uuid[], p_after integer[], p_limit integer, p_value_max integer) RETURNS TABLE(item bigint, id uuid, owner text, correlation_id text, created_at timestamp with time zone, last_seq integer, state text, seq integer, type text, at timestamp with time zone, data text, status smallint, content_type text, file_name text, size bigint, body bytea, base integer)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT w.ord, w.id, w.owner, w.correlation_id, w.created_at, w.last_seq, w.state,
+           CASE WHEN w.before < 4194304 THEN w.seq END, w.type, w.at, CASE WHEN w.before < 4194304 THEN nullif(w.text, '') END,
+           w.status, w.content_type, w.file_name, w.size, CASE WHEN w.before < 4194304 THEN w.value END, w.base
+    FROM (
+        SELECT k.ord, j.id, j.owner, j.correlation_id, j.created_at, coalesce(h.seq, 1) AS last_seq, coalesce(h.state, 'pending') AS state,
+               e.seq, e.type, e.at, e.text, e.status, e.content_type, e.file_name, e.size, e.value,
+               CASE WHEN j.extra IS NULL THEN 1 ELSE coalesce((j.extra ->> 'base')::int4, 1) END AS base,
+               coalesce(sum(octet_length(e.text) + coalesce(length(e.value), 0)) OVER
+                   (ORDER BY k.ord, e.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM unnest(p_ids, p_after) WITH ORDINALITY k (id, after, ord)
+        JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+        LEFT JOIN LATERAL (SELECT * FROM await.event h WHERE h.class = await.class(k.id) AND h.job = k.id ORDER BY h.seq DESC LIMIT 1) h ON true
+        LEFT JOIN LATERAL (SELECT e.*, coalesce(e.data::text, '') AS text,
+                                  CASE WHEN e.size <= p_value_max AND await.is_json(e.content_type) THEN e.body END AS value
+                           FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id AND e.seq > k.after
+                           ORDER BY e.seq LIMIT p_limit) e ON true
+    ) w ORDER BY w.ord, w.seq;
+END $$;
+CREATE FUNCTION await.edge_get(p_job uuid, p_attempt smallint, p_at bigint) RETURNS TABLE(pos bigint, bytes bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    SELECT c.pos, c.bytes FROM await.chunk c
+    WHERE c.class = await.class(p_job) AND c.job = p_job AND c.kind = 'r' AND c.attempt = p_attempt AND c.pos <= p_at
+    ORDER BY c.pos DESC LIMIT 1
+$$;
+CREATE FUNCTION await.edge_heads(p_ids uuid[]) RETURNS TABLE(snapshot text, complete boolean, jobs uuid[], seqs integer[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT pg_current_snapshot()::text, true, coalesce(array_agg(k.id), '{}'), coalesce(array_agg(h.seq), '{}')
+    FROM unnest(p_ids) k (id)
+    CROSS JOIN LATERAL (SELECT e.seq FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id
+                        ORDER BY e.seq DESC LIMIT 1) h;
+END $$;
+CREATE FUNCTION await.edge_hello(p_queues text[], p_priorities smallint[]) RETURNS TABLE(now_ms bigint, timeline text, keep_ms bigint[], hint_key bytea, old_keys bytea[], unmade text, schema_version integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    q       record;
+    missing text;
+BEGIN
+    FOR q IN SELECT g.name, g.priority FROM unnest(p_queues, p_priorities) g (name, priority) LOOP
+        BEGIN
+            PERFORM await.open_lane(await.lane(await.queue_id(q.name, true), q.priority));
+            UPDATE await.queue u SET named = true WHERE u.name = q.name AND NOT u.named;
+        EXCEPTION WHEN OTHERS THEN           -- a queue that cannot be created does not stop the others
+            missing := concat_ws('; ', missing, format('%s: %s', q.name, sqlerrm));
+        END;
+    END LOOP;
+    RETURN QUERY SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, await.timeline(),
+        (SELECT array_agg(coalesce(floor(extract(epoch FROM r.keep) * 1000)::bigint, 0) ORDER BY r.class) FROM await.retention r),
+        (SELECT s.key FROM await.secret s),
+        ARRAY(SELECT o.key FROM await.old_secret o WHERE o.until > clock_timestamp()), missing,
+        (SELECT max(h.version) FROM await.schema_history h);
+END $$;
+CREATE FUNCTION await.edge_jobs(p_ids uuid[], p_bodies smallint[], p_value_max integer) RETURNS TABLE(id uuid, queue text, owner text, state text, seq integer, attempt smallint, correlation_id text, batch uuid, phase text, retry_of uuid, params text, progress text, created_at timestamp with time zone, updated_at timestamp with time zone, error text, status smallint, content_type text, file_name text, size bigint, inlined boolean, body bytea)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT j.id, q.name, j.owner, coalesce(e.state, 'pending'), coalesce(e.seq, 1), coalesce(e.attempt, 0::int2), j.correlation_id,
+           j.batch, j.phase, j.retry_of, j.params::text, p.data::text, j.created_at, coalesce(e.at, j.created_at),
+           CASE WHEN e.state = 'failed' THEN e.data::text END,
+           e.status, e.content_type, e.file_name, e.size, e.body IS NOT NULL,
+           CASE WHEN k.want = 2 OR (k.want = 1 AND e.size <= p_value_max AND await.is_json(e.content_type))
+                THEN e.body END
+    FROM unnest(p_ids, p_bodies) k (id, want)
+    JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+    JOIN await.queue q ON q.id = j.queue
+    LEFT JOIN LATERAL (SELECT * FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id ORDER BY e.seq DESC LIMIT 1) e ON true
+    LEFT JOIN await.event p ON p.class = await.class(k.id) AND p.job = k.id AND p.seq = e.progress;
+END $$;
+CREATE FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+BEGIN
+    RETURN await.publish(p_topic, p_type, p_data, p_latest);
+END $$;
+CREATE FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
+    VALUES (await.class(p_job), p_job, 'p', 0, p_n, p_pos, p_bytes) ON CONFLICT DO NOTHING
+$$;
+CREATE FUNCTION await.edge_revoked() RETURNS TABLE(owner text, at bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT r.owner, floor(extract(epoch FROM r.at) * 1000)::int8 FROM await.revoked r WHERE r.at > clock_timestamp() - interval '1 hour'
+$$;
+CREATE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    at       timestamptz := clock_timestamp();
+    r        record;
+    in_queue int4;
+    inserted int;
+BEGIN
+    FOR r IN SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)
+             ORDER BY 1, 2, 3 LOOP
+        SELECT q.id INTO in_queue FROM await.queue q WHERE q.name = r.queue
+            AND EXISTS (SELECT FROM await.lane_in_use m WHERE m.lane = await.lane(q.id, r.priority));
+        IF NOT FOUND THEN
+            in_queue := await.make_lane(r.queue, r.priority);
+        END IF;
+        PERFORM await.note_use(in_queue, r.class);
+    END LOOP;
+    -- without an exponent a number is no longer than the text that contains it
+    PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
+    PERFORM await.reserve_positions();
+    WITH ins AS (
+        INSERT INTO await.job (class, id, queue, priority, owner, created_at, correlation_id, trace, content_type, file_name,
+                               params, payload, payload_size, lease, max_attempts, due, deadline)
+        SELECT await.class(g.id), g.id, q.id, g.priority, g.owner, at, g.correlation, g.trace, g.type, g.name, g.params::jsonb,
+               g.payload, g.size, g.lease * interval '1 ms', g.attempts,
+               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms'
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines)
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline)
+        JOIN await.queue q ON q.name = g.queue
+        ON CONFLICT DO NOTHING
+        RETURNING job.id, job.queue, job.priority, job.due, job.deadline
+    ), now_ready AS (
+        INSERT INTO await.ready (lane, pos, job, attempt)
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL
+    ), later AS (
+        INSERT INTO await.delayed (due, lane, job, attempt)
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1 FROM ins i WHERE i.due IS NOT NULL
+    ), bounded AS (
+        INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
+    )
+    SELECT count(*) INTO inserted FROM ins;
+    IF inserted = cardinality(p_ids) THEN
+        RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
+    ELSE
+        RETURN QUERY SELECT k.id, j.created_at FROM unnest(p_ids) WITH ORDINALITY k (id, ord)
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
+    END IF;
+END $$;
+CREATE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    now_at   timestamptz := clock_timestamp();
+    patience text := current_setting('lock_timeout');
+    owned    int[];                          -- indexes of those that are the first with their key
+    stands   uuid[];                         -- for each index, the job that the submission stands for
+    clashes  boolean[];
+BEGIN
+    PERFORM set_config('lock_timeout', '200ms', true);
+    -- In one order, and each key once, so that two batches never wait for each other. A key is not kept longer than its job:
+    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
+    INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
+    SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
+           now_at + least(g.keep * interval '1 ms', r.keep)
+    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY g (id, queue, owner, key, fingerprint, keep, ord)
+    JOIN await.retention r ON r.class = await.class(g.id)
+    WHERE g.key IS NOT NULL
+    ORDER BY coalesce(g.owner, ''), g.queue, g.key, g.ord
+    ON CONFLICT (owner, queue, key) DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, until = excluded.until
+        WHERE i.until <= now_at;
+    PERFORM set_config('lock_timeout', patience, true);
+    -- a statement of its own, so that it sees what others committed while the first one waited
+    SELECT array_agg(coalesce(i.job, g.id) ORDER BY g.ord), array_agg(i.fingerprint <> g.fingerprint ORDER BY g.ord),
+           array_agg(g.ord ORDER BY g.ord) FILTER (WHERE i.job IS NULL OR i.job = g.id)
+    INTO stands, clashes, owned
+    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
+    LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key;
+    IF cardinality(owned) = cardinality(p_ids) THEN
+        RETURN QUERY SELECT s.id, s.created_at, false FROM await.edge_submit(p_ids, p_queues, p_priorities, p_owners, p_correlations,
+            p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) s;
+        RETURN;
+    ELSIF owned IS NOT NULL THEN
+        PERFORM await.edge_submit(array_agg(g.id), array_agg(g.queue), array_agg(g.priority), array_agg(g.owner), array_agg(g.correlation),
+            array_agg(g.trace), array_agg(g.type), array_agg(g.name), array_agg(g.params), array_agg(g.payload), array_agg(g.size),
+            array_agg(g.lease), array_agg(g.attempts), array_agg(g.delay), array_agg(g.deadline))
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) WITH ORDINALITY
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline, ord)
+        WHERE g.ord = ANY (owned);
+    END IF;
+    RETURN QUERY
+    SELECT k.id, coalesce(j.created_at, now_at), coalesce(k.clash, false)
+    FROM unnest(stands, clashes) WITH ORDINALITY k (id, clash, ord)
+    LEFT JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
+END $$;
+CREATE FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) RETURNS TABLE(snapshot text, complete boolean, jobs uuid[], seqs integer[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    RETURN QUERY
+    WITH tail AS MATERIALIZED (
+        SELECT e.job, e.seq, e.owner FROM await.event e
+        WHERE e.xid >= pg_snapshot_xmax(p_since) OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(p_since)))
+        LIMIT p_limit
+    ), came AS MATERIALIZED (
+        SELECT j.owner FROM await.job j
+        WHERE j.owner IS NOT NULL AND (j.xid >= pg_snapshot_xmax(p_since) OR j.xid = ANY (ARRAY(SELECT pg_snapshot_xip(p_since))))
+        LIMIT p_limit
+    ), newest AS (
+        SELECT t.job, max(t.seq) AS seq FROM tail t GROUP BY t.job
+        UNION ALL
+        SELECT await.user_id(o.owner), 0 FROM (SELECT t.owner FROM tail t WHERE t.owner IS NOT NULL UNION SELECT c.owner FROM came c) o
+    )
+    SELECT pg_current_snapshot()::text, (SELECT count(*) FROM tail) < p_limit AND (SELECT count(*) FROM came) < p_limit,
+           coalesce(array_agg(n.job), '{}'), coalesce(array_agg(n.seq), '{}') FROM newest n;
+END $$;
+CREATE FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) RETURNS TABLE(item bigint, good boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT g.ord, g.id, g.owner, to_timestamp(g.issued / 1000.0) AS issued, to_timestamp(g.until / 1000.0) AS until,
+               row_number() OVER (PARTITION BY g.id ORDER BY g.ord) AS n
+        FROM unnest(p_ids, p_owners, p_issued, p_untils) WITH ORDINALITY g (id, owner, issued, until, ord)
+    ), used AS (
+        INSERT INTO await.ticket_used (id, until)
+        SELECT a.id, a.until + interval '1 minute' FROM asked a WHERE a.n = 1 AND a.until > clock_timestamp() ORDER BY a.id
+        ON CONFLICT DO NOTHING RETURNING id
+    )
+    SELECT a.ord, a.n = 1 AND EXISTS (SELECT FROM used u WHERE u.id = a.id)
+               AND NOT EXISTS (SELECT FROM await.revoked r WHERE r.owner = a.owner AND r.at >= a.issued)
+    FROM asked a ORDER BY a.ord;
+END $$;
+CREATE FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_since text[], p_at bigint[], p_upto text[], p_upto_at bigint[], p_eids bigint[], p_limit integer, p_value_max integer) RETURNS TABLE(item bigint, owner text, upto text, upto_at bigint, complete boolean, lost boolean, id uuid, correlation_id text, eid bigint, seq integer, type text, at timestamp with time zone, data text, status smallint, content_type text, file_name text, size bigint, body bytea)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_now     int8 := floor(extract(epoch FROM clock_timestamp()));
+    v_kept    int8 := (SELECT extract(epoch FROM min(r.keep)) FROM await.retention r);
+    v_moment  pg_snapshot := CASE WHEN '' = ANY (p_upto) THEN await.whole_snapshot() END;
+    v_since   pg_snapshot[];
+    v_upto    pg_snapshot[];
+    v_upto_at int8[];
+    v_lost    boolean[];
+    v_long    int[];             -- items with more than a page
+    v_item    int[];             -- what was found, by item
+    v_eid     int8[];
+    v_class   int2[];
+    v_job     uuid[];
+    v_seq     int4[];
+    v_weight  int8[];
+    i         int;
+BEGIN
+    SELECT array_agg(CASE WHEN g.since <> '' AND g.since_at >= v_now - v_kept THEN g.since::pg_snapshot END ORDER BY g.n),
+           array_agg(coalesce(nullif(g.upto, '')::pg_snapshot, v_moment) ORDER BY g.n),
+           array_agg(CASE WHEN g.upto = '' THEN v_now ELSE g.upto_at END ORDER BY g.n),
+           array_agg(g.since <> '' AND g.since_at < v_now - v_kept ORDER BY g.n)
+    INTO v_since, v_upto, v_upto_at, v_lost
+    FROM unnest(p_since, p_at, p_upto, p_upto_at) WITH ORDINALITY g (since, since_at, upto, upto_at, n);
+    WITH near AS MATERIALIZED (
+        SELECT a.n, u.*, count(*) OVER (PARTITION BY a.n) > p_limit AS long,
+               pg_visible_in_snapshot(u.xid, a.upto) AND u.eid > a.eid AND u.job < 'ffffffff-0000-0000-0000-000000000000' AS due
+        FROM unnest(p_owners, v_since, v_upto, p_eids) WITH ORDINALITY a (owner, since, upto, eid, n) CROSS JOIN LATERAL (
+            (SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight
+             FROM await.event e WHERE e.owner = a.owner AND e.xid >= pg_snapshot_xmax(a.since) ORDER BY e.xid, e.eid LIMIT p_limit + 1)
+            UNION ALL
+            (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
+                SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END
+                FROM await.event e WHERE e.owner = a.owner AND e.xid >= x.xid AND e.xid <= x.xid ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+            UNION ALL
+            (SELECT j.class, j.id, 1, j.xid, j.eid, 0
+             FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) ORDER BY j.xid, j.eid LIMIT p_limit + 1)
+            UNION ALL
+            (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
+                SELECT j.class, j.id, 1, j.xid, j.eid, 0
+                FROM await.job j WHERE j.owner = a.owner AND j.xid >= x.xid AND j.xid <= x.xid ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+        ) u
+    )
+    SELECT array_agg(DISTINCT r.n::int) FILTER (WHERE r.long), array_agg(r.n) FILTER (WHERE r.due AND NOT r.long),
+           array_agg(r.eid) FILTER (WHERE r.due AND NOT r.long), array_agg(r.class) FILTER (WHERE r.due AND NOT r.long),
+           array_agg(r.job) FILTER (WHERE r.due AND NOT r.long), array_agg(r.seq) FILTER (WHERE r.due AND NOT r.long),
+           array_agg(r.weight) FILTER (WHERE r.due AND NOT r.long)
+    INTO v_long, v_item, v_eid, v_class, v_job, v_seq, v_weight FROM near r;
+    FOREACH i IN ARRAY coalesce(v_long, '{}') LOOP
+        SELECT v_item || array_agg(i), v_eid || array_agg(w.eid), v_class || array_agg(w.class), v_job || array_agg(w.job),
+               v_seq || array_agg(w.seq), v_weight || array_agg(w.weight)
+        INTO v_item, v_eid, v_class, v_job, v_seq, v_weight
+        FROM await.user_walk(p_owners[i], v_since[i], v_upto[i], p_eids[i], p_limit + 1, p_value_max) w;
+    END LOOP;
+    RETURN QUERY
+    WITH found AS MATERIALIZED (
+        SELECT f.n, f.eid, f.class, f.job, f.seq, f.weight, row_number() OVER (PARTITION BY f.n ORDER BY f.eid) AS place
+        FROM unnest(v_item, v_eid, v_class, v_job, v_seq, v_weight) f (n, eid, class, job, seq, weight)
+    ), picked AS MATERIALIZED ( -- limits the size before data is converted to text
+        SELECT f.*, coalesce(sum(f.weight) OVER (ORDER BY f.place, f.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM found f WHERE f.place <= p_limit
+    ), page AS MATERIALIZED ( -- LIMIT 1: each is looked up in its own partition only
+        SELECT f.n, f.eid, f.job, f.seq, j.correlation_id, coalesce(e.type, 'pending') AS type, coalesce(e.at, j.created_at) AS at,
+               e.text, e.status, e.content_type, e.file_name, e.size, e.value,
+               coalesce(sum(coalesce(octet_length(e.text), 0) + coalesce(length(e.value), 0)) OVER
+                   (ORDER BY f.place, f.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM picked f
+        CROSS JOIN LATERAL (SELECT j.correlation_id, j.created_at FROM await.job j WHERE j.class = f.class AND j.id = f.job LIMIT 1) j
+        LEFT JOIN LATERAL (SELECT e.*, e.data::text AS text,
+                                  CASE WHEN e.size <= p_value_max AND await.is_json(e.content_type) THEN e.body END AS value
+                           FROM await.event e WHERE f.seq > 1 AND e.class = f.class AND e.job = f.job AND e.seq = f.seq LIMIT 1) e ON true
+        WHERE f.before < 4194304
+    ), counted AS MATERIALIZED (
+        SELECT a.n, a.item, a.owner, a.upto, a.upto_at, a.lost, (SELECT count(*) FROM found f WHERE f.n = a.n)
+                   = (SELECT count(*) FROM page t WHERE t.n = a.n AND t.before < 4194304) AS complete
+        FROM unnest(p_items, p_owners, v_upto, v_upto_at, v_lost) WITH ORDINALITY a (item, owner, upto, upto_at, lost, n)
+    )
+    SELECT c.item, c.owner, c.upto::text, c.upto_at, c.complete, c.lost, t.job, t.correlation_id, t.eid, t.seq, t.type, t.at, t.text,
+           t.status, t.content_type, t.file_name, t.size, t.value
+    FROM counted c LEFT JOIN page t ON t.n = c.n AND t.before < 4194304
+    ORDER BY c.item, t.eid;
+END $$;
+CREATE FUNCTION await.emit(id uuid, receipt text, type text, data jsonb DEFAULT NULL::jsonb, event_id text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h   await.job_head;
+    old int;
+BEGIN
+    PERFORM await.check_event_type(emit.type);
+    IF length(emit.event_id) > 255 THEN
+        RAISE EXCEPTION 'an event id has at most 255 characters' USING ERRCODE = '22023';
+    END IF;
+    IF NOT await.is_short(data) THEN
+        PERFORM await.check_data(data);
+    END IF;
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = emit.id AND l.receipt = emit.receipt) THEN
+        RETURN NULL;
+    END IF;
+    h := await.lock_job(emit.id);
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = emit.id AND l.receipt = emit.receipt) THEN
+        RETURN NULL;                         -- lost while this waited for the lock
+    END IF;
+    IF emit.event_id IS NOT NULL THEN
+        SELECT e.seq INTO old FROM await.event e
+            WHERE e.class = await.class(emit.id) AND e.job = emit.id AND e.event_id = emit.event_id;
+        IF FOUND THEN
+            RETURN old;
+        END IF;
+    END IF;
+    IF h.ended IS DISTINCT FROM false THEN
+        RETURN NULL;
+    END IF;
+    RETURN await.append_event(h, emit.type, h.state, data, NULL, emit.event_id);
+END $$;
+CREATE FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    in_lane bigint := await.lane(p_queue, p_priority);
+BEGIN
+    IF p_due > clock_timestamp() THEN
+        INSERT INTO await.delayed (due, lane, job, attempt) VALUES (p_due, in_lane, p_job, p_attempt);
+        RETURN;
+    END IF;
+    PERFORM await.reserve_positions();
+    PERFORM await.open_lane(in_lane);
+    INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
+END $$;
+CREATE FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval DEFAULT NULL::interval) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h   await.job_head;
+    own int2;
+BEGIN
+    IF NOT await.is_short(error) THEN
+        PERFORM await.check_data(error);
+    END IF;
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = fail.id AND l.receipt = fail.receipt) THEN
+        RETURN false;
+    END IF;
+    h := await.lock_job(fail.id);
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.attempt INTO own;
+    IF own IS NULL OR h.ended THEN
+        RETURN false;
+    END IF;
+    PERFORM await.retry_or_fail(h, own, coalesce(error, '{}'), retry_in);
+    RETURN true;
+END $$;
+CREATE FUNCTION await.floor_id(at timestamp with time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT rpad(lpad(to_hex((floor(extract(epoch FROM at) * 1000))::bigint), 12, '0'), 32, '0')::uuid $$;
+CREATE FUNCTION await.grant_queues(role name, queues text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    who regrole := quote_ident(grant_queues.role)::regrole;
+BEGIN
+    IF cardinality(queues) = 0 OR queues IS NULL OR '' = ANY (queues) OR array_position(queues, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'await.grant_queues needs the names of queues; ''*'' stands for all' USING ERRCODE = '22023';
+    END IF;
+    DELETE FROM await.queue_grant g WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = g.role); -- of dropped roles
+    DELETE FROM await.queue_grant g WHERE g.role = who AND g.queue = '';
+    INSERT INTO await.queue_grant (role, queue) SELECT DISTINCT who, q FROM unnest(queues) q ON CONFLICT DO NOTHING;
+END $$;
+CREATE FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb DEFAULT NULL::jsonb) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h    await.job_head;
+    over text;
+BEGIN
+    IF progress IS NOT NULL THEN
+        IF NOT await.is_short(progress) THEN
+            PERFORM await.check_data(progress);
+        END IF;
+        IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt) THEN
+            RETURN 'lost';
+        END IF;
+        h := await.lock_job(heartbeat.id);
+        over := CASE WHEN h.ended THEN h.state END;
+    ELSE
+        SELECT e.type INTO over FROM await.event e WHERE e.class = await.class(heartbeat.id) AND e.job = heartbeat.id AND e.ending;
+    END IF;
+    IF over IS NOT NULL THEN
+        RETURN CASE WHEN over = 'cancelled' AND EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt)
+                    THEN 'cancelled' ELSE 'lost' END;
+    END IF;
+    UPDATE await.lease l SET until = clock_timestamp() + l.span WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
+    IF NOT FOUND THEN
+        RETURN 'lost';
+    END IF;
+    IF progress IS NOT NULL THEN
+        PERFORM await.append_event(h, 'progress', h.state, progress);
+    END IF;
+    RETURN 'ok';
+END $$;
+CREATE FUNCTION await.hint(id uuid, seq integer DEFAULT NULL::integer) RETURNS TABLE(channel text, message text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    k    int2 := await.class(hint.id);
+    e    record;
+    j    await.job;
+    rich text;
+    of_user text;
+    may  boolean := true;
+BEGIN
+    IF hint.seq IS NULL THEN
+        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
+            WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
+    ELSE
+        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
+            WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
+    END IF;
+    IF e.limited IS NOT FALSE THEN           -- or NULL: there is no such event
+        may := NOT EXISTS (SELECT FROM await.queue_grant) OR
+               (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
+                FROM await.job w JOIN await.queue q ON q.id = w.queue WHERE w.class = k AND w.id = hint.id);
+    END IF;
+    of_user := CASE WHEN NOT may OR hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN NULL -- a topic
+                    WHEN e.job IS NOT NULL THEN e.owner
+                    ELSE (SELECT w.owner FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
+    IF e.job IS NOT NULL THEN
+        channel := await.shard(hint.id);
+        message := format('1 %s %s %s', hint.id, e.seq, e.type);
+        IF may AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned() AND coalesce(length(e.body), 0) <= 5120
+            AND coalesce(pg_column_size(e.data), 0) <= 8192 THEN
+            SELECT * INTO j FROM await.job w WHERE w.class = k AND w.id = hint.id;
+            rich := json_build_object('t', await.timeline(), 'queue', (SELECT q.name FROM await.queue q WHERE q.id = j.queue), 'owner', j.owner,
+                'state', e.state, 'attempt', e.attempt, 'correlation_id', j.correlation_id, 'batch', j.batch, 'phase', j.phase,
+                'retry_of', j.retry_of, 'params', j.params::text, 'created_at', floor(extract(epoch FROM j.created_at) * 1000)::bigint,
+                'progress', (SELECT p.data::text FROM await.event p WHERE p.class = k AND p.job = hint.id AND p.seq = e.progress),
+                'at', floor(extract(epoch FROM e.at) * 1000)::bigint, 'data', e.data::text,
+                'status', e.status, 'content_type', e.content_type, 'file_name', e.file_name, 'size', e.size,
+                'body', await.base64url(e.body))::text;
+            IF octet_length(rich) <= 7936 THEN
+                message := message || ' ' || await.sign(message || ' ' || rich) || ' ' || rich;
+            END IF;
+        END IF;
+        RETURN NEXT;
+    END IF;
+    IF of_user IS NOT NULL THEN
+        channel := await.shard(await.user_id(of_user));
+        message := format('1 %s 0 user', await.user_id(of_user));
+        RETURN NEXT;
+    END IF;
+END $$;
+CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT DISTINCT h.channel, h.message FROM unnest(ids) k, LATERAL await.hint(k) h
+$$;
+CREATE FUNCTION await.is_json(content_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $_$ SELECT content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' $_$;
+CREATE FUNCTION await.is_short(value jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $_$
+    SELECT pg_column_size(value) <= 512
+       AND NOT jsonb_path_exists(value, 'strict $.** ? (@ >= 1e90 || @ <= -1e90)')
+       AND octet_length(value::text) <= 400
+$_$;
+CREATE FUNCTION await.is_whole_snapshot(s pg_snapshot) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT
+    AS $$
+    SELECT EXISTS (SELECT FROM pg_snapshot_xip(s) x WHERE x = ((pg_snapshot_xmax(s)::text::int8 - 1)::text)::xid8)
+$$;
+CREATE FUNCTION await.lane(queue integer, priority smallint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT queue::bigint << 8 | (100 - priority) $$;
+CREATE FUNCTION await.lock_job(p_id uuid, p_skip boolean DEFAULT false) RETURNS await.job_head
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h await.job_head;
+BEGIN
+    IF p_skip THEN
+        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
+            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+            FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id FOR NO KEY UPDATE SKIP LOCKED;
+    ELSE
+        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
+            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+            FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id FOR NO KEY UPDATE;
+    END IF;
+    IF h.id IS NULL THEN
+        RETURN h;
+    END IF;
+    SELECT e.seq, e.state, e.attempt, e.progress, e.ending INTO h.seq, h.state, h.attempt, h.progress, h.ended
+        FROM await.event e WHERE e.class = await.class(p_id) AND e.job = p_id ORDER BY e.seq DESC LIMIT 1;
+    IF NOT FOUND THEN
+        h.seq := 1; h.state := 'pending'; h.attempt := 0; h.ended := false;
+    END IF;
+    RETURN h;
+END $$;
+CREATE FUNCTION await.make_lane(p_queue text, p_priority smallint) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    in_queue int4 := await.queue_id(p_queue);
+BEGIN
+    PERFORM await.open_lane(await.lane(in_queue, p_priority));
+    RETURN in_queue;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'queue % is being made by a transaction that does not end', quote_literal(p_queue) USING ERRCODE = '55P03';
+END $$;
+CREATE FUNCTION await.make_partition(p_base text, p_class smallint, p_from timestamp with time zone, p_until timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    name text := format('%s_%s_%s', p_base, p_class, to_char(p_from AT TIME ZONE 'UTC', 'YYYYMMDD'));
+BEGIN
+    IF to_regclass('await.' || name) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    -- LIKE and ATTACH lock the parent far less than PARTITION OF does
+    EXECUTE format('CREATE TABLE await.%I (LIKE await.%I INCLUDING ALL)', name, p_base);
+    EXECUTE format('ALTER TABLE await.%I ATTACH PARTITION await.%I FOR VALUES FROM (%s, %L) TO (%s, %L)',
+        p_base, name, p_class, await.floor_id(p_from), p_class, await.floor_id(p_until));
+    RETURN 'made ' || name;
+EXCEPTION WHEN lock_not_available OR duplicate_table OR unique_violation THEN
+    RETURN 'busy ' || name;
+END $$;
+CREATE FUNCTION await.may_queue(queue text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    of_topic boolean := may_queue.queue LIKE 'topic:%';
+    allowed  boolean;
+BEGIN
+    SELECT coalesce(bool_or(g.queue = '*' OR (of_topic = (g.queue LIKE 'topic:%')
+               AND may_queue.queue LIKE replace(replace(g.queue, '_', '\_'), '*', '%'))), false)
+        INTO allowed FROM await.queue_grant g WHERE pg_has_role(session_user, g.role, 'MEMBER') HAVING count(*) > 0;
+    RETURN coalesce(allowed, true) OR await.sees_all();
+END $$;
+CREATE FUNCTION await.new_id(class smallint DEFAULT 1) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    ms    bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+    bytes bytea  := uuid_send(gen_random_uuid());
+BEGIN
+    bytes := overlay(bytes PLACING substring(int8send((ms & ~3::bigint) | class) FROM 3) FROM 1 FOR 6);
+    RETURN encode(set_byte(bytes, 6, (get_byte(bytes, 6) & 15) | 112), 'hex')::uuid;
+END $$;
+CREATE FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    key := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+    inner_pad := key || decode(repeat('00', 32), 'hex');
+    outer_pad := inner_pad;
+    FOR i IN 0 .. 63 LOOP
+        inner_pad := set_byte(inner_pad, i, get_byte(inner_pad, i) # 54);
+        outer_pad := set_byte(outer_pad, i, get_byte(outer_pad, i) # 92);
+    END LOOP;
+END $$;
+CREATE FUNCTION await.note_use(p_queue integer, p_class smallint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+BEGIN
+    IF NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = p_queue AND u.class = p_class AND u.day = today) THEN
+        INSERT INTO await.queue_used (queue, class, day) VALUES (p_queue, p_class, today);
+    END IF;
+END $$;
+CREATE FUNCTION await.open_lane(p_lane bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM await.lane_in_use m WHERE m.lane = p_lane) THEN
+        INSERT INTO await.lane_in_use (lane) VALUES (p_lane) ON CONFLICT (lane) DO NOTHING;
+    END IF;
+END $$;
+CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, length integer DEFAULT 262144) RETURNS bytea
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    j await.job;
+BEGIN
+    "offset" := coalesce("offset", 0);
+    length := coalesce(length, 262144);
+    IF "offset" < 0 OR length NOT BETWEEN 0 AND 16777216 THEN
+        RAISE EXCEPTION 'await.payload reads 0 to 16777216 bytes from an offset of 0 or more' USING ERRCODE = '22023';
+    ELSIF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = payload.id AND l.receipt = payload.receipt) THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO j FROM await.job k WHERE k.class = await.class(payload.id) AND k.id = payload.id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF "offset" >= j.payload_size THEN
+        RETURN '';
+    ELSIF j.payload IS NOT NULL THEN
+        RETURN substr(j.payload, "offset"::int + 1, length);
+    END IF;
+    RETURN (SELECT coalesce(string_agg(substr(c.bytes, greatest("offset" - c.pos, 0)::int + 1,
+                       least("offset" + payload.length - c.pos, 16777216)::int - greatest("offset" - c.pos, 0)::int), '' ORDER BY c.n), '')
+            FROM await.chunk c
+            WHERE c.class = j.class AND c.job = j.id AND c.kind = 'p' AND c.attempt = 0
+              AND c.pos < "offset" + payload.length
+              AND c.pos >= (SELECT max(f.pos) FROM await.chunk f WHERE f.class = j.class AND f.job = j.id
+                            AND f.kind = 'p' AND f.attempt = 0 AND f.pos <= "offset"));
+END $$;
+CREATE FUNCTION await.publish(topic text, type text, data jsonb DEFAULT NULL::jsonb, latest boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+DECLARE
+    topic_job uuid := await.topic_id(publish.topic);
+    kept      int := CASE WHEN publish.latest THEN 1 ELSE 1000 END;
+    base      int;
+    h         await.job_head;
+    said      int;
+BEGIN
+    IF publish.topic IS NULL OR publish.topic !~ '^[A-Za-z0-9_.:/-]{1,128}$' THEN
+        RAISE EXCEPTION 'a topic''s name is 1 to 128 of A-Z a-z 0-9 _ . : / -, not %', quote_nullable(left(publish.topic, 80)) USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.check_event_type(publish.type);
+    IF NOT await.is_short(publish.data) THEN
+        PERFORM await.check_data(publish.data);
+    END IF;
+    IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue('topic:' || publish.topic) THEN
+        RAISE EXCEPTION 'role % may not publish to topic %', quote_ident(session_user), quote_literal(publish.topic) USING ERRCODE = '42501', HINT = 'await-ctl grant';
+    END IF;
+    LOOP
+        IF NOT EXISTS (SELECT FROM await.job j WHERE j.class = 3 AND j.id = topic_job) THEN
+            IF (SELECT last_value FROM await.topics) >= (SELECT l.topics FROM await.limits l) THEN
+                RAISE EXCEPTION 'there are as many topics as await.limits allows; % is not made', quote_literal(publish.topic) USING ERRCODE = '53400';
+            END IF;
+            SELECT CASE WHEN f.last_value > 0 THEN f.last_value + 1 ELSE 1 END INTO base FROM await.topic_floor f;
+            INSERT INTO await.job (class, id, queue, owner, content_type, payload, payload_size, extra)
+            VALUES (3, topic_job, await.queue_id('.topic', true), 'topic:' || publish.topic, 'application/json', '', 0,
+                    CASE WHEN base > 1 THEN jsonb_build_object('base', base) END) ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                PERFORM nextval('await.topics');
+            END IF;
+        END IF;
+        h := await.lock_job(topic_job);     -- publishers wait here, so the topic has one order
+        EXIT WHEN h.id IS NOT NULL;         -- NULL: it has just been purged
+    END LOOP;
+    IF h.seq = 1 THEN
+        SELECT coalesce((j.extra ->> 'base')::int, 1) INTO h.seq FROM await.job j WHERE j.class = 3 AND j.id = topic_job;
+    END IF;
+    said := await.append_event(h, publish.type, CASE WHEN publish.latest THEN 'pending' ELSE 'processing' END, publish.data, 0::int2);
+    DELETE FROM await.event e WHERE e.class = 3 AND e.job = topic_job AND e.seq <= said - kept;
+    RETURN said;
+END $_$;
+CREATE FUNCTION await.purge() RETURNS SETOF text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    r    await.retention;
+    base text;
+    old  text;
+    said text;
+    step interval;
+    cut  timestamptz;
+BEGIN
+    <<making>>
+    FOR r IN SELECT * FROM await.retention ORDER BY class LOOP
+        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours in every time zone
+        cut := to_timestamp(floor(extract(epoch FROM clock_timestamp()) / extract(epoch FROM step)) * extract(epoch FROM step));
+        WHILE cut <= clock_timestamp() + r.ahead LOOP
+            FOREACH base IN ARRAY ARRAY['job', 'event', 'chunk'] LOOP
+                said := await.make_partition(base, r.class, cut, cut + step);
+                CONTINUE WHEN said IS NULL;
+                RETURN NEXT said;
+                EXIT making WHEN said LIKE 'busy %'; -- so would be the next ones
+            END LOOP;
+            cut := cut + step;
+        END LOOP;
+    END LOOP;
+    IF NOT await.sees_all() THEN
+        RETURN;
+    END IF;
+    PERFORM FROM await.turn t WHERE t.what = 'purge' FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;                              -- another session purges
+    END IF;
+    -- what takes long comes first: from the first drop on all others wait until the caller's transaction ends
+    RETURN QUERY SELECT await.purge_uploads(20000);
+    RETURN QUERY SELECT await.purge_topics(5000);
+    FOR old IN
+        SELECT c.relname FROM await.retention o JOIN pg_class c ON c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', o.class)
+        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r'
+          AND to_timestamp(right(c.relname, 8), 'YYYYMMDD') + o.step + o.keep < clock_timestamp() - interval '1 day'
+        ORDER BY c.relname
+    LOOP
+        said := await.drop_partition(old);
+        RETURN NEXT said;
+        EXIT WHEN said LIKE 'busy %';
+    END LOOP;
+    RETURN QUERY SELECT await.purge_queues();
+END $_$;
+CREATE FUNCTION await.purge_expired(p_limit integer) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    DELETE FROM await.idem i USING (SELECT o.owner, o.queue, o.key FROM await.idem o WHERE o.until <= now()
+                                    ORDER BY o.until LIMIT p_limit FOR UPDATE SKIP LOCKED) old
+    WHERE i.owner = old.owner AND i.queue = old.queue AND i.key = old.key;
+    DELETE FROM await.ticket_used t USING (SELECT o.id FROM await.ticket_used o WHERE o.until <= now()
+                                           ORDER BY o.until LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE t.id = old.id;
+    DELETE FROM await.revoked r USING (SELECT o.owner FROM await.revoked o WHERE o.at <= now() - interval '1 hour'
+                                       LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE r.owner = old.owner;
+$$;
+CREATE FUNCTION await.purge_queues() RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    today   date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    idle    int4[];
+    gone    int4[];
+    orphans int4[];                          -- of lanes without a queue
+    queues  int;
+    lanes   int;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN;
+    END IF;
+    DELETE FROM await.queue_used u USING await.retention r
+        WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today;
+    -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
+    DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
+        WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
+           OR EXISTS (SELECT FROM await.low_water n WHERE n.lane = o.lane AND n.pos > o.pos) FOR UPDATE SKIP LOCKED));
+    SELECT array_agg(q.id) INTO idle FROM await.queue q
+        WHERE NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1)
+          AND (NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
+               OR EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane >> 8 = q.id));
+    SELECT array_agg(DISTINCT (l.lane >> 8)::int4) INTO orphans FROM await.lane_in_use l
+        WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = l.lane >> 8);
+    IF idle IS NULL AND orphans IS NULL THEN
+        RETURN;
+    END IF;
+    BEGIN
+        LOCK TABLE await.queue, await.lane_in_use IN ACCESS EXCLUSIVE MODE;
+        SELECT array_agg(q.id) INTO idle FROM await.queue q
+            WHERE q.id = ANY (idle) AND NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1);
+        -- their jobs were deleted, so ready rows that are left have no job
+        SELECT array_agg(q.id) INTO gone FROM await.queue q
+            WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
+              AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
+        DELETE FROM await.queue q WHERE q.id = ANY (gone);
+        GET DIAGNOSTICS queues = ROW_COUNT;
+        gone := gone || ARRAY(SELECT o.id FROM unnest(orphans) o (id) WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = o.id));
+        DELETE FROM await.lane_in_use l USING (SELECT unnest(idle) UNION SELECT unnest(gone)) q (id)
+            WHERE l.lane >> 8 = q.id AND (coalesce(q.id = ANY (gone), false) OR NOT EXISTS (
+                SELECT FROM await.ready r WHERE r.lane = l.lane
+                  AND r.pos >= coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = l.lane ORDER BY m.pos DESC LIMIT 1), 0)));
+        GET DIAGNOSTICS lanes = ROW_COUNT;
+        DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        RETURN NEXT 'busy queues';           -- a long reader, or a lock on such a row: the next purge tries again
+        RETURN;
+    END;
+    IF lanes > 0 THEN
+        RETURN NEXT format('dropped %s lanes', lanes);
+    END IF;
+    IF queues > 0 THEN
+        RETURN NEXT format('dropped %s queues', queues);
+    END IF;
+END $$;
+CREATE FUNCTION await.purge_topics(p_limit integer) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    old    timestamptz := clock_timestamp() - (SELECT l.topic_keep FROM await.limits l);
+    last   uuid := coalesce((SELECT s.upto FROM await.swept s WHERE s.what = 'topics' AND s.class = 3), 'ffffffff-ffff-0000-0000-000000000000');
+    r      record;
+    newest record;
+    looked int := 0;
+    events int := 0;
+    topics int := 0;
+    n      int;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN;
+    END IF;
+    FOR r IN SELECT j.id, j.created_at, e.at FROM await.job_topic j
+             LEFT JOIN LATERAL (SELECT e.at FROM await.event_topic e WHERE e.class = 3 AND e.job = j.id ORDER BY e.seq DESC LIMIT 1) e ON true
+             WHERE j.class = 3 AND j.id > last ORDER BY j.class, j.id LIMIT p_limit LOOP
+        looked := looked + 1;
+        last := r.id;
+        CONTINUE WHEN coalesce(r.at, r.created_at) >= old;
+        PERFORM FROM await.job_topic j WHERE j.class = 3 AND j.id = r.id FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        SELECT e.at, e.seq INTO newest FROM await.event_topic e WHERE e.class = 3 AND e.job = r.id ORDER BY e.seq DESC LIMIT 1;
+        CONTINUE WHEN newest.at >= old;
+        PERFORM setval('await.topic_floor', greatest((SELECT last_value FROM await.topic_floor), coalesce(newest.seq, 1)));
+        DELETE FROM await.event_topic e WHERE e.class = 3 AND e.job = r.id;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        DELETE FROM await.job_topic j WHERE j.class = 3 AND j.id = r.id;
+        events := events + n;
+        topics := topics + 1;
+        EXIT WHEN events >= p_limit;
+    END LOOP;
+    IF looked < p_limit AND events < p_limit THEN
+        last := 'ffffffff-ffff-0000-0000-000000000000'; -- the end was reached: start again
+    END IF;
+    INSERT INTO await.swept VALUES ('topics', 3, last) ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
+    PERFORM setval('await.topics', (SELECT count(*) FROM await.job_topic));
+    IF topics > 0 THEN
+        RETURN NEXT format('dropped %s topics', topics);
+    END IF;
+END $$;
+CREATE FUNCTION await.purge_uploads(p_limit integer) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    none uuid := '00000000-0000-0000-0000-000000000000';
+    k    int2;
+    last uuid;
+    upto uuid;
+    n    int;
+BEGIN
+    FOR k IN SELECT r.class FROM await.retention r ORDER BY r.class LOOP
+        last := coalesce((SELECT s.upto FROM await.swept s WHERE s.what = 'uploads' AND s.class = k), none);
+        upto := await.floor_id(clock_timestamp() - interval '1 day');
+        CONTINUE WHEN last >= upto;
+        upto := coalesce((SELECT c.job FROM await.chunk c WHERE c.class = k AND c.job > last AND c.job < upto
+                          ORDER BY c.class, c.job OFFSET p_limit LIMIT 1), upto);
+        DELETE FROM await.chunk c WHERE c.class = k AND c.job > last AND c.job <= upto AND c.kind = 'p'
+            AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = k AND j.id = c.job);
+        GET DIAGNOSTICS n = ROW_COUNT;
+        INSERT INTO await.swept VALUES ('uploads', k, upto) ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
+        IF n > 0 THEN
+            RETURN NEXT format('dropped %s pieces of uploads', n);
+        END IF;
+    END LOOP;
+END $$;
+CREATE FUNCTION await.queue_id(p_name text, p_named boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    found_id int4;
+BEGIN
+    SELECT q.id INTO found_id FROM await.queue q WHERE q.name = p_name;
+    IF FOUND THEN
+        RETURN found_id;
+    ELSIF p_name IS NULL OR p_name !~ '^[A-Za-z0-9_.-]{1,64}$' THEN
+        RAISE EXCEPTION 'a queue''s name is 1 to 64 of A-Z a-z 0-9 _ . -, not %', quote_nullable(left(p_name, 80)) USING ERRCODE = '22023';
+    ELSIF NOT p_named AND await.queues_are_full() THEN
+        RAISE EXCEPTION 'there are as many queues as await.limits allows; % is not made', quote_literal(p_name)
+            USING ERRCODE = '53400', HINT = 'name it literally in the configuration, or raise await.limits.queues';
+    END IF;
+    FOR i IN 1 .. 100 LOOP                   -- another may create it meanwhile, or its number may be taken
+        INSERT INTO await.queue (name, named) VALUES (p_name, p_named) ON CONFLICT DO NOTHING;
+        IF FOUND AND NOT p_named THEN
+            PERFORM nextval('await.queues');
+        END IF;
+        SELECT q.id INTO found_id FROM await.queue q WHERE q.name = p_name;
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF found_id IS NULL THEN
+        RAISE EXCEPTION 'queue % cannot be made', quote_literal(p_name) USING ERRCODE = '53400';
+    END IF;
+    RETURN found_id;
+END $_$;
+CREATE FUNCTION await.queues_are_full() RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    most int := (SELECT l.queues FROM await.limits l);
+BEGIN
+    IF (SELECT last_value FROM await.queues) < most THEN
+        RETURN false;
+    END IF;
+    PERFORM setval('await.queues', (SELECT count(*) FROM await.queue q WHERE NOT q.named));
+    RETURN (SELECT last_value FROM await.queues) >= most;
+END $$;
+CREATE FUNCTION await.reap(p_limit integer DEFAULT 100) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    most    int := least(greatest(coalesce(p_limit, 100), 1), 10000);
+    now_at  timestamptz := clock_timestamp();
+    r       record;
+    h       await.job_head;
+    touched int := 0;
+    passed  int := 0;                        -- locked by others
+BEGIN
+    FOR r IN SELECT l.job, l.attempt FROM await.lease l WHERE l.until < now_at ORDER BY l.until LOOP
+        EXIT WHEN touched >= most OR passed >= most * 100;
+        h := await.lock_job(r.job, true);    -- job first, lease second, as everywhere
+        IF h.id IS NULL THEN
+            passed := passed + 1;
+            CONTINUE;
+        END IF;
+        DELETE FROM await.lease l WHERE l.job = r.job AND l.attempt = r.attempt AND l.until < now_at;
+        CONTINUE WHEN NOT FOUND;
+        touched := touched + 1;
+        CONTINUE WHEN h.ended;
+        PERFORM await.retry_or_fail(h, r.attempt, jsonb_build_object('title', 'Lease expired', 'detail',
+            format('the worker of attempt %s did not renew its lease in time', r.attempt)), interval '0');
+    END LOOP;
+    passed := 0;
+    FOR r IN SELECT d.at, d.job FROM await.deadline d WHERE d.at <= now_at ORDER BY d.at LOOP
+        EXIT WHEN touched >= most * 2 OR passed >= most * 100;
+        h := await.lock_job(r.job, true);
+        IF h.id IS NULL THEN
+            passed := passed + 1;
+            CONTINUE;
+        END IF;
+        DELETE FROM await.deadline d WHERE d.at = r.at AND d.job = r.job;
+        CONTINUE WHEN NOT FOUND OR h.ended;
+        PERFORM await.append_event(h, 'expired', 'expired');
+        touched := touched + 1;
+    END LOOP;
+    PERFORM await.reserve_positions();
+    FOR r IN DELETE FROM await.delayed d USING (
+                 SELECT due, pos FROM await.delayed WHERE due <= now_at
+                 ORDER BY due, pos LIMIT most FOR UPDATE SKIP LOCKED) k
+             WHERE d.due = k.due AND d.pos = k.pos RETURNING d.* LOOP
+        -- its queue, and so the job, was deleted before it was due
+        CONTINUE WHEN NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8);
+        PERFORM await.open_lane(r.lane);
+        INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+        touched := touched + 1;
+    END LOOP;
+    PERFORM await.advance_horizon();
+    RETURN touched;
+END $$;
+CREATE FUNCTION await.reserve_positions() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    last_pos bigint;
+BEGIN
+    IF current_setting('await.positions_reserved', true) IS NOT DISTINCT FROM transaction_timestamp()::text THEN
+        RETURN;
+    END IF;
+    SELECT last_value INTO last_pos FROM await.pos;
+    FOR bits IN 0 .. 40 BY 4 LOOP
+        IF pg_try_advisory_xact_lock_shared((x'4157'::bigint << 48)
+                | ((last_pos - floor(random() * (1::bigint << bits))::bigint) & x'ffffffffffff'::bigint)) THEN
+            PERFORM set_config('await.positions_reserved', transaction_timestamp()::text, true);
+            RETURN;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'somebody holds the advisory locks that announce positions' USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
+END $$;
+CREATE FUNCTION await.retry(id uuid) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h   await.job_head := await.lock_job(retry.id);
+    k   int2 := await.class(retry.id);
+    new uuid := await.new_id(k);
+BEGIN
+    IF h.ended IS DISTINCT FROM true THEN
+        RETURN NULL;
+    END IF;
+    PERFORM await.note_use(h.queue, k);
+    INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,
+                           params, payload, payload_size, lease, max_attempts, retry_of, extra)
+        SELECT k, new, j.queue, j.priority, j.owner, j.phase, j.correlation_id, j.trace, j.content_type, j.file_name,
+               j.params, j.payload, j.payload_size, j.lease, j.max_attempts, j.id, j.extra
+        FROM await.job j WHERE j.class = k AND j.id = retry.id;
+    INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
+        SELECT k, new, c.kind, c.attempt, c.n, c.pos, c.bytes FROM await.chunk c
+        WHERE c.class = k AND c.job = retry.id AND c.kind = 'p' AND c.attempt = 0;
+    PERFORM await.enqueue(new, h.queue, h.priority, 1::int2);
+    RETURN new;
+END $$;
+CREATE FUNCTION await.retry_or_fail(h await.job_head, p_attempt smallint, p_error jsonb, p_retry_in interval) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    q       await.queue;
+    pause   interval := p_retry_in;
+    problem jsonb := CASE jsonb_typeof(p_error) WHEN 'object' THEN p_error
+                     ELSE jsonb_build_object('detail', p_error) END;
+BEGIN
+    SELECT * INTO q FROM await.queue WHERE id = h.queue;
+    IF p_attempt >= coalesce(h.max_attempts, q.max_attempts) OR pause < interval '0' THEN
+        PERFORM await.append_event(h, 'failed', 'failed', problem, p_attempt);
+        RETURN;
+    END IF;
+    IF pause IS NULL THEN                    -- doubled each time, with a jitter of a quarter
+        pause := least(q.backoff_min * (2 ^ least(p_attempt - 1, 30)), q.backoff_max) * (0.75 + random() / 2);
+    END IF;
+    PERFORM await.append_event(h, 'pending', 'pending',
+        jsonb_build_object('error', problem, 'retry_at', clock_timestamp() + pause), p_attempt);
+    PERFORM await.enqueue(h.id, h.queue, h.priority, (p_attempt + 1)::int2, clock_timestamp() + pause);
+END $$;
+CREATE FUNCTION await.revoke(owner text) RETURNS TABLE(channel text, message text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO await.revoked AS r (owner) VALUES (revoke.owner) ON CONFLICT ON CONSTRAINT revoked_pkey DO UPDATE SET at = clock_timestamp();
+    channel := 'await:revoked';
+    message := '1';
+    RETURN NEXT;
+END $$;
+CREATE FUNCTION await.revoke_queues(role name, queues text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    who regrole := quote_ident(revoke_queues.role)::regrole;
+BEGIN
+    DELETE FROM await.queue_grant g WHERE g.role = who AND (queues IS NULL OR g.queue = ANY (queues));
+    IF NOT EXISTS (SELECT FROM await.queue_grant g WHERE g.role = who) THEN
+        INSERT INTO await.queue_grant (role, queue) VALUES (who, '');
+    END IF;
+END $$;
+CREATE FUNCTION await.rotate(forget boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    LOCK TABLE await.old_secret IN SHARE ROW EXCLUSIVE MODE; -- one rotation at a time
+    DELETE FROM await.old_secret o WHERE forget OR o.until <= clock_timestamp();
+    IF NOT coalesce(forget, false) THEN
+        INSERT INTO await.old_secret (key, until) SELECT s.key, clock_timestamp() + interval '1 day' FROM await.secret s;
+    END IF;
+    INSERT INTO await.secret (key, inner_pad, outer_pad) SELECT n.key, n.inner_pad, n.outer_pad FROM await.new_secret() n
+        ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE
+        SET key = excluded.key, inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad;
+END $$;
+CREATE FUNCTION await.run_maintenance(p_limit integer DEFAULT 100) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    most        int := least(greatest(coalesce(p_limit, 100), 1), 10000);
+    this_second bigint := floor(extract(epoch FROM clock_timestamp()));
+    touched     int;
+BEGIN
+    IF (SELECT last_value FROM await.last_maintenance) = this_second
+        OR current_setting('transaction_isolation') <> 'read committed' THEN -- with one snapshot for all statements it could do less
+        RETURN 0;
+    END IF;
+    PERFORM setval('await.last_maintenance', this_second);
+    touched := await.reap(most);
+    PERFORM await.purge_expired(most * 100);
+    RETURN touched;
+END $$;
+CREATE FUNCTION await.sees_all() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT pg_has_role(session_user, (SELECT s.nspowner FROM pg_namespace s WHERE s.nspname = 'await'), 'MEMBER')
+        OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('await_edge', 'await_relay') AND pg_has_role(session_user, r.oid, 'MEMBER'))
+$$;
+CREATE FUNCTION await.shard(id uuid) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT 'await:' || ((get_byte(uuid_send(id), 14) & 15) << 8 | get_byte(uuid_send(id), 15)) $$;
+CREATE FUNCTION await.sign(message text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT await.base64url(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(message, 'UTF8')))) FROM await.secret s
+$$;
+CREATE FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint, p_body bytea) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
+    SELECT await.class(p_job), p_job, p_kind, p_attempt, n, n * 262144::bigint, substr(p_body, n * 262144 + 1, 262144)
+    FROM generate_series(0, (length(p_body) - 1) / 262144) n
+$$;
+CREATE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAULT 'application/octet-stream'::text, options jsonb DEFAULT '{}'::jsonb) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    o        jsonb := coalesce(options, '{}');
+    type     text  := coalesce(content_type, 'application/octet-stream');
+    body     bytea := coalesce(payload, '');
+    class    int2;
+    new_id   uuid;
+    in_queue int4;
+    prio     int2;
+    due      timestamptz;
+    deadline timestamptz;
+BEGIN
+    -- before any option is read; an object that is short and has only known names needs no further check
+    IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
+            lease,max_attempts,delay,deadline,retain,batch,phase}'::text[] = '{}' ELSE false END) THEN
+        PERFORM await.check_options(o);
+    END IF;
+    PERFORM await.check_content_type(type), await.check_file_name(o ->> 'file_name');
+    IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(submit.queue) THEN
+        RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
+    END IF;
+    prio := coalesce((o ->> 'priority')::int2, 0);
+    due := clock_timestamp() + (o ->> 'delay')::interval;
+    deadline := clock_timestamp() + (o ->> 'deadline')::interval;
+    SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
+    END IF;
+    new_id := await.new_id(class);
+    in_queue := await.queue_id(submit.queue);
+    PERFORM await.note_use(in_queue, class);
+    INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
+                           params, payload, payload_size, lease, max_attempts, due, deadline)
+    VALUES (class, new_id, in_queue, prio, o ->> 'owner', (o ->> 'batch')::uuid, o ->> 'phase', o ->> 'correlation_id',
+            o ->> 'trace', type, o ->> 'file_name', o -> 'params',
+            CASE WHEN length(body) <= 65536 THEN body END, length(body),
+            (o ->> 'lease')::interval, (o ->> 'max_attempts')::int2, due, deadline);
+    IF length(body) > 65536 THEN
+        PERFORM await.store_chunks(new_id, 'p', 0::int2, body);
+    END IF;
+    IF deadline IS NOT NULL THEN
+        INSERT INTO await.deadline (at, job) VALUES (deadline, new_id);
+    END IF;
+    PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
+    RETURN new_id;
+END $$;
+CREATE FUNCTION await.tick(p_limit integer DEFAULT 100) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT await.run_maintenance(p_limit) $$;
+CREATE FUNCTION await.timeline() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT s.system_identifier || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.'
+               || (SELECT oid FROM pg_database WHERE datname = current_database())
+    FROM pg_control_system() s
+$$;
+CREATE FUNCTION await.topic_id(name text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT encode(set_byte(set_byte(b, 6, (get_byte(b, 6) & 15) | 128), 8, (get_byte(b, 8) & 63) | 128), 'hex')::uuid
+    FROM (SELECT '\xffffffffffff'::bytea || substring(sha256(convert_to('topic:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
+$$;
+CREATE FUNCTION await.user_id(name text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT encode(set_byte(set_byte(b, 6, (get_byte(b, 6) & 15) | 128), 8, (get_byte(b, 8) & 63) | 128), 'hex')::uuid
+    FROM (SELECT '\xfffffffeffff'::bytea || substring(sha256(convert_to('user:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
+$$;
+CREATE FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) RETURNS TABLE(eid bigint, class smallint, job uuid, seq integer, weight bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_few   CONSTANT int := 50;  -- one would do; the best of several narrows the range more
+    v_from  int8;                -- what is wanted has a higher eid, unless p_since lists its transaction as running,
+    v_until int8;                -- and a lower eid than this
+BEGIN
+    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
+        (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
+         ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
+        UNION ALL
+        (SELECT j.eid, j.xid FROM await.job j WHERE j.owner = p_owner AND j.xid < pg_snapshot_xmax(p_since)
+         ORDER BY j.xid DESC, j.eid DESC LIMIT v_few)
+    ) u WHERE await.is_whole_snapshot(p_since) AND pg_visible_in_snapshot(u.xid, p_since);
+    SELECT coalesce(min(u.eid), 9223372036854775807) INTO v_until FROM (
+        (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) ORDER BY e.xid, e.eid LIMIT v_few)
+        UNION ALL
+        (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) ORDER BY j.xid, j.eid LIMIT v_few)
+    ) u WHERE await.is_whole_snapshot(p_upto);
+    RETURN QUERY
+    SELECT u.eid, u.class, u.job, u.seq, u.weight FROM (
+        (SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight FROM await.event e
+         WHERE e.owner = p_owner AND e.eid > v_from AND e.eid < v_until AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+           AND NOT pg_visible_in_snapshot(e.xid, p_since) AND pg_visible_in_snapshot(e.xid, p_upto)
+         ORDER BY e.eid LIMIT p_limit)
+        UNION ALL
+        (SELECT j.eid, j.class, j.id, 1, 0 FROM await.job j
+         WHERE j.owner = p_owner AND j.eid > v_from AND j.eid < v_until AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+           AND NOT pg_visible_in_snapshot(j.xid, p_since) AND pg_visible_in_snapshot(j.xid, p_upto)
+         ORDER BY j.eid LIMIT p_limit)
+        UNION ALL -- transactions that were running may have drawn their eids long before
+        SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
+            SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
+            WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, p_after) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+              AND pg_visible_in_snapshot(e.xid, p_upto)
+            ORDER BY e.xid, e.eid LIMIT p_limit) w
+        UNION ALL
+        SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
+            SELECT j.eid, j.class, j.id, 1, 0::int8 FROM await.job j
+            WHERE j.owner = p_owner AND (j.xid, j.eid) > (x.xid, p_after) AND (j.xid, j.eid) <= (x.xid, v_from) AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+              AND pg_visible_in_snapshot(j.xid, p_upto)
+            ORDER BY j.xid, j.eid LIMIT p_limit) w
+    ) u ORDER BY u.eid LIMIT p_limit;
+END $$;
+CREATE FUNCTION await.whole_snapshot() RETURNS pg_snapshot
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_most CONSTANT int := 64;
+    s      pg_snapshot := pg_current_snapshot();
+    v_xmax int8 := pg_snapshot_xmax(s)::text::int8;
+    v_next int8 := v_xmax;
+BEGIN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL
+        OR (v_xmax + v_most + 1) & x'ffffffff'::int8 < v_most + 4 THEN -- transaction numbers 0 to 2 are special
+        RETURN s;
+    END IF;
+    BEGIN
+        WHILE v_next <= v_xmax + v_most LOOP
+            PERFORM pg_xact_status(v_next::text::xid8);
+            v_next := v_next + 1;
+        END LOOP;
+        RETURN s;
+    EXCEPTION WHEN invalid_parameter_value THEN -- v_next is not assigned yet
+        RETURN format('%s:%s:%s', pg_snapshot_xmin(s), v_next + 1, concat_ws(',',
+            (SELECT string_agg(x::text, ',' ORDER BY x::text::int8) FROM pg_snapshot_xip(s) x),
+            (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_next) x)))::pg_snapshot;
+    END;
+END $$;
+CREATE TABLE await.chunk (
+    class smallint NOT NULL,
+    job uuid NOT NULL,
+    kind "char" NOT NULL,
+    attempt smallint NOT NULL,
+    n integer NOT NULL,
+    pos bigint NOT NULL,
+    bytes bytea NOT NULL,
+    CONSTRAINT chunk_kind_check CHECK ((kind = ANY (ARRAY['p'::"char", 'r'::"char"])))
+)
+PARTITION BY RANGE (class, job);
+ALTER TABLE ONLY await.chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;
+CREATE TABLE await.deadline (
+    at timestamp with time zone NOT NULL,
+    job uuid NOT NULL
+);
+CREATE SEQUENCE await.pos
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.delayed (
+    due timestamp with time zone NOT NULL,
+    pos bigint DEFAULT nextval('await.pos'::regclass) NOT NULL,
+    lane bigint NOT NULL,
+    job uuid NOT NULL,
+    attempt smallint NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE SEQUENCE await.eid
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.event (
+    class smallint NOT NULL,
+    job uuid NOT NULL,
+    seq integer NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    owner text,
+    type text NOT NULL,
+    state text NOT NULL,
+    attempt smallint NOT NULL,
+    progress integer,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    data jsonb,
+    event_id text,
+    ending boolean DEFAULT false NOT NULL,
+    status smallint,
+    content_type text,
+    file_name text,
+    size bigint,
+    body bytea,
+    CONSTRAINT event_seq_check CHECK ((seq >= 2))
+)
+PARTITION BY RANGE (class, job);
+ALTER TABLE ONLY await.event ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE await.event_topic (
+    class smallint NOT NULL,
+    job uuid NOT NULL,
+    seq integer NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    owner text,
+    type text NOT NULL,
+    state text NOT NULL,
+    attempt smallint NOT NULL,
+    progress integer,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    data jsonb,
+    event_id text,
+    ending boolean DEFAULT false NOT NULL,
+    status smallint,
+    content_type text,
+    file_name text,
+    size bigint,
+    body bytea,
+    CONSTRAINT event_seq_check CHECK ((seq >= 2))
+);
+ALTER TABLE ONLY await.event_topic ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE await.function_set (
+    one boolean DEFAULT true NOT NULL,
+    hash text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT function_set_one_check CHECK (one)
+);
+CREATE SEQUENCE await.horizon
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.idem (
+    owner text NOT NULL,
+    queue text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    job uuid NOT NULL,
+    until timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.job (
+    class smallint NOT NULL,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    owner text,
+    batch uuid,
+    phase text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    correlation_id text,
+    trace text,
+    content_type text DEFAULT 'application/octet-stream'::text NOT NULL,
+    file_name text,
+    params jsonb,
+    payload bytea,
+    payload_size bigint NOT NULL,
+    lease interval,
+    max_attempts smallint,
+    due timestamp with time zone,
+    deadline timestamp with time zone,
+    retry_of uuid,
+    extra jsonb,
+    CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
+)
+PARTITION BY RANGE (class, id);
+ALTER TABLE ONLY await.job ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE TABLE await.job_topic (
+    class smallint NOT NULL,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    owner text,
+    batch uuid,
+    phase text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    correlation_id text,
+    trace text,
+    content_type text DEFAULT 'application/octet-stream'::text NOT NULL,
+    file_name text,
+    params jsonb,
+    payload bytea,
+    payload_size bigint NOT NULL,
+    lease interval,
+    max_attempts smallint,
+    due timestamp with time zone,
+    deadline timestamp with time zone,
+    retry_of uuid,
+    extra jsonb,
+    CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
+);
+ALTER TABLE ONLY await.job_topic ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE TABLE await.lane_in_use (
+    lane bigint NOT NULL
+);
+CREATE SEQUENCE await.last_advance
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE SEQUENCE await.last_maintenance
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.lease (
+    job uuid NOT NULL,
+    attempt smallint NOT NULL,
+    worker text,
+    span interval NOT NULL,
+    until timestamp with time zone NOT NULL,
+    receipt text
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.limits (
+    one boolean DEFAULT true NOT NULL,
+    queues integer DEFAULT 10000 NOT NULL,
+    topics integer DEFAULT 100000 NOT NULL,
+    topic_keep interval DEFAULT '7 days'::interval NOT NULL,
+    CONSTRAINT limits_one_check CHECK (one),
+    CONSTRAINT limits_queues_check CHECK ((queues >= 0)),
+    CONSTRAINT limits_topic_keep_check CHECK ((topic_keep >= '01:00:00'::interval)),
+    CONSTRAINT limits_topics_check CHECK ((topics >= 0))
+);
+CREATE TABLE await.low_water (
+    lane bigint NOT NULL,
+    pos bigint NOT NULL,
+    moved bigint DEFAULT 0 NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.old_secret (
+    key bytea NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+CREATE TABLE await.queue (
+    id integer NOT NULL,
+    name text NOT NULL,
+    lease interval DEFAULT '00:05:00'::interval NOT NULL,
+    max_attempts smallint DEFAULT 5 NOT NULL,
+    backoff_min interval DEFAULT '00:00:02'::interval NOT NULL,
+    backoff_max interval DEFAULT '01:00:00'::interval NOT NULL,
+    named boolean DEFAULT false NOT NULL,
+    CONSTRAINT queue_lease_check CHECK ((lease >= '00:00:01'::interval)),
+    CONSTRAINT queue_max_attempts_check CHECK ((max_attempts >= 1)),
+    CONSTRAINT queue_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
+);
+CREATE TABLE await.queue_grant (
+    role regrole NOT NULL,
+    queue text NOT NULL,
+    CONSTRAINT queue_grant_queue_check CHECK ((queue ~ '^([A-Za-z0-9_.*-]{1,64}|topic:[A-Za-z0-9_.:/*-]{1,128})?$'::text))
+);
+ALTER TABLE await.queue ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME await.queue_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+    CYCLE
+);
+CREATE TABLE await.queue_used (
+    queue integer NOT NULL,
+    class smallint NOT NULL,
+    day date NOT NULL
+);
+CREATE SEQUENCE await.queues
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.ready (
+    lane bigint NOT NULL,
+    pos bigint NOT NULL,
+    job uuid NOT NULL,
+    attempt smallint NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.retention (
+    class smallint NOT NULL,
+    name text NOT NULL,
+    keep interval,
+    step interval NOT NULL,
+    ahead interval DEFAULT '7 days'::interval NOT NULL,
+    CONSTRAINT retention_class_check CHECK (((class >= 0) AND (class <= 3)))
+);
+CREATE TABLE await.revoked (
+    owner text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+CREATE TABLE await.schema_history (
+    version integer NOT NULL,
+    name text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE await.secret (
+    one boolean DEFAULT true NOT NULL,
+    key bytea NOT NULL,
+    inner_pad bytea NOT NULL,
+    outer_pad bytea NOT NULL,
+    CONSTRAINT secret_one_check CHECK (one)
+);
+CREATE TABLE await.swept (
+    what text NOT NULL,
+    class smallint NOT NULL,
+    upto uuid NOT NULL
+);
+CREATE TABLE await.ticket_used (
+    id uuid NOT NULL,
+    until timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE SEQUENCE await.topic_floor
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE SEQUENCE await.topics
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.turn (
+    what text NOT NULL
+);
+ALTER TABLE ONLY await.event ATTACH PARTITION await.event_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+ALTER TABLE ONLY await.job ATTACH PARTITION await.job_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+ALTER TABLE ONLY await.chunk
+    ADD CONSTRAINT chunk_pkey PRIMARY KEY (class, job, kind, attempt, n);
+ALTER TABLE ONLY await.deadline
+    ADD CONSTRAINT deadline_pkey PRIMARY KEY (at, job);
+ALTER TABLE ONLY await.delayed
+    ADD CONSTRAINT delayed_pkey PRIMARY KEY (due, pos);
+ALTER TABLE ONLY await.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (class, job, seq);
+ALTER TABLE ONLY await.event_topic
+    ADD CONSTRAINT event_topic_pkey PRIMARY KEY (class, job, seq);
+ALTER TABLE ONLY await.function_set
+    ADD CONSTRAINT function_set_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.idem
+    ADD CONSTRAINT idem_pkey PRIMARY KEY (owner, queue, key);
+ALTER TABLE ONLY await.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (class, id);
+ALTER TABLE ONLY await.job_topic
+    ADD CONSTRAINT job_topic_pkey PRIMARY KEY (class, id);
+ALTER TABLE ONLY await.lane_in_use
+    ADD CONSTRAINT lane_in_use_pkey PRIMARY KEY (lane);
+ALTER TABLE ONLY await.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (job);
+ALTER TABLE ONLY await.limits
+    ADD CONSTRAINT limits_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.queue_grant
+    ADD CONSTRAINT queue_grant_pkey PRIMARY KEY (role, queue);
+ALTER TABLE ONLY await.queue
+    ADD CONSTRAINT queue_name_key UNIQUE (name);
+ALTER TABLE ONLY await.queue
+    ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY await.ready
+    ADD CONSTRAINT ready_pkey PRIMARY KEY (lane, pos);
+ALTER TABLE ONLY await.retention
+    ADD CONSTRAINT retention_name_key UNIQUE (name);
+ALTER TABLE ONLY await.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (class);
+ALTER TABLE ONLY await.revoked
+    ADD CONSTRAINT revoked_pkey PRIMARY KEY (owner);
+ALTER TABLE ONLY await.schema_history
+    ADD CONSTRAINT schema_history_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY await.secret
+    ADD CONSTRAINT secret_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.swept
+    ADD CONSTRAINT swept_pkey PRIMARY KEY (what, class);
+ALTER TABLE ONLY await.ticket_used
+    ADD CONSTRAINT ticket_used_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY await.turn
+    ADD CONSTRAINT turn_pkey PRIMARY KEY (what);
+CREATE INDEX chunk_pos ON ONLY await.chunk USING btree (class, job, kind, attempt, pos);
+CREATE UNIQUE INDEX event_once ON ONLY await.event USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
+CREATE UNIQUE INDEX event_one_ending ON ONLY await.event USING btree (class, job) WHERE ending;
+CREATE INDEX event_owner_eid ON ONLY await.event USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX event_owner_xid ON ONLY await.event USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
+CREATE UNIQUE INDEX event_topic_class_job_event_id_idx ON await.event_topic USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
+CREATE UNIQUE INDEX event_topic_class_job_idx ON await.event_topic USING btree (class, job) WHERE ending;
+CREATE INDEX event_topic_owner_eid_idx ON await.event_topic USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX event_topic_owner_xid_eid_idx ON await.event_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX event_xid ON ONLY await.event USING btree (xid);
+CREATE INDEX event_topic_xid_idx ON await.event_topic USING btree (xid);
+CREATE INDEX idem_until ON await.idem USING btree (until);
+CREATE INDEX job_owner_eid ON ONLY await.job USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_owner_xid ON ONLY await.job USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_topic_owner_eid_idx ON await.job_topic USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_topic_owner_xid_eid_idx ON await.job_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_xid ON ONLY await.job USING btree (xid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_topic_xid_idx ON await.job_topic USING btree (xid) WHERE (owner IS NOT NULL);
+CREATE INDEX lane_of_queue ON await.lane_in_use USING btree (((lane >> 8)));
+CREATE INDEX lease_until ON await.lease USING btree (until);
+CREATE INDEX low_water_of_lane ON await.low_water USING btree (lane, pos);
+CREATE INDEX queue_used_day ON await.queue_used USING btree (queue, class, day);
+CREATE INDEX ticket_used_until ON await.ticket_used USING btree (until);
+ALTER INDEX await.event_once ATTACH PARTITION await.event_topic_class_job_event_id_idx;
+ALTER INDEX await.event_one_ending ATTACH PARTITION await.event_topic_class_job_idx;
+ALTER INDEX await.event_owner_eid ATTACH PARTITION await.event_topic_owner_eid_idx;
+ALTER INDEX await.event_owner_xid ATTACH PARTITION await.event_topic_owner_xid_eid_idx;
+ALTER INDEX await.event_pkey ATTACH PARTITION await.event_topic_pkey;
+ALTER INDEX await.event_xid ATTACH PARTITION await.event_topic_xid_idx;
+ALTER INDEX await.job_owner_eid ATTACH PARTITION await.job_topic_owner_eid_idx;
+ALTER INDEX await.job_owner_xid ATTACH PARTITION await.job_topic_owner_xid_eid_idx;
+ALTER INDEX await.job_pkey ATTACH PARTITION await.job_topic_pkey;
+ALTER INDEX await.job_xid ATTACH PARTITION await.job_topic_xid_idx;
+GRANT USAGE ON SCHEMA await TO await_console;
+GRANT USAGE ON SCHEMA await TO await_edge;
+GRANT USAGE ON SCHEMA await TO await_relay;
+GRANT USAGE ON SCHEMA await TO await_worker;
+REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.advance_horizon_soon() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.advance_low_water(p_lane bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb, p_attempt smallint, p_event_id text, p_status smallint, p_content_type text, p_file_name text, p_size bigint, p_body bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
+REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.cancel(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_edge;
+GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.check_content_type(value text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_data(data jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_event_type(type text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_file_name(value text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_json(value jsonb, what text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.class(id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) TO await_worker;
+REVOKE ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) TO await_worker;
+REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_drop(p_job uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_drop(p_job uuid) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_events(p_ids uuid[], p_after integer[], p_limit integer, p_value_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_events(p_ids uuid[], p_after integer[], p_limit integer, p_value_max integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_get(p_job uuid, p_attempt smallint, p_at bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_get(p_job uuid, p_attempt smallint, p_at bigint) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_heads(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_heads(p_ids uuid[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_hello(p_queues text[], p_priorities smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_hello(p_queues text[], p_priorities smallint[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_jobs(p_ids uuid[], p_bodies smallint[], p_value_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_jobs(p_ids uuid[], p_bodies smallint[], p_value_max integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_since text[], p_at bigint[], p_upto text[], p_upto_at bigint[], p_eids bigint[], p_limit integer, p_value_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_since text[], p_at bigint[], p_upto text[], p_upto_at bigint[], p_eids bigint[], p_limit integer, p_value_max integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) TO await_worker;
+REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.grant_queues(role name, queues text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb) TO await_worker;
+REVOKE ALL ON FUNCTION await.hint(id uuid, seq integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.hint(id uuid, seq integer) TO await_worker;
+GRANT ALL ON FUNCTION await.hint(id uuid, seq integer) TO await_relay;
+GRANT ALL ON FUNCTION await.hint(id uuid, seq integer) TO await_console;
+REVOKE ALL ON FUNCTION await.hints(ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_worker;
+GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;
+GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
+REVOKE ALL ON FUNCTION await.is_json(content_type text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.is_short(value jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.lane(queue integer, priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.lock_job(p_id uuid, p_skip boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.make_lane(p_queue text, p_priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.make_partition(p_base text, p_class smallint, p_from timestamp with time zone, p_until timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.may_queue(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.may_queue(queue text) TO await_worker;
+REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.open_lane(p_lane bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) TO await_worker;
+REVOKE ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_edge;
+GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_worker;
+GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_relay;
+REVOKE ALL ON FUNCTION await.purge() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.purge() TO await_edge;
+GRANT ALL ON FUNCTION await.purge() TO await_worker;
+GRANT ALL ON FUNCTION await.purge() TO await_relay;
+GRANT ALL ON FUNCTION await.purge() TO await_console;
+REVOKE ALL ON FUNCTION await.purge_expired(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.purge_queues() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.purge_topics(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.purge_uploads(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.queue_id(p_name text, p_named boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.queues_are_full() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.reap(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.reap(p_limit integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.reserve_positions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.retry(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.retry(id uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.retry_or_fail(h await.job_head, p_attempt smallint, p_error jsonb, p_retry_in interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.revoke(owner text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.revoke(owner text) TO await_console;
+REVOKE ALL ON FUNCTION await.revoke_queues(role name, queues text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.rotate(forget boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.run_maintenance(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_edge;
+GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_worker;
+GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_relay;
+GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_console;
+REVOKE ALL ON FUNCTION await.sees_all() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.shard(id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.sign(message text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint, p_body bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb) TO await_worker;
+REVOKE ALL ON FUNCTION await.tick(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_edge;
+GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_worker;
+GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_relay;
+GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_console;
+REVOKE ALL ON FUNCTION await.timeline() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.topic_id(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.topic_id(name text) TO await_edge;
+GRANT ALL ON FUNCTION await.topic_id(name text) TO await_worker;
+GRANT ALL ON FUNCTION await.topic_id(name text) TO await_relay;
+GRANT ALL ON FUNCTION await.topic_id(name text) TO await_console;
+REVOKE ALL ON FUNCTION await.user_id(name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.whole_snapshot() FROM PUBLIC;

@@ -1,0 +1,283 @@
+# The schema as it is built: sql/snapshot.sql is what a new database has, each function is defined once, nothing is
+# PUBLIC, and `await-ctl migrate` does all or nothing and says which. AWAIT_SNAPSHOT=write writes sql/snapshot.sql.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Await::Schema qw(dump_schema server_version);
+use File::Temp    qw(tempdir);
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $s         = start_stack(workers => 2, without => ['redis']);
+my $root      = $Await::Stack::ROOT;
+my $ctl       = "$root/tools/await-ctl";
+my $dir       = tempdir(CLEANUP => 1);
+my @functions = sort map { s{^\Q$root\E/sql/}{}r } glob "$root/sql/functions/*/*.sql";
+
+sub create { my ($database) = @_; $s->sql("CREATE DATABASE $database OWNER await", 'postgres'); return $database }
+# await-ctl as the schema's owner of a database, with the files of a directory: exit code and what it says.
+sub ctl {
+    my ($database, $command, %o) = @_;
+    local $ENV{AWAIT_POSTGRES} = $s->postgres =~ s/dbname=await/dbname=$database/r;
+    local $ENV{AWAIT_SQL}      = $o{sql}  // "$root/sql";
+    local $ENV{PATH}           = $o{path} // $ENV{PATH};
+    my $said = `/bin/sh '$ctl' $command 2>&1`;
+    return ($? >> 8, $said);
+}
+# A copy of sql/ of which a test may change files.
+my $copies = 0;
+sub copy_of_sql { my $to = "$dir/" . ++$copies; system('cp', '-r', "$root/sql", $to) == 0 or die 'cp'; return $to }
+sub append { my ($file, $text) = @_; Await::Stack::write_file($file, slurp($file) . $text) }
+
+subtest 'sql/snapshot.sql is the schema of a new database' => sub {
+    my $version = server_version($s);
+    my $fresh =
+        "-- PostgreSQL $version. What pg_dump gives of a new database, without partitions of days. Made by: make snapshot.\n"
+        . dump_schema($s, 'await');
+    my $file = "$root/sql/snapshot.sql";
+    Await::Stack::write_file($file, $fresh) if ($ENV{AWAIT_SNAPSHOT} // '') eq 'write';
+    my $text = slurp($file);
+    my ($made_by) = $text =~ /^-- PostgreSQL (\d+)\./;
+    ok $made_by, 'its first line names the version that made it';
+SKIP: {
+        skip "it was made by PostgreSQL $made_by, this is $version", 1 if $made_by != $version;
+        ok $text eq $fresh, 'equal'
+            or diag "run `make snapshot` and look at the difference\n" . difference($text, $fresh);
+    }
+};
+
+sub difference {
+    my ($one, $other) = @_;
+    Await::Stack::write_file("$dir/$_->[0]", $_->[1]) for [ snapshot => $one ], [ database => $other ];
+    return scalar `diff -u '$dir/snapshot' '$dir/database' | head -40`;
+}
+
+subtest 'each function is defined once, in the file of its name' => sub {
+    my %defined;
+    for my $file (@functions) {
+        my @names = slurp("$root/sql/$file") =~ /^CREATE OR REPLACE FUNCTION await\.(\w+)\(/mg;
+        push @{ $defined{$_} }, $file for @names;
+        my ($name) = $file =~ m{(\w+)\.sql$};
+        is $names[-1], $name, "$file ends with await.$name()";
+    }
+    is_deeply [ grep { @{ $defined{$_} } > 1 } sort keys %defined ], [], 'none twice';
+    is_deeply [ split /\n/,
+        sql("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'await'::regnamespace ORDER BY 1") ],
+        [ sort keys %defined ], 'and the database has no other';
+};
+
+my ($newest) = (sort glob "$root/sql/schema/*.sql")[-1] =~ m{/(\d+)_};
+my ($needed) = slurp("$root/src/pg/statements.h") =~ /kSchemaVersion = (\d+);/;
+is $needed, $newest + 0, 'the module needs the newest file of sql/schema';
+
+subtest 'every body is valid' => sub {
+    my (undef, $error) =
+        $s->psql('BEGIN; SET LOCAL check_function_bodies = on; '
+            . join('', map { slurp("$root/sql/$_") } @functions)
+            . 'ROLLBACK');
+    is $error, undef, 'applied with check_function_bodies, which migrate turns off';
+};
+
+subtest 'nothing is for PUBLIC' => sub {
+    is sql(
+        "SELECT string_agg(p.oid::regprocedure::text, ' ') FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace
+        AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)"
+        ),
+        '', 'no function';
+    is sql(
+        "SELECT string_agg(c.relname, ' ') FROM pg_class c
+        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind <> 'i'
+        AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)"
+        ),
+        '', 'no table is anybody\'s but the owner\'s';
+    is sql("SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'await' AND a.grantee = 0"),
+        0, 'nor the schema';
+};
+
+subtest 'a grant that is missing is restored, one too many is taken away' => sub {
+    sql(
+        "REVOKE EXECUTE ON FUNCTION await.cancel(uuid) FROM await_edge;
+         GRANT EXECUTE ON FUNCTION await.purge_queues() TO PUBLIC, await_worker"
+    );
+    my ($status, $said) = ctl('await', 'migrate');
+    is $status, 0,                     'migrate';
+    is $said,   "changed grants: 3\n", 'says how many';
+    is sql(
+        "SELECT has_function_privilege('await_edge', 'await.cancel(uuid)', 'EXECUTE'),
+                has_function_privilege('await_worker', 'await.purge_queues()', 'EXECUTE')"
+        ),
+        't|f', 'as sql/grants.sql has it';
+};
+
+subtest 'roles that are created late get their rights at the next migrate' => sub {
+    create('late');
+    sql("ALTER ROLE $_ RENAME TO hidden_$_") for qw(await_edge await_worker await_relay await_console);
+    my ($status, $said) = ctl('late', 'migrate');
+    is $status, 0, 'without the roles';
+    like $said, qr/there is no role await_edge, await_worker, await_relay, await_console.*may not create roles/s,
+        'it warns';
+    sql('CREATE ROLE await_edge');
+    ($status, $said) = ctl('late', 'migrate');
+    like $said, qr/^changed grants: \d+\n.*there is no role await_worker, await_relay, await_console,/s,
+        'with one of them';
+    is $s->sql(
+        "SELECT has_function_privilege('await_edge', 'await.edge_tail(pg_snapshot, int)', 'EXECUTE')
+                AND has_schema_privilege('await_edge', 'await', 'USAGE')",
+        'late'),
+        't', 'it has its rights';
+    $s->sql('DROP OWNED BY await_edge', 'late');
+    sql('DROP ROLE await_edge');
+    sql("ALTER ROLE hidden_$_ RENAME TO $_") for qw(await_edge await_worker await_relay await_console);
+};
+
+subtest 'migrate --check' => sub {
+    create('checked');
+    my ($status, $said) = ctl('checked', 'migrate --check');
+    is $status, 1, 'an empty database';
+    like $said,
+        qr/^not up to date: .* has schema 0, functions none; .* has schema \d+, functions \w+\n.*run "await-ctl migrate"/,
+        'is told';
+    is $s->sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'await'", 'checked'), 0, 'and nothing is done';
+    is((ctl('checked', 'migrate'))[0], 0, 'migrated');
+    ($status, $said) = ctl('checked', 'migrate --check');
+    is $status, 0, 'then there is nothing to do';
+    like $said, qr/^up to date: schema \d+, functions \w+\n\z/, 'it says so';
+    ($status, $said) = ctl('checked', 'migrate --chekc');
+    isnt $status, 0, 'a misspelt switch is no conninfo';
+};
+
+subtest 'changed functions are applied, and what a file replaces is dropped' => sub {
+    my $sql = copy_of_sql();
+    $s->sql('CREATE FUNCTION await.sign(text, int) RETURNS text LANGUAGE sql AS $$ SELECT $1 $$', 'checked');
+    append("$sql/functions/internal/sign.sql", "-- replaces: await.sign(text, int)\n");
+    my ($status, $said) = ctl('checked', 'migrate', sql => $sql);
+    is $status, 0, 'migrated';
+    like $said, qr/^applied functions (\w+) \(@{[ scalar @functions ]} files\)\n\z/, 'it says what it did';
+    is $s->sql("SELECT count(*) FROM pg_proc WHERE proname = 'sign' AND pronamespace = 'await'::regnamespace",
+        'checked'), 1, 'one is gone';
+    is((ctl('checked', 'migrate', sql => $sql))[1] =~ /^already up to date/ ? 1 : 0, 1, 'once');
+    like((ctl('checked', 'migrate'))[1], qr/^applied functions/, 'and the release before can be put back');
+};
+
+subtest 'a next schema file, while rows are there: all or nothing' => sub {
+    my $id  = $s->sql("SELECT await.submit('q', 'x')", 'checked');
+    my $sql = copy_of_sql();
+    Await::Stack::write_file("$sql/schema/0002_next.sql",
+        "ALTER TABLE await.limits ADD next int NOT NULL DEFAULT 7;\n");
+    my $emit = slurp("$sql/functions/worker/emit.sql");
+    append("$sql/functions/worker/emit.sql", "SELECT 1 / 0;\n");
+    my $before = dump_schema($s, 'checked');
+    my ($status, $said) = ctl('checked', 'migrate', sql => $sql);
+    isnt $status, 0, 'a file that fails';
+    like $said, qr/division by zero/, 'says why';
+    ok dump_schema($s, 'checked') eq $before, 'and nothing was done';
+    Await::Stack::write_file("$sql/functions/worker/emit.sql", $emit);
+    ($status, $said) = ctl('checked', 'migrate', sql => $sql);
+    is $status, 0, 'mended';
+    like $said, qr/^applied schema 2: 0002_next\napplied functions/, 'both are applied';
+    is $s->sql(
+        "SELECT next, (SELECT id FROM await.claim(ARRAY['q'], 'w', 1)),
+                (SELECT schema_version FROM await.edge_hello('{}', '{}')) FROM await.limits",
+        'checked'),
+        "7|$id|2", 'the rows are there';
+    ($status, $said) = ctl('checked', 'migrate');
+    isnt $status, 0, 'the await-ctl of before';
+    like $said, qr/the database has schema 2, this await-ctl knows schema 1: .*Nothing was done/,
+        'refuses what it does not know';
+    isnt((ctl('checked', 'migrate --check'))[0], 0, 'so does --check');
+};
+
+subtest 'failures are loud' => sub {
+    create('loud');
+    my @cases = (
+        [ 'no schema',       sub { system 'rm', '-r', "$_[0]/schema" }, qr/the schema is not in/ ],
+        [ 'an empty schema', sub { unlink glob "$_[0]/schema/*" },      qr/there is no file in .*schema/ ],
+        [ 'no function',     sub { unlink glob "$_[0]/functions/*/*" }, qr/there is no file in .*functions/ ],
+        [ 'no grants',       sub { unlink "$_[0]/grants.sql" }, qr/grants\.sql is missing, empty or cannot be read/ ],
+        [
+            'an empty file', sub { Await::Stack::write_file("$_[0]/functions/edge/edge_tail.sql", '') },
+            qr/edge_tail\.sql is missing, empty or cannot be read/
+        ],
+        [
+            'what is no file',
+            sub { unlink "$_[0]/functions/worker/fail.sql"; mkdir "$_[0]/functions/worker/fail.sql" },
+            qr/fail\.sql is missing, empty or cannot be read/
+        ],
+        [
+            'a gap in the numbers', sub { Await::Stack::write_file("$_[0]/schema/0003_third.sql", "SELECT 1;\n") },
+            qr/0003_third\.sql where number 2 is due/
+        ],
+    );
+    for my $case (@cases) {
+        my ($name, $spoil, $why) = @$case;
+        my $sql = copy_of_sql();
+        $spoil->($sql);
+        my ($status, $said) = ctl('loud', 'migrate', sql => $sql);
+        isnt $status, 0, $name;
+        like $said, qr/$why.*Nothing was done/s, "$name: it says so";
+    }
+    mkdir "$dir/bin";
+    symlink -x "/bin/$_" ? "/bin/$_" : "/usr/bin/$_", "$dir/bin/$_" for qw(sh dirname readlink awk);
+    my ($status, $said) = ctl('loud', 'migrate', path => "$dir/bin");
+    isnt $status, 0, 'no psql';
+    like $said, qr/psql is missing/, 'no psql: it says so';
+    ($status) = ctl('nowhere', 'migrate');
+    isnt $status, 0, 'no database';
+    is $s->sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'await'", 'loud'), 0,
+        'and nothing was done by any of them';
+};
+
+subtest 'two at once' => sub {
+    create('twice');
+    my @pids = map {
+        my $n   = $_;
+        my $pid = fork // die;
+        if (!$pid) {
+            my ($status, $said) = ctl('twice', 'migrate');
+            Await::Stack::write_file("$dir/twice.$n", "$status $said");
+            require POSIX;
+            POSIX::_exit(0);
+        }
+        $pid;
+    } 1 .. 2;
+    waitpid $_, 0 for @pids;
+    my @said = sort map { slurp("$dir/twice.$_") } 1 .. 2;
+    like $said[0], qr/^0 already up to date/, 'one has nothing to do';
+    like $said[1], qr/^0 applied schema 1: /, 'the other did it';
+};
+
+subtest 'the edge says once that schema and module do not fit, and goes on' => sub {
+    my $lines  = sub { return scalar(() = error_log() =~ /schema version \d/g) };
+    my $reload = sub { kill 'HUP', $s->pid('nginx') };
+    my $serves = sub {
+        my ($why) = @_;
+        ok until_true(
+            'served',
+            sub {
+                !grep {
+                    (eval { post('/jobs', 'x') } // { status => 0 })->{status} != 202
+                } 1 .. 20;
+            }
+        ), $why;
+    };
+    $serves->('they fit');
+    is $lines->(), 0, 'not a word';
+    sql("INSERT INTO await.schema_history VALUES (2, '0002_next')");
+    $reload->();
+    ok until_true('told', $lines), 'a newer schema';
+    like error_log(), qr/schema version 2 is newer than this module's 1; .*upgrade nginx-await/,
+        'both numbers, and what to do';
+    $serves->('an older edge goes on');
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'edge'");
+    $serves->('connected anew');
+    is $lines->(), 1, 'one line, by two nginx workers and after a reconnect';
+    sql('DELETE FROM await.schema_history');
+    $reload->();
+    ok until_true('told', sub { $lines->() > 1 }), 'an older schema';
+    like error_log(), qr/schema version 0, this module needs 1; run "await-ctl migrate"/,
+        'both numbers, and what to do';
+};
+finish();
