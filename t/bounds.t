@@ -1,6 +1,6 @@
-# What clients and other logins could use up or hold: queues that they name ran out for good, and each lane that ever was
-# cost every claim; topics were for ever; a number of eight bytes was 130,000 digits when written out; and advisory locks,
-# which any login may take, stopped leases, purge and migrate.
+# What clients and other logins could use up or hold: queues that they name ran out for good, and each lane that ever
+# was cost every claim; topics were for ever; a number of eight bytes was 130,000 digits when written out; and advisory
+# locks, which any login may take, stopped leases, purge and migrate.
 
 use strict;
 use warnings;
@@ -18,9 +18,25 @@ my $s = start_stack(extra => <<'CONF');
     location ~ ^/latest/(?<t>.+)$ { await_publish $t latest; await_events topic:$t; }
 CONF
 
-sub refused { my ($what, $sql, $why) = @_; my (undef, $error) = $s->psql($sql); like $error // 'it was taken', $why, $what; unlike $error // '', qr/\d{500}/, "$what: and no long message" }
+sub refused {
+    my ($what, $sql, $why) = @_;
+    my (undef, $error) = $s->psql($sql);
+    like $error // 'it was taken', $why, $what;
+    unlike $error // '', qr/\d{500}/, "$what: and no long message";
+}
 sub publish { my ($path, $json) = @_; return post($path, $json, 'Content-Type' => 'application/json') }
-sub stream { my ($path, %headers) = @_; return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers }) }
+# A partition of jobs of that day, up to the next one.
+sub old_partition {
+    my ($day, $next) = @_;
+    my ($from, $to) = map { sql("SELECT await.floor_id('$_ 00:00Z')") } $day, $next;
+    my $name = 'await.job_0_' . $day =~ tr/-//dr;
+    sql("CREATE TABLE $name (LIKE await.job INCLUDING ALL);
+        ALTER TABLE await.job ATTACH PARTITION $name FOR VALUES FROM (0, '$from') TO (0, '$to')");
+}
+sub stream {
+    my ($path, %headers) = @_;
+    return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers });
+}
 # The best of some, in milliseconds; not the first, which fills the session's caches.
 sub timed {
     my ($sql) = @_;
@@ -47,15 +63,25 @@ sub purge { return sql("BEGIN; SELECT FROM await.turn WHERE what = 'purge' FOR U
 sub background {
     my ($sql, $conninfo) = @_;
     my $pid = fork // die;
-    if (!$pid) { open STDOUT, '>', '/dev/null'; open STDERR, '>&', \*STDOUT; exec 'psql', '-XAtq', '-d', $conninfo // $s->postgres, map { ('-c', $_) } ref $sql ? @$sql : $sql }
+    if (!$pid) {
+        open STDOUT, '>', '/dev/null';
+        open STDERR, '>&', \*STDOUT;
+        exec 'psql', '-XAtq', '-d', $conninfo // $s->postgres, map { ('-c', $_) } ref $sql ? @$sql : $sql;
+    }
     return $pid;
 }
 # Ends one that sleeps, and its session with it.
 sub end {
     my ($pid) = @_;
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()");
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%'
+        AND pid <> pg_backend_pid()");
     waitpid $pid, 0;
-    until_true('its session is gone', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()") == 0 });
+    until_true(
+        'its session is gone',
+        sub {
+            sql("SELECT count(*) FROM pg_stat_activity
+                WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()") == 0;
+        });
 }
 
 subtest 'unknown queues past the limit are refused, alone; what a configuration names is made' => sub {
@@ -67,43 +93,59 @@ subtest 'unknown queues past the limit are refused, alone; what a configuration 
     push @good, map { begin_request('POST', '/named/first.1', body => "f$_") } 1 .. 20;
     is_deeply [ map { $_->response->{status} } @good ], [ (202) x 40 ], 'neighbours are stored';
     my @refused = map { $_->response } @bad;
-    is_deeply [ map { $_->{status} } @refused ], [ (503) x 20 ];
-    like header($refused[0], 'Retry-After'), qr/^\d+$/;
+    is_deeply [ map { $_->{status} } @refused ], [ (503) x 20 ], 'submissions to unknown queues are refused';
+    like header($refused[0], 'Retry-After'), qr/^\d+$/, 'they say when to come back';
     unlike $refused[0]{body}, qr/await\.limits|more\.1'/, 'what PostgreSQL says is in the log';
-    like error_log(), qr/answering 503: PostgreSQL 53400: there are as many queues as await.limits allows/;
+    like error_log(), qr/answering 503: PostgreSQL 53400: there are as many queues as await.limits allows/,
+        'the log has what PostgreSQL says';
     refused 'by SQL too', "SELECT await.submit('more.99', 'x')", qr/as many queues/;
-    is sql("SELECT now_ms > 0, unmade IS NULL FROM await.edge_hello(ARRAY['literal', 'work'], ARRAY[0, 7]::int2[])"), 't|t', 'literal ones are made';
-    like sql("SELECT unmade FROM await.edge_hello(ARRAY['bad name', 'fine'], ARRAY[0, 0]::int2[])"), qr/^bad name: /, 'and the greeting answers whatever cannot be';
-    is sql("SELECT string_agg(name, ' ' ORDER BY name) FROM await.queue WHERE named AND name IN ('literal', 'work', 'fine', '.topic')"), 'fine literal work';
-    is sql("SELECT count(*) FROM await.queue WHERE name LIKE 'more.%'"), 0;
+    is sql("SELECT now_ms > 0, unmade IS NULL FROM await.edge_hello(ARRAY['literal', 'work'], ARRAY[0, 7]::int2[])"),
+        't|t', 'literal ones are made';
+    like sql("SELECT unmade FROM await.edge_hello(ARRAY['bad name', 'fine'], ARRAY[0, 0]::int2[])"), qr/^bad name: /,
+        'and the greeting answers whatever cannot be';
+    is sql("SELECT string_agg(name, ' ' ORDER BY name) FROM await.queue WHERE named
+        AND name IN ('literal', 'work', 'fine', '.topic')"), 'fine literal work',
+        'the queues of the configuration are named, no topic\'s';
+    is sql("SELECT count(*) FROM await.queue WHERE name LIKE 'more.%'"), 0, 'no refused queue was made';
 };
 
 subtest 'numbers do not run out' => sub {
     sql("UPDATE await.limits SET queues = 100000");
     sql("SELECT setval('await.queue_id_seq', 2000000000)");
     my $id = sql("SELECT await.submit('wide', 'x', 'text/plain', '{\"priority\": -100}')");
-    is sql("SELECT id > 32767 FROM await.queue WHERE name = 'wide'"), 't';
-    is sql("SELECT id FROM await.claim(ARRAY['wide'], 'w', 5)"), $id;
+    is sql("SELECT id > 32767 FROM await.queue WHERE name = 'wide'"), 't', 'the queue\'s number is beyond 16 bits';
+    is sql("SELECT id FROM await.claim(ARRAY['wide'], 'w', 5)"), $id, 'a job in it is claimed';
     sql("SELECT setval('await.queue_id_seq', 2147483647)");
     ok sql("SELECT await.submit('around', 'x')"), 'behind the last one the first free one';
-    ok sql("SELECT id FROM await.claim(ARRAY['around'], 'w', 5)");
+    ok sql("SELECT id FROM await.claim(ARRAY['around'], 'w', 5)"), 'a job in it is claimed';
 };
 
 subtest 'thirty thousand lanes cost who claims from one nothing' => sub {
-    sql("INSERT INTO await.queue (name) SELECT 'lane.' || n FROM generate_series(1, 30000) n;
-         INSERT INTO await.lane_in_use SELECT await.lane(id, 0::int2) FROM await.queue WHERE name LIKE 'lane.%'; ANALYZE await.queue; ANALYZE await.lane_in_use");
+    sql(
+        "INSERT INTO await.queue (name) SELECT 'lane.' || n FROM generate_series(1, 30000) n;
+         INSERT INTO await.lane_in_use SELECT await.lane(id, 0::int2) FROM await.queue WHERE name LIKE 'lane.%';
+         ANALYZE await.queue; ANALYZE await.lane_in_use"
+    );
     cmp_ok timed('await.advance_horizon()'), '<', 10, 'advance_horizon';
     cmp_ok timed("count(*) FROM await.claim(ARRAY['lane.77'], 'w', 1)"), '<', 10, 'a claim';
-    ok until_true('they go', sub { purge(); sql('SELECT count(*) FROM await.lane_in_use') < 1000 }), 'and they go: nothing was ever kept in them';
+    ok until_true('they go', sub { purge(); sql('SELECT count(*) FROM await.lane_in_use') < 1000 }),
+        'and they go: nothing was ever kept in them';
 };
 
 subtest 'the mark follows who claims, past what is dead' => sub {
     sql("SELECT count(await.submit('mark', 'x')) FROM generate_series(1, 50)");
     sql("SELECT count(*) FROM await.claim(ARRAY['mark'], 'w', 50)");
-    my $mark = sub { sql("SELECT coalesce(max(m.pos), 0) FROM await.low_water m WHERE m.lane >> 8 = (SELECT id FROM await.queue WHERE name = 'mark')") };
-    ok until_true('it is near', sub { sql("SELECT count(*) FROM await.claim(ARRAY['mark'], 'w', 1)"); $mark->() >= sql('SELECT last_value FROM await.pos') - 1 });
+    my $mark = sub { sql("SELECT coalesce(max(m.pos), 0) FROM await.low_water m
+        WHERE m.lane >> 8 = (SELECT id FROM await.queue WHERE name = 'mark')") };
+    eventually(
+        'the mark comes near the newest position',
+        sub {
+            sql("SELECT count(*) FROM await.claim(ARRAY['mark'], 'w', 1)");
+            $mark->() >= sql('SELECT last_value FROM await.pos') - 1;
+        });
     my $held = background("BEGIN; SELECT await.submit('mark', 'slow'); SELECT pg_advisory_lock(77), pg_sleep(60)");
-    ok until_true('one is under way', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND granted") });
+    eventually('a submission is under way',
+        sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND granted") });
     my $horizon = sql("SELECT await.advance_horizon(); SELECT last_value FROM await.horizon");
     sql("SELECT count(await.submit('mark', 'x')) FROM generate_series(1, 50); SELECT await.advance_horizon()");
     is sql('SELECT last_value FROM await.horizon'), $horizon =~ s/\A\n//r, 'the horizon waits for it';
@@ -111,16 +153,22 @@ subtest 'the mark follows who claims, past what is dead' => sub {
 };
 
 subtest 'unused queues and lanes go; what is used, configured or kept stays' => sub {
-    sql("SELECT await.submit(q, 'x', 'text/plain', o::jsonb) FROM (VALUES ('gone', '{}'), ('waits', '{}'), ('kept', '{\"retain\": \"keep\"}'), ('set', '{}'), ('fresh', '{}')) v (q, o)");
-    sql("SELECT count(*) FROM await.claim(ARRAY['gone', 'kept', 'set', 'fresh'], 'w', 10); UPDATE await.queue SET max_attempts = 9 WHERE name = 'set'");
-    my $there = sub { sql("SELECT string_agg(name, ' ' ORDER BY name) FROM await.queue WHERE name IN ('gone', 'waits', 'kept', 'set', 'fresh')") };
+    sql("SELECT await.submit(q, 'x', 'text/plain', o::jsonb)
+        FROM (VALUES ('gone', '{}'), ('waits', '{}'), ('kept', '{\"retain\": \"keep\"}'), ('set', '{}'),
+        ('fresh', '{}')) v (q, o)");
+    sql("SELECT count(*) FROM await.claim(ARRAY['gone', 'kept', 'set', 'fresh'], 'w', 10);
+        UPDATE await.queue SET max_attempts = 9 WHERE name = 'set'");
+    my $there = sub { sql("SELECT string_agg(name, ' ' ORDER BY name) FROM await.queue
+        WHERE name IN ('gone', 'waits', 'kept', 'set', 'fresh')") };
     purge();
     is $there->(), 'fresh gone kept set waits', 'jobs of them are kept';
     # the days have passed, and with them the jobs
-    sql("UPDATE await.queue_used SET day = day - 30 WHERE queue IN (SELECT id FROM await.queue WHERE name IN ('gone', 'kept', 'set'))");
+    sql("UPDATE await.queue_used SET day = day - 30
+        WHERE queue IN (SELECT id FROM await.queue WHERE name IN ('gone', 'kept', 'set'))");
     sql("UPDATE await.queue_used SET day = day - 3 WHERE queue IN (SELECT id FROM await.queue WHERE name = 'waits')");
     ok until_true('it goes', sub { purge(); $there->() eq 'fresh kept set waits' }), 'what nothing is kept of goes';
-    is sql("SELECT string_agg(q.name, ' ' ORDER BY q.name) FROM await.lane_in_use l JOIN await.queue q ON q.id = l.lane >> 8 WHERE q.name IN ('gone', 'waits', 'kept', 'set', 'fresh')"),
+    is sql("SELECT string_agg(q.name, ' ' ORDER BY q.name) FROM await.lane_in_use l
+        JOIN await.queue q ON q.id = l.lane >> 8 WHERE q.name IN ('gone', 'waits', 'kept', 'set', 'fresh')"),
         'fresh waits', 'a lane stays where something waits in it, or it was used of late';
     my $again = sql("SELECT await.submit('gone', 'x')");
     is sql("SELECT id FROM await.claim(ARRAY['gone'], 'w', 5)"), $again, 'a queue that went is made anew';
@@ -132,26 +180,46 @@ subtest 'what was to wait longer than its queue is kept leaves nothing' => sub {
     sql("SELECT await.submit('later', 'x', 'text/plain', '{\"delay\": \"90 days\"}')");
     my $queue = sql("SELECT id FROM await.queue WHERE name = 'later'");
     sql("UPDATE await.queue_used SET day = day - 400 WHERE queue = $queue");
-    ok until_true('it goes', sub { purge(); sql("SELECT count(*) FROM await.queue WHERE name = 'later'") == 0 });
+    eventually('the queue goes', sub { purge(); sql("SELECT count(*) FROM await.queue WHERE name = 'later'") == 0 });
     sql("UPDATE await.delayed SET due = clock_timestamp() WHERE lane >> 8 = $queue; SELECT await.reap()");
-    is sql("SELECT (SELECT count(*) FROM await.delayed WHERE lane >> 8 = $queue), (SELECT count(*) FROM await.ready WHERE lane >> 8 = $queue), (SELECT count(*) FROM await.lane_in_use WHERE lane >> 8 = $queue)"), '0|0|0';
-    sql("INSERT INTO await.lane_in_use VALUES (await.lane($queue, 0::int2)); INSERT INTO await.ready (lane, pos, job, attempt) VALUES (await.lane($queue, 0::int2), 1, gen_random_uuid(), 1)");
-    ok until_true('a lane without a queue', sub { purge(); sql("SELECT (SELECT count(*) FROM await.ready WHERE lane >> 8 = $queue) + (SELECT count(*) FROM await.lane_in_use WHERE lane >> 8 = $queue)") == 0 }), 'goes as well';
+    is sql("SELECT (SELECT count(*) FROM await.delayed WHERE lane >> 8 = $queue),
+        (SELECT count(*) FROM await.ready WHERE lane >> 8 = $queue),
+        (SELECT count(*) FROM await.lane_in_use WHERE lane >> 8 = $queue)"), '0|0|0', 'nothing of its lanes is left';
+    sql(
+        "INSERT INTO await.lane_in_use VALUES (await.lane($queue, 0::int2));
+        INSERT INTO await.ready (lane, pos, job, attempt) VALUES (await.lane($queue, 0::int2), 1, gen_random_uuid(), 1)"
+    );
+    ok until_true(
+        'a lane without a queue',
+        sub {
+            purge();
+            sql("SELECT (SELECT count(*) FROM await.ready
+        WHERE lane >> 8 = $queue) + (SELECT count(*) FROM await.lane_in_use WHERE lane >> 8 = $queue)") == 0;
+        }
+        ),
+        'goes as well';
 };
 
 subtest 'a purge is quick and does last what others wait for' => sub {
-    is sql("SELECT string_agg(p.oid::regprocedure::text, ' ') FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace AND 'enable_seqscan=off' = ANY (p.proconfig) AND NOT 'jit=off' = ANY (p.proconfig)"),
+    is sql("SELECT string_agg(p.oid::regprocedure::text, ' ') FROM pg_proc p
+        WHERE p.pronamespace = 'await'::regnamespace AND 'enable_seqscan=off' = ANY (p.proconfig)
+        AND NOT 'jit=off' = ANY (p.proconfig)"),
         '', 'where plans count as dear none is compiled';
-    sql("SELECT count(await.publish('idle.' || n, 'update', '1')) FROM generate_series(1, 600) n; UPDATE await.event_topic SET at = at - interval '8 days' WHERE job IN (SELECT await.topic_id('idle.' || n) FROM generate_series(1, 600) n)");
-    sql("SELECT await.submit('short', 'x'); UPDATE await.queue_used SET day = day - 400 WHERE queue = (SELECT id FROM await.queue WHERE name = 'short')");
-    sql("CREATE TABLE await.job_0_20200102 (LIKE await.job INCLUDING ALL);
-         ALTER TABLE await.job ATTACH PARTITION await.job_0_20200102 FOR VALUES FROM (0, '@{[ sql(q{SELECT await.floor_id('2020-01-02 00:00Z')}) ]}') TO (0, '@{[ sql(q{SELECT await.floor_id('2020-01-03 00:00Z')}) ]}')");
+    sql("SELECT count(await.publish('idle.' || n, 'update', '1')) FROM generate_series(1, 600) n;
+        UPDATE await.event_topic SET at = at - interval '8 days'
+        WHERE job IN (SELECT await.topic_id('idle.' || n) FROM generate_series(1, 600) n)");
+    sql("SELECT await.submit('short', 'x'); UPDATE await.queue_used SET day = day - 400
+        WHERE queue = (SELECT id FROM await.queue WHERE name = 'short')");
+    old_partition('2020-01-02', '2020-01-03');
     my $began = time;
     my $said = '';
-    ok until_true('all of it', sub { $said .= purge(); $said =~ /dropped \d+ queues/ && $said =~ /dropped job_0_20200102/ });
+    eventually('the purge drops both the queues and the partition',
+        sub { $said .= purge(); $said =~ /dropped \d+ queues/ && $said =~ /dropped job_0_20200102/ });
     cmp_ok time - $began, '<', 5, 'soon';
-    like $said, qr/dropped \d+ topics.*dropped job_0_20200102.*dropped \d+ queues/s;
-    ok until_true('nginx purges', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%await.purge()%' AND application_name = 'nginx-await-bulk'") > 0 }, 30), 'nginx does it where no submission waits behind';
+    like $said, qr/dropped \d+ topics.*dropped job_0_20200102.*dropped \d+ queues/s,
+        'topics first, then the partition, then queues';
+    ok until_true('nginx purges', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%await.purge()%'
+        AND application_name = 'nginx-await-bulk'") > 0 }, 30), 'nginx does it where no submission waits behind';
 };
 
 subtest 'a submission never lands where nobody reads, however they meet' => sub {
@@ -166,16 +234,23 @@ END $$
 SQL
     my $gone = 0;
     ok until_true('they have gone some times', sub {
-        # every queue looks as if it had had no job for years; to purge alone, so that nobody notes another day meanwhile
-        $gone++ if sql("BEGIN; UPDATE await.queue_used SET day = day - 400 WHERE queue IN (SELECT id FROM await.queue WHERE name LIKE 'race.%'); SELECT await.purge_queues(); COMMIT") =~ /dropped \d+ queues/;
+        # every queue looks as if it had had no job for years; to purge alone, so that nobody notes another day
+        # meanwhile
+        $gone++ if sql(
+            "BEGIN; UPDATE await.queue_used SET day = day - 400
+            WHERE queue IN (SELECT id FROM await.queue WHERE name LIKE 'race.%'); SELECT await.purge_queues(); COMMIT"
+        ) =~ /dropped \d+ queues/;
         return $gone >= 3;
     }, 60), 'while they are used the queues go';
     sql('CREATE TABLE public.enough ()');
     waitpid $_, 0 for @writers;
     # what was removed with its queue were jobs that count as gone; whatever is ready now is in a lane that is read
-    is sql("SELECT count(*) FROM await.ready r WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = r.lane) OR NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8)"), 0;
-    my $ready = sql("SELECT count(*) FROM await.ready r JOIN await.queue q ON q.id = r.lane >> 8 WHERE q.name LIKE 'race.%'");
-    is sql("SELECT count(*) FROM await.claim(ARRAY['race.0', 'race.1', 'race.2'], 'w', 1000)"), $ready > 1000 ? 1000 : $ready, 'all of it can be claimed';
+    is sql("SELECT count(*) FROM await.ready r WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = r.lane)
+        OR NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8)"), 0, 'nothing is ready where nobody reads';
+    my $ready =
+        sql("SELECT count(*) FROM await.ready r JOIN await.queue q ON q.id = r.lane >> 8 WHERE q.name LIKE 'race.%'");
+    is sql("SELECT count(*) FROM await.claim(ARRAY['race.0', 'race.1', 'race.2'], 'w', 1000)"),
+        $ready > 1000 ? 1000 : $ready, 'all of it can be claimed';
 };
 
 subtest 'topics: a limit, an end, and a cursor of before is told' => sub {
@@ -186,7 +261,8 @@ subtest 'topics: a limit, an end, and a cursor of before is told' => sub {
     sql("UPDATE await.event_topic SET at = at - interval '8 days' WHERE job = await.topic_id('old.one')");
     purge();
     is sql("SELECT count(*) FROM await.job_topic WHERE owner LIKE '%.one'"), 1, 'one with events stays';
-    is sql("SELECT count(*) FROM await.event_topic WHERE job = await.topic_id('old.one')"), 0;
+    is sql("SELECT count(*) FROM await.event_topic WHERE job = await.topic_id('old.one')"), 0,
+        'events of the other are gone';
     my $waiting = stream('/topic/old.one');
     ok $waiting->wait_event('ready'), 'it can be watched all the same';
     my $new = json(publish('/topic/old.one', '5'))->{cursor};
@@ -194,20 +270,21 @@ subtest 'topics: a limit, an end, and a cursor of before is told' => sub {
     for my $old ($first, $cursor) {
         my $stream = stream('/topic/old.one', 'Last-Event-ID' => $old);
         ok $stream->wait_event('reset'), 'a cursor of before gets a reset';
-        ok $stream->wait_event('update');
+        ok $stream->wait_event('update'), 'then its events';
         is $stream->events->[-1]{data} =~ /"data":(\d)/ && $1, 6, 'and the latest';
     }
-    ok $waiting->read_until(sub { $_[0] =~ /"data":6/ }, 10);
-    is_deeply [ map { $_->{event} . ($_->{data} =~ /"data":(\d)/ ? $1 : '') } @{ $waiting->events } ], [ 'ready', 'update5', 'update6' ], 'who waited misses nothing';
+    ok $waiting->read_until(sub { $_[0] =~ /"data":6/ }, 10), 'who waited gets the sixth';
+    is_deeply [ map { $_->{event} . ($_->{data} =~ /"data":(\d)/ ? $1 : '') } @{ $waiting->events } ],
+        [ 'ready', 'update5', 'update6' ], 'who waited misses nothing';
     my $on = stream('/topic/old.one', 'Last-Event-ID' => $new);
-    ok $on->wait_event('update');
+    ok $on->wait_event('update'), 'then its events';
     is_deeply [ map { $_->{event} } @{ $on->events } ], [ 'ready', 'update' ], 'a new one goes on';
 
     sql("UPDATE await.limits SET topics = (SELECT count(*) FROM await.job_topic) + 1");
-    is publish('/topic/room.1', '1')->{status}, 200;
+    is publish('/topic/room.1', '1')->{status}, 200, 'a topic below the limit is made';
     my $r = publish('/topic/room.2', '1');
-    is $r->{status}, 503;
-    ok header($r, 'Retry-After');
+    is $r->{status}, 503, 'a topic past the limit is refused';
+    ok header($r, 'Retry-After'), 'it says when to come back';
     is publish('/topic/room.1', '2')->{status}, 200, 'those that are there go on';
     sql("UPDATE await.limits SET topics = 100000");
 };
@@ -235,40 +312,61 @@ SQL
     waitpid $_, 0 for @writers;
     cmp_ok $gone, '>', 0, "it went $gone times";
     is $repeats, 0, 'its numbers never begin again';
-    cmp_ok sql("SELECT await.publish('busy', 'update', '2')"), '>', $highest;
+    cmp_ok sql("SELECT await.publish('busy', 'update', '2')"), '>', $highest,
+        'the next number is beyond all that were given';
 };
 
 subtest 'numbers that are long only when written out' => sub {
     my $id = sql("SELECT await.submit('json', 'x')");
     my $receipt = sql("SELECT receipt FROM await.claim(ARRAY['json'], 'w', 1)");
-    sql("CREATE FUNCTION public.tried(q text) RETURNS text LANGUAGE plpgsql AS \$\$ BEGIN EXECUTE q; RETURN 'it was taken'; EXCEPTION WHEN OTHERS THEN RETURN sqlerrm; END \$\$");
+    sql("CREATE FUNCTION public.tried(q text) RETURNS text LANGUAGE plpgsql AS \$\$ BEGIN EXECUTE q;
+        RETURN 'it was taken'; EXCEPTION WHEN OTHERS THEN RETURN sqlerrm; END \$\$");
     my %ways = (
         emit => "SELECT await.emit('$id', '$receipt', 'n', 'BAD')",
         progress => "SELECT await.heartbeat('$id', '$receipt', 'BAD')",
         fail => "SELECT await.fail('$id', '$receipt', 'BAD')",
         publish => "SELECT await.publish('json', 'n', 'BAD')",
         params => "SELECT await.submit('json', 'x', 'text/plain', '{\"params\": BAD}')",
-        'an edge\'s params' => "SELECT await.edge_submit(ARRAY[await.new_id()], ARRAY['json'], ARRAY[0]::int2[], ARRAY[null], ARRAY[null], ARRAY[null], ARRAY['a/b'], ARRAY[null], ARRAY['BAD'], ARRAY['x'::bytea], ARRAY[1], ARRAY[null]::int8[], ARRAY[null]::int2[], ARRAY[null]::int8[], ARRAY[null]::int8[])",
+        'an edge\'s params' => "SELECT await.edge_submit(ARRAY[await.new_id()], ARRAY['json'], ARRAY[0]::int2[],
+            ARRAY[null], ARRAY[null], ARRAY[null], ARRAY['a/b'], ARRAY[null], ARRAY['BAD'], ARRAY['x'::bytea], ARRAY[1],
+            ARRAY[null]::int8[], ARRAY[null]::int2[], ARRAY[null]::int8[], ARRAY[null]::int8[])",
     );
-    for my $bad ('1e130000', '-1e130000', '[1e130000]', '{"a": [[{"b": 1e131000}]]}', '1e-16000', '0e-16000', '[1e400]', '9' x 401, '1e-399', '{"x": [0.5, ' . join(', ', ('1e130000') x 4000) . ']}') {
+    for my $bad ('1e130000', '-1e130000', '[1e130000]', '{"a": [[{"b": 1e131000}]]}', '1e-16000', '0e-16000', '[1e400]',
+        '9' x 401, '1e-399', '{"x": [0.5, ' . join(', ', ('1e130000') x 4000) . ']}') {
         my @ways = sort keys %ways;
-        my @said = split /\n/, sql('SELECT public.tried(q) FROM unnest(ARRAY[' . join(', ', map { '$q$' . $ways{$_} =~ s/BAD/$bad/r . '$q$' } @ways) . ']) WITH ORDINALITY v (q, n) ORDER BY n');
-        like $said[$_], qr/^.{0,60}(?:number of more than 400|48 KB|64 KB).{0,60}$/, "$ways[$_]: " . substr $bad, 0, 30 for 0 .. $#ways;
+        my @said = split /\n/,
+            sql(  'SELECT public.tried(q) FROM unnest(ARRAY['
+                . join(', ', map { '$q$' . $ways{$_} =~ s/BAD/$bad/r . '$q$' } @ways)
+                . ']) WITH ORDINALITY v (q, n) ORDER BY n');
+        like $said[$_], qr/^.{0,60}(?:number of more than 400|48 KB|64 KB).{0,60}$/, "$ways[$_]: " . substr $bad, 0, 30
+            for 0 .. $#ways;
     }
-    for my $option (qw(priority max_attempts delay owner lease)) { refused "option $option", "SELECT await.submit('json', 'x', 'text/plain', '{\"$option\": 1e130000}')", qr/number of more than 400/ }
-    refused 'large params', "SELECT await.submit('json', 'x', 'text/plain', jsonb_build_object('params', repeat('x', 66000)))", qr/64 KB/;
-    refused 'a long option', "SELECT await.submit('json', 'x', 'text/plain', jsonb_build_object('owner', repeat('x', 66000)))", qr/option owner has at most/;
+    for my $option (qw(priority max_attempts delay owner lease)) {
+        refused "option $option", "SELECT await.submit('json', 'x', 'text/plain', '{\"$option\": 1e130000}')",
+            qr/number of more than 400/;
+    }
+    refused 'large params',
+        "SELECT await.submit('json', 'x', 'text/plain', jsonb_build_object('params', repeat('x', 66000)))", qr/64 KB/;
+    refused 'a long option',
+        "SELECT await.submit('json', 'x', 'text/plain', jsonb_build_object('owner', repeat('x', 66000)))",
+        qr/option owner has at most/;
     refused 'no object', "SELECT await.submit('json', 'x', 'text/plain', '[1]')", qr/JSON object/;
     refused 'no name', "SELECT await.submit(null, 'x')", qr/queue's name/;
     ok sql("SELECT await.submit('json', null, null, null)"), 'NULL is the default';
-    for my $good ('1e308', '-1e300', '1e-300', '0.' . '1' x 390, '9' x 400, '[1, 2.50, 1e15, -0.001]', 'null', '"1e130000"') {
+    for my $good (
+        '1e308', '-1e300', '1e-300', '0.' . '1' x 390,
+        '9' x 400, '[1, 2.50, 1e15, -0.001]',
+        'null', '"1e130000"'
+        )
+    {
         like sql("SELECT await.emit('$id', '$receipt', 'n', '$good')"), qr/^\d+$/, 'emit ' . substr $good, 0, 30;
     }
     is publish('/topic/numbers', '[1e130000]')->{status}, 400, 'by HTTP';
     my $began = time;
     my $other = begin_request('POST', '/jobs', body => 'x');
-    is publish('/topic/numbers', '[' . join(',', ('1e130000') x 5000) . ']')->{status}, 400;
-    is $other->response->{status}, 202;
+    is publish('/topic/numbers', '[' . join(',', ('1e130000') x 5000) . ']')->{status}, 400,
+        'a long body of such numbers is refused';
+    is $other->response->{status}, 202, 'another request is served meanwhile';
     cmp_ok time - $began, '<', 3, 'and nobody waits for it';
 };
 
@@ -281,7 +379,8 @@ subtest 'locks that any login may take stop nothing' => sub {
     # each number that was ever used, shared and not; the positions that come next; and whatever of ours it can name
     my $held = background([
         'BEGIN',
-        "SELECT pg_advisory_lock(x'4157'::int, n), pg_advisory_xact_lock_shared(x'4157'::int, n) FROM generate_series(0, 9) n",
+        "SELECT pg_advisory_lock(x'4157'::int, n), pg_advisory_xact_lock_shared(x'4157'::int, n)
+            FROM generate_series(0, 9) n",
         "SELECT pg_advisory_lock((x'4157'::bigint << 48) | n) FROM generate_series($last - 50, $last + 1500) n",
         'SAVEPOINT a',
         'PREPARE p AS INSERT INTO await.ready DEFAULT VALUES',
@@ -290,19 +389,33 @@ subtest 'locks that any login may take stop nothing' => sub {
         'ROLLBACK TO a',
         'SELECT pg_advisory_lock(88), pg_sleep(120)',
     ], $conninfo);
-    ok until_true('it holds them', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 88 AND granted") }), 'a login without a right';
-    refused 'it can name nothing', "SET ROLE stranger; PREPARE p AS INSERT INTO await.ready DEFAULT VALUES", qr/permission denied for schema await/;
+    ok until_true('it holds them',
+        sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 88 AND granted") }),
+        'a login without a right';
+    refused 'it can name nothing', "SET ROLE stranger; PREPARE p AS INSERT INTO await.ready DEFAULT VALUES",
+        qr/permission denied for schema await/;
     my $began = time;
     is post('/jobs', 'x')->{status}, 202, 'a submission';
-    is_deeply [ map { $_->response->{status} } map { begin_request('POST', "/named/stopped.$_", body => 'x') } 1 .. 20 ], [ (202) x 20 ], 'to new queues, too';
+    is_deeply [ map { $_->response->{status} }
+        map { begin_request('POST', "/named/stopped.$_", body => 'x') } 1 .. 20 ], [ (202) x 20 ],
+        'to new queues, too';
     cmp_ok time - $began, '<', 3, 'at once';
-    ok until_true('given again', sub { sql("SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)") }), 'leases run out';
-    is sql("SELECT string_agg(type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'"), 'processing pending processing';
-    sql("SELECT count(await.submit('stopped', 'x')) FROM generate_series(1, 200); SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 200)");
-    ok until_true('the horizon', sub { sql("SELECT await.advance_horizon(); SELECT last_value FROM await.horizon") =~ /(\d+)/ && $1 > 150 }), 'marks go on';
-    my ($part) = sql("SELECT relname FROM pg_class WHERE relname ~ '^job_0_[0-9]+\$' AND relkind = 'r' ORDER BY relname DESC LIMIT 1");
+    ok until_true('given again', sub { sql("SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)") }),
+        'leases run out';
+    is sql("SELECT string_agg(type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'"),
+        'processing pending processing', 'the lease ran out and the job was given again';
+    sql("SELECT count(await.submit('stopped', 'x')) FROM generate_series(1, 200);
+        SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 200)");
+    ok until_true('the horizon',
+        sub { sql("SELECT await.advance_horizon(); SELECT last_value FROM await.horizon") =~ /(\d+)/ && $1 > 150 }),
+        'marks go on';
+    my ($part) = sql("SELECT relname FROM pg_class WHERE relname ~ '^job_0_[0-9]+\$' AND relkind = 'r'
+        ORDER BY relname DESC LIMIT 1");
     sql("DROP TABLE await.$part");
-    ok until_true('made', sub { sql('SELECT await.purge()'); sql("SELECT to_regclass('await.$part') IS NOT NULL") eq 't' }), 'purge makes partitions';
+    ok until_true(
+        'made', sub { sql('SELECT await.purge()'); sql("SELECT to_regclass('await.$part') IS NOT NULL") eq 't' }
+        ),
+        'purge makes partitions';
     my $migrate = fork // die;
     if (!$migrate) { open STDOUT, '>', '/dev/null'; exec "$FindBin::Bin/../tools/await-ctl", 'migrate', $s->postgres }
     ok until_true('migrate ends', sub { waitpid($migrate, 1) == $migrate }, 30), 'migrate goes on';
@@ -310,17 +423,28 @@ subtest 'locks that any login may take stop nothing' => sub {
 };
 
 subtest 'announcements that are not to be believed cost claims little' => sub {
-    my $held = background(["SELECT pg_advisory_lock_shared((x'4157'::bigint << 48) | n) FROM generate_series(1, 4000) n", 'SELECT pg_advisory_lock(89), pg_sleep(120)'],
-        $s->postgres =~ s/user=\S+/user=stranger/r =~ s/password=\S+/password=x/r);
-    ok until_true('it holds them', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 89 AND granted") });
-    cmp_ok timed("setval('await.last_advance', 0), count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)"), '<', 200, 'a claim';
-    is sql("BEGIN; SELECT 1 FROM await.submit('stopped', 'x'); SELECT await.advance_horizon(); SELECT last_value > 4000 OR last_value = (SELECT last_value - 1 FROM await.pos) FROM await.horizon; ROLLBACK"), "1\n\nt", 'nor do they move the horizon';
+    my $held = background([
+            "SELECT pg_advisory_lock_shared((x'4157'::bigint << 48) | n) FROM generate_series(1, 4000) n",
+            'SELECT pg_advisory_lock(89), pg_sleep(120)'
+        ],
+        $s->postgres =~ s/user=\S+/user=stranger/r =~ s/password=\S+/password=x/r
+    );
+    eventually('the stranger holds the locks',
+        sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 89 AND granted") });
+    cmp_ok timed("setval('await.last_advance', 0), count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)"), '<', 200,
+        'a claim';
+    is sql("BEGIN; SELECT 1 FROM await.submit('stopped', 'x'); SELECT await.advance_horizon();
+        SELECT last_value > 4000 OR last_value = (SELECT last_value - 1 FROM await.pos) FROM await.horizon; ROLLBACK"),
+        "1\n\nt",
+        'nor do they move the horizon';
     end($held);
 };
 
 subtest 'a transaction that makes a queue and does not end stops that queue alone' => sub {
-    my $held = background(["BEGIN; SELECT await.submit('held.new', 'x'); SELECT pg_advisory_lock(87), pg_sleep(120)"], $s->postgres('worker'));
-    ok until_true('it stays', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 87 AND granted") });
+    my $held = background(["BEGIN; SELECT await.submit('held.new', 'x'); SELECT pg_advisory_lock(87), pg_sleep(120)"],
+        $s->postgres('worker'));
+    eventually('the transaction is open',
+        sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 87 AND granted") });
     my $began = time;
     my (@held, @other);
     for my $n (1 .. 30) {
@@ -339,31 +463,49 @@ subtest 'a transaction that makes a queue and does not end stops that queue alon
 
 subtest 'a worker that stays in its transaction, after a purge too, stops nobody else' => sub {
     my @ids = map { sql("SELECT await.submit('clock', 'x')") } 1 .. 3;
-    sql("SELECT count(*) FROM await.claim(ARRAY['clock'], 'w', 3); UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$ids[0]'");
+    sql("SELECT count(*) FROM await.claim(ARRAY['clock'], 'w', 3);
+        UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$ids[0]'");
     # something for a purge to remove: it would lock what everybody needs
-    sql("SELECT await.submit('idle', 'x'); UPDATE await.queue_used SET day = day - 400 WHERE queue = (SELECT id FROM await.queue WHERE name = 'idle')");
-    sql("CREATE TABLE await.job_0_20200101 (LIKE await.job INCLUDING ALL);
-         ALTER TABLE await.job ATTACH PARTITION await.job_0_20200101 FOR VALUES FROM (0, '@{[ sql(q{SELECT await.floor_id('2020-01-01 00:00Z')}) ]}') TO (0, '@{[ sql(q{SELECT await.floor_id('2020-01-02 00:00Z')}) ]}')");
+    sql("SELECT await.submit('idle', 'x'); UPDATE await.queue_used SET day = day - 400
+        WHERE queue = (SELECT id FROM await.queue WHERE name = 'idle')");
+    old_partition('2020-01-01', '2020-01-02');
     sql("SELECT setval('await.last_maintenance', 0), setval('await.last_advance', 0)");
-    my $held = background("BEGIN; SELECT await.run_maintenance(1), count(*) FROM await.claim(ARRAY['nothing'], 'w', 1); SELECT count(*) FROM await.purge(); SELECT pg_advisory_lock(99), pg_sleep(120)", $s->postgres('worker'));
-    ok until_true('it stays', sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 99 AND granted") });
+    my $held = background("BEGIN; SELECT await.run_maintenance(1), count(*) FROM await.claim(ARRAY['nothing'], 'w', 1);
+        SELECT count(*) FROM await.purge(); SELECT pg_advisory_lock(99), pg_sleep(120)", $s->postgres('worker'));
+    eventually('the transaction is open',
+        sub { sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 99 AND granted") });
     sql("UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$ids[1]'");
-    my $now = sub { my ($sql) = @_; return (split /\n/, sql("SET statement_timeout = '5s'; $sql"))[-1] };     # rather than to wait for its end
-    ok until_true('the others\' leases run out', sub { $now->("SELECT await.run_maintenance(1)"); sql("SELECT count(*) FROM await.lease WHERE job = '$ids[1]'") == 0 }), 'though what it holds comes first';
+    my $now = sub {
+        my ($sql) = @_;
+        return (split /\n/, sql("SET statement_timeout = '5s'; $sql"))[-1];
+    };    # rather than to wait for its end
+    ok until_true(
+        'the others\' leases run out',
+        sub {
+            $now->("SELECT await.run_maintenance(1)");
+            sql("SELECT count(*) FROM await.lease WHERE job = '$ids[1]'") == 0;
+        }
+        ),
+        'though what it holds comes first';
     ok $now->("SELECT await.submit('clock', 'x')"), 'one may submit';
     is $now->("SELECT count(*) > 0 FROM await.claim(ARRAY['clock'], 'w', 10)"), 't', 'and claim';
     sql("UPDATE await.retention SET ahead = ahead + interval '3 days' WHERE class = 0");
-    like $now->("SELECT string_agg(p, ' ') FROM await.purge() p"), qr/^made job_0_\d+ made event_0_\d+ made chunk_0_\d+ made job_0_/, 'partitions are made';
+    like $now->("SELECT string_agg(p, ' ') FROM await.purge() p"),
+        qr/^made job_0_\d+ made event_0_\d+ made chunk_0_\d+ made job_0_/, 'partitions are made';
     end($held);
     purge();                                 # nginx's own may have come before
-    is sql("SELECT to_regclass('await.job_0_20200101') IS NULL, NOT EXISTS (SELECT FROM await.queue WHERE name = 'idle')"), 't|t', 'and what is old or unused goes';
+    is sql(
+        "SELECT to_regclass('await.job_0_20200101') IS NULL, NOT EXISTS (SELECT FROM await.queue WHERE name = 'idle')"),
+        't|t', 'and what is old or unused goes';
 };
 
 subtest 'a clock that was set back stops nothing' => sub {
     my $id = sql("SELECT await.submit('back', 'x')");
-    sql("SELECT count(*) FROM await.claim(ARRAY['back'], 'w', 1); UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$id'");
+    sql("SELECT count(*) FROM await.claim(ARRAY['back'], 'w', 1);
+        UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$id'");
     sql("SELECT setval('await.last_maintenance', 9000000000), setval('await.last_advance', 900000000000)");
-    ok until_true('run out', sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
+    eventually('the lease is reaped',
+        sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.lease WHERE job = '$id'") == 0 });
 };
 
 subtest 'uploads that were cut off go, of every class, however long ago' => sub {
@@ -377,7 +519,8 @@ BEGIN
     FOREACH k IN ARRAY ARRAY[2, 3]::int2[] LOOP
         low := await.floor_id(at - interval '1 hour'); high := await.floor_id(at + interval '1 hour');
         BEGIN
-            EXECUTE format('CREATE TABLE await.chunk_old_%s PARTITION OF await.chunk FOR VALUES FROM (%s, %L) TO (%s, %L)', k, k, low, k, high);
+            EXECUTE format('CREATE TABLE await.chunk_old_%s PARTITION OF await.chunk
+                FOR VALUES FROM (%s, %L) TO (%s, %L)', k, k, low, k, high);
         EXCEPTION WHEN invalid_object_definition THEN NULL; -- there is one of that time
         END;
         id := overlay(await.floor_id(at)::text PLACING '7000-8000-0000000000' || lpad(k::text, 2, '0') FROM 15)::uuid;
@@ -385,20 +528,22 @@ BEGIN
     END LOOP;
 END $$
 SQL
-    is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'cut off'"), 2;
+    is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'cut off'"), 2, 'both uploads are there';
     my $young = sql('SELECT await.new_id(0::int2)');
     sql("SELECT await.edge_put('$young', 0, 0, 'young')");
     purge();
-    is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'cut off'"), 0;
+    is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'cut off'"), 0, 'both uploads are gone';
     is sql("SELECT count(*) FROM await.chunk WHERE bytes = 'young'"), 1, 'one under way stays';
 };
 
 subtest 'a missing partition is no fault of the client\'s' => sub {
-    sql("DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT relname FROM pg_class WHERE relname ~ '^job_1_[0-9]+\$' LOOP EXECUTE 'ALTER TABLE await.job DETACH PARTITION await.' || r.relname; EXECUTE 'ALTER TABLE await.' || r.relname || ' RENAME TO away_' || r.relname; END LOOP; END \$\$");
+    sql("DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT relname FROM pg_class
+        WHERE relname ~ '^job_1_[0-9]+\$' LOOP EXECUTE 'ALTER TABLE await.job DETACH PARTITION await.' || r.relname;
+        EXECUTE 'ALTER TABLE await.' || r.relname || ' RENAME TO away_' || r.relname; END LOOP; END \$\$");
     my $r = post('/jobs', 'x');
-    is $r->{status}, 503;
-    ok header($r, 'Retry-After');
-    unlike $r->{body}, qr/partition|relation/;
+    is $r->{status}, 503, 'a submission is refused as unavailable';
+    ok header($r, 'Retry-After'), 'it says when to come back';
+    unlike $r->{body}, qr/partition|relation/, 'the body names no table';
     purge();
     is post('/jobs', 'x')->{status}, 202, 'and there it is again';
 };

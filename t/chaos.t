@@ -1,7 +1,7 @@
-# Two nginx nodes, PostgreSQL, Redis and workers are killed, stopped, cut off and reloaded at random, while clients submit and
-# watch in every way. Every 202 is in the database, every accepted job ends once, every watcher got every event once, in
-# order, to the end, and nobody waited longer than the bound.
-# AWAIT_SEED=…, AWAIT_CHAOS_SECONDS=… (of strikes)
+# Two nginx nodes, PostgreSQL, Redis and workers are killed, stopped, cut off and reloaded at random, while clients
+# submit and watch in every way. Every 202 is in the database, every accepted job ends once, every watcher got every
+# event once, in order, to the end, and nobody waited longer than the bound. AWAIT_SEED=…, AWAIT_CHAOS_SECONDS=… (of
+# strikes)
 
 use strict;
 use warnings;
@@ -25,17 +25,33 @@ diag "AWAIT_SEED=$seed AWAIT_CHAOS_SECONDS=$seconds";
 my $reread = 1;
 my $s = start_stack(fsync => 1, without => ['nginx']);
 my %port = map { $_ => Await::Stack::free_port() } qw(pga pgb reda redb);
-my $proxy_pid = open2(my $proxy_out, my $proxy, 'node', "$FindBin::Bin/chaos/proxy.js", "pga=$port{pga}:$s->{pg_port}", "pgb=$port{pgb}:$s->{pg_port}",
-    "reda=$port{reda}:$s->{redis_port}", "redb=$port{redb}:$s->{redis_port}");
+my $proxy_pid = open2(
+    my $proxy_out,
+    my $proxy, 'node',
+    "$FindBin::Bin/chaos/proxy.js",
+    "pga=$port{pga}:$s->{pg_port}",
+    "pgb=$port{pgb}:$s->{pg_port}",
+    "reda=$port{reda}:$s->{redis_port}",
+    "redb=$port{redb}:$s->{redis_port}"
+);
 $proxy->autoflush(1);
 is readline $proxy_out, "ready\n", 'the proxies stand';
+
+my $LOCATIONS = <<'CONF';
+    location = /ws { await_allow topic:chaos; await_socket; }
+    location = /topic { await_publish chaos; await_events topic:chaos; }
+    location = /owned { await_owner $arg_u; await_submit work; await_events user:$arg_u; }
+    location = /ownedws { await_owner $arg_u; await_socket; }
+    location = /both { await_owner $arg_u; await_events topic:chaos user:$arg_u; }
+CONF
 
 # two nodes that share nothing but the backends
 sub site {
     my ($node) = @_;
     my $postgres = $s->postgres('edge') =~ s/port=\d+/port=$port{"pg$node"}/r;
     my $redis = $s->redis =~ s/:\d+$/:$port{"red$node"}/r;
-    return <<"CONF" . $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/location = \/ws { await_allow topic:chaos; await_socket; } location = \/topic { await_publish chaos; await_events topic:chaos; } location = \/owned { await_owner \$arg_u; await_submit work; await_events user:\$arg_u; } location = \/ownedws { await_owner \$arg_u; await_socket; } location = \/both { await_owner \$arg_u; await_events topic:chaos user:\$arg_u; }/r;
+    my $site = $Await::Test::SITE =~ s/\$\{REREAD\}/${reread}s/r =~ s/\$\{EXTRA\}/$LOCATIONS/r;
+    return <<"CONF" . $site;
 await_postgres "$postgres";
 await_redis $redis;
 await_ping 1s socket=5s;
@@ -52,7 +68,8 @@ my @workers = map { "worker$_" } 1 .. 3;
 $s->start_worker($_, @work) for @workers;
 
 $ENV{NODE_PATH} = '/usr/share/nodejs';
-my $clients_pid = open2(my $heard, my $clients, 'node', "$FindBin::Bin/chaos/clients.js", $seed, $seconds, $jobs, map { $node{$_}{port} } sort keys %node);
+my $clients_pid = open2(my $heard, my $clients, 'node', "$FindBin::Bin/chaos/clients.js",
+    $seed, $seconds, $jobs, map { $node{$_}{port} } sort keys %node);
 $clients->autoflush(1);
 
 # --- strikes --------------------------------------------------------------------------------------------
@@ -61,8 +78,16 @@ my (%struck, @trouble, @revoked);
 # What delays even a watcher who is connected, and the longest it takes nginx to find back (its back-off).
 sub during { my ($recovery, $do) = @_; my $begin = time; $do->(); push @trouble, [ $begin, time + $recovery ] }
 sub pick { return $_[ rand @_ ] }
-sub nginx_workers { my ($n) = @_; my $master = $node{$n}->pid('nginx'); return grep { slurp("/proc/$_/cmdline") =~ /worker process/ } split ' ', slurp("/proc/$master/task/$master/children") }
-sub descendants { my ($pid) = @_; return map { ($_, descendants($_)) } split ' ', slurp("/proc/$pid/task/$pid/children") }
+sub nginx_workers {
+    my ($n) = @_;
+    my $master = $node{$n}->pid('nginx');
+    return grep { slurp("/proc/$_/cmdline") =~ /worker process/ } split ' ',
+        slurp("/proc/$master/task/$master/children");
+}
+sub descendants {
+    my ($pid) = @_;
+    return map { ($_, descendants($_)) } split ' ', slurp("/proc/$pid/task/$pid/children");
+}
 
 my %strike = (
     'worker killed' => sub {
@@ -71,21 +96,52 @@ my %strike = (
         kill 'KILL', $s->pid($name);
         kill 'KILL', @all;
         until_true('gone', sub { !$s->alive($name) });
-        $s->start_worker($name, @work);                       # its jobs' leases run out
+        $s->start_worker($name, @work);    # its jobs' leases run out
     },
-    'worker drained' => sub { my $name = pick(@workers); kill 'TERM', $s->pid($name); until_true('drained', sub { !$s->alive($name) }); $s->start_worker($name, @work) },
-    'worker stopped' => sub { my $pid = $s->pid(pick(@workers)); kill 'STOP', $pid; sleep 1 + rand 3; kill 'CONT', $pid },
+    'worker drained' => sub {
+        my $name = pick(@workers);
+        kill 'TERM', $s->pid($name);
+        until_true('drained', sub { !$s->alive($name) });
+        $s->start_worker($name, @work);
+    },
+    'worker stopped' =>
+        sub { my $pid = $s->pid(pick(@workers)); kill 'STOP', $pid; sleep 1 + rand 3; kill 'CONT', $pid },
     'nginx worker killed' => sub { my @pids = nginx_workers(pick('a', 'b')); kill 'KILL', pick(@pids) if @pids },
-    'nginx worker stopped' => sub { my @pids = nginx_workers(pick('a', 'b')); my $pid = pick(@pids) or return; during(0.5, sub { kill 'STOP', $pid; sleep rand 3; kill 'CONT', $pid }) },
+    'nginx worker stopped' => sub {
+        my @pids = nginx_workers(pick('a', 'b'));
+        my $pid = pick(@pids) or return;
+        during(0.5, sub { kill 'STOP', $pid; sleep rand 3; kill 'CONT', $pid });
+    },
     'nginx reloaded' => sub { kill 'HUP', $node{ pick('a', 'b') }->pid('nginx') },
     'Redis killed' => sub { $s->end('redis', 'KILL'); sleep rand 2; $s->start_redis },
     'Redis stopped' => sub { my $pid = $s->pid('redis'); kill 'STOP', $pid; sleep rand 3; kill 'CONT', $pid },
-    'PostgreSQL killed' => sub { during(2.5, sub { $s->end('postgres', 'KILL'); $s->start_postgres }) },
-    'PostgreSQL restarted' => sub { during(2.5, sub { $s->end('postgres', 'INT'); $s->start_postgres }) },
-    'PostgreSQL stopped' => sub { during(0.5, sub { my @all = ($s->pid('postgres'), descendants($s->pid('postgres'))); kill 'STOP', @all; sleep rand 3; kill 'CONT', @all }) },
-    'line to PostgreSQL cut' => sub { during(0.5, sub { print $proxy 'cut ' . pick('pga', 'pgb') . "\n" }) },
-    'line to PostgreSQL stalled' => sub { during(0.5, sub { my $ms = int rand 3000; print $proxy 'stall ' . pick('pga', 'pgb') . " $ms\n"; sleep $ms / 1000 }) },
-    'PostgreSQL refused' => sub { during(2.5, sub { my $ms = int rand 3000; print $proxy 'refuse ' . pick('pga', 'pgb') . " $ms\n"; sleep $ms / 1000 }) },
+    'PostgreSQL killed' => sub {
+        during(2.5, sub { $s->end('postgres', 'KILL'); $s->start_postgres });
+    },
+    'PostgreSQL restarted' => sub {
+        during(2.5, sub { $s->end('postgres', 'INT'); $s->start_postgres });
+    },
+    'PostgreSQL stopped' => sub {
+        during(
+            0.5,
+            sub {
+                my @all = ($s->pid('postgres'), descendants($s->pid('postgres')));
+                kill 'STOP', @all;
+                sleep rand 3;
+                kill 'CONT', @all;
+            });
+    },
+    'line to PostgreSQL cut' => sub {
+        during(0.5, sub { print $proxy 'cut ' . pick('pga', 'pgb') . "\n" });
+    },
+    'line to PostgreSQL stalled' => sub {
+        during(0.5,
+            sub { my $ms = int rand 3000; print $proxy 'stall ' . pick('pga', 'pgb') . " $ms\n"; sleep $ms / 1000 });
+    },
+    'PostgreSQL refused' => sub {
+        during(2.5,
+            sub { my $ms = int rand 3000; print $proxy 'refuse ' . pick('pga', 'pgb') . " $ms\n"; sleep $ms / 1000 });
+    },
     'line to Redis cut' => sub { print $proxy 'cut ' . pick('reda', 'redb') . "\n" },
     'line to Redis stalled' => sub { print $proxy 'stall ' . pick('reda', 'redb') . ' ' . int(rand 6000) . "\n" },
 );
@@ -117,22 +173,46 @@ my %accepted = %{ $report->{accepted} };
 my $n = keys %accepted;
 cmp_ok $n, '>', 3 * $seconds, "$n jobs were accepted";
 my (%stored, %last, %ended);
-for (split /\n/, sql("SELECT j.id, convert_from(j.payload, 'UTF8'), coalesce(max(e.seq), 1), coalesce(count(*) FILTER (WHERE e.ending), 0), coalesce(max(e.seq), 1) = count(e.seq) + 1,
-        max(e.state) FILTER (WHERE e.ending), max(convert_from(e.body, 'UTF8')), extract(epoch FROM max(e.at) FILTER (WHERE e.ending)) FROM await.job j LEFT JOIN await.event e ON e.job = j.id WHERE j.id <> await.topic_id('chaos') GROUP BY 1, 2")) {
+for (
+    split /\n/,
+    sql(
+        "SELECT j.id, convert_from(j.payload, 'UTF8'), coalesce(max(e.seq), 1),
+            coalesce(count(*) FILTER (WHERE e.ending), 0), coalesce(max(e.seq), 1) = count(e.seq) + 1,
+            max(e.state) FILTER (WHERE e.ending), max(convert_from(e.body, 'UTF8')),
+            extract(epoch FROM max(e.at) FILTER (WHERE e.ending))
+        FROM await.job j LEFT JOIN await.event e ON e.job = j.id
+        WHERE j.id <> await.topic_id('chaos') GROUP BY 1, 2"
+    ))
+{
     my ($id, $payload, $last, $endings, $whole, $state, $body, $at) = split /\|/;
-    $stored{$id} = { payload => $payload, last => $last, endings => $endings, whole => $whole, state => $state, body => $body, at => $at };
+    $stored{$id} = {
+        payload => $payload,
+        last => $last,
+        endings => $endings,
+        whole => $whole,
+        state => $state,
+        body => $body,
+        at => $at
+    };
 }
-is_deeply [ grep { !$stored{$_} || $stored{$_}{payload} ne $accepted{$_} } keys %accepted ], [], 'every 202 is in the database, with its payload';
+is_deeply [ grep { !$stored{$_} || $stored{$_}{payload} ne $accepted{$_} } keys %accepted ], [],
+    'every 202 is in the database, with its payload';
 my %times;
 $times{ $_->{payload} }++ for values %stored;
-is_deeply [ grep { $times{$_} != 1 } @{ $report->{settled} } ], [], 'what was sent again with its Idempotency-Key is one job';
-cmp_ok $report->{count}{published}, '>', $seconds / 2, "$report->{count}{published} events were published, $report->{count}{told} times told";
+is_deeply [ grep { $times{$_} != 1 } @{ $report->{settled} } ], [],
+    'what was sent again with its Idempotency-Key is one job';
+cmp_ok $report->{count}{published}, '>', $seconds / 2,
+    "$report->{count}{published} events were published, $report->{count}{told} times told";
 cmp_ok $report->{count}{users}, '>', 0, "$report->{count}{users} events told to who watches a user";
-cmp_ok $report->{count}{replayed}, '>', 0, "$report->{count}{replayed} of " . @{ $report->{settled} } . ' had been sent before';
+cmp_ok $report->{count}{replayed}, '>', 0,
+    "$report->{count}{replayed} of " . @{ $report->{settled} } . ' had been sent before';
 is_deeply [ grep { $stored{$_}{endings} != 1 } keys %accepted ], [], 'every accepted job has ended, once';
 is_deeply [ grep { $stored{$_}{whole} ne 't' } keys %stored ], [], 'no history has a hole';
-is_deeply [ grep { $stored{$_}{state} eq 'completed' && $stored{$_}{body} ne "made of $stored{$_}{payload}" } keys %accepted ], [], 'every result is that of its own job';
-is_deeply [ map { "$_->{id} $_->{mode} $_->{last}" } grep { $_->{last} != $stored{ $_->{id} }{last} } @{ $report->{heard} } ], [], 'every watcher knows the last event';
+is_deeply [ grep { $stored{$_}{state} eq 'completed' && $stored{$_}{body} ne "made of $stored{$_}{payload}" }
+        keys %accepted ], [], 'every result is that of its own job';
+is_deeply [ map { "$_->{id} $_->{mode} $_->{last}" }
+    grep { $_->{last} != $stored{ $_->{id} }{last} } @{ $report->{heard} } ], [],
+    'every watcher knows the last event';
 
 # the longest stretch without trouble in which somebody still waited
 @trouble = sort { $a->[0] <=> $b->[0] } @trouble;
@@ -154,7 +234,8 @@ for my $watcher (@{ $report->{heard} }) {
     $in_all = $to - $from if $to - $from > $in_all;
 }
 my $bound = $reread + 1 + 1 + 2;               # re-read, its read, coming back, and a machine with much to do
-cmp_ok $worst, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'nobody waited longer than %.2f s without trouble (%s), %.2f s in all', $worst, $late, $in_all;
+cmp_ok $worst, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound,
+    sprintf 'nobody waited longer than %.2f s without trouble (%s), %.2f s in all', $worst, $late, $in_all;
 
 my ($sent_away, $stays) = (0, 0);
 for my $revoked (@revoked) {
@@ -167,10 +248,14 @@ for my $revoked (@revoked) {
     }
 }
 cmp_ok $sent_away, '>', 0, "$sent_away streams and sockets were there when their owner was revoked" if @revoked;
-cmp_ok $stays, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound, sprintf 'and none of them for longer than %.2f s without trouble', $stays;
+cmp_ok $stays, '<', $ENV{AWAIT_ASAN} ? 4 * $bound : $bound,
+    sprintf 'and none of them for longer than %.2f s without trouble', $stays;
 
 my $kills = join ', ', map { "$struck{$_} × $_" } sort keys %struck;
-diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, $report->{count}{sockets} WebSockets, $report->{count}{refused} refused, $report->{count}{unknown} unknown, $report->{count}{replayed} replayed; $kills";
+diag
+    "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, "
+    . "$report->{count}{sockets} WebSockets, $report->{count}{refused} refused, $report->{count}{unknown} unknown, "
+    . "$report->{count}{replayed} replayed; $kills";
 for my $name (sort keys %node) {
     $node{$name}->stop;
     my $log = slurp("$node{$name}{dir}/logs/error.log");

@@ -13,7 +13,8 @@ Await::Stack::write_file("$dir/users", "ann:{PLAIN}pass\n", 0644);
 start_stack(extra => <<'CONF' =~ s/\$\{DIR\}/$dir/gr);
     location /app/ {
         await_cors on; await_origins same https://app.example;
-        location = /app/jobs { auth_basic here; auth_basic_user_file ${DIR}/users; await_owner $remote_user; await_submit work; }
+        location = /app/jobs { auth_basic here; auth_basic_user_file ${DIR}/users; await_owner $remote_user;
+            await_submit work; }
         location ~ ^/app/jobs/(?<id>[^/]+)$ { await_job $id; await_events job:$id; }
         location = /app/off { await_cors off; await_submit work; }
         location = /app/closed { deny all; await_submit work; }
@@ -23,55 +24,72 @@ CONF
 my $app = 'https://app.example';
 my $basic = 'Basic ' . do { require MIME::Base64; MIME::Base64::encode_base64('ann:pass', '') };
 
-sub preflight { my ($path, $origin, $method) = @_; return request('OPTIONS', $path, headers => { Origin => $origin, 'Access-Control-Request-Method' => $method // 'POST', 'Access-Control-Request-Headers' => 'content-type' }) }
+sub preflight {
+    my ($path, $origin, $method) = @_;
+    return request(
+        'OPTIONS',
+        $path,
+        headers => {
+            Origin => $origin,
+            'Access-Control-Request-Method' => $method // 'POST',
+            'Access-Control-Request-Headers' => 'content-type'
+        });
+}
 
 subtest 'preflights' => sub {
     my $r = preflight('/app/jobs', $app);
     is $r->{status}, 204, 'no password is asked for';
-    is header($r, 'Access-Control-Allow-Origin'), $app;
-    is header($r, 'Access-Control-Allow-Credentials'), 'true';
-    is header($r, 'Access-Control-Allow-Methods'), 'POST, OPTIONS';
-    like header($r, 'Access-Control-Allow-Headers'), qr/Authorization, Content-Type, Idempotency-Key/;
-    is header($r, 'Access-Control-Max-Age'), 600;
-    is header($r, 'Vary'), 'Origin';
+    is header($r, 'Access-Control-Allow-Origin'), $app, 'the origin is allowed';
+    is header($r, 'Access-Control-Allow-Credentials'), 'true', 'credentials are allowed';
+    is header($r, 'Access-Control-Allow-Methods'), 'POST, OPTIONS', 'the methods of a submission are allowed';
+    like header($r, 'Access-Control-Allow-Headers'), qr/Authorization, Content-Type, Idempotency-Key/,
+        'the request\'s headers are allowed';
+    is header($r, 'Access-Control-Max-Age'), 600, 'the answer may be kept for 600 s';
+    is header($r, 'Vary'), 'Origin', 'Vary names Origin';
     is preflight('/app/closed', $app)->{status}, 204, 'nor is deny';
-    is header(preflight('/app/jobs/x', $app, 'GET'), 'Access-Control-Allow-Methods'), 'GET, HEAD, DELETE, OPTIONS';
+    is header(preflight('/app/jobs/x', $app, 'GET'), 'Access-Control-Allow-Methods'), 'GET, HEAD, DELETE, OPTIONS',
+        'the methods of a job are allowed';
     my $other = preflight('/app/jobs', 'https://evil.example');
-    is $other->{status}, 204;
+    is $other->{status}, 204, 'another origin gets 204 as well';
     ok !defined header($other, 'Access-Control-Allow-Origin'), 'another origin learns nothing';
-    ok !defined header($other, 'Access-Control-Allow-Methods');
+    ok !defined header($other, 'Access-Control-Allow-Methods'), 'another origin is told no methods';
     is header($other, 'Vary'), 'Origin', 'and no cache mixes them up';
-    is request('OPTIONS', '/app/jobs', headers => { Origin => $app })->{status}, 401, 'an OPTIONS that is no preflight goes the usual way';
-    is preflight('/app/off', $app)->{status}, 204;
+    is request('OPTIONS', '/app/jobs', headers => { Origin => $app })->{status}, 401,
+        'an OPTIONS that is no preflight goes the usual way';
+    is preflight('/app/off', $app)->{status}, 204, 'await_cors off: 204';
     ok !defined header(preflight('/app/off', $app), 'Access-Control-Allow-Origin'), 'off';
 };
 
 subtest 'answers' => sub {
     my %from = (Origin => $app, 'Sec-Fetch-Site' => 'cross-site');
     my $r = post('/app/jobs', 'x', %from, Authorization => $basic);
-    is $r->{status}, 202;
-    is header($r, 'Access-Control-Allow-Origin'), $app;
-    like header($r, 'Access-Control-Expose-Headers'), qr/Location, Link, ETag, Retry-After/;
+    is $r->{status}, 202, 'a submission from the origin is accepted';
+    is header($r, 'Access-Control-Allow-Origin'), $app, 'its origin is allowed';
+    like header($r, 'Access-Control-Expose-Headers'), qr/Location, Link, ETag, Retry-After/,
+        'the headers of the API are exposed';
     my $id = id_of($r);
     is header(get("/app/jobs/$id", %from), 'Access-Control-Allow-Origin'), $app, 'a document';
-    is header(get('/app/jobs/0198c0de-0000-7000-8000-000000000000', %from), 'Access-Control-Allow-Origin'), $app, 'a problem';
+    is header(get('/app/jobs/0198c0de-0000-7000-8000-000000000000', %from), 'Access-Control-Allow-Origin'), $app,
+        'a problem';
     my $stream = begin_request('GET', "/app/jobs/$id", headers => { %from, Accept => 'text/event-stream' });
-    ok $stream->wait_event('pending');
+    ok $stream->wait_event('pending'), 'the stream has begun';
     like $stream->{buffer}, qr/^Access-Control-Allow-Origin: \Q$app\E\r$/m, 'a stream';
     my $denied = post('/app/jobs', 'x', %from);
-    is $denied->{status}, 401;
+    is $denied->{status}, 401, 'a submission without a password is refused';
     is header($denied, 'Access-Control-Allow-Origin'), $app, 'nginx\'s own 401';
     my $foreign = get("/app/jobs/$id", Origin => 'https://evil.example');
-    is $foreign->{status}, 200;
+    is $foreign->{status}, 200, 'another origin\'s read is answered';
     ok !defined header($foreign, 'Access-Control-Allow-Origin'), 'what its browser will keep from it';
-    like header($foreign, 'Vary'), qr/Origin/;
+    like header($foreign, 'Vary'), qr/Origin/, 'its Vary names Origin';
     ok !defined header(get("/app/jobs/$id"), 'Access-Control-Allow-Origin'), 'no browser';
     my $held = begin_request('GET', "/app/jobs/$id?wait=20", headers => {%from});
-    ok $held->quiet(0.3);
+    ok $held->quiet(0.3), 'a long poll is held';
     complete($id, 'x', attempt => claim($id), hint => 1);
     is header($held->response, 'Access-Control-Allow-Origin'), $app, 'one that was parked';
-    is header(post('/any', 'x', Origin => 'https://whoever.example'), 'Access-Control-Allow-Origin'), '*';
-    ok !defined header(post('/any', 'x', Origin => 'https://whoever.example'), 'Access-Control-Allow-Credentials');
+    is header(post('/any', 'x', Origin => 'https://whoever.example'), 'Access-Control-Allow-Origin'), '*',
+        'any origin is allowed by *';
+    ok !defined header(post('/any', 'x', Origin => 'https://whoever.example'), 'Access-Control-Allow-Credentials'),
+        'without credentials';
 };
 
 finish();

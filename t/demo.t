@@ -12,17 +12,26 @@ use Test::More;
 my $root = $Await::Stack::ROOT;
 my $site = slurp("$root/conf/minimal.conf");
 my $s = start_stack(site => "await_reread 1h;\n$site");
-for my $line ($site =~ /^# await-worker (.+)$/mg) { $line =~ s/\$\{ROOT\}/$root/; $s->start_worker('worker1', split ' ', $line) }
+for my $line ($site =~ /^# await-worker (.+)$/mg) {
+    $line =~ s/\$\{ROOT\}/$root/;
+    $s->start_worker('worker1', split ' ', $line);
+}
 my $photos = File::Temp::tempdir(CLEANUP => 1);
-system("convert -size 1200x900 plasma:fractal $photos/a.jpg && convert -size 640x480 gradient:red-blue $photos/b.png && echo no picture > $photos/c.jpg") == 0 or die 'ImageMagick';
+system(
+    "convert -size 1200x900 plasma:fractal $photos/a.jpg && convert -size 640x480 gradient:red-blue $photos/b.png && "
+    . "echo no picture > $photos/c.jpg"
+) == 0 or die 'ImageMagick';
 
 subtest 'with curl' => sub {
-    is scalar(`curl -s -o $photos/thumb.jpg -w '%{http_code} %{content_type}' -F image=\@$photos/a.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs`), '200 image/jpeg';
+    my $upload = "-F image=\@$photos/a.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs";
+    is scalar(`curl -s -o $photos/thumb.jpg -w '%{http_code} %{content_type}' $upload`), '200 image/jpeg',
+        'an upload is answered with a JPEG';
     is scalar(`identify -format '%m %wx%h' $photos/thumb.jpg`), 'JPEG 320x240', 'a thumbnail';
     my $failed = json({ body => scalar `curl -s -F image=\@$photos/c.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs` });
-    is $failed->{detail}, 'This is no picture that we know.';
-    like get('/')->{body}, qr/Drop photos here/;
-    is get('/app.js')->{status}, 200;
+    is $failed->{detail}, 'This is no picture that we know.',
+        'a file that is no picture fails with the worker\'s words';
+    like get('/')->{body}, qr/Drop photos here/, 'the page is served';
+    is get('/app.js')->{status}, 200, 'its script is served';
 };
 
 my $browser = Await::Browser->new($s);
@@ -31,23 +40,50 @@ sub script { return $browser->script(@_) }
 subtest 'in a browser' => sub {
     $browser->visit($s->url . '/');
     $browser->type('#files', "$photos/a.jpg\n$photos/b.png\n$photos/c.jpg");
-    my $states = sub { script('return [...document.querySelectorAll("article")].map(a => a.querySelector("h3").textContent + " " + a.dataset.state).sort()') };
-    ok until_true('all have ended', sub { join(',', @{ $states->() }) eq 'a.jpg completed,b.png completed,c.jpg failed' }) or diag explain $states->();
-    ok until_true('the thumbnails are shown', sub { script('return [...document.querySelectorAll("article img")].filter(i => i.naturalWidth == 320).length') == 2 });
-    like script('return document.querySelector("article .note").textContent + [...document.querySelectorAll(".note")].map(n => n.textContent)'), qr/no picture that we know/;
-    my $log = script('return [...document.querySelectorAll("article")].find(a => a.querySelector("h3").textContent == "a.jpg").querySelector(".events").textContent');
-    is join(' ', $log =~ /^(\w+) \{/mg), 'pending processing progress progress progress progress completed', 'each event was seen live, in order';
+    my $states = sub {
+        script(
+            'return [...document.querySelectorAll("article")].map(a => a.querySelector("h3").textContent + " " + '
+            . 'a.dataset.state).sort()'
+        );
+    };
+    eventually('all uploads have ended',
+        sub { join(',', @{ $states->() }) eq 'a.jpg completed,b.png completed,c.jpg failed' })
+        or diag explain $states->();
+    eventually(
+        'the thumbnails are shown',
+        sub {
+            script('return [...document.querySelectorAll("article img")].filter(i => i.naturalWidth == 320).length') ==
+                2;
+        });
+    like script(
+        'return document.querySelector("article .note").textContent + [...document.querySelectorAll(".note")].map(n '
+        . '=> n.textContent)'
+    ), qr/no picture that we know/, 'the failed one shows why';
+    my $log = script(
+        'return [...document.querySelectorAll("article")].find(a => a.querySelector("h3").textContent == '
+        . '"a.jpg").querySelector(".events").textContent'
+    );
+    is join(' ', $log =~ /^(\w+) \{/mg), 'pending processing progress progress progress progress completed',
+        'each event was seen live, in order';
     if ($ENV{AWAIT_SCREENSHOT}) {
         require MIME::Base64;
-        open my $file, '>:raw', $ENV{AWAIT_SCREENSHOT}; print $file MIME::Base64::decode_base64($browser->screenshot); close $file;
+        open my $file, '>:raw', $ENV{AWAIT_SCREENSHOT};
+        print $file MIME::Base64::decode_base64($browser->screenshot);
+        close $file;
     }
 };
 
 subtest 'EventSource reconnects by itself, and stops at the end' => sub {
     my $id = one_job('/jobs', 'x');     # the worker will refuse it
     until_true('ended', sub { json(get("/jobs/$id"))->{state} eq 'failed' });
-    script('window.types = []; window.s = new EventSource(arguments[0]); for (const t of ["ready", "pending", "processing", "failed", "reset"]) s.addEventListener(t, e => types.push(t)); ', "/jobs/$id/events");
-    ok until_true('closed for good by 204', sub { script('return s.readyState') == 2 }, 30), 'stopped by 204 after its reconnect';
+    script(
+        'window.types = []; window.s = new EventSource(arguments[0]); '
+        . 'for (const t of ["ready", "pending", "processing", "failed", "reset"]) s.addEventListener(t, '
+        . 'e => types.push(t)); ',
+        "/jobs/$id/events"
+    );
+    ok until_true('closed for good by 204', sub { script('return s.readyState') == 2 }, 30),
+        'stopped by 204 after its reconnect';
     is join(' ', grep { $_ ne 'processing' } @{ script('return types') }), 'ready pending failed', 'nothing twice';
 };
 

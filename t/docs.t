@@ -1,5 +1,5 @@
-# What the docs show runs: the README's configuration and curl session, the examples of docs/http.md, the pages' snippets,
-# the workers in three languages.
+# What the docs show runs: the README's configuration and curl session, the examples of docs/http.md, the pages'
+# snippets, the workers in three languages.
 
 use strict;
 use warnings;
@@ -26,7 +26,13 @@ my $s = start_stack(site => $site);
 
 subtest 'README' => sub {
     my $minimal = slurp("$root/conf/minimal.conf");
-    my $plain = sub { my ($text) = @_; $text =~ s/^#.*\n//mg; $text =~ s/\$\{PORT\}/8080/; $text =~ s/^ *location \/ .*\n//m; return $text };
+    my $plain = sub {
+        my ($text) = @_;
+        $text =~ s/^#.*\n//mg;
+        $text =~ s/\$\{PORT\}/8080/;
+        $text =~ s/^ *location \/ .*\n//m;
+        return $text;
+    };
     is $plain->($conf), $plain->($minimal), 'shows conf/minimal.conf';
     my $dir = File::Temp::tempdir(CLEANUP => 1);
     system("convert -size 800x600 plasma:fractal $dir/photo.jpg") == 0 or die;
@@ -45,7 +51,7 @@ subtest 'README' => sub {
         is scalar(`identify -format %m $dir/thumbnail.jpg`), 'JPEG', 'a thumbnail' if $line =~ /-o thumb/;
         $n++;
     }
-    is $n, 4;
+    is $n, 4, 'README has four commands to run';
 };
 
 # Of an example and of what really came: the words that are others each time, in order; and the text without them.
@@ -123,9 +129,11 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         my $text = slurp($page);
         my ($snippet) = $text =~ /```nginx\n(.*?)```/s;
         my ($context) = $text =~ /^\| context \| (.*?) \|$/m;
-        my $site = $context =~ /^http$/ ? "$snippet server { listen 127.0.0.1:\${PORT}; location / { await_submit q; } }"
+        my $site =
+              $context =~ /^http$/ ? "$snippet server { listen 127.0.0.1:\${PORT}; location / { await_submit q; } }"
             : $snippet =~ /^server \{/m ? $snippet =~ s/^server \{/server { listen 127.0.0.1:\${PORT};/mr
-            : $snippet =~ /^\s*(location|error_page)/ ? "server { listen 127.0.0.1:\${PORT}; $snippet }" : "server { listen 127.0.0.1:\${PORT}; location / { $snippet } }";
+            : $snippet =~ /^\s*(location|error_page)/ ? "server { listen 127.0.0.1:\${PORT}; $snippet }"
+            : "server { listen 127.0.0.1:\${PORT}; location / { $snippet } }";
         my $t = Await::Stack->new(dir => File::Temp::tempdir(CLEANUP => 1));
         $t->{port} = Await::Stack::free_port();
         system 'touch', "$t->{dir}/users";
@@ -136,20 +144,32 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
 };
 
 my $docs = slurp("$root/docs/workers.md");
-sub program { my ($language, $file) = @_; my ($text) = $docs =~ /\n## \w+\n\n```\Q$language\E\n(.*?)```/s; Await::Stack::write_file("$s->{dir}/$file", $text); return "$s->{dir}/$file" }
+sub program {
+    my ($language, $file) = @_;
+    my ($text) = $docs =~ /\n## \w+\n\n```\Q$language\E\n(.*?)```/s;
+    Await::Stack::write_file("$s->{dir}/$file", $text);
+    return "$s->{dir}/$file";
+}
 
 my ($shell) = $docs =~ /## Shell\n\n```sh\n(.*?)```/s;
 Await::Stack::write_file("$s->{dir}/worker.sh", $shell);
-my %workers = (shell => [ 'sh', "$s->{dir}/worker.sh" ], python => [ '/usr/bin/python3', program('python', 'worker.py') ], node => [ 'node', program('js', 'worker.js') ]);
+my %workers = (
+    shell => [ 'sh', "$s->{dir}/worker.sh" ],
+    python => [ '/usr/bin/python3', program('python', 'worker.py') ],
+    node => [ 'node', program('js', 'worker.js') ]);
 my %expected = (shell => 'ONE TWO', python => '{"words": 2}', node => 'owt eno');
 my $modules = -e '/usr/share/nodejs/pg' ? '/usr/share/nodejs' : "$root/build/node/node_modules";
-if (!-e "$modules/pg") { system("npm install --silent --no-save --prefix $root/build/node pg\@8 >/dev/null 2>&1") == 0 or diag 'npm cannot install pg' }
+if (!-e "$modules/pg") {
+    system("npm install --silent --no-save --prefix $root/build/node pg\@8 >/dev/null 2>&1") == 0
+        or diag 'npm cannot install pg';
+}
 for my $language (sort keys %workers) {
     subtest "a worker in $language" => sub {
-        $s->spawn("own-$language", $workers{$language}, env => { AWAIT_POSTGRES => $s->postgres('worker'), NODE_PATH => $modules });
+        $s->spawn("own-$language", $workers{$language},
+            env => { AWAIT_POSTGRES => $s->postgres('worker'), NODE_PATH => $modules });
         my $r = post("/to/$language", 'one two', Prefer => 'wait=20');
-        is $r->{status}, 200;
-        is $r->{body}, $expected{$language};
+        is $r->{status}, 200, "$language: the submission is answered with the result";
+        is $r->{body}, $expected{$language}, "$language: the result is what the worker made";
         $s->end("own-$language", 'TERM');
     };
 }

@@ -1,5 +1,5 @@
-# A Redis that lies costs its connection and nothing else: "*1000000000" alone made hiredis allocate eight gigabytes in the
-# nginx worker, seconds for everybody, again with every reconnect.
+# A Redis that lies costs its connection and nothing else: "*1000000000" alone made hiredis allocate eight gigabytes in
+# the nginx worker, seconds for everybody, again with every reconnect.
 
 use strict;
 use warnings;
@@ -35,13 +35,20 @@ my %lies = (
     'no to AUTH' => "-WRONGPASS invalid username-password pair\r\n",
     'a lie byte by byte' => [ split //, "*1000000000\r\n" ],
 );
-my $flood = join '', map { "*3\r\n\$7\r\nmessage\r\n\$7\r\nawait:$_\r\n\$" . length("1 nonsense $_") . "\r\n1 nonsense $_\r\n" } 1 .. 500;
-my %floods = ('a flood of messages' => $flood, 'a flood of numbers' => ":1\r\n" x 5000, 'a flood of nothing' => "*0\r\n\$-1\r\n" x 2500);
+my $flood = join '',
+    map { "*3\r\n\$7\r\nmessage\r\n\$7\r\nawait:$_\r\n\$" . length("1 nonsense $_") . "\r\n1 nonsense $_\r\n" }
+    1 .. 500;
+my %floods = (
+    'a flood of messages' => $flood,
+    'a flood of numbers' => ":1\r\n" x 5000,
+    'a flood of nothing' => "*0\r\n\$-1\r\n" x 2500
+);
 my @names = (sort(keys %lies), sort keys %floods);
 
 my (%listener, %port);
 for my $name (@names) {
-    $listener{$name} = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64, Blocking => 0) or die "listen: $!";
+    $listener{$name} = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64, Blocking => 0)
+        or die "listen: $!";
     $port{$name} = $listener{$name}->sockport;
 }
 
@@ -60,7 +67,9 @@ sub lie {
                 $client->blocking(0);
                 $client->setsockopt(Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1);
                 $name_of{$client} = $name;
-                $said{$client} = { name => $name, rest => ref $lies{$name} ? join('', @{ $lies{$name} }) : $lies{$name} // $floods{$name} };
+                $said{$client} = {
+                    name => $name,
+                    rest => ref $lies{$name} ? join('', @{ $lies{$name} }) : $lies{$name} // $floods{$name} };
                 $_->add($client) for $read, $write;
                 print $report time, " opened $name\n";
             } else {
@@ -94,24 +103,39 @@ if (!$liar) {
 }
 close $to_test;
 $_->close for values %listener;
-END { if ($liar) { my $status = $?; kill KILL => $liar; waitpid $liar, 0; $? = $status } }
+sub end_liar {
+    my $pid = $liar;
+    undef $liar;
+    return unless $pid;
+    kill KILL => $pid;
+    waitpid $pid, 0;
+}
+END { my $status = $?; end_liar(); $? = $status }
 
 my (%opened, %closed);
 my $rest = '';
 sub hear {
     while (IO::Select->new($from_liar)->can_read(0)) {
         sysread($from_liar, $rest, 65536, length $rest) or die 'the liar has gone';
-        while ($rest =~ s/^(\S+) (opened|closed) (.*)\n//) { push @{ ($2 eq 'opened' ? \%opened : \%closed)->{$3} }, $1 }
+        while ($rest =~ s/^(\S+) (opened|closed) (.*)\n//) {
+            push @{ ($2 eq 'opened' ? \%opened : \%closed)->{$3} }, $1;
+        }
     }
     return 1;
 }
 
 my $s = start_stack(without => ['nginx']);
 my $redis = join ' ', $s->redis, map { 'redis://' . (/AUTH/ ? 'u:p@' : '') . "127.0.0.1:$port{$_}" } @names;
-$s->start_nginx("await_redis $redis;\n" . $Await::Test::SITE, vars => { EXTRA => 'location = /metrics { await_metrics; } location = /quick { return 200 quick; }', REREAD => '1h' });
+$s->start_nginx(
+    "await_redis $redis;\n" . $Await::Test::SITE,
+    vars =>
+        { EXTRA => 'location = /metrics { await_metrics; } location = /quick { return 200 quick; }', REREAD => '1h' });
 my $pid;
-ok until_true("an nginx worker", sub { ($pid) = worker_pids() });
-sub served { my ($name, $times) = @_; return hear() && @{ ($floods{$name} ? \%opened : \%closed)->{$name} // [] } >= $times }
+eventually('an nginx worker runs', sub { ($pid) = worker_pids() });
+sub served {
+    my ($name, $times) = @_;
+    return hear() && @{ ($floods{$name} ? \%opened : \%closed)->{$name} // [] } >= $times;
+}
 sub missing { return grep { !served($_, $floods{$_} ? 1 : 2) } @names }
 
 my $slowest = 0;
@@ -130,20 +154,21 @@ cmp_ok memory_kb($pid, 'VmHWM'), '<', 200_000, 'nor had it much' unless $ENV{AWA
 subtest 'work goes on by the Redis that is well' => sub {
     my $id = one_job();
     my $held = begin_request('GET', "/jobs/$id?wait=50");
-    ok until_true('parked', sub { metric('await_parked') > 0 });
+    eventually('the poll is parked', sub { metric('await_parked') > 0 });
     claim($id);
     complete($id, 'made', hint => 1);
-    is json($held->response)->{state}, 'completed';
+    is json($held->response)->{state}, 'completed', 'the poll is answered';
 };
 
 subtest 'it is asked less and less often' => sub {
     # two connections each time; a good word at first changes nothing
     for my $name ('a long array', 'a good word, then a lie') {
-        ok until_true("$name, ten times", sub { hear() && @{ $opened{$name} } >= 10 });
+        eventually("$name: ten connections were opened", sub { hear() && @{ $opened{$name} } >= 10 });
         my @times = @{ $opened{$name} };
         my ($longest) = sort { $b <=> $a } map { $times[$_] - $times[ $_ - 1 ] } 1 .. 9;
         cmp_ok $longest, '>=', 0.35, $name;
     }
 };
 
+end_liar();
 finish();

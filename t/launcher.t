@@ -1,4 +1,5 @@
-# The launcher behind make run, up, down and ps: ready means ready, Ctrl-C and failure leave nothing behind, data survives.
+# The launcher behind make run, up, down and ps: ready means ready, Ctrl-C and failure leave nothing behind, data
+# survives.
 
 use strict;
 use warnings;
@@ -27,22 +28,26 @@ sub pids { return map { Await::Stack::read_file($_) =~ /(\d+)/ ? $1 : () } glob 
 subtest 'up, ps, down; data survives' => sub {
     my ($out, $status) = stack_does('up');
     is $status, 0, 'up' or diag $out;
-    like $out, qr{ready: \Q$url\E};
+    like $out, qr{ready: \Q$url\E}, 'up says where it is';
     is $http->get("$url/")->{status}, 200, 'ready when it returns';
     my %env = Await::Stack::read_file("$run/env") =~ /^(AWAIT_\w+)='(.*)'$/mg;
-    is $env{AWAIT_URL}, $url;
+    is $env{AWAIT_URL}, $url, 'the file env has the URL';
     is scalar(`psql -XAtq -d '$env{AWAIT_POSTGRES}' -c 'SELECT 1'`), "1\n", 'AWAIT_POSTGRES';
     like scalar(`redis-cli --no-auth-warning -u '$env{AWAIT_REDIS}' PING`), qr/PONG/, 'AWAIT_REDIS';
     my ($id) = $http->request('POST', "$url/jobs", { content => 'x' })->{content} =~ /"id":"([^"]+)"/;
     my @pids = pids();
     is scalar(@pids), 4, 'a pid file for each: ' . join ' ', map { m{([^/]+)\.pid$} } glob "$run/*.pid";
-    like((stack_does('ps'))[0], qr/nginx\s+\d+.*\npostgres\s+\d+.*\nredis\s+\d+.*\nworker1\s+\d+/);
+    like(
+        (stack_does('ps'))[0],
+        qr/nginx\s+\d+.*\npostgres\s+\d+.*\nredis\s+\d+.*\nworker1\s+\d+/,
+        'ps lists every process'
+    );
     ($out, $status) = stack_does('up');
-    isnt $status, 0;
+    isnt $status, 0, 'a second up fails';
     like $out, qr/^await-stack: already running in .*\n\z/, 'one line';
     is((stack_does('down'))[1], 0, 'down');
     is scalar(grep { kill 0, $_ } @pids), 0, 'all have ended';
-    like((stack_does('ps'))[0], qr/nothing is running/);
+    like((stack_does('ps'))[0], qr/nothing is running/, 'ps after down: nothing runs');
     is((stack_does('up'))[1], 0, 'up again');
     is $http->get("$url/jobs/$id")->{status}, 200, 'the job is still there';
     stack_does('down');
@@ -52,7 +57,7 @@ sub fails_clearly {
     my ($name, $why) = @_;
     subtest $name => sub {
         my ($out, $status) = stack_does('up');
-        isnt $status, 0;
+        isnt $status, 0, 'up fails';
         like $out, $why, 'says why';
         is scalar(grep { /^await-stack:/ } split /\n/, $out), 1, 'in one line';
         is_deeply [ pids() ], [], 'nothing half started is left';
@@ -63,11 +68,17 @@ sub fails_clearly {
     fails_clearly('a busy port', qr/port $port cannot be used \(Address already in use\), choose another: PORT=/);
 }
 { local $ENV{PORT} = 'x'; fails_clearly('a port that is none', qr/PORT=x is not a port/) }
-{ local $ENV{CONF} = "$dir/none.conf"; fails_clearly('a configuration that is not there', qr/cannot read CONF=\S+none\.conf: No such file/) }
 {
-    Await::Stack::write_file("$dir/bad.conf", "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
+    local $ENV{CONF} = "$dir/none.conf";
+    fails_clearly('a configuration that is not there', qr/cannot read CONF=\S+none\.conf: No such file/);
+}
+{
+    Await::Stack::write_file("$dir/bad.conf",
+        "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
     local $ENV{CONF} = "$dir/bad.conf";
-    fails_clearly('a configuration that nginx does not take', qr/nginx rejected the configuration: invalid parameter "lease=x" in "await_submit" directive, it must be a time equal to or greater than 1s in \S+site\.conf:3/);
+    fails_clearly('a configuration that nginx does not take',
+        qr/nginx[ ]rejected[ ]the[ ]configuration:[ ]invalid[ ]parameter[ ]"lease=x"[ ]in[ ]"await_submit"[ ]directive,
+            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]equal[ ]to[ ]or[ ]greater[ ]than[ ]1s[ ]in[ ]\S+site\.conf:3/x);
 }
 {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
@@ -75,7 +86,8 @@ sub fails_clearly {
 }
 SKIP: {
     mkdir "$dir/small";
-    skip 'no tmpfs here', 1 if $> != 0 || system("mount -t tmpfs -o size=12m,mode=755 tmpfs $dir/small 2>/dev/null") != 0;
+    skip 'no tmpfs here', 1
+        if $> != 0 || system("mount -t tmpfs -o size=12m,mode=755 tmpfs $dir/small 2>/dev/null") != 0;
     local $ENV{RUN_DIR} = $run = "$dir/small/run";
     fails_clearly('a full disk', qr/No space left on device/);
     system("umount $dir/small");
@@ -87,11 +99,11 @@ subtest 'run: a live log, and Ctrl-C ends all of it' => sub {
     if (!$pid) { POSIX::setpgid(0, 0); open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'run' }
     my $seen = '';
     while (<$log>) { $seen .= $_; last if /nginx-await is at/ }
-    like $seen, qr{at \Q$url\E/};
+    like $seen, qr{at \Q$url\E/}, 'run says where it is';
     $http->request('POST', "$url/jobs", { content => 'x' });
     my $line;
     while ($line = <$log>) { last if $line =~ /POST/ }
-    like $line, qr{access\s+127\.0\.0\.1 "POST /jobs HTTP/1\.1" 202};
+    like $line, qr{access\s+127\.0\.0\.1 "POST /jobs HTTP/1\.1" 202}, 'the access log is shown live';
     my @pids = pids();
     kill 'INT', -$pid;
     $seen = do { local $/; <$log> };
@@ -121,8 +133,8 @@ subtest 'as an ordinary user' => sub {
     my $as = "RUN_DIR=$own/run setpriv --reuid nobody --regid nogroup --clear-groups $root/tools/await-stack";
     my $out = `$as up 2>&1`;
     is $? >> 8, 0, 'up' or diag $out;
-    is $http->get("$url/")->{status}, 200;
-    is $http->request('POST', "$url/jobs", { content => 'x' })->{status}, 202;
+    is $http->get("$url/")->{status}, 200, 'the page is served';
+    is $http->request('POST', "$url/jobs", { content => 'x' })->{status}, 202, 'a submission is accepted';
     `$as down`;
     is $? >> 8, 0, 'down';
 };
@@ -130,4 +142,4 @@ subtest 'as an ordinary user' => sub {
 stack_does('forget');
 ok !-e $run, 'forget';
 remove_tree($dir);
-done_testing();
+finish();

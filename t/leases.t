@@ -1,5 +1,5 @@
-# Leases: a worker may be killed between any two of its statements, or sleep through its lease and go on; the job ends once,
-# by whoever holds it, with an unbroken history. Clocks are the database's.
+# Leases: a worker may be killed between any two of its statements, or sleep through its lease and go on; the job ends
+# once, by whoever holds it, with an unbroken history. Clocks are the database's.
 
 use strict;
 use warnings;
@@ -12,11 +12,21 @@ use Test::More;
 my $s = start_stack(without => [ 'redis', 'nginx' ]);
 
 sub submit { my ($queue) = @_; return sql("SELECT await.submit('$queue', 'x', 'text/plain')") }
-sub expire { my ($id) = @_; sql("UPDATE await.lease SET until = now() - interval '1 second' WHERE job = '$id'"); sql('SELECT await.reap(100)') }
-sub state { my ($id) = @_; return sql("SELECT coalesce((SELECT state FROM await.event WHERE job = '$id' ORDER BY seq DESC LIMIT 1), 'pending')") }
+sub expire {
+    my ($id) = @_;
+    sql("UPDATE await.lease SET until = now() - interval '1 second' WHERE job = '$id'");
+    sql('SELECT await.reap(100)');
+}
+sub state {
+    my ($id) = @_;
+    return sql(
+        "SELECT coalesce((SELECT state FROM await.event WHERE job = '$id' ORDER BY seq DESC LIMIT 1), 'pending')");
+}
 sub sound {
     my ($id) = @_;
-    return sql("SELECT count(*) = max(seq) - 1 AND count(*) FILTER (WHERE ending) = 1 AND bool_and(ending OR seq < (SELECT seq FROM await.event WHERE job = '$id' AND ending)) FROM await.event WHERE job = '$id'") eq 't';
+    return sql("SELECT count(*) = max(seq) - 1 AND count(*) FILTER (WHERE ending) = 1
+        AND bool_and(ending OR seq < (SELECT seq FROM await.event WHERE job = '$id' AND ending)) FROM await.event
+        WHERE job = '$id'") eq 't';
 }
 
 # what a worker does, statement by statement: of the job, its queue and its receipt
@@ -37,11 +47,17 @@ for my $n (0 .. @life) {
         my $id = submit($queue);
         my $worker = Await::Session->new($s->postgres);
         my $dead = '';                       # its receipt
-        for (@life[ 0 .. $n - 1 ]) { my $said = $worker->run($_->[1]->($id, $queue, $dead)); $dead = $said if $_->[0] eq 'claim' }
+        for (@life[ 0 .. $n - 1 ]) {
+            my $said = $worker->run($_->[1]->($id, $queue, $dead));
+            $dead = $said if $_->[0] eq 'claim';
+        }
         $worker->run('BEGIN; ' . $life[$n][1]->($id, $queue, $dead)) if $within;
         $worker->kill_it;
-        my $what = 'killed ' . ($within ? "within $life[$n][0]" : $n < @life ? "before $life[$n][0]" : 'after its commit');
-        ok until_true('its transaction is over', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $worker->{backend}") == 0 }), $what;
+        my $what =
+            'killed ' . ($within ? "within $life[$n][0]" : $n < @life ? "before $life[$n][0]" : 'after its commit');
+        ok until_true('its transaction is over',
+            sub { sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $worker->{backend}") == 0 }),
+            $what;
         my $expected = $n == 0 ? 'pending' : $n == @life ? 'completed' : 'processing';
         is state($id), $expected, "$what: $expected";
         expire($id);
@@ -54,14 +70,16 @@ for my $n (0 .. @life) {
             is $attempt, $n == 0 ? 1 : 2, 'it is claimed again';
             is sql("SELECT await.append_result('$id', '$heir', 0, 'heir')"), 4, 'the heir begins its own result';
             if ($attempt == 2) {
-                is sql("SELECT await.complete('$id', '$dead', null, 'text/plain')"), 'f', 'the dead one comes back: refused';
+                is sql("SELECT await.complete('$id', '$dead', null, 'text/plain')"), 'f',
+                    'the dead one comes back: refused';
                 is sql("SELECT await.append_result('$id', '$dead', 2, 'zzz')"), '', 'also with a piece';
                 is sql("SELECT await.emit('$id', '$dead', 'line', '{}')"), '', 'and with an event';
                 is sql("SELECT await.fail('$id', '$dead', '{}')"), 'f', 'and with a failure';
                 is sql("SELECT await.heartbeat('$id', '$dead')"), 'lost', 'and learns why';
             }
             is sql("SELECT await.complete('$id', '$heir', null, 'text/plain')"), 't', 'the heir ends it';
-            is sql("SELECT string_agg(convert_from(bytes, 'UTF8'), '' ORDER BY n) FROM await.chunk WHERE job = '$id' AND attempt = $attempt AND kind = 'r'"), 'heir', 'with its own bytes';
+            is sql("SELECT string_agg(convert_from(bytes, 'UTF8'), '' ORDER BY n) FROM await.chunk WHERE job = '$id'
+                AND attempt = $attempt AND kind = 'r'"), 'heir', 'with its own bytes';
         }
         ok sound($id), 'one ending, no hole';
     }
@@ -69,7 +87,13 @@ for my $n (0 .. @life) {
 
 subtest 'two who end it at once: one of them does' => sub {
     my @a = (Await::Session->new($s->postgres), Await::Session->new($s->postgres));
-    for my $second ("SELECT await.complete('ID', test.receipt('ID'), 'b', 'text/plain')", "SELECT await.cancel('ID')", "SELECT await.fail('ID', test.receipt('ID'), '{}', '-1 s')", "SELECT await.reap(100)") {
+    for my $second (
+        "SELECT await.complete('ID', test.receipt('ID'), 'b', 'text/plain')",
+        "SELECT await.cancel('ID')",
+        "SELECT await.fail('ID', test.receipt('ID'), '{}', '-1 s')",
+        "SELECT await.reap(100)"
+        )
+    {
         my $id = submit('race');
         sql("SELECT count(*) FROM await.claim(ARRAY['race'], 'w', 1)");
         $a[0]->run("BEGIN; SELECT await.complete('$id', test.receipt('$id'), 'a', 'text/plain')");
@@ -78,8 +102,8 @@ subtest 'two who end it at once: one of them does' => sub {
         is $a[1]->finish(0.3), undef, 'the second waits for the first' if $second !~ /reap/;
         $a[0]->run('COMMIT');
         is $a[1]->finish, $second =~ /cancel/ ? 'ended' : $second =~ /reap/ ? 0 : 'f', "then: $second";
-        is state($id), 'completed';
-        ok sound($id);
+        is state($id), 'completed', "the job completed, beside: $second";
+        ok sound($id), "one ending, no hole, beside: $second";
     }
 };
 
@@ -100,9 +124,15 @@ subtest 'a worker whose clock is two days off' => sub {
     my $id = submit('clock');
     # by the library and not by its command, which stays between: ending that one left the worker behind
     my ($faketime) = glob '/usr/lib/*/faketime/libfaketime.so.1' or die 'libfaketime is missing';
-    my $pid = $s->spawn('astray', [ 'env', "LD_PRELOAD=$faketime", 'FAKETIME=+2d', $s->{worker}, '--postgres', $s->postgres, '--queue', 'clock', '--lease', '3s', '--', 'sh', '-c', 'sleep 4; echo done' ]);
-    ok until_true('it is done', sub { state($id) eq 'completed' }, 30);
-    is sql("SELECT count(*) FROM await.event WHERE job = '$id' AND type = 'processing'"), 1, 'at the first attempt, beyond its lease';
+    my $pid = $s->spawn(
+        'astray',
+        [
+            'env', "LD_PRELOAD=$faketime", 'FAKETIME=+2d', $s->{worker}, '--postgres', $s->postgres, '--queue',
+            'clock', '--lease', '3s', '--', 'sh', '-c', 'sleep 4; echo done'
+        ]);
+    eventually('the job is completed', sub { state($id) eq 'completed' }, 30);
+    is sql("SELECT count(*) FROM await.event WHERE job = '$id' AND type = 'processing'"), 1,
+        'at the first attempt, beyond its lease';
     like readlink("/proc/$pid/exe"), qr/await-worker$/, 'what is ended is the worker';
     $s->end('astray', 'TERM');
 };
@@ -110,9 +140,15 @@ subtest 'a worker whose clock is two days off' => sub {
 subtest 'who looks for leases that have run out does not walk over those that have not' => sub {
     sql("SELECT count(await.submit('many', 'x', 'text/plain')) FROM generate_series(1, 500)");
     sql("SELECT count(*) FROM await.claim(ARRAY['many'], 'w', 500, interval '5 minutes')");
-    my $read = sub { sql("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE schemaname = 'await' AND indexrelname = 'lease_until'") };
+    my $index = "schemaname = 'await' AND indexrelname = 'lease_until'";
+    my $read = sub { sql("SELECT idx_tup_read FROM pg_stat_user_indexes WHERE $index") };
+    # each session says what it has read when it ends at the latest, which may be after its client has gone
+    my $others = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    my $alone = sub { sql("SELECT count(*) FROM pg_stat_activity WHERE $others") == 0 };
+    eventually('whoever read it before has ended', $alone);
     my $before = $read->();
     sql('SELECT await.reap(100)') for 1 .. 5;
+    eventually('those that read it now have ended', $alone);
     cmp_ok $read->() - $before, '<', 100, 'of 500, five times';
 };
 finish();

@@ -1,6 +1,7 @@
-# nginx's own modules beside ours. A subrequest that led to await_socket killed the nginx worker; the second taker of one body
-# (two mirrors, a submission and its mirror, error_page) got none of it; under limit_rate a result stopped after its first piece;
-# `expires` sent a Cache-Control that contradicted ours; any offer of an upgrade was taken for a WebSocket's.
+# nginx's own modules beside ours. A subrequest that led to await_socket killed the nginx worker; the second taker of
+# one body (two mirrors, a submission and its mirror, error_page) got none of it; under limit_rate a result stopped
+# after its first piece; `expires` sent a Cache-Control that contradicted ours; any offer of an upgrade was taken for a
+# WebSocket's.
 
 use strict;
 use warnings;
@@ -18,41 +19,99 @@ my $SOON = 5;      # seconds within which an answer is there
 
 # --- who takes a body: each gets all of it, or it is refused ---------------------------------------------
 
-# Name; the locations (URI is where the request goes, QA and QB are queues of its own, TAKER/QA a proxy's upstream that submits to QA);
-# the answer's status; who must have the body. `lent`: of a body that was read and refused, all or nothing reaches the next taker.
+# Name; the locations (URI is where the request goes, QA and QB are queues of its own, TAKER/QA a proxy's upstream that
+# submits to QA); the answer's status; who must have the body. `lent`: of a body that was read and refused, all or
+# nothing reaches the next taker.
 my @TAKERS = (
-    [ 'a mirror', 'location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; await_submit QB; }', 202, [qw(QA QB)] ],
-    [ 'two mirrors', 'location = URI { mirror URI-c; mirror URI-d; await_submit QA; } location = URI-c { internal; await_submit QB; } location = URI-d { internal; await_submit QC; }', 202, [qw(QA QB QC)] ],
-    [ 'a mirror to a proxy', 'location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; proxy_pass TAKER/QB; }', 202, [qw(QA QB)] ],
-    [ 'mirrors of both kinds', 'location = URI { mirror URI-c; mirror URI-d; await_submit QA; } location = URI-c { internal; proxy_pass TAKER/QB; } location = URI-d { internal; await_submit QC; }', 202, [qw(QA QB QC)] ],
-    [ 'a proxy and its mirror', 'location = URI { mirror URI-c; proxy_pass TAKER/QA; } location = URI-c { internal; await_submit QB; }', 202, [qw(QA QB)] ],
-    [ 'a proxy and two mirrors', 'location = URI { mirror URI-c; mirror URI-d; proxy_pass TAKER/QA; } location = URI-c { internal; await_submit QB; } location = URI-d { internal; await_submit QC; }', 202, [qw(QA QB QC)] ],
-    [ 'a page and its mirror', 'location = URI { mirror URI-c; return 200 "page"; } location = URI-c { internal; await_submit QB; }', 200, [], lent => ['QB'] ],
-    [ 'a mirror, all in files', 'client_body_in_file_only clean; location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; await_submit QB; }', 202, [qw(QA QB)] ],
-    [ 'a mirror in small buffers', 'location = URI { client_body_buffer_size 1k; mirror URI-c; await_submit QA; } location = URI-c { internal; client_body_buffer_size 1k; await_submit QB; }', 202, [qw(QA QB)] ],
-    [ 'a mirror that refuses', 'location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; await_submit QB type=image/png; }', 202, ['QA'], none => ['QB'] ],
-    [ 'refused beside a mirror', 'location = URI { mirror URI-c; await_submit QA type=image/png; } location = URI-c { internal; await_submit QB; }', 415, ['QB'], none => ['QA'] ],
-    [ 'mirrors to what answers GET', 'location = URI { mirror URI-c; mirror URI-d; mirror URI-e; mirror URI-f; await_submit QA; } location = URI-c { internal; await_job $http_x_id; } location = URI-d { internal; await_metrics; } location = URI-e { internal; await_publish open; } location = URI-f { internal; await_ticket topic:open; }', 202, ['QA'] ],
-    [ 'auth_request', 'location = URI { auth_request URI-c; await_submit QA; } location = URI-c { internal; return 204; }', 202, ['QA'] ],
-    [ 'auth_request to a job', 'location = URI { auth_request URI-c; await_submit QA; } location = URI-c { internal; await_job $http_x_id; }', 202, ['QA'] ],
-    [ 'auth_request that denies', 'location = URI { auth_request URI-c; await_submit QA; } location = URI-c { internal; return 403; }', 403, [], none => ['QA'] ],
-    [ 'error_page of the head to a submission', 'location = URI { await_submit QA type=image/png; error_page 415 = @NAME; } location @NAME { await_submit QB; }', 202, ['QB'], none => ['QA'] ],
-    [ 'error_page of the head to a proxy', 'location = URI { await_submit QA type=image/png; error_page 415 = @NAME; } location @NAME { rewrite ^ /QB break; proxy_pass TAKER; }', 202, ['QB'], none => ['QA'] ],
-    [ 'error_page of the head to a page', 'location = URI { await_submit QA type=image/png; error_page 415 = @NAME; } location @NAME { return 200 "page"; }', 200, [], none => ['QA'] ],
-    [ 'error_page of the head, twice', 'location = URI { await_submit QA type=image/png; recursive_error_pages on; error_page 415 = @NAME; } location @NAME { recursive_error_pages on; await_submit QC type=image/gif; error_page 415 = @NAME-2; } location @NAME-2 { await_submit QB; }', 202, ['QB'], none => [qw(QA QC)] ],
-    [ 'error_page of the body to a submission', 'location = URI { await_idempotency required; await_submit QA; error_page 422 = @NAME; } location @NAME { await_idempotency off; await_submit QB; }', undef, [], lent => ['QB'], headers => [ [ 'Idempotency-Key' => 'one' ] ], first => 'QA' ],
-    [ 'error_page of the body to a proxy', 'location = URI { await_submit QA; error_page 422 = @NAME; } location @NAME { rewrite ^ /QB break; proxy_pass TAKER; proxy_set_header Idempotency-Key ""; }', undef, [], lent => ['QB'], headers => [ [ 'Idempotency-Key' => 'one' ] ], first => 'QA' ],
-    [ 'error_page of a proxy', 'location = URI { proxy_pass http://127.0.0.1:1; error_page 502 = @NAME; } location @NAME { await_submit QB; }', 202, ['QB'] ],
-    [ 'error_page of a proxy, unbuffered', 'location = URI { proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:1; error_page 502 = @NAME; } location @NAME { await_submit QB; }', undef, [], lent => ['QB'] ],
-    [ 'X-Accel-Redirect', 'location = URI { proxy_pass TAKER/accel/NAME; } location @NAME { await_submit QB; }', 202, ['QB'] ],
+    [ 'a mirror', 'location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; await_submit QB; }',
+        202, [qw(QA QB)] ],
+    [ 'two mirrors',
+        'location = URI { mirror URI-c; mirror URI-d; await_submit QA; } location = URI-c '
+        . '{ internal; await_submit QB; } location = URI-d { internal; await_submit QC; }', 202, [qw(QA QB QC)] ],
+    [ 'a mirror to a proxy',
+        'location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; proxy_pass TAKER/QB; }', 202,
+            [qw(QA QB)] ],
+    [ 'mirrors of both kinds',
+        'location = URI { mirror URI-c; mirror URI-d; await_submit QA; } location = URI-c '
+        . '{ internal; proxy_pass TAKER/QB; } location = URI-d { internal; await_submit QC; }', 202, [qw(QA QB QC)] ],
+    [ 'a proxy and its mirror',
+        'location = URI { mirror URI-c; proxy_pass TAKER/QA; } location = URI-c { internal; await_submit QB; }', 202,
+            [qw(QA QB)] ],
+    [ 'a proxy and two mirrors',
+        'location = URI { mirror URI-c; mirror URI-d; proxy_pass TAKER/QA; } location = URI-c '
+        . '{ internal; await_submit QB; } location = URI-d { internal; await_submit QC; }', 202, [qw(QA QB QC)] ],
+    [ 'a page and its mirror',
+        'location = URI { mirror URI-c; return 200 "page"; } location = URI-c { internal; await_submit QB; }', 200, [],
+            lent => ['QB'] ],
+    [ 'a mirror, all in files',
+        'client_body_in_file_only clean; '
+        . 'location = URI { mirror URI-c; await_submit QA; } location = URI-c { internal; await_submit QB; }', 202,
+            [qw(QA QB)] ],
+    [ 'a mirror in small buffers',
+        'location = URI { client_body_buffer_size 1k; mirror URI-c; await_submit QA; } '
+        . 'location = URI-c { internal; client_body_buffer_size 1k; await_submit QB; }', 202, [qw(QA QB)] ],
+    [ 'a mirror that refuses',
+        'location = URI { mirror URI-c; await_submit QA; } '
+        . 'location = URI-c { internal; await_submit QB type=image/png; }', 202, ['QA'], none => ['QB'] ],
+    [ 'refused beside a mirror',
+        'location = URI { mirror URI-c; await_submit QA type=image/png; } '
+        . 'location = URI-c { internal; await_submit QB; }', 415, ['QB'], none => ['QA'] ],
+    [ 'mirrors to what answers GET',
+        'location = URI { mirror URI-c; mirror URI-d; mirror URI-e; mirror URI-f; await_submit QA; } location = '
+        . 'URI-c { internal; await_job $http_x_id; } location = URI-d { internal; await_metrics; } location = URI-e '
+        . '{ internal; await_publish open; } location = URI-f { internal; await_ticket topic:open; }', 202, ['QA'] ],
+    [ 'auth_request',
+        'location = URI { auth_request URI-c; await_submit QA; } location = URI-c { internal; return 204; }', 202,
+            ['QA'] ],
+    [ 'auth_request to a job',
+        'location = URI { auth_request URI-c; await_submit QA; } location = URI-c { internal; await_job $http_x_id; }',
+            202, ['QA'] ],
+    [ 'auth_request that denies',
+        'location = URI { auth_request URI-c; await_submit QA; } location = URI-c { internal; return 403; }', 403, [],
+            none => ['QA'] ],
+    [ 'error_page of the head to a submission',
+        'location = URI { await_submit QA type=image/png; error_page 415 = @NAME; } '
+        . 'location @NAME { await_submit QB; }', 202, ['QB'], none => ['QA'] ],
+    [ 'error_page of the head to a proxy',
+        'location = URI { await_submit QA type=image/png; error_page 415 = @NAME; } '
+        . 'location @NAME { rewrite ^ /QB break; proxy_pass TAKER; }', 202, ['QB'], none => ['QA'] ],
+    [ 'error_page of the head to a page',
+        'location = URI { await_submit QA type=image/png; error_page 415 = @NAME; } '
+        . 'location @NAME { return 200 "page"; }', 200, [], none => ['QA'] ],
+    [ 'error_page of the head, twice',
+        'location = URI { await_submit QA type=image/png; recursive_error_pages on; error_page 415 = @NAME; } '
+        . 'location @NAME { recursive_error_pages on; await_submit QC type=image/gif; error_page 415 = @NAME-2; } '
+        . 'location @NAME-2 { await_submit QB; }', 202, ['QB'], none => [qw(QA QC)] ],
+    [ 'error_page of the body to a submission',
+        'location = URI { await_idempotency required; await_submit QA; error_page 422 = @NAME; } '
+        . 'location @NAME { await_idempotency off; await_submit QB; }', undef, [], lent => ['QB'],
+            headers => [ [ 'Idempotency-Key' => 'one' ] ], first => 'QA' ],
+    [ 'error_page of the body to a proxy',
+        'location = URI { await_submit QA; error_page 422 = @NAME; } location @NAME '
+        . '{ rewrite ^ /QB break; proxy_pass TAKER; proxy_set_header Idempotency-Key ""; }', undef, [], lent => ['QB'],
+            headers => [ [ 'Idempotency-Key' => 'one' ] ], first => 'QA' ],
+    [ 'error_page of a proxy',
+        'location = URI { proxy_pass http://127.0.0.1:1; error_page 502 = @NAME; } location @NAME { await_submit QB; }',
+            202, ['QB'] ],
+    [ 'error_page of a proxy, unbuffered',
+        'location = URI { proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:1; '
+        . 'error_page 502 = @NAME; } location @NAME { await_submit QB; }', undef, [], lent => ['QB'] ],
+    [ 'X-Accel-Redirect', 'location = URI { proxy_pass TAKER/accel/NAME; } location @NAME { await_submit QB; }', 202,
+        ['QB'] ],
     [ 'try_files', 'location = URI { try_files /none @NAME; } location @NAME { await_submit QB; }', 202, ['QB'] ],
     [ 'if', 'location = URI { if ($request_method = POST) { await_submit QB; } }', 202, ['QB'] ],
     [ 'limit_except', 'location = URI { await_submit QB; limit_except POST { deny all; } }', 202, ['QB'] ],
     [ 'limit_req with a delay', 'location = URI { limit_req zone=slow burst=50; await_submit QB; }', 202, ['QB'] ],
     [ 'limit_conn', 'location = URI { limit_conn many 100; await_submit QB; }', 202, ['QB'] ],
-    [ 'rewrite', 'location = URI { rewrite ^ URI-c last; } location = URI-c { internal; await_submit QB; }', 202, ['QB'] ],
-    [ 'post_action', 'location = URI { await_submit QA; post_action URI-c; } location = URI-c { internal; await_submit QB; }', 202, ['QA'], lent => ['QB'] ],
-    [ 'gzip and addition', 'location = URI { gzip on; gzip_types *; gzip_min_length 1; add_after_body /page; addition_types *; await_submit QB; }', 202, ['QB'] ],
+    [ 'rewrite', 'location = URI { rewrite ^ URI-c last; } location = URI-c { internal; await_submit QB; }', 202,
+        ['QB'] ],
+    [ 'post_action',
+        'location = URI { await_submit QA; post_action URI-c; } location = URI-c { internal; await_submit QB; }', 202,
+            ['QA'], lent => ['QB'] ],
+    [ 'gzip and addition',
+        'location = URI { gzip on; gzip_types *; gzip_min_length 1; add_after_body /page; addition_types *; '
+        . 'await_submit QB; }',
+        202, ['QB'] ],
     [ 'limit_rate', 'location = URI { limit_rate 100k; await_submit QB; }', 202, ['QB'] ],
 );
 my @BODIES = (7, 20_000, 100_000, 1_000_000);
@@ -91,7 +150,8 @@ for my $action (sort keys %GETS) {
     location = /in/$action { $conf }
     location = /inner/$action { internal; $conf }
     location = /ssi/$action { ssi on; ssi_types *; root \${DIR}; try_files /$action.shtml =404; }
-    location = /added/$action { root \${DIR}; addition_types *; add_before_body /inner/$action; add_after_body /inner/$action; try_files /page.html =404; }
+    location = /added/$action { root \${DIR}; addition_types *; add_before_body /inner/$action;
+        add_after_body /inner/$action; try_files /page.html =404; }
     location = /auth/$action { auth_request /inner/$action; root \${DIR}; try_files /page.html =404; }
     location = /mirrored/$action { mirror /inner/$action; root \${DIR}; try_files /page.html =404; }
     location = /gzip/$action { gzip on; gzip_types *; gzip_min_length 1; $conf }
@@ -100,7 +160,8 @@ for my $action (sort keys %GETS) {
     location = /expires/$action { expires 1h; $conf }
     location = /epoch/$action { expires epoch; $conf }
     location = /header/$action { add_header X-Own yes always; add_header Vary Own always; $conf }
-    location = /cached/$action { proxy_cache pages; proxy_cache_valid any 1h; proxy_set_header Host localhost; proxy_pass http://self/in/$action; }
+    location = /cached/$action { proxy_cache pages; proxy_cache_valid any 1h; proxy_set_header Host localhost;
+        proxy_pass http://self/in/$action; }
     location = /accel/$action { proxy_pass http://taker/accel-in/$action; }
     location = /tried/$action { try_files /none /in/$action; }
     location = /if/$action { @{[ $action eq 'metrics' ? $conf : "if (\$request_method = GET) { $conf }" ]} }
@@ -114,7 +175,9 @@ my $dir = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $dir;
 $locations =~ s/\$\{DIR\}/$dir/g;
 Await::Stack::write_file("$dir/page.html", 'the page', 0644);
-Await::Stack::write_file("$dir/$_.shtml", "<1><!--# include virtual=\"/inner/$_\" --><2><!--# include virtual=\"/inner/$_\" wait=\"yes\" --><3>", 0644) for keys %GETS;
+Await::Stack::write_file("$dir/$_.shtml",
+    "<1><!--# include virtual=\"/inner/$_\" --><2><!--# include virtual=\"/inner/$_\" wait=\"yes\" --><3>", 0644)
+    for keys %GETS;
 my $taker_port = Await::Stack::free_port();
 my $s = start_stack(workers => 1, site => <<"CONF");
 limit_req_zone \$server_addr zone=slow:1m rate=100r/s;
@@ -154,8 +217,15 @@ sub alive {
 # Queue => list of [size, md5] of what it has.
 sub stored {
     my %stored;
-    for (split /\n/, sql("SELECT q.name, j.payload_size, md5(coalesce(j.payload, (SELECT string_agg(c.bytes, '' ORDER BY c.pos) FROM await.chunk c WHERE c.class = j.class AND c.job = j.id AND c.kind = 'p')))
-                          FROM await.job j JOIN await.queue q ON q.id = j.queue WHERE q.name ~ '^n[0-9]'")) {
+    for (
+        split /\n/,
+        sql(
+            "SELECT q.name, j.payload_size, md5(coalesce(j.payload,
+                (SELECT string_agg(c.bytes, '' ORDER BY c.pos) FROM await.chunk c
+                    WHERE c.class = j.class AND c.job = j.id AND c.kind = 'p')))
+                          FROM await.job j JOIN await.queue q ON q.id = j.queue WHERE q.name ~ '^n[0-9]'"
+        ))
+    {
         my ($queue, @of) = split /\|/;
         push @{ $stored{$queue} }, "@of";
     }
@@ -183,10 +253,13 @@ for my $taker (grep { $_->{name} =~ /(?:$only)/ } @TAKERS) {
                     is $first->answer($SOON)->{status}, 202, 'the first with this key';
                 }
                 my $answer;
-                if ($way eq 'h2') { $answer = $connection->request('POST', $taker->{uri}, headers => [ map { [ lc $_->[0], $_->[1] ] } @headers ], body => $body, timeout => $SOON) }
+                if ($way eq 'h2') { $answer = $connection->request('POST', $taker->{uri},
+                    headers => [ map { [ lc $_->[0], $_->[1] ] } @headers ], body => $body, timeout => $SOON) }
                 else {
                     my $chunked = $way eq 'chunked';
-                    $connection->send(Await::Http1::head('POST', $taker->{uri}, \@headers, body => $body, chunked => $chunked) . ($chunked ? Await::Http1::chunks($body) : $body));
+                    $connection->send(
+                        Await::Http1::head('POST', $taker->{uri}, \@headers, body => $body, chunked => $chunked)
+                            . ($chunked ? Await::Http1::chunks($body) : $body));
                     $answer = $connection->answer($SOON) // { status => 'none' };
                 }
                 my $status = $answer->{status} // 'none';
@@ -197,7 +270,10 @@ for my $taker (grep { $_->{name} =~ /(?:$only)/ } @TAKERS) {
                 push @{ $expect{ $taker->{lent}[0] }{must} }, $sum if !defined $taker->{status} && $status eq '202';
                 $expect{$_}{must} //= [] for @{ $taker->{none} };
                 if ($status eq 'none') { fail 'not answered: no more is tried'; return }
-                if ($way eq 'h2') { is $connection->request('GET', '/next', timeout => $SOON)->{body}, 'next', 'the connection goes on' or return }
+                if ($way eq 'h2') {
+                    is $connection->request('GET', '/next', timeout => $SOON)->{body}, 'next', 'the connection goes on'
+                        or return;
+                }
                 elsif ($answer->{close}) { $connection = Await::Http1->new(port => $s->{port}) }
                 else {
                     $connection->send(Await::Http1::head('GET', '/next'));
@@ -210,7 +286,10 @@ for my $taker (grep { $_->{name} =~ /(?:$only)/ } @TAKERS) {
     alive("$taker->{name}: the body");
 }
 # mirrors may be stored after the answer
-my $has_all = sub { my $stored = stored(); return !grep { @{ $stored->{$_} // [] } < @{ $expect{$_}{must} // [] } } keys %expect };
+my $has_all = sub {
+    my $stored = stored();
+    return !grep { @{ $stored->{$_} // [] } < @{ $expect{$_}{must} // [] } } keys %expect;
+};
 ok until_true('all takers have theirs', $has_all, 10), 'all takers have theirs';
 {
     my $stored = stored();
@@ -219,9 +298,12 @@ ok until_true('all takers have theirs', $has_all, 10), 'all takers have theirs';
         for my $queue (grep { $expect{$_} } @{ $taker->{must} }, @{ $taker->{none} }, @{ $taker->{lent} }) {
             my %left;
             $left{$_}++ for @{ $stored->{$queue} // [] };
-            for (@{ $expect{$queue}{must} // [] }) { $left{$_} ? $left{$_}-- : push @wrong, "$queue lacks " . (split)[0] . ' bytes' }
+            for (@{ $expect{$queue}{must} // [] }) {
+                $left{$_} ? $left{$_}-- : push @wrong, "$queue lacks " . (split)[0] . ' bytes';
+            }
             my %may = map { $_ => 1 } @{ $expect{$queue}{may} // [] };
-            push @wrong, "$queue has " . (split)[0] . ' bytes that nobody sent' for grep { $left{$_} && !$may{$_} } keys %left;
+            push @wrong, "$queue has " . (split)[0] . ' bytes that nobody sent'
+                for grep { $left{$_} && !$may{$_} } keys %left;
         }
         is_deeply \@wrong, [], "$taker->{name}: each taker has all bytes of each body, or was refused";
     }
@@ -237,17 +319,38 @@ sub ask {
 }
 sub field { my ($answer, $name) = @_; return join ', ', @{ $answer->{headers}{$name} // [] } }
 
-my @upgrade = ([ Connection => 'Upgrade' ], [ Upgrade => 'websocket' ], [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ]);
+my @upgrade = (
+    [ Connection => 'Upgrade' ],
+    [ Upgrade => 'websocket' ],
+    [ 'Sec-WebSocket-Version' => 13 ],
+    [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ]);
 my %plain = map { $_ => ask("/in/$_") } keys %GETS;
 is $plain{$_}{status}, { socket => 426 }->{$_} // 200, "$_: asked for itself" for sort keys %GETS;
 # what may stand in a page: the action's body; the stream's and the metrics' change from one to the next
-my %INSIDE = (job => qr/"state":"completed"/, watched => qr/"state":"completed"/, result => qr/^r+$/, page => qr/"done":true/, events => qr/event: completed/, metrics => qr/^await_held /m);
+my %INSIDE = (
+    job => qr/"state":"completed"/,
+    watched => qr/"state":"completed"/,
+    result => qr/^r+$/,
+    page => qr/"done":true/,
+    events => qr/event: completed/,
+    metrics => qr/^await_held /m
+);
 # What stands before, between and after the marks of a page.
-sub between { my ($body, @marks) = @_; my $marks = join '|', map { quotemeta } @marks; return split /$marks/, $body, -1 }
-sub is_whole { my ($action, $text) = @_; return $action eq 'result' ? length $text == 500_000 && $text =~ tr/r// == 500_000 : $text =~ $INSIDE{$action} }
+sub between {
+    my ($body, @marks) = @_;
+    my $marks = join '|', map { quotemeta } @marks;
+    return split /$marks/, $body, -1;
+}
+sub is_whole {
+    my ($action, $text) = @_;
+    return $action eq 'result' ? length $text == 500_000 && $text =~ tr/r// == 500_000 : $text =~ $INSIDE{$action};
+}
 for my $action (sort keys %GETS) {
-    for my $case ([ 'plainly' ], [ 'with an upgrade', @upgrade ], [ 'with conditions', [ 'If-None-Match' => field($plain{$action}, 'etag') || '"x"' ], [ 'If-Modified-Since' => 'Thu, 01 Jan 2099 00:00:00 GMT' ] ],
-                  [ 'with a range', [ Range => 'bytes=0-2' ] ], [ 'with a wait', [ Prefer => 'wait=1' ] ], [ 'with a false match', [ 'X-Other' => 1 ], [ 'If-Match' => '"none"' ] ]) {
+    for my $case ([ 'plainly' ], [ 'with an upgrade', @upgrade ],
+        [ 'with conditions', [ 'If-None-Match' => field($plain{$action}, 'etag') || '"x"' ],
+            [ 'If-Modified-Since' => 'Thu, 01 Jan 2099 00:00:00 GMT' ] ],
+                  [ 'with a range', [ Range => 'bytes=0-2' ] ], [ 'with a wait', [ Prefer => 'wait=1' ] ],
+                      [ 'with a false match', [ 'X-Other' => 1 ], [ 'If-Match' => '"none"' ] ]) {
         my ($how, @headers) = @$case;
         my $name = "$action, asked $how";
         my ($status) = $how eq 'with a false match' ? 412 : 200;
@@ -256,18 +359,23 @@ for my $action (sort keys %GETS) {
         if ($status != 200) { unlike $ssi->{body}, qr/problem/, 'the page itself is refused' }
         elsif ($INSIDE{$action}) {
             my (undef, $first, $second, $rest) = between($ssi->{body}, '<1>', '<2>', '<3>');
-            ok is_whole($action, $first) && is_whole($action, $second) && $rest eq '', 'has it twice, whole' or diag substr $ssi->{body}, 0, 300;
+            ok is_whole($action, $first) && is_whole($action, $second) && $rest eq '', 'has it twice, whole'
+                or diag substr $ssi->{body}, 0, 300;
         }
-        else { like $ssi->{body}, qr/^<1>.*<2>.*<3>$/s, 'goes on around it'; unlike $ssi->{body}, qr/101 Switching/, 'no socket in it' }
+        else { like $ssi->{body}, qr/^<1>.*<2>.*<3>$/s, 'goes on around it'; unlike $ssi->{body}, qr/101 Switching/,
+            'no socket in it' }
         my $added = ask("/added/$action", @headers);
-        is $added->{status}, $how eq 'with conditions' ? 304 : $status, "addition: $name: the page" if $how !~ /range|conditions/;
+        is $added->{status}, $how eq 'with conditions' ? 304 : $status, "addition: $name: the page"
+            if $how !~ /range|conditions/;
         if ($INSIDE{$action} && $added->{status} == 200) {
             my ($before, $after) = between($added->{body}, 'the page');
-            ok is_whole($action, $before) && is_whole($action, $after // ''), 'stands between, whole' or diag substr $added->{body}, 0, 300;
+            ok is_whole($action, $before) && is_whole($action, $after // ''), 'stands between, whole'
+                or diag substr $added->{body}, 0, 300;
         }
         my $auth = ask("/auth/$action", @headers);
         my $allowed = $action ne 'socket';
-        like $auth->{status}, $allowed ? qr/^(?:200|206|304|412)$/ : qr/^5\d\d$/, "auth_request: $name: answered by what it says";
+        like $auth->{status}, $allowed ? qr/^(?:200|206|304|412)$/ : qr/^5\d\d$/,
+            "auth_request: $name: answered by what it says";
         my $mirrored = ask("/mirrored/$action", @headers);
         like $mirrored->{status}, qr/^(?:200|206|304|412)$/, "mirror: $name: the page";
     }
@@ -276,13 +384,19 @@ for my $action (sort keys %GETS) {
 
 # --- what changes an answer on its way ------------------------------------------------------------------
 
-sub without_links { my ($text) = @_; my $document = eval { decode_json($text) } // {}; delete $document->{links}; return $document }
+sub without_links {
+    my ($text) = @_;
+    my $document = eval { decode_json($text) } // {};
+    delete $document->{links};
+    return $document;
+}
 for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
     # a job's links are where it was asked for, the numbers and a stream's times change
     my $same = sub {
         my ($body, $name) = @_;
         return like $body, $INSIDE{$action}, $name if $action =~ /^(?:metrics|events)$/;
-        return is_deeply without_links($body), without_links($plain{$action}{body}), $name if $action =~ /^(?:job|watched)$/;
+        return is_deeply without_links($body), without_links($plain{$action}{body}), $name
+            if $action =~ /^(?:job|watched)$/;
         return is md5_hex($body), md5_hex($plain{$action}{body}), $name;
     };
     my $zipped = ask("/gzip/$action", [ 'Accept-Encoding' => 'gzip' ]);
@@ -296,7 +410,10 @@ for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
     my $slow = ask("/slow/$action");
     $same->($slow->{body}, "limit_rate: $action: whole");
     my $connection = Await::Http2->new(port => $h2);
-    $same->($connection->request('GET', "/slow/$action", headers => [ [ 'x-id', $done ] ], timeout => $SOON)->{body}, "limit_rate over HTTP/2: $action: whole");
+    $same->(
+        $connection->request('GET', "/slow/$action", headers => [ [ 'x-id', $done ] ], timeout => $SOON)->{body},
+        "limit_rate over HTTP/2: $action: whole"
+    );
     for my $way (qw(tried if limit post missing accel)) {
         my $answer = ask("/$way/$action");
         is $answer->{status}, 200, "$way: $action";
@@ -313,7 +430,9 @@ for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
         is field($answer, 'cache-control'), $says, "expires: $action: one Cache-Control, the operator's";
         is scalar @{ $answer->{headers}{expires} // [] }, 1, 'one Expires';
     }
-    for my $name (qw(etag cache-control accept-ranges content-type retry-after)) { cmp_ok scalar @{ $plain{$action}{headers}{$name} // [] }, '<=', 1, "$action: $name not twice" }
+    for my $name (qw(etag cache-control accept-ranges content-type retry-after)) {
+        cmp_ok scalar @{ $plain{$action}{headers}{$name} // [] }, '<=', 1, "$action: $name not twice";
+    }
 }
 # a stream under limit_rate: what happens is told when the rate allows it, not when a time-out has passed
 for my $way (qw(HTTP/1.1 HTTP/2)) {
@@ -322,7 +441,10 @@ for my $way (qw(HTTP/1.1 HTTP/2)) {
     if ($way eq 'HTTP/2') {
         my $connection = Await::Http2->new(port => $h2);
         my $stream = $connection->open_stream('GET', '/trickle', headers => [ [ 'x-id', $id ] ]);
-        $read = sub { my ($what) = @_; return $connection->run(sub { $connection->stream($stream)->{body} =~ $what }, 10) };
+        $read = sub {
+            my ($what) = @_;
+            return $connection->run(sub { $connection->stream($stream)->{body} =~ $what }, 10);
+        };
     }
     else {
         my $stream = begin_request('GET', '/trickle', headers => { 'X-Id' => $id });
@@ -335,10 +457,13 @@ for my $way (qw(HTTP/1.1 HTTP/2)) {
     complete($id, 'x', hint => 1);
     ok $read->(qr/event: completed/), 'to the end';
 }
-for my $case ([ 'h2c', [ Connection => 'Upgrade, HTTP2-Settings' ], [ Upgrade => 'h2c' ], [ 'HTTP2-Settings' => 'AAMAAABkAAQAAP__' ] ], [ 'TLS', [ Connection => 'Upgrade' ], [ Upgrade => 'TLS/1.0, HTTP/1.1' ] ],
+for my $case ([ 'h2c', [ Connection => 'Upgrade, HTTP2-Settings' ], [ Upgrade => 'h2c' ],
+    [ 'HTTP2-Settings' => 'AAMAAABkAAQAAP__' ] ],
+        [ 'TLS', [ Connection => 'Upgrade' ], [ Upgrade => 'TLS/1.0, HTTP/1.1' ] ],
               [ 'an unknown one', [ Connection => 'keep-alive' ], [ Upgrade => 'websocket2' ] ]) {
     my ($offer, @headers) = @$case;
-    is ask("/in/$_", @headers)->{status}, $plain{$_}{status}, "an offer of $offer is none of ours: $_" for sort keys %GETS;
+    is ask("/in/$_", @headers)->{status}, $plain{$_}{status}, "an offer of $offer is none of ours: $_"
+        for sort keys %GETS;
     my $connection = Await::Http1->new(port => $s->{port});
     $connection->send(Await::Http1::head('POST', '/jobs', \@headers, body => 'x') . 'x');
     my $answer = $connection->answer($SOON) // {};
@@ -350,7 +475,12 @@ for my $case ([ 'h2c', [ Connection => 'Upgrade, HTTP2-Settings' ], [ Upgrade =>
 # a cache keeps nothing that it may not
 {
     my $pending = one_job('/jobs', 'x');
-    my $get = sub { my ($action) = @_; my $connection = Await::Http1->new(port => $s->{port}); $connection->send(Await::Http1::head('GET', "/cached/$action", [ [ 'X-Id' => $pending ] ])); return $connection->answer($SOON) };
+    my $get = sub {
+        my ($action) = @_;
+        my $connection = Await::Http1->new(port => $s->{port});
+        $connection->send(Await::Http1::head('GET', "/cached/$action", [ [ 'X-Id' => $pending ] ]));
+        return $connection->answer($SOON);
+    };
     like $get->('job')->{body}, qr/"state":"pending"/, 'a job through a cache';
     is $get->('result')->{status}, 202, 'and its result';
     claim($pending);
@@ -359,7 +489,8 @@ for my $case ([ 'h2c', [ Connection => 'Upgrade, HTTP2-Settings' ], [ Upgrade =>
     is $get->('result')->{body}, 'ended', 'and its result';
     my $connection = Await::Http1->new(port => $s->{port});
     $connection->send(Await::Http1::head('GET', '/cached/result', [ [ 'X-Id' => $done ] ]));
-    is length +($connection->answer($SOON) // { body => '' })->{body}, 500_000, 'nor does one client get what was for another';
+    is length +($connection->answer($SOON) // { body => '' })->{body}, 500_000,
+        'nor does one client get what was for another';
 }
 alive('at last');
 finish();

@@ -17,8 +17,8 @@ sub learns {
     my $id = one_job();
     my $held = begin_request('GET', "/jobs/$id?wait=40");
     my $stream = begin_request('GET', "/jobs/$id/events", headers => { Accept => 'text/event-stream' });
-    ok $stream->wait_event('ready');
-    ok $held->quiet(0.1);
+    ok $stream->wait_event('ready'), "$what: the stream has begun";
+    ok $held->quiet(0.1), "$what: the poll is held";
     claim($id);
     complete($id, 'x', %o);
     my $begin = time;
@@ -30,40 +30,47 @@ sub learns {
 
 learns('no Redis from the start', 5);
 $s->start_redis;
-ok until_true('nginx finds Redis', sub { (() = error_log() =~ /reconnected to Redis/g) >= 2 });
+eventually('nginx finds Redis', sub { (() = error_log() =~ /reconnected to Redis/g) >= 2 });
 learns('with Redis, its hint lost', 5);
 $s->end('redis', 'KILL');
 learns('Redis killed', 5);
 $s->start_redis;
-ok until_true('nginx finds Redis again', sub { (() = error_log() =~ /reconnected to Redis/g) >= 4 });
+eventually('nginx finds Redis again', sub { (() = error_log() =~ /reconnected to Redis/g) >= 4 });
 learns('with Redis again', 5, hint => 1);
 $s->end('redis', 'TERM');
 
 subtest 'the tail: more watched than are asked for by id' => sub {
     my @ids = map { one_job() } 1 .. 230;
     my @held = map { begin_request('GET', "/jobs/$_?wait=40") } @ids;
-    ok $held[-1]->quiet(1.5);
+    ok $held[-1]->quiet(1.5), 'the polls are held';
     sql("SELECT count(await.complete(id, receipt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
     my $begin = time;
     my $n = grep { json($_->response(20))->{state} eq 'completed' } @held;
-    is $n, 230;
-    cmp_ok time - $begin, '<', 8;
+    is $n, 230, 'every poll learns of the ending';
+    cmp_ok time - $begin, '<', 8, 'it took less than 8 s';
 };
 
 subtest 'the bound itself, at the default of 4 s' => sub {
     my $node = Await::Stack->new(dir => "$s->{dir}/default", worker_processes => 1);
-    $node->start_nginx("await_postgres \"@{[ $s->postgres('edge') ]}\";\nawait_redis @{[ $s->redis ]};\n" . $Await::Test::SITE =~ s/await_reread \S+//r =~ s/\$\{EXTRA\}//r);
+    $node->start_nginx(
+        "await_postgres \"@{[ $s->postgres('edge') ]}\";\nawait_redis @{[ $s->redis ]};\n" . $Await::Test::SITE =~
+            s/await_reread \S+//r =~ s/\$\{EXTRA\}//r);
     my @ids = map { one_job() } 1 .. 200;
     sql("SELECT count(*) FROM await.claim(ARRAY['work'], 'w', 1000)");
     my %of = map { $_ => begin_request('GET', "/jobs/$_?wait=50", port => $node->{port}) } @ids;
-    ok $of{ $ids[-1] }->quiet(0.5);
+    ok $of{ $ids[-1] }->quiet(0.5), 'the polls are held';
     my $writer = fork // die;
-    if (!$writer) { sql(join '', map { "SELECT await.complete('$_', test.receipt('$_'), 'x'); SELECT pg_sleep(0.02);\n" } @ids); POSIX::_exit(0) }
+    if (!$writer) {
+        sql(join '', map { "SELECT await.complete('$_', test.receipt('$_'), 'x'); SELECT pg_sleep(0.02);\n" } @ids);
+        POSIX::_exit(0);
+    }
     my %socket = map { $of{$_}{socket} => $_ } @ids;
     my $waiting = IO::Select->new(map { $of{$_}{socket} } @ids);
     my %heard;
     my $end = time + 30;
-    while ($waiting->count && time < $end) { for my $socket ($waiting->can_read(1)) { $heard{ $socket{$socket} } = time; $waiting->remove($socket) } }
+    while ($waiting->count && time < $end) {
+        for my $socket ($waiting->can_read(1)) { $heard{ $socket{$socket} } = time; $waiting->remove($socket) }
+    }
     waitpid $writer, 0;
     my %ended = map { split /\|/ } split /\n/, sql('SELECT job, extract(epoch FROM at) FROM await.event WHERE ending');
     my ($worst) = sort { $b <=> $a } map { ($heard{$_} // 1e12) - $ended{$_} } @ids;
@@ -73,15 +80,18 @@ subtest 'the bound itself, at the default of 4 s' => sub {
 
 subtest 'a Redis that says nothing any more is given up' => sub {
     $s->start_redis;
-    ok until_true('nginx finds Redis', sub { (() = error_log() =~ /reconnected to Redis/g) >= 6 });
+    eventually('nginx finds Redis', sub { (() = error_log() =~ /reconnected to Redis/g) >= 6 });
     my $pid = $s->pid('redis');
     kill 'STOP', $pid;
     learns('Redis standing still', 5);
-    ok until_true('it is noticed', sub { error_log() =~ /lost connection to Redis[^\n]*timeout waiting for a reply/ }, 20), 'noticed';
+    ok until_true('it is noticed',
+        sub { error_log() =~ /lost connection to Redis[^\n]*timeout waiting for a reply/ }, 20),
+        'noticed';
     kill 'CONT', $pid;
     ok until_true('and found again', sub { (() = error_log() =~ /reconnected to Redis/g) >= 7 }, 20), 'found again';
     learns('and with it again', 5, hint => 1);
 };
 
-is_deeply [ grep { /\[error\]/ && !/(?:lost connection|cannot connect) to |answering 503/ } split /\n/, error_log() ], [], 'no other errors';
+is_deeply [ grep { /\[error\]/ && !/(?:lost connection|cannot connect) to |answering 503/ } split /\n/, error_log() ],
+    [], 'no other errors';
 finish();

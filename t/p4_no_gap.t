@@ -1,4 +1,5 @@
-# P4: every watcher sees a job's events in order, once each, across reconnects to any nginx worker, its death, and transports.
+# P4: every watcher sees a job's events in order, once each, across reconnects to any nginx worker, its death, and
+# transports.
 
 use strict;
 use warnings;
@@ -22,7 +23,15 @@ subtest 'a cursor is understood from the first moment' => sub {
     kill 'STOP', $postmaster;
     my @old = worker_pids();
     kill 'KILL', @old;
-    ok until_true('new nginx workers', sub { my @new = worker_pids(); @new == 2 && !grep { my $o = $_; grep { $_ == $o } @new } @old });
+    eventually(
+        'new nginx workers have started',
+        sub {
+            my @new = worker_pids();
+            @new == 2 && !grep {
+                my $o = $_;
+                grep { $_ == $o } @new
+            } @old;
+        });
     my $stream = begin_request('GET', "/jobs/$id/events?cursor=$cursor", headers => { Accept => 'text/event-stream' });
     my $page = begin_request('GET', "/jobs/$id/events?cursor=$cursor", headers => { Accept => 'application/json' });
     ok $page->quiet(0.5), 'they wait for PostgreSQL';
@@ -49,7 +58,9 @@ my ($connects, $done) = (0, 0);
 until ($done) {
     if (++$connects % 7 == 0) { my @pids = worker_pids(); kill 'KILL', $pids[ rand @pids ] if @pids }
     if ($connects % 3 == 0) {                                        # by JSON pages
-        my $r = eval { get("/jobs/$id/events?wait=1" . (defined $cursor ? "&cursor=$cursor" : ''), Accept => 'application/json') };
+        my $r = eval {
+            get("/jobs/$id/events?wait=1" . (defined $cursor ? "&cursor=$cursor" : ''), Accept => 'application/json');
+        };
         next unless $r && $r->{status} == 200;
         my $page = json($r);
         push @seen, map { $_->{seq} } @{ $page->{events} };
@@ -57,7 +68,10 @@ until ($done) {
         $done = $page->{done};
         next;
     }
-    my $stream = eval { begin_request('GET', "/jobs/$id/events", headers => { Accept => 'text/event-stream', defined $cursor ? ('Last-Event-ID' => $cursor) : () }) } or next;
+    my $stream = eval {
+        begin_request('GET', "/jobs/$id/events",
+            headers => { Accept => 'text/event-stream', defined $cursor ? ('Last-Event-ID' => $cursor) : () });
+    } or next;
     my $wanted = 1 + int rand 200;
     $stream->read_until(sub { 0 }, 0.05 + rand 0.3);
     my ($head) = $stream->{buffer} =~ m{^HTTP/1.1 (\d+)};

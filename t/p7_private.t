@@ -21,14 +21,17 @@ server {
 CONF
 
 my $id = one_job('/jobs', 'x', 'X-User' => 'anna');
-is sql("SELECT owner FROM await.job WHERE id = '$id'"), 'anna';
+is sql("SELECT owner FROM await.job WHERE id = '$id'"), 'anna', 'the job is its submitter\'s';
 is get("/jobs/$id", 'X-User' => 'anna')->{status}, 200, 'its owner';
 
 my $none = '01a20229-85dd-7905-b3ad-942074197546';
-for my $case ([ 'GET', '/jobs/%s' ], [ 'GET', '/jobs/%s?wait=5' ], [ 'GET', '/jobs/%s/result' ], [ 'DELETE', '/jobs/%s' ],
-              [ 'GET', '/jobs/%s', Accept => 'text/event-stream' ], [ 'GET', '/jobs/%s', Accept => 'application/json', 'If-None-Match' => '*' ]) {
+for my $case ([ 'GET', '/jobs/%s' ], [ 'GET', '/jobs/%s?wait=5' ], [ 'GET', '/jobs/%s/result' ],
+    [ 'DELETE', '/jobs/%s' ],
+              [ 'GET', '/jobs/%s', Accept => 'text/event-stream' ],
+                  [ 'GET', '/jobs/%s', Accept => 'application/json', 'If-None-Match' => '*' ]) {
     my ($method, $path, %headers) = @$case;
-    my ($foreign, $unknown) = map { request($method, sprintf($path, $_), headers => { 'X-User' => 'bert', %headers }) } $id, $none;
+    my ($foreign, $unknown) =
+        map { request($method, sprintf($path, $_), headers => { 'X-User' => 'bert', %headers }) } $id, $none;
     is $foreign->{status}, 404, "$method $path";
     $_->{all} = ($_->{head} =~ s/^Date: .*$//mr) . $_->{body} =~ s/\Q$id\E|\Q$none\E/ID/gr for $foreign, $unknown;
     is $foreign->{all}, $unknown->{all}, 'another\'s job and no job are alike in every byte';
@@ -41,6 +44,6 @@ for my $nobody ({}, { 'X-User' => '' }, { 'X-User' => "\xff" }) {
 }
 my $open = get("/open/$id");
 is $open->{status}, 200, 'await_owner off';
-is header($open, 'X-Owner'), '[]';
+is header($open, 'X-Owner'), '[]', 'await_owner off: the variable is empty';
 is header(get("/who/$id", 'X-User' => 'anna'), 'X-Owner'), '[anna]', '$await_owner';
 finish();

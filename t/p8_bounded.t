@@ -24,24 +24,25 @@ CONF
 subtest 'await_max_held' => sub {
     my $id = one_job();
     my @held = map { begin_request('GET', "/few/$id?wait=20") } 1 .. 5;
-    ok $held[-1]->quiet(0.2);
+    ok $held[-1]->quiet(0.2), 'five polls are held';
     my $r = get("/few/$id?wait=20");
-    is $r->{status}, 503;
-    ok header($r, 'Retry-After');
+    is $r->{status}, 503, 'the sixth is refused';
+    ok header($r, 'Retry-After'), 'it says when to come back';
     is get("/few/$id")->{status}, 200, 'a plain poll is no burden';
     $r = get("/few/$id", Accept => 'text/event-stream');
     is $r->{status}, 200, 'EventSource is told to come back';
-    like $r->{body}, qr/^retry: \d+\n\n$/;
+    like $r->{body}, qr/^retry: \d+\n\n$/, 'the stream has nothing but a time to come back';
     $_->close for @held;
-    ok until_true('room again', sub { my $h = begin_request('GET', "/few/$id?wait=1"); $h->response->{status} == 200 });
+    eventually('there is room again',
+        sub { my $h = begin_request('GET', "/few/$id?wait=1"); $h->response->{status} == 200 });
 };
 
 subtest 'await_max_inflight' => sub {
     my $upload = begin_request('POST', '/one', headers => { 'Content-Length' => 100 }, body => 'half');
-    ok until_true('the first is under way', sub { post('/one', 'x')->{status} == 503 });
+    eventually('while the first is under way a second is refused', sub { post('/one', 'x')->{status} == 503 });
     $upload->send('x' x 96);
-    is $upload->response->{status}, 202;
-    is post('/one', 'x')->{status}, 202;
+    is $upload->response->{status}, 202, 'the first is accepted';
+    is post('/one', 'x')->{status}, 202, 'then there is room again';
 };
 
 subtest 'ten thousand held requests' => sub {
@@ -64,7 +65,7 @@ subtest 'ten thousand held requests' => sub {
     sql("ALTER SYSTEM SET track_functions = 'pl'");
     sql('SELECT pg_reload_conf()');
     my $reads = sub { sql("SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname LIKE 'edge%'") };
-    ok until_true('the re-read is counted', sub { $reads->() > 0 });
+    eventually('the re-read is counted', sub { $reads->() > 0 });
     my $quiet_from = $reads->();
     my $began = time;
     ok $held[0]->quiet(4), 'quiet';

@@ -1,5 +1,5 @@
-# One user's forged cursor failed everybody's reads of user: channels: all of a moment are one statement, PostgreSQL refused
-# it for that one value, and others got its error or, on open streams, nothing at all.
+# One user's forged cursor failed everybody's reads of user: channels: all of a moment are one statement, PostgreSQL
+# refused it for that one value, and others got its error or, on open streams, nothing at all.
 
 use strict;
 use warnings;
@@ -20,7 +20,13 @@ my $s = start_stack(workers => 1, extra => <<'CONF');
 CONF
 
 # Seven bits a byte, the lowest first.
-sub numbers { return join '', map { my ($n, $out) = ($_, ''); while ($n >= 128) { $out .= chr($n & 127 | 128); $n >>= 7 } $out . chr $n } @_ }
+sub numbers {
+    return join '', map {
+        my ($n, $out) = ($_, '');
+        while ($n >= 128) { $out .= chr($n & 127 | 128); $n >>= 7 }
+        $out . chr $n
+    } @_;
+}
 
 my $own = json(get('/page?u=eve'))->{cursor};
 my $raw = decode_base64url($own);
@@ -37,7 +43,8 @@ my %forged = (
     'with somebody\'s signature' => $head . numbers($now, 3, 2**33 - 3, 0) . $signature,
 );
 $_ = encode_base64url($_) for values %forged;
-$forged{'one letter of one\'s own'} = $own =~ s/(.)(?=...$)/$1 eq 'A' ? 'B' : 'A'/er; # not the last: of that not all bits count
+$forged{'one letter of one\'s own'} =
+    $own =~ s/(.)(?=...$)/$1 eq 'A' ? 'B' : 'A'/er;    # not the last: of that not all bits count
 $forged{'cut off'} = substr $own, 0, -3;
 
 subtest 'whoever comes with it is told, and nobody is refused' => sub {
@@ -61,7 +68,9 @@ sub attacker {
             $socket //= IO::Socket::INET->new(PeerAddr => "127.0.0.1:$s->{port}") or next;
             print $socket "GET /page?u=eve&cursor=$cursor HTTP/1.1\r\nHost: x\r\n\r\n";
             my $got = '';
-            until ($got =~ /\r\n\r\n.*\}\s*$/s) { sysread $socket, $got, 65536, length $got or do { undef $socket; last } }
+            until ($got =~ /\r\n\r\n.*\}\s*$/s) {
+                sysread $socket, $got, 65536, length $got or do { undef $socket; last }
+            }
         }
     }
     return $pid;
@@ -71,7 +80,7 @@ subtest 'meanwhile others poll, stream and hold sockets' => sub {
     my $stream = begin_request('GET', '/mine?u=ann', headers => { Accept => 'text/event-stream' });
     $stream->wait_event('ready') or die 'no primer';
     my $ws = Await::WebSocket->new($s->{port}, '/mine?u=ann');
-    is $ws->message->{op}, 'subscribed';
+    is $ws->message->{op}, 'subscribed', 'the socket is subscribed';
     my $cursor = json(get('/page?u=bob'))->{cursor};
     my @attackers = map { attacker($_) } (sort values %forged)[ 0 .. 7 ];
     my (%statuses, $resets);
@@ -84,7 +93,13 @@ subtest 'meanwhile others poll, stream and hold sockets' => sub {
         next if $round % 12;
         my $began = time;
         my $id = one_job('/mine?u=ann');
-        ok $stream->read_until(sub { grep { $_->{data} =~ /$id/ } @{ $stream->events } }, 5), 'a live event on a stream';
+        ok $stream->read_until(
+            sub {
+                grep { $_->{data} =~ /$id/ } @{ $stream->events };
+            },
+            5
+            ),
+            'a live event on a stream';
         is $ws->message->{job}, $id, 'and on a socket';
         $late = time - $began if time - $began > $late;
         my $fresh = begin_request('GET', '/mine?u=cat', headers => { Accept => 'text/event-stream' });
@@ -101,16 +116,21 @@ subtest 'meanwhile others poll, stream and hold sockets' => sub {
 subtest 'a value that PostgreSQL refuses all the same is its sender\'s alone' => sub {
     # as if the database were stricter than we know: it refuses what eve asks
     sql(<<'SQL');
-ALTER FUNCTION await.edge_user_events(int8[], text[], text[], int8[], text[], int8[], int8[], int, int) RENAME TO checked_user_events;
-CREATE FUNCTION await.edge_user_events(p_items int8[], p_owners text[], p_since text[], p_at int8[], p_upto text[], p_upto_at int8[], p_eids int8[], p_limit int, p_value_max int)
-RETURNS TABLE (item int8, owner text, upto text, upto_at int8, complete boolean, lost boolean, id uuid, correlation_id text, eid int8,
-    seq int4, type text, at timestamptz, data text, status int2, content_type text, file_name text, size bigint, body bytea)
+ALTER FUNCTION await.edge_user_events(int8[], text[], text[], int8[], text[], int8[], int8[], int, int)
+    RENAME TO checked_user_events;
+CREATE FUNCTION await.edge_user_events(p_items int8[], p_owners text[], p_since text[], p_at int8[], p_upto text[],
+    p_upto_at int8[], p_eids int8[], p_limit int, p_value_max int)
+RETURNS TABLE (item int8, owner text, upto text, upto_at int8, complete boolean, lost boolean, id uuid,
+    correlation_id text, eid int8, seq int4, type text, at timestamptz, data text, status int2, content_type text,
+    file_name text, size bigint, body bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 BEGIN
     IF 'eve' = ANY (p_owners) THEN RAISE 'a value is bad' USING ERRCODE = '22P02'; END IF;
-    RETURN QUERY SELECT * FROM await.checked_user_events(p_items, p_owners, p_since, p_at, p_upto, p_upto_at, p_eids, p_limit, p_value_max);
+    RETURN QUERY SELECT * FROM await.checked_user_events(p_items, p_owners, p_since, p_at, p_upto, p_upto_at, p_eids,
+        p_limit, p_value_max);
 END $$;
-GRANT EXECUTE ON FUNCTION await.edge_user_events(int8[], text[], text[], int8[], text[], int8[], int8[], int, int) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION await.edge_user_events(int8[], text[], text[], int8[], text[], int8[], int8[], int, int)
+    TO PUBLIC;
 SQL
     my %got;
     for (1 .. 20) {

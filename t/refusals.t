@@ -1,5 +1,5 @@
-# Bad input of every kind: refused as the contract says, told once in error.log, where nginx tells of its clients' errors, once in
-# the access log, and nowhere what was sent; a foreign job costs what an unknown one does.
+# Bad input of every kind: refused as the contract says, told once in error.log, where nginx tells of its clients'
+# errors, once in the access log, and nowhere what was sent; a foreign job costs what an unknown one does.
 
 use strict;
 use warnings;
@@ -20,17 +20,19 @@ my $s = start_stack(http => 'error_log logs/error.log info; ', extra => <<"CONF"
     location = /mine { await_owner \$arg_u; await_submit work; }
     location ~ ^/mine/(?<id>[^/]+)\$ { await_owner \$arg_u; await_job \$id; await_events job:\$id; }
     location = /ws { await_owner \$arg_u; await_allow topic:open; await_socket; }
-    location = /jwt { await_auth_jwt api token=\$arg_token; await_auth_jwt_key_file $dir/jwt.key; await_events topic:open default=json; }
+    location = /jwt { await_auth_jwt api token=\$arg_token; await_auth_jwt_key_file $dir/jwt.key;
+        await_events topic:open default=json; }
     location = /ticket { await_owner \$arg_u; await_ticket topic:open; }
     location = /in { await_auth_ticket on; await_owner \$await_user; await_events topic:open default=json; }
     location = /metrics { await_metrics; }
 CONF
 
-# What stands in the logs: error.log, and how many lines there are in the access log. The one nginx worker has written all of
-# what it did before when it answers; that request's own line may come later and does not count.
+# What stands in the logs: error.log, and how many lines there are in the access log. The one nginx worker has written
+# all of what it did before when it answers; that request's own line may come later and does not count.
 sub logs {
     get('/metrics');
-    return (slurp("$s->{dir}/logs/error.log"), scalar(() = slurp("$s->{dir}/logs/access.log") =~ m{^(?!.*"GET /metrics ).*\n}mg));
+    return (slurp("$s->{dir}/logs/error.log"),
+        scalar(() = slurp("$s->{dir}/logs/access.log") =~ m{^(?!.*"GET /metrics ).*\n}mg));
 }
 # What a request or a message adds to them: the lines of ours in error.log, and how many there are in the access log.
 sub logged {
@@ -66,10 +68,14 @@ for my $case (
     [ 'a foreign page',            403, 'DELETE', "/mine/$mine?u=ann", Origin => "https://$secret.example" ],
     [ 'no JSON',                   400, 'POST', '/mine?u=ann', 'Content-Type' => 'application/json' ],
     [ 'a key that is none',        400, 'POST', '/mine?u=ann', 'Idempotency-Key' => "\"$secret" ],
-    [ 'a token of another key',    401, 'GET', '/jwt?token=' . token({ alg => 'HS256' }, { sub => $secret, exp => $soon }, 'another-secret-of-thirty-two-bytes-and-more') ],
-    [ 'a token that is over',      401, 'GET', '/jwt?token=' . token({ alg => 'HS256' }, { sub => $secret, exp => 1000 }, $key) ],
-    [ 'a token of alg none',       401, 'GET', '/jwt?token=' . token({ alg => 'none' }, { sub => $secret, exp => $soon }) ],
-    [ 'a token of another kind',   401, 'GET', '/jwt?token=' . token({ alg => 'RS256' }, { sub => $secret, exp => $soon }, $key) ],
+    [ 'a token of another key',    401, 'GET', '/jwt?token=' . token({ alg => 'HS256' },
+        { sub => $secret, exp => $soon }, 'another-secret-of-thirty-two-bytes-and-more') ],
+    [ 'a token that is over',      401, 'GET', '/jwt?token=' . token({ alg => 'HS256' },
+        { sub => $secret, exp => 1000 }, $key) ],
+    [ 'a token of alg none',       401, 'GET', '/jwt?token=' . token({ alg => 'none' },
+        { sub => $secret, exp => $soon }) ],
+    [ 'a token of another kind',   401, 'GET', '/jwt?token=' . token({ alg => 'RS256' },
+        { sub => $secret, exp => $soon }, $key) ],
     [ 'no token at all',           401, 'GET', "/jwt?token=$secret" ],
     [ 'a huge one',                401, 'GET', '/jwt?token=' . 'A' x 6000 ],
     [ 'a ticket that was used',    401, 'GET', "/in?ticket=$used" ],
@@ -78,7 +84,11 @@ for my $case (
     [ 'a handshake that is none',  426, 'GET', '/ws?u=ann' ],
 ) {
     my ($name, $status, $method, $path, %headers) = @$case;
-    my ($errors, $accesses) = logged(sub { is request($method, $path, body => $method eq 'POST' ? "{$secret" : undef, headers => \%headers)->{status}, $status, "$name: $status" });
+    my ($errors, $accesses) = logged(
+        sub {
+            is request($method, $path, body => $method eq 'POST' ? "{$secret" : undef, headers => \%headers)->{status},
+                $status, "$name: $status";
+        });
     is scalar(@$errors), 1, 'told once' or diag join "\n", @$errors;
     is $accesses, 1, 'and in the access log';
     my ($said) = map { /await: (.*?), client:/ ? $1 : $_ } @$errors;

@@ -1,7 +1,8 @@
-# A refusal is one answer to one request, whatever refuses, whenever, over whatever connection, with or without an error_page:
-# refused submissions were stored and run, a refused body was read as the next request (and its answer given to another client of
-# the same proxy), requests over a limit were answered 503 and held all the same. So a request hides in every refused body here.
-# t/lib/Await/Refusals.pm has every refusal that src/http can give; one that is added there and not here fails the last part.
+# A refusal is one answer to one request, whatever refuses, whenever, over whatever connection, with or without an
+# error_page: refused submissions were stored and run, a refused body was read as the next request (and its answer given
+# to another client of the same proxy), requests over a limit were answered 503 and held all the same. So a request
+# hides in every refused body here. t/lib/Await/Refusals.pm has every refusal that src/http can give; one that is added
+# there and not here fails the last part.
 
 use strict;
 use warnings;
@@ -24,7 +25,11 @@ my $SOON = 4;      # seconds within which a refusal is there; what is held inste
 # --- the servers ----------------------------------------------------------------------------------------
 
 my ($readme) = slurp("$ROOT/README.md") =~ /^ *error_page ([\d ]+) \@problem;/m;
-my %MODES = (none => '', readme => $readme, all => '400 401 403 404 405 406 408 409 410 411 412 413 414 415 416 422 424 426 429 500 502 503 504');
+my %MODES = (
+    none => '',
+    readme => $readme,
+    all => '400 401 403 404 405 406 408 409 410 411 412 413 414 415 416 422 424 426 429 500 502 503 504'
+);
 my @WAYS = qw(h1 tls h2 h2tls front streaming);
 my %PORT;
 for my $mode (keys %MODES) { $PORT{$mode}{$_} = Await::Stack::free_port() for qw(h1 h2 tls front streaming) }
@@ -33,7 +38,7 @@ my $dir = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $dir;
 Await::Stack::write_file("$dir/jwt.key", 'a-secret-of-thirty-two-bytes-and-more', 0644);
 Await::Stack::write_file("$dir/passwords", "ann:{PLAIN}x\n", 0644);
-system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout $dir/key.pem -out $dir/cert.pem -days 2 -subj /CN=localhost 2>/dev/null") == 0 or die 'openssl';
+self_signed($dir, 'ec -pkeyopt ec_paramgen_curve:P-256');
 
 sub queue_of { my ($row, $mode) = @_; return substr "$mode-$row->{path}", 0, 64 }
 
@@ -60,7 +65,8 @@ for my $mode (sort keys %MODES) {
         location = /hold { await_job \$arg_id; await_hold_max 300s; await_hold 300s; }
 CONF
     for my $row (@ROWS) {
-        my $conf = $row->{conf} =~ s/QUEUE/queue_of($row, $mode)/er =~ s/KEY/$dir\/jwt.key/r =~ s/PASSWORDS/$dir\/passwords/r;
+        my $conf =
+            $row->{conf} =~ s/QUEUE/queue_of($row, $mode)/er =~ s/KEY/$dir\/jwt.key/r =~ s/PASSWORDS/$dir\/passwords/r;
         $site .= "        location = /$row->{path} { $conf }\n";
     }
     $site .= "}\n";
@@ -70,7 +76,8 @@ CONF
 upstream $mode-$front { server 127.0.0.1:$port{h1}; keepalive 1; }
 server {
     listen 127.0.0.1:$port{$front}; access_log off; keepalive_requests 100000; client_max_body_size 10m;
-    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering $buffering; proxy_request_buffering $buffering;
+    proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_buffering $buffering; proxy_request_buffering $buffering;
     location / { proxy_pass http://$mode-$front; }
 }
 CONF
@@ -93,7 +100,11 @@ is get("/setup-events?ticket=$id{ticket}")->{status}, 200, 'a ticket is used';
 $id{fresh} = json(post('/setup-ticket', ''))->{ticket};
 for my $mode (sort keys %MODES) {
     for my $row (grep { $_->{stored} } @ROWS) {
-        my $first = begin_request('POST', "/$row->{path}", body => 'the first', port => $PORT{$mode}{h1}, headers => { 'Idempotency-Key' => '"clash"' })->response;
+        my $first = begin_request(
+            'POST', "/$row->{path}",
+            body => 'the first',
+            port => $PORT{$mode}{h1},
+            headers => { 'Idempotency-Key' => '"clash"' })->response;
         is $first->{status}, 202, "$row->{name}: a first submission";
     }
 }
@@ -101,7 +112,8 @@ for my $mode (sort keys %MODES) {
 # what takes all the room there is where the limit is one: a held request, and a submission that does not end
 my $held = begin_request('GET', "/hold?id=$id{pending}");
 my $half = begin_raw("POST /keep HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
-ok until_true('both are there', sub { metric('await_held') == 1 && metric('await_inflight_submissions') == 1 }), 'the room is taken';
+ok until_true('both are there', sub { metric('await_held') == 1 && metric('await_inflight_submissions') == 1 }),
+    'the room is taken';
 
 my %details;      # what refusals have said, for the last part
 
@@ -113,7 +125,11 @@ sub try_socket {
         my ($status, $message) = @$case;
         ref $message ? $socket->say($message) : $socket->send_text($message);
         my $told = $socket->message(4) // {};
-        next unless is $told->{status}, $status, "$path: " . ($status // 'no refusal') . ' to ' . (ref $message ? join ' ', map { $message->{$_} } sort keys %$message : $message);
+        next
+            unless is $told->{status}, $status,
+            "$path: "
+            . ($status // 'no refusal') . ' to '
+            . (ref $message ? join ' ', map { $message->{$_} } sort keys %$message : $message);
         $details{"$status " . ($told->{detail} // '')} = 1 if $status;
     }
     $socket->say({ op => 'ping' });
@@ -160,14 +176,20 @@ sub faults {
     $want->($answer->{status} == $status, "status $answer->{status}, not $status");
     return @faults if @faults;
     my $first = sub { $headers{ $_[0] } ? $headers{ $_[0] }[0] : '' };
-    if (!$H1{$way}) { $want->(!$headers{$_}, "$_ over HTTP/2") for qw(connection upgrade keep-alive transfer-encoding proxy-connection) }
+    if (!$H1{$way}) {
+        $want->(!$headers{$_}, "$_ over HTTP/2")
+            for qw(connection upgrade keep-alive transfer-encoding proxy-connection);
+    }
     return @faults if $status == 204;
     my $named = " $MODES{$cell->{mode}} " =~ / $status /;
     if ($row->{own} || $named) {
         my $problem = eval { decode_json($answer->{body}) } // {};
         $want->($first->('content-type') eq 'application/problem+json', 'no problem: ' . $first->('content-type'));
         $want->(ref $problem eq 'HASH' && ($problem->{status} // 0) == $status, 'a problem of another status');
-        $want->(@{ $headers{'cache-control'} // [] } == 1 && $first->('cache-control') eq 'no-store', 'it may be stored');
+        $want->(
+            @{ $headers{'cache-control'} // [] } == 1 && $first->('cache-control') eq 'no-store',
+            'it may be stored'
+        );
         push @faults, [ "$status " . ($problem->{detail} // '') ];
     }
     $want->($first->('www-authenticate'), '401 without WWW-Authenticate') if $status == 401;
@@ -175,7 +197,8 @@ sub faults {
     $want->($first->('allow'), '405 without Allow') if $status == 405 && $row->{own};
     $want->($first->('retry-after') =~ /^\d+$/, '503 without Retry-After') if $status == 503;
     $want->($first->('content-range') eq 'bytes */8', '416 without Content-Range') if $status == 416;
-    $want->($first->('upgrade') eq 'websocket', '426 without Upgrade') if $status == 426 && ($way eq 'h1' || $way eq 'tls');
+    $want->($first->('upgrade') eq 'websocket', '426 without Upgrade')
+        if $status == 426 && ($way eq 'h1' || $way eq 'tls');
     $want->($first->('sec-websocket-version') eq '13', '426 without Sec-WebSocket-Version') if $status == 426;
     return @faults;
 }
@@ -197,7 +220,8 @@ sub request_of {
     my $body = $row->{body} =~ s/<HIDDEN>/$hidden/gr;
     $body = 'x' x 70000 . $body if $cell->{shape} eq 'big';
     # an error_page may wait for a short body, which it gets; nobody waits for the end of a long one
-    $body .= 'x' x 300_000 if $cell->{shape} =~ /open|late/ && $row->{at} eq 'mid' && " $MODES{$cell->{mode}} " =~ / $row->{status} /;
+    $body .= 'x' x 300_000
+        if $cell->{shape} =~ /open|late/ && $row->{at} eq 'mid' && " $MODES{$cell->{mode}} " =~ / $row->{status} /;
     $cell->{status} = $row->{upgraded} && $cell->{way} !~ /^(?:h1|tls)$/ ? $row->{upgraded} : $row->{status};
     return ("/$row->{path}?$args", $row->{headers}, $body);
 }
@@ -207,14 +231,19 @@ sub connection {
     my ($cell, $name) = @_;
     my ($way, $mode) = @$cell{qw(way mode)};
     my $port = $PORT{$mode}{ $way eq 'h2tls' ? 'tls' : $way };
-    return $connection{"$mode $name"} //= $H1{$way} ? Await::Http1->new(port => $port, tls => $way eq 'tls') : Await::Http2->new(port => $port, tls => $way eq 'h2tls');
+    return $connection{"$mode $name"} //=
+        $H1{$way}
+        ? Await::Http1->new(port => $port, tls => $way eq 'tls')
+        : Await::Http2->new(port => $port, tls => $way eq 'h2tls');
 }
 
 # One more request on the connection: its own answer, and nothing before it.
 sub next_fault {
     my ($cell, $connection, $who) = @_;
     $connection->send(Await::Http1::head('GET', "/next?n=$cell->{id}"));
-    my $answer = $connection->answer($SOON) // return "$who is not answered" . ($connection->{reset} ? " but reset: $connection->{reset}" : $connection->{eof} ? ' but closed' : '');
+    my $answer = $connection->answer($SOON)
+        // return "$who is not answered"
+        . ($connection->{reset} ? " but reset: $connection->{reset}" : $connection->{eof} ? ' but closed' : '');
     return $answer->{body} eq "next $cell->{id}" ? () : "$who gets $answer->{status} " . substr $answer->{body}, 0, 60;
 }
 
@@ -223,11 +252,13 @@ sub try_http1 {
     my ($path, $headers, $body) = request_of($cell);
     my ($method, $shape) = ($cell->{row}{method}, $cell->{shape});
     my $connection = connection($cell, 'first');
-    my $head = Await::Http1::head($method, $path, $headers, body => $body, chunked => $shape =~ /chunked|garbled/ ? 1 : 0);
+    my $head =
+        Await::Http1::head($method, $path, $headers, body => $body, chunked => $shape =~ /chunked|garbled/ ? 1 : 0);
     my $rest = $shape eq 'chunked' ? Await::Http1::chunks($body) : $shape eq 'garbled' ? "no chunk\r\n$body" : $body;
     my $kept_back = $shape ne 'late' ? '' : $cell->{row}{at} eq 'head' ? $rest : substr $rest, -1;
     $connection->send($head . substr $rest, 0, length($rest) - length $kept_back);
-    my $answer = $connection->answer($SOON) // return $connection->{reset} ? "no answer but a reset: $connection->{reset}" : 'no answer';
+    my $answer = $connection->answer($SOON)
+        // return $connection->{reset} ? "no answer but a reset: $connection->{reset}" : 'no answer';
     my @faults = faults($cell, $answer);
     $connection->send($kept_back);
     if ($answer->{close}) {
@@ -249,7 +280,8 @@ sub try_http2 {
     push @headers, [ 'content-length', length $body ] unless $open;
     my $id = $connection->open_stream($cell->{row}{method}, $path, headers => \@headers, end => 0);
     $connection->data($id, $body, end => !$open);
-    $connection->run(sub { $connection->over($id) }, $SOON) or return 'no answer' . ($open ? ' while the body has not ended' : '');
+    $connection->run(sub { $connection->over($id) }, $SOON)
+        or return 'no answer' . ($open ? ' while the body has not ended' : '');
     my $stream = $connection->stream($id);
     return "reset with $stream->{reset}, no answer" if !$stream->{ended} || !defined $stream->{status};
     return 'the connection is closed' if $connection->{eof};
@@ -257,18 +289,20 @@ sub try_http2 {
     push @faults, 'two answers' if $stream->{heads} > 1;
     $connection->data($id, '', end => 1) if $open;
     my $next = $connection->request('GET', "/next?n=$cell->{id}", timeout => $SOON);
-    push @faults, 'the next request gets ' . ($next->{status} // 'nothing') unless $next->{ended} && $next->{body} eq "next $cell->{id}";
+    push @faults, 'the next request gets ' . ($next->{status} // 'nothing')
+        unless $next->{ended} && $next->{body} eq "next $cell->{id}";
     push @faults, "GOAWAY $connection->{goaway}[1]" if $connection->{goaway};
     $connection->forget($id);
     return @faults;
 }
 
-# All cells of a phase, a process for each way, and for each error_page where answers are waited for; their faults, by cell. The
-# connections stay open until `look` has looked.
+# All cells of a phase, a process for each way, and for each error_page where answers are waited for; their faults, by
+# cell. The connections stay open until `look` has looked.
 sub run_cells {
     my ($cells, $look) = @_;
     my @children;
-    my $group_of = sub { my ($cell) = @_; return $cell->{row}{phase} eq 'main' ? $cell->{way} : "$cell->{way} $cell->{mode}" };
+    my $group_of =
+        sub { my ($cell) = @_; return $cell->{row}{phase} eq 'main' ? $cell->{way} : "$cell->{way} $cell->{mode}" };
     for my $group (uniq map { $group_of->($_) } @$cells) {
         pipe(my $from, my $to) or die "pipe: $!";
         pipe(my $until, my $release) or die "pipe: $!";
@@ -279,7 +313,10 @@ sub run_cells {
             my %hangs;
             for my $cell (grep { $group_of->($_) eq $group } @$cells) {
                 my $name = $cell->{row}{name};
-                my @faults = $hangs{$name} ? 'not tried, as it was not answered before' : eval { $H1{ $cell->{way} } ? try_http1($cell) : try_http2($cell) };
+                my @faults =
+                    $hangs{$name}
+                    ? 'not tried, as it was not answered before'
+                    : eval { $H1{ $cell->{way} } ? try_http1($cell) : try_http2($cell) };
                 push @faults, "broken off: $@" if $@;
                 $hangs{$name} = 1 if grep { /not answered$|^no answer/ } @faults;
                 print $to encode_json([ $cell->{id}, @faults ]) . "\n";
@@ -315,7 +352,10 @@ sub run_phase {
     my $faults = run_cells(\@now, $look);
     note sprintf '%s: %d cells in %.1f s', $phase, scalar @now, time - $begin;
     my (%groups, %order);
-    for my $cell (@now) { push @{ $groups{"$cell->{row}{name}, error_page $cell->{mode}, $cell->{way}"} }, $cell; $order{"$cell->{row}{name}, error_page $cell->{mode}, $cell->{way}"} //= keys %order }
+    for my $cell (@now) {
+        push @{ $groups{"$cell->{row}{name}, error_page $cell->{mode}, $cell->{way}"} }, $cell;
+        $order{"$cell->{row}{name}, error_page $cell->{mode}, $cell->{way}"} //= keys %order;
+    }
     for my $group (sort { $order{$a} <=> $order{$b} } keys %groups) {
         my @bad;
         for my $cell (@{ $groups{$group} }) {
@@ -335,17 +375,38 @@ sub session {
     open my $session, '|-', 'psql', '-XAtq', '-d', $s->postgres or die "psql: $!";
     $session->autoflush(1);
     print $session "SET application_name = 'holder';\nBEGIN;\n$sql;\n\\o /dev/null\n";
-    until_true('it holds', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder' AND state = 'idle in transaction' AND query NOT LIKE 'BEGIN%'") });
+    until_true('it holds', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holder'
+        AND state = 'idle in transaction' AND query NOT LIKE 'BEGIN%'") });
     return $session;
 }
 
 sub on { my ($channel) = @_; return { op => 'subscribe', channel => $channel } }
-try_socket('/ws', [ 400, '{' ], [ 400, { op => 'none' } ], [ 404, on('topic:closed') ], [ 404, on("job:$id{unknown}") ], [ 404, on('job:none') ], [ 404, on('user:ann') ],
-    [ 404, { op => 'unsubscribe', channel => 'topic:open' } ], [ undef, on('topic:open') ], [ 409, on('topic:open') ], [ undef, on('topic:two') ], [ 429, on('topic:three') ]);
+try_socket(
+    '/ws',
+    [ 400, '{' ],
+    [ 400, { op => 'none' } ],
+    [ 404, on('topic:closed') ],
+    [ 404, on("job:$id{unknown}") ],
+    [ 404, on('job:none') ],
+    [ 404, on('user:ann') ],
+    [ 404, { op => 'unsubscribe', channel => 'topic:open' } ],
+    [ undef, on('topic:open') ],
+    [ 409, on('topic:open') ],
+    [ undef, on('topic:two') ],
+    [ 429, on('topic:three') ]);
 try_socket('/ws-held', [ undef, on('topic:open') ], [ 503, on('topic:two') ]);
 ok until_true('their room is given back', sub { metric('await_sockets') == 0 }), 'their room is given back';
 run_phase('main', sub {
-    ok until_true('nothing is held', sub { metric('await_held') == 1 && metric('await_inflight_submissions') == 1 && metric('await_inflight_reads') == 0 && metric('await_sockets') == 0 }, 5),
+    ok until_true(
+        'nothing is held',
+        sub {
+                   metric('await_held') == 1
+                && metric('await_inflight_submissions') == 1
+                && metric('await_inflight_reads') == 0
+                && metric('await_sockets') == 0;
+        },
+        5
+        ),
         'with all connections still there, nothing of what was refused is held';
     is metric('await_held'), 1, 'await_held';
     is metric('await_parked'), 1, 'await_parked';
@@ -355,7 +416,14 @@ run_phase('main', sub {
 });
 {
     my ($row) = grep { $_->{name} eq 'submit 409 under way' } @ROWS;
-    my $session = session(join ';', map { "INSERT INTO await.idem VALUES ('', '" . queue_of($row, $_) . "', 'taken', '\\x00', gen_random_uuid(), clock_timestamp() + interval '1 h')" } sort keys %MODES);
+    my $session = session(
+        join ';',
+        map {
+                  "INSERT INTO await.idem VALUES ('', '"
+                . queue_of($row, $_)
+                . "', 'taken', '\\x00', gen_random_uuid(), clock_timestamp() + interval '1 h')"
+        } sort keys %MODES
+    );
     run_phase('taken');
     close $session;
 }
@@ -364,16 +432,30 @@ run_phase('main', sub {
     my $reading = begin_request('GET', "/setup-job?id=$id{done}");
     ok until_true('a read is under way', sub { metric('await_inflight_reads') == 1 }), 'a read is under way';
     try_socket('/ws-reads', [ 503, on('topic:open') ]);
-    run_phase('reads', sub { is metric('await_inflight_reads'), 1, 'no other read waits'; is metric('await_held'), 1, 'and nothing is held' });
+    run_phase(
+        'reads',
+        sub {
+            is metric('await_inflight_reads'), 1, 'no other read waits';
+            is metric('await_held'), 1, 'and nothing is held';
+        });
     close $session;
     is $reading->response->{status}, 200, 'the read that was there before is answered';
 }
-my $functions = "SELECT p.oid::regprocedure, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'await' AND p.proname ~ '^(edge_)?(cancel|publish)'";
-for (split /\n/, sql($functions)) { my ($function, $name) = split /\|/; sql("ALTER FUNCTION $function RENAME TO gone_$name") }
+my $functions = "SELECT p.oid::regprocedure, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = 'await' AND p.proname ~ '^(edge_)?(cancel|publish)'";
+for (split /\n/, sql($functions)) {
+    my ($function, $name) = split /\|/;
+    sql("ALTER FUNCTION $function RENAME TO gone_$name");
+}
 run_phase('broken');
-for (split /\n/, sql($functions =~ s/\^\(/^gone_(/r)) { my ($function, $name) = split /\|/; sql("ALTER FUNCTION $function RENAME TO " . substr $name, 5) }
+for (split /\n/, sql($functions =~ s/\^\(/^gone_(/r)) {
+    my ($function, $name) = split /\|/;
+    sql("ALTER FUNCTION $function RENAME TO " . substr $name, 5);
+}
 isnt json(get("/setup-job?id=$id{kept}"))->{state}, 'cancelled', 'a job whose cancellation was refused is as it was';
-is sql("SELECT string_agg(queue || ' ' || n, ', ' ORDER BY queue) FROM (SELECT q.name AS queue, count(*) AS n FROM await.job j JOIN await.queue q ON q.id = j.queue GROUP BY q.name) t WHERE NOT (queue = 'setup' OR queue ~ 'submit_422_clash' AND n = 1)") // '',
+is sql("SELECT string_agg(queue || ' ' || n, ', ' ORDER BY queue)
+    FROM (SELECT q.name AS queue, count(*) AS n FROM await.job j JOIN await.queue q ON q.id = j.queue GROUP BY q.name) t
+    WHERE NOT (queue = 'setup' OR queue ~ 'submit_422_clash' AND n = 1)") // '',
     '', 'nothing that was refused is stored';
 
 $s->end('postgres', 'INT', 20);
@@ -381,7 +463,16 @@ ok until_true('PostgreSQL is away', sub { metric('await_postgres_connections') =
 run_phase('away');
 $held->close;
 $half->close;
-ok until_true('all is given back', sub { metric('await_held') == 0 && metric('await_parked') == 0 && metric('await_inflight_submissions') == 0 && metric('await_inflight_reads') == 0 }), 'all is given back at last';
+ok until_true(
+    'all is given back',
+    sub {
+               metric('await_held') == 0
+            && metric('await_parked') == 0
+            && metric('await_inflight_submissions') == 0
+            && metric('await_inflight_reads') == 0;
+    }
+    ),
+    'all is given back at last';
 
 # --- the log: one line for one request ------------------------------------------------------------------
 
@@ -392,10 +483,25 @@ ok until_true('all is given back', sub { metric('await_held') == 0 && metric('aw
         push @hidden, $_ if m{ "GET /secret\S*&in=};
         push @{ $lines{$1} }, $2 if m{[?&]cell=(c\d+c)\b.*?" (\d{3}) };
     }
-    is_deeply [ map { /(c\d+c)/; my $id = $1; my ($cell) = grep { $_->{id} eq $id } @cells; "$cell->{row}{name}, $cell->{mode}, $cell->{way}, $cell->{shape}" } @hidden ], [], 'no request was read out of a body';
-    is_deeply [ map { my $told = join ' ', @{ $lines{ $_->{id} } // ['nothing'] };
-        my $status = $_->{row}{upgraded} && $_->{way} !~ /^(?:h1|tls)$/ ? $_->{row}{upgraded} : $_->{row}{status};
-        $told eq $status ? () : "$_->{row}{name}, $_->{mode}, $_->{way}, $_->{shape}: $told" } @cells ], [], 'each refusal has one line in the access log, with its status';
+    is_deeply [
+        map {
+            /(c\d+c)/;
+            my $id = $1;
+            my ($cell) = grep { $_->{id} eq $id } @cells;
+            "$cell->{row}{name}, $cell->{mode}, $cell->{way}, $cell->{shape}"
+        } @hidden
+        ],
+        [],
+        'no request was read out of a body';
+    is_deeply [
+        map {
+            my $told = join ' ', @{ $lines{ $_->{id} } // ['nothing'] };
+            my $status = $_->{row}{upgraded} && $_->{way} !~ /^(?:h1|tls)$/ ? $_->{row}{upgraded} : $_->{row}{status};
+            $told eq $status ? () : "$_->{row}{name}, $_->{mode}, $_->{way}, $_->{shape}: $told"
+        } @cells
+        ],
+        [],
+        'each refusal has one line in the access log, with its status';
 }
 
 # --- the source: every refusal has a row ----------------------------------------------------------------
@@ -409,9 +515,11 @@ my %ELSEWHERE = (
     'Another request is changing the same data; retry.' => 'a race of two clients',
     'The request body is no longer available.' => 't/neighbours.t: error_page of the body',
     'The session was revoked.' => 't/tickets.t: await.revoke()',
-    'The request bodies in progress use too much memory; retry later.' => 't/answers.t and t/costs.t: other requests hold them',
+    'The request bodies in progress use too much memory; retry later.' =>
+        't/answers.t and t/costs.t: other requests hold them',
     'A storage limit has been reached. Nothing was stored; retry later.' => 't/bounds.t: the limit of queues',
-    'The data in the request is too large for this resource.' => 'no statement of an edge is refused for its size: the edge has looked before',
+    'The data in the request is too large for this resource.' =>
+        'no statement of an edge is refused for its size: the edge has looked before',
 );
 my ($sites, $actions, $guards) = refusals_in_source($ROOT);
 cmp_ok scalar @$sites, '>', 50, 'the source is read';
@@ -421,8 +529,17 @@ for my $site (@$sites) {
     my @unseen = grep { my $word = $_; !grep { index($_, $word) >= 0 } @said } @{ $site->{words} };
     ok $ELSEWHERE{ $site->{text} } || @said && !@unseen, "$site->{file}: $site->{status} \"$site->{text}\" has a row";
 }
-for my $text (sort keys %ELSEWHERE) { ok scalar(grep { $_->{text} eq $text } @$sites), "\"$text\" is in the source still" }
+for my $text (sort keys %ELSEWHERE) {
+    ok scalar(grep { $_->{text} eq $text } @$sites), "\"$text\" is in the source still";
+}
 my %rows = map { $_->{action} => 1 } @ROWS;
 is_deeply [ grep { !$rows{$_} } @$actions ], [], 'every action has rows';
-is_deeply [ grep { my $file = $_; !grep { ($_->{access} // '') eq $file } @ROWS } @$guards ], [], 'every handler of a phase has rows';
+is_deeply [
+    grep {
+        my $file = $_;
+        !grep { ($_->{access} // '') eq $file } @ROWS
+    } @$guards
+    ],
+    [],
+    'every handler of a phase has rows';
 finish();

@@ -7,12 +7,11 @@ use lib "$FindBin::Bin/lib";
 use Await::Test;
 use Await::WebSocket;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 my $secure = Await::Stack::free_port();
 my $keys = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $keys;
-system("openssl req -x509 -newkey rsa:2048 -nodes -keyout $keys/key.pem -out $keys/cert.pem -days 2 -subj /CN=localhost 2>/dev/null") == 0 or die 'openssl';
+self_signed($keys);
 start_stack(extra => <<'CONF' =~ s/\$\{KEYS\}/$keys/gr =~ s/\$\{SECURE\}/$secure/gr);
     listen 127.0.0.1:${SECURE} ssl; ssl_certificate ${KEYS}/cert.pem; ssl_certificate_key ${KEYS}/key.pem;
     location = /metrics { await_metrics; }
@@ -31,34 +30,35 @@ sub types { return [ map { $_->{type} // $_->{op} } @_ ] }
 subtest 'a job watched from its beginning to its end' => sub {
     my $id = one_job();
     my $ws = open_ws();
-    is $ws->{status}, 101;
-    is $ws->{headers}{'sec-websocket-protocol'}, 'await.v1';
+    is $ws->{status}, 101, 'the socket opens';
+    is $ws->{headers}{'sec-websocket-protocol'}, 'await.v1', 'it speaks await.v1';
     $ws->say({ op => 'subscribe', channel => "job:$id" });
     my $said = $ws->message;
-    is $said->{op}, 'subscribed';
-    is $said->{channel}, "job:$id";
-    is $said->{state}, 'pending';
+    is $said->{op}, 'subscribed', 'the answer is subscribed';
+    is $said->{channel}, "job:$id", 'it names the channel';
+    is $said->{state}, 'pending', 'it has the state';
     my $event = $ws->message;
-    is_deeply [ sort keys %$event ], [ sort qw(channel cursor job seq type data at correlation_id) ];
-    is $event->{type}, 'pending';
+    is_deeply [ sort keys %$event ], [ sort qw(channel cursor job seq type data at correlation_id) ],
+        'an event has every member';
+    is $event->{type}, 'pending', 'the first event is pending';
     my $attempt = claim($id); hint($id);
-    is $ws->message->{type}, 'processing';
+    is $ws->message->{type}, 'processing', 'the next event is processing';
     sql("SELECT await.emit('$id', test.receipt('$id'), 'note', '{\"n\": 1}')"); hint($id);
     my $note = $ws->message;
-    is $note->{seq}, 3;
-    is $note->{data}{n}, 1;
+    is $note->{seq}, 3, 'the note has the next number';
+    is $note->{data}{n}, 1, 'the note has its data';
     complete($id, '{"ok": true}', type => 'application/json', hint => 1);
     my $last = $ws->message;
-    is $last->{type}, 'completed';
-    is_deeply $last->{result}{value}, { ok => JSON::PP::true };
+    is $last->{type}, 'completed', 'the last event is completed';
+    is_deeply $last->{result}{value}, { ok => JSON::PP::true }, 'it has the result';
     ok $ws->quiet(0.3), 'it stays open';
     $ws->say({ op => 'ping' });
-    is $ws->message->{op}, 'beat';
+    is $ws->message->{op}, 'beat', 'a ping is answered by a beat';
     $ws->say({ op => 'subscribe', channel => "job:$id", cursor => $note->{cursor} });
     is_deeply types($ws->messages(2)), [ 'subscribed', 'completed' ], 'from a cursor on';
     $ws->say({ op => 'subscribe', channel => "job:$id", cursor => $last->{cursor} });
     is_deeply types($ws->messages(1)), ['subscribed'], 'from the end there is nothing';
-    is $ws->close, 1000;
+    is $ws->close, 1000, 'the close comes back with 1000';
 };
 
 subtest 'the same cursor on every transport' => sub {
@@ -67,10 +67,10 @@ subtest 'the same cursor on every transport' => sub {
     my $page = json(get("/jobs/$id/events", Accept => 'application/json'));
     my $ws = open_ws();
     $ws->say({ op => 'subscribe', channel => "job:$id", cursor => $page->{cursor} });
-    is $ws->message->{op}, 'subscribed';
+    is $ws->message->{op}, 'subscribed', 'the socket is subscribed';
     complete($id, 'x', hint => 1);
     my $end = $ws->message;
-    is $end->{seq}, 3;
+    is $end->{seq}, 3, 'the ending has the next number';
     my $stream = begin_request('GET', "/jobs/$id/events", headers => { 'Last-Event-ID' => $end->{cursor} })->response;
     is $stream->{status}, 204, 'and back';
     $ws->close;
@@ -82,10 +82,10 @@ subtest 'a cursor that says nothing here: reset, with what is now' => sub {
     my $ws = open_ws();
     $ws->say({ op => 'subscribe', channel => "job:$id", cursor => 'garbage' });
     my @said = $ws->messages(2);
-    is_deeply types(@said), [ 'subscribed', 'reset' ];
-    is $said[1]{state}, 'processing';
+    is_deeply types(@said), [ 'subscribed', 'reset' ], 'subscribed, then reset';
+    is $said[1]{state}, 'processing', 'reset has the state';
     complete($id, 'x', hint => 1);
-    is $ws->message->{type}, 'completed';
+    is $ws->message->{type}, 'completed', 'the events of afterwards follow';
     $ws->close;
 };
 
@@ -94,13 +94,13 @@ subtest 'many channels, each in its order' => sub {
     my $ws = open_ws();
     $ws->say({ op => 'subscribe', channel => "job:$_" }) for @ids;
     my @first = $ws->messages(40);
-    is scalar(grep { ($_->{op} // '') eq 'subscribed' } @first), 20;
+    is scalar(grep { ($_->{op} // '') eq 'subscribed' } @first), 20, 'each channel is subscribed';
     claim($_) for @ids;
     complete($_, "made $_") for @ids;
     hint($_) for @ids;
     my %seen;
     for my $event ($ws->messages(40)) { push @{ $seen{ $event->{job} } }, $event->{seq} }
-    is_deeply \%seen, { map { $_ => [ 2, 3 ] } @ids };
+    is_deeply \%seen, { map { $_ => [ 2, 3 ] } @ids }, 'the events of each in their order';
     $ws->close;
 };
 
@@ -110,11 +110,11 @@ subtest 'unsubscribe' => sub {
     $ws->say({ op => 'subscribe', channel => "job:$id" });
     $ws->messages(2);
     $ws->say({ op => 'unsubscribe', channel => "job:$id" });
-    is $ws->message->{op}, 'unsubscribed';
+    is $ws->message->{op}, 'unsubscribed', 'unsubscribed is answered';
     claim($id); hint($id);
-    ok $ws->quiet(0.3);
+    ok $ws->quiet(0.3), 'no event comes any more';
     $ws->say({ op => 'unsubscribe', channel => "job:$id" });
-    is $ws->message->{status}, 404;
+    is $ws->message->{status}, 404, 'what is not subscribed cannot be unsubscribed';
     $ws->close;
 };
 
@@ -123,21 +123,34 @@ subtest 'what is refused says so, and the socket goes on' => sub {
     my $ws = open_ws();
     my $unknown = '0198c0de-0000-7000-8000-00000000000' . int rand 10;
     my %said;
-    for my $case ([ "job:$unknown", 404 ], [ 'job:x', 404 ], [ 'nonsense', 404 ], [ '', 404 ], [ 'user:me', 404 ], [ 'topic:t', 404 ]) {
+    for my $case (
+        [ "job:$unknown", 404 ],
+        [ 'job:x', 404 ],
+        [ 'nonsense', 404 ],
+        [ '', 404 ],
+        [ 'user:me', 404 ],
+        [ 'topic:t', 404 ])
+    {
         $ws->say({ op => 'subscribe', channel => $case->[0] });
         my $error = $ws->message;
-        is $error->{op}, 'error', $case->[0];
-        is $error->{status}, $case->[1];
-        is $error->{channel} // '', $case->[0];
+        is $error->{op}, 'error', "'$case->[0]': an error";
+        is $error->{status}, $case->[1], "'$case->[0]': its status";
+        is $error->{channel} // '', $case->[0], "'$case->[0]': its channel is named";
     }
     $ws->say({ op => 'subscribe', channel => "job:$id" });
     $ws->messages(2);
     $ws->say({ op => 'subscribe', channel => "job:$id" });
     is $ws->message->{status}, 409, 'twice';
-    for my $bad ('', '{', '[]', '"x"', '{}', '{"op":1}', '{"op":"nonesuch"}', '{"op":"subscribe"}', '{"op":"subscribe","channel":1}', "{\"op\":\"subscribe\",\"channel\":\"job:$id\",\"cursor\":1}", '[' x 3000) {
+    for my $bad (
+        '', '{', '[]', '"x"', '{}', '{"op":1}', '{"op":"nonesuch"}', '{"op":"subscribe"}',
+        '{"op":"subscribe","channel":1}',
+        "{\"op\":\"subscribe\",\"channel\":\"job:$id\",\"cursor\":1}",
+        '[' x 3000
+        )
+    {
         $ws->send_text($bad);
         my $error = $ws->message;
-        is "$error->{op} $error->{status}", 'error 400', substr $bad, 0, 40;
+        is "$error->{op} $error->{status}", 'error 400', "'" . substr($bad, 0, 40) . "'";
     }
     $ws->close;
 };
@@ -148,10 +161,11 @@ subtest 'a job of somebody else is like none' => sub {
     my $unknown = $id =~ s/...$/fff/r;
     $theirs->say({ op => 'subscribe', channel => "job:$_" }) for $id, $unknown;
     my @errors = $theirs->messages(2);
-    is_deeply [ map { delete $_->{channel}; $_ } $errors[0] ], [ map { delete $_->{channel}; $_ } $errors[1] ], 'the same words';
+    is_deeply [ map { delete $_->{channel}; $_ } $errors[0] ], [ map { delete $_->{channel}; $_ } $errors[1] ],
+        'the same words';
     my $mine = open_ws('/owned?who=ann');
     $mine->say({ op => 'subscribe', channel => "job:$id" });
-    is $mine->message->{op}, 'subscribed';
+    is $mine->message->{op}, 'subscribed', 'its owner is subscribed';
     is open_ws('/owned?who=')->{status}, 403, 'nobody';
 };
 
@@ -167,39 +181,49 @@ subtest 'limits' => sub {
 subtest 'channels of the location, plain and not' => sub {
     my $id = one_job();
     my ($ws, $plain) = (open_ws("/ws/$id"), open_ws("/plain/$id", protocols => undef));
-    is_deeply types($ws->messages(2)), [ 'subscribed', 'pending' ];
+    is_deeply types($ws->messages(2)), [ 'subscribed', 'pending' ], 'the channel of the location is subscribed at once';
     is_deeply types($plain->message), ['pending'], 'nothing but events';
-    ok !exists $plain->{headers}{'sec-websocket-protocol'};
+    ok !exists $plain->{headers}{'sec-websocket-protocol'}, 'plain: no protocol is spoken';
     $plain->send_text('whatever');
     claim($id); hint($id);
-    is $plain->message->{type}, 'processing';
+    is $plain->message->{type}, 'processing', 'plain: what the client says is passed over';
     my $none = open_ws('/plain/0198c0de-0000-7000-8000-000000000000', protocols => undef);
-    is $none->closed, 4404;
+    is $none->closed, 4404, 'plain: a job that is not there closes with 4404';
 };
 
 subtest 'one URL, four ways to watch' => sub {
     my $id = one_job();
-    is json(get("/all/$id"))->{state}, 'pending';
-    is header(get("/all/$id", Accept => 'text/plain'), 'Content-Type'), 'text/plain';
+    is json(get("/all/$id"))->{state}, 'pending', 'by default the document';
+    is header(get("/all/$id", Accept => 'text/plain'), 'Content-Type'), 'text/plain', 'text/plain: the state as a word';
     my $sse = begin_request('GET', "/all/$id", headers => { Accept => 'text/event-stream' });
-    ok $sse->wait_event('pending');
-    is open_ws("/all/$id")->message->{op}, 'subscribed';
+    ok $sse->wait_event('pending'), 'text/event-stream: a stream';
+    is open_ws("/all/$id")->message->{op}, 'subscribed', 'an upgrade: a socket';
 };
 
 subtest 'who cannot upgrade is told how' => sub {
     my $r = get('/ws');
-    is $r->{status}, 426;
-    is header($r, 'Upgrade'), 'websocket';
-    is header($r, 'Sec-WebSocket-Version'), 13;
-    is post('/ws', 'x')->{status}, 405;
-    my %good = (Upgrade => 'websocket', Connection => 'Upgrade', 'Sec-WebSocket-Version' => 13, 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Protocol' => 'await.v1');
-    is get('/ws', %good, 'Sec-WebSocket-Version' => 8)->{status}, 426;
-    is get('/ws', %good, Upgrade => 'h2c')->{status}, 426;
-    is get('/ws', %good, Connection => 'close')->{status}, 426;
-    is get('/ws', %good, 'Sec-WebSocket-Key' => $_)->{status}, 400, "key <$_>" for '', 'short', 'dGhlIHNhbXBsZSBub25jZQ=', 'dGhlIHNhbXBsZSBub25jZ*==';
-    is get('/ws', %good, 'Sec-WebSocket-Protocol' => $_)->{status}, 400, "protocol <$_>" for '', 'chat', 'await.v2, chat';
-    is open_ws('/ws', protocols => 'chat, await.v1')->{headers}{'sec-websocket-protocol'}, 'await.v1';
-    is open_ws('/ws', key => 'dGhlIHNhbXBsZSBub25jZQ==')->{headers}{'sec-websocket-accept'}, 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=', 'the example of RFC 6455';
+    is $r->{status}, 426, 'a plain GET: 426';
+    is header($r, 'Upgrade'), 'websocket', 'Upgrade says to what';
+    is header($r, 'Sec-WebSocket-Version'), 13, 'and Sec-WebSocket-Version which';
+    is post('/ws', 'x')->{status}, 405, 'POST is not allowed';
+    my %good = (
+        Upgrade => 'websocket',
+        Connection => 'Upgrade',
+        'Sec-WebSocket-Version' => 13,
+        'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==',
+        'Sec-WebSocket-Protocol' => 'await.v1'
+    );
+    is get('/ws', %good, 'Sec-WebSocket-Version' => 8)->{status}, 426, 'another version: 426';
+    is get('/ws', %good, Upgrade => 'h2c')->{status}, 426, 'an upgrade to something else: 426';
+    is get('/ws', %good, Connection => 'close')->{status}, 426, 'a connection that does not upgrade: 426';
+    is get('/ws', %good, 'Sec-WebSocket-Key' => $_)->{status}, 400, "key <$_>"
+        for '', 'short', 'dGhlIHNhbXBsZSBub25jZQ=', 'dGhlIHNhbXBsZSBub25jZ*==';
+    is get('/ws', %good, 'Sec-WebSocket-Protocol' => $_)->{status}, 400, "protocol <$_>"
+        for '', 'chat', 'await.v2, chat';
+    is open_ws('/ws', protocols => 'chat, await.v1')->{headers}{'sec-websocket-protocol'}, 'await.v1',
+        'of several protocols ours is taken';
+    is open_ws('/ws', key => 'dGhlIHNhbXBsZSBub25jZQ==')->{headers}{'sec-websocket-accept'},
+        's3pPLMBiTxaQ9kYGzzhZRbK+xOo=', 'the example of RFC 6455';
 };
 
 subtest 'parked or not, the access log tells of it once' => sub {
@@ -208,16 +232,17 @@ subtest 'parked or not, the access log tells of it once' => sub {
         my $ws = open_ws($path);
         $ws->say({ op => 'subscribe', channel => "job:$id" });
         $ws->messages(2);
-        ok until_true('parked', sub { metric('await_parked') > 0 }) if $path eq '/ws';
+        eventually("$path: the socket is parked", sub { metric('await_parked') > 0 }) if $path eq '/ws';
         $ws->close;
-        ok until_true('logged', sub { slurp(stack()->{dir} . '/logs/access.log') =~ m{"GET \Q$path\E HTTP/1.1" 101 } }), $path;
+        ok until_true('logged', sub { slurp(stack()->{dir} . '/logs/access.log') =~ m{"GET \Q$path\E HTTP/1.1" 101 } }),
+            $path;
     }
 };
 
 subtest 'frames sent behind the request are not lost' => sub {
     my $id = one_job();
     my $ws = open_ws('/ws', early => [ { op => 'subscribe', channel => "job:$id" } ]);
-    is $ws->message->{op}, 'subscribed';
+    is $ws->message->{op}, 'subscribed', 'the early message is answered';
 };
 
 subtest 'a client that does not read holds nobody up, and nothing is lost to it' => sub {
@@ -226,8 +251,9 @@ subtest 'a client that does not read holds nobody up, and nothing is lost to it'
     my $ws = open_ws();
     $ws->say({ op => 'subscribe', channel => "job:$id" });
     $ws->messages(3);
-    for my $i (1 .. 60) { sql("SELECT count(await.emit('$id', test.receipt('$id'), 'n', to_jsonb(repeat('x', 3000)))) FROM generate_series(1, 50)"); hint($id) }
-    sleep 0.5;
+    for my $i (1 .. 60) { sql("SELECT count(await.emit('$id', test.receipt('$id'), 'n', to_jsonb(repeat('x', 3000))))
+        FROM generate_series(1, 50)"); hint($id) }
+    until_true('bytes wait for it', sub { metric('await_buffered_bytes') > 0 });
     my @events = $ws->messages(3000, 30);
     is_deeply [ map { $_->{seq} } @events ], [ 3 .. 3002 ], 'all of 9 MB, in order';
 };
@@ -241,11 +267,11 @@ sub foreign {
     my $attempt = claim($id);
     open my $out, '-|', "$program $files/client ws://127.0.0.1:" . stack()->{port} . "/ws job:$id 2>&1" or die $!;
     is scalar(readline $out), "subscribed await.v1\n", $name;
-    is scalar(readline $out), "pending\n";
-    is scalar(readline $out), "processing\n";
+    is scalar(readline $out), "pending\n", "$name: the event pending";
+    is scalar(readline $out), "processing\n", "$name: the event processing";
     complete($id, "{\"by\":\"$name\"}", type => 'application/json', hint => 1);
-    is scalar(readline $out), "completed $name\n";
-    is scalar(readline $out), "closed 1000\n";
+    is scalar(readline $out), "completed $name\n", "$name: the event completed with the result";
+    is scalar(readline $out), "closed 1000\n", "$name: closed with 1000";
     close $out;
 }
 
@@ -259,8 +285,9 @@ async def main(url, channel):
         print("subscribed", ws.subprotocol, flush=True)
         while True:
             event = json.loads(await ws.recv())
-            print(event["type"], *([event["result"]["value"]["by"]] if event["type"] == "completed" else []), flush=True)
-            if event["type"] == "completed": break
+            completed = event["type"] == "completed"
+            print(event["type"], *([event["result"]["value"]["by"]] if completed else []), flush=True)
+            if completed: break
         await asyncio.wait_for(await ws.ping(), 5)
     print("closed", ws.close_code)
 asyncio.run(main(*sys.argv[1:]))
@@ -281,20 +308,38 @@ NODE
 };
 
 subtest 'over TLS, parked too' => sub {
-    my $tls = sub { require IO::Socket::SSL; return IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $secure, SSL_verify_mode => 0) // die 'TLS: ' . IO::Socket::SSL::errstr() };
+    my $tls = sub {
+        require IO::Socket::SSL;
+        return IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $secure, SSL_verify_mode => 0)
+            // die 'TLS: ' . IO::Socket::SSL::errstr();
+    };
     my $id = one_job();
     my $socket = $tls->();
-    print $socket "GET /ws/$id HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: await.v1\r\n\r\n";
+    print $socket
+        "GET /ws/$id HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        . "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        . "Sec-WebSocket-Protocol: await.v1\r\n\r\n";
     my $seen = '';
-    my $until = sub { my ($what) = @_; local $SIG{ALRM} = sub { die "no $what in $seen" }; alarm 20; until ($seen =~ $what) { sysread($socket, $seen, 65536, length $seen) or last } alarm 280; return $seen =~ $what };
-    ok $until->(qr/"type":"pending"/);
-    ok until_true('parked', sub { metric('await_parked') > 0 });
-    for (1 .. 3) { print $socket Await::WebSocket::frame(1, '{"op":"ping"}'); $seen = ''; ok $until->(qr/"op":"beat"/) }
+    my $until = sub {
+        my ($what) = @_;
+        local $SIG{ALRM} = sub { die "no $what in $seen" };
+        alarm 20;
+        until ($seen =~ $what) { sysread($socket, $seen, 65536, length $seen) or last }
+        alarm 280;
+        return $seen =~ $what;
+    };
+    ok $until->(qr/"type":"pending"/), 'the event pending arrives';
+    eventually('the socket is parked', sub { metric('await_parked') > 0 });
+    for (1 .. 3) {
+        print $socket Await::WebSocket::frame(1, '{"op":"ping"}');
+        $seen = '';
+        ok $until->(qr/"op":"beat"/), "ping $_ is answered";
+    }
     claim($id); complete($id, 'x', hint => 1);
-    ok $until->(qr/"type":"completed"/);
+    ok $until->(qr/"type":"completed"/), 'the event completed arrives';
     print $socket Await::WebSocket::frame(8, pack 'n', 1000);
     $seen = '';
-    ok $until->(qr/\x88\x02\x03\xe8/);
+    ok $until->(qr/\x88\x02\x03\xe8/), 'the close comes back with 1000';
 };
 
 subtest 'a reload says bye, with a time to come back' => sub {
@@ -304,12 +349,12 @@ subtest 'a reload says bye, with a time to come back' => sub {
     $plain->message;
     kill HUP => stack()->pid('nginx');
     my $bye = $ws->message;
-    is $bye->{op}, 'bye';
-    cmp_ok $bye->{retry}, '>=', 1000;
-    is $ws->closed, 1012;
-    is $plain->closed, 1012;
-    is $unparked->message->{op}, 'bye';
-    is $unparked->closed, 1012;
+    is $bye->{op}, 'bye', 'the socket is told bye';
+    cmp_ok $bye->{retry}, '>=', 1000, 'with a time to come back';
+    is $ws->closed, 1012, 'and closed with 1012';
+    is $plain->closed, 1012, 'the plain one is closed with 1012';
+    is $unparked->message->{op}, 'bye', 'the one that is not parked is told bye';
+    is $unparked->closed, 1012, 'and closed with 1012';
     is open_ws("/ws/$id")->message->{op}, 'subscribed', 'the new ones take over';
 };
 

@@ -71,7 +71,11 @@ subtest 'the module is configured when it has to be' => sub {
     my $nginx  = nginx("$dir/nginx", 'configure', '1.22.1');
     my $runs   = sub { return scalar(() = slurp($ENV{LOG}) =~ /^run$/mg) };
     my $before = 0;
-    my $build  = sub { my ($from, $at) = @_; my $said = run($at // $here, 'tools/build-module', $from, "@{[ $at // $here ]}/build"); return $said };
+    my $build = sub {
+        my ($from, $at) = @_;
+        my $said = run($at // $here, 'tools/build-module', $from, "@{[ $at // $here ]}/build");
+        return $said;
+    };
     my $configures = sub {
         my ($how, $what, @arguments) = @_;
         $build->(@arguments);
@@ -154,28 +158,44 @@ subtest 'missing packages are named in one line' => sub {
     spew("$here/bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0755);
     my $said = do { local $ENV{PATH} = "$here/bin:$ENV{PATH}"; run($here, 'tools/install-deps', '--missing', 'run') };
     is $? >> 8, 69, 'is an error';
-    like $said, qr/\Amissing packages: make g\+\+ .*libhiredis-dev.*; install them by apt-get, .*\n\z/, 'one line with all of them';
+    like $said, qr/\Amissing packages: make g\+\+ .*libhiredis-dev.*; install them by apt-get, .*\n\z/,
+        'one line with all of them';
 };
 
 subtest 'sizes' => sub {
     my $here = project("$dir/sizes");
     my $tool = slurp("$here/tools/check-size") =~ s/^my %may_be_longer = \(.*?^\);/my %may_be_longer = ();/msr;
     spew("$here/tools/check-size", $tool, 0755);
-    my $complaints = sub { my ($name, $text) = @_; spew("$here/$name", $text); my $said = run($here, 'tools/check-size'); unlink "$here/$name"; return $said };
+    my $complaints = sub {
+        my ($name, $text) = @_;
+        spew("$here/$name", $text);
+        my $said = run($here, 'tools/check-size');
+        unlink "$here/$name";
+        return $said;
+    };
     my $body = sub { return "  one();\n" x $_[0] };
     is $complaints->('src/core/f.cc', "void f() {\n" . $body->(58) . "}\n"), '', 'a function of 60 lines may be';
-    like $complaints->('src/core/f.cc', "void f() {\n" . $body->(59) . "}\n"), qr{src/core/f.cc:1: a function of 61 lines, 60 at most}, 'one of 61 may not';
+    like $complaints->('src/core/f.cc', "void f() {\n" . $body->(59) . "}\n"),
+        qr{src/core/f.cc:1: a function of 61 lines, 60 at most}, 'one of 61 may not';
     isnt $?, 0, 'is an error';
     my $constructor = "struct T {\n  T(int a)\n      : a_{a}, b_{\"}\"} {\n" . $body->(60) . "  }\n};\n";
-    like $complaints->('src/core/t.h', $constructor), qr{src/core/t.h:2: a function of 63 lines.*\(T\)}, 'a constructor with members in braces';
-    is $complaints->('src/core/t.cc', "Row rows[] = {\n" . "    {\"a\", f()},\n" x 100 . "};\n"), '', 'a table is no function';
-    like $complaints->('t/lib/Await/Long.pm', "package Long;\nsub f {\n" . "    one();\n" x 60 . "}\n1;\n"), qr{Long.pm:2: a function of 62 lines}, 'a sub';
-    like $complaints->('src/wire/long.cc', "// a line\n" x 501), qr{src/wire/long.cc: 501 lines, 500 at most}, 'a file of 501 lines';
+    like $complaints->('src/core/t.h', $constructor), qr{src/core/t.h:2: a function of 63 lines.*\(T\)},
+        'a constructor with members in braces';
+    is $complaints->('src/core/t.cc', "Row rows[] = {\n" . "    {\"a\", f()},\n" x 100 . "};\n"), '',
+        'a table is no function';
+    like $complaints->('t/lib/Await/Long.pm', "package Long;\nsub f {\n" . "    one();\n" x 60 . "}\n1;\n"),
+        qr{Long.pm:2: a function of 62 lines}, 'a sub';
+    like $complaints->('src/wire/long.cc', "// a line\n" x 501), qr{src/wire/long.cc: 501 lines, 500 at most},
+        'a file of 501 lines';
 };
 
 subtest 'messages of commits' => sub {
     my $here = project("$dir/commits");
-    my $git  = sub { my $said = run($here, 'git', '-c', 'user.name=x', '-c', 'user.email=x@example.org', @_); is $?, 0, "git $_[0]"; return $said };
+    my $git = sub {
+        my $said = run($here, 'git', '-c', 'user.name=x', '-c', 'user.email=x@example.org', @_);
+        is $?, 0, "git $_[0]";
+        return $said;
+    };
     $git->('init', '-q');
     $git->('add', '.');
     $git->('commit', '-q', '-m', 'as it was');
@@ -199,8 +219,10 @@ subtest 'messages of commits' => sub {
         $git->('reset', '-q', '--soft', 'HEAD~1');
     }
     $commit->("Unhelpful\n");
-    my $tool = slurp("$here/tools/check-commits") =~ s/^my \(\$since, \$date\) = .*/my (\$since, \$date) = ('$start', '2020-01-01T00:00:00Z');/mr;
-    is run($dir, 'git', 'clone', '-q', '--depth', 1, "file://$here", "$dir/shallow"), '', 'a shallow clone, without the first commit';
+    my $tool = slurp("$here/tools/check-commits") =~
+        s/^my \(\$since, \$date\) = .*/my (\$since, \$date) = ('$start', '2020-01-01T00:00:00Z');/mr;
+    is run($dir, 'git', 'clone', '-q', '--depth', 1, "file://$here", "$dir/shallow"), '',
+        'a shallow clone, without the first commit';
     spew("$dir/shallow/tools/check-commits", $tool, 0755);
     like run("$dir/shallow", 'tools/check-commits'), qr/Unhelpful.*has no body/, 'is checked by date';
 };

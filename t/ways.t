@@ -1,7 +1,8 @@
-# Every transport by every way to it: a reader that stalls and comes back, and one that is slow for longer than send_timeout, get
-# everything, once, in order; a stream that is read stays for longer than send_timeout; and the access log says the same of all.
-# Streams that were not parked were reset send_timeout after their first event, over TLS a reader who stalled while events came was cut,
-# a timer of limit_rate's was deleted, and $realip_remote_addr of a parked request was its client's.
+# Every transport by every way to it: a reader that stalls and comes back, and one that is slow for longer than
+# send_timeout, get everything, once, in order; a stream that is read stays for longer than send_timeout; and the access
+# log says the same of all. Streams that were not parked were reset send_timeout after their first event, over TLS a
+# reader who stalled while events came was cut, a timer of limit_rate's was deleted, and $realip_remote_addr of a parked
+# request was its client's.
 
 use strict;
 use warnings;
@@ -15,7 +16,7 @@ use Time::HiRes qw(time sleep);
 
 my $files = File::Temp::tempdir(CLEANUP => 1);
 chmod 0755, $files;
-system("openssl req -x509 -newkey rsa:2048 -nodes -keyout $files/key.pem -out $files/cert.pem -days 2 -subj /CN=localhost 2>/dev/null") == 0 or die 'openssl';
+self_signed($files);
 
 my @ways = (
     { name => 'HTTP/1.1' },
@@ -39,20 +40,31 @@ my @transports = (
 );
 
 # Variables that a log may hold: all but those that no two requests have in common.
-my @variables = qw(status request_method uri args arg_x query_string is_args request_filename document_root host server_name http_host http_accept http_x_tag http_prefer
-    content_length content_type cookie_c remote_addr binary_remote_addr realip_remote_addr remote_user scheme limit_rate limit_req_status nothing captured mapped geo
-    request_completion await_delivery await_state sent_http_content_type sent_http_cache_control sent_http_vary sent_http_x_accel_buffering sent_http_x_named
-    sent_http_connection sent_http_transfer_encoding connection_requests server_protocol request_length body_bytes_sent bytes_sent pipe request_body);
+my @variables =
+    qw(status request_method uri args arg_x query_string is_args request_filename document_root host server_name
+        http_host http_accept http_x_tag http_prefer content_length content_type cookie_c remote_addr
+        binary_remote_addr realip_remote_addr remote_user scheme limit_rate limit_req_status nothing captured mapped
+        geo request_completion await_delivery await_state sent_http_content_type sent_http_cache_control
+        sent_http_vary sent_http_x_accel_buffering sent_http_x_named sent_http_connection sent_http_transfer_encoding
+        connection_requests server_protocol request_length body_bytes_sent bytes_sent pipe request_body);
 my $servers = '';
 for my $way (@ways) {
     $way->{port} = Await::Stack::free_port();
-    my $listen = "listen 127.0.0.1:$way->{port} sndbuf=16k" . ($way->{tls} ? ' ssl' : '') . ($way->{http2} ? ' http2' : '') . ';';
-    $servers .= "server { $listen ssl_certificate $files/cert.pem; ssl_certificate_key $files/key.pem; ${\($way->{conf} // '')}" . <<'CONF';
-    server_name ways; access_log logs/ways.log ways; set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; set $nothing ""; keepalive_timeout 60s;
-    location = /jobs { limit_req zone=many burst=500 nodelay; await_submit work; add_header X-Named "$http_x_tag" always; }
-    location ~ ^/jobs/(?<captured>[^/]+)$ { limit_req zone=many burst=500 nodelay; await_job $captured; add_header X-Named "$http_x_tag" always; }
+    my $listen =
+          "listen 127.0.0.1:$way->{port} sndbuf=16k"
+        . ($way->{tls} ? ' ssl' : '')
+        . ($way->{http2} ? ' http2' : '') . ';';
+    my $certificate = "ssl_certificate $files/cert.pem; ssl_certificate_key $files/key.pem;";
+    $servers .= "server { $listen $certificate ${\($way->{conf} // '')}" . <<'CONF';
+    server_name ways; access_log logs/ways.log ways; set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;
+        set $nothing ""; keepalive_timeout 60s;
+    location = /jobs { limit_req zone=many burst=500 nodelay; await_submit work;
+        add_header X-Named "$http_x_tag" always; }
+    location ~ ^/jobs/(?<captured>[^/]+)$ { limit_req zone=many burst=500 nodelay; await_job $captured;
+        add_header X-Named "$http_x_tag" always; }
     location ~ ^/jobs/(?<captured>[^/]+)/result$ { await_result $captured; }
-    location ~ ^/jobs/(?<captured>[^/]+)/events$ { await_events job:$captured; add_header X-Named "$http_x_tag" always; }
+    location ~ ^/jobs/(?<captured>[^/]+)/events$ { await_events job:$captured; add_header X-Named "$http_x_tag" always;
+        }
     location ~ ^/ws/(?<captured>[^/]+)$ { await_socket job:$captured; }
 }
 CONF
@@ -81,13 +93,22 @@ my @clients;
 sub begin {
     my ($n, $transport) = @_;
     my $way = $ways[$n];
-    my %headers = (Accept => $transport->{accept} // '*/*', 'X-Tag' => 'seen', 'X-Real-IP' => '192.0.2.7', Cookie => 'c=1');
+    my %headers =
+        (Accept => $transport->{accept} // '*/*', 'X-Tag' => 'seen', 'X-Real-IP' => '192.0.2.7', Cookie => 'c=1');
     $headers{Prefer} = 'wait=50' if $transport->{wait};
-    @headers{qw(Connection Upgrade Sec-WebSocket-Protocol Sec-WebSocket-Version Sec-WebSocket-Key)} = ('Upgrade', 'websocket', 'await.v1', 13, encode_base64('sixteen bytes 16', '')) if $transport->{upgrade};
+    @headers{qw(Connection Upgrade Sec-WebSocket-Protocol Sec-WebSocket-Version Sec-WebSocket-Key)} =
+        ('Upgrade', 'websocket', 'await.v1', 13, encode_base64('sixteen bytes 16', ''))
+        if $transport->{upgrade};
     $headers{'Last-Event-ID'} = $transport->{cursor} if defined $transport->{cursor};
     my $path = $transport->{path} =~ s/ID/$job/r =~ s/SMALL/$small_id/r =~ s/LARGE/$large_id/r;
-    my $client = Await::Client->new($way->{port}, $transport->{method} // 'GET', "$path?x=1&way=$n&t=$transport->{name}", headers => \%headers,
-        body => $transport->{body}, http2 => $way->{http2}, tls => $way->{tls}, rcvbuf => 65536);
+    my $client = Await::Client->new(
+        $way->{port}, $transport->{method} // 'GET', "$path?x=1&way=$n&t=$transport->{name}",
+        headers => \%headers,
+        body => $transport->{body},
+        http2 => $way->{http2},
+        tls => $way->{tls},
+        rcvbuf => 65536
+    );
     $client->{case} = "$transport->{name}, $way->{name}";
     $client->{n} = $n;
     $client->{transport} = $transport->{name};
@@ -119,25 +140,39 @@ sub numbers {
         return $client->{numbers};
     }
     pos($client->{body}) = $client->{seen} // 0;
-    while ($client->{body} =~ /"filled (\d+) z/g) { push @{ $client->{numbers} }, $1; $client->{seen} = pos $client->{body} }
+    while ($client->{body} =~ /"filled (\d+) z/g) {
+        push @{ $client->{numbers} }, $1;
+        $client->{seen} = pos $client->{body};
+    }
     return $client->{numbers};
 }
 
 my $EVENTS = 50;
 for my $n (0 .. $#ways) { begin($n, $_) for grep { !($_->{upgrade} && $ways[$n]{http2}) && !$_->{last} } @transports }
 my $held = 3 * @ways + grep { !$_->{http2} } @ways;
-ok turn(65536, sub { metric('await_held') == $held && !grep { $_->{body} eq '' } of('sse') }, 10), 'all are held' or diag metric('await_held'), " of $held";
-is_deeply [ map { $_->{case} } grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse socket) ], [], 'and none has ended';
+ok turn(
+    65536,
+    sub {
+        metric('await_held') == $held && !grep { $_->{body} eq '' } of('sse');
+    },
+    10
+    ),
+    'all are held' or diag metric('await_held'),
+    " of $held";
+is_deeply [ map { $_->{case} }
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse socket) ], [],
+    'and none has ended';
 
 # nobody reads: events, and others while the first are stuck; all within send_timeout
 $_->fill(400_000) for @clients;
 my $stuck = time;
 for my $round (0 .. 4) {
     my ($first, $last) = ($round * 10 + 1, $round * 10 + 10);
-    sql("SELECT count(await.emit('$job', test.receipt('$job'), 'n', to_jsonb('filled ' || n || ' ' || repeat('z', 30000)))) FROM generate_series($first, $last) n");
+    sql("SELECT count(await.emit('$job', test.receipt('$job'), 'n',
+        to_jsonb('filled ' || n || ' ' || repeat('z', 30000)))) FROM generate_series($first, $last) n");
     hint($job);
 }
-ok until_true('bytes wait for the slow', sub { metric('await_buffered_bytes') > 1_000_000 }, 2);
+eventually('bytes wait for the slow clients', sub { metric('await_buffered_bytes') > 1_000_000 }, 2);
 until_true('a stall shorter than send_timeout', sub { time - $stuck > 1 });
 cmp_ok time - $stuck, '<', 2.9, 'a stall shorter than send_timeout';
 
@@ -149,21 +184,27 @@ ok turn(10000, sub { !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers
 cmp_ok time - $began, '>', 3.1, 'slowly';
 is_deeply numbers($_), [ 1 .. $EVENTS ], "each event once, in order: $_->{case}" for @readers;
 ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } of('large'), of('inline') }, 10), 'the results have come';
-for my $client (of('large')) { is $client->{status}, 200; ok $client->{body} eq $large, "every byte: $client->{case}" or diag length $client->{body} }
+for my $client (of('large')) {
+    is $client->{status}, 200, "the status: $client->{case}";
+    ok $client->{body} eq $large, "every byte: $client->{case}" or diag length $client->{body};
+}
 is $_->{body}, 'a small result', $_->{case} for of('inline');
 ok turn(65536, sub { metric('await_buffered_bytes') == 0 }, 10), 'nothing waits any more';
 
 # quiet for longer than send_timeout
 my $quiet = time;
 turn(65536, sub { time - $quiet > 3.6 }, 6);
-is_deeply [ map { $_->{case} } grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse socket) ], [], 'whoever has read everything stays';
+is_deeply [ map { $_->{case} }
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse socket) ], [],
+    'whoever has read everything stays';
 
 # the end
 my $cursor = (of('sse'))[0]{body} =~ /.*^id: ([^\n]+)\n/ms ? $1 : '';
 begin($_, { %{ $transports[2] }, cursor => $cursor }) for 0 .. $#ways;
 ok turn(65536, sub { metric('await_held') == $held + @ways }, 10), 'pages are held';
 complete($job, '{"n":1}', type => 'application/json', attempt => $attempt, hint => 1);
-complete($_, 'posted', hint => 1) for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim(ARRAY['work'], 'test', 1000, null)");
+complete($_, 'posted', hint => 1)
+    for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim(ARRAY['work'], 'test', 1000, null)");
 ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(poll post page sse) }, 10), 'all end';
 for my $client (map { of($_) } qw(poll post page sse)) {
     is $client->{status}, 200, $client->{case};
@@ -175,46 +216,65 @@ is_deeply [ map { $_->{type} } @{ json({ body => $_->{body} })->{events} } ], ['
 is_deeply types($_), [ qw(ready pending processing), ('n') x $EVENTS, 'completed' ], $_->{case} for of('sse');
 turn(65536, sub { numbers($_) for of('socket'); !grep { !$_->{last} } of('socket') }, 10);
 for my $client (of('socket')) {
-    is $client->{status}, 101;
+    is $client->{status}, 101, "the socket opens: $client->{case}";
     is scalar @{ $client->{last} // [] }, 1, $client->{case};
     $client->put("\x88\x82\0\0\0\0\x03\xe8");
 }
 ok turn(65536, sub { !grep { !$_->{eof} } of('socket') }, 10), 'the sockets close';
 close $_->{socket} for @clients;
-ok until_true('all gauges are at rest', sub { !grep { metric($_) } qw(await_held await_parked await_buffered_bytes await_sockets await_inflight_reads) });
+eventually(
+    'all gauges are at rest',
+    sub {
+        !grep { metric($_) } qw(await_held await_parked await_buffered_bytes await_sockets await_inflight_reads);
+    });
 
-# --- a reload: who has the end of his stream still to read has all of await_drain for it, and counts if he is cut -------
+# --- a reload: who has the end of his stream still to read has all of await_drain for it, and counts if he is cut ----
 
 my $read = scalar @clients;
 $job = one_job();
 claim($job);
 begin($_, $transports[3]) for 0 .. $#ways;
 my @stalled = splice @clients, $read;
-ok until_true('all are held', sub { metric('await_held') == @stalled });
-sql("SELECT count(await.emit('$job', test.receipt('$job'), 'n', to_jsonb(repeat('z', 30000)))) FROM generate_series(1, 40)");
+eventually('all are held', sub { metric('await_held') == @stalled });
+sql("SELECT count(await.emit('$job', test.receipt('$job'), 'n', to_jsonb(repeat('z', 30000))))
+    FROM generate_series(1, 40)");
 hint($job);
-ok until_true('bytes wait for all', sub { metric('await_buffered_bytes') > 500_000 * @stalled }, 2);
+eventually('bytes wait for all', sub { metric('await_buffered_bytes') > 500_000 * @stalled }, 2);
 my @old = worker_pids();
 kill 'HUP', $s->pid('nginx');
-ok until_true('the old nginx worker is gone', sub { !grep { kill 0, $_ } @old }, 12);
+eventually('the old nginx worker is gone', sub { !grep { kill 0, $_ } @old }, 12);
 is metric('await_cut_total'), scalar @stalled, 'all are counted';
 
 # --- the log -------------------------------------------------------------------------------------------
 
 my %logged;      # of the first scenario
-for (reverse split /\n/, slurp("$s->{dir}/logs/ways.log")) { my ($n, $t, $port, @values) = split /\|/, $_, -1; $logged{$t}[$n] = { port => $port, map { $variables[$_] => $values[$_] } 0 .. $#variables } }
-my %of_protocol = map { $_ => 1 } qw(scheme server_protocol http_host host request_length body_bytes_sent bytes_sent sent_http_connection sent_http_transfer_encoding limit_rate);
+for (reverse split /\n/, slurp("$s->{dir}/logs/ways.log")) {
+    my ($n, $t, $port, @values) = split /\|/, $_, -1;
+    $logged{$t}[$n] = { port => $port, map { $variables[$_] => $values[$_] } 0 .. $#variables };
+}
+my %of_protocol = map { $_ => 1 }
+    qw(scheme server_protocol http_host host request_length body_bytes_sent bytes_sent sent_http_connection
+        sent_http_transfer_encoding limit_rate);
 for my $t (map { $_->{name} } @transports) {
     for my $n (grep { $logged{$t}[$_] || !($t eq 'socket' && $ways[$_]{http2}) } 1 .. $#ways) {
         my ($first, $this) = map { my $line = $logged{$t}[$_]; $line && { %$line } } ($n == 5 ? 3 : 1), $n;
         ok $this, "a line: $t, $ways[$n]{name}" or next;
         $_->{args} =~ s/way=\d+//, $_->{query_string} =~ s/way=\d+// for $first, $this;
         cmp_ok delete $this->{port}, '>', 0, 'the port of the peer'; delete $first->{port};
-        delete @$_{qw(bytes_sent body_bytes_sent)} for $t eq 'sse' ? ($first, $this) : ();      # without a request each event is a chunk
-        if ($n != 5) { delete @$_{keys %of_protocol} for $first, $this }      # else: TLS, parked and not parked, where all is the same
+        delete @$_{qw(bytes_sent body_bytes_sent)}
+            for $t eq 'sse' ? ($first, $this) : ();    # without a request each event is a chunk
+        if ($n != 5) {
+            delete @$_{ keys %of_protocol } for $first, $this;
+        }    # else: TLS, parked and not parked, where all is the same
         is_deeply $this, $first, "$t, $ways[$n]{name}";
     }
-    my ($parked, $not) = map { my $line = { %{ $logged{$t}[$_] } }; delete $line->{port}; delete @$line{qw(bytes_sent body_bytes_sent)} if $t eq 'sse'; $line->{$_} =~ s/way=\d+// for qw(args query_string); $line } 0, 1;
+    my ($parked, $not) = map {
+        my $line = { %{ $logged{$t}[$_] } };
+        delete $line->{port};
+        delete @$line{qw(bytes_sent body_bytes_sent)} if $t eq 'sse';
+        $line->{$_} =~ s/way=\d+// for qw(args query_string);
+        $line
+    } 0, 1;
     is_deeply $parked, $not, "$t, parked and not parked: " . @variables . ' variables';
     is $logged{$t}[0]{realip_remote_addr}, '127.0.0.1', 'and the peer is the peer';
 }

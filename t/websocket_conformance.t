@@ -1,5 +1,6 @@
-# RFC 6455 to the letter: what the Autobahn test suite asks in its cases 1 to 7 and 9, by a client that builds its frames itself.
-# The server does not echo: a text that is whole and valid is answered (beat, or an error about its content), else the close code counts.
+# RFC 6455 to the letter: what the Autobahn test suite asks in its cases 1 to 7 and 9, by a client that builds its
+# frames itself. The server does not echo: a text that is whole and valid is answered (beat, or an error about its
+# content), else the close code counts.
 
 use strict;
 use warnings;
@@ -20,9 +21,17 @@ alarm 280;
 sub ws { return Await::WebSocket->new(stack()->{port}, $_[0] // '/ws') }
 sub frame { return Await::WebSocket::frame(@_) }
 # a message of so many bytes that is answered with a beat
-sub beat_of { my ($size) = @_; my $head = '{"op":"ping","p":"'; return $size < 30 ? '{"op":"ping"}' : $head . ('*' x ($size - length($head) - 2)) . '"}' }
+sub beat_of {
+    my ($size) = @_;
+    my $head = '{"op":"ping","p":"';
+    return $size < 30 ? '{"op":"ping"}' : $head . ('*' x ($size - length($head) - 2)) . '"}';
+}
 sub taken { my ($ws, $name) = @_; my $message = $ws->message; is $message && $message->{op}, 'beat', $name }
-sub chopped { my ($ws, $bytes, $size) = @_; for (my $at = 0; $at < length $bytes; $at += $size) { $ws->raw(substr $bytes, $at, $size) } return $ws }
+sub chopped {
+    my ($ws, $bytes, $size) = @_;
+    for (my $at = 0; $at < length $bytes; $at += $size) { $ws->raw(substr $bytes, $at, $size) }
+    return $ws;
+}
 # sends bytes on a fresh socket and says with which code it is closed
 sub code_after { my (@frames) = @_; my $ws = ws(); $ws->raw(join '', @frames); return $ws->closed }
 sub refused { my ($code, $name, @frames) = @_; is code_after(@frames), $code, $name }
@@ -69,7 +78,7 @@ subtest '3: reserved bits' => sub {
     my $ws = ws();
     $ws->raw(frame(1, beat_of(13)) . frame(1, 'x', rsv => 4) . frame(9, ''));
     taken($ws, 'what came before is answered');
-    is $ws->closed, 1002;
+    is $ws->closed, 1002, 'the frame with a reserved bit closes with 1002';
     refused(1002, 'of a close frame', frame(8, pack('n', 1000), rsv => 1));
 };
 
@@ -91,7 +100,9 @@ subtest '5: fragments' => sub {
     taken($ws, 'and the text');
     $ws->raw(frame(1, '', fin => 0) . frame(0, $text, fin => 0) . frame(0, ''));
     taken($ws, 'empty fragments');
-    $ws->raw(frame(1, '', fin => 0) . join('', map { frame(0, $_, fin => 0) . frame(10, '') } split //, $text) . frame(0, ''));
+    $ws->raw( frame(1, '', fin => 0)
+            . join('', map { frame(0, $_, fin => 0) . frame(10, '') } split //, $text)
+            . frame(0, ''));
     taken($ws, 'a byte each, with pongs between');
     refused(1002, 'a ping in fragments', frame(9, 'a', fin => 0) . frame(0, 'b'));
     refused(1002, 'a pong in fragments', frame(10, 'a', fin => 0) . frame(0, 'b'));
@@ -107,16 +118,33 @@ subtest '5: fragments' => sub {
 
 subtest '6: UTF-8' => sub {
     my $ws = ws();
-    my $valid = sub { my ($bytes, $name) = @_; $ws->send_text($bytes); my $m = $ws->message; is $m && $m->{status}, 400, $name };
+    my $valid =
+        sub { my ($bytes, $name) = @_; $ws->send_text($bytes); my $m = $ws->message; is $m && $m->{status}, 400,
+            $name };
     my $hex = sub { return pack 'H*', $_[0] =~ s/ //gr };
-    $valid->($hex->($_), "valid: $_") for 'ceba e1bdb9 cf83 cebc ceb5', 'c280', 'e0a080', 'f0908080', '7f', 'dfbf', 'efbfbf', 'f48fbfbf', 'ed9fbf', 'ee8080', 'efbfbd', 'efbfbe', 'f0 9f98 80';
-    $ws->raw(join '', map { frame($_->[0], $_->[1], fin => $_->[2]) } [ 1, $hex->('ce'), 0 ], [ 0, $hex->('bae1bd'), 0 ], [ 0, $hex->('b9'), 1 ]);
+    $valid->($hex->($_), "valid: $_")
+        for 'ceba e1bdb9 cf83 cebc ceb5', 'c280', 'e0a080', 'f0908080', '7f', 'dfbf', 'efbfbf', 'f48fbfbf', 'ed9fbf',
+        'ee8080', 'efbfbd', 'efbfbe', 'f0 9f98 80';
+    $ws->raw(
+        join '',
+        map { frame($_->[0], $_->[1], fin => $_->[2]) } [ 1, $hex->('ce'), 0 ],
+        [ 0, $hex->('bae1bd'), 0 ],
+        [ 0, $hex->('b9'), 1 ]);
     is $ws->message->{status}, 400, 'characters cut by fragments';
-    $ws->raw(join '', map { frame($_->[0], $_->[1], fin => $_->[2]) } [ 1, $hex->('f0'), 0 ], [ 9, 'p', 1 ], [ 0, $hex->('90'), 0 ], [ 0, $hex->('80'), 0 ], [ 0, $hex->('80'), 1 ]);
-    is $ws->next_frame->{payload}, 'p';
+    $ws->raw(
+        join '',
+        map { frame($_->[0], $_->[1], fin => $_->[2]) } [ 1, $hex->('f0'), 0 ],
+        [ 9, 'p', 1 ],
+        [ 0, $hex->('90'), 0 ],
+        [ 0, $hex->('80'), 0 ],
+        [ 0, $hex->('80'), 1 ]);
+    is $ws->next_frame->{payload}, 'p', 'a ping between fragments is answered';
     is $ws->message->{status}, 400, 'with a ping within a character';
-    refused(1007, "invalid: $_", frame(1, $hex->($_))) for 'cebae1bdb9cf83cebcceb5eda080656469746564', 'eda080', 'edbfbf', 'eda080edb080', 'f4908080', 'f8 88808080', 'fc8480808080', 'c080', 'c1bf', 'e08080', 'e09fbf',
-        'f0808080', 'f08fbfbf', '80', 'bf', '8080', 'c0', 'ce', 'e1bd', 'f09080', 'fe', 'ff', 'feff', 'f7bfbfbf', 'c3 28', 'e2 28a1';
+    refused(1007, "invalid: $_", frame(1, $hex->($_)))
+        for 'cebae1bdb9cf83cebcceb5eda080656469746564', 'eda080', 'edbfbf', 'eda080edb080', 'f4908080', 'f8 88808080',
+        'fc8480808080', 'c080', 'c1bf', 'e08080', 'e09fbf',
+        'f0808080', 'f08fbfbf', '80', 'bf', '8080', 'c0', 'ce', 'e1bd', 'f09080', 'fe', 'ff', 'feff', 'f7bfbfbf',
+        'c3 28', 'e2 28a1';
     refused(1007, 'in the second fragment', frame(1, 'good', fin => 0) . frame(0, "\xff"));
     refused(1007, 'cut off by the end of the message', frame(1, "\xf0\x90", fin => 0) . frame(0, "\x80"));
     my $early = ws();
@@ -131,7 +159,7 @@ subtest '7: closing' => sub {
     is $ws->closed, 1000, 'the code comes back';
     $ws = ws();
     $ws->raw(frame(8, pack('n', 1000)) . frame(9, 'late') . frame(1, beat_of(13)));
-    is $ws->closed, 1000;
+    is $ws->closed, 1000, 'the code comes back';
     is $ws->next_frame(3), undef, 'what comes after the close is not answered';
     ok $ws->{eof}, 'and the server ends the connection';
     is code_after(frame(8, '')), 1005, 'a close without a code';
@@ -140,7 +168,10 @@ subtest '7: closing' => sub {
     refused(1002, "code $_", frame(8, pack 'n', $_)) for 0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999, 5000, 65_535;
     refused(1000, 'a reason of 123 bytes', frame(8, pack('n', 1000) . 'x' x 123));
     refused(1002, 'of 124', frame(8, pack('n', 1000) . 'x' x 124));
-    refused(1007, 'that is no UTF-8', frame(8, pack('n', 1000) . "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80"));
+    refused(
+        1007,
+        'that is no UTF-8',
+        frame(8, pack('n', 1000) . "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80"));
     refused(1002, 'in fragments', frame(8, pack('n', 1000), fin => 0));
     $ws = ws();
     $ws->raw(frame(1, 'half', fin => 0) . frame(8, pack 'n', 1000));
@@ -166,7 +197,9 @@ subtest '9: large messages, slow ones, many pieces' => sub {
     for my $piece (64, 256, 4096, 65_536) {
         my $many = length($text) > 1_000_000 && $piece < 256 ? substr($text, 0, 100_000) . '"}' : $text;
         my ($at, $out) = (0, '');
-        for (; $at < length $many; $at += $piece) { $out .= frame($at ? 0 : 1, substr($many, $at, $piece), fin => $at + $piece >= length $many ? 1 : 0) }
+        for (; $at < length $many; $at += $piece) {
+            $out .= frame($at ? 0 : 1, substr($many, $at, $piece), fin => $at + $piece >= length $many ? 1 : 0);
+        }
         $ws->raw($out);
         taken($ws, "in fragments of $piece");
     }
@@ -191,7 +224,12 @@ subtest '9: large messages, slow ones, many pieces' => sub {
 subtest 'a server\'s pings; two without an answer are the end' => sub {
     my ($good, $dead) = (ws('/quick'), ws('/quick'));
     my $end = time + 4.5;
-    while (time < $end) { if (my $frame = $good->next_frame(0.2)) { is $frame->{opcode}, 9, 'a ping'; $good->send_frame(10, $frame->{payload}) } }
+    while (time < $end) {
+        if (my $frame = $good->next_frame(0.2)) {
+            is $frame->{opcode}, 9, 'a ping';
+            $good->send_frame(10, $frame->{payload});
+        }
+    }
     $good->send_text(beat_of(13));
     taken($good, 'who answers stays');
     ok $dead->fill(sub { $dead->{eof} }, 3), 'who does not is let go';

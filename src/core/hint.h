@@ -9,7 +9,7 @@
 namespace await::core {
 
 /// What is PUBLISHed when a job has changed: "this job may have an event of this number". Unverified, anybody
-/// may have said it, unless it is signed (wire/told.h). Points into the message.
+/// may have said it, unless it is signed (wire/signed_hint.h). Points into the message.
 struct Hint {
   Uuid job;
   int seq;

@@ -6,26 +6,26 @@
 namespace await::core {
 
 Listener::~Listener() {
-  if (channel_ != nullptr)
-    channel_->hub.leave(*this);
+  if (watchers_ != nullptr)
+    watchers_->hub.leave(*this);
 }
 
 Hub::~Hub() {
-  for (auto &[job, channel] : channels_)
-    each(channel, [](core::Listener &listener) { listener.channel_ = nullptr; });
+  for (auto &[job, watchers] : watched_)
+    each(watchers, [](core::Listener &listener) { listener.watchers_ = nullptr; });
 }
 
 void Hub::listen(const Uuid &job, core::Listener &listener) {
-  if (listener.channel_ != nullptr)
+  if (listener.watchers_ != nullptr)
     leave(listener);
-  auto [at, fresh] = channels_.try_emplace(job, *this, job);
+  auto [at, fresh] = watched_.try_emplace(job, *this, job);
   at->second.listeners.push_back(listener);
-  listener.channel_ = &at->second;
+  listener.watchers_ = &at->second;
   ++listeners_;
   if (!fresh)
     return;
   Shard &shard = shards_[job.shard()];
-  shard.channels.push_back(at->second);
+  shard.watched.push_back(at->second);
   shard.idle = false;
   if (!shard.subscribed) {
     shard.subscribed = true;
@@ -35,76 +35,76 @@ void Hub::listen(const Uuid &job, core::Listener &listener) {
 }
 
 void Hub::leave(core::Listener &listener) {
-  if (listener.channel_ == nullptr)
+  if (listener.watchers_ == nullptr)
     return;
   listener.unlink();
-  Channel &channel = *std::exchange(listener.channel_, nullptr);
+  Watchers &watchers = *std::exchange(listener.watchers_, nullptr);
   // mutant: listener-count
   --listeners_;
-  drop(channel);
+  drop(watchers);
 }
 
 /// Nobody watches any more, and there is nothing to tell.
-void Hub::drop(Channel &channel) {
-  if (channel.listeners.empty() && channel.turn.empty() && !channel.Hook<HasNews>::linked())
-    channels_.erase(Uuid(channel.job));
+void Hub::drop(Watchers &watchers) {
+  if (watchers.listeners.empty() && watchers.turn.empty() && !watchers.Hook<IsPending>::linked())
+    watched_.erase(Uuid(watchers.job));
 }
 
-void Hub::hinted(const Uuid &job, int seq) {
-  auto at = channels_.find(job);
-  if (at != channels_.end())
-    each(at->second, [seq](core::Listener &listener) { listener.changed(seq); });
+void Hub::notify(const Uuid &job, int seq) {
+  auto at = watched_.find(job);
+  if (at != watched_.end())
+    each(at->second, [seq](core::Listener &listener) { listener.on_hint(seq); });
 }
 
-void Hub::told(Told told) {
-  auto at = channels_.find(told.job.id);
-  if (at == channels_.end())
+void Hub::publish(VerifiedUpdate update) {
+  auto at = watched_.find(update.job.id);
+  if (at == watched_.end())
     return;
-  Channel &channel = at->second;
-  int last = told.last();
-  if (channel.fresh && last <= channel.fresh->last())
+  Watchers &watchers = at->second;
+  int last = update.last();
+  if (watchers.pending && last <= watchers.pending->last())
     return;  // said twice
-  bool fits = !channel.fresh || channel.fresh->page.events.size() < kNews;
-  if (fits && !channel.fresh) {
-    channel.fresh = std::make_unique<Told>(std::move(told));
-  } else if (!fits || !channel.fresh->append(std::move(told))) {
-    hinted(channel.job, last);  // what lies between has to be read
+  bool fits = !watchers.pending || watchers.pending->page.events.size() < kMostPending;
+  if (fits && !watchers.pending) {
+    watchers.pending = std::make_unique<VerifiedUpdate>(std::move(update));
+  } else if (!fits || !watchers.pending->append(std::move(update))) {
+    notify(watchers.job, last);  // what lies between has to be read
     return;
   }
-  news_.push_back(channel);
-  wake_.wake();
+  pending_.push_back(watchers);
+  scheduler_.run_soon();
 }
 
 void Hub::run() {
   unsigned budget = kBudget;
-  while (Channel *channel = news_.front()) {
-    budget = tell(*channel, budget);
+  while (Watchers *watchers = pending_.front()) {
+    budget = deliver(*watchers, budget);
     if (budget == 0) {
-      wake_.wake_in(0);
+      scheduler_.run_after(0);
       return;
     }
   }
 }
 
-/// Takes a channel as far as the budget goes; what is left of it.
-unsigned Hub::tell(Channel &channel, unsigned budget) {
-  if (!channel.telling) {
-    channel.telling = std::move(channel.fresh);
-    channel.turn.take_all(channel.listeners);
+/// Takes a watchers as far as the budget goes; what is left of it.
+unsigned Hub::deliver(Watchers &watchers, unsigned budget) {
+  if (!watchers.delivering) {
+    watchers.delivering = std::move(watchers.pending);
+    watchers.turn.take_all(watchers.listeners);
   }
-  while (core::Listener *listener = channel.telling ? channel.turn.front() : nullptr) {
+  while (core::Listener *listener = watchers.delivering ? watchers.turn.front() : nullptr) {
     if (budget == 0)
       return 0;
-    channel.listeners.push_back(*listener);
-    if (core::Listener *next = channel.turn.front())
+    watchers.listeners.push_back(*listener);
+    if (core::Listener *next = watchers.turn.front())
       next->prefetch();  // of ten thousand, none is in the cache
     // it may destroy any of them, and bring new ones, who have read for themselves
-    budget -= std::min(budget, listener->told(*channel.telling));
+    budget -= std::min(budget, listener->on_update(*watchers.delivering));
   }
-  channel.telling.reset();
-  if (!channel.fresh) {
-    channel.Hook<HasNews>::unlink();
-    drop(channel);
+  watchers.delivering.reset();
+  if (!watchers.pending) {
+    watchers.Hook<IsPending>::unlink();
+    drop(watchers);
   }
   return budget;
 }
@@ -113,27 +113,27 @@ void Hub::subscribed(unsigned shard) {
   if (shard >= kShards)
     return;
   // mutant: subscribed-means-look
-  shards_[shard].channels.each(
-      [](Channel &channel) { each(channel, [](core::Listener &listener) { listener.changed(0); }); });
+  shards_[shard].watched.each(
+      [](Watchers &watchers) { each(watchers, [](core::Listener &listener) { listener.on_hint(0); }); });
 }
 
 void Hub::history_changed() {
-  while (Channel *channel = news_.pop_front()) {  // news of a history that is no more
-    channel->fresh.reset();
-    channel->telling.reset();
-    channel->listeners.take_all(channel->turn);
-    drop(*channel);
+  while (Watchers *watchers = pending_.pop_front()) {  // news of a history that is no more
+    watchers->pending.reset();
+    watchers->delivering.reset();
+    watchers->listeners.take_all(watchers->turn);
+    drop(*watchers);
   }
   // mutant: failover-notice
-  for (auto &[job, channel] : channels_)
-    channel.listeners.each([](core::Listener &listener) { listener.history_changed(); });
+  for (auto &[job, watchers] : watched_)
+    watchers.listeners.each([](core::Listener &listener) { listener.on_history_changed(); });
 }
 
 void Hub::sweep() {
   for (unsigned i = 0; i < kShards; ++i) {
     Shard &shard = shards_[i];
     // mutant: shard-in-use
-    if (!shard.subscribed || !shard.channels.empty())
+    if (!shard.subscribed || !shard.watched.empty())
       continue;
     if (shard.idle) {
       bus_.unsubscribe(i);
@@ -145,8 +145,8 @@ void Hub::sweep() {
 
 std::vector<Uuid> Hub::watched() const {
   std::vector<Uuid> ids;
-  ids.reserve(channels_.size());
-  for (const auto &[job, channel] : channels_)
+  ids.reserve(watched_.size());
+  for (const auto &[job, watchers] : watched_)
     ids.push_back(job);
   return ids;
 }

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
-#include "core/since.h"
+#include "core/snapshot_cursor.h"
 
 namespace await::core {
 
@@ -95,7 +95,7 @@ struct Event {
   std::optional<JobResult> result;  ///< of "completed"
   std::optional<Origin> origin;     ///< in a user's page only
   /// Its encodings, filled by the first who needs them and shared by all: as JSON, as wire/sse.h has it in
-  /// four ways, as wire/dialogue.h has it, and as JSON that names its channel.
+  /// four ways, as wire/socket_protocol.h has it, and as JSON that names its channel.
   mutable Bytes json;
   mutable std::array<Bytes, 5> frames;
   mutable Bytes mixed;

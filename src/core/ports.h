@@ -38,44 +38,44 @@ class Callback {
 template <class T>
 class Reply : public Hook<> {
  public:
-  using Outcome = Result<T>;
-  explicit Reply(Callback<Outcome> callback) : callback_(callback) {}
+  using SubmitWait = Result<T>;
+  explicit Reply(Callback<SubmitWait> callback) : callback_(callback) {}
   template <auto Method, class Owner>
   static Reply to(Owner *owner) {
-    return Reply(Callback<Outcome>::template to<Method>(owner));
+    return Reply(Callback<SubmitWait>::template to<Method>(owner));
   }
   bool waiting() const { return linked(); }
-  void deliver(Outcome outcome) {
+  void deliver(SubmitWait outcome) {
     unlink();
     callback_(std::move(outcome));
   }
 
  private:
-  Callback<Outcome> callback_;
+  Callback<SubmitWait> callback_;
 };
 
 /// Asks to be run at the end of this event-loop round, or later; in 0 ms: in the next round, so that others
 /// come between.
-class Wake {
+class Scheduler {
  public:
-  virtual void wake() = 0;
-  virtual void wake_in(std::int64_t ms) = 0;
+  virtual void run_soon() = 0;
+  virtual void run_after(std::int64_t ms) = 0;
 
  protected:
-  ~Wake() = default;
+  ~Scheduler() = default;
 };
 
 /// How much of a result comes with a job: nothing, JSON up to a size, whatever is stored inline.
-enum class Want { head = 0, value = 1, body = 2 };
+enum class ResultDetail { none = 0, json_value = 1, body = 2 };
 
 struct JobQuery {
   Uuid id;
-  Want want;
+  ResultDetail detail;
 };
 struct EventQuery {
   Uuid id;
   int after;
-  std::optional<Since> since = std::nullopt;  ///< of a user's
+  std::optional<SnapshotCursor> since = std::nullopt;  ///< of a user's
 };
 struct Submitted {
   Uuid id;  ///< another job's: that one came first with the same idempotency key
@@ -89,14 +89,14 @@ struct Tail {
   std::vector<std::pair<Uuid, int>> changes;
 };
 /// Remembers jobs that have ended, so that they need not be read again. May forget at any time.
-class Memory {
+class EndedJobCache {
  public:
-  virtual std::optional<Job> find(const Uuid &id, Want want) = 0;
-  /// @param want  what it was read with
-  virtual void keep(const Job &job, Want want) = 0;
+  virtual std::optional<Job> find(const Uuid &id, ResultDetail detail) = 0;
+  /// @param detail  what it was read with
+  virtual void keep(const Job &job, ResultDetail detail) = 0;
 
  protected:
-  ~Memory() = default;
+  ~EndedJobCache() = default;
 };
 
 /// `changed`: it is not in the state that was meant any more.
@@ -146,9 +146,9 @@ struct Revoked {
 };
 
 /// Who may no more.
-class Gate {
+class AccessStore {
  public:
-  virtual ~Gate() = default;
+  virtual ~AccessStore() = default;
   /// Uses tickets; for each, whether it was good: nobody had used it, on any node.
   virtual void use(std::span<const TicketUse> tickets, Reply<std::vector<bool>> &reply) = 0;
   /// Those of the last hour.

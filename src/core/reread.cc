@@ -19,7 +19,7 @@ void Reread::run() {
     std::erase_if(to_ask_, [this](const Uuid &id) {
       bool user = kind_of(id) == Kind::user;
       if (user)
-        hub_.hinted(id, 0);  // they look for themselves, from where they are
+        hub_.notify(id, 0);  // they look for themselves, from where they are
       return user;
     });
     next_snapshot_.clear();
@@ -39,7 +39,7 @@ void Reread::by_id() {
   store_.heads(slice, reply_);
 }
 
-void Reread::landed(Result<Tail> tail) {
+void Reread::on_result(Result<Tail> tail) {
   if (!tail) {
     reset();  // next time by id
     return;
@@ -52,7 +52,7 @@ void Reread::landed(Result<Tail> tail) {
     reset();
   // mutant: reread-notifies
   for (auto &[job, seq] : tail->changes)
-    hub_.hinted(job, seq);
+    hub_.notify(job, seq);
   // mutant: reread-all-slices
   if (asking_ && !to_ask_.empty())
     by_id();

@@ -26,7 +26,7 @@ class Reread {
 
  private:
   void by_id();
-  void landed(Result<Tail> tail);
+  void on_result(Result<Tail> tail);
 
   Store &store_;
   Hub &hub_;
@@ -35,7 +35,7 @@ class Reread {
   std::string next_snapshot_;  // of the first slice of a look by id
   std::vector<Uuid> to_ask_;   // what is left of a look by id
   bool asking_ = false;
-  Reply<Tail> reply_ = Reply<Tail>::to<&Reread::landed>(this);
+  Reply<Tail> reply_ = Reply<Tail>::to<&Reread::on_result>(this);
 };
 
 }  // namespace await::core

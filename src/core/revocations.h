@@ -13,7 +13,7 @@ namespace await::core {
 class Revocations {
  public:
   /// @param end  ends everything of this owner that is live now
-  Revocations(Gate &gate, Callback<const std::string &> end) : gate_(gate), end_(end) {}
+  Revocations(AccessStore &gate, Callback<const std::string &> end) : gate_(gate), end_(end) {}
 
   /// Whether what was issued to this owner then, by the database's clock, has been revoked since, as far as
   /// is known here: what becomes live after the revocation was acted on must not be overlooked.
@@ -29,7 +29,7 @@ class Revocations {
   }
 
  private:
-  void landed(Result<std::vector<Revoked>> list) {
+  void on_result(Result<std::vector<Revoked>> list) {
     if (list) {
       std::map<std::string, std::int64_t> known;
       for (Revoked &one : *list) {
@@ -47,11 +47,11 @@ class Revocations {
       gate_.revoked(reply_);
   }
 
-  Gate &gate_;
+  AccessStore &gate_;
   Callback<const std::string &> end_;
   std::map<std::string, std::int64_t> known_;  // when each was acted on, by the database's clock
   bool again_ = false;                         // there was news while we asked
-  Reply<std::vector<Revoked>> reply_ = Reply<std::vector<Revoked>>::to<&Revocations::landed>(this);
+  Reply<std::vector<Revoked>> reply_ = Reply<std::vector<Revoked>>::to<&Revocations::on_result>(this);
 };
 
 }  // namespace await::core

@@ -1,18 +1,18 @@
 #pragma once
 
-#include "core/follow.h"
-#include "core/gather.h"
 #include "core/hub.h"
-#include "core/retries.h"
+#include "core/read_batcher.h"
+#include "core/read_scheduler.h"
+#include "core/retry_queue.h"
 
 namespace await::core {
 
 /// What watchers of one kind of need work with.
-template <class Need>
-struct Desk {
+template <class Read>
+struct ReadServices {
   Hub &hub;
-  Retries &retries;
-  Gather<Need> &reads;
+  RetryQueue &retries;
+  ReadBatcher<Read> &batcher;
 };
 
 /// One client's watch on one job: registers with the hub first, reads second, and reads again whenever
@@ -20,36 +20,37 @@ struct Desk {
 /// tries again by itself until it is destroyed or left.
 ///
 /// Kept alive by: the request it belongs to. `got` may destroy it.
-template <class Need>
+template <class Read>
 class Watcher : private Listener, private Retry {
  public:
-  using Row = typename Need::Row;
+  using Row = typename Read::Row;
 
-  Watcher(Desk<Need> &desk, Callback<Result<const Row *>> got) : desk_(desk), got_(got) {}
+  Watcher(ReadServices<Read> &services, Callback<Result<const Row *>> on_read)
+      : services_(services), on_read_(on_read) {}
 
-  Desk<Need> &desk() const { return desk_; }
+  ReadServices<Read> &services() const { return services_; }
   /// What is read: its job, and how much of it.
-  Need &need() { return need_; }
-  const Need &need() const { return need_; }
+  Read &read() { return read_; }
+  const Read &read() const { return read_; }
   /// Hints of `job` count from now on; they cause no read before the first look().
   // mutant: watcher-subscribes
-  void listen(const Uuid &job) { desk_.hub.listen(job, *this); }
+  void listen(const Uuid &job) { services_.hub.listen(job, *this); }
   /// Reads. Never calls back before it returns.
   void look() {
     started_ = true;
-    need_.urgent = false;
-    apply(follow_.look());
+    read_.urgent = false;
+    apply(schedule_.read_now());
   }
   /// What `got` was given has been taken in: the client has seen `seen`, the job stands at `last`.
   void seen(int seen, int last) {
     Retry::unlink();  // this was it
-    apply(follow_.got(seen, last));
+    apply(schedule_.read_done(seen, last));
   }
   /// Forgets what was seen and reads anew.
   void restart() {
     Retry::unlink();
-    need_.unlink();
-    follow_ = Follow();
+    read_.unlink();
+    schedule_ = ReadScheduler();
     look();
   }
 
@@ -62,7 +63,7 @@ class Watcher : private Listener, private Retry {
     paused_ = false;
     // mutant: resume-reads
     if (std::exchange(wants_read_, false))
-      desk_.reads.add(need_);
+      services_.batcher.add(read_);
   }
   bool paused() const { return paused_; }
 
@@ -70,56 +71,56 @@ class Watcher : private Listener, private Retry {
   void leave() {
     Retry::unlink();
     if (listening())
-      desk_.hub.leave(*this);
-    need_.unlink();
+      services_.hub.leave(*this);
+    read_.unlink();
     wants_read_ = false;
   }
 
  private:
-  void changed(int seq) noexcept override {
-    need_.urgent = true;
+  void on_hint(int seq) noexcept override {
+    read_.urgent = true;
     // mutant: no-read-before-start
     if (started_)
-      apply(follow_.told(seq));
+      apply(schedule_.hinted(seq));
   }
-  unsigned told(const Told &told) noexcept override {
+  unsigned on_update(const VerifiedUpdate &update) noexcept override {
     if (!started_)
       return 1;
-    need_.urgent = true;
-    bool ready = trusts_ && !paused_ && follow_.may_take(told.last());
-    const Row *row = ready ? need_.told(told) : nullptr;
+    read_.urgent = true;
+    bool ready = trusts_ && !paused_ && schedule_.may_take(update.last());
+    const Row *row = ready ? read_.row_of(update) : nullptr;
     if (row != nullptr)
-      got_(row);  // may destroy this
+      on_read_(row);  // may destroy this
     else
       // mutant: early-proof-is-a-hint
-      apply(follow_.told(told.last()));
-    return Need::kCost;
+      apply(schedule_.hinted(update.last()));
+    return Read::kCost;
   }
-  void history_changed() noexcept override {
+  void on_history_changed() noexcept override {
     if (started_)
       restart();
   }
-  void retry() noexcept override { apply(follow_.look()); }
+  void on_retry() noexcept override { apply(schedule_.read_now()); }
 
-  void apply(Follow::Action action) {
-    if (action.what == Follow::Action::retry)
-      desk_.retries.put(*this, action.delay_ms);
-    else if (action.what == Follow::Action::read && paused_)
+  void apply(ReadScheduler::Action action) {
+    if (action.what == ReadScheduler::Action::retry)
+      services_.retries.put(*this, action.delay_ms);
+    else if (action.what == ReadScheduler::Action::read && paused_)
       wants_read_ = true;
-    else if (action.what == Follow::Action::read)
-      desk_.reads.add(need_);
+    else if (action.what == ReadScheduler::Action::read)
+      services_.batcher.add(read_);
   }
 
-  void landed(Result<const Row *> row) {
+  void on_row(Result<const Row *> row) {
     if (!row)
-      apply(follow_.failed());
-    got_(std::move(row));
+      apply(schedule_.read_failed());
+    on_read_(std::move(row));
   }
 
-  Desk<Need> &desk_;
-  Callback<Result<const Row *>> got_;
-  Follow follow_;
-  Need need_{Callback<Result<const Row *>>::template to<&Watcher::landed>(this)};
+  ReadServices<Read> &services_;
+  Callback<Result<const Row *>> on_read_;
+  ReadScheduler schedule_;
+  Read read_{Callback<Result<const Row *>>::template to<&Watcher::on_row>(this)};
   bool started_ = false;
   bool trusts_ = true;
   bool paused_ = false;

@@ -20,9 +20,9 @@ class Task : public Hook<> {
 
 /// Notifications for a file descriptor that is owned by the caller. Level-triggered: data that is not read is
 /// reported again. Destroy the object before the descriptor is closed.
-class Watch {
+class FdWatcher {
  public:
-  virtual ~Watch() = default;
+  virtual ~FdWatcher() = default;
   /// Sets which events are reported.
   virtual void want(bool readable, bool writable) = 0;
   /// The descriptor has already been closed, by a library, and must not be unregistered.
@@ -48,7 +48,7 @@ class Loop {
   virtual ~Loop() = default;
   virtual void post(Task &task) = 0;
   /// Returns null if there is no free slot for another descriptor (worker_connections).
-  virtual std::unique_ptr<Watch> watch(int fd, std::function<void()> ready) = 0;
+  virtual std::unique_ptr<FdWatcher> watch(int fd, std::function<void()> ready) = 0;
   virtual std::unique_ptr<Timer> timer(std::function<void()> fire, Quit quit) = 0;
   virtual std::int64_t monotonic_ms() const = 0;
   virtual std::int64_t unix_ms() const = 0;

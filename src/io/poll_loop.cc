@@ -7,7 +7,7 @@
 
 namespace await::io {
 
-class PollLoop::PollWatch : public Watch {
+class PollLoop::PollWatch : public FdWatcher {
  public:
   PollWatch(PollLoop &loop, int fd, std::function<void()> ready)
       : loop_(loop), fd_(fd), ready_(std::move(ready)) {
@@ -43,7 +43,7 @@ class PollLoop::PollTimer : public Timer {
 
 PollLoop::~PollLoop() = default;
 
-std::unique_ptr<Watch> PollLoop::watch(int fd, std::function<void()> ready) {
+std::unique_ptr<FdWatcher> PollLoop::watch(int fd, std::function<void()> ready) {
   return std::make_unique<PollWatch>(*this, fd, std::move(ready));
 }
 

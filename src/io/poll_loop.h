@@ -13,7 +13,7 @@ class PollLoop : public Loop {
   ~PollLoop() override;
 
   void post(Task &task) override { tasks_.push_back(task); }
-  std::unique_ptr<Watch> watch(int fd, std::function<void()> ready) override;
+  std::unique_ptr<FdWatcher> watch(int fd, std::function<void()> ready) override;
   std::unique_ptr<Timer> timer(std::function<void()> fire, Quit quit) override;
   std::int64_t monotonic_ms() const override;
   std::int64_t unix_ms() const override;

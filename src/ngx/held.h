@@ -70,7 +70,7 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   virtual bool reads_client() const { return false; }
   virtual void on_parked_readable() {}
   ngx_connection_t *connection() const { return r_ != nullptr ? r_->connection : parked_->connection(); }
-  const ngx_http_core_loc_conf_t &core_settings() const {
+  const ngx_http_core_loc_conf_t &core_conf() const {
     void **conf = r_ != nullptr ? r_->loc_conf : parked_->loc_conf();
     return *static_cast<ngx_http_core_loc_conf_t *>(conf[ngx_http_core_module.ctx_index]);
   }

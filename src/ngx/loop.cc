@@ -5,9 +5,9 @@
 namespace await::ngx {
 namespace {
 
-class Watch : public io::Watch {
+class FdWatcher : public io::FdWatcher {
  public:
-  Watch(ngx_connection_t *connection, std::function<void()> ready)
+  FdWatcher(ngx_connection_t *connection, std::function<void()> ready)
       : connection_(connection), ready_(std::move(ready)) {
     connection_->data = this;
     connection_->read->handler = on_event;
@@ -15,7 +15,7 @@ class Watch : public io::Watch {
     connection_->read->log = connection_->write->log = connection_->log;
   }
 
-  ~Watch() override {
+  ~FdWatcher() override {
     want(false, false);
     for (ngx_event_t *event : {connection_->read, connection_->write}) {
       if (event->posted) {
@@ -45,7 +45,7 @@ class Watch : public io::Watch {
 
   static void on_event(ngx_event_t *event) noexcept {
     auto *connection = static_cast<ngx_connection_t *>(event->data);
-    auto *self = static_cast<Watch *>(connection->data);
+    auto *self = static_cast<FdWatcher *>(connection->data);
     auto ready = self->ready_;  // a copy: the call may destroy the watch
     guarded(event->log, ready);
   }
@@ -128,11 +128,11 @@ void Loop::run_tasks(List<io::Task> &tasks) {
     guarded(log_, [task] { task->run(); });
 }
 
-std::unique_ptr<io::Watch> Loop::watch(int fd, std::function<void()> ready) {
+std::unique_ptr<io::FdWatcher> Loop::watch(int fd, std::function<void()> ready) {
   ngx_connection_t *connection = ngx_get_connection(fd, log_);
   if (connection == nullptr)
     return nullptr;
-  return std::make_unique<Watch>(connection, std::move(ready));
+  return std::make_unique<FdWatcher>(connection, std::move(ready));
 }
 
 std::unique_ptr<io::Timer> Loop::timer(std::function<void()> fire, Quit quit) {

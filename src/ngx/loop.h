@@ -15,7 +15,7 @@ class Loop : public io::Loop {
   /// Runs the task in the next iteration, after everything that can be read then. A timer of 0 ms cannot be
   /// used: nginx expires timers until none is due, so it would run at once.
   void post_next(io::Task &task);
-  std::unique_ptr<io::Watch> watch(int fd, std::function<void()> ready) override;
+  std::unique_ptr<io::FdWatcher> watch(int fd, std::function<void()> ready) override;
   std::unique_ptr<io::Timer> timer(std::function<void()> fire, Quit quit) override;
   std::int64_t monotonic_ms() const override { return static_cast<std::int64_t>(ngx_current_msec); }
   std::int64_t unix_ms() const override;

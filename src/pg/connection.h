@@ -8,7 +8,7 @@
 
 #include "base/list.h"
 #include "base/result.h"
-#include "core/retry.h"
+#include "core/backoff.h"
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/random.h"
@@ -113,7 +113,7 @@ class Connection {
   std::int64_t count_ = 0;
   std::int64_t connect_began_ = 0;
   std::unique_ptr<PGconn, Close> pg_;
-  std::unique_ptr<io::Watch> watch_;
+  std::unique_ptr<io::FdWatcher> watch_;
   int watched_fd_ = -1;
   std::unique_ptr<io::Timer> timer_;     // for the reconnect, or the connect timeout
   std::unique_ptr<io::Timer> deadline_;  // of the oldest statement in flight; delays quitting

@@ -267,7 +267,7 @@ void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::ve
   ArrayWriter ids(kUuid), wants(kInt2);
   for (const core::JobQuery &query : queries) {
     ids.uuid(query.id);
-    wants.int2(static_cast<int>(query.want));
+    wants.int2(static_cast<int>(query.detail));
   }
   Params params;
   params.array(kUuidArray, std::move(ids)).array(kInt2Array, std::move(wants)).int4(value_max_);

@@ -30,7 +30,7 @@ struct Lane {
 std::string schema_mismatch(int schema_version);
 
 /// core::Store on PostgreSQL: calls the functions of sql/functions/edge, one statement per call.
-class JobStore : public core::Store, public core::Topics, public core::Gate {
+class JobStore : public core::Store, public core::Topics, public core::AccessStore {
  public:
   /// @param value_max  maximum size in bytes of a JSON result that is read together with its job
   JobStore(Connection &write, Connection &read, int value_max)

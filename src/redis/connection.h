@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "core/retry.h"
+#include "core/backoff.h"
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/random.h"
@@ -89,7 +89,7 @@ class Connection {
   State state_ = State::idle;
   bool told_down_ = false;
   int fd_ = -1;
-  std::unique_ptr<io::Watch> watch_;
+  std::unique_ptr<io::FdWatcher> watch_;
   std::unique_ptr<io::Timer> timer_;
   std::unique_ptr<redisReader, FreeReader> reader_;
   ReplyGuard guard_;

@@ -69,14 +69,14 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   return out.take();
 }
 
-void suit(const core::Event &event, const Shape &shape) {
+void suit(const core::Event &event, const EventEncoding &shape) {
   if (std::exchange(event.shape, &shape) == &shape)
     return;
   event.json = event.mixed = Bytes();
   event.frames = {};
 }
 
-std::string encode_event(const core::EventPage &page, const core::Event &event, const Shape &shape,
+std::string encode_event(const core::EventPage &page, const core::Event &event, const EventEncoding &shape,
                          bool mixed) {
   JsonWriter out;
   if (mixed)
@@ -86,7 +86,8 @@ std::string encode_event(const core::EventPage &page, const core::Event &event, 
   return shape.event != nullptr ? shape.event->apply(text) : text;
 }
 
-void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event, const Shape &shape) {
+void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
+               const EventEncoding &shape) {
   core::Kind kind = kind_of(page);
   if (kind == core::Kind::topic)
     out.text("topic", topic_name(page));

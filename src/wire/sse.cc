@@ -39,8 +39,8 @@ std::size_t which(FrameStyle style) { return (style.named ? 0U : 1U) + (style.ch
 
 }  // namespace
 
-const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
-                         FrameStyle style, const Shape &shape) {
+const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
+                         FrameStyle style, const EventEncoding &shape) {
   suit(event, shape);
   Bytes &frame = event.frames[which(style)];
   std::string_view type = shape.name_of(event.type);
@@ -53,8 +53,8 @@ const Bytes &event_frame(const core::EventPage &page, const core::Event &event, 
   return frame;
 }
 
-const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
-                        const Shape &shape) {
+const Bytes &page_frame(const core::EventPage &page, core::Position &place, FrameStyle style,
+                        const EventEncoding &shape) {
   if (std::exchange(page.shape, &shape) != &shape)
     page.frames = {};
   Bytes &all = page.frames[which(style)];
@@ -71,7 +71,7 @@ const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameSt
 }
 
 std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
-                        bool named, const Shape &shape) {
+                        bool named, const EventEncoding &shape) {
   suit(event, shape);
   std::string_view type = shape.name_of(event.type);
   if (type.empty())

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "core/job.h"
-#include "core/place.h"
-#include "wire/shape.h"
+#include "core/position.h"
+#include "wire/event_encoding.h"
 
 namespace await::wire {
 
@@ -26,17 +26,17 @@ struct FrameStyle {
 };
 /// The frame of an event, shared by all clients that read the same channel in the same style and format.
 /// Empty if the format hides the event. Call after `place` has taken the event.
-const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Place &place,
-                         FrameStyle style, const Shape &shape);
+const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
+                         FrameStyle style, const EventEncoding &shape);
 /// The frames of all events of a page in one string, also shared. Advances `place`, which must be directly
 /// before them, past the events.
-const Bytes &page_frame(const core::EventPage &page, core::Place &place, FrameStyle style,
-                        const Shape &shape);
+const Bytes &page_frame(const core::EventPage &page, core::Position &place, FrameStyle style,
+                        const EventEncoding &shape);
 /// The frame of an event for a stream with several channels, including the channel. Empty if the format hides
 /// the event.
 /// @param cursor  the cursor of all channels
 std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
-                        bool named, const Shape &shape);
+                        bool named, const EventEncoding &shape);
 
 /// A frame that only sets `retry:`.
 std::string sse_retry(std::int64_t ms);

@@ -54,7 +54,7 @@ class Child {
  private:
   struct Pipe {
     int fd = -1;
-    std::unique_ptr<io::Watch> watch;
+    std::unique_ptr<io::FdWatcher> watch;
     void close();
   };
   Child(io::Loop &loop, Observer &observer) : loop_(loop), observer_(observer) {}

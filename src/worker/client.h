@@ -32,10 +32,10 @@ struct ClaimedJob {
 /// The state of a lease as returned by a heartbeat.
 enum class Lease { held, cancelled, lost };
 
-/// The functions of sql/functions/worker (docs/workers.md), for use in this process. There is one connection; replies
-/// arrive in the order of the calls, from the event loop. A callback must check itself whether its owner
-/// still exists. A hint is published after each change. Results completed in one iteration of the loop are
-/// stored in one transaction, and their hints are read in one.
+/// The functions of sql/functions/worker (docs/workers.md), for use in this process. There is one connection;
+/// replies arrive in the order of the calls, from the event loop. A callback must check itself whether its
+/// owner still exists. A hint is published after each change. Results completed in one iteration of the loop
+/// are stored in one transaction, and their hints are read in one.
 class Client {
  public:
   template <class T>

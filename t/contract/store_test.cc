@@ -9,8 +9,8 @@
 #include <random>
 #include <set>
 
-#include "core/gather.h"
-#include "core/since.h"
+#include "core/read_batcher.h"
+#include "core/snapshot_cursor.h"
 #include "fuzz/forged.h"
 #include "io/poll_loop.h"
 #include "pg/call.h"
@@ -77,7 +77,7 @@ class StoreTest : public testing::Test {
     store.submit(pointers, awaited.reply);
     return wait(awaited);
   }
-  core::Job read_job(const Uuid &id, core::Want want = core::Want::body) {
+  core::Job read_job(const Uuid &id, core::ResultDetail want = core::ResultDetail::body) {
     Awaited<std::vector<core::Job>> awaited;
     std::vector<core::JobQuery> queries = {{id, want}};
     store.jobs(queries, awaited.reply);
@@ -136,7 +136,7 @@ TEST_F(StoreTest, all_or_none) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, Code::invalid);
   Awaited<std::vector<core::Job>> awaited;
-  std::vector<core::JobQuery> queries = {{good.id, core::Want::head}};
+  std::vector<core::JobQuery> queries = {{good.id, core::ResultDetail::none}};
   store.jobs(queries, awaited.reply);
   EXPECT_TRUE(wait(awaited)->empty());
 }
@@ -164,8 +164,9 @@ TEST_F(StoreTest, an_idempotency_key_stands_for_the_job_that_came_first) {
   ASSERT_TRUE(later);
   EXPECT_EQ((*later)[0].id, first.id);
   Awaited<std::vector<core::Job>> awaited;
-  std::vector<core::JobQuery> queries = {
-      {twin.id, core::Want::head}, {other.id, core::Want::head}, {plain.id, core::Want::head}};
+  std::vector<core::JobQuery> queries = {{twin.id, core::ResultDetail::none},
+                                         {other.id, core::ResultDetail::none},
+                                         {plain.id, core::ResultDetail::none}};
   store.jobs(queries, awaited.reply);
   EXPECT_EQ(wait(awaited)->size(), 1U) << "only the one without a key";
 }
@@ -220,8 +221,8 @@ TEST_F(StoreTest, events_in_pages_heads_and_tail) {
 }
 
 TEST_F(StoreTest, a_users_events_between_two_moments) {
-  auto page_after = [&](const core::Since &since) {
-    std::vector<core::EventQuery> queries = {{Uuid(), 0, core::Since{"nobody", {}, {}, 0}},
+  auto page_after = [&](const core::SnapshotCursor &since) {
+    std::vector<core::EventQuery> queries = {{Uuid(), 0, core::SnapshotCursor{"nobody", {}, {}, 0}},
                                              {Uuid(), 0, since}};
     Awaited<std::vector<core::EventPage>> awaited;
     store.events(queries, awaited.reply);
@@ -232,7 +233,7 @@ TEST_F(StoreTest, a_users_events_between_two_moments) {
   };
   core::NewJob job = new_job();
   job.owner = "user of " + job.id.text();
-  core::Since since{*job.owner, {}, {}, 0};
+  core::SnapshotCursor since{*job.owner, {}, {}, 0};
   auto page = page_after(since);
   ASSERT_TRUE(page.merged && page.merged->complete && !page.merged->lost);
   EXPECT_TRUE(page.events.empty()) << "from now on";
@@ -270,8 +271,9 @@ TEST_F(StoreTest, a_users_events_between_two_moments) {
 TEST_F(StoreTest, whatever_snapshot_is_taken_postgresql_takes) {
   Uuid user = Uuid::v7(1, 0, {});
   core::CursorKeys keys = {{1, 2}};
-  std::string head =
-      from_base64url(core::encode_since(keys, 7, user, {"", {"3:3:", 0}, {}, 0})).value().substr(0, 13);
+  std::string head = from_base64url(core::encode_snapshot_cursor(keys, 7, user, {"", {"3:3:", 0}, {}, 0}))
+                         .value()
+                         .substr(0, 13);
   unsigned seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 dice(seed);
@@ -297,7 +299,7 @@ TEST_F(StoreTest, whatever_snapshot_is_taken_postgresql_takes) {
     }
     if (dice() % 8 == 0)
       raw[13 + dice() % (raw.size() - 13)] = static_cast<char>(dice());
-    auto since = core::decode_since(keys, fuzz::forged(keys[0], raw, user), 7, user);
+    auto since = core::decode_snapshot_cursor(keys, fuzz::forged(keys[0], raw, user), 7, user);
     if (since)
       taken.insert(since->seen.text);
     if (since && !since->reading.text.empty())
@@ -314,10 +316,10 @@ TEST_F(StoreTest, whatever_snapshot_is_taken_postgresql_takes) {
 
 // One user's value that PostgreSQL refuses failed all users' reads of that moment.
 TEST_F(StoreTest, a_value_that_is_refused_fails_its_sender_alone) {
-  struct : core::Wake {
-    void wake() override {}
-    void wake_in(std::int64_t) override {}
-  } wake;
+  struct : core::Scheduler {
+    void run_soon() override {}
+    void run_after(std::int64_t) override {}
+  } run_soon;
   struct Asker {
     void got(Result<const core::EventPage *> page) {
       ++calls;
@@ -327,12 +329,12 @@ TEST_F(StoreTest, a_value_that_is_refused_fails_its_sender_alone) {
     int calls = 0;
     bool good = false;
     Code code = Code::internal;
-    core::Since since;
-    core::EventNeed need{core::Callback<Result<const core::EventPage *>>::to<&Asker::got>(this)};
+    core::SnapshotCursor since;
+    core::EventRead need{core::Callback<Result<const core::EventPage *>>::to<&Asker::got>(this)};
   };
   const std::map<std::size_t, std::string> bad = {
       {3, "3:8589934592:"}, {4, "0:5:"}, {30, "9:8:"}, {63, "3:9:12"}, {64, "x"}};
-  core::Gather<core::EventNeed> gather(store, wake, 2, 64);
+  core::ReadBatcher<core::EventRead> gather(store, run_soon, 2, 64);
   std::deque<Asker> askers(100);
   for (std::size_t i = 0; i < askers.size(); ++i) {
     auto snapshot = bad.find(i);
@@ -399,7 +401,7 @@ TEST_F(StoreTest, results_as_much_as_wanted) {
   EXPECT_EQ(found.result->size, 2);
   EXPECT_EQ(found.result->name, "n");
   EXPECT_EQ(found.result->body->view(), std::string_view("\0\xff", 2));
-  EXPECT_FALSE(read_job(job.id, core::Want::value).result->body) << "no JSON";
+  EXPECT_FALSE(read_job(job.id, core::ResultDetail::json_value).result->body) << "no JSON";
 }
 
 TEST_F(StoreTest, cancel) {
@@ -464,7 +466,7 @@ TEST(Timeline, the_later_line_of_one_server_is_the_truth) {
 
 TEST_F(StoreTest, a_server_that_becomes_read_only_is_left) {
   Awaited<std::vector<core::Job>> jobs;
-  core::JobQuery query{Uuid(), core::Want::head};
+  core::JobQuery query{Uuid(), core::ResultDetail::none};
   store.jobs({&query, 1}, jobs.reply);
   ASSERT_TRUE(loop.run_until([&] { return jobs.outcome.has_value(); }, 5'000));
   ASSERT_TRUE(read.ready());

@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 #include "core/cursor.h"
-#include "core/cursors.h"
 #include "core/hint.h"
-#include "core/since.h"
+#include "core/multi_cursor.h"
+#include "core/snapshot_cursor.h"
 #include "cost/measure.h"
 #include "wire/accept.h"
 #include "wire/channel.h"
@@ -16,8 +16,8 @@
 #include "wire/idempotency.h"
 #include "wire/jwt.h"
 #include "wire/prefer.h"
+#include "wire/signed_hint.h"
 #include "wire/ticket.h"
-#include "wire/told.h"
 
 namespace await::cost {
 namespace {
@@ -100,7 +100,7 @@ void cursor(std::string_view text) {
   Uuid topic = wire::topic_id("t");
   Uuid user = wire::user_id("u");
   auto seq = core::decode_cursor(text, 1, topic);
-  auto since = core::decode_since(cursor_keys(), text, 1, user);
+  auto since = core::decode_snapshot_cursor(cursor_keys(), text, 1, user);
   std::string one = core::cursor_for(topic, std::string(text));
   keep(&seq);
   keep(&since);
@@ -114,7 +114,7 @@ void hint(std::string_view text) {
   if (!hint)
     return;
   bool is_signed = verifier.is_signed(*hint);
-  auto told = wire::read_told(*hint, "timeline");
+  auto told = wire::read_signed_hint(*hint, "timeline");
   keep(&is_signed);
   keep(&told);
 }
@@ -129,12 +129,12 @@ std::string jwt(const std::string &head, const std::string &body) {
 }
 
 std::string since_of(std::size_t n) {
-  core::Since since;
+  core::SnapshotCursor since;
   std::uint64_t xid = 1000;
   since.seen.text = "1000:" + std::to_string(1000 + 2 * n) + ":";
   for (std::size_t i = 0; i < n; ++i)
     since.seen.text += (i > 0 ? "," : "") + std::to_string(xid += 1);
-  return core::encode_since(cursor_keys(), 1, wire::user_id("u"), since);
+  return core::encode_snapshot_cursor(cursor_keys(), 1, wire::user_id("u"), since);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Frames and messages of a WebSocket's client.
 
 #include "cost/measure.h"
-#include "wire/dialogue.h"
+#include "wire/socket_protocol.h"
 #include "wire/websocket.h"
 
 namespace await::cost {

@@ -1,7 +1,7 @@
 // Cursors: nothing that was not issued is understood, everything that was issued is.
 
 #include "core/cursor.h"
-#include "core/cursors.h"
+#include "core/multi_cursor.h"
 
 #include <cstring>
 

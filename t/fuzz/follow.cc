@@ -1,28 +1,28 @@
 // core::Follow as a sequence of operations, against a history that grows: never two reads at once, and
 // when everything has been said and the tries are over, a true hint has been read.
 
-#include "core/follow.h"
+#include "core/read_scheduler.h"
 
 #include <utility>
 
 #include "fuzz/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  using await::core::Follow;
+  using await::core::ReadScheduler;
   using await::fuzz::must;
   await::fuzz::Input in(data, size);
   int last = static_cast<int>(in.byte() % 4);  // the truth
   int hinted = 0;                              // the largest true hint given
-  Follow follow(0);
+  ReadScheduler follow(0);
   int reading = 0;  // reads under way
   int began = 0;    // what the read under way will find
   bool retry = false;
 
-  auto apply = [&](Follow::Action action) {
-    if (action.what == Follow::Action::read) {
+  auto apply = [&](ReadScheduler::Action action) {
+    if (action.what == ReadScheduler::Action::read) {
       must(++reading == 1, "two reads at once");
       began = last;
-    } else if (action.what == Follow::Action::retry) {
+    } else if (action.what == ReadScheduler::Action::retry) {
       must(action.delay_ms > 0 && action.delay_ms <= 1000, "a delay out of bounds");
       must(reading == 0, "a try is put off while a read is out");
       retry = true;

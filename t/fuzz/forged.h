@@ -9,8 +9,8 @@
 
 namespace await::fuzz {
 
-/// A user's cursor of these bytes, signed as core/since.cc signs: what only one who knows the key could make,
-/// so that what is behind the signature is tried as well.
+/// A user's cursor of these bytes, signed as core/snapshot_cursor.cc signs: what only one who knows the key
+/// could make, so that what is behind the signature is tried as well.
 inline std::string forged(const SipKey &key, std::string_view raw, const Uuid &user) {
   std::string text(raw);
   text.append(reinterpret_cast<const char *>(user.raw().data()), user.raw().size());

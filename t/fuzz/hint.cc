@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "fuzz/input.h"
-#include "wire/told.h"
+#include "wire/signed_hint.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   using namespace await;
@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   static wire::Verifier verifier;
   verifier.learn(std::vector<std::string>{"a key that nobody has guessed so far"});
   fuzz::must(!verifier.is_signed(*hint), "a signature out of nothing");
-  if (auto told = wire::read_told(*hint, "t")) {
+  if (auto told = wire::read_signed_hint(*hint, "t")) {
     fuzz::must(told->last() == hint->seq && told->job.id == hint->job, "it speaks of another event");
     fuzz::must(told->page.events.size() == 1, "one hint, one event");
   }

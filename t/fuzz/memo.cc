@@ -1,7 +1,7 @@
 // Memo: bytes that are no job are none, what is one comes back the same; and whatever the shared memory
 // holds, asking it is safe.
 
-#include "core/memo.h"
+#include "core/ended_job_ring.h"
 
 #include <cstring>
 
@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   }
   alignas(8) static std::byte memory[8192];
   std::memset(memory, 0, sizeof memory);
-  core::Memo fresh(memory);
+  core::EndedJobRing fresh(memory);
   Uuid::Raw raw{};
   for (int i = 0; i < 40; ++i) {
     raw[15] = static_cast<std::uint8_t>(i * 7);
@@ -29,8 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     job.id = Uuid(raw);
     job.state = core::State::completed;
     job.queue = std::string(rest.substr(0, rest.size() * static_cast<std::size_t>(i) / 40));
-    fresh.keep(job, core::Want::value, 1);
-    auto found = fresh.find(job.id, core::Want::head, 1);
+    fresh.keep(job, core::ResultDetail::json_value, 1);
+    auto found = fresh.find(job.id, core::ResultDetail::none, 1);
     fuzz::must(!found || found->queue == job.queue, "another job's queue");
     fuzz::must(found || job.queue.size() > 400, "a small job is not kept");
   }

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "fuzz/input.h"
-#include "wire/dialogue.h"
+#include "wire/socket_protocol.h"
 
 namespace {
 

@@ -24,9 +24,9 @@ struct HoldClient::Request {
     over = wait == 0;
     if (!over)
       watcher.listen(client.job_);
-    watcher.need().id = client.job_;
+    watcher.read().id = client.job_;
     if (world.chance(0.5))
-      watcher.need().memory = &node.cache;
+      watcher.read().cache = &node.cache;
     world.after(wait, [this, a = alive] {
       if (!*a)
         return;
@@ -60,7 +60,7 @@ struct HoldClient::Request {
   HoldClient &client;
   Node &node;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
-  core::Watcher<core::JobNeed> watcher;
+  core::Watcher<core::JobRead> watcher;
   bool over = false;
   bool known = false;
 };
@@ -133,7 +133,7 @@ Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, 
   if (wait) {
     watcher_.emplace(node.job_desk, core::Callback<Result<const core::Job *>>::to<&Submitter::got>(this));
     watcher_->listen(id);
-    watcher_->need().id = id;
+    watcher_->read().id = id;
   }
   node.intake.add(submission_, service.world.now());
 }

@@ -73,7 +73,7 @@ class Submitter {
   bool accepted_ = false;
   std::int64_t began_;
   core::Submission submission_{core::Callback<Result<core::Submitted>>::to<&Submitter::stored>(this)};
-  std::optional<core::Watcher<core::JobNeed>> watcher_;
+  std::optional<core::Watcher<core::JobRead>> watcher_;
 };
 
 }  // namespace await::sim

@@ -103,7 +103,7 @@ std::vector<core::Job> Database::jobs(std::span<const core::JobQuery> queries) c
 
 /// As await.edge_user_events().
 void Database::user_events(const core::EventQuery &query, core::EventPage &page) const {
-  const core::Since &since = *query.since;
+  const core::SnapshotCursor &since = *query.since;
   std::string until = since.reading.text.empty() ? snapshot() : since.reading.text;
   page.state = core::State::processing;
   page.merged = {{until, 0}, true, false};

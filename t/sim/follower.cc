@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/since.h"
+#include "core/snapshot_cursor.h"
 #include "sim/wire.h"
 
 namespace await::sim {
@@ -19,7 +19,7 @@ std::string Follower::name() const {
   return "user " + id_.text().substr(35);
 }
 
-core::Feed::Source Follower::source(std::string cursor) const {
+core::Subscription::Source Follower::source(std::string cursor) const {
   return {id_, kind() == core::Kind::job ? "" : name(), "u", std::move(cursor)};
 }
 
@@ -155,7 +155,7 @@ void UserFollower::hear(const Message &message) {
   if (message.seq != 0) {
     check(message);
   } else if (since_.empty() && !must_be_reset_) {
-    auto since = core::decode_since(kKeys, message.cursor, message.timeline, id_);
+    auto since = core::decode_snapshot_cursor(kKeys, message.cursor, message.timeline, id_);
     if (!since)
       service_.world.violated("P4", name() + ": a primer's cursor that says nothing");
     else

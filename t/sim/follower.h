@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/cursor.h"
-#include "core/feed.h"
+#include "core/subscription.h"
 #include "sim/service.h"
 
 namespace await::sim {
@@ -30,7 +30,7 @@ class Follower {
 
   const Uuid &id() const { return id_; }
   core::Kind kind() const { return core::kind_of(id_); }
-  core::Feed::Source source(std::string cursor) const;
+  core::Subscription::Source source(std::string cursor) const;
   virtual void hear(const Message &message) = 0;
   /// What it holds may be of a history that never was.
   virtual void failed_over() = 0;

@@ -8,7 +8,7 @@ namespace await::sim {
 std::optional<Proof> Broker::prove(const Uuid &job, int seq) {
   for (Node *node : nodes_) {
     auto page = node->database.events(std::vector<core::EventQuery>{{job, seq - 1}});
-    auto document = node->database.jobs(std::vector<core::JobQuery>{{job, core::Want::body}});
+    auto document = node->database.jobs(std::vector<core::JobQuery>{{job, core::ResultDetail::body}});
     if (document.empty() || page[0].events.empty() || page[0].events[0].seq != seq || page[0].last_seq != seq)
       return std::nullopt;
     return Proof{{document[0], page[0]}, node->database.timeline()};
@@ -81,16 +81,16 @@ Node::~Node() {
 
 void Node::hint(const Uuid &job, int seq) {
   if (subscribed_.contains(job.shard()))
-    hub.hinted(job, seq);
+    hub.notify(job, seq);
 }
 
 void Node::told(const Proof &proof) {
   if (!subscribed_.contains(proof.told.job.id.shard()))
     return;
   if (proof.timeline == timeline_)
-    hub.told(proof.told);
+    hub.publish(proof.told);
   else
-    hub.hinted(proof.told.job.id, proof.told.page.last_seq);
+    hub.notify(proof.told.job.id, proof.told.page.last_seq);
 }
 
 void Node::subscribe_again() {
@@ -111,16 +111,16 @@ void Node::subscribe(unsigned shard) {
   });
 }
 
-void Node::wake() {
+void Node::run_soon() {
   if (std::exchange(woken_, true))
     return;
   later(0, [this] { run(); });
 }
 
 /// One timer, for what is due first.
-void Node::wake_in(std::int64_t ms) {
+void Node::run_after(std::int64_t ms) {
   if (ms <= 0) {
-    wake();
+    run_soon();
     return;
   }
   auto due = world.now() + ms;

@@ -7,15 +7,15 @@
 #include <set>
 #include <vector>
 
-#include "core/feed.h"
-#include "core/gather.h"
+#include "core/ended_job_ring.h"
 #include "core/hub.h"
-#include "core/intake.h"
-#include "core/memo.h"
+#include "core/read_batcher.h"
 #include "core/reread.h"
-#include "core/retries.h"
+#include "core/retry_queue.h"
 #include "core/revocations.h"
-#include "core/turnstile.h"
+#include "core/submit_batcher.h"
+#include "core/subscription.h"
+#include "core/ticket_batcher.h"
 #include "core/watcher.h"
 #include "sim/store.h"
 
@@ -28,7 +28,7 @@ inline const core::CursorKeys kKeys = {{0x5eed, 0xf00d}};
 
 /// A signed hint, and the line of history that it is of.
 struct Proof {
-  core::Told told;
+  core::VerifiedUpdate told;
   std::uint32_t timeline;
 };
 
@@ -53,22 +53,22 @@ class Broker {
 };
 
 /// What a node remembers of ended jobs, as http/cache.cc has it.
-class Cache : public core::Memory {
+class Cache : public core::EndedJobCache {
  public:
   explicit Cache(const std::uint32_t &timeline) : timeline_(timeline) {}
-  std::optional<core::Job> find(const Uuid &id, core::Want want) override {
+  std::optional<core::Job> find(const Uuid &id, core::ResultDetail want) override {
     return memo_.find(id, want, timeline_);
   }
-  void keep(const core::Job &job, core::Want want) override { memo_.keep(job, want, timeline_); }
+  void keep(const core::Job &job, core::ResultDetail want) override { memo_.keep(job, want, timeline_); }
 
  private:
   const std::uint32_t &timeline_;
   alignas(8) std::byte bytes_[16384] = {};
-  core::Memo memo_{bytes_};
+  core::EndedJobRing memo_{bytes_};
 };
 
 /// An nginx worker: the real core, wired as http/process.cc wires it. Destroying it is its crash.
-class Node : private core::Wake, private core::Bus {
+class Node : private core::Scheduler, private core::Bus {
  public:
   static constexpr std::int64_t kRereadMs = 4000;
 
@@ -88,7 +88,7 @@ class Node : private core::Wake, private core::Bus {
 
   std::uint32_t timeline() const { return timeline_; }
   std::uint64_t reads() const { return store.read.count(); }
-  core::FeedDesk &feeds(const Uuid &id) {
+  core::SubscriptionServices &feeds(const Uuid &id) {
     return core::kind_of(id) == core::Kind::user ? user_desk : event_desk;
   }
 
@@ -98,8 +98,8 @@ class Node : private core::Wake, private core::Bus {
   std::map<Uuid, int> ended;  ///< how often whose sessions were ended
 
  private:
-  void wake() override;
-  void wake_in(std::int64_t ms) override;
+  void run_soon() override;
+  void run_after(std::int64_t ms) override;
   void subscribe(unsigned shard) override;
   void unsubscribe(unsigned shard) override { subscribed_.erase(shard), asked_.erase(shard); }
   void publish(const Uuid &, int, std::string_view) override {}
@@ -129,15 +129,15 @@ class Node : private core::Wake, private core::Bus {
  public:
   Store store;
   core::Hub hub;
-  core::Intake intake;
-  core::Retries retries;
-  core::Gather<core::JobNeed> jobs;
-  core::Gather<core::EventNeed> events;
-  core::Gather<core::EventNeed> user_events;
-  core::Desk<core::JobNeed> job_desk{hub, retries, jobs};
-  core::FeedDesk event_desk{{hub, retries, events}, timeline_, keys_};
-  core::FeedDesk user_desk{{hub, retries, user_events}, timeline_, keys_};
-  core::Turnstile turnstile{store, *this};
+  core::SubmitBatcher intake;
+  core::RetryQueue retries;
+  core::ReadBatcher<core::JobRead> jobs;
+  core::ReadBatcher<core::EventRead> events;
+  core::ReadBatcher<core::EventRead> user_events;
+  core::ReadServices<core::JobRead> job_desk{hub, retries, jobs};
+  core::SubscriptionServices event_desk{{hub, retries, events}, timeline_, keys_};
+  core::SubscriptionServices user_desk{{hub, retries, user_events}, timeline_, keys_};
+  core::TicketBatcher turnstile{store, *this};
   core::Revocations revocations{store, core::Callback<const std::string &>::to<&Node::revoked>(this)};
   core::Reread reread;
   Cache cache{timeline_};

@@ -2,8 +2,8 @@
 
 #include <memory>
 
-#include "core/gather.h"
-#include "core/turnstile.h"
+#include "core/read_batcher.h"
+#include "core/ticket_batcher.h"
 #include "sim/service.h"
 
 namespace await::sim {
@@ -68,11 +68,11 @@ class Poisoner {
   std::int64_t began_ = service_.world.now();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   int strikes_ = 0;
-  core::Since since_;
-  core::JobNeed job_{core::Callback<Result<const core::Job *>>::to<&Poisoner::got_job>(this)};
-  core::EventNeed events_{core::Callback<Result<const core::EventPage *>>::to<&Poisoner::got_page>(this)};
-  core::EventNeed users_{core::Callback<Result<const core::EventPage *>>::to<&Poisoner::got_page>(this)};
-  core::Entrant entrant_{core::Callback<Result<bool>>::to<&Poisoner::admitted>(this)};
+  core::SnapshotCursor since_;
+  core::JobRead job_{core::Callback<Result<const core::Job *>>::to<&Poisoner::got_job>(this)};
+  core::EventRead events_{core::Callback<Result<const core::EventPage *>>::to<&Poisoner::got_page>(this)};
+  core::EventRead users_{core::Callback<Result<const core::EventPage *>>::to<&Poisoner::got_page>(this)};
+  core::TicketRedemption entrant_{core::Callback<Result<bool>>::to<&Poisoner::admitted>(this)};
 };
 
 }  // namespace await::sim

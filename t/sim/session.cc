@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/bundle.h"
-#include "core/cursors.h"
+#include "core/multi_cursor.h"
+#include "core/multi_subscription.h"
 #include "sim/poison.h"
 #include "sim/wire.h"
 
@@ -58,7 +58,7 @@ struct Session::Connection {
 };
 
 /// As http/stream.cc.
-struct Session::Stream : Connection, private core::Bundle::Reader {
+struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   Stream(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
         bundle(*this, node.feeds(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
@@ -68,8 +68,8 @@ struct Session::Stream : Connection, private core::Bundle::Reader {
     bundle.start(true, true);
   }
 
-  bool open() override {
-    if (bundle.all([](const core::Bundle::Part &part) { return part.knew; })) {
+  bool on_ready() override {
+    if (bundle.all([](const core::MultiSubscription::Part &part) { return part.knew; })) {
       end();
       bundle.leave();
       return false;
@@ -82,10 +82,10 @@ struct Session::Stream : Connection, private core::Bundle::Reader {
     }
     return true;
   }
-  void lost(core::Bundle::Part &part) override {
+  void on_gap(core::MultiSubscription::Part &part) override {
     say(follower_of(part), bundle.cursor(), true, !bundle.is_alone());
   }
-  void give(core::Bundle::Part &part, const core::EventPage &page) override {
+  void on_events(core::MultiSubscription::Part &part, const core::EventPage &page) override {
     part.place().advance(
         page, [this] { return !wire.full(); },
         [&](const core::Event &event) {
@@ -94,12 +94,12 @@ struct Session::Stream : Connection, private core::Bundle::Reader {
     if (wire.full())
       part.pause();
   }
-  void given() override {}
-  void done() override {
+  void on_flush() override {}
+  void on_end() override {
     end();
     bundle.leave();
   }
-  void refused(const Error &error) override {
+  void on_error(const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       drop();
@@ -108,24 +108,24 @@ struct Session::Stream : Connection, private core::Bundle::Reader {
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
 
-  Follower &follower_of(const core::Feed &feed) {
+  Follower &follower_of(const core::Subscription &feed) {
     auto at = std::find_if(client.followers_.begin(), client.followers_.end(),
                            [&](auto &one) { return one->id() == feed.id(); });
     return **at;
   }
 
-  core::Bundle bundle;
+  core::MultiSubscription bundle;
 };
 
 /// As http/events_page.cc.
-struct Session::Pages : Connection, private core::Feed::Reader {
+struct Session::Pages : Connection, private core::Subscription::Reader {
   Pages(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
         feed(*this, node.feeds(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
     feed.start(true);
   }
 
-  void fed(core::Feed &, const core::EventPage &page, bool lost) override {
+  void on_page(core::Subscription &, const core::EventPage &page, bool lost) override {
     if (!lost && !feed.place().has_news(page) && !core::is_ending(page.state)) {
       feed.next(page);
       return;
@@ -138,7 +138,7 @@ struct Session::Pages : Connection, private core::Feed::Reader {
     end();
     feed.leave();
   }
-  void starved(core::Feed &, const Error &error) override {
+  void on_error(core::Subscription &, const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       drop();
@@ -147,16 +147,16 @@ struct Session::Pages : Connection, private core::Feed::Reader {
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
 
-  core::Feed feed;
+  core::Subscription feed;
 };
 
 /// As http/socket.cc.
-struct Session::Socket : Connection, private core::Feed::Reader {
-  struct Subscription : core::Feed {
-    Subscription(Socket &socket, Follower &to, std::string cursor)
-        : Feed(socket, socket.node.feeds(to.id()), to.source(std::move(cursor))), follower(to) {}
+struct Session::Socket : Connection, private core::Subscription::Reader {
+  struct Entry : core::Subscription {
+    Entry(Socket &socket, Follower &to, std::string cursor)
+        : Subscription(socket, socket.node.feeds(to.id()), to.source(std::move(cursor))), follower(to) {}
     Follower &follower;
-    bool told = false;
+    bool confirmed = false;
   };
 
   Socket(Session &to, Node &from) : Connection(to, from) {
@@ -167,17 +167,16 @@ struct Session::Socket : Connection, private core::Feed::Reader {
     for (std::size_t i = 0; i < to.followers_.size(); ++i) {
       const std::string &own = to.cursors_[i];
       bool mixed = !to.mixed_.empty() && node.world.chance(0.5);  // it counts for each of them
-      subscriptions.push_back(
-          std::make_unique<Subscription>(*this, *to.followers_[i], mixed ? to.mixed_ : own));
+      subscriptions.push_back(std::make_unique<Entry>(*this, *to.followers_[i], mixed ? to.mixed_ : own));
       subscriptions.back()->start(true);
     }
   }
 
-  void fed(core::Feed &feed, const core::EventPage &page, bool lost) override {
-    auto &subscription = static_cast<Subscription &>(feed);
-    Follower &follower = subscription.follower;
-    core::Place &place = feed.place();
-    if (!std::exchange(subscription.told, true) && !lost)
+  void on_page(core::Subscription &feed, const core::EventPage &page, bool lost) override {
+    auto &entry = static_cast<Entry &>(feed);
+    Follower &follower = entry.follower;
+    core::Position &place = feed.place();
+    if (!std::exchange(entry.confirmed, true) && !lost)
       say(follower, place.cursor(), false);
     if (lost)
       say(follower, place.cursor(), true);
@@ -193,7 +192,7 @@ struct Session::Socket : Connection, private core::Feed::Reader {
       feed.next(page);
     }
   }
-  void starved(core::Feed &feed, const Error &error) override {
+  void on_error(core::Subscription &feed, const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       forget(feed);
@@ -202,11 +201,11 @@ struct Session::Socket : Connection, private core::Feed::Reader {
   bool has_ended(const Follower &follower) const override {
     return std::find(ended.begin(), ended.end(), &follower) != ended.end();
   }
-  void forget(core::Feed &feed) {
+  void forget(core::Subscription &feed) {
     std::erase_if(subscriptions, [&](auto &one) { return one.get() == &feed; });
   }
 
-  std::vector<std::unique_ptr<Subscription>> subscriptions;
+  std::vector<std::unique_ptr<Entry>> subscriptions;
   std::vector<const Follower *> ended;
 };
 

@@ -89,7 +89,7 @@ class Line {
 };
 
 /// core::Store over two lines, one to write and one to read.
-class Store : public core::Store, public core::Gate {
+class Store : public core::Store, public core::AccessStore {
  public:
   Store(World &world, Weather &weather, Database &database, std::function<void()> connected)
       : world_(world),

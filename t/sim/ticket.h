@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/turnstile.h"
+#include "core/ticket_batcher.h"
 #include "sim/poison.h"
 #include "sim/service.h"
 
@@ -9,10 +9,10 @@ namespace await::sim {
 /// A ticket that is shown twice, to any nodes at any moments.
 struct ShownTicket {
   ShownTicket(Service &at, const Uuid &id) : service(at) {
-    for (core::Entrant *one : {&first, &second})
+    for (core::TicketRedemption *one : {&first, &second})
       one->ticket = {id, "u", 0, 0};
   }
-  void show(core::Entrant &entrant) {
+  void show(core::TicketRedemption &entrant) {
     if (Node *node = service.some_node())
       node->turnstile.add(entrant);
   }
@@ -33,8 +33,8 @@ struct ShownTicket {
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
   int admitted = 0;
   int refused = 0;
-  core::Entrant first{core::Callback<Result<bool>>::to<&ShownTicket::answered>(this)};
-  core::Entrant second{core::Callback<Result<bool>>::to<&ShownTicket::answered>(this)};
+  core::TicketRedemption first{core::Callback<Result<bool>>::to<&ShownTicket::answered>(this)};
+  core::TicketRedemption second{core::Callback<Result<bool>>::to<&ShownTicket::answered>(this)};
 };
 
 }  // namespace await::sim

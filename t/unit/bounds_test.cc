@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "wire/form_fields.h"
 #include "redis/reply_guard.h"
+#include "wire/form_fields.h"
 #include "wire/json_check.h"
 #include "wire/multipart.h"
 #include "wire/websocket.h"

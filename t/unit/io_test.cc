@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include "core/ports.h"
-#include "wire/form_fields.h"
 #include "core/upload.h"
 #include "io/poll_loop.h"
 #include "redis/connection.h"
+#include "wire/form_fields.h"
 
 namespace await {
 namespace {

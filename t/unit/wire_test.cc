@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "wire/accept.h"
 #include "wire/channel.h"
-#include "wire/dialogue.h"
 #include "wire/document.h"
 #include "wire/format.h"
 #include "wire/headers.h"
@@ -20,9 +19,10 @@
 #include "wire/multipart.h"
 #include "wire/prefer.h"
 #include "wire/problem.h"
+#include "wire/signed_hint.h"
+#include "wire/socket_protocol.h"
 #include "wire/sse.h"
 #include "wire/ticket.h"
-#include "wire/told.h"
 #include "wire/websocket.h"
 
 namespace await::wire {
@@ -364,7 +364,7 @@ constexpr char kHead[] = "1 01a20fa0-14c1-753a-a07f-b3be7213ba44 3 completed";
 constexpr char kJson[] =
     R"({"t": "7.1", "queue": "q", "owner": "ann", "state": "completed", "attempt": 2, "params": "{\"a\": 1}", "created_at": 1000, "at": 2000, "data": null, "status": 201, "content_type": "text/plain", "size": 2, "body": "eHg"})";
 
-TEST(Told, only_what_was_signed_with_the_key_is_signed) {
+TEST(VerifiedUpdate, only_what_was_signed_with_the_key_is_signed) {
   std::string message = signed_hint("secret", kHead, kJson);
   Verifier verifier;
   EXPECT_FALSE(verifier.is_signed(*core::read_hint(message))) << "before a key is known";
@@ -381,9 +381,9 @@ TEST(Told, only_what_was_signed_with_the_key_is_signed) {
   EXPECT_FALSE(verifier.is_signed(*core::read_hint(kHead)));
 }
 
-TEST(Told, says_what_a_read_would_say) {
+TEST(VerifiedUpdate, says_what_a_read_would_say) {
   std::string message = signed_hint("secret", kHead, kJson);
-  auto told = read_told(*core::read_hint(message), "7.1");
+  auto told = read_signed_hint(*core::read_hint(message), "7.1");
   ASSERT_TRUE(told);
   EXPECT_EQ(told->job.seq, 3);
   EXPECT_EQ(told->job.owner, "ann");
@@ -393,10 +393,10 @@ TEST(Told, says_what_a_read_would_say) {
   EXPECT_TRUE(told->has_body());
   EXPECT_EQ(told->page.events[0].type, "completed");
   EXPECT_EQ(told->page.events[0].at, 2000);
-  EXPECT_FALSE(read_told(*core::read_hint(message), "7.2")) << "another line of history";
-  EXPECT_FALSE(read_told(*core::read_hint(std::string(kHead) + " sig {\"t\":"), "7.1"));
-  EXPECT_FALSE(
-      read_told(*core::read_hint(std::string(kHead) + " sig {\"t\":\"7.1\",\"state\":\"odd\"}"), "7.1"));
+  EXPECT_FALSE(read_signed_hint(*core::read_hint(message), "7.2")) << "another line of history";
+  EXPECT_FALSE(read_signed_hint(*core::read_hint(std::string(kHead) + " sig {\"t\":"), "7.1"));
+  EXPECT_FALSE(read_signed_hint(
+      *core::read_hint(std::string(kHead) + " sig {\"t\":\"7.1\",\"state\":\"odd\"}"), "7.1"));
 }
 
 // --- idempotency ----------------------------------------------------------------------------------------

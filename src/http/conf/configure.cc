@@ -1,6 +1,6 @@
 // What all directives need while nginx reads its configuration.
 
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "ngx/str.h"
 
 namespace await::http {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "ngx/pool.h"
 #include "ngx/str.h"
 
@@ -14,7 +14,7 @@ struct NamedFormat {
   wire::Format *format;
 };
 
-wire::Format *find_format(const MainSettings &main, std::string_view name) {
+wire::Format *find_format(const MainConf &main, std::string_view name) {
   auto *all = main.formats != nullptr ? static_cast<NamedFormat *>(main.formats->elts) : nullptr;
   for (ngx_uint_t i = 0; all != nullptr && i < main.formats->nelts; ++i) {
     if (ngx::view(all[i].name) == name)
@@ -33,7 +33,7 @@ bool is_type(std::string_view word) {
 }  // namespace
 
 char *set_format(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *main = static_cast<MainSettings *>(conf);
+  auto *main = static_cast<MainConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (find_format(*main, ngx::view(words[1])) != nullptr)
     return invalid_value(cf, ngx::view(words[1]), "this format is already defined");
@@ -50,7 +50,7 @@ char *set_format(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *set_event_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->event_types != nullptr)
     return const_cast<char *>("is duplicate");
@@ -70,7 +70,7 @@ bool take_format(ngx_conf_t *cf, std::string_view word, std::string_view name, c
                  char **rc) {
   if (!word.starts_with(name) || word.substr(name.size(), 1) != "=")
     return false;
-  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   *out = find_format(*main, word.substr(name.size() + 1));
   *rc = *out != nullptr
             ? NGX_CONF_OK
@@ -79,9 +79,9 @@ bool take_format(ngx_conf_t *cf, std::string_view word, std::string_view name, c
   return true;
 }
 
-const wire::Shape *make_shape(ngx_http_request_t *r, const wire::Format *event, bool thin) {
-  const Settings &location = settings(r);
-  auto *shape = ngx::make<wire::Shape>(ngx_cycle->pool);
+const wire::EventEncoding *make_shape(ngx_http_request_t *r, const wire::Format *event, bool thin) {
+  const LocationConf &location = location_conf(r);
+  auto *shape = ngx::make<wire::EventEncoding>(ngx_cycle->pool);
   *shape = {static_cast<std::int64_t>(location.value_max), thin, event, location.event_types};
   return shape;
 }

@@ -3,8 +3,8 @@
 #include <string_view>
 
 #include "ngx/nginx.h"
+#include "wire/event_encoding.h"
 #include "wire/format.h"
-#include "wire/shape.h"
 
 namespace await::http {
 
@@ -19,6 +19,6 @@ bool take_format(ngx_conf_t *cf, std::string_view word, std::string_view name, c
                  char **rc);
 
 /// How this location writes events.
-const wire::Shape *make_shape(ngx_http_request_t *r, const wire::Format *event, bool thin);
+const wire::EventEncoding *make_shape(ngx_http_request_t *r, const wire::Format *event, bool thin);
 
 }  // namespace await::http

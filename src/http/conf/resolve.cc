@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/text.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "ngx/str.h"
 #include "pg/conninfo.h"
 #include "redis/connection.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/conf/conf.h"
 #include "http/conf/formats.h"
-#include "http/conf/settings.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
 
@@ -102,7 +102,7 @@ bool is_queue_name(std::string_view name) {
   });
 }
 
-char *parse_submit_options(ngx_conf_t *cf, Settings &location, SubmitOptions &options) {
+char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions &options) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   options.retention = 1;
   if (!compile(cf, words[1], &options.queue))

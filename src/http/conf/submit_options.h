@@ -21,10 +21,10 @@ struct SubmitOptions {
   ngx_uint_t retention;  ///< class
 };
 
-struct Settings;
+struct LocationConf;
 
 /// Parses `await_submit <queue> [option=value …]`; NGX_CONF_ERROR with the error logged.
-char *parse_submit_options(ngx_conf_t *cf, Settings &location, SubmitOptions &options);
+char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions &options);
 /// Writes what the options say into a job.
 void apply(const SubmitOptions &options, core::NewJob &job);
 bool is_queue_name(std::string_view name);

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/respond.h"
 #include "ngx/str.h"
 

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/request_info.h"
 #include "ngx/str.h"
 
 namespace await::http {
 
 char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->allow != nullptr)
     return const_cast<char *>("is duplicate");
@@ -24,7 +24,7 @@ char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
-bool is_allowed(const Settings &location, std::string_view channel) {
+bool is_allowed(const LocationConf &location, std::string_view channel) {
   if (location.allow == nullptr)
     return false;
   auto *patterns = static_cast<ngx_str_t *>(location.allow->elts);
@@ -52,7 +52,7 @@ bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels) {
 std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word) {
   std::string channel(ngx::evaluate(r, word));
   bool named_by_client = ngx::view(word->value).starts_with('$');
-  if (named_by_client && channel.starts_with("topic:") && !is_allowed(settings(r), channel))
+  if (named_by_client && channel.starts_with("topic:") && !is_allowed(location_conf(r), channel))
     return std::nullopt;
   return channel;
 }
@@ -68,7 +68,7 @@ bool is_admitted(const std::vector<std::string> *only, std::string_view channel)
 }
 
 bool is_admitted(ngx_http_request_t *r, std::string_view channel) {
-  const Facts *known = find_facts(r);
+  const RequestInfo *known = find_request_info(r);
   return known == nullptr || !known->ticket_channels || is_admitted(&*known->ticket_channels, channel);
 }
 

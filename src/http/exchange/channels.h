@@ -10,13 +10,13 @@
 
 namespace await::http {
 
-struct Settings;
+struct LocationConf;
 
 /// await_allow
 char *set_allow(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 
 /// Whether await_allow lets clients name this channel.
-bool is_allowed(const Settings &location, std::string_view channel);
+bool is_allowed(const LocationConf &location, std::string_view channel);
 /// Whether a directive's word is a channel that can be watched: a constant, a name with variables, or a
 /// variable that has all of it, so that clients name it.
 bool is_channel(std::string_view word);

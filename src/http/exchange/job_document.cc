@@ -1,7 +1,7 @@
 #include "http/exchange/job_document.h"
 
 #include "core/cursor.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/respond.h"
 #include "http/runtime/process.h"
 
@@ -10,7 +10,7 @@ namespace await::http {
 std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links,
                      const wire::Format *format) {
   std::string text = wire::encode_job(job, links, core::encode_cursor(process()->timeline(), job.id, job.seq),
-                                      static_cast<std::int64_t>(settings(r).value_max), problem_base(r));
+                                      static_cast<std::int64_t>(location_conf(r).value_max), problem_base(r));
   return format != nullptr ? format->apply(text) : text;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/request.h"
 #include "ngx/str.h"
 
@@ -32,7 +32,7 @@ bool is_listed(const ngx_array_t *origins, std::string_view origin) {
 }  // namespace
 
 char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->any_origin != NGX_CONF_UNSET)
     return const_cast<char *>("is duplicate");
@@ -57,7 +57,7 @@ char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 bool is_welcome(ngx_http_request_t *r) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   if (location.any_origin == 1)
     return true;
   std::string site = lower(trim(header(r, "sec-fetch-site")));
@@ -74,7 +74,7 @@ bool is_welcome(ngx_http_request_t *r) {
 }
 
 std::string readable_by(ngx_http_request_t *r) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   if (location.any_origin == 1)
     return "*";
   std::string field = header(r, "origin");

@@ -1,6 +1,6 @@
 #include "http/exchange/problem_page.h"
 
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "ngx/guard.h"
@@ -11,7 +11,7 @@ namespace await::http {
 ngx_int_t problem_handler(ngx_http_request_t *r) {
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
     int status = static_cast<int>(r->err_status != 0 ? r->err_status : NGX_HTTP_NOT_FOUND);
-    Facts *known = find_facts(r);
+    RequestInfo *known = find_request_info(r);
     bool ours = known != nullptr && known->problem && known->problem->status == status;
     wire::Problem problem = ours ? *known->problem : wire::problem_of_status(status);
     note_problem(r, problem);

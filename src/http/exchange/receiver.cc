@@ -5,12 +5,14 @@
 namespace await::http {
 namespace {
 
-std::int64_t most_memory(ngx_http_request_t *r) { return static_cast<std::int64_t>(settings(r).max_uploads); }
+std::int64_t most_memory(ngx_http_request_t *r) {
+  return static_cast<std::int64_t>(location_conf(r).max_uploads);
+}
 
 }  // namespace
 
 Refusal Receiver::check_room(ngx_http_request_t *r) {
-  if (process()->counters().of(Gauge::submissions) < settings(r).max_inflight)
+  if (process()->counters().of(Gauge::submissions) < location_conf(r).max_inflight)
     return std::nullopt;
   process()->counters().count(Counter::refused_submissions);
   return send_unavailable(r, "Too many submissions are in progress; retry later.");

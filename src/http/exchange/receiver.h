@@ -68,8 +68,8 @@ class Receiver : public ngx::Held, private ngx::Body::Taker {
   std::optional<Objection> check_memory();
 
   ngx::Body body_{r_, *this};
-  Tally inflight_{Gauge::submissions};
-  Tally memory_{Gauge::uploads, 0};
+  ScopedGauge inflight_{Gauge::submissions};
+  ScopedGauge memory_{Gauge::uploads, 0};
   std::optional<Objection> objection_;
   bool answered_ = false;  // and the client may still be sending
 };

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "ngx/str.h"
@@ -34,7 +34,7 @@ std::string client_path(ngx_http_request_t *r) {
 }
 
 wire::Links make_links(ngx_http_request_t *r, const std::string &self) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   std::string result =
       location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
   return {self, result, self + "/events"};
@@ -89,7 +89,7 @@ std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name
 }
 
 Wait wait_of(ngx_http_request_t *r) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   Wait wait;
   wire::Prefer prefer;
   if (r == r->main)
@@ -117,7 +117,7 @@ void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view 
 }
 
 wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
   std::string path = client_path(r);
@@ -127,7 +127,7 @@ wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
 }
 
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
   std::string path = client_path(r);

@@ -1,6 +1,6 @@
 #include "http/exchange/request_info.h"
 
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/access.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
@@ -11,12 +11,12 @@ namespace {
 /// In the request's pool, which it may share with its subrequests.
 struct Note {
   ngx_http_request_t *request;
-  Facts *facts;
+  RequestInfo *facts;
 };
 
 void destroy(void *data) { delete static_cast<Note *>(data)->facts; }
 
-Facts *facts_of(ngx_http_request_t *r) {
+RequestInfo *facts_of(ngx_http_request_t *r) {
   for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
     auto *note = static_cast<Note *>(cleanup->data);
     if (cleanup->handler == destroy && note->request == r)
@@ -44,7 +44,7 @@ std::string value_of(ngx_http_request_t *r, Which which) {
     return starred(ngx::view(r->request_line));
   if (which == Which::safe_request_uri)
     return starred(ngx::view(r->unparsed_uri));
-  Facts *known = find_facts(r);
+  RequestInfo *known = find_request_info(r);
   if (known == nullptr)
     return {};
   switch (which) {
@@ -103,26 +103,26 @@ constexpr Known kVariables[] = {
 
 }  // namespace
 
-Facts *find_facts(ngx_http_request_t *r) {
-  Facts *known = facts_of(r);
+RequestInfo *find_request_info(ngx_http_request_t *r) {
+  RequestInfo *known = facts_of(r);
   return known != nullptr || r == r->main ? known : facts_of(r->main);
 }
 
-Facts &facts(ngx_http_request_t *r) {
-  if (Facts *known = facts_of(r))
+RequestInfo &facts(ngx_http_request_t *r) {
+  if (RequestInfo *known = facts_of(r))
     return *known;
   ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Note));
   if (cleanup == nullptr)
     throw std::bad_alloc();
-  auto *made = new Facts;
+  auto *made = new RequestInfo;
   *static_cast<Note *>(cleanup->data) = {r, made};
   cleanup->handler = destroy;
-  if (const Facts *main = r != r->main ? facts_of(r->main) : nullptr)
+  if (const RequestInfo *main = r != r->main ? facts_of(r->main) : nullptr)
     made->take_identity(*main);
   return *made;
 }
 
-void Facts::take_identity(const Facts &from) {
+void RequestInfo::take_identity(const RequestInfo &from) {
   verified = from.verified;
   user = from.user;
   claims = from.claims;

@@ -12,7 +12,7 @@ namespace await::http {
 
 /// What we know of a request, for variables, logs and error pages. Survives internal redirects, which
 /// wipe module contexts.
-struct Facts {
+struct RequestInfo {
   std::string id;     ///< $await_id
   std::string state;  ///< $await_state
   /// $await_delivery: submit, poll, hold, result, sse, events, socket, publish, ticket
@@ -31,13 +31,13 @@ struct Facts {
   std::optional<std::string> readable_by;  ///< await_cors of the location it came to: an origin, or none
 
   /// Who asks, for a subrequest: nginx asks for access to the main request only.
-  void take_identity(const Facts &from);
+  void take_identity(const RequestInfo &from);
 };
 
 /// The request's facts, made at first use. A subrequest has its own.
-Facts &facts(ngx_http_request_t *r);
+RequestInfo &facts(ngx_http_request_t *r);
 /// Null where there are none; a subrequest's are its main request's until it has its own.
-Facts *find_facts(ngx_http_request_t *r);
+RequestInfo *find_request_info(ngx_http_request_t *r);
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem);
 
 /// Registers the $await_… variables.

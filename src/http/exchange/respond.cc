@@ -4,7 +4,7 @@
 #include <new>
 
 #include "base/text.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/problem_page.h"
 #include "http/exchange/request_info.h"
 #include "ngx/str.h"
@@ -12,7 +12,7 @@
 namespace await::http {
 namespace {
 
-const ngx_http_core_loc_conf_t &core_settings(ngx_http_request_t *r) {
+const ngx_http_core_loc_conf_t &core_conf(ngx_http_request_t *r) {
   return *static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
 }
 
@@ -97,7 +97,7 @@ const ngx_http_core_loc_conf_t *named_location(ngx_http_request_t *r, std::strin
 
 /// The location's error_page for this status, if nginx would use it now.
 const ngx_http_err_page_t *error_page(ngx_http_request_t *r, int status) {
-  const auto &core = core_settings(r);
+  const auto &core = core_conf(r);
   if (core.error_pages == nullptr || (r->error_page && !core.recursive_error_pages) || r->uri_changes == 0)
     return nullptr;
   auto *pages = static_cast<ngx_http_err_page_t *>(core.error_pages->elts);
@@ -121,7 +121,7 @@ bool page_takes_body(ngx_http_request_t *r, int status) {
 }
 
 bool body_may_go_on(ngx_http_request_t *r) {
-  const auto &core = core_settings(r);
+  const auto &core = core_conf(r);
   off_t length = r->headers_in.content_length_n;
   if (core.error_pages == nullptr ||
       (length >= 0 && length <= static_cast<off_t>(core.client_body_buffer_size)))

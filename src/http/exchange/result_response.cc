@@ -14,7 +14,7 @@ namespace await::http {
 namespace {
 
 bool is_safe_type(ngx_http_request_t *r, std::string_view type) {
-  const ngx_array_t *safe = settings(r).safe_types;
+  const ngx_array_t *safe = location_conf(r).safe_types;
   auto *types = static_cast<ngx_str_t *>(safe->elts);
   std::string essence = wire::essence(type);
   for (ngx_uint_t i = 0; i < safe->nelts; ++i) {
@@ -94,7 +94,7 @@ void PieceStream::on_writable(ngx_http_request_t *r) {
 
 void PieceStream::end(Answer answer) { finished_(answer); }
 
-void Delivery::answer(const core::Job &job, const DeliveryOptions &options) {
+void ResultResponse::answer(const core::Job &job, const ResultResponseOptions &options) {
   switch (job.state) {
     case core::State::completed:
       answer_completed(job);
@@ -115,7 +115,7 @@ void Delivery::answer(const core::Job &job, const DeliveryOptions &options) {
   }
 }
 
-void Delivery::add_result_headers(const core::Job &job) {
+void ResultResponse::add_result_headers(const core::Job &job) {
   const core::JobResult &result = *job.result;
   add_header(r_, "Cache-Control", "private, no-cache");
   add_header(r_, "X-Content-Type-Options", "nosniff");
@@ -126,7 +126,7 @@ void Delivery::add_result_headers(const core::Job &job) {
   add_header(r_, "ETag", result_etag(job));
 }
 
-void Delivery::answer_completed(const core::Job &job) {
+void ResultResponse::answer_completed(const core::Job &job) {
   const core::JobResult &result = *job.result;
   std::string etag = result_etag(job);
   // a POST has neither conditions nor ranges, nor has a subrequest
@@ -162,7 +162,7 @@ void Delivery::answer_completed(const core::Job &job) {
   send_body(job, 206, range.first, range.last);
 }
 
-void Delivery::send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last) {
+void ResultResponse::send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last) {
   const core::JobResult &result = *job.result;
   std::string_view type =
       wire::is_media_type(result.type) ? std::string_view(result.type) : "application/octet-stream";

@@ -5,8 +5,8 @@
 #include "core/ports.h"
 #include "http/exchange/respond.h"
 #include "http/runtime/process.h"
+#include "ngx/filter_output.h"
 #include "ngx/held.h"
-#include "ngx/outgoing.h"
 #include "ngx/send_timer.h"
 
 namespace await::http {
@@ -15,7 +15,7 @@ namespace await::http {
 std::string result_etag(const core::Job &job);
 
 /// How a job's ending becomes an answer: await_result's options.
-struct DeliveryOptions {
+struct ResultResponseOptions {
   ngx_uint_t failed_status;   ///< failed=, 424
   ngx_uint_t pending_status;  ///< pending=, 202
 };
@@ -46,7 +46,7 @@ class PieceStream {
   static void on_writable(ngx_http_request_t *r);
 
   ngx_http_request_t *r_;
-  ngx::Outgoing out_;
+  ngx::FilterOutput out_;
   ngx::SendTimer timer_;
   core::Callback<Answer> finished_;
   core::Reply<core::Piece> reply_ = core::Reply<core::Piece>::to<&PieceStream::got>(this);
@@ -58,9 +58,9 @@ class PieceStream {
 
 /// Answers with what has become of an ended job: the worker's status, type and body, or a problem.
 /// Ranges, conditions and HEAD as RFC 9110 has them.
-class Delivery {
+class ResultResponse {
  public:
-  Delivery(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), finished_(finished) {}
+  ResultResponse(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), finished_(finished) {}
 
   /// Reads no more.
   void leave() {
@@ -68,7 +68,7 @@ class Delivery {
       stream_->leave();
   }
   /// @param job  read with Want::body
-  void answer(const core::Job &job, const DeliveryOptions &options);
+  void answer(const core::Job &job, const ResultResponseOptions &options);
 
  private:
   void answer_completed(const core::Job &job);

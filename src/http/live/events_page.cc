@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/cursors.h"
+#include "core/multi_cursor.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/live/job_wait.h"
@@ -13,12 +13,12 @@
 namespace await::http {
 
 EventsPage::EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
-                       const wire::Shape &shape, const wire::Format *format, const std::string &cursor,
-                       Wait wait)
+                       const wire::EventEncoding &shape, const wire::Format *format,
+                       const std::string &cursor, Wait wait)
     : Held(r), wait_(wait), shape_(shape), format_(format) {
   for (const wire::Channel &what : channels)
     parts_.push_back(std::make_unique<Part>(*this, what, cursor));
-  process()->enrol(*this);
+  process()->register_held(*this);
 }
 
 bool EventsPage::all(bool Part::*what) const {
@@ -58,14 +58,14 @@ void EventsPage::give_up() {
 }
 
 void EventsPage::leave() {
-  core::Spoke::unlink();
+  core::TimerEntry::unlink();
   for (auto &part : parts_) {
     part->leave();
     part->reading.set(0);
   }
 }
 
-void EventsPage::due() noexcept {
+void EventsPage::on_due() noexcept {
   ngx::guarded(connection()->log, [this] {
     std::int64_t left = due_ms_ - process()->now_ms();
     if (left > 0)
@@ -86,13 +86,13 @@ void EventsPage::revived() {
 
 std::optional<std::string_view> EventsPage::owner() const { return owner_of(r_); }
 
-void EventsPage::starved(core::Feed &feed, const Error &error) {
+void EventsPage::on_error(core::Subscription &feed, const Error &error) {
   bool told = error.code == Code::not_found || !feed.known() || over_;
   if (told && revive())
     finish(send_error(r_, error));  // else a held client sits out what may be a restart
 }
 
-void EventsPage::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
+void EventsPage::on_page(core::Subscription &feed, const core::EventPage &page, bool lost) {
   auto &part = static_cast<Part &>(feed);
   part.reading.set(0);
   part.state = page.state;
@@ -113,7 +113,7 @@ void EventsPage::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
     return;
   }
   part.next(page);
-  if (all(&Part::read) && !parked() && settings(r_).park && park())
+  if (all(&Part::read) && !parked() && location_conf(r_).park && park())
     process()->counters().add(Gauge::parked, 1);
 }
 

@@ -8,21 +8,22 @@
 
 #include "http/exchange/request.h"
 #include "http/exchange/respond.h"
-#include "http/live/subscription.h"
+#include "http/live/counted_subscription.h"
 #include "ngx/held.h"
 #include "wire/channel.h"
-#include "wire/shape.h"
+#include "wire/event_encoding.h"
 
 namespace await::http {
 
 /// The events of a channel, or of several, after a cursor, as one JSON object; held until there is one, if
 /// the client likes.
-class EventsPage : public ngx::Held, private core::Spoke, private core::Feed::Reader {
+class EventsPage : public ngx::Held, private core::TimerEntry, private core::Subscription::Reader {
  public:
   /// @param channels  at least one
   /// @param format  of the whole page; null: as docs/http.md has it
-  EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
-             const wire::Format *format, const std::string &cursor, Wait wait);
+  EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+             const wire::EventEncoding &shape, const wire::Format *format, const std::string &cursor,
+             Wait wait);
 
   Answer start();
   void drain() override;
@@ -31,9 +32,9 @@ class EventsPage : public ngx::Held, private core::Spoke, private core::Feed::Re
 
  private:
   /// One of its channels.
-  struct Part : Feed {
+  struct Part : CountedSubscription {
     Part(EventsPage &page, const wire::Channel &what, const std::string &cursor)
-        : Feed(page, settings(page.r_), what, cursor) {}
+        : CountedSubscription(page, location_conf(page.r_), what, cursor) {}
     std::string events;  // the client is to have them
     core::State state = core::State::pending;
     bool read = false;  // as often as it must be before the answer
@@ -46,16 +47,16 @@ class EventsPage : public ngx::Held, private core::Spoke, private core::Feed::Re
   bool is_alone() const { return parts_.size() == 1; }
 
   void leave() override;
-  void due() noexcept override;
+  void on_due() noexcept override;
   void revived() override;
   std::optional<std::string_view> owner() const override;
-  void starved(core::Feed &feed, const Error &error) override;
-  void fed(core::Feed &feed, const core::EventPage &page, bool lost) override;
+  void on_error(core::Subscription &feed, const Error &error) override;
+  void on_page(core::Subscription &feed, const core::EventPage &page, bool lost) override;
   void take(Part &part, const core::EventPage &page);
   void answer();
 
   Wait wait_;
-  const wire::Shape &shape_;
+  const wire::EventEncoding &shape_;
   const wire::Format *format_;
   std::vector<std::unique_ptr<Part>> parts_;
   std::int64_t due_ms_ = 0;

@@ -10,24 +10,25 @@
 
 namespace await::http {
 
-Watch::Watch(ngx_http_request_t *r, core::Want want, Enrol enrol)
-    : Held(r), watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&Watch::got>(this)) {
-  watcher_.need().want = want;
-  watcher_.need().memory = process()->memory(settings(r).cache);
-  watcher_.trust(settings(r).hints == kSigned);
-  if (enrol == Enrol::now)
-    process()->enrol(*this);
+JobWait::JobWait(ngx_http_request_t *r, core::ResultDetail want, Enrol register_held)
+    : Held(r),
+      watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&JobWait::got>(this)) {
+  watcher_.read().detail = want;
+  watcher_.read().cache = process()->memory(location_conf(r).cache);
+  watcher_.trust(location_conf(r).hints == kSigned);
+  if (register_held == Enrol::now)
+    process()->register_held(*this);
 }
 
-Answer Watch::watch(const Uuid &id, std::int64_t wait_ms) {
+Answer JobWait::watch(const Uuid &id, std::int64_t wait_ms) {
   if (wait_ms > 0)
     register_first(id);
   read_second(id, wait_ms);
   return hold();
 }
 
-void Watch::read_second(const Uuid &id, std::int64_t wait_ms) {
-  watcher_.need().id = id;
+void JobWait::read_second(const Uuid &id, std::int64_t wait_ms) {
+  watcher_.read().id = id;
   began_ms_ = process()->now_ms();
   over_ = wait_ms == 0 || process()->draining();
   if (!over_) {
@@ -38,7 +39,7 @@ void Watch::read_second(const Uuid &id, std::int64_t wait_ms) {
   watcher_.restart();
 }
 
-void Watch::due() noexcept {
+void JobWait::on_due() noexcept {
   ngx::guarded(connection()->log, [this] {
     std::int64_t left = due_ms_ - process()->now_ms();
     if (left > 0) {
@@ -50,13 +51,13 @@ void Watch::due() noexcept {
   });
 }
 
-void Watch::drain() {
+void JobWait::drain() {
   over_ = true;
   if (began_ms_ != 0)
     watcher_.look();
 }
 
-void Watch::got(Result<const core::Job *> job) {
+void JobWait::got(Result<const core::Job *> job) {
   if (!job) {
     if (!known_ || over_)
       refuse(job.error());
@@ -81,43 +82,43 @@ void Watch::got(Result<const core::Job *> job) {
     if (!revive())
       return;
     facts(r_).state = core::state_name(found->state);
-    if (watcher_.need().memory != nullptr)
-      facts(r_).cache = watcher_.need().from_memory ? "HIT" : "MISS";
+    if (watcher_.read().cache != nullptr)
+      facts(r_).cache = watcher_.read().from_cache ? "HIT" : "MISS";
     facts(r_).held_ms = process()->now_ms() - began_ms_;
     answer(*found, !done);
     return;
   }
   watcher_.seen(found->seq, found->seq);
-  if (parked() || !settings(r_).park)
+  if (parked() || !location_conf(r_).park)
     return;
   delivery_ = facts(r_).delivery;
   if (park())
     process()->counters().add(Gauge::parked, 1);
 }
 
-void Watch::revived() {
+void JobWait::revived() {
   process()->counters().add(Gauge::parked, -1);
-  facts(r_).id = watcher_.need().id.text();
+  facts(r_).id = watcher_.read().id.text();
   facts(r_).delivery = delivery_;
 }
 
-void Watch::give_up() {
+void JobWait::give_up() {
   if (revive())
     finish(send_restarting(r_));
 }
 
-void Watch::revoke() {
+void JobWait::revoke() {
   if (began_ms_ != 0 && revive())
     finish(send_revoked(r_));
 }
 
-void Watch::leave() {
-  core::Spoke::unlink();
+void JobWait::leave() {
+  core::TimerEntry::unlink();
   watcher_.leave();
   reading_.set(0);
 }
 
-void Watch::refuse(const Error &error) {
+void JobWait::refuse(const Error &error) {
   if (revive())
     finish(send_error(r_, error));
 }
@@ -142,14 +143,14 @@ OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
 Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was revoked."); }
 
 bool has_room(ngx_http_request_t *r) {
-  if (process()->hub().listeners() < static_cast<std::size_t>(settings(r).max_held))
+  if (process()->hub().listeners() < static_cast<std::size_t>(location_conf(r).max_held))
     return true;
   process()->counters().count(Counter::refused_held);
   return false;
 }
 
 bool has_too_many_reads(ngx_http_request_t *r) {
-  if (process()->counters().of(Gauge::reads) < settings(r).max_inflight)
+  if (process()->counters().of(Gauge::reads) < location_conf(r).max_inflight)
     return false;
   process()->counters().count(Counter::refused_reads);
   return true;

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "core/timer_wheel.h"
 #include "core/watcher.h"
-#include "core/wheel.h"
 #include "http/exchange/request.h"
 #include "http/exchange/respond.h"
 #include "http/runtime/process.h"
@@ -14,7 +14,7 @@ namespace await::http {
 
 /// A request about one job: registers first, reads second, and waits, parked if it can be, for as long as
 /// the client likes and the answer is not there.
-class Watch : public ngx::Held, private core::Spoke {
+class JobWait : public ngx::Held, private core::TimerEntry {
  public:
   void drain() override;
   void revoke() override;
@@ -22,7 +22,7 @@ class Watch : public ngx::Held, private core::Spoke {
  protected:
   /// What it does not enrol itself, its owner does when the request is its own.
   enum class Enrol : bool { later, now };
-  Watch(ngx_http_request_t *r, core::Want want, Enrol enrol = Enrol::now);
+  JobWait(ngx_http_request_t *r, core::ResultDetail want, Enrol register_held = Enrol::now);
 
   /// Registers if the client would wait; then reads. What a content handler returns, after check_room().
   Answer watch(const Uuid &id, std::int64_t wait_ms);
@@ -46,11 +46,11 @@ class Watch : public ngx::Held, private core::Spoke {
   void revived() override;
 
  private:
-  void due() noexcept override;
+  void on_due() noexcept override;
   void got(Result<const core::Job *> job);
 
-  core::Watcher<core::JobNeed> watcher_;
-  Tally reading_{Gauge::reads, 0};  // until it was read once
+  core::Watcher<core::JobRead> watcher_;
+  ScopedGauge reading_{Gauge::reads, 0};  // until it was read once
   std::int64_t began_ms_ = 0;
   std::int64_t due_ms_ = 0;
   const char *delivery_ = "";

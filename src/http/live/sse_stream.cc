@@ -2,7 +2,7 @@
 
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
-#include "http/live/subscription.h"
+#include "http/live/counted_subscription.h"
 #include "ngx/bind.h"
 #include "ngx/guard.h"
 #include "ngx/pool.h"
@@ -24,47 +24,47 @@ std::string state_data(std::string_view cursor, std::string_view state, std::str
   return data.take();
 }
 
-std::string_view standing(const core::Bundle::Part &part) {
+std::string_view standing(const core::MultiSubscription::Part &part) {
   return part.gone ? "gone" : wire::standing(part.kind(), part.state);
 }
 
-std::string_view standing(const core::Bundle &bundle) {
+std::string_view standing(const core::MultiSubscription &bundle) {
   return bundle.is_alone() ? standing(bundle.first()) : wire::kLive;
 }
 
 }  // namespace
 
-EventStream::EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
-                         const wire::Shape &shape, const StreamOptions &options)
+SseStream::SseStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+                     const wire::EventEncoding &shape, const StreamOptions &options)
     : Held(r),
-      settings_(settings(r)),
+      conf_(location_conf(r)),
       shape_(shape),
       bundle_(*this, process()->events(channels.front().id),
-              source_of(settings_, channels.front(), options.cursor)),
+              source_of(conf_, channels.front(), options.cursor)),
       expires_ms_(process()->ms_at(facts(r).expires_s)),
       names_(options.names),
       visible_beat_(options.visible_beat),
       linger_(options.linger) {
   for (auto at = channels.begin() + 1; at != channels.end(); ++at)
-    bundle_.add(process()->events(at->id), source_of(settings_, *at, options.cursor));
+    bundle_.add(process()->events(at->id), source_of(conf_, *at, options.cursor));
   reading_.set(static_cast<std::int64_t>(channels.size()));
-  process()->enrol(*this);
+  process()->register_held(*this);
 }
 
-Answer EventStream::start() {
+Answer SseStream::start() {
   ngx::bind(r_, this);
-  out_ = ngx::make<ngx::Outgoing>(r_->pool, r_);
+  out_ = ngx::make<ngx::FilterOutput>(r_->pool, r_);
   began_ms_ = process()->now_ms();
   Answer held = hold();
-  bundle_.start((r_->method & NGX_HTTP_HEAD) == 0, !linger_, [](const core::Bundle::Part &part) {
+  bundle_.start((r_->method & NGX_HTTP_HEAD) == 0, !linger_, [](const core::MultiSubscription::Part &part) {
     return part.kind() == core::Kind::job && process()->past_retention(part.id());
   });
   return held;
 }
 
-std::optional<std::string_view> EventStream::owner() const { return owner_of(r_); }
+std::optional<std::string_view> SseStream::owner() const { return owner_of(r_); }
 
-void EventStream::refused(const Error &error) {
+void SseStream::on_error(const Error &error) {
   if (error.code == Code::not_found)
     finish(send_error(r_, error));
   else
@@ -72,9 +72,9 @@ void EventStream::refused(const Error &error) {
 }
 
 /// Sends the header and the primer.
-bool EventStream::open() {
+bool SseStream::on_ready() {
   reading_.set(0);
-  if (!linger_ && bundle_.all([](const core::Bundle::Part &part) { return part.knew; })) {
+  if (!linger_ && bundle_.all([](const core::MultiSubscription::Part &part) { return part.knew; })) {
     add_header(r_, "Cache-Control", "no-store");
     finish(send_empty(r_, 204));  // nothing will ever come: stops EventSource
     return false;
@@ -87,19 +87,19 @@ bool EventStream::open() {
 }
 
 /// What was missed cannot be told: says so, with where the channel stands now.
-void EventStream::lost(core::Bundle::Part &part) {
+void SseStream::on_gap(core::MultiSubscription::Part &part) {
   process()->counters().count(Counter::resets);
   push_frame("reset", state_data(bundle_.cursor(), standing(part),
                                  bundle_.is_alone() ? std::string() : part.channel()));
 }
 
-void EventStream::done() {
+void SseStream::on_end() {
   if (behind_)
     push_frame("ready", state_data(bundle_.cursor(), standing(bundle_)));
   end();
 }
 
-bool EventStream::send_head() {
+bool SseStream::send_head() {
   r_->headers_out.status = NGX_HTTP_OK;
   r_->headers_out.content_type = ngx::borrow("text/event-stream");
   r_->headers_out.content_type_len = r_->headers_out.content_type.len;
@@ -114,19 +114,19 @@ bool EventStream::send_head() {
     return false;
   }
   sent_ = true;
-  if (r_->stream == nullptr && core_settings().tcp_nodelay)
+  if (r_->stream == nullptr && core_conf().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
   r_->write_event_handler = on_writable;
-  push(wire::sse_retry(retry_ms(settings_)));
+  push(wire::sse_retry(retry_ms(conf_)));
   beat();
   return true;
 }
 
 /// As many as the client has room for; the rest is read again when it has caught up.
-void EventStream::give(core::Bundle::Part &part, const core::EventPage &page) {
-  core::Place &place = part.place();
+void SseStream::on_events(core::MultiSubscription::Part &part, const core::EventPage &page) {
+  core::Position &place = part.place();
   bool whole = bundle_.is_alone() && out_ == nullptr && backlog_.pending() == 0 &&
-               place.takes_whole(page, settings_.max_buffered / 2);
+               place.takes_whole(page, conf_.max_buffered / 2);
   if (whole) {
     push_shared(wire::page_frame(page, place, style(), shape_));  // which has taken all of them
   } else {
@@ -140,8 +140,8 @@ void EventStream::give(core::Bundle::Part &part, const core::EventPage &page) {
   }
 }
 
-void EventStream::give_event(const core::EventPage &page, const core::Event &event,
-                             const core::Place &place) {
+void SseStream::give_event(const core::EventPage &page, const core::Event &event,
+                           const core::Position &place) {
   if (bundle_.is_alone()) {
     push_shared(wire::event_frame(page, event, place, style(), shape_));
     return;
@@ -153,7 +153,7 @@ void EventStream::give_event(const core::EventPage &page, const core::Event &eve
 }
 
 /// Empty: it is not shown.
-void EventStream::push_shared(const Bytes &frame) {
+void SseStream::push_shared(const Bytes &frame) {
   behind_ = frame.empty();
   if (behind_)
     return;
@@ -163,21 +163,21 @@ void EventStream::push_shared(const Bytes &frame) {
     backlog_.push(frame);
 }
 
-void EventStream::push_frame(std::string_view type, std::string_view data) {
+void SseStream::push_frame(std::string_view type, std::string_view data) {
   behind_ = false;
   push(wire::sse_frame(bundle_.cursor(), names_ ? type : std::string_view(), data));
 }
 
-void EventStream::push(std::string_view text) {
+void SseStream::push(std::string_view text) {
   if (out_ != nullptr)
     out_->push(Bytes(text));
   else
     backlog_.push(Bytes(chunked() ? wire::chunk(text) : std::string(text)));
 }
 
-void EventStream::beat() { process()->wheel().put(*this, process()->ticks_to(settings_.ping, expires_ms_)); }
+void SseStream::beat() { process()->wheel().put(*this, process()->ticks_to(conf_.ping, expires_ms_)); }
 
-void EventStream::due() noexcept {
+void SseStream::on_due() noexcept {
   ngx::guarded(connection()->log, [this] {
     if (expires_ms_ != 0 && process()->now_ms() >= expires_ms_) {
       end();  // who comes back has to show a new token
@@ -195,7 +195,7 @@ void EventStream::due() noexcept {
   });
 }
 
-void EventStream::on_parked_writable() {
+void SseStream::on_parked_writable() {
   ngx_connection_t *c = connection();
   if (c->write->timedout) {
     lapse();
@@ -206,7 +206,7 @@ void EventStream::on_parked_writable() {
 }
 
 /// Nothing could be written for send_timeout.
-void EventStream::lapse() {
+void SseStream::lapse() {
   ngx_connection_t *c = connection();
   if (!timer_.expired(writer()))
     return;
@@ -215,7 +215,7 @@ void EventStream::lapse() {
     finish(Answer::timed_out());
 }
 
-void EventStream::write() {
+void SseStream::write() {
   if (out_ == nullptr) {
     ngx_int_t rc = backlog_.flush(connection());
     if (!wrote(rc, rc == NGX_AGAIN))
@@ -239,7 +239,7 @@ void EventStream::write() {
 }
 
 /// What is done after every write. False: the client is gone, and this with it.
-bool EventStream::wrote(ngx_int_t rc, bool waits) {
+bool SseStream::wrote(ngx_int_t rc, bool waits) {
   ngx_connection_t *c = connection();
   buffered_.set(static_cast<std::int64_t>(pending()));
   if (rc == NGX_ERROR || timer_.after_write(writer(), waits) != NGX_OK) {
@@ -254,8 +254,8 @@ bool EventStream::wrote(ngx_int_t rc, bool waits) {
 }
 
 /// All is written: the connection alone will do.
-void EventStream::rest() {
-  if (!settings_.park || out_->pending() > 0)
+void SseStream::rest() {
+  if (!conf_.park || out_->pending() > 0)
     return;
   if (!park())
     return;
@@ -263,9 +263,9 @@ void EventStream::rest() {
   process()->counters().add(Gauge::parked, 1);
 }
 
-void EventStream::revived() {
+void SseStream::revived() {
   process()->counters().add(Gauge::parked, -1);
-  bundle_.each([this](core::Bundle::Part &part) {
+  bundle_.each([this](core::MultiSubscription::Part &part) {
     if (part.kind() == core::Kind::job)
       facts(r_).id = part.id().text();
   });
@@ -274,18 +274,18 @@ void EventStream::revived() {
   facts(r_).held_ms = process()->now_ms() - began_ms_;
 }
 
-void EventStream::on_writable(ngx_http_request_t *r) {
-  auto *self = ngx::the_bound<EventStream>(r);
+void SseStream::on_writable(ngx_http_request_t *r) {
+  auto *self = ngx::the_bound<SseStream>(r);
   ngx::guarded(r->connection->log, [=] { r->connection->write->timedout ? self->lapse() : self->write(); });
 }
 
 /// PostgreSQL is away before anything was sent: any status but 200 would stop EventSource for good.
-void EventStream::end_with_retry() {
+void SseStream::end_with_retry() {
   if (send_head())
     end();
 }
 
-void EventStream::drain() {
+void SseStream::drain() {
   if (ended_)
     return;
   if (sent_)
@@ -294,7 +294,7 @@ void EventStream::drain() {
     end_with_retry();
 }
 
-void EventStream::end() {
+void SseStream::end() {
   ended_ = true;
   leave();
   if (parked() && chunked())
@@ -306,8 +306,8 @@ void EventStream::end() {
   write();
 }
 
-void EventStream::leave() {
-  core::Spoke::unlink();
+void SseStream::leave() {
+  core::TimerEntry::unlink();
   bundle_.leave();
   reading_.set(0);
 }

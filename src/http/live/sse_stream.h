@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "core/bundle.h"
+#include "core/multi_subscription.h"
 #include "http/runtime/process.h"
-#include "ngx/backlog.h"
+#include "ngx/filter_output.h"
 #include "ngx/held.h"
-#include "ngx/outgoing.h"
+#include "ngx/send_queue.h"
 #include "ngx/send_timer.h"
 #include "wire/channel.h"
-#include "wire/shape.h"
+#include "wire/event_encoding.h"
 #include "wire/sse.h"
 
 namespace await::http {
@@ -26,11 +26,11 @@ struct StreamOptions {
 
 /// The events of a channel, or of several, as Server-Sent Events: primer, replay, then live until the jobs
 /// have ended. Once the client has caught up the request is given up and its connection parked.
-class EventStream : public ngx::Held, private core::Spoke, private core::Bundle::Reader {
+class SseStream : public ngx::Held, private core::TimerEntry, private core::MultiSubscription::Reader {
  public:
   /// @param channels  at least one
-  EventStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels, const wire::Shape &shape,
-              const StreamOptions &options);
+  SseStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+            const wire::EventEncoding &shape, const StreamOptions &options);
 
   ngx::Answer start();
   void drain() override;
@@ -39,17 +39,17 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
 
  private:
   void leave() override;
-  void due() noexcept override;
+  void on_due() noexcept override;
   void on_parked_writable() override;
-  bool open() override;
-  void lost(core::Bundle::Part &part) override;
-  void give(core::Bundle::Part &part, const core::EventPage &page) override;
-  void given() override { write(); }
-  void done() override;
-  void refused(const Error &error) override;
+  bool on_ready() override;
+  void on_gap(core::MultiSubscription::Part &part) override;
+  void on_events(core::MultiSubscription::Part &part, const core::EventPage &page) override;
+  void on_flush() override { write(); }
+  void on_end() override;
+  void on_error(const Error &error) override;
   std::optional<std::string_view> owner() const override;
   bool send_head();
-  void give_event(const core::EventPage &page, const core::Event &event, const core::Place &place);
+  void give_event(const core::EventPage &page, const core::Event &event, const core::Position &place);
   void push_shared(const Bytes &frame);
   void push_frame(std::string_view type, std::string_view data);
   void push(std::string_view text);
@@ -62,18 +62,18 @@ class EventStream : public ngx::Held, private core::Spoke, private core::Bundle:
   void end_with_retry();
   void end();
   std::size_t pending() const { return out_ != nullptr ? out_->pending() : backlog_.pending(); }
-  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_settings()}; }
-  bool is_full() const { return pending() > settings_.max_buffered; }
+  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_conf()}; }
+  bool is_full() const { return pending() > conf_.max_buffered; }
   wire::FrameStyle style() const { return {names_, out_ == nullptr && chunked()}; }
   static void on_writable(ngx_http_request_t *r);
 
-  const Settings &settings_;
-  const wire::Shape &shape_;
-  ngx::Outgoing *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool
-  ngx::Backlog backlog_;          // straight to the connection, while there is none
-  core::Bundle bundle_;
-  Tally reading_{Gauge::reads, 0};  // until it is open
-  Tally buffered_{Gauge::buffered, 0};
+  const LocationConf &conf_;
+  const wire::EventEncoding &shape_;
+  ngx::FilterOutput *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool
+  ngx::SendQueue backlog_;            // straight to the connection, while there is none
+  core::MultiSubscription bundle_;
+  ScopedGauge reading_{Gauge::reads, 0};  // until it is open
+  ScopedGauge buffered_{Gauge::buffered, 0};
   std::int64_t expires_ms_;  // 0: never
   std::int64_t began_ms_ = 0;
   ngx::SendTimer timer_;

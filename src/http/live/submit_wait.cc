@@ -12,27 +12,27 @@ Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wa
   add_header(r, "Location", links.self);
   add_header(r, "Cache-Control", "no-store");
   add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-  return send(r, 202, "application/json", document(r, job, links, settings(r).submitted));
+  return send(r, 202, "application/json", document(r, job, links, location_conf(r).submitted));
 }
 
-Outcome::Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)
-    : Watch(r, core::Want::body, Enrol::later), id_(id), wait_(wait), kind_(kind) {
+SubmitWait::SubmitWait(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)
+    : JobWait(r, core::ResultDetail::body, Enrol::later), id_(id), wait_(wait), kind_(kind) {
   if (wait_.ms > 0)
     register_first(id);
 }
 
-void Outcome::stored() {
-  process()->enrol(*this);
+void SubmitWait::stored() {
+  process()->register_held(*this);
   read_second(id_, wait_.ms);
 }
 
-void Outcome::leave() {
+void SubmitWait::leave() {
   if (delivery_)
     delivery_->leave();
-  Watch::leave();
+  JobWait::leave();
 }
 
-void Outcome::answer(const core::Job &job, bool timed_out) {
+void SubmitWait::answer(const core::Job &job, bool timed_out) {
   if (kind_ == replayed)
     add_header(r_, "Idempotency-Replayed", "true");
   if (timed_out || wait_.ms == 0) {
@@ -43,11 +43,11 @@ void Outcome::answer(const core::Job &job, bool timed_out) {
   add_wait_headers(r_, wait_, "Prefer");
   add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
   add_header(r_, "Content-Location", links.result);
-  delivery_.emplace(r_, core::Callback<Answer>::to<&Outcome::finished>(this));
+  delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::finished>(this));
   delivery_->answer(job, {424, 202});
 }
 
-void Outcome::refuse(const Error &error) {
+void SubmitWait::refuse(const Error &error) {
   if (!revive())
     return;
   // even a failed wait tells which job exists

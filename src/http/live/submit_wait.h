@@ -12,10 +12,10 @@ Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wa
 
 /// What becomes of the job that a POST stands for, once it is stored: the answer of `Prefer: wait`, and of a
 /// request that was sent before (Idempotency-Key), whose job may be anywhere by now.
-class Outcome : public Watch {
+class SubmitWait : public JobWait {
  public:
   enum Kind : bool { fresh, replayed };
-  Outcome(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind);
+  SubmitWait(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind);
 
   /// The request is its own from now on.
   void stored();
@@ -33,7 +33,7 @@ class Outcome : public Watch {
   Uuid id_;
   Wait wait_;
   Kind kind_;
-  std::optional<Delivery> delivery_;
+  std::optional<ResultResponse> delivery_;
 };
 
 }  // namespace await::http

@@ -9,7 +9,7 @@
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
-#include "wire/dialogue.h"
+#include "wire/socket_protocol.h"
 
 namespace await::http {
 namespace {
@@ -29,7 +29,7 @@ constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
 
 Socket::Socket(ngx_http_request_t *r, SocketOptions options)
     : Held(r),
-      settings_(settings(r)),
+      conf_(location_conf(r)),
       shape_(*options.shape),
       expires_ms_(process()->ms_at(facts(r).expires_s)),
       began_ms_(process()->now_ms()),
@@ -39,7 +39,7 @@ Socket::Socket(ngx_http_request_t *r, SocketOptions options)
     owner_ = std::make_unique<std::string>(*owner);
   if (const auto &only = facts(r).ticket_channels)
     only_ = std::make_unique<std::vector<std::string>>(*only);
-  process()->enrol(*this);
+  process()->register_held(*this);
 }
 
 Socket::~Socket() = default;
@@ -61,9 +61,9 @@ Answer Socket::start(std::string_view key, bool subprotocol, const std::vector<s
     return decline(Answer::sent(rc));
   if (ngx_http_send_special(r_, NGX_HTTP_FLUSH) == NGX_ERROR)
     return decline(Answer::cut());
-  if (core_settings().tcp_nodelay)
+  if (core_conf().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);
-  process()->wheel().put(*this, process()->ticks_to(settings_.ping_socket, expires_ms_));
+  process()->wheel().put(*this, process()->ticks_to(conf_.ping_socket, expires_ms_));
   Answer held = hold();
   r_->read_event_handler = on_readable;
   r_->write_event_handler = on_writable;
@@ -96,16 +96,16 @@ void Socket::subscribe(std::string_view channel, std::string cursor) {
                            [&](auto &one) { return one->id() == what->id; });
   if (twice) {
     refuse(channel, 409, "Already subscribed to this channel.");
-  } else if (subscriptions_.size() >= static_cast<std::size_t>(settings_.max_channels)) {
+  } else if (subscriptions_.size() >= static_cast<std::size_t>(conf_.max_channels)) {
     refuse(channel, 429, "Too many channels on this WebSocket.");
-  } else if (process()->hub().listeners() >= static_cast<std::size_t>(settings_.max_held)) {
+  } else if (process()->hub().listeners() >= static_cast<std::size_t>(conf_.max_held)) {
     process()->counters().count(Counter::refused_held);
     refuse(channel, 503, "Too many subscriptions on this server; retry later.");
-  } else if (process()->counters().of(Gauge::reads) >= settings_.max_inflight) {
+  } else if (process()->counters().of(Gauge::reads) >= conf_.max_inflight) {
     process()->counters().count(Counter::refused_reads);
     refuse(channel, 503, "Too many requests are waiting for the database; retry later.");
   } else {
-    subscriptions_.push_back(std::make_unique<Subscription>(*this, *what, std::move(cursor)));
+    subscriptions_.push_back(std::make_unique<Entry>(*this, *what, std::move(cursor)));
     if (paused_)
       subscriptions_.back()->pause();
     subscriptions_.back()->start(true);
@@ -124,7 +124,7 @@ void Socket::unsubscribe(std::string_view channel) {
   say(wire::say_unsubscribed(channel));
 }
 
-void Socket::drop(core::Feed &subscription) {
+void Socket::drop(core::Subscription &subscription) {
   std::erase_if(subscriptions_, [&](auto &one) { return one.get() == &subscription; });
 }
 
@@ -132,33 +132,33 @@ std::optional<std::string_view> Socket::owner() const {
   return owner_ ? std::optional<std::string_view>(*owner_) : std::nullopt;
 }
 
-void Socket::starved(core::Feed &feed, const Error &error) {
+void Socket::on_error(core::Subscription &subscription, const Error &error) {
   if (error.code != Code::not_found)
     return;  // it is tried again
-  std::string name = feed.channel();
-  drop(feed);
+  std::string name = subscription.channel();
+  drop(subscription);
   refuse(name, 404, kNoJob);
 }
 
-void Socket::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
-  core::Place &place = feed.place();
-  auto &subscription = static_cast<Subscription &>(feed);
-  subscription.reading.set(0);
-  if (!std::exchange(subscription.told, true) && !plain_)
-    say(wire::say_subscribed(feed.channel(), place.cursor(), wire::standing(page)));
+void Socket::on_page(core::Subscription &subscription, const core::EventPage &page, bool lost) {
+  core::Position &place = subscription.place();
+  auto &entry = static_cast<Entry &>(subscription);
+  entry.reading.set(0);
+  if (!std::exchange(entry.confirmed, true) && !plain_)
+    say(wire::say_subscribed(subscription.channel(), place.cursor(), wire::standing(page)));
   if (lost) {
     process()->counters().count(Counter::resets);
     if (plain_) {
       close(wire::kRestart, "Events were missed and cannot be replayed; start over.");
-      return;  // which has destroyed the feed
+      return;  // which has destroyed the subscription
     }
-    say(wire::say_reset(feed.channel(), place.cursor(), wire::standing(page)));
+    say(wire::say_reset(subscription.channel(), place.cursor(), wire::standing(page)));
   }
-  give(feed, page);
+  give(subscription, page);
   if (place.is_at_the_end(page))
-    drop(feed);  // nothing will ever come
+    drop(subscription);  // nothing will ever come
   else
-    feed.next(page);
+    subscription.next(page);
   if (subscriptions_.size() > 1)
     write_soon();  // others may have something to say in this round
   else
@@ -166,19 +166,19 @@ void Socket::fed(core::Feed &feed, const core::EventPage &page, bool lost) {
 }
 
 /// As many as the client has room for; the rest is read again when it has caught up.
-void Socket::give(core::Feed &feed, const core::EventPage &page) {
-  core::Place &place = feed.place();
-  if (backlog_.pending() == 0 && place.takes_whole(page, settings_.max_buffered / 2)) {
+void Socket::give(core::Subscription &subscription, const core::EventPage &page) {
+  core::Position &place = subscription.place();
+  if (backlog_.pending() == 0 && place.takes_whole(page, conf_.max_buffered / 2)) {
     push(wire::socket_frames(page, place, shape_));  // which has taken all of them
   } else {
     place.advance(
         page, [this] { return !is_full(); },
         [&](const core::Event &event) { push(wire::socket_frame(page, event, place, shape_)); });
   }
-  if (is_full() && !feed.paused()) {
+  if (is_full() && !subscription.paused()) {
     if (!std::exchange(paused_, true))
       process()->counters().count(Counter::paused);
-    feed.pause();
+    subscription.pause();
   }
 }
 
@@ -201,7 +201,7 @@ void Socket::log_refusal(int status, const char *why) {
 /// honest one may come to it that renews all it had.
 bool Socket::may_be_refused() {
   std::int64_t now = process()->now_ms();
-  std::int64_t burst = std::max<std::int64_t>(200, 2 * settings_.max_channels);
+  std::int64_t burst = std::max<std::int64_t>(200, 2 * conf_.max_channels);
   refused_until_ms_ = std::max(refused_until_ms_, now) + kRefusalMs;
   return refused_until_ms_ - now <= burst * kRefusalMs;
 }
@@ -225,7 +225,7 @@ void Socket::text(std::string_view message) {
   switch (request.op) {
     case wire::Request::subscribe:
       // a job and a user's channel are their owner's; a topic must be allowed
-      if (request.channel.starts_with("topic:") && !is_allowed(settings_, request.channel))
+      if (request.channel.starts_with("topic:") && !is_allowed(conf_, request.channel))
         return refuse(request.channel, 404, kNoChannel);
       return subscribe(request.channel, std::move(request.cursor));
     case wire::Request::unsubscribe:
@@ -293,7 +293,7 @@ void Socket::take(std::string_view bytes) {
 }
 
 void Socket::feed(std::string_view bytes) {
-  auto closed = reader_.feed(bytes, settings_.max_frame, *this);
+  auto closed = reader_.feed(bytes, conf_.max_frame, *this);
   if (!closed)
     return;
   if (*closed != 0)
@@ -356,7 +356,7 @@ void Socket::write() {
 
 /// All is written: the connection alone will do.
 void Socket::rest() {
-  if (r_ == nullptr || !settings_.park || closing_ || !park())
+  if (r_ == nullptr || !conf_.park || closing_ || !park())
     return;
   process()->counters().add(Gauge::parked, 1);
 }
@@ -367,7 +367,7 @@ void Socket::revived() {
   facts(r_).held_ms = process()->now_ms() - began_ms_;
 }
 
-void Socket::due() noexcept {
+void Socket::on_due() noexcept {
   ngx::guarded(connection()->log, [this] {
     if (closing_ || silent_ >= kMostSilent) {  // it does not answer
       gone();
@@ -377,7 +377,7 @@ void Socket::due() noexcept {
       close(wire::kUnauthenticated, "The token has expired.");
       return;
     }
-    process()->wheel().put(*this, process()->ticks_to(settings_.ping_socket, expires_ms_));
+    process()->wheel().put(*this, process()->ticks_to(conf_.ping_socket, expires_ms_));
     if (backlog_.pending() > 0)
       return;  // send_timeout is for those
     ++silent_;
@@ -438,14 +438,14 @@ void Socket::gone() {
 void Socket::drain() {
   if (closing_)
     return;
-  say(wire::say_bye(retry_ms(settings_)));
+  say(wire::say_bye(retry_ms(conf_)));
   close(wire::kRestart, "The server is restarting; reconnect.");
 }
 
 void Socket::revoke() { close(wire::kUnauthenticated, "The session was revoked."); }
 
 void Socket::leave() {
-  core::Spoke::unlink();
+  core::TimerEntry::unlink();
   Process::Flush::unlink();
   subscriptions_.clear();
 }

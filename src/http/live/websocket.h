@@ -5,29 +5,29 @@
 #include <string>
 #include <vector>
 
-#include "http/live/subscription.h"
+#include "http/live/counted_subscription.h"
 #include "http/runtime/process.h"
-#include "ngx/backlog.h"
 #include "ngx/held.h"
+#include "ngx/send_queue.h"
 #include "ngx/send_timer.h"
 #include "wire/channel.h"
-#include "wire/shape.h"
+#include "wire/event_encoding.h"
 #include "wire/websocket.h"
 
 namespace await::http {
 
 /// What the client of a WebSocket asked for, and what it may.
 struct SocketOptions {
-  const wire::Shape *shape;   ///< how events are written
-  bool plain = false;         ///< events, and nothing else
-  bool visible_beat = false;  ///< ?beat=1: heartbeats that scripts see
+  const wire::EventEncoding *shape;  ///< how events are written
+  bool plain = false;                ///< events, and nothing else
+  bool visible_beat = false;         ///< ?beat=1: heartbeats that scripts see
 };
 
 /// A WebSocket (RFC 6455) with any number of channels on it. Once the upgrade is sent the request is given up
 /// and its connection parked; bytes go to and come from the connection itself either way.
 class Socket : public ngx::Held,
-               private core::Spoke,
-               private core::Feed::Reader,
+               private core::TimerEntry,
+               private core::Subscription::Reader,
                private Process::Flush,
                private wire::WebSocketReader::Listener {
  public:
@@ -48,16 +48,16 @@ class Socket : public ngx::Held,
   /// Watches a channel from `cursor` on; says so when it was read, or why not.
   void subscribe(std::string_view channel, std::string cursor);
   void unsubscribe(std::string_view channel);
-  struct Subscription : Feed {
-    Subscription(Socket &socket, const wire::Channel &what, std::string cursor)
-        : Feed(socket, socket.settings_, what, std::move(cursor)) {}
-    bool told = false;  // the client knows that it stands
+  struct Entry : CountedSubscription {
+    Entry(Socket &socket, const wire::Channel &what, std::string cursor)
+        : CountedSubscription(socket, socket.conf_, what, std::move(cursor)) {}
+    bool confirmed = false;  // the client was told "subscribed"
   };
-  void drop(core::Feed &subscription);
-  void fed(core::Feed &feed, const core::EventPage &page, bool lost) override;
-  void starved(core::Feed &feed, const Error &error) override;
+  void drop(core::Subscription &subscription);
+  void on_page(core::Subscription &subscription, const core::EventPage &page, bool lost) override;
+  void on_error(core::Subscription &subscription, const Error &error) override;
   std::optional<std::string_view> owner() const override;
-  void give(core::Feed &feed, const core::EventPage &page);
+  void give(core::Subscription &subscription, const core::EventPage &page);
   void refuse(std::string_view channel, int status, const char *detail);
   void log_refusal(int status, const char *why);
   bool may_be_refused();
@@ -83,30 +83,30 @@ class Socket : public ngx::Held,
   void close(std::uint16_t code, std::string_view reason);
   void over();
   void gone();
-  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_settings()}; }
-  bool is_full() const { return backlog_.pending() > settings_.max_buffered; }
+  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_conf()}; }
+  bool is_full() const { return backlog_.pending() > conf_.max_buffered; }
 
   void leave() override;
   void revived() override;
-  void due() noexcept override;
+  void on_due() noexcept override;
   bool reads_client() const override { return true; }
   void on_parked_readable() override { read(); }
   void on_parked_writable() override;
   static void on_readable(ngx_http_request_t *r);
   static void on_writable(ngx_http_request_t *r);
 
-  const Settings &settings_;
-  const wire::Shape &shape_;
-  ngx::Backlog backlog_;
+  const LocationConf &conf_;
+  const wire::EventEncoding &shape_;
+  ngx::SendQueue backlog_;
   wire::WebSocketReader reader_;
-  std::vector<std::unique_ptr<Subscription>> subscriptions_;
+  std::vector<std::unique_ptr<Entry>> subscriptions_;
   std::unique_ptr<std::string> owner_;              // null: unscoped
   std::unique_ptr<std::vector<std::string>> only_;  // what its ticket is for; null: it came with none
-  Tally counted_{Gauge::sockets};
-  Tally buffered_{Gauge::buffered, 0};
-  Tally unfinished_{Gauge::buffered, 0};  // what has come of a message, and what waits for a turn
-  std::unique_ptr<std::string> unread_;   // what the turn has left
-  std::int64_t expires_ms_;               // 0: never
+  ScopedGauge counted_{Gauge::sockets};
+  ScopedGauge buffered_{Gauge::buffered, 0};
+  ScopedGauge unfinished_{Gauge::buffered, 0};  // what has come of a message, and what waits for a turn
+  std::unique_ptr<std::string> unread_;         // what the turn has left
+  std::int64_t expires_ms_;                     // 0: never
   std::int64_t began_ms_;
   ngx::SendTimer timer_;
   std::int64_t refused_until_ms_ = 0;  // by when what was refused is made good

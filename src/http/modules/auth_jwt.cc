@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "http/conf/action.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/access.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
@@ -23,7 +23,7 @@ struct JwtMain {
   ngx_flag_t used;
 };
 
-struct JwtSettings {
+struct JwtConf {
   ngx_str_t realm;                  // empty: off; null: as outside
   ngx_http_complex_value_t *token;  // first of all; null or empty: Authorization: Bearer
   wire::JwtKeys *keys;
@@ -41,13 +41,13 @@ T *make_for(ngx_conf_t *cf) {
   return static_cast<T *>(cleanup->data);
 }
 
-const JwtSettings &jwt_settings(ngx_http_request_t *r) {
-  return *static_cast<JwtSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_auth_jwt_module));
+const JwtConf &jwt_settings(ngx_http_request_t *r) {
+  return *static_cast<JwtConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_auth_jwt_module));
 }
 
 /// 401, with what RFC 6750 §3 has a client know.
 /// @param why  null: there is no token
-ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, const char *why) {
+ngx_int_t refuse(ngx_http_request_t *r, const JwtConf &conf, const char *why) {
   std::string how = "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"";
   if (why == nullptr)
     return challenge(r, how, "A token is required.");
@@ -58,10 +58,10 @@ ngx_int_t refuse(ngx_http_request_t *r, const JwtSettings &conf, const char *why
 
 /// The token, which is blanked where it stands in the URL. An error_page or another internal redirect may
 /// lead here a second time, when only stars are left: what stood there is among the request's facts.
-std::string token_of(ngx_http_request_t *r, const JwtSettings &conf) {
+std::string token_of(ngx_http_request_t *r, const JwtConf &conf) {
   if (conf.token != nullptr) {
     std::string token(ngx::evaluate(r, conf.token));
-    Facts &known = facts(r);
+    RequestInfo &known = facts(r);
     if (!token.empty() && token.find_first_not_of('*') == token.npos && token.size() == known.token.size())
       return known.token;
     if (!token.empty()) {
@@ -77,7 +77,7 @@ std::string token_of(ngx_http_request_t *r, const JwtSettings &conf) {
 
 ngx_int_t check_token(ngx_http_request_t *r) {
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
-    const JwtSettings &conf = jwt_settings(r);
+    const JwtConf &conf = jwt_settings(r);
     if (conf.realm.len == 0)
       return NGX_DECLINED;
     std::string token = token_of(r, conf);
@@ -89,7 +89,7 @@ ngx_int_t check_token(ngx_http_request_t *r) {
     auto claims = wire::verify_jwt(token, *conf.keys, rules, ngx_time(), why);
     if (!claims)
       return refuse(r, conf, why);
-    Facts &known = facts(r);
+    RequestInfo &known = facts(r);
     known.user = claims->get("sub").value_or("");
     if (auto expires = claims->time("exp"))
       known.expires_s = *expires + conf.leeway;
@@ -103,7 +103,7 @@ ngx_int_t check_token(ngx_http_request_t *r) {
 /// $await_user for a null name, else the claim's. Nothing until verified.
 ngx_int_t get_claim(ngx_http_request_t *r, ngx_http_variable_value_t *value, uintptr_t data) {
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
-    Facts *known = find_facts(r);
+    RequestInfo *known = find_request_info(r);
     std::optional<std::string> text;
     auto *name = reinterpret_cast<ngx_str_t *>(data);
     bool verified = known != nullptr && known->verified;
@@ -126,7 +126,7 @@ ngx_int_t get_claim(ngx_http_request_t *r, ngx_http_variable_value_t *value, uin
 }
 
 char *set_realm(ngx_conf_t *cf, ngx_command_t *, void *data) {
-  auto *conf = static_cast<JwtSettings *>(data);
+  auto *conf = static_cast<JwtConf *>(data);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (conf->realm.data != nullptr)
     return const_cast<char *>("is duplicate");
@@ -172,7 +172,7 @@ std::optional<std::string> read_file(ngx_conf_t *cf, ngx_str_t &name) {
 }
 
 char *set_key_file(ngx_conf_t *cf, ngx_command_t *, void *data) {
-  auto *conf = static_cast<JwtSettings *>(data);
+  auto *conf = static_cast<JwtConf *>(data);
   ngx_str_t name = static_cast<ngx_str_t *>(cf->args->elts)[1];
   if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK)
     return static_cast<char *>(NGX_CONF_ERROR);
@@ -188,7 +188,7 @@ char *set_key_file(ngx_conf_t *cf, ngx_command_t *, void *data) {
 }
 
 char *set_require(ngx_conf_t *cf, ngx_command_t *, void *data) {
-  auto *conf = static_cast<JwtSettings *>(data);
+  auto *conf = static_cast<JwtConf *>(data);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (conf->rules == nullptr)
     conf->rules = make_for<wire::JwtRules>(cf);
@@ -203,7 +203,7 @@ char *set_require(ngx_conf_t *cf, ngx_command_t *, void *data) {
 }
 
 char *set_leeway(ngx_conf_t *cf, ngx_command_t *, void *data) {
-  auto *conf = static_cast<JwtSettings *>(data);
+  auto *conf = static_cast<JwtConf *>(data);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (conf->leeway != NGX_CONF_UNSET)
     return const_cast<char *>("is duplicate");
@@ -227,15 +227,15 @@ ngx_command_t commands[] = {
 void *create_main(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(JwtMain)); }
 
 void *create_location(ngx_conf_t *cf) {
-  auto *conf = static_cast<JwtSettings *>(ngx_pcalloc(cf->pool, sizeof(JwtSettings)));
+  auto *conf = static_cast<JwtConf *>(ngx_pcalloc(cf->pool, sizeof(JwtConf)));
   if (conf != nullptr)
     conf->leeway = NGX_CONF_UNSET;
   return conf;
 }
 
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
-  auto &outer = *static_cast<JwtSettings *>(parent);
-  auto &inner = *static_cast<JwtSettings *>(child);
+  auto &outer = *static_cast<JwtConf *>(parent);
+  auto &inner = *static_cast<JwtConf *>(child);
   if (inner.realm.data == nullptr) {
     inner.realm = outer.realm;
     inner.token = outer.token;

@@ -2,9 +2,9 @@
 // auth_jwt.cc has it. Whether it was used before only the database knows, so the request waits for it.
 
 #include "base/text.h"
-#include "core/turnstile.h"
+#include "core/ticket_batcher.h"
 #include "http/conf/action.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/access.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
@@ -23,7 +23,7 @@ namespace {
 struct AuthTicketMain {
   ngx_flag_t used;
 };
-struct AuthTicketSettings {
+struct AuthTicketConf {
   ngx_flag_t on;
 };
 
@@ -124,7 +124,7 @@ class TicketCheck {
   void go_on() { ngx_post_event(r_->connection->write, &ngx_posted_events); }
 
   void admit() {
-    Facts &known = facts(r_);
+    RequestInfo &known = facts(r_);
     known.user = ticket_.owner;
     known.verified = true;
     known.ticket_channels = ticket_.channels;
@@ -141,16 +141,16 @@ class TicketCheck {
   bool looked_ = false;   // for a key that was not known
   wire::Ticket ticket_;
   Process::Guest guest_{core::Callback<Done>::to<&TicketCheck::met>(this)};
-  core::Entrant entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};
+  core::TicketRedemption entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};
 };
 
 ngx_int_t check_ticket(ngx_http_request_t *r) {
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
-    auto &conf = *static_cast<AuthTicketSettings *>(
-        ngx_http_get_module_loc_conf(r, ngx_http_await_auth_ticket_module));
+    auto &conf =
+        *static_cast<AuthTicketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_auth_ticket_module));
     if (conf.on != 1)
       return NGX_DECLINED;
-    Facts &known = facts(r);
+    RequestInfo &known = facts(r);
     if (known.ticket_check != nullptr)  // again: nginx asks, or an internal redirect
       return static_cast<TicketCheck *>(known.ticket_check)->outcome();
     ngx_str_t value;
@@ -172,7 +172,7 @@ char *set_auth_ticket(ngx_conf_t *cf, ngx_command_t *command, void *data) {
   char *rc = ngx_conf_set_flag_slot(cf, command, data);
   auto *main = static_cast<AuthTicketMain *>(
       ngx_http_conf_get_module_main_conf(cf, ngx_http_await_auth_ticket_module));
-  if (static_cast<AuthTicketSettings *>(data)->on == 1)
+  if (static_cast<AuthTicketConf *>(data)->on == 1)
     main->used = 1;
   return rc;
 }
@@ -180,7 +180,7 @@ char *set_auth_ticket(ngx_conf_t *cf, ngx_command_t *command, void *data) {
 // clang-format off
 ngx_command_t commands[] = {
     {ngx_string("await_auth_ticket"), NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, set_auth_ticket,
-     NGX_HTTP_LOC_CONF_OFFSET, offsetof(AuthTicketSettings, on), nullptr},
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(AuthTicketConf, on), nullptr},
     ngx_null_command,
 };
 // clang-format on
@@ -188,15 +188,15 @@ ngx_command_t commands[] = {
 void *create_main(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(AuthTicketMain)); }
 
 void *create_location(ngx_conf_t *cf) {
-  auto *conf = static_cast<AuthTicketSettings *>(ngx_pcalloc(cf->pool, sizeof(AuthTicketSettings)));
+  auto *conf = static_cast<AuthTicketConf *>(ngx_pcalloc(cf->pool, sizeof(AuthTicketConf)));
   if (conf != nullptr)
     conf->on = NGX_CONF_UNSET;
   return conf;
 }
 
 char *merge_location(ngx_conf_t *, void *parent, void *child) {
-  auto &outer = *static_cast<AuthTicketSettings *>(parent);
-  auto &inner = *static_cast<AuthTicketSettings *>(child);
+  auto &outer = *static_cast<AuthTicketConf *>(parent);
+  auto &inner = *static_cast<AuthTicketConf *>(child);
   ngx_conf_merge_value(inner.on, outer.on, 0);
   return NGX_CONF_OK;
 }

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "http/conf/action.h"
-#include "http/conf/settings.h"
+#include "http/conf/conf.h"
 #include "http/exchange/access.h"
 #include "http/exchange/origins.h"
 #include "http/exchange/request.h"
@@ -27,14 +27,14 @@ constexpr char kMayBeRead[] =
 struct CorsMain {
   ngx_flag_t used;
 };
-struct CorsSettings {
+struct CorsConf {
   ngx_flag_t on;
 };
 
 ngx_http_output_header_filter_pt next_filter;
 
 bool is_on(ngx_http_request_t *r) {
-  return static_cast<CorsSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_cors_module))->on == 1;
+  return static_cast<CorsConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_cors_module))->on == 1;
 }
 
 std::string origin_of(ngx_http_request_t *r) { return has_header(r, "origin") ? readable_by(r) : ""; }
@@ -51,7 +51,7 @@ ngx_int_t check_origin(ngx_http_request_t *r) {
     if (!preflight)
       return NGX_DECLINED;
     if (!origin.empty()) {
-      add_header(r, "Access-Control-Allow-Methods", allowed_methods(settings(r)));
+      add_header(r, "Access-Control-Allow-Methods", allowed_methods(location_conf(r)));
       add_header(r, "Access-Control-Allow-Headers", kMayBeSent);
       add_header(r, "Access-Control-Max-Age", "600");
     }
@@ -63,7 +63,7 @@ ngx_int_t check_origin(ngx_http_request_t *r) {
 ngx_int_t add_headers(ngx_http_request_t *r) {
   if (r != r->main)
     return next_filter(r);
-  Facts *known = find_facts(r);
+  RequestInfo *known = find_request_info(r);
   bool noted = known != nullptr && known->readable_by;
   if (!noted && !is_on(r))
     return next_filter(r);
@@ -84,14 +84,14 @@ ngx_int_t add_headers(ngx_http_request_t *r) {
 
 char *set_cors(ngx_conf_t *cf, ngx_command_t *command, void *data) {
   char *rc = ngx_conf_set_flag_slot(cf, command, data);
-  if (rc == NGX_CONF_OK && static_cast<CorsSettings *>(data)->on == 1)
+  if (rc == NGX_CONF_OK && static_cast<CorsConf *>(data)->on == 1)
     static_cast<CorsMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_cors_module))->used = 1;
   return rc;
 }
 
 // clang-format off
 ngx_command_t commands[] = {
-    {ngx_string("await_cors"), NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, set_cors, NGX_HTTP_LOC_CONF_OFFSET, offsetof(CorsSettings, on), nullptr},
+    {ngx_string("await_cors"), NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG, set_cors, NGX_HTTP_LOC_CONF_OFFSET, offsetof(CorsConf, on), nullptr},
     ngx_null_command,
 };
 // clang-format on
@@ -99,14 +99,14 @@ ngx_command_t commands[] = {
 void *create_main(ngx_conf_t *cf) { return ngx_pcalloc(cf->pool, sizeof(CorsMain)); }
 
 void *create_location(ngx_conf_t *cf) {
-  auto *conf = static_cast<CorsSettings *>(ngx_pcalloc(cf->pool, sizeof(CorsSettings)));
+  auto *conf = static_cast<CorsConf *>(ngx_pcalloc(cf->pool, sizeof(CorsConf)));
   if (conf != nullptr)
     conf->on = NGX_CONF_UNSET;
   return conf;
 }
 
 char *merge_location(ngx_conf_t *, void *parent, void *child) {
-  ngx_conf_merge_value(static_cast<CorsSettings *>(child)->on, static_cast<CorsSettings *>(parent)->on, 0);
+  ngx_conf_merge_value(static_cast<CorsConf *>(child)->on, static_cast<CorsConf *>(parent)->on, 0);
   return NGX_CONF_OK;
 }
 

@@ -19,12 +19,13 @@
 namespace await::http {
 namespace {
 
-constexpr Handler Settings::*kActions[] = {&Settings::submit,  &Settings::job,    &Settings::cancel,
-                                           &Settings::result,  &Settings::events, &Settings::socket,
-                                           &Settings::publish, &Settings::ticket, &Settings::metrics};
+constexpr Handler LocationConf::*kActions[] = {
+    &LocationConf::submit,  &LocationConf::job,    &LocationConf::cancel,
+    &LocationConf::result,  &LocationConf::events, &LocationConf::socket,
+    &LocationConf::publish, &LocationConf::ticket, &LocationConf::metrics};
 
 /// Of the actions that answer GET, the one that the client's Accept means.
-Handler reader(ngx_http_request_t *r, const Settings &location) {
+Handler reader(ngx_http_request_t *r, const LocationConf &location) {
   if (location.metrics != nullptr)
     return location.metrics;
   if (location.socket != nullptr && asks_for_websocket(r))
@@ -39,15 +40,15 @@ Handler reader(ngx_http_request_t *r, const Settings &location) {
 }
 
 /// Of the actions that answer POST, the one that is there.
-Handler poster(const Settings &location) {
-  for (auto action : {&Settings::submit, &Settings::publish, &Settings::ticket}) {
+Handler poster(const LocationConf &location) {
+  for (auto action : {&LocationConf::submit, &LocationConf::publish, &LocationConf::ticket}) {
     if (location.*action != nullptr)
       return location.*action;
   }
   return nullptr;
 }
 
-Handler handler_for(ngx_http_request_t *r, const Settings &location) {
+Handler handler_for(ngx_http_request_t *r, const LocationConf &location) {
   if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
     return reader(r, location);
   if (r->method & NGX_HTTP_POST)
@@ -57,8 +58,8 @@ Handler handler_for(ngx_http_request_t *r, const Settings &location) {
 
 /// What a ticket does not open: all that is neither a job's document, its result nor events, which ask for
 /// themselves whether the ticket is for them.
-Refusal check_ticket_use(ngx_http_request_t *r, const Settings &location, Handler handler) {
-  const Facts *known = find_facts(r);
+Refusal check_ticket_use(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
+  const RequestInfo *known = find_request_info(r);
   bool watches = handler == location.job || handler == location.result || handler == location.events ||
                  handler == location.socket;
   if (known == nullptr || !known->ticket_channels)
@@ -73,7 +74,7 @@ Refusal check_ticket_use(ngx_http_request_t *r, const Settings &location, Handle
 
 /// If-Match where there is nothing that it could name. Of a job and its result it is asked when they are
 /// read.
-Refusal check_if_match(ngx_http_request_t *r, const Settings &location, Handler handler) {
+Refusal check_if_match(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
   bool has_validator = handler == location.job || handler == location.result || handler == location.cancel;
   // "*" is true of what can be read
   const std::string unnamed[] = {"W/\"\""};
@@ -84,7 +85,7 @@ Refusal check_if_match(ngx_http_request_t *r, const Settings &location, Handler 
 }
 
 Answer answer(ngx_http_request_t *r) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   Handler handler = handler_for(r, location);
   if (handler == nullptr) {
     add_header(r, "Allow", allowed_methods(location));
@@ -124,7 +125,7 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
 }
 
 // nginx runs one handler in a location, silently the one that came last: here proxy_pass after an action
-char *refuse_other_handler(ngx_conf_t *cf, const Settings &location) {
+char *refuse_other_handler(ngx_conf_t *cf, const LocationConf &location) {
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   bool any = std::any_of(std::begin(kActions), std::end(kActions),
@@ -136,7 +137,7 @@ char *refuse_other_handler(ngx_conf_t *cf, const Settings &location) {
                       "handler is allowed");
 }
 
-void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
+void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner) {
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   if (!core->noname)
@@ -147,7 +148,7 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
       inner.*action = outer.*action;
     any = any || inner.*action != nullptr;
   }
-  for (auto format : {&Settings::submitted, &Settings::document}) {
+  for (auto format : {&LocationConf::submitted, &LocationConf::document}) {
     if (inner.*format == nullptr)
       inner.*format = outer.*format;
   }
@@ -155,7 +156,7 @@ void merge_actions(ngx_conf_t *cf, const Settings &outer, Settings &inner) {
     core->handler = dispatch;
 }
 
-std::string allowed_methods(const Settings &location) {
+std::string allowed_methods(const LocationConf &location) {
   std::string out;
   auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
   if (location.job != nullptr || location.result != nullptr || location.events != nullptr ||
@@ -171,9 +172,9 @@ std::string allowed_methods(const Settings &location) {
   return out;
 }
 
-Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler) {
-  auto *location = static_cast<Settings *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
-  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler handler) {
+  auto *location = static_cast<LocationConf *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -182,12 +183,12 @@ Settings *add_action(ngx_conf_t *cf, Handler Settings::*action, Handler handler)
     return nullptr;
   }
   struct Poster {
-    Handler Settings::*action;
+    Handler LocationConf::*action;
     const char *name;
   };
-  constexpr Poster kPosters[] = {{&Settings::submit, "await_submit"},
-                                 {&Settings::publish, "await_publish"},
-                                 {&Settings::ticket, "await_ticket"}};
+  constexpr Poster kPosters[] = {{&LocationConf::submit, "await_submit"},
+                                 {&LocationConf::publish, "await_publish"},
+                                 {&LocationConf::ticket, "await_ticket"}};
   bool posts = std::any_of(std::begin(kPosters), std::end(kPosters),
                            [&](const Poster &poster) { return poster.action == action; });
   for (const Poster &other : kPosters) {

@@ -25,22 +25,22 @@ namespace {
 constexpr std::string_view kJob = "job:";
 constexpr ngx_uint_t kMostChannels = 16;  // of one cursor
 
-struct EventsSettings {
+struct EventsConf {
   ngx_array_t *channels;  // of ngx_http_complex_value_t: job:<id>, topic:<name>, user:<name>
   ngx_uint_t json_first;
   ngx_uint_t thin;
   ngx_uint_t linger;
   const wire::Format *event;  // null: as docs/http.md has them
   const wire::Format *page;
-  const wire::Shape *shape;  // made at first use
+  const wire::EventEncoding *shape;  // made at first use
 };
 
-EventsSettings &events_settings(ngx_http_request_t *r) {
-  return *static_cast<EventsSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_events_module));
+EventsConf &events_settings(ngx_http_request_t *r) {
+  return *static_cast<EventsConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_events_module));
 }
 
-const wire::Shape &shape_of(ngx_http_request_t *r) {
-  EventsSettings &conf = events_settings(r);
+const wire::EventEncoding &shape_of(ngx_http_request_t *r) {
+  EventsConf &conf = events_settings(r);
   if (conf.shape == nullptr)
     conf.shape = make_shape(r, conf.event, conf.thin == 1);
   return *conf.shape;
@@ -123,13 +123,13 @@ Answer get_events(ngx_http_request_t *r) {
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
                         argument(r, "beat").value_or("") == "1", events_settings(r).linger == 1};
-  return ngx::Held::make<EventStream>(r, *channels, shape_of(r), std::move(options))->start();
+  return ngx::Held::make<SseStream>(r, *channels, shape_of(r), std::move(options))->start();
 }
 
 char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *events = static_cast<EventsSettings *>(conf);
+  auto *events = static_cast<EventsConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::events, get_events) == nullptr)
+  if (add_action(cf, &LocationConf::events, get_events) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   events->channels = ngx_array_create(cf->pool, kMostChannels, sizeof(ngx_http_complex_value_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
@@ -169,7 +169,7 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-ngx_http_module_t context = action_context<EventsSettings, &EventsSettings::channels>();
+ngx_http_module_t context = action_context<EventsConf, &EventsConf::channels>();
 
 }  // namespace
 }  // namespace await::http

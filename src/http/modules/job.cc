@@ -19,17 +19,17 @@ namespace await::http {
 
 namespace {
 
-struct JobSettings {
+struct JobConf {
   ngx_http_complex_value_t *id;
   ngx_uint_t text_first;
 };
 
-enum class Shape { json, text };
+enum class EventEncoding { json, text };
 
-class JobRequest : public Watch {
+class JobRequest : public JobWait {
  public:
-  JobRequest(ngx_http_request_t *r, Shape shape, Wait wait)
-      : Watch(r, core::Want::value),
+  JobRequest(ngx_http_request_t *r, EventEncoding shape, Wait wait)
+      : JobWait(r, core::ResultDetail::json_value),
         shape_(shape),
         wait_(wait),
         known_etags_(own_header(r, "if-none-match")) {}
@@ -38,7 +38,7 @@ class JobRequest : public Watch {
 
  private:
   std::string etag(const core::Job &job) const {
-    return wire::job_etag(job.seq, shape_ == Shape::json ? "json" : "text");
+    return wire::job_etag(job.seq, shape_ == EventEncoding::json ? "json" : "text");
   }
   std::vector<std::string> etags(const core::Job &job) const override { return {etag(job)}; }
 
@@ -49,15 +49,16 @@ class JobRequest : public Watch {
   }
 
   void answer(const core::Job &job, bool timed_out) override {
-    bool says_so = timed_out && wait_.ms > 0 && shape_ == Shape::text;
+    bool says_so = timed_out && wait_.ms > 0 && shape_ == EventEncoding::text;
     // "TIMEOUT" is the state in other words: the same only by a weak comparison
     add_header(r_, "ETag", (says_so ? "W/" : "") + etag(job));
     add_wait_headers(r_, wait_, "Accept, Prefer");
     add_job_headers(r_, job);
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
       finish(send_empty(r_, 304));
-    } else if (shape_ == Shape::json) {
-      finish(send(r_, 200, "application/json", document(r_, job, links_of(r_, ""), settings(r_).document)));
+    } else if (shape_ == EventEncoding::json) {
+      finish(
+          send(r_, 200, "application/json", document(r_, job, links_of(r_, ""), location_conf(r_).document)));
     } else {
       finish(send(r_, 200, "text/plain", says_so ? "TIMEOUT" : upper_state(job)));
     }
@@ -70,16 +71,16 @@ class JobRequest : public Watch {
     return word;
   }
 
-  Shape shape_;
+  EventEncoding shape_;
   Wait wait_;
   std::string known_etags_;
 };
 
 /// DELETE: reads whose job it is, cancels, and answers with the job as it then is.
-class CancelRequest : public Watch {
+class CancelRequest : public JobWait {
  public:
   explicit CancelRequest(ngx_http_request_t *r)
-      : Watch(r, core::Want::value), conditional_(has_conditions(r)) {}
+      : JobWait(r, core::ResultDetail::json_value), conditional_(has_conditions(r)) {}
 
   Answer start(const Uuid &id) { return watch(id, 0); }
 
@@ -115,12 +116,12 @@ class CancelRequest : public Watch {
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
     finish(send(r_, now ? 202 : 200, "application/json",
-                document(r_, job, links_of(r_, ""), settings(r_).document)));
+                document(r_, job, links_of(r_, ""), location_conf(r_).document)));
   }
 
   void leave() override {
     reply_.unlink();
-    Watch::leave();
+    JobWait::leave();
   }
 
   void cancelled(Result<core::Cancelled> outcome) {
@@ -138,12 +139,12 @@ class CancelRequest : public Watch {
   core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::cancelled>(this);
 };
 
-const JobSettings &job_settings(ngx_http_request_t *r) {
-  return *static_cast<JobSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
+const JobConf &job_settings(ngx_http_request_t *r) {
+  return *static_cast<JobConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
 }
 
 Answer get_job(ngx_http_request_t *r) {
-  const JobSettings &conf = job_settings(r);
+  const JobConf &conf = job_settings(r);
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
   constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
   int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
@@ -158,7 +159,7 @@ Answer get_job(ngx_http_request_t *r) {
   if (auto refusal = check_room(r, wait->ms > 0))
     return *refusal;
   facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
-  Shape shape = (chosen == 1) != (conf.text_first == 1) ? Shape::text : Shape::json;
+  EventEncoding shape = (chosen == 1) != (conf.text_first == 1) ? EventEncoding::text : EventEncoding::json;
   return ngx::Held::make<JobRequest>(r, shape, *wait)->start(*id);
 }
 
@@ -172,10 +173,10 @@ Answer delete_job(ngx_http_request_t *r) {
 }
 
 char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *job = static_cast<JobSettings *>(conf);
+  auto *job = static_cast<JobConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  Settings *location = add_action(cf, &Settings::job, get_job);
-  if (location == nullptr || add_action(cf, &Settings::cancel, delete_job) == nullptr)
+  LocationConf *location = add_action(cf, &LocationConf::job, get_job);
+  if (location == nullptr || add_action(cf, &LocationConf::cancel, delete_job) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
@@ -199,7 +200,7 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-ngx_http_module_t context = action_context<JobSettings, &JobSettings::id>();
+ngx_http_module_t context = action_context<JobConf, &JobConf::id>();
 
 }  // namespace
 }  // namespace await::http

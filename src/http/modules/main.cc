@@ -5,16 +5,16 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "http/conf/conf.h"
 #include "http/conf/formats.h"
-#include "http/conf/settings.h"
 #include "http/exchange/channels.h"
 #include "http/exchange/origins.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/modules/dispatch.h"
-#include "http/runtime/cache.h"
 #include "http/runtime/process.h"
+#include "http/runtime/zone_cache.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
@@ -23,7 +23,7 @@ namespace await::http {
 namespace {
 
 char *set_postgres(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *main = static_cast<MainSettings *>(conf);
+  auto *main = static_cast<MainConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (main->postgres.data != nullptr)
     return const_cast<char *>("is duplicate");
@@ -32,7 +32,7 @@ char *set_postgres(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *main = static_cast<MainSettings *>(conf);
+  auto *main = static_cast<MainConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (main->redis != nullptr || main->redis_off == 1)
     return const_cast<char *>("is duplicate");
@@ -52,7 +52,7 @@ char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->scoped != NGX_CONF_UNSET)
     return const_cast<char *>("is duplicate");
@@ -70,7 +70,7 @@ char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     bool socket = ngx::view(words[i]).starts_with("socket=");
@@ -84,7 +84,7 @@ char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *set_retry(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   ngx_int_t low = ngx_parse_time(&words[1], 0);
   if (low == NGX_ERROR)
@@ -99,7 +99,7 @@ char *set_retry(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 }
 
 char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->safe_types != nullptr)
     return const_cast<char *>("is duplicate");
@@ -126,7 +126,7 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
 }
 
 char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<Settings *>(conf);
+  auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->idempotency != NGX_CONF_UNSET_UINT)
     return const_cast<char *>("is duplicate");
@@ -146,7 +146,7 @@ ngx_conf_enum_t trusts[] = {
     {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
 
 char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *main = static_cast<MainSettings *>(conf);
+  auto *main = static_cast<MainConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (main->batch_rows != 0)
     return const_cast<char *>("is duplicate");
@@ -169,47 +169,47 @@ char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 ngx_command_t commands[] = {
     {ngx_string("await_postgres"),     HTTP | NGX_CONF_TAKE1,   set_postgres,               MAIN, 0,                                nullptr},
     {ngx_string("await_redis"),        HTTP | NGX_CONF_1MORE,   set_redis,                  MAIN, 0,                                nullptr},
-    {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, reread),   nullptr},
-    {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainSettings, drain),    nullptr},
+    {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainConf, reread),   nullptr},
+    {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainConf, drain),    nullptr},
     {ngx_string("await_max_batch"),    HTTP | NGX_CONF_TAKE12,  set_max_batch,              MAIN, 0,                                nullptr},
     {ngx_string("await_format"),       HTTP | NGX_CONF_TAKE2,   set_format,                 MAIN, 0,                                nullptr},
     {ngx_string("await_event_types"),  HSL | NGX_CONF_1MORE,    set_event_types,            LOC,  0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
     {ngx_string("await_allow"),        HSL | NGX_CONF_1MORE,    set_allow,                  LOC,  0,                                nullptr},
     {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
-    {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, job_uri),  nullptr},
-    {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(Settings, result_uri), nullptr},
-    {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     LOC,  offsetof(Settings, hold),         nullptr},
-    {ngx_string("await_hold_max"),     HSL | NGX_CONF_TAKE1,    ngx_conf_set_msec_slot,     LOC,  offsetof(Settings, hold_max),     nullptr},
+    {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(LocationConf, job_uri),  nullptr},
+    {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(LocationConf, result_uri), nullptr},
+    {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     LOC,  offsetof(LocationConf, hold),         nullptr},
+    {ngx_string("await_hold_max"),     HSL | NGX_CONF_TAKE1,    ngx_conf_set_msec_slot,     LOC,  offsetof(LocationConf, hold_max),     nullptr},
     {ngx_string("await_ping"),         HSL | NGX_CONF_TAKE12,   set_ping,                   LOC,  0,                                nullptr},
     {ngx_string("await_retry"),        HSL | NGX_CONF_TAKE12,   set_retry,                  LOC,  0,                                nullptr},
-    {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, value_max),    nullptr},
+    {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, value_max),    nullptr},
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
     {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
     {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
     {ngx_string("await_idempotency"),  HSLI | NGX_CONF_TAKE12,  set_idempotency,            LOC,  0,                                nullptr},
-    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    ngx_conf_set_enum_slot,     LOC,  offsetof(Settings, hints),        trusts},
-    {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(Settings, park),         nullptr},
-    {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_held),     nullptr},
-    {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_inflight), nullptr},
-    {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_buffered), nullptr},
-    {ngx_string("await_max_uploads"),  HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_uploads),  nullptr},
-    {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(Settings, max_frame),    nullptr},
-    {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(Settings, max_channels), nullptr},
-    {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(Settings, problem_base), nullptr},
+    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    ngx_conf_set_enum_slot,     LOC,  offsetof(LocationConf, hints),        trusts},
+    {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(LocationConf, park),         nullptr},
+    {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(LocationConf, max_held),     nullptr},
+    {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(LocationConf, max_inflight), nullptr},
+    {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, max_buffered), nullptr},
+    {ngx_string("await_max_uploads"),  HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, max_uploads),  nullptr},
+    {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, max_frame),    nullptr},
+    {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(LocationConf, max_channels), nullptr},
+    {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(LocationConf, problem_base), nullptr},
     ngx_null_command,
 };
 // clang-format on
 
 void *create_main(ngx_conf_t *cf) {
-  auto *main = static_cast<MainSettings *>(ngx_pcalloc(cf->pool, sizeof(MainSettings)));
+  auto *main = static_cast<MainConf *>(ngx_pcalloc(cf->pool, sizeof(MainConf)));
   if (main != nullptr)
     main->reread = main->drain = NGX_CONF_UNSET_MSEC;
   return main;
 }
 
 char *init_main(ngx_conf_t *cf, void *conf) {
-  auto *main = static_cast<MainSettings *>(conf);
+  auto *main = static_cast<MainConf *>(conf);
   if (main->batch_rows == 0) {
     main->batch_rows = 512;
     main->batch_flights = 2;
@@ -226,7 +226,7 @@ char *init_main(ngx_conf_t *cf, void *conf) {
 }
 
 void *create_location(ngx_conf_t *cf) {
-  auto *location = static_cast<Settings *>(ngx_pcalloc(cf->pool, sizeof(Settings)));
+  auto *location = static_cast<LocationConf *>(ngx_pcalloc(cf->pool, sizeof(LocationConf)));
   if (location == nullptr)
     return nullptr;
   location->scoped = NGX_CONF_UNSET;
@@ -236,8 +236,8 @@ void *create_location(ngx_conf_t *cf) {
   location->hints = NGX_CONF_UNSET_UINT;
   location->idempotency = NGX_CONF_UNSET_UINT;
   location->keep_keys = NGX_CONF_UNSET;
-  for (auto field : {&Settings::hold, &Settings::hold_max, &Settings::ping, &Settings::ping_socket,
-                     &Settings::retry_min, &Settings::retry_max})
+  for (auto field : {&LocationConf::hold, &LocationConf::hold_max, &LocationConf::ping,
+                     &LocationConf::ping_socket, &LocationConf::retry_min, &LocationConf::retry_max})
     location->*field = NGX_CONF_UNSET_MSEC;
   location->value_max = NGX_CONF_UNSET_SIZE;
   location->max_held = NGX_CONF_UNSET;
@@ -259,8 +259,8 @@ ngx_array_t *default_safe_types(ngx_conf_t *cf) {
 }
 
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
-  auto &outer = *static_cast<Settings *>(parent);
-  auto &inner = *static_cast<Settings *>(child);
+  auto &outer = *static_cast<LocationConf *>(parent);
+  auto &inner = *static_cast<LocationConf *>(child);
   if (char *refused = refuse_other_handler(cf, inner); refused != NGX_CONF_OK)
     return refused;
   merge_actions(cf, outer, inner);
@@ -306,13 +306,13 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   if (inner.value_max > 65536)
     return config_error(cf, "await_value_max",
                         "must be equal to or less than 64k, larger results are served by \"await_result\"");
-  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   main->value_max = ngx_max(main->value_max, inner.value_max);
   return NGX_CONF_OK;
 }
 
 ngx_int_t postconfigure(ngx_conf_t *cf) {
-  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   if (main->used_by.len == 0)
     return NGX_OK;
   main->counters = Counters::reserve(cf);
@@ -328,7 +328,7 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
 /// the file was replaced.
 ngx_int_t log_version(ngx_cycle_t *cycle) {
   static bool logged = false;
-  auto *main = static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
+  auto *main = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
   if (ngx_test_config || logged || main == nullptr || main->used_by.len == 0)
     return NGX_OK;
   logged = true;
@@ -341,26 +341,26 @@ ngx_http_module_t context = {add_variables, postconfigure, create_main,     init
 
 }  // namespace
 
-MainSettings &main_settings(ngx_http_request_t *r) {
-  return *static_cast<MainSettings *>(ngx_http_get_module_main_conf(r, ngx_http_await_module));
+MainConf &main_conf(ngx_http_request_t *r) {
+  return *static_cast<MainConf *>(ngx_http_get_module_main_conf(r, ngx_http_await_module));
 }
 
-const Settings &settings(ngx_http_request_t *r) {
-  return *static_cast<Settings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_module));
+const LocationConf &location_conf(ngx_http_request_t *r) {
+  return *static_cast<LocationConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_module));
 }
 
 std::optional<std::string_view> owner_of(ngx_http_request_t *r) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   if (location.scoped != 1)
     return std::nullopt;
   return ngx::evaluate(r, location.owner);
 }
 
-std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(settings(r).problem_base); }
+std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(location_conf(r).problem_base); }
 
-std::int64_t retry_ms(ngx_http_request_t *r) { return retry_ms(settings(r)); }
+std::int64_t retry_ms(ngx_http_request_t *r) { return retry_ms(location_conf(r)); }
 
-std::int64_t retry_ms(const Settings &location) {
+std::int64_t retry_ms(const LocationConf &location) {
   auto spread = static_cast<double>(location.retry_max - location.retry_min);
   return static_cast<std::int64_t>(location.retry_min) +
          static_cast<std::int64_t>(spread * process()->random().unit());
@@ -368,7 +368,7 @@ std::int64_t retry_ms(const Settings &location) {
 
 std::int64_t retry_after_s(ngx_http_request_t *r) {
   bool herd = process() != nullptr && process()->draining();
-  std::int64_t ms = herd ? retry_ms(r) : static_cast<std::int64_t>(settings(r).retry_min);
+  std::int64_t ms = herd ? retry_ms(r) : static_cast<std::int64_t>(location_conf(r).retry_min);
   return std::max<std::int64_t>(1, (ms + 999) / 1000);
 }
 

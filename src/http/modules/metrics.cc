@@ -71,8 +71,8 @@ Answer get_metrics(ngx_http_request_t *r) {
 }
 
 char *set_metrics(ngx_conf_t *cf, ngx_command_t *, void *) {
-  return add_action(cf, &Settings::metrics, get_metrics) != nullptr ? NGX_CONF_OK
-                                                                    : static_cast<char *>(NGX_CONF_ERROR);
+  return add_action(cf, &LocationConf::metrics, get_metrics) != nullptr ? NGX_CONF_OK
+                                                                        : static_cast<char *>(NGX_CONF_ERROR);
 }
 
 // clang-format off

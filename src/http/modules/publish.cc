@@ -23,7 +23,7 @@ constexpr std::size_t kMost = 49152;  // of an event's data, as it comes and as 
 constexpr char kTooLarge[] = "The event data exceeds 48 KB, as it was sent or as PostgreSQL writes it.";
 constexpr char kDefaultType[] = "update";
 
-struct PublishSettings {
+struct PublishConf {
   ngx_http_complex_value_t *topic;
   ngx_http_complex_value_t *type;  // null: kDefaultType
   ngx_uint_t latest;               // only the latest value counts
@@ -34,7 +34,7 @@ class PublishRequest : public Receiver {
  public:
   PublishRequest(ngx_http_request_t *r, std::string topic, std::string type, bool latest)
       : Receiver(r), topic_(std::move(topic)), type_(std::move(type)), latest_(latest) {
-    process()->enrol(*this);
+    process()->register_held(*this);
   }
 
  private:
@@ -82,8 +82,7 @@ class PublishRequest : public Receiver {
 };
 
 Answer publish(ngx_http_request_t *r) {
-  auto &conf =
-      *static_cast<PublishSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_publish_module));
+  auto &conf = *static_cast<PublishConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_publish_module));
   std::string topic(ngx::evaluate(r, conf.topic));
   if (!wire::is_topic_name(topic))
     return send_problem(r, 404, "There is no such channel.");
@@ -95,9 +94,9 @@ Answer publish(ngx_http_request_t *r) {
 }
 
 char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
-  auto *conf = static_cast<PublishSettings *>(data);
+  auto *conf = static_cast<PublishConf *>(data);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::publish, publish) == nullptr)
+  if (add_action(cf, &LocationConf::publish, publish) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   std::string_view topic = ngx::view(words[1]);
   if (topic.find('$') == topic.npos && !wire::is_topic_name(topic))
@@ -123,7 +122,7 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-ngx_http_module_t context = action_context<PublishSettings, &PublishSettings::topic>();
+ngx_http_module_t context = action_context<PublishConf, &PublishConf::topic>();
 
 }  // namespace
 }  // namespace await::http

@@ -14,18 +14,18 @@ extern ngx_module_t ngx_http_await_result_module;
 namespace await::http {
 namespace {
 
-struct ResultSettings {
+struct ResultConf {
   ngx_http_complex_value_t *id;
-  DeliveryOptions options;
+  ResultResponseOptions options;
 };
 
-ResultSettings &result_settings(ngx_http_request_t *r) {
-  return *static_cast<ResultSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_result_module));
+ResultConf &result_settings(ngx_http_request_t *r) {
+  return *static_cast<ResultConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_result_module));
 }
 
-class ResultRequest : public Watch {
+class ResultRequest : public JobWait {
  public:
-  ResultRequest(ngx_http_request_t *r, Wait wait) : Watch(r, core::Want::body), wait_(wait) {}
+  ResultRequest(ngx_http_request_t *r, Wait wait) : JobWait(r, core::ResultDetail::body), wait_(wait) {}
 
   Answer start(const Uuid &id) { return watch(id, wait_.ms); }
 
@@ -38,7 +38,7 @@ class ResultRequest : public Watch {
 
   void answer(const core::Job &job, bool timed_out) override {
     add_wait_headers(r_, wait_, "Prefer");
-    const DeliveryOptions &options = result_settings(r_).options;
+    const ResultResponseOptions &options = result_settings(r_).options;
     if (!timed_out) {
       delivery_.emplace(r_, core::Callback<Answer>::to<&ResultRequest::finished>(this));
       delivery_->answer(job, options);
@@ -60,11 +60,11 @@ class ResultRequest : public Watch {
   void leave() override {
     if (delivery_)
       delivery_->leave();
-    Watch::leave();
+    JobWait::leave();
   }
 
   Wait wait_;
-  std::optional<Delivery> delivery_;  // of the request that answers
+  std::optional<ResultResponse> delivery_;  // of the request that answers
 };
 
 Answer get_result(ngx_http_request_t *r) {
@@ -81,9 +81,9 @@ Answer get_result(ngx_http_request_t *r) {
 }
 
 char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *result = static_cast<ResultSettings *>(conf);
+  auto *result = static_cast<ResultConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::result, get_result) == nullptr)
+  if (add_action(cf, &LocationConf::result, get_result) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   result->options = {424, 202};
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
@@ -108,7 +108,7 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-ngx_http_module_t context = action_context<ResultSettings, &ResultSettings::id>();
+ngx_http_module_t context = action_context<ResultConf, &ResultConf::id>();
 
 }  // namespace
 }  // namespace await::http

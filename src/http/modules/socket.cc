@@ -18,16 +18,16 @@ namespace {
 
 constexpr std::string_view kSubprotocol = "await.v1";
 
-struct SocketSettings {
+struct SocketConf {
   ngx_array_t *channels;  // of ngx_http_complex_value_t: what every socket watches from the start
   ngx_uint_t plain;
   ngx_uint_t thin;
-  const wire::Format *event;  // null: as docs/http.md has it
-  const wire::Shape *shape;   // made at first use
+  const wire::Format *event;         // null: as docs/http.md has it
+  const wire::EventEncoding *shape;  // made at first use
 };
 
-SocketSettings &socket_settings(ngx_http_request_t *r) {
-  return *static_cast<SocketSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_socket_module));
+SocketConf &socket_settings(ngx_http_request_t *r) {
+  return *static_cast<SocketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_socket_module));
 }
 
 Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
@@ -41,7 +41,7 @@ Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
 }
 
 Answer open_socket(ngx_http_request_t *r) {
-  SocketSettings &conf = socket_settings(r);
+  SocketConf &conf = socket_settings(r);
   if (!(r->method & NGX_HTTP_GET) || !asks_for_websocket(r))
     return ask_for_upgrade(r,
                            "This resource is a WebSocket; connect with HTTP/1.1 and \"Upgrade: websocket\".");
@@ -55,7 +55,7 @@ Answer open_socket(ngx_http_request_t *r) {
   if (!ours && (conf.plain == 0 || !offered.empty()))
     return send_problem(r, 400,
                         "This resource supports the subprotocol await.v1, which the client did not offer.");
-  bool room = process()->counters().of(Gauge::sockets) < settings(r).max_held;
+  bool room = process()->counters().of(Gauge::sockets) < location_conf(r).max_held;
   if (!room || !has_room(r)) {
     if (!room)
       process()->counters().count(Counter::refused_held);
@@ -81,9 +81,9 @@ Answer open_socket(ngx_http_request_t *r) {
 }
 
 char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *socket = static_cast<SocketSettings *>(conf);
+  auto *socket = static_cast<SocketConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::socket, open_socket) == nullptr)
+  if (add_action(cf, &LocationConf::socket, open_socket) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   socket->channels = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_http_complex_value_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
@@ -119,7 +119,7 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-ngx_http_module_t context = action_context<SocketSettings, &SocketSettings::channels>();
+ngx_http_module_t context = action_context<SocketConf, &SocketConf::channels>();
 
 }  // namespace
 }  // namespace await::http

@@ -35,7 +35,7 @@ class SubmitRequest : public Receiver {
     submission_.job = std::move(job);
     if (submission_.job.idempotency)
       fingerprint_.emplace();
-    process()->enrol(*this);
+    process()->register_held(*this);
   }
 
   /// Reads the body as a form (with its boundary) or as it is.
@@ -207,7 +207,7 @@ class SubmitRequest : public Receiver {
       job.idempotency->fingerprint =
           fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
     if (wait_.ms > 0)
-      outcome_ = Held::make<Outcome>(r_, job.id, wait_, Outcome::fresh);
+      outcome_ = Held::make<SubmitWait>(r_, job.id, wait_, SubmitWait::fresh);
     process()->intake().add(submission_, process()->now_ms());
   }
 
@@ -245,7 +245,7 @@ class SubmitRequest : public Receiver {
     facts(r_).id = first.id.text();
     if (outcome_ != nullptr)
       outcome_->abandon();
-    outcome_ = Held::make<Outcome>(r_, first.id, wait_, Outcome::replayed);
+    outcome_ = Held::make<SubmitWait>(r_, first.id, wait_, SubmitWait::replayed);
     hand_over();
   }
 
@@ -287,7 +287,7 @@ class SubmitRequest : public Receiver {
   bool have_file_ = false;
   bool keep_field_ = false;
   std::int64_t created_at_ = 0;
-  Outcome *outcome_ = nullptr;  // of the same request; once the job is stored, it answers
+  SubmitWait *outcome_ = nullptr;  // of the same request; once the job is stored, it answers
 };
 
 std::string request_id(ngx_http_request_t *r) {
@@ -313,7 +313,7 @@ bool is_traceparent(std::string_view text) {
 
 /// Notes the Idempotency-Key.
 Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
-  const Settings &location = settings(r);
+  const LocationConf &location = location_conf(r);
   if (location.idempotency == kKeysOff)
     return std::nullopt;
   if (!has_header(r, "idempotency-key")) {
@@ -396,7 +396,7 @@ Answer submit(ngx_http_request_t *r) {
 
 /// A queue named literally is made when the nginx worker starts.
 char *note_lane(ngx_conf_t *cf, const SubmitOptions &options) {
-  auto *main = static_cast<MainSettings *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   if (main->lanes == nullptr)
     main->lanes = ngx_array_create(cf->pool, 4, sizeof(LaneName));
   auto *lane = main->lanes == nullptr ? nullptr : static_cast<LaneName *>(ngx_array_push(main->lanes));
@@ -407,7 +407,7 @@ char *note_lane(ngx_conf_t *cf, const SubmitOptions &options) {
 }
 
 char *set_submit(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  Settings *location = add_action(cf, &Settings::submit, submit);
+  LocationConf *location = add_action(cf, &LocationConf::submit, submit);
   if (location == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   auto &options = *static_cast<SubmitOptions *>(conf);

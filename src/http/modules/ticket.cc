@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kMostBody = 16384;
 constexpr std::size_t kMostChannels = 100;
 
-struct TicketSettings {
+struct TicketConf {
   ngx_array_t *channels;  // of ngx_http_complex_value_t
   time_t ttl;             // seconds
 };
@@ -61,8 +61,8 @@ std::optional<std::vector<std::string>> named(std::string_view body, std::string
 /// Reads the body, and answers with a ticket.
 class TicketRequest : public Receiver {
  public:
-  TicketRequest(ngx_http_request_t *r, const TicketSettings &conf) : Receiver(r), conf_(conf) {
-    process()->enrol(*this);
+  TicketRequest(ngx_http_request_t *r, const TicketConf &conf) : Receiver(r), conf_(conf) {
+    process()->register_held(*this);
   }
 
  private:
@@ -108,7 +108,7 @@ class TicketRequest : public Receiver {
       return false;
     if (!offered.empty())
       return std::find(offered.begin(), offered.end(), channel) != offered.end();
-    return what->kind() == core::Kind::user || is_allowed(settings(r_), channel);
+    return what->kind() == core::Kind::user || is_allowed(location_conf(r_), channel);
   }
 
   void met(Done) { give(); }
@@ -137,7 +137,7 @@ class TicketRequest : public Receiver {
 
   void let_go() override { guest_.unlink(); }
 
-  const TicketSettings &conf_;
+  const TicketConf &conf_;
   std::string json_;
   std::vector<std::string> channels_;  // what the ticket will be for
   Process::Guest guest_{core::Callback<Done>::to<&TicketRequest::met>(this)};
@@ -148,14 +148,14 @@ Answer give_ticket(ngx_http_request_t *r) {
     return *refusal;
   facts(r).delivery = "ticket";
   return ngx::Held::make<TicketRequest>(
-             r, *static_cast<TicketSettings *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
+             r, *static_cast<TicketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
       ->receive();
 }
 
 char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {
-  auto *conf = static_cast<TicketSettings *>(data);
+  auto *conf = static_cast<TicketConf *>(data);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (add_action(cf, &Settings::ticket, give_ticket) == nullptr)
+  if (add_action(cf, &LocationConf::ticket, give_ticket) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   conf->channels = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_http_complex_value_t));
   conf->ttl = 30;
@@ -184,7 +184,7 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
-ngx_http_module_t context = action_context<TicketSettings, &TicketSettings::channels>();
+ngx_http_module_t context = action_context<TicketConf, &TicketConf::channels>();
 
 }  // namespace
 }  // namespace await::http

@@ -80,9 +80,9 @@ std::int64_t Counters::sum(Counter counter) const {
   return total;
 }
 
-Tally::Tally(Gauge gauge, std::int64_t n) : gauge_(gauge) { set(n); }
+ScopedGauge::ScopedGauge(Gauge gauge, std::int64_t n) : gauge_(gauge) { set(n); }
 
-void Tally::set(std::int64_t n) {
+void ScopedGauge::set(std::int64_t n) {
   if (process() != nullptr)
     process()->counters().add(gauge_, n - n_);
   n_ = static_cast<std::int32_t>(n);

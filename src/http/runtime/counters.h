@@ -71,12 +71,12 @@ class Counters {
 };
 
 /// Counts in a gauge while it lives.
-class Tally {
+class ScopedGauge {
  public:
-  explicit Tally(Gauge gauge, std::int64_t n = 1);
-  Tally(const Tally &) = delete;
-  Tally &operator=(const Tally &) = delete;
-  ~Tally() { set(0); }
+  explicit ScopedGauge(Gauge gauge, std::int64_t n = 1);
+  ScopedGauge(const ScopedGauge &) = delete;
+  ScopedGauge &operator=(const ScopedGauge &) = delete;
+  ~ScopedGauge() { set(0); }
   void set(std::int64_t n);
 
  private:

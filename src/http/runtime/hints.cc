@@ -10,12 +10,12 @@ void Hints::hinted(const core::Hint &hint) {
   if (!hint.signature.empty()) {
     if (!verifier_.is_signed(hint)) {
       process_.look_for_keys();  // there may be a new one
-    } else if (auto told = wire::read_told(hint, timeline_)) {
-      hub_.told(std::move(*told));
+    } else if (auto told = wire::read_signed_hint(hint, timeline_)) {
+      hub_.publish(std::move(*told));
       return;
     }
   }
-  hub_.hinted(hint.job, hint.seq);
+  hub_.notify(hint.job, hint.seq);
 }
 
 void Hints::revoked() { process_.look_for_revoked(); }

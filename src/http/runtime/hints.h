@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/hub.h"
-#include "wire/told.h"
+#include "wire/signed_hint.h"
 
 namespace await::http {
 

@@ -10,7 +10,7 @@
 #include "ngx/str.h"
 #include "wire/channel.h"
 #include "wire/cursor_key.h"
-#include "wire/dialogue.h"
+#include "wire/socket_protocol.h"
 #include "wire/sse.h"
 #include "wire/websocket.h"
 
@@ -19,59 +19,59 @@ namespace {
 
 std::unique_ptr<Process> the_process;
 
-pg::Connection::Options connection(const MainSettings &settings, const char *role, std::int64_t timeout_ms) {
-  return {std::string(ngx::view(settings.postgres)), role, timeout_ms};
+pg::Connection::Options connection(const MainConf &location_conf, const char *role, std::int64_t timeout_ms) {
+  return {std::string(ngx::view(location_conf.postgres)), role, timeout_ms};
 }
 
-std::vector<redis::Address> addresses(const MainSettings &settings) {
+std::vector<redis::Address> addresses(const MainConf &location_conf) {
   std::vector<redis::Address> out;
-  if (settings.redis == nullptr || settings.redis_off == 1)
+  if (location_conf.redis == nullptr || location_conf.redis_off == 1)
     return out;
-  auto *urls = static_cast<ngx_str_t *>(settings.redis->elts);
-  for (ngx_uint_t i = 0; i < settings.redis->nelts; ++i) {
+  auto *urls = static_cast<ngx_str_t *>(location_conf.redis->elts);
+  for (ngx_uint_t i = 0; i < location_conf.redis->nelts; ++i) {
     if (auto address = redis::parse_url(ngx::view(urls[i])))
       out.push_back(*address);
   }
   return out;
 }
 
-std::vector<pg::Lane> lanes(const MainSettings &settings) {
+std::vector<pg::Lane> lanes(const MainConf &location_conf) {
   std::vector<pg::Lane> out;
-  auto *names = settings.lanes != nullptr ? static_cast<LaneName *>(settings.lanes->elts) : nullptr;
-  for (ngx_uint_t i = 0; names != nullptr && i < settings.lanes->nelts; ++i)
+  auto *names = location_conf.lanes != nullptr ? static_cast<LaneName *>(location_conf.lanes->elts) : nullptr;
+  for (ngx_uint_t i = 0; names != nullptr && i < location_conf.lanes->nelts; ++i)
     out.push_back({std::string(ngx::view(names[i].queue)), static_cast<int>(names[i].priority)});
   return out;
 }
 
-core::Intake::Limits limits(const MainSettings &settings) {
-  core::Intake::Limits out;
-  out.rows = static_cast<std::size_t>(settings.batch_rows);
-  out.flights = static_cast<std::size_t>(settings.batch_flights);
+core::SubmitBatcher::Limits limits(const MainConf &location_conf) {
+  core::SubmitBatcher::Limits out;
+  out.rows = static_cast<std::size_t>(location_conf.batch_rows);
+  out.flights = static_cast<std::size_t>(location_conf.batch_flights);
   return out;
 }
 
 }  // namespace
 
-Process::Process(ngx_cycle_t *cycle, const MainSettings &settings)
-    : counters_(settings.counters),
+Process::Process(ngx_cycle_t *cycle, const MainConf &location_conf)
+    : counters_(location_conf.counters),
       loop_(cycle->log),
       log_(cycle->log),
-      write_(loop_, log_, random_, connection(settings, "write", 10'000), this),
-      read_(loop_, log_, random_, connection(settings, "read", 10'000), this),
-      bulk_(loop_, log_, random_, connection(settings, "bulk", 30'000), this),
-      store_(write_, read_, static_cast<int>(settings.value_max)),
+      write_(loop_, log_, random_, connection(location_conf, "write", 10'000), this),
+      read_(loop_, log_, random_, connection(location_conf, "read", 10'000), this),
+      bulk_(loop_, log_, random_, connection(location_conf, "bulk", 30'000), this),
+      store_(write_, read_, static_cast<int>(location_conf.value_max)),
       payloads_(bulk_),
-      bus_(loop_, log_, random_, addresses(settings)),
+      bus_(loop_, log_, random_, addresses(location_conf)),
       hub_(bus_, *this),
-      intake_(store_, bus_, *this, limits(settings)),
+      intake_(store_, bus_, *this, limits(location_conf)),
       retries_(*this),
       jobs_(store_, *this),
       events_(store_, *this),
       user_events_(store_, *this, 2, 64),
       reread_(store_, hub_, {}),
-      lanes_(lanes(settings)),
-      reread_ms_(static_cast<std::int64_t>(settings.reread)),
-      drain_ms_(static_cast<std::int64_t>(settings.drain)),
+      lanes_(lanes(location_conf)),
+      reread_ms_(static_cast<std::int64_t>(location_conf.reread)),
+      drain_ms_(static_cast<std::int64_t>(location_conf.drain)),
       drain_timer_(loop_.timer([this] { drain_some(); }, io::Loop::Quit::must_not)),
       retry_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { reread(); }, io::Loop::Quit::may)),
@@ -143,12 +143,12 @@ void Process::watch_shutdown() {
   };
 }
 
-void Process::wake() {
+void Process::run_soon() {
   if (!run_task_.linked())
     loop_.post(run_task_);
 }
 
-void Process::wake_in(std::int64_t ms) {
+void Process::run_after(std::int64_t ms) {
   if (ms <= 0) {
     if (!run_task_.linked())
       loop_.post_next(run_task_);
@@ -178,7 +178,7 @@ void Process::run() {
 
 void Process::flush_soon(Flush &flush) {
   flushes_.push_back(flush);
-  wake();
+  run_soon();
 }
 
 std::size_t Process::ticks_to(ngx_msec_t ping_ms, std::int64_t expires_ms) const {
@@ -188,7 +188,7 @@ std::size_t Process::ticks_to(ngx_msec_t ping_ms, std::int64_t expires_ms) const
   return static_cast<std::size_t>(std::max<std::int64_t>(1, ms / kTickMs));
 }
 
-void Process::due_in(core::Spoke &spoke, std::int64_t ms) {
+void Process::due_in(core::TimerEntry &spoke, std::int64_t ms) {
   // the tick that is under way is shorter than a whole one
   auto ticks = static_cast<std::size_t>((ms + kDeadlineTickMs - 1) / kDeadlineTickMs);
   deadlines_.put(spoke, deadline_timer_->pending() ? ticks + 1 : ticks);
@@ -350,7 +350,7 @@ void Process::measure() {
     counters_.count(Counter::statements, connection->take_count());
 }
 
-core::Memory *Process::memory(ngx_shm_zone_t *zone) {
+core::EndedJobCache *Process::memory(ngx_shm_zone_t *zone) {
   return zone != nullptr ? &caches_.try_emplace(zone, zone).first->second : nullptr;
 }
 
@@ -361,7 +361,7 @@ std::uint64_t tag_of(std::string_view owner) { return owner.empty() ? 0 : siphas
 
 }  // namespace
 
-void Process::enrol(ngx::Held &held) {
+void Process::register_held(ngx::Held &held) {
   held.set_owner_tag(tag_of(owner_of(held.request()).value_or("")));
   (draining_ ? told_ : held_).push_back(held);
 }
@@ -425,9 +425,9 @@ Process *process() { return the_process.get(); }
 ngx_int_t start_process(ngx_cycle_t *cycle) {
   if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     return NGX_OK;
-  auto *settings =
-      static_cast<MainSettings *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
-  if (settings == nullptr || settings->used_by.len == 0)
+  auto *location_conf =
+      static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
+  if (location_conf == nullptr || location_conf->used_by.len == 0)
     return NGX_OK;
   return ngx::guarded(cycle->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
     static const bool seeded = [] {  // once: without a master process a reload comes here again
@@ -435,7 +435,7 @@ ngx_int_t start_process(ngx_cycle_t *cycle) {
       return true;
     }();
     static_cast<void>(seeded);
-    the_process = std::make_unique<Process>(cycle, *settings);
+    the_process = std::make_unique<Process>(cycle, *location_conf);
     return NGX_OK;
   });
 }

@@ -8,21 +8,21 @@
 #include <string_view>
 #include <vector>
 
-#include "core/feed.h"
-#include "core/gather.h"
 #include "core/hub.h"
-#include "core/intake.h"
 #include "core/kind.h"
+#include "core/read_batcher.h"
 #include "core/reread.h"
-#include "core/retries.h"
+#include "core/retry_queue.h"
 #include "core/revocations.h"
-#include "core/turnstile.h"
+#include "core/submit_batcher.h"
+#include "core/subscription.h"
+#include "core/ticket_batcher.h"
+#include "core/timer_wheel.h"
 #include "core/watcher.h"
-#include "core/wheel.h"
-#include "http/conf/settings.h"
-#include "http/runtime/cache.h"
+#include "http/conf/conf.h"
 #include "http/runtime/counters.h"
 #include "http/runtime/hints.h"
+#include "http/runtime/zone_cache.h"
 #include "io/random.h"
 #include "ngx/held.h"
 #include "ngx/log.h"
@@ -35,21 +35,21 @@ namespace await::http {
 
 /// Everything that lives as long as an nginx worker: connections, hub, intake. The one place that knows
 /// every layer. Made only where a location uses us.
-class Process : private core::Wake, private pg::Connection::Observer {
+class Process : private core::Scheduler, private pg::Connection::Observer {
  public:
-  Process(ngx_cycle_t *cycle, const MainSettings &settings);
+  Process(ngx_cycle_t *cycle, const MainConf &location_conf);
   ~Process();
 
   core::Hub &hub() { return hub_; }
-  core::Intake &intake() { return intake_; }
-  core::Desk<core::JobNeed> &jobs() { return job_desk_; }
+  core::SubmitBatcher &intake() { return intake_; }
+  core::ReadServices<core::JobRead> &jobs() { return job_desk_; }
   /// For the history of this id: those of users are longer to read, and not with the others.
-  core::FeedDesk &events(const Uuid &id) {
+  core::SubscriptionServices &events(const Uuid &id) {
     return core::kind_of(id) == core::Kind::user ? user_desk_ : event_desk_;
   }
   core::Store &store() { return store_; }
   core::Topics &topics() { return store_; }
-  core::Turnstile &turnstile() { return turnstile_; }
+  core::TicketBatcher &turnstile() { return turnstile_; }
   /// What tickets and cursors are signed with: the first; the others were before, and count. None until the
   /// database has said it: introduce() waits for that.
   std::span<const std::string> keys() const { return keys_; }
@@ -59,15 +59,15 @@ class Process : private core::Wake, private pg::Connection::Observer {
   /// second at most.
   void look_for_keys();
   /// What remembers ended jobs in this zone; null for null.
-  core::Memory *memory(ngx_shm_zone_t *zone);
+  core::EndedJobCache *memory(ngx_shm_zone_t *zone);
   core::Payloads &payloads() { return payloads_; }
   core::Bus &bus() { return bus_; }
   /// A wheel of whole seconds, for heartbeats.
-  core::Wheel &wheel() { return wheel_; }
+  core::TimerWheel &wheel() { return wheel_; }
   /// The wheel's ticks until a heartbeat, or the moment when something expires (0: never), if that is sooner.
   std::size_t ticks_to(ngx_msec_t ping_ms, std::int64_t expires_ms) const;
   /// `spoke` is due in `ms`, give or take a tenth of a second, never before; at most 200 s.
-  void due_in(core::Spoke &spoke, std::int64_t ms);
+  void due_in(core::TimerEntry &spoke, std::int64_t ms);
   /// A heartbeat as a stream's clients get it.
   const Bytes &beat(bool visible, bool chunked) const {
     return beats_[(visible ? 1 : 0) + (chunked ? 2 : 0)];
@@ -119,11 +119,11 @@ class Process : private core::Wake, private pg::Connection::Observer {
   /// Somebody's jobs have changed, by this nginx worker's doing: tells all nodes at the end of the round.
   void tell_user(const std::string &owner) {
     owners_.insert(owner);
-    wake();
+    run_soon();
   }
 
   /// Every request of ours, to be told when nginx shuts down, or when its owner is revoked.
-  void enrol(ngx::Held &held);
+  void register_held(ngx::Held &held);
   const core::Revocations &revocations() const { return revocations_; }
   /// There may be news of await.revoke().
   void look_for_revoked() { revocations_.look(); }
@@ -157,8 +157,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
     core::Reply<pg::Hello> reply = core::Reply<pg::Hello>::to<&Greeting::said>(this);
   };
 
-  void wake() override;
-  void wake_in(std::int64_t ms) override;
+  void run_soon() override;
+  void run_after(std::int64_t ms) override;
   void run();
   void connected(pg::Connection &connection) override;
   void said_hello(Greeting &greeting, Result<pg::Hello> hello);
@@ -187,16 +187,16 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Hub hub_;
   Hints hints_{hub_, *this};
   std::map<ngx_shm_zone_t *, Cache> caches_;
-  core::Intake intake_;
-  core::Retries retries_;
-  core::Gather<core::JobNeed> jobs_;
-  core::Gather<core::EventNeed> events_;
-  core::Gather<core::EventNeed> user_events_;
-  core::Desk<core::JobNeed> job_desk_{hub_, retries_, jobs_};
-  core::FeedDesk event_desk_{{hub_, retries_, events_}, timeline_, cursor_keys_};
-  core::FeedDesk user_desk_{{hub_, retries_, user_events_}, timeline_, cursor_keys_};
+  core::SubmitBatcher intake_;
+  core::RetryQueue retries_;
+  core::ReadBatcher<core::JobRead> jobs_;
+  core::ReadBatcher<core::EventRead> events_;
+  core::ReadBatcher<core::EventRead> user_events_;
+  core::ReadServices<core::JobRead> job_desk_{hub_, retries_, jobs_};
+  core::SubscriptionServices event_desk_{{hub_, retries_, events_}, timeline_, cursor_keys_};
+  core::SubscriptionServices user_desk_{{hub_, retries_, user_events_}, timeline_, cursor_keys_};
   core::Reread reread_;
-  core::Turnstile turnstile_{store_, *this};
+  core::TicketBatcher turnstile_{store_, *this};
   core::Revocations revocations_{store_, core::Callback<const std::string &>::to<&Process::end_all_of>(this)};
   core::CursorKeys cursor_keys_;  // made of keys_, the one that signs first
   std::string elder_key_;         // signs cursors until all nodes have heard of the new one
@@ -211,8 +211,8 @@ class Process : private core::Wake, private pg::Connection::Observer {
   core::Reply<pg::Hello> keys_reply_ = core::Reply<pg::Hello>::to<&Process::said_keys>(this);
   List<Guest, Guest> guests_;
   core::Reply<pg::Hello> introduction_ = core::Reply<pg::Hello>::to<&Process::introduced>(this);
-  core::Wheel wheel_{128};
-  core::Wheel deadlines_{2048};  // tenths of a second
+  core::TimerWheel wheel_{128};
+  core::TimerWheel deadlines_{2048};  // tenths of a second
   std::int64_t deadlines_until_ms_ = 0;
   Bytes beats_[4];
   Bytes last_chunk_;

@@ -1,7 +1,8 @@
 package Await::Client;
 
-# One request of a client that reads as slowly as it is told to, the same over HTTP/1.1 and HTTP/2, with and without TLS:
-# bytes and frames by hand, nothing is read but by fill(). What HTTP/2 clients have as flow control is here the reader's pace.
+# One request of a client that reads as slowly as it is told to, the same over HTTP/1.1 and HTTP/2, with and without
+# TLS: bytes and frames by hand, nothing is read but by fill(). What HTTP/2 clients have as flow control is here the
+# reader's pace.
 
 use strict;
 use warnings;
@@ -21,11 +22,18 @@ sub new {
     binmode $socket;
     if ($o{tls}) {
         require IO::Socket::SSL;
-        IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0, SSL_alpn_protocols => [ $o{http2} ? 'h2' : 'http/1.1' ],
+        IO::Socket::SSL->start_SSL(
+            $socket,
+            SSL_verify_mode => 0,
+            SSL_alpn_protocols => [ $o{http2} ? 'h2' : 'http/1.1' ],
             $o{tls} ne '1' ? (SSL_version => $o{tls}) : ()) or die 'TLS: ' . IO::Socket::SSL::errstr();
     }
-    my $self = bless { socket => $socket, http2 => $o{http2}, tls => $o{tls}, raw => '', body => '', owed => 0, sent => 0 }, $class;
-    $self->{http2} ? $self->ask2($method, $path, $o{headers} // {}, $o{body}) : $self->ask1($method, $path, $o{headers} // {}, $o{body});
+    my $self =
+        bless { socket => $socket, http2 => $o{http2}, tls => $o{tls}, raw => '', body => '', owed => 0, sent => 0 },
+        $class;
+    $self->{http2}
+        ? $self->ask2($method, $path, $o{headers} // {}, $o{body})
+        : $self->ask1($method, $path, $o{headers} // {}, $o{body});
     $socket->blocking(0);
     return $self;
 }
@@ -35,26 +43,49 @@ sub address { return Socket::pack_sockaddr_in($_[0], Socket::inet_aton('127.0.0.
 sub ask1 {
     my ($self, $method, $path, $headers, $body) = @_;
     my %headers = (Host => 'localhost', %$headers, defined $body ? ('Content-Length' => length $body) : ());
-    $self->put("$method $path HTTP/1.1\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n" . ($body // ''));
+    $self->put("$method $path HTTP/1.1\r\n"
+            . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n"
+            . ($body // ''));
 }
 
 sub ask2 {
     my ($self, $method, $path, $headers, $body) = @_;
-    my @fields = ([ ':method', $method ], [ ':scheme', $self->{tls} ? 'https' : 'http' ], [ ':authority', 'localhost' ], [ ':path', $path ],
-        map { [ lc, $headers->{$_} ] } sort keys %$headers);
+    my @fields = (
+        [ ':method', $method ],
+        [ ':scheme', $self->{tls} ? 'https' : 'http' ],
+        [ ':authority', 'localhost' ],
+        [ ':path', $path ],
+        map { [ lc, $headers->{$_} ] } sort keys %$headers
+    );
     push @fields, [ 'content-length', length $body ] if defined $body;
-    my $block = join '', map { "\0" . text($_->[0]) . text($_->[1]) } @fields;      # literals that are not indexed (RFC 7541, 6.2.2)
-    $self->put($PREFACE . frame(4, 0, 0) . frame(1, defined $body ? 4 : 5, 1, $block) . (defined $body ? frame(0, 1, 1, $body) : ''));
+    my $block = join '',
+        map { "\0" . text($_->[0]) . text($_->[1]) } @fields;    # literals that are not indexed (RFC 7541, 6.2.2)
+    $self->put($PREFACE
+            . frame(4, 0, 0)
+            . frame(1, defined $body ? 4 : 5, 1, $block)
+            . (defined $body ? frame(0, 1, 1, $body) : ''));
 }
 
 sub text { my ($text) = @_; my $n = length $text; return ($n < 127 ? chr $n : chr(127) . integer($n - 127)) . $text }
-sub integer { my ($n) = @_; my $out = ''; while ($n > 127) { $out .= chr($n & 127 | 128); $n >>= 7 } return $out . chr $n }
-sub frame { my ($type, $flags, $stream, $payload) = @_; $payload //= ''; return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload }
+sub integer {
+    my ($n) = @_;
+    my $out = '';
+    while ($n > 127) { $out .= chr($n & 127 | 128); $n >>= 7 }
+    return $out . chr $n;
+}
+sub frame {
+    my ($type, $flags, $stream, $payload) = @_;
+    $payload //= '';
+    return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload;
+}
 
 sub put {
     my ($self, $bytes) = @_;
     my $end = time + 10;
-    for (my $at = 0; $at < length $bytes && time < $end;) { my $n = $self->{socket}->syswrite($bytes, length($bytes) - $at, $at); $at += $n if $n }
+    for (my $at = 0; $at < length $bytes && time < $end;) {
+        my $n = $self->{socket}->syswrite($bytes, length($bytes) - $at, $at);
+        $at += $n if $n;
+    }
 }
 
 # Takes what is there now, at most so many bytes of it.
@@ -66,7 +97,8 @@ sub fill {
         $self->frames;
         my $grant = $self->{owed} < $most ? $self->{owed} : $most;
         # the reader's pace: room for as much as it has taken
-        $self->put(frame(8, 0, 0, pack 'N', $grant) . ($self->{ended} ? '' : frame(8, 0, 1, pack 'N', $grant))) if $grant > 0 && !$self->{eof};
+        $self->put(frame(8, 0, 0, pack 'N', $grant) . ($self->{ended} ? '' : frame(8, 0, 1, pack 'N', $grant)))
+            if $grant > 0 && !$self->{eof};
         $self->{owed} -= $grant;
     }
     else { $self->read_some($most); $self->message }

@@ -1,14 +1,16 @@
 package Await::Cutter;
 
-# Many clients at once in one process, each of which does what its list of steps says and then vanishes: by RST, by FIN, by
-# closing its sending side only, by a stream's reset. Plain or TLS, HTTP/1.1 or HTTP/2, by hand: no library would cut like this.
+# Many clients at once in one process, each of which does what its list of steps says and then vanishes: by RST, by FIN,
+# by closing its sending side only, by a stream's reset. Plain or TLS, HTTP/1.1 or HTTP/2, by hand: no library would cut
+# like this.
 #
 # Steps, in order:
 #   [send => BYTES]                 all of them, or the connection's end
 #   [pause => SECONDS]              lets the server see what came so far as a packet of its own
 #   [until => CONDITION, SECONDS]   reads until CONDITION->(client), the end, or so long
 #   [call => CODE]                  CODE->(client)
-#   [cut => HOW]                    rst, fin, half (then what comes is read for a while), notify (TLS's own goodbye, then FIN)
+#   [cut => HOW]                    rst, fin, half (then what comes is read for a while), notify (TLS's own
+#                                   goodbye, then FIN)
 
 use strict;
 use warnings;
@@ -34,8 +36,8 @@ sub new { my ($class) = @_; return bless { clients => {} }, $class }
 sub clients { my ($self) = @_; return values %{ $self->{clients} } }
 sub busy { my ($self) = @_; return scalar keys %{ $self->{clients} } }
 
-# Options: port, tls, version (1 or 2), steps, done (called with the client once it is gone), narrow (a small receive buffer),
-# and whatever the caller likes to find again.
+# Options: port, tls, version (1 or 2), steps, done (called with the client once it is gone), narrow (a small receive
+# buffer), and whatever the caller likes to find again.
 sub add {
     my ($self, %o) = @_;
     my $socket = IO::Socket::INET->new(Proto => 'tcp') or die "socket: $!";
@@ -146,7 +148,11 @@ sub vanish {
     $c->{gone} = $how;
     delete $self->{clients}{ fileno $c->{socket} };
     setsockopt $c->{socket}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 if $how eq 'rst';
-    if ($c->{ssl}) { Net::SSLeay::shutdown($c->{ssl}) if $how eq 'notify'; Net::SSLeay::free($c->{ssl}); delete $c->{ssl} }
+    if ($c->{ssl}) {
+        Net::SSLeay::shutdown($c->{ssl}) if $how eq 'notify';
+        Net::SSLeay::free($c->{ssl});
+        delete $c->{ssl};
+    }
     close $c->{socket};
     $c->{done}->($c) if $c->{done};
 }
@@ -160,7 +166,8 @@ sub answer {
         my $end = index $c->{in}, "\r\n\r\n";
         return undef if $end < 0;
         my $head = substr $c->{in}, 0, $end;
-        my ($status) = $head =~ m{^HTTP/1\.[01] (\d+)} or return { status => 'no HTTP: ' . substr($head, 0, 40), close => 1 };
+        my ($status) = $head =~ m{^HTTP/1\.[01] (\d+)}
+            or return { status => 'no HTTP: ' . substr($head, 0, 40), close => 1 };
         if ($status == 100) { substr $c->{in}, 0, $end + 4, ''; next }
         my %answer = (status => $status, close => $head =~ /^Connection: close/mi ? 1 : 0, head => $head);
         my $from = $end + 4;
@@ -183,14 +190,28 @@ sub answer {
 
 # --- what came over HTTP/2 -----------------------------------------------------------------------------
 
-sub frame { my ($type, $flags, $stream, $payload) = @_; return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload }
-sub integer { my ($prefix, $n) = @_; my $most = (1 << $prefix) - 1; return chr $n if $n < $most; my $out = chr $most; $n -= $most; while ($n >= 128) { $out .= chr(128 | $n & 127); $n >>= 7 } return $out . chr $n }
+sub frame {
+    my ($type, $flags, $stream, $payload) = @_;
+    return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload;
+}
+sub integer {
+    my ($prefix, $n) = @_;
+    my $most = (1 << $prefix) - 1;
+    return chr $n if $n < $most;
+    my $out = chr $most;
+    $n -= $most;
+    while ($n >= 128) { $out .= chr(128 | $n & 127); $n >>= 7 }
+    return $out . chr $n;
+}
 sub literal { my ($name, $value) = @_; return "\0" . join '', map { integer(7, length) . $_ } $name, $value }
 
 # The client's side of a connection's begin. Options: window (of each stream), credit (more for the connection).
 sub preface {
     my (%o) = @_;
-    return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, pack 'nN', 4, $o{window}) . ($o{credit} ? frame(8, 0, 0, pack 'N', $o{credit}) : '');
+    return
+          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        . frame(4, 0, 0, pack 'nN', 4, $o{window})
+        . ($o{credit} ? frame(8, 0, 0, pack 'N', $o{credit}) : '');
 }
 
 # Reads the frames that are whole: per stream its status, the bytes of its body, whether it ended.

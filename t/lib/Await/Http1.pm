@@ -1,6 +1,7 @@
 package Await::Http1;
 
-# A connection of HTTP/1.1 that is kept: request after request on it, with or without TLS, and an eye for bytes nobody asked for.
+# A connection of HTTP/1.1 that is kept: request after request on it, with or without TLS, and an eye for bytes nobody
+# asked for.
 
 use strict;
 use warnings;
@@ -11,7 +12,8 @@ use Time::HiRes qw(time);
 # Options: port, tls.
 sub new {
     my ($class, %o) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port}, Timeout => 10) // die "connect: $!";
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port}, Timeout => 10)
+        // die "connect: $!";
     if ($o{tls}) {
         require IO::Socket::SSL;
         $socket = IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0) // die 'TLS: ' . IO::Socket::SSL::errstr();
@@ -23,7 +25,8 @@ sub new {
 # A request's bytes. Headers: [[name, value], …]. Options: body (with its length), chunked (the body in two chunks).
 sub head {
     my ($method, $path, $headers, %o) = @_;
-    my $head = "$method $path HTTP/1.1\r\nHost: localhost\r\n" . join '', map { "$_->[0]: $_->[1]\r\n" } @{ $headers // [] };
+    my $head = "$method $path HTTP/1.1\r\nHost: localhost\r\n" . join '',
+        map { "$_->[0]: $_->[1]\r\n" } @{ $headers // [] };
     return "$head\r\n" unless defined $o{body};
     return $head . 'Content-Length: ' . length($o{body}) . "\r\n\r\n" unless $o{chunked};
     return "${head}Transfer-Encoding: chunked\r\n\r\n";
@@ -56,7 +59,11 @@ sub receive {
     while (!$self->{eof}) {
         my $n = sysread $self->{socket}, $self->{in}, 65536, length $self->{in};
         return 1 if $n;
-        if (defined $n || !($!{EAGAIN} || $!{EWOULDBLOCK})) { $self->{eof} = 1; $self->{reset} = "$!" unless defined $n; return 0 }
+        if (defined $n || !($!{EAGAIN} || $!{EWOULDBLOCK})) {
+            $self->{eof} = 1;
+            $self->{reset} = "$!" unless defined $n;
+            return 0;
+        }
         my $left = $end - time;
         return 0 if $left <= 0;
         $self->{select}->can_read($left);
@@ -70,7 +77,8 @@ sub fill {
     return 1;
 }
 
-# The next answer: { status, headers (lists), body, close }; undef if none came whole in time. Options: no_body (to HEAD).
+# The next answer: { status, headers (lists), body, close }; undef if none came whole in time. Options: no_body (to
+# HEAD).
 sub answer {
     my ($self, $seconds, %o) = @_;
     my $end = time + $seconds;

@@ -1,7 +1,7 @@
 package Await::Http2;
 
-# An HTTP/2 client of the tests' own, frame by frame (RFC 9113, RFC 7541): it sees what a friendly client passes over, and can
-# stop in the middle of anything.
+# An HTTP/2 client of the tests' own, frame by frame (RFC 9113, RFC 7541): it sees what a friendly client passes over,
+# and can stop in the middle of anything.
 
 use strict;
 use warnings;
@@ -9,36 +9,69 @@ use IO::Socket::INET;
 use IO::Select;
 use Time::HiRes qw(time);
 
-use constant { DATA => 0, HEADERS => 1, RST_STREAM => 3, SETTINGS => 4, PING => 6, GOAWAY => 7, WINDOW_UPDATE => 8, CONTINUATION => 9 };
+use constant {
+    DATA => 0,
+    HEADERS => 1,
+    RST_STREAM => 3,
+    SETTINGS => 4,
+    PING => 6,
+    GOAWAY => 7,
+    WINDOW_UPDATE => 8,
+    CONTINUATION => 9
+};
 
-# Options: port; tls; settings (number => value, sent at once); window (0: no credit is given unless credit() is called); socket (connected).
+# Options: port; tls; settings (number => value, sent at once); window (0: no credit is given unless credit() is
+# called); socket (connected).
 sub new {
     my ($class, %o) = @_;
-    my $socket = $o{socket} // IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port}, Timeout => 10) // die "connect: $!";
+    my $socket = $o{socket} // IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port}, Timeout => 10)
+        // die "connect: $!";
     if ($o{tls}) {
         require IO::Socket::SSL;
-        $socket = IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0, SSL_alpn_protocols => ['h2']) // die "TLS: " . IO::Socket::SSL::errstr();
+        $socket = IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => 0, SSL_alpn_protocols => ['h2'])
+            // die "TLS: " . IO::Socket::SSL::errstr();
     }
     $socket->blocking(0);
-    my $self = bless { socket => $socket, tls => $o{tls}, in => '', out => '', next => 1, streams => {}, table => [], window => $o{window} // 'auto',
-        ours => 65535, per_stream => 65535, frame_size => 16384, peer => {} }, $class;
+    my $self = bless {
+        socket => $socket,
+        tls => $o{tls},
+        in => '',
+        out => '',
+        next => 1,
+        streams => {},
+        table => [],
+        window => $o{window} // 'auto',
+        ours => 65535,
+        per_stream => 65535,
+        frame_size => 16384,
+        peer => {} }, $class;
     my %settings = (2 => 0, %{ $o{settings} // {} });
-    $self->{out} = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(SETTINGS, 0, 0, join '', map { pack 'nN', $_, $settings{$_} } sort keys %settings);
+    $self->{out} = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        . frame(SETTINGS, 0, 0, join '', map { pack 'nN', $_, $settings{$_} } sort keys %settings);
     return $self;
 }
 
-sub frame { my ($type, $flags, $stream, $payload) = @_; return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload }
+sub frame {
+    my ($type, $flags, $stream, $payload) = @_;
+    return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream) . $payload;
+}
 
-# A request's head; its stream. Options: headers ([[name, value], …]), end (no body follows; true unless given), scheme, authority.
+# A request's head; its stream. Options: headers ([[name, value], …]), end (no body follows; true unless given), scheme,
+# authority.
 sub open_stream {
     my ($self, $method, $path, %o) = @_;
     my $id = $self->{next};
     $self->{next} += 2;
-    my @fields = ([ ':method', $method ], [ ':path', $path ], [ ':scheme', $o{scheme} // ($self->{tls} ? 'https' : 'http') ],
-        [ ':authority', $o{authority} // 'localhost' ], @{ $o{headers} // [] });
+    my @fields = (
+        [ ':method', $method ],
+        [ ':path', $path ],
+        [ ':scheme', $o{scheme} // ($self->{tls} ? 'https' : 'http') ],
+        [ ':authority', $o{authority} // 'localhost' ],
+        @{ $o{headers} // [] });
     my $block = join '', map { "\0" . literal(lc $_->[0]) . literal($_->[1]) } @fields;
     my $flags = $o{end} // 1 ? 1 : 0;
-    $self->{streams}{$id} = { id => $id, fields => [], headers => {}, body => '', window => $self->{per_stream}, queue => '' };
+    $self->{streams}{$id} =
+        { id => $id, fields => [], headers => {}, body => '', window => $self->{per_stream}, queue => '' };
     my $first = substr $block, 0, $self->{frame_size}, '';
     $self->{out} .= frame(HEADERS, $flags | (length $block ? 0 : 4), $id, $first);
     while (length $block) {
@@ -89,7 +122,11 @@ sub ping { my ($self) = @_; $self->{out} .= frame(PING, 0, 0, 'promised') }
 sub credit { my ($self, $id, $n) = @_; $self->{out} .= frame(WINDOW_UPDATE, 0, $id, pack 'N', $n) }
 sub stream { my ($self, $id) = @_; return $self->{streams}{$id} }
 sub forget { my ($self, $id) = @_; delete $self->{streams}{$id} }
-sub over { my ($self, $id) = @_; my $stream = $self->{streams}{$id}; return $stream->{ended} || defined $stream->{reset} || $self->{eof} }
+sub over {
+    my ($self, $id) = @_;
+    my $stream = $self->{streams}{$id};
+    return $stream->{ended} || defined $stream->{reset} || $self->{eof};
+}
 
 # A whole exchange. Options: headers, body, timeout; what open_stream has.
 sub request {
@@ -114,9 +151,14 @@ sub run {
         }
         my $n = sysread $self->{socket}, my $bytes, 65536;
         if ($n) { $self->{in} .= $bytes; $self->receive; next }
-        if (defined $n || !($!{EAGAIN} || $!{EWOULDBLOCK})) { $self->{error} = "$!" unless defined $n; $self->{eof} = 1; next }
+        if (defined $n || !($!{EAGAIN} || $!{EWOULDBLOCK})) {
+            $self->{error} = "$!" unless defined $n;
+            $self->{eof} = 1;
+            next;
+        }
         my $left = $end - time;
-        IO::Select::select($select, length $self->{out} ? $select : undef, undef, $left > 0.5 ? 0.5 : $left > 0 ? $left : 0);
+        IO::Select::select($select, length $self->{out} ? $select : undef,
+            undef, $left > 0.5 ? 0.5 : $left > 0 ? $left : 0);
     }
     return 1;
 }
@@ -141,7 +183,10 @@ sub take {
     if ($type == DATA) {
         $self->unpad(\$payload) if $flags & 8;
         $stream->{body} .= $payload if $stream;
-        if ($self->{window} && length $payload) { $self->credit(0, length $payload); $self->credit($id, length $payload) unless $flags & 1 }
+        if ($self->{window} && length $payload) {
+            $self->credit(0, length $payload);
+            $self->credit($id, length $payload) unless $flags & 1;
+        }
         $stream->{ended} = 1 if $stream && $flags & 1;
     }
     elsif ($type == HEADERS || $type == CONTINUATION) {
@@ -195,18 +240,26 @@ sub head {
 
 # --- HPACK ----------------------------------------------------------------------------------------------
 
-my @STATIC = map { [ split /=/, $_, 2 ] } qw(:authority= :method=GET :method=POST :path=/ :path=/index.html :scheme=http :scheme=https :status=200 :status=204
-    :status=206 :status=304 :status=400 :status=404 :status=500 accept-charset= accept-encoding=gzip accept-language= accept-ranges= accept= access-control-allow-origin=
-    age= allow= authorization= cache-control= content-disposition= content-encoding= content-language= content-length= content-location= content-range= content-type= cookie= date=
-    etag= expect= expires= from= host= if-match= if-modified-since= if-none-match= if-range= if-unmodified-since= last-modified= link= location= max-forwards= proxy-authenticate=
-    proxy-authorization= range= referer= refresh= retry-after= server= set-cookie= strict-transport-security= transfer-encoding= user-agent= vary= via= www-authenticate=);
+my @STATIC = map { [ split /=/, $_, 2 ] }
+    qw(:authority= :method=GET :method=POST :path=/ :path=/index.html :scheme=http :scheme=https :status=200
+        :status=204 :status=206 :status=304 :status=400 :status=404 :status=500 accept-charset= accept-encoding=gzip
+        accept-language= accept-ranges= accept= access-control-allow-origin= age= allow= authorization= cache-control=
+        content-disposition= content-encoding= content-language= content-length= content-location= content-range=
+        content-type= cookie= date= etag= expect= expires= from= host= if-match= if-modified-since= if-none-match=
+        if-range= if-unmodified-since= last-modified= link= location= max-forwards= proxy-authenticate=
+        proxy-authorization= range= referer= refresh= retry-after= server= set-cookie= strict-transport-security=
+        transfer-encoding= user-agent= vary= via= www-authenticate=);
 
 # How many bits each byte and the end have (RFC 7541, appendix B); the code is canonical, so that these say it all.
 my @BITS = map { split } (
-    '13 23 28 28 28 28 28 28 28 24 30 28 28 30 28 28 28 28 28 28 28 28 30 28 28 28 28 28 28 28 28 28 6 10 10 12 13 6 8 11 10 10 8 11 8 6 6 6 5 5 5 6 6 6 6 6 6 6 7 8 15 6 12 10',
-    '13 6 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 8 7 8 13 19 13 14 6 15 5 6 5 6 5 6 6 6 5 7 7 6 6 6 5 6 7 6 5 5 6 7 7 7 7 7 15 11 14 13 28',
-    '20 22 20 20 22 22 22 23 22 23 23 23 23 23 24 23 24 24 22 23 24 23 23 23 23 21 22 23 22 23 23 24 22 21 20 22 22 23 23 21 23 22 22 24 21 22 23 23 21 21 22 21 23 22 23 23 20 22 22 22 23 22 22 23',
-    '26 26 20 19 22 23 22 25 26 26 26 27 27 26 24 25 19 21 26 27 27 26 27 24 21 21 26 26 28 27 27 27 20 24 20 21 22 21 21 23 22 22 25 25 24 24 26 23 26 27 26 26 27 27 27 27 27 28 27 27 27 27 27 26',
+    '13 23 28 28 28 28 28 28 28 24 30 28 28 30 28 28 28 28 28 28 28 28 30 28 28 28 28 28 28 28 28 28 6 10 10 12 13 6 '
+    . '8 11 10 10 8 11 8 6 6 6 5 5 5 6 6 6 6 6 6 6 7 8 15 6 12 10',
+    '13 6 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 8 7 8 13 19 13 14 6 15 5 6 5 6 5 6 6 6 5 7 7 6 6 6 5 6 7 6 5 5 '
+    . '6 7 7 7 7 7 15 11 14 13 28',
+    '20 22 20 20 22 22 22 23 22 23 23 23 23 23 24 23 24 24 22 23 24 23 23 23 23 21 22 23 22 23 23 24 22 21 20 22 22 '
+    . '23 23 21 23 22 22 24 21 22 23 23 21 21 22 21 23 22 23 23 20 22 22 22 23 22 22 23',
+    '26 26 20 19 22 23 22 25 26 26 26 27 27 26 24 25 19 21 26 27 27 26 27 24 21 21 26 26 28 27 27 27 20 24 20 21 22 '
+    . '21 21 23 22 22 25 25 24 24 26 23 26 27 26 26 27 27 27 27 27 28 27 27 27 27 27 26',
     '30',
 );
 my %SYMBOL;
@@ -246,7 +299,11 @@ sub unpack_fields {
     return @fields;
 }
 
-sub indexed { my ($self, $index) = @_; return ($index <= @STATIC ? $STATIC[ $index - 1 ] : $self->{table}[ $index - @STATIC - 1 ]) // die "no field $index" }
+sub indexed {
+    my ($self, $index) = @_;
+    return ($index <= @STATIC ? $STATIC[ $index - 1 ] : $self->{table}[ $index - @STATIC - 1 ])
+        // die "no field $index";
+}
 
 sub take_integer {
     my ($in, $bits) = @_;

@@ -1,6 +1,7 @@
 package Await::Refusals;
 
-# Every action, and every refusal that it can give: the table of t/refusals_matrix.t; and the refusals that stand in the source.
+# Every action, and every refusal that it can give: the table of t/refusals_matrix.t; and the refusals that stand in the
+# source.
 
 use strict;
 use warnings;
@@ -18,8 +19,10 @@ my %ACTIONS = (
     result  => { conf => 'await_result $arg_id;', method => 'GET', args => 'id={done}' },
     events  => { conf => 'await_events job:$arg_id;', method => 'GET', args => 'id={pending}' },
     page    => { conf => 'await_events job:$arg_id default=json;', method => 'GET', args => 'id={pending}&wait=30' },
-    socket  => { conf => 'await_allow topic:open; await_socket;', method => 'GET', headers => [ [ Upgrade => 'websocket' ], [ Connection => 'keep-alive, Upgrade' ],
-        [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ], [ 'Sec-WebSocket-Protocol' => 'await.v1' ] ] },
+    socket  => { conf => 'await_allow topic:open; await_socket;', method => 'GET',
+        headers => [ [ Upgrade => 'websocket' ], [ Connection => 'keep-alive, Upgrade' ],
+        [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
+            [ 'Sec-WebSocket-Protocol' => 'await.v1' ] ] },
     metrics => { conf => 'await_metrics;', method => 'GET', unscoped => 1 },
     problem => { conf => 'await_problem;', method => 'GET', unscoped => 1, open => 1 },
 );
@@ -27,13 +30,20 @@ my $JSON = [ 'Content-Type' => 'application/json' ];
 my $FORM = [ 'Content-Type' => 'multipart/form-data; boundary=b' ];
 my $WAIT = [ Prefer => 'wait=30' ];
 my $UPLOAD = 'await_submit QUEUE file=image;';
-sub part { my ($disposition, $value, @lines) = @_; return "--b\r\nContent-Disposition: form-data; $disposition\r\n" . join('', map { "$_\r\n" } @lines) . "\r\n$value\r\n" }
+sub part {
+    my ($disposition, $value, @lines) = @_;
+    return
+          "--b\r\nContent-Disposition: form-data; $disposition\r\n"
+        . join('', map { "$_\r\n" } @lines)
+        . "\r\n$value\r\n";
+}
 my $FILE = part('name="image"; filename="a.png"', 'png', 'Content-Type: image/png');
 my $TAIL = part('name="note"', '<HIDDEN>') . "--b--\r\n";
 
-# Rows: action, status, name, and of: conf, method, args, headers, body (<HIDDEN>: the request within), at (head: known by the head;
-# mid: by what has come of the body; end: by all of it), own (0: it is nginx's own refusal, in its own words where error_page does
-# not name it), phase, ways, shapes (all, unless it says which), upgraded (what it is where no upgrade can be: 426).
+# Rows: action, status, name, and of: conf, method, args, headers, body (<HIDDEN>: the request within), at (head: known
+# by the head; mid: by what has come of the body; end: by all of it), own (0: it is nginx's own refusal, in its own
+# words where error_page does not name it), phase, ways, shapes (all, unless it says which), upgraded (what it is where
+# no upgrade can be: 426).
 our @ROWS = (
     [ submit => 400, 'queue', conf => 'await_submit $arg_q;', args => 'q=a%20b' ],
     [ submit => 400, 'wait', args => 'wait=soon' ],
@@ -42,7 +52,8 @@ our @ROWS = (
     [ submit => 415, 'coding of JSON', headers => [ [ 'Content-Encoding' => 'br' ], $JSON ] ],
     [ submit => 400, 'type', headers => [ [ 'Content-Type' => 'nonsense' ] ] ],
     [ submit => 400, 'type held', headers => [ [ 'Content-Type' => 'nonsense' ], $WAIT ] ],
-    [ submit => 415, 'types', conf => 'await_submit QUEUE type=application/json;', headers => [ [ 'Content-Type' => 'image/png' ] ] ],
+    [ submit => 415, 'types', conf => 'await_submit QUEUE type=application/json;',
+        headers => [ [ 'Content-Type' => 'image/png' ] ] ],
     [ submit => 415, 'types of none', conf => 'await_submit QUEUE type=image/*;' ],
     [ submit => 400, 'correlation', headers => [ [ 'X-Correlation-Id' => 'x' x 300 ] ] ],
     [ submit => 400, 'correlation bytes', headers => [ [ 'X-Correlation-Id' => "\xff" ] ] ],
@@ -53,35 +64,53 @@ our @ROWS = (
     [ submit => 422, 'clash held', headers => [ [ 'Idempotency-Key' => '"clash"' ], $WAIT ], at => 'end', stored => 1 ],
     [ submit => 409, 'under way', headers => [ [ 'Idempotency-Key' => '"taken"' ] ], at => 'end', phase => 'taken' ],
     [ submit => 503, 'inflight', conf => 'await_max_inflight 1; await_submit QUEUE;' ],
-    [ submit => 503, 'inflight form', conf => 'await_max_inflight 1; await_submit QUEUE file=image;', headers => [$FORM], body => "$FILE$TAIL" ],
+    [ submit => 503, 'inflight form', conf => 'await_max_inflight 1; await_submit QUEUE file=image;',
+        headers => [$FORM], body => "$FILE$TAIL" ],
     [ submit => 400, 'JSON', headers => [$JSON], at => 'mid' ],
     [ submit => 400, 'JSON held', headers => [ $JSON, $WAIT ], at => 'mid' ],
     [ submit => 400, 'JSON with a key', headers => [ $JSON, [ 'Idempotency-Key' => '"json"' ] ], at => 'mid' ],
-    [ submit => 400, 'JSON late', headers => [ [ 'Content-Type' => 'application/a+json' ] ], body => '[1, ' . ' ' x 20000 . '<HIDDEN>', at => 'mid' ],
+    [ submit => 400, 'JSON late', headers => [ [ 'Content-Type' => 'application/a+json' ] ],
+        body => '[1, ' . ' ' x 20000 . '<HIDDEN>', at => 'mid' ],
     [ submit => 400, 'JSON end', headers => [$JSON], body => '[[1,', at => 'end' ],
     [ submit => 413, 'length', conf => 'client_max_body_size 10; await_submit QUEUE;', own => 0, shapes => ['whole'] ],
-    [ submit => 413, 'chunks', conf => 'client_max_body_size 10; await_submit QUEUE;', shapes => ['chunked'], ways => [qw(h1 tls)], at => 'mid' ],
-    [ submit => 413, 'chunks of JSON', conf => 'client_max_body_size 10; await_submit QUEUE;', headers => [$JSON], body => '["<HIDDEN>"]', shapes => ['chunked'], ways => [qw(h1 tls)], at => 'mid' ],
-    (map { [ $_ => 400, 'framing', headers => [], shapes => ['garbled'], ways => [qw(h1 tls)], at => 'mid' ] } qw(submit publish ticket)),
+    [ submit => 413, 'chunks', conf => 'client_max_body_size 10; await_submit QUEUE;', shapes => ['chunked'],
+        ways => [qw(h1 tls)], at => 'mid' ],
+    [ submit => 413, 'chunks of JSON', conf => 'client_max_body_size 10; await_submit QUEUE;', headers => [$JSON],
+        body => '["<HIDDEN>"]', shapes => ['chunked'], ways => [qw(h1 tls)], at => 'mid' ],
+    (map { [ $_ => 400, 'framing', headers => [], shapes => ['garbled'], ways => [qw(h1 tls)],
+        at => 'mid' ] } qw(submit publish ticket)),
     [ submit => 400, 'no boundary', conf => $UPLOAD, headers => [ [ 'Content-Type' => 'multipart/form-data' ] ] ],
-    [ submit => 400, 'long boundary', conf => $UPLOAD, headers => [ [ 'Content-Type' => 'multipart/form-data; boundary=' . 'b' x 71 ] ] ],
+    [ submit => 400, 'long boundary', conf => $UPLOAD,
+        headers => [ [ 'Content-Type' => 'multipart/form-data; boundary=' . 'b' x 71 ] ] ],
     [ submit => 400, 'form', conf => $UPLOAD, headers => [$FORM], body => "--b\r\nX: y\r\n\r\n\r\n$TAIL", at => 'mid' ],
-    [ submit => 400, 'form held', conf => $UPLOAD, headers => [ $FORM, $WAIT ], body => "--b\r\nX: y\r\n\r\n\r\n$TAIL", at => 'mid' ],
-    [ submit => 400, 'form name', conf => $UPLOAD, headers => [$FORM], body => part("name=\"\xff\"", 'x') . $TAIL, at => 'mid' ],
-    [ submit => 400, 'form coding', conf => $UPLOAD, headers => [$FORM], body => part('name="x"', 'x', 'Content-Transfer-Encoding: base64') . $TAIL, at => 'mid' ],
-    [ submit => 400, 'form file', conf => $UPLOAD, headers => [$FORM], body => part('name="x"; filename="x"', 'x') . $TAIL, at => 'mid' ],
+    [ submit => 400, 'form held', conf => $UPLOAD, headers => [ $FORM, $WAIT ], body => "--b\r\nX: y\r\n\r\n\r\n$TAIL",
+        at => 'mid' ],
+    [ submit => 400, 'form name', conf => $UPLOAD, headers => [$FORM], body => part("name=\"\xff\"", 'x') . $TAIL,
+        at => 'mid' ],
+    [ submit => 400, 'form coding', conf => $UPLOAD, headers => [$FORM],
+        body => part('name="x"', 'x', 'Content-Transfer-Encoding: base64') . $TAIL, at => 'mid' ],
+    [ submit => 400, 'form file', conf => $UPLOAD, headers => [$FORM],
+        body => part('name="x"; filename="x"', 'x') . $TAIL, at => 'mid' ],
     [ submit => 400, 'form twice', conf => $UPLOAD, headers => [$FORM], body => "$FILE$FILE$TAIL", at => 'mid' ],
-    [ submit => 400, 'form file type', conf => $UPLOAD, headers => [$FORM], body => part('name="image"; filename="x"', 'x', 'Content-Type: none') . $TAIL, at => 'mid' ],
-    [ submit => 415, 'form file types', conf => 'await_submit QUEUE file=image type=image/jpeg;', headers => [$FORM], body => "$FILE$TAIL", at => 'mid' ],
-    [ submit => 400, 'form file name', conf => $UPLOAD, headers => [$FORM], body => part("name=\"image\"; filename=\"a\xff\"", 'x') . $TAIL, at => 'mid' ],
-    [ submit => 400, 'form file JSON', conf => $UPLOAD, headers => [$FORM], body => part('name="image"; filename="a"', '<HIDDEN>', 'Content-Type: application/json') . $TAIL, at => 'mid' ],
-    [ submit => 413, 'form fields', conf => $UPLOAD, headers => [$FORM], body => part('name="x"', 'x' x 70000) . $TAIL, at => 'mid' ],
-    [ submit => 400, 'form field', conf => $UPLOAD, headers => [$FORM], body => part('name="x"', "\xff") . $TAIL, at => 'mid' ],
-    [ submit => 400, 'form end', conf => $UPLOAD, headers => [$FORM], body => $FILE . part('name="x"', '<HIDDEN>'), at => 'end' ],
+    [ submit => 400, 'form file type', conf => $UPLOAD, headers => [$FORM],
+        body => part('name="image"; filename="x"', 'x', 'Content-Type: none') . $TAIL, at => 'mid' ],
+    [ submit => 415, 'form file types', conf => 'await_submit QUEUE file=image type=image/jpeg;', headers => [$FORM],
+        body => "$FILE$TAIL", at => 'mid' ],
+    [ submit => 400, 'form file name', conf => $UPLOAD, headers => [$FORM],
+        body => part("name=\"image\"; filename=\"a\xff\"", 'x') . $TAIL, at => 'mid' ],
+    [ submit => 400, 'form file JSON', conf => $UPLOAD, headers => [$FORM],
+        body => part('name="image"; filename="a"', '<HIDDEN>', 'Content-Type: application/json') . $TAIL, at => 'mid' ],
+    [ submit => 413, 'form fields', conf => $UPLOAD, headers => [$FORM], body => part('name="x"', 'x' x 70000) . $TAIL,
+        at => 'mid' ],
+    [ submit => 400, 'form field', conf => $UPLOAD, headers => [$FORM], body => part('name="x"', "\xff") . $TAIL,
+        at => 'mid' ],
+    [ submit => 400, 'form end', conf => $UPLOAD, headers => [$FORM], body => $FILE . part('name="x"', '<HIDDEN>'),
+        at => 'end' ],
     [ submit => 400, 'form no file', conf => $UPLOAD, headers => [$FORM], body => $TAIL, at => 'end' ],
     [ submit => 503, 'database', phase => 'away', at => 'end' ],
     [ submit => 503, 'database held', headers => [$WAIT], phase => 'away', at => 'end' ],
-    [ submit => 503, 'database with a key', headers => [ [ 'Idempotency-Key' => '"away"' ] ], phase => 'away', at => 'end' ],
+    [ submit => 503, 'database with a key', headers => [ [ 'Idempotency-Key' => '"away"' ] ], phase => 'away',
+        at => 'end' ],
 
     [ publish => 404, 'topic', conf => 'await_publish $arg_t;', args => 't=a%20b' ],
     [ publish => 503, 'inflight', conf => 'await_max_inflight 1; await_publish open;' ],
@@ -89,7 +118,8 @@ our @ROWS = (
     [ publish => 400, 'JSON end', body => '[', at => 'end' ],
     [ publish => 413, 'large', body => '["' . 'x' x 70000 . '"] <HIDDEN>', at => 'end' ],
     [ publish => 413, 'largish', body => '["' . 'x' x 50000 . '"]', at => 'end' ],
-    [ publish => 413, 'chunks', conf => 'client_max_body_size 10; await_publish open;', shapes => ['chunked'], ways => [qw(h1 tls)], at => 'mid' ],
+    [ publish => 413, 'chunks', conf => 'client_max_body_size 10; await_publish open;', shapes => ['chunked'],
+        ways => [qw(h1 tls)], at => 'mid' ],
     [ publish => 400, 'NUL', body => '{"a":"\u0000"}', at => 'end' ],
     [ publish => 503, 'database', body => '{"a":1}', phase => 'away', at => 'end' ],
 
@@ -99,43 +129,57 @@ our @ROWS = (
     [ ticket => 400, 'channel', body => '{"channels":[7]}', at => 'end' ],
     [ ticket => 403, 'channel', body => '{"channels":["topic:closed"]}', at => 'end' ],
     [ ticket => 413, 'large', body => '{' . ' ' x 20000 . '<HIDDEN>', at => 'end' ],
-    [ ticket => 413, 'chunks', conf => 'client_max_body_size 10; await_ticket topic:open;', shapes => ['chunked'], ways => [qw(h1 tls)], at => 'mid' ],
+    [ ticket => 413, 'chunks', conf => 'client_max_body_size 10; await_ticket topic:open;', shapes => ['chunked'],
+        ways => [qw(h1 tls)], at => 'mid' ],
 
     (map {
         my ($action, $conf, $id) = @$_;
-        ([ $action => 404, 'id', args => 'id=none' ], [ $action => 404, 'unknown', args => 'id={unknown}' ], [ $action => 410, 'old', args => 'id={old}' ],
+        ([ $action => 404, 'id', args => 'id=none' ], [ $action => 404, 'unknown', args => 'id={unknown}' ],
+            [ $action => 410, 'old', args => 'id={old}' ],
          [ $action => 404, 'foreign', conf => "await_owner \$arg_u; $conf", args => 'id={foreign}&u=bob' ],
-         [ $action => 404, 'foreign, asked for long', conf => "await_owner \$arg_u; $conf", args => 'id={foreign}&u=bob', headers => [$WAIT] ])
-    } [ job => 'await_job $arg_id;' ], [ cancel => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ], [ page => 'await_events job:$arg_id default=json;' ]),
-    [ events => 404, 'id', args => 'id=none' ], [ events => 404, 'unknown', args => 'id={unknown}' ], [ events => 410, 'old', args => 'id={old}' ],
+         [ $action => 404, 'foreign, asked for long', conf => "await_owner \$arg_u; $conf",
+             args => 'id={foreign}&u=bob', headers => [$WAIT] ])
+    } [ job => 'await_job $arg_id;' ], [ cancel => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ],
+        [ page => 'await_events job:$arg_id default=json;' ]),
+    [ events => 404, 'id', args => 'id=none' ], [ events => 404, 'unknown', args => 'id={unknown}' ],
+        [ events => 410, 'old', args => 'id={old}' ],
     [ events => 404, 'foreign', conf => 'await_owner $arg_u; await_events job:$arg_id;', args => 'id={foreign}&u=bob' ],
     [ job => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
     [ events => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
     [ page => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
     [ events => 404, 'channel', conf => 'await_events $arg_c;', args => 'c=topic:closed%20' ],
-    (map { my ($action, $id) = @$_; [ $action => 400, 'wait', args => "id={$id}&wait=soon" ] } [ job => 'pending' ], [ result => 'pending' ], [ page => 'pending' ]),
+    (map { my ($action, $id) = @$_; [ $action => 400, 'wait', args => "id={$id}&wait=soon" ] } [ job => 'pending' ],
+        [ result => 'pending' ], [ page => 'pending' ]),
     (map {
         my ($action, $id) = @$_;
         ([ $action => 412, 'match', args => "id={$id}", headers => [ [ 'If-Match' => '"another"' ] ] ],
          [ $action => 412, 'match list', args => "id={$id}", headers => [ [ 'If-Match' => '"a", W/"b" , "c"' ] ] ],
-         [ $action => 412, 'unmodified', args => "id={$id}", headers => [ [ 'If-Unmodified-Since' => 'Sat, 29 Oct 1994 19:43:31 GMT' ] ] ],
-         [ $action => 412, 'match asked for long', args => "id={$id}", headers => [ [ 'If-Match' => '"another"' ], $WAIT ] ])
+         [ $action => 412, 'unmodified', args => "id={$id}",
+             headers => [ [ 'If-Unmodified-Since' => 'Sat, 29 Oct 1994 19:43:31 GMT' ] ] ],
+         [ $action => 412, 'match asked for long', args => "id={$id}",
+             headers => [ [ 'If-Match' => '"another"' ], $WAIT ] ])
     } [ job => 'done' ], [ cancel => 'kept' ], [ result => 'done' ]),
     [ job => 412, 'match of what goes on', args => 'id={pending}', headers => [ [ 'If-Match' => '"another"' ] ] ],
     # these have no entity tag that could match
-    (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] }, [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics socket)),
+    (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
+        [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics socket)),
     # a ticket is for watching, and gets no other
-    (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}', access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics)),
+    (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
+        access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics)),
     [ cancel => 409, 'ended', args => 'id={done}' ],
-    (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf", args => 'id={pending}&wait=30' ] }
-        [ job => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ], [ page => 'await_events job:$arg_id default=json;' ]),
+    (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf",
+        args => 'id={pending}&wait=30' ] }
+        [ job => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ],
+            [ page => 'await_events job:$arg_id default=json;' ]),
     [ job => 503, 'held by Prefer', conf => 'await_max_held 1; await_job $arg_id;', headers => [$WAIT] ],
     [ job => 503, 'held by await_hold', conf => 'await_max_held 1; await_hold 30s; await_job $arg_id;' ],
     (map {
         my ($action, $conf, $args) = @$_;
         ([ $action => 503, 'reads', conf => "await_max_inflight 1; $conf", args => 'id={pending}', phase => 'reads' ],
-         [ $action => 503, 'reads held', conf => "await_max_inflight 1; $conf", args => 'id={pending}&wait=30', phase => 'reads' ])
-    } [ job => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ], [ page => 'await_events job:$arg_id default=json;' ]),
+         [ $action => 503, 'reads held', conf => "await_max_inflight 1; $conf", args => 'id={pending}&wait=30',
+             phase => 'reads' ])
+    } [ job => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ],
+        [ page => 'await_events job:$arg_id default=json;' ]),
     [ cancel => 503, 'reads', conf => 'await_max_inflight 1; await_job $arg_id;', phase => 'reads' ],
     (map { [ $_ => 503, 'database', args => 'id={pending}', phase => 'away' ] } qw(job cancel result page)),
     (map { [ $_ => 500, 'function', args => 'id={kept}', phase => 'broken' ] } qw(cancel)),
@@ -147,11 +191,13 @@ our @ROWS = (
     [ result => 416, 'range', headers => [ [ Range => 'bytes=1000-' ] ] ],
 
     [ socket => 426, 'no upgrade', headers => [], conf => 'await_socket;' ],
-    [ socket => 426, 'another upgrade', headers => [ [ Upgrade => 'h2c' ], [ Connection => 'Upgrade' ] ], conf => 'await_socket;' ],
+    [ socket => 426, 'another upgrade', headers => [ [ Upgrade => 'h2c' ], [ Connection => 'Upgrade' ] ],
+        conf => 'await_socket;' ],
     [ socket => 426, 'version', swap => { 'Sec-WebSocket-Version' => 8 } ],
     [ socket => 400, 'key', swap => { 'Sec-WebSocket-Key' => 'short' }, upgraded => 426 ],
     [ socket => 400, 'protocol', swap => { 'Sec-WebSocket-Protocol' => 'chat' }, upgraded => 426 ],
-    [ socket => 400, 'protocol of a plain one', conf => 'await_socket topic:open plain;', swap => { 'Sec-WebSocket-Protocol' => 'chat' }, upgraded => 426 ],
+    [ socket => 400, 'protocol of a plain one', conf => 'await_socket topic:open plain;',
+        swap => { 'Sec-WebSocket-Protocol' => 'chat' }, upgraded => 426 ],
     [ socket => 404, 'channel', conf => 'await_socket $arg_c;', args => 'c=topic:closed', upgraded => 426 ],
     [ socket => 503, 'held', conf => 'await_max_held 1; await_socket;', upgraded => 426 ],
 
@@ -159,9 +205,12 @@ our @ROWS = (
     [ problem => 404, 'itself by POST', method => 'POST' ],
     [ problem => 404, 'nothing', conf => 'return 404;', method => 'POST', own => 0 ],
     [ problem => 403, 'denied', conf => 'deny all;', method => 'POST', own => 0 ],
-    [ problem => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS;', method => 'POST', own => 0 ],
-    [ problem => 429, 'quota', conf => 'limit_conn one 1; limit_conn_status 429; await_submit QUEUE;', method => 'POST', own => 0 ],
-    [ submit => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS; await_submit QUEUE;', own => 0 ],
+    [ problem => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS;', method => 'POST',
+        own => 0 ],
+    [ problem => 429, 'quota', conf => 'limit_conn one 1; limit_conn_status 429; await_submit QUEUE;', method => 'POST',
+        own => 0 ],
+    [ submit => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS; await_submit QUEUE;',
+        own => 0 ],
     [ submit => 403, 'denied', conf => 'deny all; await_submit QUEUE;', own => 0 ],
     [ submit => 403, 'by method', conf => 'await_submit QUEUE; limit_except GET { deny all; }', own => 0 ],
 );
@@ -171,21 +220,57 @@ for my $action (sort keys %ACTIONS) {
     my %of = %{ $ACTIONS{$action} };
     next if $of{open};
     my $at = $action eq 'submit' ? ' and a coding it does not take' : '';
-    my @common = (
-        [ 401, 'no token', conf => "await_auth_jwt api token=\$arg_token; await_auth_jwt_key_file KEY; $of{conf}", access => 'auth_jwt.cc' ],
-        [ 401, 'bad token', conf => "await_auth_jwt api token=\$arg_token; await_auth_jwt_key_file KEY; $of{conf}", args => 'token=x.y.z', access => 'auth_jwt.cc' ],
+    my @common = ([
+            401, 'no token',
+            conf => "await_auth_jwt api token=\$arg_token; await_auth_jwt_key_file KEY; $of{conf}",
+            access => 'auth_jwt.cc'
+        ],
+        [
+            401, 'bad token',
+            conf => "await_auth_jwt api token=\$arg_token; await_auth_jwt_key_file KEY; $of{conf}",
+            args => 'token=x.y.z',
+            access => 'auth_jwt.cc'
+        ],
         [ 401, 'no ticket', conf => "await_auth_ticket on; $of{conf}", access => 'auth_ticket.cc' ],
-        [ 401, 'bad ticket', conf => "await_auth_ticket on; $of{conf}", args => 'ticket=none', access => 'auth_ticket.cc' ],
-        [ 401, 'used ticket', conf => "await_auth_ticket on; $of{conf}", args => 'ticket={ticket}', access => 'auth_ticket.cc' ],
-        [ 503, 'ticket, no database', conf => "await_auth_ticket on; $of{conf}", args => 'ticket={fresh}', phase => 'away', access => 'auth_ticket.cc' ],
+        [
+            401, 'bad ticket',
+            conf => "await_auth_ticket on; $of{conf}",
+            args => 'ticket=none',
+            access => 'auth_ticket.cc'
+        ],
+        [
+            401, 'used ticket',
+            conf => "await_auth_ticket on; $of{conf}",
+            args => 'ticket={ticket}',
+            access => 'auth_ticket.cc'
+        ],
+        [
+            503, 'ticket, no database',
+            conf => "await_auth_ticket on; $of{conf}",
+            args => 'ticket={fresh}',
+            phase => 'away',
+            access => 'auth_ticket.cc'
+        ],
     );
-    push @common, [ 403, 'nobody', conf => "await_owner \$http_x_user; $of{conf}" ], [ 403, 'no name', conf => "await_owner \$http_x_user; $of{conf}", headers => [ [ 'X-User' => "\xff" ] ] ] unless $of{unscoped};
-    push @common, [ 403, 'page', headers => [ [ Origin => 'https://evil.example' ] ] ], [ 403, 'site', headers => [ [ 'Sec-Fetch-Site' => 'cross-site' ] ] ] if $of{method} ne 'GET' || $action eq 'socket';
-    my @refused = grep { $_ ne $of{method} && !($_ eq 'DELETE' && $action eq 'job') && !($_ eq 'GET' && $action eq 'cancel') } qw(GET POST PUT PATCH DELETE);
+    push @common, [ 403, 'nobody', conf => "await_owner \$http_x_user; $of{conf}" ],
+        [ 403, 'no name', conf => "await_owner \$http_x_user; $of{conf}", headers => [ [ 'X-User' => "\xff" ] ] ]
+        unless $of{unscoped};
+    push @common, [ 403, 'page', headers => [ [ Origin => 'https://evil.example' ] ] ],
+        [ 403, 'site', headers => [ [ 'Sec-Fetch-Site' => 'cross-site' ] ] ]
+        if $of{method} ne 'GET' || $action eq 'socket';
+    my @refused =
+        grep { $_ ne $of{method} && !($_ eq 'DELETE' && $action eq 'job') && !($_ eq 'GET' && $action eq 'cancel') }
+        qw(GET POST PUT PATCH DELETE);
     push @common, map { [ 405, "by $_", method => $_, headers => [] ] } @refused;
     push @common, [ 204, 'OPTIONS', method => 'OPTIONS', headers => [] ];
-    push @common, map { [ 204, "preflight of $_->[0]", conf => "await_cors on; await_origins https://app.example; $of{conf}", method => 'OPTIONS', access => 'cors.cc',
-        headers => [ [ Origin => $_->[1] ], [ 'Access-Control-Request-Method' => $of{method} ] ] ] } [ 'ours', 'https://app.example' ], [ 'others', 'https://evil.example' ];
+    push @common, map {
+        [
+            204, "preflight of $_->[0]",
+            conf => "await_cors on; await_origins https://app.example; $of{conf}",
+            method => 'OPTIONS',
+            access => 'cors.cc',
+            headers => [ [ Origin => $_->[1] ], [ 'Access-Control-Request-Method' => $of{method} ] ] ]
+    } [ 'ours', 'https://app.example' ], [ 'others', 'https://evil.example' ];
     for (@common) {
         my ($status, $name, %row) = @$_;
         $row{headers} = [ @{ $of{headers} // [] }, @{ $row{headers} } ] if $row{headers} && !$row{method};
@@ -197,11 +282,26 @@ my %seen;
 for (@ROWS) {
     my ($action, $status, $name, %row) = @$_;
     my %of = %{ $ACTIONS{$action} };
-    %row = (conf => $of{conf}, method => $of{method}, body => '<HIDDEN>', at => 'head', phase => 'main', own => 1, action => $action, status => $status, name => "$action $status $name", %row);
-    $row{args} = join '&', grep { defined } $row{args}, $row{args} && $row{args} =~ /^(?:token|ticket)=/ ? $of{args} : () if defined $row{args};
+    %row = (
+        conf => $of{conf},
+        method => $of{method},
+        body => '<HIDDEN>',
+        at => 'head',
+        phase => 'main',
+        own => 1,
+        action => $action,
+        status => $status,
+        name => "$action $status $name",
+        %row
+    );
+    $row{args} = join '&', grep { defined } $row{args},
+        $row{args} && $row{args} =~ /^(?:token|ticket)=/ ? $of{args} : ()
+        if defined $row{args};
     $row{args} //= $of{args} // '';
     $row{headers} //= $of{headers} // [];
-    $row{headers} = [ map { exists $row{swap}{ $_->[0] } ? [ $_->[0], $row{swap}{ $_->[0] } ] : $_ } @{ $row{headers} } ] if $row{swap};
+    $row{headers} =
+        [ map { exists $row{swap}{ $_->[0] } ? [ $_->[0], $row{swap}{ $_->[0] } ] : $_ } @{ $row{headers} } ]
+        if $row{swap};
     die "two rows are named $row{name}" if $seen{ $row{name} }++;
     $row{path} = $row{name} =~ s/\W+/_/gr;
     $_ = \%row;
@@ -222,8 +322,9 @@ sub rest_of_bracket {
     return $out;
 }
 
-# What src/http refuses, by status and words, whatever the function is called: a status first, the words after it in the same
-# brackets; and what is of one status always. Also the actions (of add_action) and the files that have handlers of a phase.
+# What src/http refuses, by status and words, whatever the function is called: a status first, the words after it in the
+# same brackets; and what is of one status always. Also the actions (of add_action) and the files that have handlers of
+# a phase.
 sub refusals_in_source {
     my ($root) = @_;
     my %status = (send_unavailable => 503, ask_for_upgrade => 426, challenge => 401);
@@ -235,13 +336,15 @@ sub refusals_in_source {
         $text =~ s{//[^\n"]*$}{}mg;
         $actions{$1} = $name while $text =~ /add_action\(\s*cf,\s*&Settings::(\w+)/g;
         $guards{$name} = 1 if $text =~ /^ *return add_phase_handler\(/m;
-        while ($text =~ /\G(?:("(?:\\.|[^"\\])*")|\b([45]\d\d)\s*,|\b(send_unavailable|ask_for_upgrade|challenge)\s*\(|.)/gs) {
+        my $calls = join '|', keys %status;
+        while ($text =~ /\G(?:("(?:\\.|[^"\\])*")|\b([45]\d\d)\s*,|\b($calls)\s*\(|.)/gs) {
             my ($status, $call) = ($2, $3);
             next unless $status || $call;
             my $rest = rest_of_bracket(substr $text, pos $text);
             my @words = grep { / / } map { s/\\(.)/$1/gr } $rest =~ /"((?:\\.|[^"\\])*)"/g;
             next if $call && !@words;      # its definition, or what passes one on
-            push @sites, { file => $name, status => $status // $status{$call}, words => \@words, text => join('…', @words) };
+            push @sites,
+                { file => $name, status => $status // $status{$call}, words => \@words, text => join('…', @words) };
         }
     }
     return (\@sites, [ sort keys %actions ], [ sort grep { $_ ne 'access.cc' } keys %guards ]);

@@ -7,7 +7,10 @@ use warnings;
 use IO::Handle;
 use IO::Select;
 use IPC::Open2;
+use Scalar::Util qw(weaken);
 use Time::HiRes qw(time);
+
+my @all;      # while they live
 
 sub new {
     my ($class, $conninfo) = @_;
@@ -15,12 +18,19 @@ sub new {
     my $pid = open2(my $from, my $to, 'sh', '-c', 'exec psql -XAtq -d "$0" 2>&1', $conninfo);
     $to->autoflush(1);
     my $self = bless { from => $from, to => $to, pid => $pid, n => 0, buffer => '' }, $class;
+    push @all, $self;
+    weaken($all[-1]);
     $self->{backend} = $self->run('SELECT pg_backend_pid()');
     return $self;
 }
 
 # Sends without waiting for the answer.
-sub start { my ($self, $sql) = @_; $self->{n}++; print { $self->{to} } "$sql;\n\\echo :done:$self->{n}\n"; return $self }
+sub start {
+    my ($self, $sql) = @_;
+    $self->{n}++;
+    print { $self->{to} } "$sql;\n\\echo :done:$self->{n}\n";
+    return $self;
+}
 
 # The answer to what was started last; undef if it takes longer than that.
 sub finish {
@@ -40,8 +50,17 @@ sub finish {
 sub run { my ($self, $sql) = @_; return $self->start($sql)->finish }
 
 # As if its machine had lost power: the server ends the transaction.
-sub kill_it { my ($self) = @_; kill 'KILL', $self->{pid}; close $self->{to}; close $self->{from}; waitpid $self->{pid}, 0; delete $self->{pid} }
+sub kill_it {
+    my ($self) = @_;
+    my $pid = delete $self->{pid} // return;
+    kill 'KILL', $pid;
+    close $self->{to};
+    close $self->{from};
+    waitpid $pid, 0;
+}
 
-sub DESTROY { my ($self) = @_; local ($?, $!); $self->kill_it if $self->{pid} }
+sub end_all { $_->kill_it for grep { defined } @all }
+
+sub DESTROY { my ($self) = @_; local ($?, $!); $self->kill_it }
 
 1;

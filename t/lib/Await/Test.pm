@@ -1,7 +1,7 @@
 package Await::Test;
 
 # What every t/*.t starts with: a private stack on free ports in a temp dir, an HTTP client that can be
-# left hanging, the worker's functions, and the look into error.log at the end.
+# left hanging, the worker's functions, and the look into error.log at the end. t/README.md says how to use it.
 
 use strict;
 use warnings;
@@ -15,15 +15,18 @@ use JSON::PP;
 use Test::More;
 use Time::HiRes qw(time sleep);
 use lib abs_path(dirname(abs_path(__FILE__)) . '/../../../tools/lib');
+use Await::Leftovers;
 use Await::Stack;
+use Await::Trace;
 
 use Exporter 'import';
 our @EXPORT = qw(start_stack stack get post put del request begin_request begin_raw header json sql claim complete hint
-    until_true metric multipart finish one_job error_log slurp id_of worker_pids memory_kb);
+    until_true eventually self_signed metric multipart finish one_job error_log slurp id_of worker_pids memory_kb);
 
 $SIG{PIPE} = 'IGNORE';
 # a test that hangs has failed
-$SIG{ALRM} = sub { die "this test takes longer than five minutes\n" };
+our $waiting_for;
+$SIG{ALRM} = sub { die 'this test takes too long' . ($waiting_for ? ", waiting for: $waiting_for" : '') . "\n" };
 alarm 300;
 
 my $stack;
@@ -49,14 +52,15 @@ CONF
 our $RECEIPT = <<'SQL';
 CREATE SCHEMA IF NOT EXISTS test;
 GRANT USAGE ON SCHEMA test TO PUBLIC;
-CREATE OR REPLACE FUNCTION test.receipt(id uuid) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT l.receipt FROM await.lease l WHERE l.job = receipt.id $$;
+CREATE OR REPLACE FUNCTION test.receipt(id uuid) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
+AS $$ SELECT l.receipt FROM await.lease l WHERE l.job = receipt.id $$;
 SQL
 
 sub stack { return $stack }
 
-# Starts PostgreSQL, Redis and nginx. Options: site or extra (text), http (text before the server), reread
-# (default 1h: what comes sooner came by a hint), workers, without (names not to start), main, bare (no error_page anywhere,
-# and a log that says more: what answers is the module alone; AWAIT_FIXTURE=bare does that to any test).
+# Starts PostgreSQL, Redis and nginx. Options: site or extra (text), http (text before the server), reread (default 1h:
+# what comes sooner came by a hint), workers, without (names not to start), main, bare (no error_page anywhere, and a
+# log that says more: what answers is the module alone; AWAIT_FIXTURE=bare does that to any test).
 sub start_stack {
     my (%o) = @_;
     my $dir = tempdir('await-t-XXXXXX', TMPDIR => 1);
@@ -69,24 +73,39 @@ sub start_stack {
         $stack->{log_level} = 'info';
         $stack->{bare} = 1;
     }
-    $stack->start_nginx($site, vars => { EXTRA => $o{extra} // '', REREAD => $o{reread} // '1h' }, main => $o{main}) unless $without{nginx};
+    $stack->start_nginx($site, vars => { EXTRA => $o{extra} // '', REREAD => $o{reread} // '1h' }, main => $o{main})
+        unless $without{nginx};
     return $stack;
 }
 
-# The last word of every test: nothing alarming in error.log, and no sanitizer has spoken.
+# The last word of every test: nothing alarming in error.log, no sanitizer has spoken, no process is left behind.
 sub finish {
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
     if ($stack) {
-        $stack->stop;
-        my @logs = map { grep { !m{/test\.log$} } glob "$_->{dir}/logs/*.log" } grep { defined } @Await::Stack::all;
+        stop_all();
+        my @logs = logs();
         is_deeply([ map { alarms(slurp($_)) } @logs ], [], 'no log has an alert, an emerg or a crit');
         for my $log (@logs) {
             my ($report) = slurp($log) =~ /^(.*(?:ERROR: \w+Sanitizer)(?:.*\n){1,60})/m;
             diag "$log:\n$report" if $report;
         }
-        is_deeply([ grep { /Sanitizer|runtime error:/ && !/ngx_\w+\.c:/ } map { split /\n/, slurp($_) } @logs ], [], 'no sanitizer has spoken');
+        my @reports = grep { /Sanitizer|runtime error:/ && !/ngx_\w+\.c:/ } map { split /\n/, slurp($_) } @logs;
+        is_deeply(\@reports, [], 'no sanitizer has spoken');
     }
+    is(join("\n", leftovers()), '', 'no process is left behind');
     done_testing();
 }
+
+sub logs { return map { grep { !m{/test\.log$} } glob "$_->{dir}/logs/*.log" } grep { defined } @Await::Stack::all }
+
+# Sessions and stacks that the test holds end with it.
+sub stop_all {
+    Await::Session->end_all if $INC{'Await/Session.pm'};
+    $_->stop for grep { defined && $_ != $stack } @Await::Stack::all;
+    $stack->stop;
+}
+
+sub leftovers { return Await::Leftovers::end(map { $_->{dir} } grep { defined } @Await::Stack::all) }
 
 sub alarms { my ($log) = @_; return grep { /\[(alert|emerg|crit)\]/ && !expected($_) } split /\n/, $log }
 
@@ -97,12 +116,32 @@ sub error_log { return slurp("$stack->{dir}/logs/error.log") }
 sub slurp { return Await::Stack::read_file($_[0]) }
 
 END {
-    if ($stack && $$ == $test_pid) {
+    if ($$ == $test_pid) {
         my $status = $?;
-        $stack->stop;
-        if ($status && $ENV{AWAIT_KEEP}) { diag "kept $stack->{dir}" } else { remove_tree($stack->{dir}) }
+        my $failed = $status || !Test::More->builder->is_passing;
+        Await::Trace::show_failure();
+        if ($stack) {
+            stop_all();
+            my @lines = split /\n/, error_log();
+            diag join "\n  ", "the end of $stack->{dir}/logs/error.log:", @lines > 15 ? @lines[ -15 .. -1 ] : @lines
+                if $failed && @lines;
+        }
+        leftovers();
+        if ($stack) {
+            if ($ENV{AWAIT_KEEP}) { diag "kept: $stack->{dir}" }
+            else { remove_tree($stack->{dir}); diag 'AWAIT_KEEP=1 keeps the directory with its logs' if $failed }
+        }
         $? = $status;
     }
+}
+
+# A certificate for localhost, in cert.pem, and its key, in key.pem.
+sub self_signed {
+    my ($dir, $algorithm) = @_;
+    $algorithm //= 'rsa:2048';
+    my $files = "-keyout $dir/key.pem -out $dir/cert.pem";
+    system("openssl req -x509 -newkey $algorithm -nodes $files -days 2 -subj /CN=localhost 2>/dev/null") == 0
+        or die "openssl cannot make a certificate\n";
 }
 
 # --- HTTP -----------------------------------------------------------------------------------------------
@@ -112,17 +151,20 @@ sub begin_request {
     my ($method, $path, %o) = @_;
     my $body = $o{body};
     my %headers = (Host => 'localhost', Connection => 'close', %{ $o{headers} // {} });
-    $headers{'Content-Length'} = length $body if defined $body && !exists $headers{'Transfer-Encoding'} && !exists $headers{'Content-Length'};
+    $headers{'Content-Length'} = length $body
+        if defined $body && !exists $headers{'Transfer-Encoding'} && !exists $headers{'Content-Length'};
     my $head = "$method $path HTTP/1.1\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n";
     return begin_raw($head . ($body // ''), $o{port});
 }
 
 sub begin_raw {
     my ($bytes, $port) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port // $stack->{port}, Timeout => 10) or die "connect: $!";
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port // $stack->{port}, Timeout => 10)
+        or die "connect: $!";
     binmode $socket;
     my $self = bless { socket => $socket, buffer => '' }, 'Await::Test::Exchange';
-    $self->send($bytes);
+    Await::Trace::trace('>', $bytes);
+    $self->write_out($bytes);
     return $self;
 }
 
@@ -132,7 +174,11 @@ sub del  { my ($path, %headers) = @_; return request('DELETE', $path, headers =>
 sub post { my ($path, $body, %headers) = @_; return request('POST', $path, body => $body, headers => \%headers) }
 sub put  { my ($path, $body, %headers) = @_; return request('PUT', $path, body => $body, headers => \%headers) }
 sub header { my ($response, $name) = @_; return $response->{headers}{ lc $name } }
-sub json { my ($response) = @_; my $value = eval { decode_json($response->{body}) }; return $value // { broken => $response->{body} } }
+sub json {
+    my ($response) = @_;
+    my $value = eval { decode_json($response->{body}) };
+    return $value // { broken => $response->{body} };
+}
 
 # A multipart/form-data body and its Content-Type. Parts: [name, value] or [name, value, file name, type].
 sub multipart {
@@ -141,7 +187,8 @@ sub multipart {
     my $body = '';
     for my $part (@parts) {
         my ($name, $value, $file, $type) = @$part;
-        $body .= "--$boundary\r\nContent-Disposition: form-data; name=\"$name\"" . (defined $file ? "; filename=\"$file\"" : '') . "\r\n";
+        $body .= "--$boundary\r\nContent-Disposition: form-data; name=\"$name\""
+            . (defined $file ? "; filename=\"$file\"" : '') . "\r\n";
         $body .= "Content-Type: $type\r\n" if defined $type;
         $body .= "\r\n$value\r\n";
     }
@@ -154,6 +201,12 @@ sub multipart {
 
     sub send {
         my ($self, $bytes) = @_;
+        Await::Trace::trace('>', $bytes);
+        return $self->write_out($bytes);
+    }
+
+    sub write_out {
+        my ($self, $bytes) = @_;
         my $at = 0;
         while ($at < length $bytes) {
             my $n = syswrite $self->{socket}, $bytes, length($bytes) - $at, $at;
@@ -165,6 +218,17 @@ sub multipart {
 
     # Reads what comes until `enough` is true or the time is over; false at the end of the stream too.
     sub read_until {
+        my ($self, $enough, $timeout) = @_;
+        my $had = length $self->{buffer};
+        my $began = time;
+        my $found = $self->fill_until($enough, $timeout);
+        my $end = $found ? '' : $self->{eof} ? 'the connection has ended; ' : sprintf 'waited %.1f s; ', time - $began;
+        Await::Trace::trace('<', $end . (substr($self->{buffer}, $had) || 'nothing new'))
+            unless $found && length $self->{buffer} == $had;
+        return $found;
+    }
+
+    sub fill_until {
         my ($self, $enough, $timeout) = @_;
         my $end = time + ($timeout // 20);
         until ($enough->($self->{buffer})) {
@@ -183,28 +247,39 @@ sub multipart {
     # One whole response off the connection.
     sub response {
         my ($self, $timeout) = @_;
-        $timeout //= 20;
-        $self->read_until(sub { $_[0] =~ /\r\n\r\n/ }, $timeout) or return { status => 0, headers => {}, body => $self->{buffer} };
+        my $response = $self->read_response($timeout // 20);
+        Await::Trace::trace('<',
+            ($response->{head} // 'no whole answer:') . "\r\n\r\n" . substr($response->{body} // '', 0, 5000));
+        return $response;
+    }
+
+    sub read_response {
+        my ($self, $timeout) = @_;
+        $self->fill_until(sub { $_[0] =~ /\r\n\r\n/ }, $timeout)
+            or return { status => 0, headers => {}, body => $self->{buffer} };
         my ($head, $rest) = split /\r\n\r\n/, $self->{buffer}, 2;
         my ($line, @lines) = split /\r\n/, $head;
         my ($status) = $line =~ m{^HTTP/1\.1 (\d+)};
-        if ($status == 100) { $self->{buffer} = $rest; return $self->response($timeout) }
+        if ($status == 100) { $self->{buffer} = $rest; return $self->read_response($timeout) }
         my %headers;
-        for (@lines) { my ($name, $value) = /^([^:]+):\s*(.*)$/; $headers{ lc $name } = exists $headers{ lc $name } ? "$headers{ lc $name }, $value" : $value }
+        for (@lines) {
+            my ($name, $value) = /^([^:]+):\s*(.*)$/;
+            $headers{ lc $name } = exists $headers{ lc $name } ? "$headers{ lc $name }, $value" : $value;
+        }
         my $response = { status => $status, headers => \%headers, head => $head };
         $self->{buffer} = $rest;
         if (($headers{'transfer-encoding'} // '') eq 'chunked') {
-            $self->read_until(sub { $_[0] =~ /(?:^|\r\n)0\r\n\r\n$/ }, $timeout);
+            $self->fill_until(sub { $_[0] =~ /(?:^|\r\n)0\r\n\r\n$/ }, $timeout);
             $response->{body} = dechunk($self->{buffer});
             $self->{buffer} = '';
         }
         elsif (defined $headers{'content-length'}) {
             my $length = $headers{'content-length'};
-            $self->read_until(sub { length $_[0] >= $length }, $timeout) unless $self->{head_only};
+            $self->fill_until(sub { length $_[0] >= $length }, $timeout) unless $self->{head_only};
             $response->{body} = substr $self->{buffer}, 0, $length, '';
         }
         elsif ($status == 204 || $status == 304) { $response->{body} = '' }
-        else { $self->read_until(sub { 0 }, $timeout); $response->{body} = $self->{buffer} }
+        else { $self->fill_until(sub { 0 }, $timeout); $response->{body} = $self->{buffer} }
         return $response;
     }
 
@@ -230,7 +305,9 @@ sub multipart {
         my ($whole) = $body =~ /^(.*\n\n)/s or return [];
         for my $frame (split /\n\n/, $whole) {
             my %event;
-            for (split /\n/, $frame) { if (/^(id|event|data): (.*)$/) { $event{$1} = exists $event{$1} ? "$event{$1}\n$2" : $2 } }
+            for (split /\n/, $frame) {
+                if (/^(id|event|data): (.*)$/) { $event{$1} = exists $event{$1} ? "$event{$1}\n$2" : $2 }
+            }
             push @events, \%event if exists $event{data};
         }
         return \@events;
@@ -238,15 +315,27 @@ sub multipart {
 
     sub wait_event {
         my ($self, $type, $timeout) = @_;
-        $self->read_until(sub { grep { ($_->{event} // '') eq $type } @{ $self->events } }, $timeout);
-        my ($found) = grep { ($_->{event} // '') eq $type } @{ $self->events };
+        my $find = sub { return (grep { ($_->{event} // '') eq $type } @{ $self->events })[0] };
+        $self->fill_until($find, $timeout);
+        my $found = $find->();
+        Await::Trace::trace(
+            $found ? '<' : '=',
+            $found
+            ? "event: $type\ndata: $found->{data}"
+            : "no event $type, but: "
+                . (join(' ', map { $_->{event} // 'message' } @{ $self->events }) || "none\n$self->{buffer}"));
         return $found;
     }
 }
 
 # --- the worker's side ----------------------------------------------------------------------------------
 
-sub sql { return $stack->sql(@_) }
+sub sql {
+    my @arguments = @_;
+    my $out = $stack->sql(@arguments);
+    Await::Trace::trace('=', "$arguments[0]: $out");
+    return $out;
+}
 
 # Submits a body; the job's id.
 sub one_job { my ($path, $body, %headers) = @_; return id_of(post($path // '/jobs', $body // 'x', %headers)) }
@@ -259,7 +348,8 @@ sub claim {
     my ($id, %o) = @_;
     my $lease = $o{lease} ? "interval '$o{lease}'" : 'null';
     my $queue = $o{queue} // 'work';
-    my @claimed = map { [ split /\|/ ] } split /\n/, sql("SELECT id, attempt, receipt FROM await.claim(ARRAY['$queue'], 'test', 1000, $lease)");
+    my @claimed = map { [ split /\|/ ] } split /\n/,
+        sql("SELECT id, attempt, receipt FROM await.claim(ARRAY['$queue'], 'test', 1000, $lease)");
     $receipt{ $_->[0] }{ $_->[1] } = $_->[2] for @claimed;
     my ($found) = grep { $_->[0] eq $id } @claimed;
     return $found && $found->[1];
@@ -267,14 +357,19 @@ sub claim {
 
 sub quote { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
 
-# Ends a job as its worker would, without a hint unless hint => 1. By the receipt of the attempt that is named, else of whoever
-# holds it.
+# Ends a job as its worker would, without a hint unless hint => 1. By the receipt of the attempt that is named, else of
+# whoever holds it.
 sub complete {
     my ($id, $body, %o) = @_;
-    my $receipt = defined $o{attempt} && $receipt{$id}{ $o{attempt} } ? quote($receipt{$id}{ $o{attempt} }) : "test.receipt('$id')";
+    my $receipt = defined $o{attempt}
+        && $receipt{$id}{ $o{attempt} } ? quote($receipt{$id}{ $o{attempt} }) : "test.receipt('$id')";
     my $bytes = "decode('" . unpack('H*', $body // '') . "', 'hex')";
-    my $done = sql("SELECT await.complete('$id', $receipt, $bytes, " . quote($o{type} // 'text/plain') . ', ' . ($o{status} // 200) . ', '
-        . (defined $o{name} ? quote($o{name}) : 'null') . ')');
+    my $done =
+        sql(  "SELECT await.complete('$id', $receipt, $bytes, "
+            . quote($o{type} // 'text/plain') . ', '
+            . ($o{status} // 200) . ', '
+            . (defined $o{name} ? quote($o{name}) : 'null')
+            . ')');
     hint($id) if $o{hint};
     return $done;
 }
@@ -282,23 +377,48 @@ sub complete {
 # Publishes what await.hint says.
 sub hint {
     my ($id) = @_;
-    my @said = map { $stack->redis_command('PUBLISH', split /\|/, $_, 2) } split /\n/, sql("SELECT channel, message FROM await.hint('$id')");
+    my @said = map { $stack->redis_command('PUBLISH', split /\|/, $_, 2) } split /\n/,
+        sql("SELECT channel, message FROM await.hint('$id')");
     return $said[0];
 }
 
 # A number off a location = /metrics.
-sub metric { my ($name) = @_; my ($value) = get('/metrics')->{body} =~ /^\Q$name\E (\d+)$/m; return $value }
+sub metric {
+    my ($name) = @_;
+    my $page = do { local $Await::Trace::silent = 1; get('/metrics') };
+    my ($value) = $page->{body} =~ /^\Q$name\E (\d+)$/m;
+    Await::Trace::trace('=', "$name: " . ($value // "not in the metrics ($page->{status})"));
+    return $value;
+}
 
-# Waits for a condition, never for a time.
+# Waits for a condition, never for a time. In vain: says so, and what the condition saw last.
 sub until_true {
     my ($what, $condition, $timeout) = @_;
-    my $end = time + ($timeout // 20);
-    while (time < $end) { return 1 if $condition->(); sleep 0.02 }
-    diag "in vain: $what";
+    local $waiting_for = $what;
+    $timeout //= 20;
+    my $end = time + $timeout;
+    my $seen = [];
+    while (time < $end) {
+        (my $true, $seen) = Await::Trace::collect($condition);
+        if ($true) { Await::Trace::trace(@$_) for @$seen; return 1 }
+        sleep 0.02;
+    }
+    diag join "\n", "waited $timeout s in vain: $what", map { 'last seen: ' . Await::Trace::line(@$_, 500) } @$seen;
     return 0;
 }
 
-sub worker_pids { my $master = $stack->pid('nginx'); return grep { slurp("/proc/$_/cmdline") =~ /worker process(?! is shutting)/ } split ' ', slurp("/proc/$master/task/$master/children") }
+# The assertion that something becomes true.
+sub eventually {
+    my ($what, $condition, $timeout) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok(until_true($what, $condition, $timeout), $what);
+}
+
+sub worker_pids {
+    my $master = $stack->pid('nginx');
+    return grep { slurp("/proc/$_/cmdline") =~ /worker process(?! is shutting)/ } split ' ',
+        slurp("/proc/$master/task/$master/children");
+}
 sub memory_kb { my ($pid, $what) = @_; my ($kb) = slurp("/proc/$pid/status") =~ /^\Q$what\E:\s+(\d+)/m; return $kb }
 
 1;

@@ -4,6 +4,7 @@ package Await::WebSocket;
 
 use strict;
 use warnings;
+use Await::Trace;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
@@ -17,20 +18,31 @@ sub new {
     binmode $socket;
     my $self = bless { socket => $socket, buffer => '', control => [] }, $class;
     my $protocols = exists $o{protocols} ? $o{protocols} : 'await.v1';
-    my %headers = (Host => 'localhost', Upgrade => 'websocket', Connection => 'keep-alive, Upgrade', 'Sec-WebSocket-Version' => 13,
-        'Sec-WebSocket-Key' => $o{key} // encode_base64(join('', map { chr rand 256 } 1 .. 16), ''), defined $protocols ? ('Sec-WebSocket-Protocol' => $protocols) : (), %{ $o{headers} // {} });
+    my %headers = (
+        Host => 'localhost',
+        Upgrade => 'websocket',
+        Connection => 'keep-alive, Upgrade',
+        'Sec-WebSocket-Version' => 13,
+        'Sec-WebSocket-Key' => $o{key} // encode_base64(join('', map { chr rand 256 } 1 .. 16), ''),
+        defined $protocols ? ('Sec-WebSocket-Protocol' => $protocols) : (), %{ $o{headers} // {} });
+    Await::Trace::trace('>', "GET $path, upgrade to a WebSocket");
     $self->raw("GET $path HTTP/1.1\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n"
         . join '', map { frame(1, encode_json($_)) } @{ $o{early} // [] });
     $self->fill(sub { $self->{buffer} =~ /\r\n\r\n/ }, 10);
     (my $head, $self->{buffer}) = split /\r\n\r\n/, $self->{buffer}, 2;
     ($self->{status}) = $head =~ m{^HTTP/1\.1 (\d+)};
+    Await::Trace::trace('<', $head);
     $self->{headers} = { map { /^([^:]+):\s*(.*)$/ ? (lc $1 => $2) : () } split /\r\n/, $head };
     return $self;
 }
 
 sub raw {
     my ($self, $bytes) = @_;
-    for (my $at = 0; $at < length $bytes;) { my $n = syswrite $self->{socket}, $bytes, length($bytes) - $at, $at; last unless $n; $at += $n }
+    for (my $at = 0; $at < length $bytes;) {
+        my $n = syswrite $self->{socket}, $bytes, length($bytes) - $at, $at;
+        last unless $n;
+        $at += $n;
+    }
     return $self;
 }
 
@@ -41,13 +53,20 @@ sub frame {
     my $masked = $o{mask} // 1;
     my $bit = $masked ? 0x80 : 0;
     my $head = chr((($o{fin} // 1) << 7) | (($o{rsv} // 0) << 4) | $opcode);
-    $head .= $length < 126 ? chr($bit | $length) : $length < 65536 ? chr($bit | 126) . pack('n', $length) : chr($bit | 127) . pack('Q>', $length);
+    $head .=
+          $length < 126 ? chr($bit | $length)
+        : $length < 65536 ? chr($bit | 126) . pack('n', $length)
+        : chr($bit | 127) . pack('Q>', $length);
     return $head . $payload unless $masked;
     my $mask = join '', map { chr rand 256 } 1 .. 4;
     return $head . $mask . ($payload ^ substr($mask x (1 + length($payload) / 4), 0, length $payload));
 }
 
-sub send_frame { my ($self, @frame) = @_; return $self->raw(frame(@frame)) }
+sub send_frame {
+    my ($self, @frame) = @_;
+    Await::Trace::trace('>', "frame $frame[0]: $frame[1]");
+    return $self->raw(frame(@frame));
+}
 sub send_text { my ($self, $text) = @_; return $self->send_frame(1, $text) }
 sub say { my ($self, $message) = @_; return $self->send_text(encode_json($message)) }
 
@@ -67,6 +86,14 @@ sub fill {
 # The next frame: { opcode, fin, payload }; undef at the end or when the time is over.
 sub next_frame {
     my ($self, $seconds) = @_;
+    my $frame = $self->read_frame($seconds // 20);
+    Await::Trace::trace('<',
+        $frame ? "frame $frame->{opcode}: $frame->{payload}" : $self->{eof} ? 'the connection has ended' : 'no frame');
+    return $frame;
+}
+
+sub read_frame {
+    my ($self, $seconds) = @_;
     my $size = sub {
         my $have = length $self->{buffer};
         return undef if $have < 2;
@@ -77,7 +104,7 @@ sub next_frame {
         $length = unpack 'Q>', substr $self->{buffer}, 2, 8 if $head == 10;
         return $have >= $head + $length ? ($head, $length) : undef;
     };
-    $self->fill(sub { defined(($size->())[0]) }, $seconds // 20) or return undef;
+    $self->fill(sub { defined(($size->())[0]) }, $seconds) or return undef;
     my ($head, $length) = $size->();
     my $first = ord substr $self->{buffer}, 0, 1;
     die "a server's frame is masked" if ord(substr $self->{buffer}, 1, 1) & 0x80;
@@ -98,9 +125,20 @@ sub message {
     return undef;
 }
 
-sub messages { my ($self, $n, $seconds) = @_; my @all; while (@all < $n) { push @all, $self->message($seconds) // last } return @all }
+sub messages {
+    my ($self, $n, $seconds) = @_;
+    my @all;
+    while (@all < $n) { push @all, $self->message($seconds) // last }
+    return @all;
+}
 
-sub quiet { my ($self, $seconds) = @_; my $frame = $self->next_frame($seconds); unless ($frame) { return 1 } $self->{unexpected} = $frame; return 0 }
+sub quiet {
+    my ($self, $seconds) = @_;
+    my $frame = $self->next_frame($seconds);
+    unless ($frame) { return 1 }
+    $self->{unexpected} = $frame;
+    return 0;
+}
 
 # The code the server closes with; 0: it just ended; undef: it did not.
 sub closed {

@@ -1,0 +1,71 @@
+#include "core/subscription.h"
+
+namespace await::core {
+
+Subscription::Subscription(Reader &reader, SubscriptionServices &services, Source source)
+    : reader_(reader),
+      position_(source.id, std::move(source.cursor), source.owner, &services.keys),
+      watcher_(services, Callback<Result<const EventPage *>>::to<&Subscription::on_read>(this)) {
+  watcher_.read().id = source.id;
+  watcher_.trust(source.signed_hints);
+  if (!source.name.empty())
+    name_ = std::make_unique<std::string>(std::move(source.name));
+}
+
+void Subscription::start(bool listens) {
+  if (listens)
+    watcher_.listen(id());  // register first, read second
+  position_.aim(timeline());
+  position_.seek(watcher_.read());
+  watcher_.look();
+}
+
+void Subscription::on_read(Result<const EventPage *> page) {
+  if (!page) {
+    reader_.on_error(*this, page.error());
+    return;
+  }
+  if (*page != nullptr && is_theirs(**page))
+    take(**page);
+  else if (*page == nullptr && name_)
+    take(silence());
+  else
+    reader_.on_error(*this, {Code::not_found, "no such job"});
+}
+
+/// Whose job it is never changes; other channels were asked before.
+bool Subscription::is_theirs(const EventPage &page) const {
+  auto owner = known_ || name_ ? std::nullopt : reader_.owner();
+  return !owner || page.owner == *owner;
+}
+
+void Subscription::take(const EventPage &page) {
+  known_ = true;
+  auto fit = position_.fit(page, timeline());
+  if (fit == Position::Fit::elsewhere)
+    restart();
+  else
+    reader_.on_page(*this, page, fit == Position::Fit::lost);
+}
+
+void Subscription::restart() {
+  position_.seek(watcher_.read());
+  watcher_.restart();
+}
+
+/// A topic to which nothing was ever published.
+EventPage Subscription::silence() const {
+  EventPage page;
+  page.job = id();
+  page.owner = *name_;
+  page.state = State::processing;
+  return page;
+}
+
+void Subscription::next(const EventPage &page) {
+  position_.seek(watcher_.read());
+  auto [seen, last] = position_.standing(page);
+  watcher_.seen(seen, last);
+}
+
+}  // namespace await::core

@@ -1,0 +1,124 @@
+#include "http/runtime/zone_cache.h"
+
+#include "base/text.h"
+#include "http/conf/conf.h"
+#include "http/runtime/process.h"
+#include "ngx/str.h"
+
+namespace await::http {
+namespace {
+
+/// What the slab pool of a zone leads to.
+struct Zone {
+  std::byte *memory;
+  std::size_t size;
+};
+
+ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old) {
+  if (old != nullptr) {
+    zone->data = old;  // a reload keeps what is remembered
+    return NGX_OK;
+  }
+  auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
+  if (zone->shm.exists) {
+    zone->data = pool->data;
+    return NGX_OK;
+  }
+  auto *made = static_cast<Zone *>(ngx_slab_calloc(pool, sizeof(Zone)));
+  if (made == nullptr)
+    return NGX_ERROR;
+  // the largest piece there is
+  pool->log_nomem = 0;
+  for (made->size = zone->shm.size / ngx_pagesize * ngx_pagesize; made->size > ngx_pagesize;
+       made->size -= ngx_pagesize) {
+    made->memory = static_cast<std::byte *>(ngx_slab_calloc(pool, made->size));
+    if (made->memory != nullptr)
+      break;
+  }
+  if (made->memory == nullptr)
+    return NGX_ERROR;
+  pool->data = zone->data = made;
+  return NGX_OK;
+}
+
+std::span<std::byte> memory_of(ngx_shm_zone_t *zone) {
+  auto *data = static_cast<Zone *>(zone->data);
+  return {data->memory, data->size};
+}
+
+/// The lock, if it was free.
+class Lock {
+ public:
+  explicit Lock(ngx_slab_pool_t &pool) : pool_(pool), held_(ngx_shmtx_trylock(&pool.mutex) != 0) {}
+  Lock(const Lock &) = delete;
+  Lock &operator=(const Lock &) = delete;
+  ~Lock() {
+    if (held_)
+      ngx_shmtx_unlock(&pool_.mutex);
+  }
+  explicit operator bool() const { return held_; }
+
+ private:
+  ngx_slab_pool_t &pool_;
+  bool held_;
+};
+
+ngx_shm_zone_t *zone_named(ngx_conf_t *cf, std::string_view name, std::size_t size) {
+  ngx_str_t text = ngx::copy(cf->pool, "await_zone_" + std::string(name));
+  return ngx_shared_memory_add(cf, &text, size, &ngx_http_await_module);
+}
+
+}  // namespace
+
+char *set_zone(ngx_conf_t *cf, ngx_command_t *, void *) {
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  std::string_view rest = ngx::view(words[1]);
+  std::string_view key = cut(rest, '=');
+  std::string_view name = cut(rest, ':');
+  ngx_str_t size_text = ngx::borrow(rest);
+  ssize_t size = ngx_parse_size(&size_text);
+  if (key != "zone" || !is_token(name) || size == NGX_ERROR)
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must be in the form \"zone=name:size\", such as \"zone=results:16m\"");
+  if (size < 1024 * 1024)
+    return invalid_value(cf, ngx::view(words[1]), "the size must be equal to or greater than 1m");
+  ngx_shm_zone_t *zone = zone_named(cf, name, static_cast<std::size_t>(size));
+  if (zone == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  if (zone->init != nullptr)
+    return invalid_value(cf, name, "this zone is already defined");
+  zone->init = init_zone;
+  return NGX_CONF_OK;
+}
+
+char *set_cache(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<LocationConf *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->cache != NGX_CONF_UNSET_PTR)
+    return const_cast<char *>("is duplicate");
+  location->cache = nullptr;
+  if (ngx::view(words[1]) == "off")
+    return NGX_CONF_OK;
+  if (!is_token(ngx::view(words[1])))
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must be \"off\" or the name of a zone defined by \"await_zone\"");
+  location->cache = zone_named(cf, ngx::view(words[1]), 0);
+  return location->cache != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+}
+
+Cache::Cache(ngx_shm_zone_t *zone)
+    : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)), memo_(memory_of(zone)) {}
+
+std::optional<core::Job> Cache::find(const Uuid &id, core::ResultDetail want) {
+  Lock lock(pool_);
+  auto found = lock ? memo_.find(id, want, process()->timeline()) : std::nullopt;
+  process()->counters().count(found ? Counter::cache_hits : Counter::cache_misses);
+  return found;
+}
+
+void Cache::keep(const core::Job &job, core::ResultDetail want) {
+  if (Lock lock(pool_); lock)
+    memo_.keep(job, want, process()->timeline());
+}
+
+}  // namespace await::http
