@@ -192,7 +192,7 @@ class SubmitRequest : public Receiver {
     upload_.cancel();
   }
 
-  void on_upload(Result<Done> stored) {
+  void on_upload(const Result<Done> &stored) {
     if (!stored)
       answer_error(stored.error());
     else if (upload_.finished())
