@@ -8,12 +8,11 @@
 #include "wire/channel.h"
 #include "wire/document.h"
 #include "wire/json_writer.h"
+#include "wire/page_encodings.h"
 #include "wire/websocket.h"
 
 namespace await::wire {
 namespace {
-
-constexpr std::size_t kSocketFrame = 4;  // of an event's encodings: those before are wire/sse.h's
 
 struct Release {
   void operator()(json_t *json) const { json_decref(json); }
@@ -104,31 +103,29 @@ std::string say_bye(std::int64_t retry_ms) {
   return out.take();
 }
 
-const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
-                          const EventEncoding &shape) {
-  suit(event, shape);
-  Bytes &frame = event.frames[kSocketFrame];
-  if (!frame.empty() || shape.name_of(event.type).empty())
+const Bytes &socket_frame(const core::EventPage &page, const core::Event &event,
+                          const core::Position &position, const EventEncoding &encoding) {
+  Bytes &frame = PageEncodings::of(page, encoding).of(page, event).frame(FrameKind::websocket);
+  if (!frame.empty() || encoding.name_of(event.type).empty())
     return frame;
   JsonWriter out;
   out.text("channel", channel_of(page));
-  out.text("cursor", place.cursor());
-  add_event(out, page, event, shape);
+  out.text("cursor", position.cursor());
+  add_event(out, page, event, encoding);
   std::string text = out.take();
-  frame = Bytes(websocket_text(shape.event != nullptr ? shape.event->apply(text) : text));
+  frame = Bytes(websocket_text(encoding.event != nullptr ? encoding.event->apply(text) : text));
   return frame;
 }
 
-const Bytes &socket_frames(const core::EventPage &page, core::Position &place, const EventEncoding &shape) {
-  if (std::exchange(page.shape, &shape) != &shape)
-    page.frames = {};
-  Bytes &all = page.frames[kSocketFrame];
+const Bytes &socket_frames(const core::EventPage &page, core::Position &position,
+                           const EventEncoding &encoding) {
+  Bytes &all = PageEncodings::of(page, encoding).frame(FrameKind::websocket);
   bool made = !all.empty();
   std::string text;
   for (const core::Event &event : page.events) {
-    place.take(page, event);
+    position.take(page, event);
     if (!made)
-      text += socket_frame(page, event, place, shape).view();
+      text += socket_frame(page, event, position, encoding).view();
   }
   if (!made)
     all = Bytes(text);

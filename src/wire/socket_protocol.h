@@ -29,11 +29,12 @@ std::string say_bye(std::int64_t retry_ms);
 inline constexpr std::string_view kBeat = R"({"op":"beat"})";
 
 /// An event as a complete frame, shared by all clients that read the same channel in the same format. Empty
-/// if the format hides the event. Call after `place` has taken the event.
-const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
-                          const EventEncoding &shape);
-/// The frames of all events of a page, in one string. Advances `place`, which must be directly before them,
-/// past the events.
-const Bytes &socket_frames(const core::EventPage &page, core::Position &place, const EventEncoding &shape);
+/// if the format hides the event. Call after `position` has taken the event.
+const Bytes &socket_frame(const core::EventPage &page, const core::Event &event,
+                          const core::Position &position, const EventEncoding &encoding);
+/// The frames of all events of a page, in one string. Advances `position`, which must be directly before
+/// them, past the events.
+const Bytes &socket_frames(const core::EventPage &page, core::Position &position,
+                           const EventEncoding &encoding);
 
 }  // namespace await::wire
