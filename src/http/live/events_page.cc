@@ -75,7 +75,7 @@ void EventsPage::on_due() noexcept {
   });
 }
 
-void EventsPage::revived() {
+void EventsPage::on_revive() {
   process()->counters().add(Gauge::parked, -1);
   for (auto &part : parts_) {
     if (part->kind() == core::Kind::job)

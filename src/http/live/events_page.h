@@ -48,7 +48,7 @@ class EventsPage : public ngx::Held, private core::TimerEntry, private core::Sub
 
   void leave() override;
   void on_due() noexcept override;
-  void revived() override;
+  void on_revive() override;
   std::optional<std::string_view> owner() const override;
   void on_error(core::Subscription &feed, const Error &error) override;
   void on_page(core::Subscription &feed, const core::EventPage &page, bool lost) override;

@@ -96,7 +96,7 @@ void JobWait::got(Result<const core::Job *> job) {
     process()->counters().add(Gauge::parked, 1);
 }
 
-void JobWait::revived() {
+void JobWait::on_revive() {
   process()->counters().add(Gauge::parked, -1);
   facts(r_).id = watcher_.read().id.text();
   facts(r_).delivery = delivery_;

@@ -43,7 +43,7 @@ class JobWait : public ngx::Held, private core::TimerEntry {
   virtual void refuse(const Error &error);
   void give_up() override;
   void leave() override;
-  void revived() override;
+  void on_revive() override;
 
  private:
   void on_due() noexcept override;

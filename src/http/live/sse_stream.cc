@@ -263,7 +263,7 @@ void SseStream::rest() {
   process()->counters().add(Gauge::parked, 1);
 }
 
-void SseStream::revived() {
+void SseStream::on_revive() {
   process()->counters().add(Gauge::parked, -1);
   bundle_.each([this](core::MultiSubscription::Part &part) {
     if (part.kind() == core::Kind::job)

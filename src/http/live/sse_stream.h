@@ -58,7 +58,7 @@ class SseStream : public ngx::Held, private core::TimerEntry, private core::Mult
   bool wrote(ngx_int_t rc, bool waits);
   void lapse();
   void rest();
-  void revived() override;
+  void on_revive() override;
   void end_with_retry();
   void end();
   std::size_t pending() const { return out_ != nullptr ? out_->pending() : backlog_.pending(); }

@@ -361,7 +361,7 @@ void Socket::rest() {
   process()->counters().add(Gauge::parked, 1);
 }
 
-void Socket::revived() {
+void Socket::on_revive() {
   process()->counters().add(Gauge::parked, -1);
   facts(r_).delivery = "socket";
   facts(r_).held_ms = process()->now_ms() - began_ms_;

@@ -87,7 +87,7 @@ class Socket : public ngx::Held,
   bool is_full() const { return backlog_.pending() > conf_.max_buffered; }
 
   void leave() override;
-  void revived() override;
+  void on_revive() override;
   void on_due() noexcept override;
   bool reads_client() const override { return true; }
   void on_parked_readable() override { read(); }
