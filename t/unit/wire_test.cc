@@ -447,21 +447,21 @@ TEST(WebSocket, heads_of_every_length) {
 }
 
 TEST(Dialogue, what_a_client_may_say) {
-  wire::Request request = wire::read_request(R"({"op":"subscribe","channel":"job:1","cursor":"c","more":1})");
-  EXPECT_EQ(request.op, wire::Request::subscribe);
+  wire::SocketRequest request = wire::parse_request(R"({"op":"subscribe","channel":"job:1","cursor":"c","more":1})");
+  EXPECT_EQ(request.op, wire::SocketRequest::subscribe);
   EXPECT_EQ(request.channel, "job:1");
   EXPECT_EQ(request.cursor, "c");
-  EXPECT_EQ(wire::read_request(R"({"op":"subscribe","channel":"c","cursor":null})").op,
-            wire::Request::subscribe);
-  EXPECT_EQ(wire::read_request(R"({"op":"unsubscribe","channel":"c"})").op, wire::Request::unsubscribe);
-  EXPECT_EQ(wire::read_request(R"({"op":"ping"})").op, wire::Request::ping);
+  EXPECT_EQ(wire::parse_request(R"({"op":"subscribe","channel":"c","cursor":null})").op,
+            wire::SocketRequest::subscribe);
+  EXPECT_EQ(wire::parse_request(R"({"op":"unsubscribe","channel":"c"})").op, wire::SocketRequest::unsubscribe);
+  EXPECT_EQ(wire::parse_request(R"({"op":"ping"})").op, wire::SocketRequest::ping);
   for (const char *bad :
        {"", "null", "[]", R"({"op":"subscribe"})", R"({"op":"subscribe","channel":"c","cursor":1})",
         R"({"op":"ping","op":"ping"})", R"({"op":"close"})"}) {
-    EXPECT_EQ(wire::read_request(bad).op, wire::Request::malformed) << bad;
-    EXPECT_STRNE(wire::read_request(bad).why, "") << bad;
+    EXPECT_EQ(wire::parse_request(bad).op, wire::SocketRequest::malformed) << bad;
+    EXPECT_STRNE(wire::parse_request(bad).why, "") << bad;
   }
-  EXPECT_EQ(wire::say_error("", 400, "no \"quotes\" harm"),
+  EXPECT_EQ(wire::encode_error("", 400, "no \"quotes\" harm"),
             R"({"op":"error","status":400,"detail":"no \"quotes\" harm"})");
 }
 
