@@ -37,7 +37,10 @@ struct MainConf {
   ngx_uint_t used_line;
 };
 
-using Handler = ngx::Answer (*)(ngx_http_request_t *);
+class Runtime;
+
+/// The content handler of an action.
+using Handler = ngx::Answer (*)(ngx_http_request_t *, Runtime &);
 
 /// await_hints: whether signed hints are used without a read.
 enum Trust : ngx_uint_t { kSigned, kVerified };

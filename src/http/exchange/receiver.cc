@@ -11,8 +11,8 @@ std::int64_t max_memory(ngx_http_request_t *r) {
 
 }  // namespace
 
-Refusal Receiver::check_room(ngx_http_request_t *r) {
-  Counters &counters = runtime()->counters();
+Refusal Receiver::check_room(ngx_http_request_t *r, Runtime &runtime) {
+  Counters &counters = runtime.counters();
   if (counters.of(Gauge::submissions) < location_conf(r).max_inflight)
     return std::nullopt;
   counters.count(Counter::refused_submissions);

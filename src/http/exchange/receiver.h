@@ -21,7 +21,7 @@ struct Objection {
 class Receiver : public HeldRequest, private ngx::Body::Reader {
  public:
   /// 503 if await_max_inflight is reached. To be called before a receiver is created.
-  static Refusal check_room(ngx_http_request_t *r);
+  static Refusal check_room(ngx_http_request_t *r, Runtime &runtime);
 
   /// Reads the body. The content handler must return the result.
   Answer receive();
@@ -30,7 +30,7 @@ class Receiver : public HeldRequest, private ngx::Body::Reader {
   void give_up() override;
 
  protected:
-  explicit Receiver(ngx_http_request_t *r) : HeldRequest(r) {}
+  Receiver(ngx_http_request_t *r, Runtime &runtime) : HeldRequest(r, runtime) {}
 
   /// The next bytes of the body. Returns why they are refused, if they are.
   virtual std::optional<Objection> add(std::string_view bytes) = 0;

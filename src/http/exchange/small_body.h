@@ -11,8 +11,8 @@ class SmallBody : public Receiver {
  protected:
   /// @param max  the size in bytes
   /// @param too_large  the answer to a longer body
-  SmallBody(ngx_http_request_t *r, std::size_t max, Objection too_large)
-      : Receiver(r), max_(max), too_large_(std::move(too_large)) {}
+  SmallBody(ngx_http_request_t *r, Runtime &runtime, std::size_t max, Objection too_large)
+      : Receiver(r, runtime), max_(max), too_large_(std::move(too_large)) {}
 
   /// Complete when received() is called.
   const std::string &body() const { return body_; }

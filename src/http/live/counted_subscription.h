@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/multi_subscription.h"
-#include "http/runtime/process.h"
+#include "http/runtime/held_request.h"
 #include "wire/channel.h"
 
 namespace await::http {
@@ -15,9 +15,9 @@ inline core::Subscription::Source source_of(const LocationConf &location, const 
 
 /// A channel that is counted among the reads in progress until its first page has come.
 struct CountedSubscription : core::SubscriptionPart {
-  CountedSubscription(Reader &reader, const LocationConf &location, const wire::Channel &channel,
-                      std::string cursor)
-      : core::SubscriptionPart(reader, process()->events(channel.id),
+  CountedSubscription(Reader &reader, Runtime &runtime, const LocationConf &location,
+                      const wire::Channel &channel, std::string cursor)
+      : core::SubscriptionPart(reader, runtime.event_services(channel.id),
                                source_of(location, channel, std::move(cursor))) {}
   void start(bool listens) {
     reading.set(1);

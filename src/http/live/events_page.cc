@@ -10,13 +10,13 @@
 
 namespace await::http {
 
-EventsPage::EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+EventsPage::EventsPage(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
                        const wire::EventEncoding &encoding, const wire::Format *format,
                        const std::string &cursor, Wait wait)
-    : HeldPoll(r), wait_(wait), encoding_(encoding), format_(format) {
+    : HeldPoll(r, runtime), wait_(wait), encoding_(encoding), format_(format) {
   for (const wire::Channel &channel : channels)
     parts_.push_back(std::make_unique<Part>(*this, channel, cursor));
-  process()->register_held(*this);
+  register_held();
 }
 
 template <class Test>
@@ -127,7 +127,7 @@ void EventsPage::answer() {
   out.boolean("done", all([](const Part &part) { return part.done; }));
   if (any([](const Part &part) { return part.reset; })) {
     out.boolean("reset", true);
-    process()->counters().count(Counter::resets);
+    runtime_.counters().count(Counter::resets);
   }
   std::string text = out.take();
   facts(r_).state = core::state_name(first.state);

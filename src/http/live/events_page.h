@@ -21,7 +21,7 @@ class EventsPage : public HeldPoll, private core::PartReader {
  public:
   /// @param channels  at least one
   /// @param format  of the whole page; null: as docs/http.md has it
-  EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+  EventsPage(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
              const wire::EventEncoding &encoding, const wire::Format *format, const std::string &cursor,
              Wait wait);
 
@@ -31,7 +31,7 @@ class EventsPage : public HeldPoll, private core::PartReader {
   /// One of the channels.
   struct Part : CountedSubscription {
     Part(EventsPage &page, const wire::Channel &channel, const std::string &cursor)
-        : CountedSubscription(page, location_conf(page.r_), channel, cursor) {}
+        : CountedSubscription(page, page.runtime_, location_conf(page.r_), channel, cursor) {}
     std::string events;  // of the answer
     bool read = false;   // as often as it must be before the answer
     bool news = false;   // it has something to answer with

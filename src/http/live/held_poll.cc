@@ -6,18 +6,18 @@
 namespace await::http {
 
 void HeldPoll::start_time(std::int64_t wait_ms) {
-  over_ = wait_ms == 0 || process()->draining();
+  over_ = wait_ms == 0 || runtime_.lifecycle().draining();
   if (over_)
     return;
-  due_ms_ = process()->now_ms() + wait_ms;
-  process()->due_in(*this, wait_ms);
+  due_ms_ = runtime_.now_ms() + wait_ms;
+  runtime_.heartbeats().schedule_deadline(*this, wait_ms);
 }
 
 void HeldPoll::on_due() noexcept {
   ngx::guarded(connection()->log, [this] {
-    std::int64_t left = due_ms_ - process()->now_ms();
+    std::int64_t left = due_ms_ - runtime_.now_ms();
     if (left > 0)
-      process()->due_in(*this, left);  // the wheel does not cover a longer time
+      runtime_.heartbeats().schedule_deadline(*this, left);  // the wheel does not cover a longer time
     else
       drain();
   });
@@ -40,11 +40,11 @@ void HeldPoll::revoke() {
 
 void HeldPoll::rest() {
   if (!parked() && location_conf(r_).park && park())
-    process()->counters().add(Gauge::parked, 1);
+    runtime_.counters().add(Gauge::parked, 1);
 }
 
 void HeldPoll::on_revive() {
-  process()->counters().add(Gauge::parked, -1);
+  runtime_.counters().add(Gauge::parked, -1);
   restore_info(facts(r_));
 }
 

@@ -2,7 +2,7 @@
 
 #include "core/timer_wheel.h"
 #include "http/exchange/respond.h"
-#include "http/runtime/process.h"
+#include "http/runtime/held_request.h"
 #include "ngx/held.h"
 
 namespace await::http {
@@ -13,7 +13,7 @@ struct RequestInfo;
 /// common. They add what is read, and what the answer is.
 ///
 /// Functions that may destroy this say so: after such a call nothing of the object may be accessed.
-class HeldPoll : public ngx::Held, private core::TimerEntry {
+class HeldPoll : public HeldRequest, private core::TimerEntry {
  public:
   /// Ends the time. Does not destroy this, because a read is asynchronous.
   void drain() override;
@@ -23,7 +23,7 @@ class HeldPoll : public ngx::Held, private core::TimerEntry {
   void revoke() override;
 
  protected:
-  explicit HeldPoll(ngx_http_request_t *r) : Held(r) {}
+  HeldPoll(ngx_http_request_t *r, Runtime &runtime) : HeldRequest(r, runtime) {}
 
   /// Starts the time: `wait_ms` from now, over at once if that is 0 or nginx is shutting down.
   void start_time(std::int64_t wait_ms);

@@ -6,17 +6,20 @@
 #include "http/exchange/conditions.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/runtime/runtime.h"
 
 namespace await::http {
 
-JobWait::JobWait(ngx_http_request_t *r, core::ResultDetail detail, Enrol register_held)
-    : HeldPoll(r),
-      watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&JobWait::on_job>(this)) {
+JobWait::JobWait(ngx_http_request_t *r, Runtime &runtime, core::ResultDetail detail,
+                 Registration registration)
+    : HeldPoll(r, runtime),
+      watcher_(runtime_.job_services(),
+               core::Callback<Result<const core::Job *>>::to<&JobWait::on_job>(this)) {
   watcher_.read().detail = detail;
-  watcher_.read().cache = process()->memory(location_conf(r).cache);
+  watcher_.read().cache = runtime_.cache(location_conf(r).cache);
   watcher_.trust(location_conf(r).hints == kSigned);
-  if (register_held == Enrol::now)
-    process()->register_held(*this);
+  if (registration == Registration::now)
+    register_held();
 }
 
 Answer JobWait::watch(const Uuid &id, std::int64_t wait_ms) {
@@ -28,7 +31,7 @@ Answer JobWait::watch(const Uuid &id, std::int64_t wait_ms) {
 
 void JobWait::read_second(const Uuid &id, std::int64_t wait_ms) {
   watcher_.read().id = id;
-  began_ms_ = process()->now_ms();
+  began_ms_ = runtime_.now_ms();
   start_time(wait_ms);
   reading_.set(1);
   watcher_.restart();
@@ -68,7 +71,7 @@ void JobWait::on_job(Result<const core::Job *> job) {
     info.state = core::state_name(found->state);
     if (watcher_.read().cache != nullptr)
       info.cache = watcher_.read().from_cache ? "HIT" : "MISS";
-    info.held_ms = process()->now_ms() - began_ms_;
+    info.held_ms = runtime_.now_ms() - began_ms_;
     answer(*found, !done);
     return;
   }
@@ -99,12 +102,12 @@ void JobWait::refuse(const Error &error) {
     finish(send_error(r_, error));  // usually destroys this
 }
 
-OrAnswer<Uuid> addressed(ngx_http_request_t *r, std::string_view text) {
+OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text) {
   auto id = Uuid::parse(text);
   if (!id || !id->is_v7() || !is_admitted(r, "job:" + id->text()))
     return send_problem(r, 404, "There is no such job.");
   facts(r).id = id->text();
-  if (process()->past_retention(*id))
+  if (runtime.backends().past_retention(*id))
     return send_problem(r, 410, "The retention period of this job has passed; it is no longer stored.");
   return *id;
 }
@@ -116,24 +119,24 @@ OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
   return wait;
 }
 
-bool has_room(ngx_http_request_t *r) {
-  if (process()->hub().listeners() < static_cast<std::size_t>(location_conf(r).max_held))
+bool has_room(ngx_http_request_t *r, Runtime &runtime) {
+  if (runtime.hub().listeners() < static_cast<std::size_t>(location_conf(r).max_held))
     return true;
-  process()->counters().count(Counter::refused_held);
+  runtime.counters().count(Counter::refused_held);
   return false;
 }
 
-bool has_too_many_reads(ngx_http_request_t *r) {
-  if (process()->counters().of(Gauge::reads) < location_conf(r).max_inflight)
+bool has_too_many_reads(ngx_http_request_t *r, Runtime &runtime) {
+  if (runtime.counters().of(Gauge::reads) < location_conf(r).max_inflight)
     return false;
-  process()->counters().count(Counter::refused_reads);
+  runtime.counters().count(Counter::refused_reads);
   return true;
 }
 
-Refusal check_room(ngx_http_request_t *r, bool hold) {
-  if (hold && !has_room(r))
+Refusal check_room(ngx_http_request_t *r, Runtime &runtime, bool hold) {
+  if (hold && !has_room(r, runtime))
     return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
-  if (has_too_many_reads(r))
+  if (has_too_many_reads(r, runtime))
     return send_unavailable(r, "Too many requests are waiting for the database; retry later.");
   return std::nullopt;
 }

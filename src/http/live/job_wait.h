@@ -7,7 +7,7 @@
 #include "http/exchange/request.h"
 #include "http/exchange/respond.h"
 #include "http/live/held_poll.h"
-#include "http/runtime/process.h"
+#include "http/runtime/held_request.h"
 
 namespace await::http {
 
@@ -19,8 +19,9 @@ class JobWait : public HeldPoll {
 
  protected:
   /// `later`: the derived class registers the request itself, when it is its own.
-  enum class Enrol : bool { later, now };
-  JobWait(ngx_http_request_t *r, core::ResultDetail detail, Enrol register_held = Enrol::now);
+  enum class Registration : bool { later, now };
+  JobWait(ngx_http_request_t *r, Runtime &runtime, core::ResultDetail detail,
+          Registration registration = Registration::now);
 
   /// Registers if the client is willing to wait, then reads. A content handler returns the result, after
   /// check_room().
@@ -57,16 +58,16 @@ class JobWait : public HeldPoll {
 
 /// The job of the id `text`, which is also noted for $await_id. An answer if that is no id of a job, or the
 /// ticket of the client is not for it (404), or its retention period has passed (410).
-OrAnswer<Uuid> addressed(ngx_http_request_t *r, std::string_view text);
+OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text);
 /// How long the client is willing to wait. An answer if ?wait= is malformed (400).
 OrAnswer<Wait> asked_wait(ngx_http_request_t *r);
 
 /// Whether await_max_held lets this nginx worker hold another request. Counts if not.
-bool has_room(ngx_http_request_t *r);
+bool has_room(ngx_http_request_t *r, Runtime &runtime);
 /// Whether as many requests wait for PostgreSQL as await_max_inflight allows. Counts if so.
-bool has_too_many_reads(ngx_http_request_t *r);
+bool has_too_many_reads(ngx_http_request_t *r, Runtime &runtime);
 /// 503 if one of these limits is reached. Call before anything is made for the request.
 /// @param hold  whether the request would be held
-Refusal check_room(ngx_http_request_t *r, bool hold);
+Refusal check_room(ngx_http_request_t *r, Runtime &runtime, bool hold);
 
 }  // namespace await::http

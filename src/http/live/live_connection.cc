@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "http/exchange/request_info.h"
-#include "http/runtime/process.h"
+#include "http/runtime/held_request.h"
 #include "ngx/bind.h"
 #include "ngx/guard.h"
 
@@ -11,23 +11,24 @@ namespace await::http {
 
 using ngx::Answer;
 
-LiveConnection::LiveConnection(ngx_http_request_t *r, const wire::EventEncoding &encoding, bool visible_beat)
-    : Held(r),
+LiveConnection::LiveConnection(ngx_http_request_t *r, Runtime &runtime, const wire::EventEncoding &encoding,
+                               bool visible_beat)
+    : HeldRequest(r, runtime),
       conf_(location_conf(r)),
       encoding_(encoding),
-      expires_ms_(process()->ms_at(facts(r).expires_s)),
-      began_ms_(process()->now_ms()),
+      expires_ms_(runtime_.ms_at(facts(r).expires_s)),
+      began_ms_(runtime_.now_ms()),
       visible_beat_(visible_beat) {}
 
 void LiveConnection::bind_request() { ngx::bind<LiveConnection>(r_, this); }
 
-std::int64_t LiveConnection::held_ms() const { return process()->now_ms() - began_ms_; }
+std::int64_t LiveConnection::held_ms() const { return runtime_.now_ms() - began_ms_; }
 
 void LiveConnection::schedule_heartbeat() {
-  schedule_check(process()->ticks_to(heartbeat_interval(), expires_ms_));
+  schedule_check(runtime_.heartbeats().seconds_to_beat(heartbeat_interval(), expires_ms_));
 }
 
-void LiveConnection::schedule_check(std::size_t ticks) { process()->wheel().put(*this, ticks); }
+void LiveConnection::schedule_check(std::size_t ticks) { runtime_.heartbeats().schedule(*this, ticks); }
 
 /// May destroy this in each branch.
 void LiveConnection::on_due() noexcept {
@@ -36,7 +37,7 @@ void LiveConnection::on_due() noexcept {
       disconnect();
       return;
     }
-    if (expires_ms_ != 0 && process()->now_ms() >= expires_ms_) {
+    if (expires_ms_ != 0 && runtime_.now_ms() >= expires_ms_) {
       on_expiry();
       return;
     }
@@ -61,7 +62,7 @@ void LiveConnection::deliver(core::Subscription &subscription, const core::Event
   if (!is_full() || subscription.paused())
     return;
   if (!std::exchange(paused_, true))
-    process()->counters().count(Counter::paused);
+    runtime_.counters().count(Counter::paused);
   subscription.pause();
 }
 
@@ -116,11 +117,11 @@ void LiveConnection::rest() {
   if (r_ == nullptr || !conf_.park || closing_ || !park())
     return;
   on_park();
-  process()->counters().add(Gauge::parked, 1);
+  runtime_.counters().add(Gauge::parked, 1);
 }
 
 void LiveConnection::on_revive() {
-  process()->counters().add(Gauge::parked, -1);
+  runtime_.counters().add(Gauge::parked, -1);
   RequestInfo &info = facts(r_);
   info.held_ms = held_ms();
   restore_info(info);

@@ -6,7 +6,7 @@
 #include "core/timer_wheel.h"
 #include "http/conf/conf.h"
 #include "http/runtime/counters.h"
-#include "ngx/held.h"
+#include "http/runtime/held_request.h"
 #include "ngx/send_queue.h"
 #include "ngx/send_timer.h"
 #include "wire/event_encoding.h"
@@ -21,12 +21,13 @@ struct RequestInfo;
 /// The transports add their framing and what the client says.
 ///
 /// Functions that may destroy this say so: after such a call nothing of the object may be accessed.
-class LiveConnection : public ngx::Held, private core::TimerEntry {
+class LiveConnection : public HeldRequest, private core::TimerEntry {
  public:
   void give_up() override {}  // drain() has ended it; the client may still be reading the rest
 
  protected:
-  LiveConnection(ngx_http_request_t *r, const wire::EventEncoding &encoding, bool visible_beat);
+  LiveConnection(ngx_http_request_t *r, Runtime &runtime, const wire::EventEncoding &encoding,
+                 bool visible_beat);
 
   /// What a write has achieved.
   struct Written {

@@ -4,7 +4,7 @@
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
 #include "http/live/counted_subscription.h"
-#include "http/runtime/process.h"
+#include "http/runtime/held_request.h"
 #include "ngx/pool.h"
 #include "ngx/str.h"
 #include "ngx/tls.h"
@@ -34,27 +34,27 @@ std::string_view standing(const core::MultiSubscription &subscriptions) {
 
 }  // namespace
 
-SseStream::SseStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+SseStream::SseStream(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
                      const wire::EventEncoding &encoding, const StreamOptions &options)
-    : LiveConnection(r, encoding, options.visible_beat),
-      subscriptions_(*this, process()->events(channels.front().id),
+    : LiveConnection(r, runtime, encoding, options.visible_beat),
+      subscriptions_(*this, runtime_.event_services(channels.front().id),
                      source_of(conf_, channels.front(), options.cursor)),
       names_(options.names),
       linger_(options.linger) {
   for (auto at = channels.begin() + 1; at != channels.end(); ++at)
-    subscriptions_.add(process()->events(at->id), source_of(conf_, *at, options.cursor));
+    subscriptions_.add(runtime_.event_services(at->id), source_of(conf_, *at, options.cursor));
   reading_.set(static_cast<std::int64_t>(channels.size()));
-  process()->register_held(*this);
+  register_held();
 }
 
 Answer SseStream::start() {
   bind_request();
   out_ = ngx::make<ngx::FilterOutput>(r_->pool, r_);
   Answer held = hold();
-  subscriptions_.start((r_->method & NGX_HTTP_HEAD) == 0, !linger_,
-                       [](const core::MultiSubscription::Part &part) {
-                         return part.kind() == core::Kind::job && process()->past_retention(part.id());
-                       });
+  subscriptions_.start(
+      (r_->method & NGX_HTTP_HEAD) == 0, !linger_, [this](const core::MultiSubscription::Part &part) {
+        return part.kind() == core::Kind::job && runtime_.backends().past_retention(part.id());
+      });
   return held;
 }
 
@@ -70,7 +70,8 @@ void SseStream::on_error(const Error &error) {
 /// Sends the header and the first frames. False: the request was ended, and this usually destroyed.
 bool SseStream::on_ready() {
   reading_.set(0);
-  if (!linger_ && subscriptions_.all([](const core::MultiSubscription::Part &part) { return part.knew; })) {
+  if (!linger_ &&
+      subscriptions_.all([this](const core::MultiSubscription::Part &part) { return part.knew; })) {
     add_header(r_, "Cache-Control", "no-store");
     finish(send_empty(r_, 204));  // no event will ever come: 204 stops EventSource
     return false;
@@ -83,7 +84,7 @@ bool SseStream::on_ready() {
 }
 
 void SseStream::on_gap(core::MultiSubscription::Part &part) {
-  process()->counters().count(Counter::resets);
+  runtime_.counters().count(Counter::resets);
   push_frame("reset", state_data(subscriptions_.cursor(), standing(part),
                                  subscriptions_.is_alone() ? std::string() : part.channel()));
 }
@@ -117,7 +118,7 @@ bool SseStream::send_head() {
   if (r_->stream == nullptr && core_conf().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
   handle_writable();
-  push(wire::sse_retry(retry_ms(conf_, process()->random())));
+  push(wire::sse_retry(retry_ms(conf_, runtime_.random())));
   schedule_heartbeat();
   return true;
 }
@@ -163,7 +164,9 @@ void SseStream::push_bytes(const Bytes &bytes) {
     queue_.push(bytes);
 }
 
-void SseStream::push_heartbeat() { push_bytes(process()->beat(visible_beat_, style().chunked)); }
+void SseStream::push_heartbeat() {
+  push_bytes(runtime_.heartbeats().sse_beat(visible_beat_, style().chunked));
+}
 
 SseStream::Written SseStream::send() {
   if (out_ == nullptr) {
@@ -224,7 +227,7 @@ void SseStream::end() {
   closing_ = ended_ = true;
   leave();
   if (parked() && chunked())
-    queue_.push(process()->last_chunk());
+    queue_.push(runtime_.heartbeats().last_chunk());
   if (!parked()) {
     RequestInfo &info = facts(r_);
     info.state = core::state_name(subscriptions_.first().state);

@@ -26,7 +26,7 @@ struct StreamOptions {
 class SseStream : public LiveConnection, private core::MultiSubscription::Reader {
  public:
   /// @param channels  at least one
-  SseStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
+  SseStream(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
             const wire::EventEncoding &encoding, const StreamOptions &options);
 
   ngx::Answer start();

@@ -3,10 +3,11 @@
 #include "http/exchange/job_document.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
+#include "http/runtime/runtime.h"
 
 namespace await::http {
 
-Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait) {
+Answer send_accepted(ngx_http_request_t *r, Runtime &runtime, const core::Job &job, const Wait &wait) {
   wire::Links links = links_of_new(r, job.id);
   add_wait_headers(r, wait, "Prefer");
   add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
@@ -14,17 +15,17 @@ Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wa
   add_header(r, "Cache-Control", "no-store");
   add_retry_after(r);
   return send(r, 202, "application/json",
-              job_document(r, process()->timeline(), job, links, location_conf(r).submitted));
+              job_document(r, runtime.backends().timeline(), job, links, location_conf(r).submitted));
 }
 
-SubmitWait::SubmitWait(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)
-    : JobWait(r, core::ResultDetail::body, Enrol::later), id_(id), wait_(wait), kind_(kind) {
+SubmitWait::SubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait, Kind kind)
+    : JobWait(r, runtime, core::ResultDetail::body, Registration::later), id_(id), wait_(wait), kind_(kind) {
   if (wait_.ms > 0)
     register_first(id);
 }
 
 void SubmitWait::stored() {
-  process()->register_held(*this);
+  register_held();
   read_second(id_, wait_.ms);
 }
 
@@ -38,7 +39,7 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
   if (kind_ == replayed)
     add_header(r_, "Idempotency-Replayed", "true");
   if (timed_out || wait_.ms == 0) {
-    finish(send_accepted(r_, job, wait_));
+    finish(send_accepted(r_, runtime_, job, wait_));
     return;
   }
   wire::Links links = links_of_new(r_, id_);
@@ -46,7 +47,7 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
   add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
   add_header(r_, "Content-Location", links.result);
   delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::finished>(this));
-  delivery_->answer(job, {424, 202}, process()->payloads());
+  delivery_->answer(job, {424, 202}, runtime_.backends().payloads());
 }
 
 void SubmitWait::refuse(const Error &error) {

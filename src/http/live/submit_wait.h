@@ -8,14 +8,14 @@
 namespace await::http {
 
 /// 202: the job is stored; its document as it is now.
-Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wait);
+Answer send_accepted(ngx_http_request_t *r, Runtime &runtime, const core::Job &job, const Wait &wait);
 
 /// What becomes of the job that a POST stands for, once it is stored: the answer of `Prefer: wait`, and of a
 /// request that was sent before (Idempotency-Key), whose job may be anywhere by now.
 class SubmitWait : public JobWait {
  public:
   enum Kind : bool { fresh, replayed };
-  SubmitWait(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind);
+  SubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait, Kind kind);
 
   /// The request is its own from now on.
   void stored();

@@ -27,13 +27,13 @@ constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
 
 }  // namespace
 
-WebSocket::WebSocket(ngx_http_request_t *r, const SocketOptions &options)
-    : LiveConnection(r, *options.encoding, options.visible_beat), plain_(options.plain) {
+WebSocket::WebSocket(ngx_http_request_t *r, Runtime &runtime, const SocketOptions &options)
+    : LiveConnection(r, runtime, *options.encoding, options.visible_beat), plain_(options.plain) {
   if (auto owner = owner_of(r))
     owner_ = std::make_unique<std::string>(*owner);
   if (const auto &ticket = facts(r).ticket_channels)
     ticket_ = std::make_unique<std::vector<std::string>>(*ticket);
-  process()->register_held(*this);
+  register_held();
 }
 
 WebSocket::~WebSocket() = default;
@@ -80,7 +80,7 @@ Answer WebSocket::start(std::string_view key, bool subprotocol, const std::vecto
 
 void WebSocket::subscribe(std::string_view name, std::string cursor, NamedBy by) {
   auto channel = authorized_channel({conf_, owner(), ticket_.get()}, name, by);
-  if (!channel || (channel->kind() == core::Kind::job && process()->past_retention(channel->id))) {
+  if (!channel || (channel->kind() == core::Kind::job && runtime_.backends().past_retention(channel->id))) {
     refuse(name, 404, name.starts_with("job:") ? kNoJob : kNoChannel);
     return;
   }
@@ -90,11 +90,11 @@ void WebSocket::subscribe(std::string_view name, std::string cursor, NamedBy by)
     refuse(name, 409, "Already subscribed to this channel.");
   } else if (subscriptions_.size() >= static_cast<std::size_t>(conf_.max_channels)) {
     refuse(name, 429, "Too many channels on this WebSocket.");
-  } else if (process()->hub().listeners() >= static_cast<std::size_t>(conf_.max_held)) {
-    process()->counters().count(Counter::refused_held);
+  } else if (runtime_.hub().listeners() >= static_cast<std::size_t>(conf_.max_held)) {
+    runtime_.counters().count(Counter::refused_held);
     refuse(name, 503, "Too many subscriptions on this server; retry later.");
-  } else if (process()->counters().of(Gauge::reads) >= conf_.max_inflight) {
-    process()->counters().count(Counter::refused_reads);
+  } else if (runtime_.counters().of(Gauge::reads) >= conf_.max_inflight) {
+    runtime_.counters().count(Counter::refused_reads);
     refuse(name, 503, "Too many requests are waiting for the database; retry later.");
   } else {
     subscriptions_.push_back(std::make_unique<Entry>(*this, *channel, std::move(cursor)));
@@ -142,7 +142,7 @@ bool WebSocket::on_ready(core::SubscriptionPart &part, const core::EventPage &pa
 
 /// False: the socket was closed, which has destroyed the part.
 bool WebSocket::on_gap(core::SubscriptionPart &part) {
-  process()->counters().count(Counter::resets);
+  runtime_.counters().count(Counter::resets);
   if (plain_) {
     close(wire::kRestart, "Events were missed and cannot be replayed; start over.");
     return false;
@@ -178,7 +178,7 @@ void WebSocket::push_event(const core::Subscription &subscription, const core::E
 /// The client is told by a message or a close code, the access log knows only of the upgrade. One line a
 /// second: refusals cost the client little, and the disk must not pay.
 void WebSocket::log_refusal(int status, const char *why) {
-  std::int64_t now = process()->now_ms();
+  std::int64_t now = runtime_.now_ms();
   if (now < log_after_ms_) {
     ++unlogged_;
     return;
@@ -193,7 +193,7 @@ void WebSocket::log_refusal(int status, const char *why) {
 /// Whether the client may be refused once more: 100 times a second, and after a quiet time as often as an
 /// honest one may come to it that renews all it had.
 bool WebSocket::may_be_refused() {
-  std::int64_t now = process()->now_ms();
+  std::int64_t now = runtime_.now_ms();
   std::int64_t burst = std::max<std::int64_t>(200, 2 * conf_.max_channels);
   refused_until_ms_ = std::max(refused_until_ms_, now) + kRefusalMs;
   return refused_until_ms_ - now <= burst * kRefusalMs;
@@ -221,7 +221,7 @@ void WebSocket::text(std::string_view message) {
     case wire::SocketRequest::unsubscribe:
       return unsubscribe(request.channel);
     case wire::SocketRequest::ping:
-      return push(process()->socket_beat());
+      return push(runtime_.heartbeats().websocket_beat());
     case wire::SocketRequest::malformed:
       return refuse("", 400, request.why);
   }
@@ -309,7 +309,7 @@ void WebSocket::say(std::string_view text) {
     push(Bytes(wire::websocket_text(text)));
 }
 
-void WebSocket::write_soon() { process()->flush_soon(*this); }
+void WebSocket::write_soon() { runtime_.flush_soon(*this); }
 
 void WebSocket::flush() noexcept {
   ngx::guarded(connection()->log, [this] { write(); });
@@ -340,9 +340,9 @@ void WebSocket::on_expiry() { close(wire::kUnauthenticated, "The token has expir
 
 void WebSocket::push_heartbeat() {
   ++silent_;
-  push(process()->socket_ping());
+  push(runtime_.heartbeats().websocket_ping());
   if (visible_beat_)
-    push(process()->socket_beat());
+    push(runtime_.heartbeats().websocket_beat());
 }
 
 /// Says the last word; the client's close frame is waited for a little while.
@@ -366,7 +366,7 @@ void WebSocket::end() {
 void WebSocket::drain() {
   if (closing_)
     return;
-  say(wire::encode_bye(retry_ms(conf_, process()->random())));
+  say(wire::encode_bye(retry_ms(conf_, runtime_.random())));
   close(wire::kRestart, "The server is restarting; reconnect.");
 }
 
@@ -374,7 +374,7 @@ void WebSocket::revoke() { close(wire::kUnauthenticated, "The session was revoke
 
 void WebSocket::leave() {
   LiveConnection::leave();
-  Process::Flush::unlink();
+  Flush::unlink();
   subscriptions_.clear();
 }
 

@@ -8,7 +8,7 @@
 #include "http/exchange/channels.h"
 #include "http/live/counted_subscription.h"
 #include "http/live/live_connection.h"
-#include "http/runtime/process.h"
+#include "http/runtime/held_request.h"
 #include "wire/websocket.h"
 
 namespace await::http {
@@ -24,10 +24,10 @@ struct SocketOptions {
 /// connection parked; bytes are read from and written to the connection itself in any case.
 class WebSocket : public LiveConnection,
                   private core::PartReader,
-                  private Process::Flush,
+                  private Flush,
                   private wire::WebSocketReader::Listener {
  public:
-  WebSocket(ngx_http_request_t *r, const SocketOptions &options);
+  WebSocket(ngx_http_request_t *r, Runtime &runtime, const SocketOptions &options);
   ~WebSocket() override;
 
   /// Answers 101. A content handler returns the result.
@@ -42,7 +42,7 @@ class WebSocket : public LiveConnection,
  private:
   struct Entry : CountedSubscription {
     Entry(WebSocket &socket, const wire::Channel &channel, std::string cursor)
-        : CountedSubscription(socket, socket.conf_, channel, std::move(cursor)) {}
+        : CountedSubscription(socket, socket.runtime_, socket.conf_, channel, std::move(cursor)) {}
   };
   /// Watches a channel from `cursor` on. The client is told when the first page has come, or why not.
   void subscribe(std::string_view name, std::string cursor, NamedBy by);

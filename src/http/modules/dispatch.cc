@@ -110,7 +110,7 @@ Answer answer(ngx_http_request_t *r) {
     return *refusal;
   if (auto refusal = check_if_match(r, location, handler))
     return *refusal;
-  return handler(r);
+  return handler(r, *worker);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "http/live/job_wait.h"
 #include "http/live/sse_stream.h"
 #include "http/modules/dispatch.h"
+#include "http/runtime/runtime.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
@@ -54,7 +55,8 @@ using Channels = std::vector<wire::Channel>;
 /// The channel of this name. An answer if the client may not watch it.
 /// @param tells_gone  whether a stream reports a job that is no longer kept, instead of an error, which
 ///   would stop EventSource for good
-OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, std::string_view name, bool tells_gone) {
+OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, Runtime &runtime, std::string_view name,
+                                        bool tells_gone) {
   if (!name.starts_with(kJob)) {
     auto channel = authorized_channel(channel_client(r), name, NamedBy::location);  // see channel_of()
     if (!channel)
@@ -65,16 +67,17 @@ OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, std::string_view 
     return send_problem(r, 404, "There is no such channel.");
   std::string_view text = name.substr(kJob.size());
   auto id = Uuid::parse(text);
-  if (tells_gone && id && process()->past_retention(*id))
+  if (tells_gone && id && runtime.backends().past_retention(*id))
     return wire::Channel{*id, {}};
-  auto job = addressed(r, text);
+  auto job = addressed(r, runtime, text);
   if (!job)
     return job.answer();
   return wire::Channel{*job, {}};
 }
 
 /// What the request watches. An answer if the client may not watch one of the channels.
-OrAnswer<Channels> watched_channels(ngx_http_request_t *r, bool stream, const std::string &cursor) {
+OrAnswer<Channels> watched_channels(ngx_http_request_t *r, Runtime &runtime, bool stream,
+                                    const std::string &cursor) {
   const ngx_array_t &words = *events_conf(r).channels;
   bool tells_gone = stream && (words.nelts > 1 || !cursor.empty());
   Channels out;
@@ -82,7 +85,7 @@ OrAnswer<Channels> watched_channels(ngx_http_request_t *r, bool stream, const st
     auto name = channel_of(r, &static_cast<ngx_http_complex_value_t *>(words.elts)[i]);
     if (!name)
       return send_problem(r, 404, "There is no such channel.");
-    auto channel = watched_channel(r, *name, tells_gone);
+    auto channel = watched_channel(r, runtime, *name, tells_gone);
     if (!channel)
       return channel.answer();
     bool twice = std::any_of(out.begin(), out.end(), [&](auto &one) { return one.id == channel->id; });
@@ -92,18 +95,19 @@ OrAnswer<Channels> watched_channels(ngx_http_request_t *r, bool stream, const st
   return out;
 }
 
-Answer get_page(ngx_http_request_t *r, const Channels &channels, const std::string &cursor) {
+Answer get_page(ngx_http_request_t *r, Runtime &runtime, const Channels &channels,
+                const std::string &cursor) {
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
-  if (auto refusal = check_room(r, wait->ms > 0))
+  if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
   facts(r).delivery = "events";
-  return ngx::Held::make<EventsPage>(r, channels, encoding_of(r), events_conf(r).page, cursor, *wait)
+  return ngx::Held::make<EventsPage>(r, runtime, channels, encoding_of(r), events_conf(r).page, cursor, *wait)
       ->start();
 }
 
-Answer get_events(ngx_http_request_t *r) {
+Answer get_events(ngx_http_request_t *r, Runtime &runtime) {
   bool json_first = events_conf(r).json_first == 1;
   constexpr std::string_view kStreamFirst[] = {"text/event-stream", "application/json"};
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/event-stream"};
@@ -114,21 +118,20 @@ Answer get_events(ngx_http_request_t *r) {
   if (cursor.empty())
     cursor = argument(r, "cursor").value_or("");
   bool stream = (chosen == 0) != json_first;
-  auto channels = watched_channels(r, stream, cursor);
+  auto channels = watched_channels(r, runtime, stream, cursor);
   if (!channels)
     return channels.answer();
   if (!stream)
-    return get_page(r, *channels, cursor);
+    return get_page(r, runtime, *channels, cursor);
   facts(r).delivery = "sse";
-  if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
+  if (!has_room(r, runtime) || runtime.lifecycle().draining() || has_too_many_reads(r, runtime)) {
     // any status but 200 would stop EventSource for good
     add_header(r, "Cache-Control", "no-store");
-    return send(r, 200, "text/event-stream",
-                wire::sse_retry(retry_ms(location_conf(r), process()->random())));
+    return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(location_conf(r), runtime.random())));
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
                         argument(r, "beat").value_or("") == "1", events_conf(r).linger == 1};
-  return ngx::Held::make<SseStream>(r, *channels, encoding_of(r), std::move(options))->start();
+  return ngx::Held::make<SseStream>(r, runtime, *channels, encoding_of(r), std::move(options))->start();
 }
 
 char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {

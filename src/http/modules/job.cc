@@ -30,8 +30,8 @@ enum class Representation { json, text };
 
 class JobRequest : public JobWait {
  public:
-  JobRequest(ngx_http_request_t *r, Representation type, Wait wait)
-      : JobWait(r, core::ResultDetail::json_value),
+  JobRequest(ngx_http_request_t *r, Runtime &runtime, Representation type, Wait wait)
+      : JobWait(r, runtime, core::ResultDetail::json_value),
         type_(type),
         wait_(wait),
         known_etags_(own_header(r, "if-none-match")) {}
@@ -60,7 +60,7 @@ class JobRequest : public JobWait {
       finish(send_empty(r_, 304));
     } else if (type_ == Representation::json) {
       finish(send(r_, 200, "application/json",
-                  job_document(r_, runtime()->backends().timeline(), job, links_of(r_, ""),
+                  job_document(r_, runtime_.backends().timeline(), job, links_of(r_, ""),
                                location_conf(r_).document)));
     } else {
       finish(send(r_, 200, "text/plain", says_timeout ? "TIMEOUT" : upper_state(job)));
@@ -82,8 +82,8 @@ class JobRequest : public JobWait {
 /// DELETE: reads the job to check its owner, cancels it, and answers with the job as it is then.
 class CancelRequest : public JobWait {
  public:
-  explicit CancelRequest(ngx_http_request_t *r)
-      : JobWait(r, core::ResultDetail::json_value), conditional_(has_conditions(r)) {}
+  CancelRequest(ngx_http_request_t *r, Runtime &runtime)
+      : JobWait(r, runtime, core::ResultDetail::json_value), conditional_(has_conditions(r)) {}
 
   Answer start(const Uuid &id) { return watch(id, 0); }
 
@@ -98,7 +98,7 @@ class CancelRequest : public JobWait {
     if (!outcome_) {
       id_ = job.id;
       // the job may have changed since the conditions were checked
-      runtime()->backends().store().cancel(id_, conditional_ ? std::optional(job.seq) : std::nullopt, reply_);
+      runtime_.backends().store().cancel(id_, conditional_ ? std::optional(job.seq) : std::nullopt, reply_);
       return;
     }
     if (*outcome_ == core::Cancelled::changed) {
@@ -112,15 +112,15 @@ class CancelRequest : public JobWait {
     }
     bool now = *outcome_ == core::Cancelled::now;
     if (now) {
-      runtime()->backends().bus().publish(job.id, job.seq, core::state_name(job.state));
+      runtime_.backends().bus().publish(job.id, job.seq, core::state_name(job.state));
       if (job.owner)
-        runtime()->user_hints().publish_soon(*job.owner);
+        runtime_.user_hints().publish_soon(*job.owner);
     }
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
-    finish(send(r_, now ? 202 : 200, "application/json",
-                job_document(r_, runtime()->backends().timeline(), job, links_of(r_, ""),
-                             location_conf(r_).document)));
+    finish(send(
+        r_, now ? 202 : 200, "application/json",
+        job_document(r_, runtime_.backends().timeline(), job, links_of(r_, ""), location_conf(r_).document)));
   }
 
   void leave() override {
@@ -147,7 +147,7 @@ const JobConf &job_settings(ngx_http_request_t *r) {
   return *static_cast<JobConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_job_module));
 }
 
-Answer get_job(ngx_http_request_t *r) {
+Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
   const JobConf &conf = job_settings(r);
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
   constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
@@ -157,23 +157,23 @@ Answer get_job(ngx_http_request_t *r) {
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
-  auto id = addressed(r, ngx::evaluate(r, conf.id));
+  auto id = addressed(r, runtime, ngx::evaluate(r, conf.id));
   if (!id)
     return id.answer();
-  if (auto refusal = check_room(r, wait->ms > 0))
+  if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
   facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
   Representation type = (chosen == 1) != (conf.text_first == 1) ? Representation::text : Representation::json;
-  return ngx::Held::make<JobRequest>(r, type, *wait)->start(*id);
+  return ngx::Held::make<JobRequest>(r, runtime, type, *wait)->start(*id);
 }
 
-Answer delete_job(ngx_http_request_t *r) {
-  auto id = addressed(r, ngx::evaluate(r, job_settings(r).id));
+Answer delete_job(ngx_http_request_t *r, Runtime &runtime) {
+  auto id = addressed(r, runtime, ngx::evaluate(r, job_settings(r).id));
   if (!id)
     return id.answer();
-  if (auto refusal = check_room(r, false))
+  if (auto refusal = check_room(r, runtime, false))
     return *refusal;
-  return ngx::Held::make<CancelRequest>(r)->start(*id);
+  return ngx::Held::make<CancelRequest>(r, runtime)->start(*id);
 }
 
 char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {

@@ -62,12 +62,11 @@ void add_lines(std::string &out, const Counters &counters, const Line<What> (&li
   }
 }
 
-Answer get_metrics(ngx_http_request_t *r) {
-  Runtime &worker = *runtime();
-  worker.sample_gauges();
+Answer get_metrics(ngx_http_request_t *r, Runtime &runtime) {
+  runtime.sample_gauges();
   std::string out;
-  add_lines(out, worker.counters(), kGauges, "gauge");
-  add_lines(out, worker.counters(), kCounters, "counter");
+  add_lines(out, runtime.counters(), kGauges, "gauge");
+  add_lines(out, runtime.counters(), kCounters, "counter");
   add_header(r, "Cache-Control", "no-store");
   return send(r, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 }

@@ -8,7 +8,7 @@
 #include "http/exchange/respond.h"
 #include "http/exchange/small_body.h"
 #include "http/modules/dispatch.h"
-#include "http/runtime/process.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
 #include "wire/json_check.h"
@@ -32,12 +32,12 @@ struct PublishConf {
 /// Reads the body, stores it, and notifies every node.
 class PublishRequest : public SmallBody {
  public:
-  PublishRequest(ngx_http_request_t *r, std::string topic, std::string type, bool latest)
-      : SmallBody(r, kMost, {413, kTooLarge}),
+  PublishRequest(ngx_http_request_t *r, Runtime &runtime, std::string topic, std::string type, bool latest)
+      : SmallBody(r, runtime, kMost, {413, kTooLarge}),
         topic_(std::move(topic)),
         type_(std::move(type)),
         latest_(latest) {
-    process()->register_held(*this);
+    register_held();
   }
 
  private:
@@ -48,7 +48,7 @@ class PublishRequest : public SmallBody {
     else if (check.written() > kMost)
       refuse({413, kTooLarge});
     else
-      process()->topics().publish(topic_, type_, body(), latest_, reply_);
+      runtime_.backends().topics().publish(topic_, type_, body(), latest_, reply_);
   }
 
   void on_stored(Result<int> seq) {
@@ -57,11 +57,11 @@ class PublishRequest : public SmallBody {
       return;
     }
     Uuid id = wire::topic_id(topic_);
-    process()->bus().publish(id, *seq, type_);
-    process()->counters().count(Counter::published);
+    runtime_.backends().bus().publish(id, *seq, type_);
+    runtime_.counters().count(Counter::published);
     wire::JsonWriter out;
     out.text("channel", "topic:" + topic_);
-    out.text("cursor", core::encode_cursor(process()->timeline(), id, *seq));
+    out.text("cursor", core::encode_cursor(runtime_.backends().timeline(), id, *seq));
     add_header(r_, "Cache-Control", "no-store");
     finish(send(r_, 200, "application/json", out.take()));
   }
@@ -74,16 +74,17 @@ class PublishRequest : public SmallBody {
   core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::on_stored>(this);
 };
 
-Answer publish(ngx_http_request_t *r) {
+Answer publish(ngx_http_request_t *r, Runtime &runtime) {
   auto &conf = *static_cast<PublishConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_publish_module));
   std::string topic(ngx::evaluate(r, conf.topic));
   if (!wire::is_topic_name(topic))
     return send_problem(r, 404, "There is no such channel.");
-  if (auto refusal = Receiver::check_room(r))
+  if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
   facts(r).delivery = "publish";
   std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
-  return ngx::Held::make<PublishRequest>(r, std::move(topic), std::move(type), conf.latest == 1)->receive();
+  return ngx::Held::make<PublishRequest>(r, runtime, std::move(topic), std::move(type), conf.latest == 1)
+      ->receive();
 }
 
 char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {

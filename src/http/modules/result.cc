@@ -28,7 +28,8 @@ ResultConf &result_settings(ngx_http_request_t *r) {
 
 class ResultRequest : public JobWait {
  public:
-  ResultRequest(ngx_http_request_t *r, Wait wait) : JobWait(r, core::ResultDetail::body), wait_(wait) {}
+  ResultRequest(ngx_http_request_t *r, Runtime &runtime, Wait wait)
+      : JobWait(r, runtime, core::ResultDetail::body), wait_(wait) {}
 
   Answer start(const Uuid &id) { return watch(id, wait_.ms); }
 
@@ -44,7 +45,7 @@ class ResultRequest : public JobWait {
     const ResultResponseOptions &options = result_settings(r_).options;
     if (!timed_out) {
       response_.emplace(r_, core::Callback<Answer>::to<&ResultRequest::on_end>(this));
-      response_->answer(job, options, runtime()->backends().payloads());
+      response_->answer(job, options, runtime_.backends().payloads());
       return;
     }
     add_retry_after(r_);
@@ -56,7 +57,7 @@ class ResultRequest : public JobWait {
     add_header(r_, "Cache-Control", "no-store");
     add_header(r_, "Location", links.self);
     finish(send(r_, 202, "application/json",
-                job_document(r_, runtime()->backends().timeline(), job, links, nullptr)));
+                job_document(r_, runtime_.backends().timeline(), job, links, nullptr)));
   }
 
   void on_end(Answer answer) { finish(answer); }
@@ -71,17 +72,17 @@ class ResultRequest : public JobWait {
   std::optional<ResultResponse> response_;  // of the current request
 };
 
-Answer get_result(ngx_http_request_t *r) {
+Answer get_result(ngx_http_request_t *r, Runtime &runtime) {
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
-  auto id = addressed(r, ngx::evaluate(r, result_settings(r).id));
+  auto id = addressed(r, runtime, ngx::evaluate(r, result_settings(r).id));
   if (!id)
     return id.answer();
-  if (auto refusal = check_room(r, wait->ms > 0))
+  if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
   facts(r).delivery = "result";
-  return ngx::Held::make<ResultRequest>(r, *wait)->start(*id);
+  return ngx::Held::make<ResultRequest>(r, runtime, *wait)->start(*id);
 }
 
 char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {

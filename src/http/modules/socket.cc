@@ -10,6 +10,7 @@
 #include "http/live/job_wait.h"
 #include "http/live/websocket.h"
 #include "http/modules/dispatch.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 
 extern ngx_module_t ngx_http_await_socket_module;
@@ -41,7 +42,7 @@ Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
   return send_problem(r, 426, detail);
 }
 
-Answer open_socket(ngx_http_request_t *r) {
+Answer open_socket(ngx_http_request_t *r, Runtime &runtime) {
   SocketConf &conf = socket_conf(r);
   if (!(r->method & NGX_HTTP_GET) || !asks_for_websocket(r))
     return ask_for_upgrade(r,
@@ -56,13 +57,13 @@ Answer open_socket(ngx_http_request_t *r) {
   if (!ours && (conf.plain == 0 || !offered.empty()))
     return send_problem(r, 400,
                         "This resource supports the subprotocol await.v1, which the client did not offer.");
-  bool room = process()->counters().of(Gauge::sockets) < location_conf(r).max_held;
-  if (!room || !has_room(r)) {
+  bool room = runtime.counters().of(Gauge::sockets) < location_conf(r).max_held;
+  if (!room || !has_room(r, runtime)) {
     if (!room)
-      process()->counters().count(Counter::refused_held);
+      runtime.counters().count(Counter::refused_held);
     return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
   }
-  if (process()->draining())
+  if (runtime.lifecycle().draining())
     return send_unavailable(r, "The server is restarting; retry later.");
   facts(r).delivery = "socket";
   auto *channels = static_cast<ngx_http_complex_value_t *>(conf.channels->elts);
@@ -77,7 +78,7 @@ Answer open_socket(ngx_http_request_t *r) {
   if (conf.encoding == nullptr)
     conf.encoding = make_shape(r, conf.event, conf.thin == 1);
   auto *socket = ngx::Held::make<WebSocket>(
-      r, SocketOptions{conf.encoding, conf.plain == 1, argument(r, "beat").value_or("") == "1"});
+      r, runtime, SocketOptions{conf.encoding, conf.plain == 1, argument(r, "beat").value_or("") == "1"});
   return socket->start(key, ours, names, cursor);
 }
 

@@ -28,8 +28,9 @@ constexpr char kTooManyFields[] = "The form fields exceed 64 KB, or there are mo
 
 class SubmitRequest : public Receiver {
  public:
-  SubmitRequest(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob job, Wait wait)
-      : Receiver(r),
+  SubmitRequest(ngx_http_request_t *r, Runtime &runtime, const SubmitOptions &options, core::NewJob job,
+                Wait wait)
+      : Receiver(r, runtime),
         options_(options),
         wait_(wait),
         submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::on_submitted>(this)),
@@ -210,7 +211,7 @@ class SubmitRequest : public Receiver {
       job.idempotency->fingerprint =
           fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
     if (wait_.ms > 0)
-      job_wait_ = Held::make<SubmitWait>(r_, job.id, wait_, SubmitWait::fresh);
+      job_wait_ = Held::make<SubmitWait>(r_, runtime_, job.id, wait_, SubmitWait::fresh);
     runtime_.submissions().add(submission_, runtime_.now_ms());
   }
 
@@ -231,7 +232,7 @@ class SubmitRequest : public Receiver {
     created_at_ = stored->created_at;
     facts(r_).state = "pending";
     if (job_wait_ == nullptr) {
-      finish(send_accepted(r_, fresh_job(), wait_));
+      finish(send_accepted(r_, runtime_, fresh_job(), wait_));
       return;
     }
     start_wait();
@@ -248,7 +249,7 @@ class SubmitRequest : public Receiver {
     facts(r_).id = first.id.text();
     if (job_wait_ != nullptr)
       job_wait_->abandon();
-    job_wait_ = Held::make<SubmitWait>(r_, first.id, wait_, SubmitWait::replayed);
+    job_wait_ = Held::make<SubmitWait>(r_, runtime_, first.id, wait_, SubmitWait::replayed);
     start_wait();
   }
 
@@ -375,10 +376,10 @@ OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const Subm
   return boundary;
 }
 
-Answer submit(ngx_http_request_t *r) {
+Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   const auto &options =
       *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
-  if (auto refusal = Receiver::check_room(r))
+  if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
   auto wait = asked_wait(r);
   if (!wait)
@@ -389,13 +390,14 @@ Answer submit(ngx_http_request_t *r) {
   auto boundary = read_type(r, options, job);
   if (!boundary)
     return boundary.answer();
-  if (wait->ms > 0 && !has_room(r))
+  if (wait->ms > 0 && !has_room(r, runtime))
     wait->ms = 0;  // too many requests are held: answer 202 instead
-  job.id = runtime()->backends().new_id(static_cast<unsigned>(options.retention));
+  job.id = runtime.backends().new_id(static_cast<unsigned>(options.retention));
   apply(options, job);
   facts(r).id = job.id.text();
   facts(r).delivery = "submit";
-  return ngx::Held::make<SubmitRequest>(r, options, std::move(job), *wait)->start(std::move(*boundary));
+  return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *wait)
+      ->start(std::move(*boundary));
 }
 
 /// Queues that are named without variables are created when the nginx worker starts.

@@ -13,7 +13,7 @@
 #include "http/exchange/respond.h"
 #include "http/exchange/small_body.h"
 #include "http/modules/dispatch.h"
-#include "http/runtime/process.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 #include "wire/json_writer.h"
 #include "wire/ticket.h"
@@ -57,9 +57,9 @@ const char *parse_body(std::string_view body, std::vector<std::string> &channels
 /// Reads the body, and answers with a ticket.
 class TicketRequest : public SmallBody {
  public:
-  TicketRequest(ngx_http_request_t *r, const TicketConf &conf)
-      : SmallBody(r, kMostBody, {413, "The request body exceeds 16 KB."}), conf_(conf) {
-    process()->register_held(*this);
+  TicketRequest(ngx_http_request_t *r, Runtime &runtime, const TicketConf &conf)
+      : SmallBody(r, runtime, kMostBody, {413, "The request body exceeds 16 KB."}), conf_(conf) {
+    register_held();
   }
 
  private:
@@ -82,8 +82,8 @@ class TicketRequest : public SmallBody {
       return;
     }
     channels_ = std::move(granted);
-    if (process()->secret().empty())
-      process()->introduce(waiter_);
+    if (runtime_.keys().current().empty())
+      runtime_.backends().wait_for_greeting(waiter_);
     else
       issue();
   }
@@ -105,19 +105,19 @@ class TicketRequest : public SmallBody {
 
   void issue() {
     wire::Ticket ticket;
-    ticket.id = process()->new_id(0);
-    ticket.timeline = process()->timeline();
+    ticket.id = runtime_.backends().new_id(0);
+    ticket.timeline = runtime_.backends().timeline();
     ticket.owner = owner_of(r_).value_or("");
     ticket.channels = std::move(channels_);
-    ticket.issued_ms = process()->database_ms();
+    ticket.issued_ms = runtime_.backends().database_ms();
     ticket.until_ms = ticket.issued_ms + conf_.ttl * 1000;
     ticket.session_s = facts(r_).expires_s;
-    std::string text = wire::seal(ticket, process()->secret());
+    std::string text = wire::seal(ticket, runtime_.keys().current());
     if (text.empty()) {
       finish(send_unavailable(r_, "The database is not connected yet; retry later."));
       return;
     }
-    process()->counters().count(Counter::tickets);
+    runtime_.counters().count(Counter::tickets);
     wire::JsonWriter out;
     out.text("ticket", text);
     out.number("expires_in", conf_.ttl);
@@ -129,15 +129,16 @@ class TicketRequest : public SmallBody {
 
   const TicketConf &conf_;
   std::vector<std::string> channels_;  // what the ticket will be for
-  Process::Guest waiter_{core::Callback<Done>::to<&TicketRequest::on_greeting>(this)};
+  GreetingWaiter waiter_{core::Callback<Done>::to<&TicketRequest::on_greeting>(this)};
 };
 
-Answer give_ticket(ngx_http_request_t *r) {
-  if (auto refusal = Receiver::check_room(r))
+Answer give_ticket(ngx_http_request_t *r, Runtime &runtime) {
+  if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
   facts(r).delivery = "ticket";
   return ngx::Held::make<TicketRequest>(
-             r, *static_cast<TicketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
+             r, runtime,
+             *static_cast<TicketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
       ->receive();
 }
 
