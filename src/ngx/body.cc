@@ -95,7 +95,7 @@ void Body::pump() {
       return;
     if (!r_->reading_body || (skip_until_ != 0 && ngx_time() > skip_until_)) {
       end();
-      taker_.taken();
+      reader_.on_end();
       return;
     }
     ngx_event_t *event = r_->connection->read;
@@ -108,7 +108,7 @@ void Body::pump() {
     ngx_int_t rc = ngx_http_read_unbuffered_request_body(r_);
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
       end();
-      taker_.broken(rc);
+      reader_.on_error(rc);
       return;
     }
     if (rc == NGX_AGAIN && next() == nullptr)
@@ -122,7 +122,7 @@ ngx_chain_t *Body::next() const {
   return r_->request_body != nullptr ? r_->request_body->bufs : nullptr;
 }
 
-/// Passes everything that was read to the taker. Returns false if the taker waits or has finished; it may
+/// Passes everything that was read to the reader. Returns false if the reader waits or has finished; it may
 /// have been destroyed.
 bool Body::hand_over() {
   char piece[kPiece];
@@ -143,7 +143,7 @@ bool Body::hand_over() {
           ngx_read_file(buffer->file, reinterpret_cast<u_char *>(piece), most, buffer->file_pos + file_at_);
       if (n <= 0) {
         end();
-        taker_.broken(NGX_HTTP_INTERNAL_SERVER_ERROR);
+        reader_.on_error(NGX_HTTP_INTERNAL_SERVER_ERROR);
         return false;
       }
       file_at_ += n;
@@ -151,17 +151,17 @@ bool Body::hand_over() {
     }
     if (!in_file || file_at_ >= size)
       step(link);
-    auto pace = bytes.empty() ? Taker::Pace::more : taker_.take(bytes);
-    if (pace == Taker::Pace::skip) {
+    auto pace = bytes.empty() ? Reader::Pace::more : reader_.on_bytes(bytes);
+    if (pace == Reader::Pace::skip) {
       skip();
       continue;
     }
-    if (pace == Taker::Pace::stop) {
+    if (pace == Reader::Pace::stop) {
       end();
-      taker_.refused();
+      reader_.on_refused();
       return false;
     }
-    if (pace == Taker::Pace::wait) {
+    if (pace == Reader::Pace::wait) {
       waiting_ = true;
       if (r_->connection->read->timer_set) {
         ngx_del_timer(r_->connection->read);  // this module is slow, not the client
@@ -179,7 +179,7 @@ void Body::skip() {
   skip_until_ = ngx_time() + static_cast<time_t>(core->lingering_time / 1000) + 1;
   if (!lent_ && !used_)
     use_up();
-  taker_.refused();
+  reader_.on_refused();
 }
 
 /// Marks the link as taken. Its bytes stay in memory until they are consumed.

@@ -8,49 +8,49 @@
 
 namespace await::ngx {
 
-/// Reads the body of a request in pieces, as fast as the taker accepts them: while the taker is busy, nothing
-/// more is read from the client. nginx buffers at most client_body_buffer_size.
+/// Reads the body of a request in pieces, as fast as the reader accepts them: while the reader is busy,
+/// nothing more is read from the client. nginx buffers at most client_body_buffer_size.
 ///
 /// The body is borrowed. A small body, and one that another module has read, stays with the request for later
 /// users: a mirror, an error_page, an upstream. A body that does not fit into nginx's buffer is consumed; the
-/// request then appears to others to have no body. Kept alive by: the taker, which lives in the pool of the
+/// request then appears to others to have no body. Kept alive by: the reader, which lives in the pool of the
 /// request.
 class Body {
  public:
-  class Taker {
+  class Reader {
    public:
     enum class Pace {
       more,
       wait,  ///< give nothing more before resume()
-      stop,  ///< give nothing more; refused() is called next, as the last call
-      skip,  ///< the same, but the client may send the rest: refused() must not end the request
+      stop,  ///< give nothing more; on_refused() is called next, as the last call
+      skip,  ///< the same, but the client may send the rest: on_refused() must not end the request
     };
     /// The next bytes. Must not end the request.
-    virtual Pace take(std::string_view bytes) = 0;
+    virtual Pace on_bytes(std::string_view bytes) = 0;
     // Exactly one of these is called, once, as the last call. It may end the request.
-    /// The whole body has been taken or discarded.
-    virtual void taken() = 0;
-    /// take() returned `stop` or `skip`.
-    virtual void refused() = 0;
+    /// The whole body has been read or discarded.
+    virtual void on_end() = 0;
+    /// on_bytes() returned `stop` or `skip`.
+    virtual void on_refused() = 0;
     /// The body cannot be read; `status` is the status to answer with (400, 408, 413 …).
-    virtual void broken(ngx_int_t status) = 0;
+    virtual void on_error(ngx_int_t status) = 0;
 
    protected:
-    ~Taker() = default;
+    ~Reader() = default;
   };
 
-  Body(ngx_http_request_t *r, Taker &taker) : r_(r), taker_(taker) {}
+  Body(ngx_http_request_t *r, Reader &reader) : r_(r), reader_(reader) {}
   Body(const Body &) = delete;
   Body &operator=(const Body &) = delete;
 
-  /// Starts reading, from within the content handler. May call the taker at once.
+  /// Starts reading, from within the content handler. May call the reader at once.
   /// @param whole  nginx first reads the whole body, into a file if it is large, for use by others too
   /// @return empty if reading has started; else the status to answer with (500: another module has consumed
-  ///   the body), and the taker is not called
+  ///   the body), and the reader is not called
   std::optional<ngx_int_t> start(bool whole);
-  /// The taker accepts bytes again. Must not be called from within take().
+  /// The reader accepts bytes again. Must not be called from within on_bytes().
   void resume();
-  /// Stops: the taker is not called any more.
+  /// Stops: the reader is not called any more.
   void stop();
   /// Sets the read handler again after nginx has replaced it, to discard the rest of the body.
   void watch() { r_->read_event_handler = on_readable; }
@@ -71,7 +71,7 @@ class Body {
   void use_up();
 
   ngx_http_request_t *r_;
-  Taker &taker_;
+  Reader &reader_;
   ngx_chain_t *last_ = nullptr;  // the last link taken; null: none, or none is left
   off_t file_at_ = 0;            // how much of the next link is taken, if it is a file
   unsigned links_ = 0;           // that are kept

@@ -1,3 +1,5 @@
+#include "http/conf/resolve.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 
@@ -5,12 +7,10 @@
 #include <string>
 
 #include "base/text.h"
-#include "http/conf/conf.h"
 #include "ngx/str.h"
 #include "pg/conninfo.h"
 #include "redis/connection.h"
 
-// While nginx reads its configuration it may block, as its own proxy_pass does for a name.
 namespace await::http {
 namespace {
 
@@ -50,7 +50,7 @@ const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_
   if (!options)
     return keep(cf, options.error().detail);
   std::string_view rest;
-  bool given = false;  // hostaddr= was
+  bool given = false;  // hostaddr= is set
   for (const auto &[keyword, value] : *options) {
     if (keyword == "host")
       rest = value;

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "http/conf/conf.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -64,7 +65,7 @@ ngx_int_t challenge(ngx_http_request_t *r, const std::string &how, std::string_v
 }
 
 ngx_int_t deny_unavailable(ngx_http_request_t *r, std::string_view detail) {
-  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+  add_retry_after(r);
   if (!decides(r))
     return NGX_HTTP_SERVICE_UNAVAILABLE;
   return give(r, send_unavailable(r, detail));

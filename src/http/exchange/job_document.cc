@@ -3,13 +3,13 @@
 #include "core/cursor.h"
 #include "http/conf/conf.h"
 #include "http/exchange/respond.h"
-#include "http/runtime/process.h"
+#include "http/exchange/retry.h"
 
 namespace await::http {
 
-std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links,
-                     const wire::Format *format) {
-  std::string text = wire::encode_job(job, links, core::encode_cursor(process()->timeline(), job.id, job.seq),
+std::string job_document(ngx_http_request_t *r, std::uint32_t timeline, const core::Job &job,
+                         const wire::Links &links, const wire::Format *format) {
+  std::string text = wire::encode_job(job, links, core::encode_cursor(timeline, job.id, job.seq),
                                       static_cast<std::int64_t>(location_conf(r).value_max), problem_base(r));
   return format != nullptr ? format->apply(text) : text;
 }
@@ -20,7 +20,7 @@ void add_job_headers(ngx_http_request_t *r, const core::Job &job) {
     return;
   }
   add_header(r, "Cache-Control", "no-store");
-  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+  add_retry_after(r);
 }
 
 }  // namespace await::http

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <string_view>
+#include <cstdint>
+#include <string>
 
 #include "core/job.h"
 #include "http/exchange/request.h"
@@ -9,11 +10,12 @@
 
 namespace await::http {
 
-/// The job document in this location's size and with this request's cursor.
-/// @param format  null: as docs/http.md has it
-std::string document(ngx_http_request_t *r, const core::Job &job, const wire::Links &links,
-                     const wire::Format *format);
-/// Cache-Control, and Retry-After while the job has not ended.
+/// The JSON document of a job, with at most await_value_max of its result.
+/// @param timeline  the database's, for the cursor
+/// @param format  null: as in docs/http.md
+std::string job_document(ngx_http_request_t *r, std::uint32_t timeline, const core::Job &job,
+                         const wire::Links &links, const wire::Format *format);
+/// Adds Cache-Control, and Retry-After while the job has not ended.
 void add_job_headers(ngx_http_request_t *r, const core::Job &job);
 
 }  // namespace await::http

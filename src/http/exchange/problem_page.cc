@@ -3,6 +3,7 @@
 #include "http/conf/conf.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 
@@ -16,7 +17,7 @@ ngx_int_t problem_handler(ngx_http_request_t *r) {
     wire::Problem problem = ours ? *known->problem : wire::problem_of_status(status);
     note_problem(r, problem);
     if ((status == 429 || status == 503) && !ours)
-      add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+      add_retry_after(r);
     return send_problem_body(r, status, wire::encode(problem, problem_base(r), ngx::view(r->uri))).rc();
   });
 }

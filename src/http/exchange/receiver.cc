@@ -1,30 +1,31 @@
 #include "http/exchange/receiver.h"
 
-#include "http/runtime/process.h"
+#include "http/exchange/retry.h"
 
 namespace await::http {
 namespace {
 
-std::int64_t most_memory(ngx_http_request_t *r) {
+std::int64_t max_memory(ngx_http_request_t *r) {
   return static_cast<std::int64_t>(location_conf(r).max_uploads);
 }
 
 }  // namespace
 
 Refusal Receiver::check_room(ngx_http_request_t *r) {
-  if (process()->counters().of(Gauge::submissions) < location_conf(r).max_inflight)
+  Counters &counters = runtime()->counters();
+  if (counters.of(Gauge::submissions) < location_conf(r).max_inflight)
     return std::nullopt;
-  process()->counters().count(Counter::refused_submissions);
+  counters.count(Counter::refused_submissions);
   return send_unavailable(r, "Too many submissions are in progress; retry later.");
 }
 
 Answer Receiver::receive() {
   if (auto status = body_.start(body_may_go_on(r_)))
-    return decline(answer_broken(*status));
+    return decline(answer_unreadable(*status));
   return Answer::later();
 }
 
-ngx::Body::Taker::Pace Receiver::take(std::string_view bytes) {
+ngx::Body::Reader::Pace Receiver::on_bytes(std::string_view bytes) {
   if (!objection_) {
     objection_ = add(bytes);
     weigh();
@@ -34,25 +35,25 @@ ngx::Body::Taker::Pace Receiver::take(std::string_view bytes) {
       return is_busy() ? Pace::wait : Pace::more;
   }
   if (body_.is_kept() && page_takes_body(r_, objection_->status))
-    return Pace::more;  // the error_page gets the whole body, which is small; nobody else waits for it
+    return Pace::more;  // the error_page gets the whole body, which is small
   // HTTP/1.1 lingers by itself. Some clients, curl 7.88 among them, lose the answer of an HTTP/2 stream that
   // is reset behind it (RFC 9113 §8.1) while they are sending.
   return r_->stream != nullptr && r_->reading_body ? Pace::skip : Pace::stop;
 }
 
 bool Receiver::is_short_of_memory() const {
-  return process()->counters().of(Gauge::uploads) > most_memory(r_) / 2;
+  return runtime_.counters().of(Gauge::uploads) > max_memory(r_) / 2;
 }
 
 std::optional<Objection> Receiver::check_memory() {
-  if (process()->counters().of(Gauge::uploads) <= most_memory(r_))
+  if (runtime_.counters().of(Gauge::uploads) <= max_memory(r_))
     return std::nullopt;
-  process()->counters().count(Counter::refused_uploads);
-  add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+  runtime_.counters().count(Counter::refused_uploads);
+  add_retry_after(r_);
   return Objection{503, "The request bodies in progress use too much memory; retry later."};
 }
 
-void Receiver::taken() {
+void Receiver::on_end() {
   if (answered_) {
     ngx::finalize(r_, Answer::later());
     return;
@@ -64,26 +65,26 @@ void Receiver::taken() {
     received();
 }
 
-void Receiver::refused() {
+void Receiver::on_refused() {
   answered_ = r_->stream != nullptr && r_->reading_body;
   if (!answered_) {
     refuse(*objection_);
     return;
   }
-  ++r_->main->count;  // the answer ends its side of the stream only
+  ++r_->main->count;  // the response ends one side of the stream only
   refuse(*objection_);
   body_.watch();
 }
 
-void Receiver::broken(ngx_int_t status) {
+void Receiver::on_error(ngx_int_t status) {
   if (answered_)
     ngx::finalize(r_, Answer::later());
   else
-    finish(answer_broken(status));
+    finish(answer_unreadable(status));
 }
 
-/// After a body that cannot be read to its end nobody knows where the next request begins.
-Answer Receiver::answer_broken(ngx_int_t status) {
+/// After a body that cannot be read to its end it is not known where the next request begins.
+Answer Receiver::answer_unreadable(ngx_int_t status) {
   if (status != NGX_HTTP_INTERNAL_SERVER_ERROR || r_->reading_body)
     r_->keepalive = 0;
   if (r_->connection->error || status == NGX_HTTP_CLIENT_CLOSED_REQUEST)

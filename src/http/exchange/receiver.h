@@ -5,9 +5,8 @@
 #include <string_view>
 
 #include "http/exchange/respond.h"
-#include "http/runtime/counters.h"
+#include "http/runtime/held_request.h"
 #include "ngx/body.h"
-#include "ngx/held.h"
 
 namespace await::http {
 
@@ -17,31 +16,31 @@ struct Objection {
   std::string detail;
 };
 
-/// A request whose body is taken in piece by piece, and which is answered when that is done, or when it is
-/// refused. It counts among await_max_inflight, and what it holds among await_max_uploads.
-class Receiver : public ngx::Held, private ngx::Body::Taker {
+/// A request whose body is read in pieces, and which is answered at the end of the body or when the body is
+/// refused. Counted by await_max_inflight; the memory that it needs is counted by await_max_uploads.
+class Receiver : public HeldRequest, private ngx::Body::Reader {
  public:
-  /// 503 where so many are under way that another may not. To be asked before one is made.
+  /// 503 if await_max_inflight is reached. To be called before a receiver is created.
   static Refusal check_room(ngx_http_request_t *r);
 
-  /// Reads the body. What a content handler returns.
+  /// Reads the body. The content handler must return the result.
   Answer receive();
 
-  void drain() override {}  // what is under way is answered soon
+  void drain() override {}  // it is answered soon anyway
   void give_up() override;
 
  protected:
-  explicit Receiver(ngx_http_request_t *r) : Held(r) {}
+  explicit Receiver(ngx_http_request_t *r) : HeldRequest(r) {}
 
-  /// The next bytes of the body; what is wrong with them, if anything.
+  /// The next bytes of the body. Returns why they are refused, if they are.
   virtual std::optional<Objection> add(std::string_view bytes) = 0;
-  /// Whether more has to wait for resume().
+  /// Whether the next bytes must wait for resume().
   virtual bool is_busy() const { return false; }
-  /// The bytes that it holds of the body.
+  /// The size in bytes of what is kept of the body.
   virtual std::size_t weight() const = 0;
-  /// The body is whole. May end the request.
+  /// The end of the body. May end the request.
   virtual void received() = 0;
-  /// Lets go of every wait but the body's.
+  /// Cancels everything that this waits for, except for the body.
   virtual void let_go() = 0;
 
   void resume() {
@@ -49,21 +48,22 @@ class Receiver : public ngx::Held, private ngx::Body::Taker {
     body_.resume();
   }
   void refuse(const Objection &objection) { finish(send_problem(r_, objection.status, objection.detail)); }
-  /// It is under way no more, though it may be held.
-  void stored() {
+  /// The request does not count as in progress any more, but it may be held on.
+  void end_progress() {
     inflight_.set(0);
     weigh();
   }
-  /// Whether the bodies of this nginx worker take so much memory that less should gather.
+  /// Whether the bodies in this nginx worker use more than half of await_max_uploads, so that this one should
+  /// keep less.
   bool is_short_of_memory() const;
 
  private:
-  Pace take(std::string_view bytes) final;
-  void taken() final;
-  void refused() final;
-  void broken(ngx_int_t status) final;
+  Pace on_bytes(std::string_view bytes) final;
+  void on_end() final;
+  void on_refused() final;
+  void on_error(ngx_int_t status) final;
   void leave() final;
-  Answer answer_broken(ngx_int_t status);
+  Answer answer_unreadable(ngx_int_t status);
   void weigh() { memory_.set(static_cast<std::int64_t>(weight())); }
   std::optional<Objection> check_memory();
 
@@ -71,7 +71,7 @@ class Receiver : public ngx::Held, private ngx::Body::Taker {
   ScopedGauge inflight_{Gauge::submissions};
   ScopedGauge memory_{Gauge::uploads, 0};
   std::optional<Objection> objection_;
-  bool answered_ = false;  // and the client may still be sending
+  bool answered_ = false;  // while the client may still be sending
 };
 
 }  // namespace await::http

@@ -7,6 +7,7 @@
 #include "http/conf/conf.h"
 #include "http/exchange/problem_page.h"
 #include "http/exchange/request_info.h"
+#include "http/exchange/retry.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -225,7 +226,7 @@ Answer send_problem(ngx_http_request_t *r, int status, std::string_view detail) 
 }
 
 Answer send_unavailable(ngx_http_request_t *r, std::string_view detail) {
-  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+  add_retry_after(r);
   return send_problem(r, 503, detail);
 }
 
@@ -251,7 +252,7 @@ Answer send_error(ngx_http_request_t *r, const Error &error) {
   switch (error.code) {
     case Code::unavailable:
     case Code::timeout:
-      add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+      add_retry_after(r);
       return answer(NGX_LOG_ERR, 503, "The database is unavailable. No data was lost; retry later.");
     case Code::conflict:
       add_header(r, "Retry-After", "1");
@@ -266,7 +267,7 @@ Answer send_error(ngx_http_request_t *r, const Error &error) {
     case Code::internal:
       break;
     case Code::exhausted:
-      add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
+      add_retry_after(r);
       return answer(NGX_LOG_ERR, 503, "A storage limit has been reached. Nothing was stored; retry later.");
   }
   return answer(NGX_LOG_ERR, 500, "");

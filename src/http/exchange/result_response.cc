@@ -1,6 +1,7 @@
 #include "http/exchange/result_response.h"
 
 #include "base/text.h"
+#include "http/conf/conf.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
@@ -40,9 +41,9 @@ void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::i
   read_next();
 }
 
-void PieceStream::read_next() { process()->payloads().get(job_, attempt_, at_, reply_); }
+void PieceStream::read_next() { payloads_.get(job_, attempt_, at_, reply_); }
 
-void PieceStream::got(Result<core::Piece> piece) {
+void PieceStream::on_piece(Result<core::Piece> piece) {
   std::int64_t skip = piece ? at_ - piece->pos : 0;
   if (!piece || skip < 0 || skip >= static_cast<std::int64_t>(piece->bytes.size())) {
     ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: result truncated at byte %L: %s",
@@ -92,25 +93,26 @@ void PieceStream::on_writable(ngx_http_request_t *r) {
   ngx::guarded(c->log, [self] { self->write(); });
 }
 
-void PieceStream::end(Answer answer) { finished_(answer); }
+void PieceStream::end(Answer answer) { on_end_(answer); }
 
-void ResultResponse::answer(const core::Job &job, const ResultResponseOptions &options) {
+void ResultResponse::answer(const core::Job &job, const ResultResponseOptions &options,
+                            core::Payloads &payloads) {
   switch (job.state) {
     case core::State::completed:
-      answer_completed(job);
+      answer_completed(job, payloads);
       return;
     case core::State::failed: {
       auto status = static_cast<int>(options.failed_status);
       wire::Problem problem = wire::problem_of_status(424);
       problem.status = status;
       note_problem(r_, problem);
-      // the worker's own words: error_page does not replace them
-      finished_(send_problem_body(
+      // written by the worker: error_page does not replace it
+      on_end_(send_problem_body(
           r_, status, wire::encode_failure(job.error, status, problem_base(r_), ngx::view(r_->uri))));
       return;
     }
     default:
-      finished_(send_problem(
+      on_end_(send_problem(
           r_, 410, "There is no result: the job is " + std::string(core::state_name(job.state)) + "."));
   }
 }
@@ -126,14 +128,14 @@ void ResultResponse::add_result_headers(const core::Job &job) {
   add_header(r_, "ETag", result_etag(job));
 }
 
-void ResultResponse::answer_completed(const core::Job &job) {
+void ResultResponse::answer_completed(const core::Job &job, core::Payloads &payloads) {
   const core::JobResult &result = *job.result;
   std::string etag = result_etag(job);
-  // a POST has neither conditions nor ranges, nor has a subrequest
+  // neither a POST nor a subrequest has conditions or ranges
   bool read = (r_->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && r_ == r_->main;
   if (read && wire::etag_listed(header(r_, "if-none-match"), etag)) {
     add_result_headers(job);
-    finished_(send_empty(r_, 304));
+    on_end_(send_empty(r_, 304));
     return;
   }
   std::string condition = header(r_, "if-range");
@@ -143,33 +145,34 @@ void ResultResponse::answer_completed(const core::Job &job) {
   std::string size = std::to_string(result.size);
   if (range.kind == wire::Range::Kind::unsatisfiable) {
     add_header(r_, "Content-Range", "bytes */" + size);
-    finished_(
+    on_end_(
         send_problem(r_, 416, "The requested range is outside the result, which has " + size + " bytes."));
     return;
   }
   add_result_headers(job);
-  // nginx says Accept-Ranges where no filter changes the length
+  // nginx adds Accept-Ranges unless a filter changes the length
   if (has_header(r_, "range"))
     add_header(r_, "Accept-Ranges", "bytes");
   else
     r_->allow_ranges = read ? 1 : 0;
   if (range.kind == wire::Range::Kind::whole) {
-    send_body(job, result.status, 0, result.size - 1);
+    send_body(job, payloads, result.status, 0, result.size - 1);
     return;
   }
   add_header(r_, "Content-Range",
              "bytes " + std::to_string(range.first) + "-" + std::to_string(range.last) + "/" + size);
-  send_body(job, 206, range.first, range.last);
+  send_body(job, payloads, 206, range.first, range.last);
 }
 
-void ResultResponse::send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last) {
+void ResultResponse::send_body(const core::Job &job, core::Payloads &payloads, int status, std::int64_t first,
+                               std::int64_t last) {
   const core::JobResult &result = *job.result;
   std::string_view type =
       wire::is_media_type(result.type) ? std::string_view(result.type) : "application/octet-stream";
   if (result.inlined) {
     std::string_view body = result.body ? result.body->view() : std::string_view();
-    finished_(send(r_, status, type,
-                   body.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1))));
+    on_end_(send(r_, status, type,
+                 body.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1))));
     return;
   }
   r_->headers_out.status = static_cast<ngx_uint_t>(status);
@@ -179,10 +182,10 @@ void ResultResponse::send_body(const core::Job &job, int status, std::int64_t fi
   r_->disable_not_modified = 1;
   ngx_int_t rc = send_head(r_);
   if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
-    finished_(Answer::sent(rc));
+    on_end_(Answer::sent(rc));
     return;
   }
-  stream_ = std::make_unique<PieceStream>(r_, finished_);
+  stream_ = std::make_unique<PieceStream>(r_, payloads, on_end_);
   stream_->start(job.id, result.attempt, first, last);
 }
 

@@ -4,17 +4,16 @@
 
 #include "core/ports.h"
 #include "http/exchange/respond.h"
-#include "http/runtime/process.h"
 #include "ngx/filter_output.h"
 #include "ngx/held.h"
 #include "ngx/send_timer.h"
 
 namespace await::http {
 
-/// The validator of a completed job's result: strong, for it never changes.
+/// The entity tag of a completed job's result. It is strong because a result never changes.
 std::string result_etag(const core::Job &job);
 
-/// How a job's ending becomes an answer: await_result's options.
+/// The parameters of await_result.
 struct ResultResponseOptions {
   ngx_uint_t failed_status;   ///< failed=, 424
   ngx_uint_t pending_status;  ///< pending=, 202
@@ -25,18 +24,19 @@ struct ResultResponseOptions {
 /// Kept alive by: the request it belongs to, as a member.
 class PieceStream {
  public:
-  /// @param finished  called once, with what finalizes the request
-  PieceStream(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), out_(r), finished_(finished) {}
+  /// @param on_end  called once, with the answer that the request is to be finalized with
+  PieceStream(ngx_http_request_t *r, core::Payloads &payloads, core::Callback<Answer> on_end)
+      : r_(r), payloads_(payloads), out_(r), on_end_(on_end) {}
 
   /// Sends bytes first … last of the result. The header has been sent.
   void start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last);
 
-  /// Reads no more.
+  /// Cancels the read.
   void leave() { reply_.unlink(); }
 
  private:
   void read_next();
-  void got(Result<core::Piece> piece);
+  void on_piece(Result<core::Piece> piece);
   void write();
   void end(Answer answer);
   ngx::SendTimer::Writer writer() const {
@@ -46,37 +46,41 @@ class PieceStream {
   static void on_writable(ngx_http_request_t *r);
 
   ngx_http_request_t *r_;
+  core::Payloads &payloads_;
   ngx::FilterOutput out_;
   ngx::SendTimer timer_;
-  core::Callback<Answer> finished_;
-  core::Reply<core::Piece> reply_ = core::Reply<core::Piece>::to<&PieceStream::got>(this);
+  core::Callback<Answer> on_end_;
+  core::Reply<core::Piece> reply_ = core::Reply<core::Piece>::to<&PieceStream::on_piece>(this);
   Uuid job_;
   int attempt_ = 0;
   std::int64_t at_ = 0;
   std::int64_t last_ = -1;
 };
 
-/// Answers with what has become of an ended job: the worker's status, type and body, or a problem.
-/// Ranges, conditions and HEAD as RFC 9110 has them.
+/// The response for an ended job: the status, type and body that the worker has set, or a problem. Handles
+/// ranges, conditions and HEAD (RFC 9110).
 class ResultResponse {
  public:
-  ResultResponse(ngx_http_request_t *r, core::Callback<Answer> finished) : r_(r), finished_(finished) {}
+  /// @param on_end  as for PieceStream
+  ResultResponse(ngx_http_request_t *r, core::Callback<Answer> on_end) : r_(r), on_end_(on_end) {}
 
-  /// Reads no more.
+  /// Cancels the read.
   void leave() {
     if (stream_)
       stream_->leave();
   }
-  /// @param job  read with Want::body
-  void answer(const core::Job &job, const ResultResponseOptions &options);
+  /// @param job  read with ResultDetail::body
+  /// @param payloads  where results are read that are too large to come with the job
+  void answer(const core::Job &job, const ResultResponseOptions &options, core::Payloads &payloads);
 
  private:
-  void answer_completed(const core::Job &job);
+  void answer_completed(const core::Job &job, core::Payloads &payloads);
   void add_result_headers(const core::Job &job);
-  void send_body(const core::Job &job, int status, std::int64_t first, std::int64_t last);
+  void send_body(const core::Job &job, core::Payloads &payloads, int status, std::int64_t first,
+                 std::int64_t last);
 
   ngx_http_request_t *r_;
-  core::Callback<Answer> finished_;
+  core::Callback<Answer> on_end_;
   std::unique_ptr<PieceStream> stream_;
 };
 

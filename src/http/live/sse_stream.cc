@@ -2,6 +2,7 @@
 
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 #include "http/live/counted_subscription.h"
 #include "http/runtime/process.h"
 #include "ngx/pool.h"
@@ -116,7 +117,7 @@ bool SseStream::send_head() {
   if (r_->stream == nullptr && core_conf().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
   handle_writable();
-  push(wire::sse_retry(retry_ms(conf_)));
+  push(wire::sse_retry(retry_ms(conf_, process()->random())));
   schedule_heartbeat();
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include "http/exchange/job_document.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 
 namespace await::http {
 
@@ -11,8 +12,9 @@ Answer send_accepted(ngx_http_request_t *r, const core::Job &job, const Wait &wa
   add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
   add_header(r, "Location", links.self);
   add_header(r, "Cache-Control", "no-store");
-  add_header(r, "Retry-After", std::to_string(retry_after_s(r)));
-  return send(r, 202, "application/json", document(r, job, links, location_conf(r).submitted));
+  add_retry_after(r);
+  return send(r, 202, "application/json",
+              job_document(r, process()->timeline(), job, links, location_conf(r).submitted));
 }
 
 SubmitWait::SubmitWait(ngx_http_request_t *r, const Uuid &id, Wait wait, Kind kind)
@@ -44,7 +46,7 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
   add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
   add_header(r_, "Content-Location", links.result);
   delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::finished>(this));
-  delivery_->answer(job, {424, 202});
+  delivery_->answer(job, {424, 202}, process()->payloads());
 }
 
 void SubmitWait::refuse(const Error &error) {

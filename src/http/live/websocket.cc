@@ -5,6 +5,7 @@
 #include "http/exchange/channels.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
@@ -365,7 +366,7 @@ void WebSocket::end() {
 void WebSocket::drain() {
   if (closing_)
     return;
-  say(wire::encode_bye(retry_ms(conf_)));
+  say(wire::encode_bye(retry_ms(conf_, process()->random())));
   close(wire::kRestart, "The server is restarting; reconnect.");
 }
 

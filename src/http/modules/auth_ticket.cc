@@ -1,5 +1,5 @@
-// ngx_http_await_auth_ticket_module: who asks, by a ticket that counts once; in the access phase, as
-// auth_jwt.cc has it. Whether it was used before only the database knows, so the request waits for it.
+// ngx_http_await_auth_ticket_module: authenticates a request by a single-use ticket, in the access phase.
+// Only the database knows whether a ticket was used before, so the request waits for it.
 
 #include "base/text.h"
 #include "core/ticket_batcher.h"
@@ -9,7 +9,7 @@
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/modules/dispatch.h"
-#include "http/runtime/process.h"
+#include "http/runtime/runtime.h"
 #include "ngx/guard.h"
 #include "ngx/pool.h"
 #include "ngx/str.h"
@@ -27,26 +27,27 @@ struct AuthTicketConf {
   ngx_flag_t on;
 };
 
-ngx_int_t refuse(ngx_http_request_t *r, const char *why) {
-  std::string told = std::string("ticket rejected: ") + why;
+ngx_int_t challenge_again(ngx_http_request_t *r, const char *why) {
+  std::string reason = std::string("ticket rejected: ") + why;
   return challenge(r, "Ticket realm=\"await\", error=\"invalid_ticket\"",
-                   "The ticket is invalid, expired or already used.", told.c_str());
+                   "The ticket is invalid, expired or already used.", reason.c_str());
 }
 
-/// Waits for the database's word on a request's ticket, then lets nginx go on with the request.
+/// Waits until the database has checked the ticket of a request, then lets nginx continue with the request.
 /// Kept alive by: the request's pool.
 class TicketCheck {
  public:
-  TicketCheck(ngx_http_request_t *r, std::string text) : r_(r), text_(std::move(text)) {}
+  TicketCheck(ngx_http_request_t *r, Runtime &runtime, std::string text)
+      : r_(r), runtime_(runtime), text_(std::move(text)) {}
 
   void start() {
-    if (process()->secret().empty())
-      process()->introduce(guest_);
+    if (runtime_.keys().current().empty())
+      runtime_.backends().wait_for_greeting(waiter_);
     else
       read();
   }
 
-  /// What the access phase is told.
+  /// The result for the access phase.
   ngx_int_t outcome() {
     switch (state_) {
       case State::waiting:
@@ -58,11 +59,11 @@ class TicketCheck {
       case State::refused:
         break;
     }
-    return refuse(r_, why_);
+    return challenge_again(r_, why_);
   }
 
  private:
-  /// A ticket names channels, and other modules' handlers know of none: it does not open what they serve.
+  /// A ticket permits channels only. Handlers of other modules do not check them, so it is not valid there.
   ngx_int_t check_place() {
     if (r_->internal || r_->content_handler == dispatch)
       return NGX_OK;
@@ -73,9 +74,9 @@ class TicketCheck {
 
   enum class State { waiting, good, refused, unavailable };
 
-  void met(Done) {
+  void on_greeting(Done) {
     bool reading = ngx::guarded(r_->connection->log, false, [this] {
-      if (process()->secret().empty() || (looked_ && !process()->keys_are_fresh()))
+      if (runtime_.keys().current().empty() || (refreshed_ && !runtime_.keys().is_fresh()))
         return false;
       read();
       return true;
@@ -83,45 +84,45 @@ class TicketCheck {
     if (!reading)
       state_ = State::unavailable;
     if (state_ != State::waiting)
-      go_on();
+      resume_phases();
   }
 
   void read() {
-    auto [seal, ticket] = wire::unseal(text_, process()->keys());
+    auto [seal, ticket] = wire::unseal(text_, runtime_.keys().all());
     bool foreign = seal == wire::Unsealed::Seal::foreign ||
-                   (seal == wire::Unsealed::Seal::good && ticket.timeline != process()->timeline());
-    if (foreign && !looked_) {  // the key may be new, or the database another since a moment ago
-      looked_ = true;
-      process()->look_for_keys(guest_);
+                   (seal == wire::Unsealed::Seal::good && ticket.timeline != runtime_.backends().timeline());
+    if (foreign && !refreshed_) {  // the key or the timeline may be new
+      refreshed_ = true;
+      runtime_.keys().refresh(waiter_);
     } else if (foreign || seal != wire::Unsealed::Seal::good) {
-      refused("malformed, or signed with an unknown key");
-    } else if (ticket.until_ms <= process()->database_ms()) {
-      refused("expired");
+      refuse("malformed, or signed with an unknown key");
+    } else if (ticket.until_ms <= runtime_.backends().database_ms()) {
+      refuse("expired");
     } else {
       ticket_ = std::move(ticket);
-      entrant_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
-      process()->turnstile().add(entrant_);
+      redemption_.ticket = {ticket_.id, ticket_.owner, ticket_.issued_ms, ticket_.until_ms};
+      runtime_.ticket_uses().add(redemption_);
     }
   }
 
-  void settled(Result<bool> good) {
+  void on_redeemed(Result<bool> good) {
     state_ = State::unavailable;
-    if (good && *good && process()->revocations().is_revoked(ticket_.owner, ticket_.issued_ms))
-      refused("its owner was revoked by await.revoke()");
+    if (good && *good && runtime_.lifecycle().is_revoked(ticket_.owner, ticket_.issued_ms))
+      refuse("its owner was revoked by await.revoke()");
     else if (good && *good)
       ngx::guarded(r_->connection->log, [this] { admit(); });
     else if (good)
-      refused("already used (tickets are single-use), or its owner was revoked by await.revoke()");
-    go_on();
+      refuse("already used (tickets are single-use), or its owner was revoked by await.revoke()");
+    resume_phases();
   }
 
-  void refused(const char *why) {
+  void refuse(const char *why) {
     state_ = State::refused;
     why_ = why;
   }
 
-  /// nginx runs the phases again, in an event of its own, and asks for the outcome.
-  void go_on() { ngx_post_event(r_->connection->write, &ngx_posted_events); }
+  /// nginx runs the phases again, in another event, and calls outcome().
+  void resume_phases() { ngx_post_event(r_->connection->write, &ngx_posted_events); }
 
   void admit() {
     RequestInfo &known = facts(r_);
@@ -135,13 +136,14 @@ class TicketCheck {
   }
 
   ngx_http_request_t *r_;
+  Runtime &runtime_;
   std::string text_;
   State state_ = State::waiting;
-  const char *why_ = "";  // it is refused
-  bool looked_ = false;   // for a key that was not known
+  const char *why_ = "";    // it was refused
+  bool refreshed_ = false;  // the keys, because one was not known
   wire::Ticket ticket_;
-  Process::Guest guest_{core::Callback<Done>::to<&TicketCheck::met>(this)};
-  core::TicketRedemption entrant_{core::Callback<Result<bool>>::to<&TicketCheck::settled>(this)};
+  GreetingWaiter waiter_{core::Callback<Done>::to<&TicketCheck::on_greeting>(this)};
+  core::TicketRedemption redemption_{core::Callback<Result<bool>>::to<&TicketCheck::on_redeemed>(this)};
 };
 
 ngx_int_t check_ticket(ngx_http_request_t *r) {
@@ -151,7 +153,7 @@ ngx_int_t check_ticket(ngx_http_request_t *r) {
     if (conf.on != 1)
       return NGX_DECLINED;
     RequestInfo &known = facts(r);
-    if (known.ticket_check != nullptr)  // again: nginx asks, or an internal redirect
+    if (known.ticket_check != nullptr)  // nginx runs the phases again, maybe after an internal redirect
       return static_cast<TicketCheck *>(known.ticket_check)->outcome();
     ngx_str_t value;
     if (ngx_http_arg(r, reinterpret_cast<u_char *>(const_cast<char *>("ticket")), 6, &value) != NGX_OK ||
@@ -159,9 +161,10 @@ ngx_int_t check_ticket(ngx_http_request_t *r) {
       return challenge(r, "Ticket realm=\"await\"", "A ticket is required.");
     std::string text(ngx::view(value));
     blank_argument(r, text);
-    if (process() == nullptr)
+    Runtime *worker = runtime();
+    if (worker == nullptr)
       return deny_unavailable(r, "The server is starting; retry later.");
-    auto *check = ngx::make<TicketCheck>(r->pool, r, std::move(text));
+    auto *check = ngx::make<TicketCheck>(r->pool, r, *worker, std::move(text));
     known.ticket_check = check;
     check->start();
     return check->outcome();

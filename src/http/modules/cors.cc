@@ -10,6 +10,7 @@
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/modules/dispatch.h"
 #include "ngx/guard.h"
 
 extern ngx_module_t ngx_http_await_cors_module;

@@ -11,7 +11,7 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/live/job_wait.h"
-#include "http/runtime/process.h"
+#include "http/runtime/runtime.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
@@ -24,7 +24,7 @@ constexpr Handler LocationConf::*kActions[] = {
     &LocationConf::result,  &LocationConf::events, &LocationConf::socket,
     &LocationConf::publish, &LocationConf::ticket, &LocationConf::metrics};
 
-/// Of the actions that answer GET, the one that the client's Accept means.
+/// Of the actions that answer GET, the one that the client's Accept selects.
 Handler reader(ngx_http_request_t *r, const LocationConf &location) {
   if (location.metrics != nullptr)
     return location.metrics;
@@ -39,7 +39,7 @@ Handler reader(ngx_http_request_t *r, const LocationConf &location) {
   return wire::choose(header(r, "accept"), kOffers) == 2 ? location.events : plain;
 }
 
-/// Of the actions that answer POST, the one that is there.
+/// The action that answers POST.
 Handler poster(const LocationConf &location) {
   for (auto action : {&LocationConf::submit, &LocationConf::publish, &LocationConf::ticket}) {
     if (location.*action != nullptr)
@@ -56,27 +56,28 @@ Handler handler_for(ngx_http_request_t *r, const LocationConf &location) {
   return r->method & NGX_HTTP_DELETE ? location.cancel : nullptr;
 }
 
-/// What a ticket does not open: all that is neither a job's document, its result nor events, which ask for
-/// themselves whether the ticket is for them.
-Refusal check_ticket_use(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
+/// Refuses a ticket for anything but a job's document, its result and events; these check themselves whether
+/// the ticket names them.
+Refusal check_ticket_use(ngx_http_request_t *r, const Lifecycle &lifecycle, const LocationConf &location,
+                         Handler handler) {
   const RequestInfo *known = find_request_info(r);
   bool watches = handler == location.job || handler == location.result || handler == location.events ||
                  handler == location.socket;
   if (known == nullptr || !known->ticket_channels)
     return std::nullopt;
-  // other access rules may have taken their time since the ticket was looked at
-  if (process()->revocations().is_revoked(known->user, known->issued_ms))
+  // other access rules may have taken long since the ticket was checked
+  if (lifecycle.is_revoked(known->user, known->issued_ms))
     return send_revoked(r);
   if (watches)
     return std::nullopt;
   return send_problem(r, 403, "A ticket only permits watching the channels that it names.");
 }
 
-/// If-Match where there is nothing that it could name. Of a job and its result it is asked when they are
+/// Checks If-Match for resources without an entity tag. For a job and its result it is checked when they are
 /// read.
 Refusal check_if_match(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
   bool has_validator = handler == location.job || handler == location.result || handler == location.cancel;
-  // "*" is true of what can be read
+  // "*" matches whatever can be read
   const std::string unnamed[] = {"W/\"\""};
   auto etags = std::span(unnamed).first(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD) ? 1 : 0);
   if (has_validator || !has_conditions(r) || conditions_hold(r, etags, 0))
@@ -93,7 +94,8 @@ Answer answer(ngx_http_request_t *r) {
       return send_empty(r, 204);
     return send_problem(r, 405, "This resource supports " + allowed_methods(location) + ".");
   }
-  if (process() == nullptr)
+  Runtime *worker = runtime();
+  if (worker == nullptr)
     return send_unavailable(r, "The server is starting; retry later.");
   bool acts = (r->method & NGX_HTTP_POST) || handler == location.cancel || handler == location.socket;
   if (acts && !is_welcome(r)) {
@@ -104,7 +106,7 @@ Answer answer(ngx_http_request_t *r) {
   auto owner = handler != location.metrics && handler != location.publish ? owner_of(r) : std::nullopt;
   if (owner && (owner->empty() || !is_text(*owner)))
     return send_problem(r, 403, "The request is not authenticated.");
-  if (auto refusal = check_ticket_use(r, location, handler))
+  if (auto refusal = check_ticket_use(r, worker->lifecycle(), location, handler))
     return *refusal;
   if (auto refusal = check_if_match(r, location, handler))
     return *refusal;
@@ -118,13 +120,14 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
   ngx_int_t rc = ngx::guarded(r->connection->log, ngx_int_t{NGX_DECLINED}, [&] { return answer(r).rc(); });
   if (rc != NGX_DECLINED)
     return rc;
-  // no memory, maybe after it was held
+  // no memory; the request may be held already
   ngx::Held::forsake(r);
   r->main->count = count;
   return NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-// nginx runs one handler in a location, silently the one that came last: here proxy_pass after an action
+// nginx runs one handler in a location, the one that was set last, without an error: here a proxy_pass after
+// an action
 char *refuse_other_handler(ngx_conf_t *cf, const LocationConf &location) {
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));

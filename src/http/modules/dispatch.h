@@ -1,18 +1,27 @@
 #pragma once
 
+#include <string>
+
 #include "http/conf/conf.h"
 #include "ngx/nginx.h"
 
 namespace await::http {
 
-// The actions of a location, and which of them answers which request.
+// The actions of a location, and which of them handles which request.
 
 /// The content handler of every location with an action.
 ngx_int_t dispatch(ngx_http_request_t *r);
 
-/// An error where a location has an action and a handler of another module.
+/// For the directives of the actions: sets the handler of an action in the location, and dispatch() as the
+/// content handler of nginx. Returns the configuration of the location; null if the location cannot have this
+/// action, the error is logged.
+LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler handler);
+/// Every method that a location answers, for Allow.
+std::string allowed_methods(const LocationConf &location);
+
+/// An error if a location has an action and a handler of another module.
 char *refuse_other_handler(ngx_conf_t *cf, const LocationConf &location);
-/// The actions do not inherit, but `if` and limit_except blocks are part of their location.
+/// Actions are not inherited, but `if` and limit_except blocks are part of their location.
 void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner);
 
 }  // namespace await::http

@@ -9,9 +9,11 @@
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/retry.h"
 #include "http/live/events_page.h"
 #include "http/live/job_wait.h"
 #include "http/live/sse_stream.h"
+#include "http/modules/dispatch.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
@@ -121,7 +123,8 @@ Answer get_events(ngx_http_request_t *r) {
   if (!has_room(r) || process()->draining() || has_too_many_reads(r)) {
     // any status but 200 would stop EventSource for good
     add_header(r, "Cache-Control", "no-store");
-    return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(r)));
+    return send(r, 200, "text/event-stream",
+                wire::sse_retry(retry_ms(location_conf(r), process()->random())));
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
                         argument(r, "beat").value_or("") == "1", events_conf(r).linger == 1};

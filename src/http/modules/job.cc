@@ -1,4 +1,4 @@
-// ngx_http_await_job_module: a job's document by poll and long poll, and its cancellation.
+// ngx_http_await_job_module: returns a job's document, by poll and long poll, and cancels jobs.
 
 #include "http/conf/action.h"
 
@@ -9,6 +9,8 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/live/job_wait.h"
+#include "http/modules/dispatch.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
 #include "wire/headers.h"
@@ -24,13 +26,13 @@ struct JobConf {
   ngx_uint_t text_first;
 };
 
-enum class EventEncoding { json, text };
+enum class Representation { json, text };
 
 class JobRequest : public JobWait {
  public:
-  JobRequest(ngx_http_request_t *r, EventEncoding shape, Wait wait)
+  JobRequest(ngx_http_request_t *r, Representation type, Wait wait)
       : JobWait(r, core::ResultDetail::json_value),
-        shape_(shape),
+        type_(type),
         wait_(wait),
         known_etags_(own_header(r, "if-none-match")) {}
 
@@ -38,7 +40,7 @@ class JobRequest : public JobWait {
 
  private:
   std::string etag(const core::Job &job) const {
-    return wire::job_etag(job.seq, shape_ == EventEncoding::json ? "json" : "text");
+    return wire::job_etag(job.seq, type_ == Representation::json ? "json" : "text");
   }
   std::vector<std::string> etags(const core::Job &job) const override { return {etag(job)}; }
 
@@ -49,18 +51,19 @@ class JobRequest : public JobWait {
   }
 
   void answer(const core::Job &job, bool timed_out) override {
-    bool says_so = timed_out && wait_.ms > 0 && shape_ == EventEncoding::text;
-    // "TIMEOUT" is the state in other words: the same only by a weak comparison
-    add_header(r_, "ETag", (says_so ? "W/" : "") + etag(job));
+    bool says_timeout = timed_out && wait_.ms > 0 && type_ == Representation::text;
+    // "TIMEOUT" stands for the state, so it is equal only by a weak comparison
+    add_header(r_, "ETag", (says_timeout ? "W/" : "") + etag(job));
     add_wait_headers(r_, wait_, "Accept, Prefer");
     add_job_headers(r_, job);
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
       finish(send_empty(r_, 304));
-    } else if (shape_ == EventEncoding::json) {
-      finish(
-          send(r_, 200, "application/json", document(r_, job, links_of(r_, ""), location_conf(r_).document)));
+    } else if (type_ == Representation::json) {
+      finish(send(r_, 200, "application/json",
+                  job_document(r_, runtime()->backends().timeline(), job, links_of(r_, ""),
+                               location_conf(r_).document)));
     } else {
-      finish(send(r_, 200, "text/plain", says_so ? "TIMEOUT" : upper_state(job)));
+      finish(send(r_, 200, "text/plain", says_timeout ? "TIMEOUT" : upper_state(job)));
     }
   }
 
@@ -71,12 +74,12 @@ class JobRequest : public JobWait {
     return word;
   }
 
-  EventEncoding shape_;
+  Representation type_;
   Wait wait_;
   std::string known_etags_;
 };
 
-/// DELETE: reads whose job it is, cancels, and answers with the job as it then is.
+/// DELETE: reads the job to check its owner, cancels it, and answers with the job as it is then.
 class CancelRequest : public JobWait {
  public:
   explicit CancelRequest(ngx_http_request_t *r)
@@ -94,8 +97,8 @@ class CancelRequest : public JobWait {
   void answer(const core::Job &job, bool) override {
     if (!outcome_) {
       id_ = job.id;
-      // what the conditions were true of may be over by now
-      process()->store().cancel(id_, conditional_ ? std::optional(job.seq) : std::nullopt, reply_);
+      // the job may have changed since the conditions were checked
+      runtime()->backends().store().cancel(id_, conditional_ ? std::optional(job.seq) : std::nullopt, reply_);
       return;
     }
     if (*outcome_ == core::Cancelled::changed) {
@@ -109,14 +112,15 @@ class CancelRequest : public JobWait {
     }
     bool now = *outcome_ == core::Cancelled::now;
     if (now) {
-      process()->bus().publish(job.id, job.seq, core::state_name(job.state));
+      runtime()->backends().bus().publish(job.id, job.seq, core::state_name(job.state));
       if (job.owner)
-        process()->tell_user(*job.owner);
+        runtime()->user_hints().publish_soon(*job.owner);
     }
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
     finish(send(r_, now ? 202 : 200, "application/json",
-                document(r_, job, links_of(r_, ""), location_conf(r_).document)));
+                job_document(r_, runtime()->backends().timeline(), job, links_of(r_, ""),
+                             location_conf(r_).document)));
   }
 
   void leave() override {
@@ -124,7 +128,7 @@ class CancelRequest : public JobWait {
     JobWait::leave();
   }
 
-  void cancelled(Result<core::Cancelled> outcome) {
+  void on_cancelled(Result<core::Cancelled> outcome) {
     if (!outcome) {
       refuse(outcome.error());
       return;
@@ -136,7 +140,7 @@ class CancelRequest : public JobWait {
   Uuid id_;
   bool conditional_;
   std::optional<core::Cancelled> outcome_;
-  core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::cancelled>(this);
+  core::Reply<core::Cancelled> reply_ = core::Reply<core::Cancelled>::to<&CancelRequest::on_cancelled>(this);
 };
 
 const JobConf &job_settings(ngx_http_request_t *r) {
@@ -159,8 +163,8 @@ Answer get_job(ngx_http_request_t *r) {
   if (auto refusal = check_room(r, wait->ms > 0))
     return *refusal;
   facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
-  EventEncoding shape = (chosen == 1) != (conf.text_first == 1) ? EventEncoding::text : EventEncoding::json;
-  return ngx::Held::make<JobRequest>(r, shape, *wait)->start(*id);
+  Representation type = (chosen == 1) != (conf.text_first == 1) ? Representation::text : Representation::json;
+  return ngx::Held::make<JobRequest>(r, type, *wait)->start(*id);
 }
 
 Answer delete_job(ngx_http_request_t *r) {

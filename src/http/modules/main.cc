@@ -1,23 +1,19 @@
-// ngx_http_await_module: the backends, what the locations share, and who answers which method.
-
-#include <algorithm>
+// ngx_http_await_module: the directives of the backends, those that several actions share, and the start of
+// the runtime.
 
 #include "base/redact.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "http/conf/conf.h"
 #include "http/conf/formats.h"
+#include "http/conf/resolve.h"
 #include "http/exchange/channels.h"
 #include "http/exchange/origins.h"
-#include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
-#include "http/exchange/respond.h"
 #include "http/modules/dispatch.h"
-#include "http/runtime/process.h"
+#include "http/runtime/runtime.h"
 #include "http/runtime/zone_cache.h"
-#include "ngx/guard.h"
 #include "ngx/str.h"
-#include "wire/accept.h"
 
 namespace await::http {
 namespace {
@@ -201,6 +197,12 @@ ngx_command_t commands[] = {
 };
 // clang-format on
 
+#undef HTTP
+#undef HSL
+#undef HSLI
+#undef MAIN
+#undef LOC
+
 void *create_main(ngx_conf_t *cf) {
   auto *main = static_cast<MainConf *>(ngx_pcalloc(cf->pool, sizeof(MainConf)));
   if (main != nullptr)
@@ -324,7 +326,7 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   return NGX_ERROR;
 }
 
-/// Says once for each loaded module which version it is: a reload keeps the module, and its static, unless
+/// Logs the version, once for each loaded module: a reload keeps the module and this static variable, unless
 /// the file was replaced.
 ngx_int_t log_version(ngx_cycle_t *cycle) {
   static bool logged = false;
@@ -341,37 +343,6 @@ ngx_http_module_t context = {add_variables, postconfigure, create_main,     init
 
 }  // namespace
 
-MainConf &main_conf(ngx_http_request_t *r) {
-  return *static_cast<MainConf *>(ngx_http_get_module_main_conf(r, ngx_http_await_module));
-}
-
-const LocationConf &location_conf(ngx_http_request_t *r) {
-  return *static_cast<LocationConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_module));
-}
-
-std::optional<std::string_view> owner_of(ngx_http_request_t *r) {
-  const LocationConf &location = location_conf(r);
-  if (location.scoped != 1)
-    return std::nullopt;
-  return ngx::evaluate(r, location.owner);
-}
-
-std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(location_conf(r).problem_base); }
-
-std::int64_t retry_ms(ngx_http_request_t *r) { return retry_ms(location_conf(r)); }
-
-std::int64_t retry_ms(const LocationConf &location) {
-  auto spread = static_cast<double>(location.retry_max - location.retry_min);
-  return static_cast<std::int64_t>(location.retry_min) +
-         static_cast<std::int64_t>(spread * process()->random().unit());
-}
-
-std::int64_t retry_after_s(ngx_http_request_t *r) {
-  bool herd = process() != nullptr && process()->draining();
-  std::int64_t ms = herd ? retry_ms(r) : static_cast<std::int64_t>(location_conf(r).retry_min);
-  return std::max<std::int64_t>(1, (ms + 999) / 1000);
-}
-
 }  // namespace await::http
 
 ngx_module_t ngx_http_await_module = {
@@ -381,10 +352,10 @@ ngx_module_t ngx_http_await_module = {
     NGX_HTTP_MODULE,            /* module type */
     nullptr,                    /* init master */
     await::http::log_version,   /* init module */
-    await::http::start_process, /* init process */
+    await::http::start_runtime, /* init process */
     nullptr,                    /* init thread */
     nullptr,                    /* exit thread */
-    await::http::end_process,   /* exit process */
+    await::http::end_runtime,   /* exit process */
     nullptr,                    /* exit master */
     NGX_MODULE_V1_PADDING,
 };

@@ -1,8 +1,9 @@
-// ngx_http_await_metrics_module: what the nginx workers hold, refuse and have done, for Prometheus.
+// ngx_http_await_metrics_module: the gauges and counters of all nginx workers, for Prometheus.
 
 #include "http/conf/action.h"
 #include "http/exchange/respond.h"
-#include "http/runtime/process.h"
+#include "http/modules/dispatch.h"
+#include "http/runtime/runtime.h"
 
 extern ngx_module_t ngx_http_await_metrics_module;
 
@@ -50,22 +51,23 @@ constexpr Line<Counter> kCounters[] = {
 // clang-format on
 
 template <class What, std::size_t N>
-void add_lines(std::string &out, const Line<What> (&lines)[N], const char *type) {
+void add_lines(std::string &out, const Counters &counters, const Line<What> (&lines)[N], const char *type) {
   for (const Line<What> &line : lines) {
     std::string name = line.name;
     if (line.help != nullptr) {
       std::string family = name.substr(0, name.find('{'));
       out += "# HELP " + family + " " + line.help + "\n# TYPE " + family + " " + type + "\n";
     }
-    out += name + " " + std::to_string(process()->counters().sum(line.what)) + "\n";
+    out += name + " " + std::to_string(counters.sum(line.what)) + "\n";
   }
 }
 
 Answer get_metrics(ngx_http_request_t *r) {
-  process()->measure();
+  Runtime &worker = *runtime();
+  worker.sample_gauges();
   std::string out;
-  add_lines(out, kGauges, "gauge");
-  add_lines(out, kCounters, "counter");
+  add_lines(out, worker.counters(), kGauges, "gauge");
+  add_lines(out, worker.counters(), kCounters, "counter");
   add_header(r, "Cache-Control", "no-store");
   return send(r, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 }

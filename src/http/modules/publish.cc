@@ -7,6 +7,7 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/small_body.h"
+#include "http/modules/dispatch.h"
 #include "http/runtime/process.h"
 #include "ngx/str.h"
 #include "wire/channel.h"

@@ -1,4 +1,4 @@
-// ngx_http_await_result_module: what the worker made of a job.
+// ngx_http_await_result_module: returns the result of a job.
 
 #include "base/text.h"
 #include "http/conf/action.h"
@@ -6,7 +6,10 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/result_response.h"
+#include "http/exchange/retry.h"
 #include "http/live/job_wait.h"
+#include "http/modules/dispatch.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 
 extern ngx_module_t ngx_http_await_result_module;
@@ -40,11 +43,11 @@ class ResultRequest : public JobWait {
     add_wait_headers(r_, wait_, "Prefer");
     const ResultResponseOptions &options = result_settings(r_).options;
     if (!timed_out) {
-      delivery_.emplace(r_, core::Callback<Answer>::to<&ResultRequest::finished>(this));
-      delivery_->answer(job, options);
+      response_.emplace(r_, core::Callback<Answer>::to<&ResultRequest::on_end>(this));
+      response_->answer(job, options, runtime()->backends().payloads());
       return;
     }
-    add_header(r_, "Retry-After", std::to_string(retry_after_s(r_)));
+    add_retry_after(r_);
     if (options.pending_status != 202) {
       finish(send_problem(r_, static_cast<int>(options.pending_status), "The job has not ended yet."));
       return;
@@ -52,19 +55,20 @@ class ResultRequest : public JobWait {
     wire::Links links = links_of(r_, "/result");
     add_header(r_, "Cache-Control", "no-store");
     add_header(r_, "Location", links.self);
-    finish(send(r_, 202, "application/json", document(r_, job, links, nullptr)));
+    finish(send(r_, 202, "application/json",
+                job_document(r_, runtime()->backends().timeline(), job, links, nullptr)));
   }
 
-  void finished(Answer answer) { finish(answer); }
+  void on_end(Answer answer) { finish(answer); }
 
   void leave() override {
-    if (delivery_)
-      delivery_->leave();
+    if (response_)
+      response_->leave();
     JobWait::leave();
   }
 
   Wait wait_;
-  std::optional<ResultResponse> delivery_;  // of the request that answers
+  std::optional<ResultResponse> response_;  // of the current request
 };
 
 Answer get_result(ngx_http_request_t *r) {

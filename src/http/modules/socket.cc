@@ -9,6 +9,7 @@
 #include "http/exchange/respond.h"
 #include "http/live/job_wait.h"
 #include "http/live/websocket.h"
+#include "http/modules/dispatch.h"
 #include "ngx/str.h"
 
 extern ngx_module_t ngx_http_await_socket_module;

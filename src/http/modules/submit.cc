@@ -1,4 +1,5 @@
-// ngx_http_await_submit_module: takes work in, whatever its form, and answers once it is committed.
+// ngx_http_await_submit_module: creates jobs of request bodies and forms, and answers when they are
+// committed.
 
 #include <optional>
 
@@ -10,6 +11,8 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/live/submit_wait.h"
+#include "http/modules/dispatch.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 #include "wire/form_fields.h"
 #include "wire/headers.h"
@@ -29,16 +32,16 @@ class SubmitRequest : public Receiver {
       : Receiver(r),
         options_(options),
         wait_(wait),
-        submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::submitted>(this)),
-        upload_(process()->payloads(), job.id,
-                core::Callback<Result<Done>>::to<&SubmitRequest::progressed>(this)) {
+        submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::on_submitted>(this)),
+        upload_(runtime_.backends().payloads(), job.id,
+                core::Callback<Result<Done>>::to<&SubmitRequest::on_upload>(this)) {
     submission_.job = std::move(job);
     if (submission_.job.idempotency)
       fingerprint_.emplace();
-    process()->register_held(*this);
+    register_held();
   }
 
-  /// Reads the body as a form (with its boundary) or as it is.
+  /// Reads the body: a form if it has a boundary, else the payload.
   Answer start(std::optional<std::string> boundary) {
     if (boundary)
       form_.emplace(*boundary);
@@ -48,14 +51,14 @@ class SubmitRequest : public Receiver {
   }
 
  private:
-  using Verdict = std::optional<Objection>;
+  using MaybeObjection = std::optional<Objection>;
 
-  Verdict add(std::string_view bytes) override { return form_ ? add_form(bytes) : add_payload(bytes); }
+  MaybeObjection add(std::string_view bytes) override { return form_ ? add_form(bytes) : add_payload(bytes); }
   bool is_busy() const override { return upload_.full(); }
   std::size_t weight() const override { return upload_.held() + fields_.size(); }
 
   void received() override {
-    Verdict objection = form_ ? check_form_end() : std::nullopt;
+    MaybeObjection objection = form_ ? check_form_end() : std::nullopt;
     if (!objection && json_ && !json_->finish())
       objection = Objection{400, std::string("Invalid JSON: ") + json_->error() + "."};
     if (objection)
@@ -64,7 +67,7 @@ class SubmitRequest : public Receiver {
       submit();
   }
 
-  Verdict add_payload(std::string_view bytes) {
+  MaybeObjection add_payload(std::string_view bytes) {
     if (json_ && !json_->feed(bytes))
       return Objection{400, std::string("Invalid JSON at byte ") + std::to_string(json_->offset()) + ": " +
                                 json_->error() + "."};
@@ -74,11 +77,11 @@ class SubmitRequest : public Receiver {
     return std::nullopt;
   }
 
-  Verdict add_form(std::string_view bytes) {
+  MaybeObjection add_form(std::string_view bytes) {
     form_->feed(bytes);
     while (true) {
       wire::Multipart::Event event = form_->next();
-      Verdict objection;
+      MaybeObjection objection;
       switch (event.what) {
         case wire::Multipart::Event::What::more:
           return std::nullopt;
@@ -101,7 +104,7 @@ class SubmitRequest : public Receiver {
     }
   }
 
-  Verdict open_part(const wire::Multipart::Part &part) {
+  MaybeObjection open_part(const wire::Multipart::Part &part) {
     std::string_view file_field = ngx::view(options_.file);
     if (!is_text(part.name))
       return Objection{400, "The name of a form field is not valid UTF-8, or contains a NUL character."};
@@ -123,7 +126,7 @@ class SubmitRequest : public Receiver {
     return set_file(part);
   }
 
-  Verdict set_file(const wire::Multipart::Part &part) {
+  MaybeObjection set_file(const wire::Multipart::Part &part) {
     core::NewJob &job = submission_.job;
     job.content_type = part.type.empty() ? "application/octet-stream" : part.type;
     if (!wire::is_media_type(job.content_type))
@@ -145,20 +148,20 @@ class SubmitRequest : public Receiver {
     return std::nullopt;
   }
 
-  Verdict add_field(std::string_view bytes) {
+  MaybeObjection add_field(std::string_view bytes) {
     if (!keep_field_ || fields_.append(bytes))
       return std::nullopt;
     return Objection{413, kTooManyFields};
   }
 
-  Verdict close_part() {
+  MaybeObjection close_part() {
     const char *why = keep_field_ && !in_file_ ? fields_.close() : nullptr;
     if (why == nullptr)
       return std::nullopt;
     return Objection{400, std::string("A form field ") + why + "."};
   }
 
-  Verdict check_form_end() {
+  MaybeObjection check_form_end() {
     if (!form_->ended())
       return Objection{400, "The form is truncated: the closing boundary is missing."};
     if (!have_file_)
@@ -169,8 +172,8 @@ class SubmitRequest : public Receiver {
     return std::nullopt;
   }
 
-  /// 415 unless the payload's type is taken here.
-  Verdict check_type() {
+  /// 415 if the payload's type is not accepted here.
+  MaybeObjection check_type() {
     if (is_taken(options_, submission_.job.content_type))
       return std::nullopt;
     std::string types;
@@ -183,15 +186,15 @@ class SubmitRequest : public Receiver {
   }
 
   void let_go() override {
-    if (outcome_ != nullptr)
-      outcome_->abandon();
+    if (job_wait_ != nullptr)
+      job_wait_->abandon();
     submission_.unlink();
     upload_.cancel();
   }
 
-  void progressed(const Result<Done> &outcome) {
-    if (!outcome)
-      turn_away(outcome.error());
+  void on_upload(const Result<Done> &stored) {
+    if (!stored)
+      answer_error(stored.error());
     else if (upload_.finished())
       submit();
     else
@@ -207,55 +210,55 @@ class SubmitRequest : public Receiver {
       job.idempotency->fingerprint =
           fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
     if (wait_.ms > 0)
-      outcome_ = Held::make<SubmitWait>(r_, job.id, wait_, SubmitWait::fresh);
-    process()->intake().add(submission_, process()->now_ms());
+      job_wait_ = Held::make<SubmitWait>(r_, job.id, wait_, SubmitWait::fresh);
+    runtime_.submissions().add(submission_, runtime_.now_ms());
   }
 
-  void submitted(Result<core::Submitted> stored) {
+  void on_submitted(Result<core::Submitted> stored) {
     if (!stored) {
-      turn_away(stored.error());
+      answer_error(stored.error());
       return;
     }
-    submission_.job.payload.reset();  // it is stored, and this may be held for long
-    Receiver::stored();
+    submission_.job.payload.reset();  // free the memory: it is stored, and the request may be held for long
+    end_progress();
     if (stored->id != submission_.job.id) {
-      came_before(*stored);
+      answer_replayed(*stored);
       return;
     }
-    process()->counters().count(Counter::submitted);
+    runtime_.counters().count(Counter::submitted);
     if (submission_.job.owner)
-      process()->tell_user(*submission_.job.owner);
+      runtime_.user_hints().publish_soon(*submission_.job.owner);
     created_at_ = stored->created_at;
     facts(r_).state = "pending";
-    if (outcome_ == nullptr) {
+    if (job_wait_ == nullptr) {
       finish(send_accepted(r_, fresh_job(), wait_));
       return;
     }
-    hand_over();
+    start_wait();
   }
 
-  /// The key stands for another submission's job.
-  void came_before(const core::Submitted &first) {
+  /// An earlier submission had the same Idempotency-Key: answers with its job.
+  void answer_replayed(const core::Submitted &first) {
     upload_.keep(false);
     if (first.clash) {
       finish(send_problem(r_, 422, "This Idempotency-Key was already used with a different request."));
       return;
     }
-    process()->counters().count(Counter::replayed);
+    runtime_.counters().count(Counter::replayed);
     facts(r_).id = first.id.text();
-    if (outcome_ != nullptr)
-      outcome_->abandon();
-    outcome_ = Held::make<SubmitWait>(r_, first.id, wait_, SubmitWait::replayed);
-    hand_over();
+    if (job_wait_ != nullptr)
+      job_wait_->abandon();
+    job_wait_ = Held::make<SubmitWait>(r_, first.id, wait_, SubmitWait::replayed);
+    start_wait();
   }
 
-  /// The request is the outcome's from now on; this goes with the request's pool.
-  void hand_over() {
+  /// The wait has the request from now on. This object is destroyed with the request's pool.
+  void start_wait() {
     Hook<ngx::IsHeld>::unlink();
-    outcome_->stored();
+    job_wait_->stored();
   }
 
-  void turn_away(const Error &error) {
+  void answer_error(const Error &error) {
     if (error.code != Code::conflict || !submission_.job.idempotency) {
       finish(send_error(r_, error));
       return;
@@ -287,7 +290,8 @@ class SubmitRequest : public Receiver {
   bool have_file_ = false;
   bool keep_field_ = false;
   std::int64_t created_at_ = 0;
-  SubmitWait *outcome_ = nullptr;  // of the same request; once the job is stored, it answers
+  SubmitWait *job_wait_ =
+      nullptr;  // for Prefer: wait; of the same request, answers it once the job is stored
 };
 
 std::string request_id(ngx_http_request_t *r) {
@@ -298,7 +302,7 @@ std::string request_id(ngx_http_request_t *r) {
              : std::string(reinterpret_cast<char *>(value->data), value->len);
 }
 
-/// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is not handed on.
+/// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is ignored.
 bool is_traceparent(std::string_view text) {
   if (text.size() != 55)
     return false;
@@ -311,7 +315,7 @@ bool is_traceparent(std::string_view text) {
   return true;
 }
 
-/// Notes the Idempotency-Key.
+/// Reads the Idempotency-Key.
 Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
   const LocationConf &location = location_conf(r);
   if (location.idempotency == kKeysOff)
@@ -331,7 +335,7 @@ Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
   return std::nullopt;
 }
 
-/// Fills in what the request's head says.
+/// Sets what the header of the request contains.
 Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
   job.queue = ngx::evaluate(r, options.queue);
   if (!is_queue_name(job.queue))
@@ -357,7 +361,7 @@ Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::New
   return read_key(r, job);
 }
 
-/// The boundary of a form; an answer where it has none, or where its type is not taken here.
+/// The boundary if the body is a form; refuses a form without one, and a type that is not accepted here.
 OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const SubmitOptions &options,
                                                const core::NewJob &job) {
   if (options.file.len == 0 || wire::essence(job.content_type) != "multipart/form-data") {
@@ -386,15 +390,15 @@ Answer submit(ngx_http_request_t *r) {
   if (!boundary)
     return boundary.answer();
   if (wait->ms > 0 && !has_room(r))
-    wait->ms = 0;  // no room to hold it: 202 is as good an answer
-  job.id = process()->new_id(static_cast<unsigned>(options.retention));
+    wait->ms = 0;  // too many requests are held: answer 202 instead
+  job.id = runtime()->backends().new_id(static_cast<unsigned>(options.retention));
   apply(options, job);
   facts(r).id = job.id.text();
   facts(r).delivery = "submit";
   return ngx::Held::make<SubmitRequest>(r, options, std::move(job), *wait)->start(std::move(*boundary));
 }
 
-/// A queue named literally is made when the nginx worker starts.
+/// Queues that are named without variables are created when the nginx worker starts.
 char *note_lane(ngx_conf_t *cf, const SubmitOptions &options) {
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   if (main->lanes == nullptr)

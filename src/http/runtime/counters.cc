@@ -4,16 +4,19 @@
 
 #include <cerrno>
 
-#include "http/runtime/process.h"
+#include "http/conf/conf.h"
 #include "ngx/str.h"
 
 namespace await::http {
 namespace {
 
 constexpr std::size_t kSlots = 256;
+
+Counters *of_this_worker = nullptr;
+
 }  // namespace
 
-// Written by one process, read by all: aligned words, for which the machine needs no lock.
+// Written by one process and read by all. Aligned words, so no lock is needed.
 struct Counters::Slot {
   volatile std::int64_t pid;
   volatile std::int64_t gauges[static_cast<std::size_t>(Gauge::count)];
@@ -51,9 +54,16 @@ Counters::Counters(ngx_shm_zone_t *zone)
   slot_.pid = ngx_pid;
   for (auto &gauge : slot_.gauges)
     gauge = 0;
+  of_this_worker = this;
 }
 
-Counters::~Counters() { slot_.pid = 0; }
+Counters::~Counters() {
+  slot_.pid = 0;
+  if (of_this_worker == this)
+    of_this_worker = nullptr;
+}
+
+Counters *Counters::of_worker() { return of_this_worker; }
 
 std::int64_t Counters::of(Gauge gauge) const { return slot_.gauges[static_cast<std::size_t>(gauge)]; }
 void Counters::set(Gauge gauge, std::int64_t value) { slot_.gauges[static_cast<std::size_t>(gauge)] = value; }
@@ -83,8 +93,8 @@ std::int64_t Counters::sum(Counter counter) const {
 ScopedGauge::ScopedGauge(Gauge gauge, std::int64_t n) : gauge_(gauge) { set(n); }
 
 void ScopedGauge::set(std::int64_t n) {
-  if (process() != nullptr)
-    process()->counters().add(gauge_, n - n_);
+  if (Counters *counters = Counters::of_worker())
+    counters->add(gauge_, n - n_);
   n_ = static_cast<std::int32_t>(n);
 }
 

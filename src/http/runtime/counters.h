@@ -6,7 +6,7 @@
 
 namespace await::http {
 
-/// What is, now, on one nginx worker. Every limit has its gauge.
+/// The state of one nginx worker. Every limit has a gauge.
 enum class Gauge : std::uint8_t {
   held,
   parked,
@@ -21,7 +21,7 @@ enum class Gauge : std::uint8_t {
   draining,
   count
 };
-/// What has happened since nginx started.
+/// Numbers of events since nginx was started.
 enum class Counter {
   submitted,
   replayed,
@@ -41,11 +41,14 @@ enum class Counter {
   count
 };
 
-/// The numbers of all nginx workers, in shared memory: each writes its own slot and nobody waits for
-/// another. Counters outlive the worker that counted, gauges do not.
+/// The gauges and counters of all nginx workers, in shared memory. Each worker writes a slot of its own, so
+/// there are no locks. Counters outlive the worker that counted, gauges do not.
 class Counters {
  public:
-  /// @param zone  what reserve() gave to the configuration that this nginx worker runs
+  /// The counters of this nginx worker; null if it has none.
+  static Counters *of_worker();
+
+  /// @param zone  what reserve() returned for the configuration that this nginx worker runs
   explicit Counters(ngx_shm_zone_t *zone);
   ~Counters();
   Counters(const Counters &) = delete;
@@ -56,10 +59,11 @@ class Counters {
   void set(Gauge gauge, std::int64_t value);
   void count(Counter counter, std::int64_t n = 1);
 
-  /// Over all nginx workers alive.
+  /// The sum over all nginx workers that are running.
   std::int64_t sum(Gauge gauge) const;
   std::int64_t sum(Counter counter) const;
-  /// Asks nginx for the shared memory, while it reads its configuration. Null, with the error logged.
+  /// Requests the shared memory while nginx reads its configuration. Returns null if that fails; the error is
+  /// logged.
   static ngx_shm_zone_t *reserve(ngx_conf_t *cf);
 
  private:
@@ -70,7 +74,8 @@ class Counters {
   Slot &slot_;
 };
 
-/// Counts in a gauge while it lives.
+/// Counts in a gauge while it lives. Every held request has several of them, so it keeps no reference to the
+/// counters: there is one object of them in an nginx worker.
 class ScopedGauge {
  public:
   explicit ScopedGauge(Gauge gauge, std::int64_t n = 1);

@@ -1,6 +1,10 @@
 #include "http/runtime/hints.h"
 
-#include "http/runtime/process.h"
+#include <utility>
+
+#include "http/runtime/lifecycle.h"
+#include "http/runtime/signing_keys.h"
+#include "wire/channel.h"
 
 namespace await::http {
 
@@ -8,16 +12,21 @@ void Hints::hinted(const core::Hint &hint) {
   if (!hub_.watches(hint.job))
     return;
   if (!hint.signature.empty()) {
-    if (!verifier_.is_signed(hint)) {
-      process_.look_for_keys();  // there may be a new one
-    } else if (auto told = wire::read_signed_hint(hint, timeline_)) {
-      hub_.publish(std::move(*told));
+    if (!keys_.verifier().is_signed(hint)) {
+      keys_.refresh();  // the database may have a new key
+    } else if (auto update = wire::read_signed_hint(hint, keys_.timeline())) {
+      hub_.publish(std::move(*update));
       return;
     }
   }
   hub_.notify(hint.job, hint.seq);
 }
 
-void Hints::revoked() { process_.look_for_revoked(); }
+void Hints::revoked() { lifecycle_.check_revocations(); }
+
+void UserHints::run() {
+  for (const std::string &owner : std::exchange(owners_, {}))
+    bus_.publish(wire::user_id(owner), 0, "user");
+}
 
 }  // namespace await::http

@@ -1,35 +1,49 @@
 #pragma once
 
-#include <span>
+#include <set>
 #include <string>
 
 #include "core/hub.h"
-#include "wire/signed_hint.h"
 
 namespace await::http {
 
-class Process;
+class SigningKeys;
+class Lifecycle;
 
-/// Between the bus and the hub: believes what is signed with the database's own key, and takes the rest as a
-/// reason to look.
+/// Passes the hints of the bus to the hub. A hint with a valid signature of the database is an update; any
+/// other hint is only a reason to read.
 class Hints : public core::Bus::Listener {
  public:
-  Hints(core::Hub &hub, Process &process) : hub_(hub), process_(process) {}
+  Hints(core::Hub &hub, SigningKeys &keys, Lifecycle &lifecycle)
+      : hub_(hub), keys_(keys), lifecycle_(lifecycle) {}
 
-  /// As the database said when the connection opened.
-  void learn(std::string timeline, std::span<const std::string> keys) {
-    timeline_ = std::move(timeline);
-    verifier_.learn(keys);
-  }
   void hinted(const core::Hint &hint) override;
   void subscribed(unsigned shard) override { hub_.subscribed(shard); }
   void revoked() override;
 
  private:
   core::Hub &hub_;
-  Process &process_;
-  std::string timeline_;
-  wire::Verifier verifier_;
+  SigningKeys &keys_;
+  Lifecycle &lifecycle_;
+};
+
+/// The hints that jobs of a user have changed, published by this nginx worker. Many jobs may change in one
+/// iteration of the event loop; their owner is published once.
+class UserHints {
+ public:
+  UserHints(core::Bus &bus, core::Scheduler &scheduler) : bus_(bus), scheduler_(scheduler) {}
+
+  /// Publishes at the end of this iteration.
+  void publish_soon(const std::string &owner) {
+    owners_.insert(owner);
+    scheduler_.run_soon();
+  }
+  void run();
+
+ private:
+  core::Bus &bus_;
+  core::Scheduler &scheduler_;
+  std::set<std::string> owners_;
 };
 
 }  // namespace await::http

@@ -2,13 +2,12 @@
 
 #include "base/text.h"
 #include "http/conf/conf.h"
-#include "http/runtime/process.h"
 #include "ngx/str.h"
 
 namespace await::http {
 namespace {
 
-/// What the slab pool of a zone leads to.
+/// What the data of a zone's slab pool points to.
 struct Zone {
   std::byte *memory;
   std::size_t size;
@@ -16,7 +15,7 @@ struct Zone {
 
 ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old) {
   if (old != nullptr) {
-    zone->data = old;  // a reload keeps what is remembered
+    zone->data = old;  // a reload keeps the cached jobs
     return NGX_OK;
   }
   auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
@@ -27,7 +26,7 @@ ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old) {
   auto *made = static_cast<Zone *>(ngx_slab_calloc(pool, sizeof(Zone)));
   if (made == nullptr)
     return NGX_ERROR;
-  // the largest piece there is
+  // the largest block that can be allocated
   pool->log_nomem = 0;
   for (made->size = zone->shm.size / ngx_pagesize * ngx_pagesize; made->size > ngx_pagesize;
        made->size -= ngx_pagesize) {
@@ -46,7 +45,7 @@ std::span<std::byte> memory_of(ngx_shm_zone_t *zone) {
   return {data->memory, data->size};
 }
 
-/// The lock, if it was free.
+/// Holds the lock, if it was free.
 class Lock {
  public:
   explicit Lock(ngx_slab_pool_t &pool) : pool_(pool), held_(ngx_shmtx_trylock(&pool.mutex) != 0) {}
@@ -106,19 +105,22 @@ char *set_cache(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return location->cache != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
 
-Cache::Cache(ngx_shm_zone_t *zone)
-    : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)), memo_(memory_of(zone)) {}
+ZoneCache::ZoneCache(ngx_shm_zone_t *zone, const std::uint32_t &timeline, Counters &counters)
+    : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)),
+      timeline_(timeline),
+      counters_(counters),
+      ring_(memory_of(zone)) {}
 
-std::optional<core::Job> Cache::find(const Uuid &id, core::ResultDetail want) {
+std::optional<core::Job> ZoneCache::find(const Uuid &id, core::ResultDetail detail) {
   Lock lock(pool_);
-  auto found = lock ? memo_.find(id, want, process()->timeline()) : std::nullopt;
-  process()->counters().count(found ? Counter::cache_hits : Counter::cache_misses);
+  auto found = lock ? ring_.find(id, detail, timeline_) : std::nullopt;
+  counters_.count(found ? Counter::cache_hits : Counter::cache_misses);
   return found;
 }
 
-void Cache::keep(const core::Job &job, core::ResultDetail want) {
+void ZoneCache::keep(const core::Job &job, core::ResultDetail detail) {
   if (Lock lock(pool_); lock)
-    memo_.keep(job, want, process()->timeline());
+    ring_.keep(job, detail, timeline_);
 }
 
 }  // namespace await::http

@@ -1,9 +1,25 @@
-// What all directives need while nginx reads its configuration.
-
 #include "http/conf/conf.h"
+
 #include "ngx/str.h"
 
 namespace await::http {
+
+MainConf &main_conf(ngx_http_request_t *r) {
+  return *static_cast<MainConf *>(ngx_http_get_module_main_conf(r, ngx_http_await_module));
+}
+
+const LocationConf &location_conf(ngx_http_request_t *r) {
+  return *static_cast<LocationConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_module));
+}
+
+std::optional<std::string_view> owner_of(ngx_http_request_t *r) {
+  const LocationConf &location = location_conf(r);
+  if (location.scoped != 1)
+    return std::nullopt;
+  return ngx::evaluate(r, location.owner);
+}
+
+std::string_view problem_base(ngx_http_request_t *r) { return ngx::view(location_conf(r).problem_base); }
 
 char *config_error(ngx_conf_t *cf, const char *what) {
   ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", what);

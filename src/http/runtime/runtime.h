@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "core/hub.h"
+#include "core/kind.h"
+#include "core/read_batcher.h"
+#include "core/reread.h"
+#include "core/retry_queue.h"
+#include "core/submit_batcher.h"
+#include "core/subscription.h"
+#include "core/ticket_batcher.h"
+#include "core/watcher.h"
+#include "http/conf/conf.h"
+#include "http/runtime/backends.h"
+#include "http/runtime/counters.h"
+#include "http/runtime/flush.h"
+#include "http/runtime/heartbeats.h"
+#include "http/runtime/hints.h"
+#include "http/runtime/lifecycle.h"
+#include "http/runtime/signing_keys.h"
+#include "http/runtime/zone_cache.h"
+#include "io/random.h"
+#include "ngx/log.h"
+#include "ngx/loop.h"
+
+namespace await::http {
+
+/// Everything that lives as long as the nginx worker: creates the parts, connects them, and runs them. Exists
+/// only if a location uses a directive of ours that needs it.
+class Runtime : private core::Scheduler, private Backends::Observer {
+ public:
+  Runtime(ngx_cycle_t *cycle, const MainConf &conf);
+
+  Counters &counters() { return counters_; }
+  io::Random &random() { return random_; }
+  Backends &backends() { return backends_; }
+  SigningKeys &keys() { return keys_; }
+  Lifecycle &lifecycle() { return lifecycle_; }
+  Heartbeats &heartbeats() { return heartbeats_; }
+  UserHints &user_hints() { return user_hints_; }
+  core::Hub &hub() { return hub_; }
+  core::SubmitBatcher &submissions() { return submissions_; }
+  core::TicketBatcher &ticket_uses() { return ticket_uses_; }
+  core::ReadServices<core::JobRead> &job_services() { return job_services_; }
+  /// To subscribe to this id. Events of users take longer to read, so they are read apart from the others.
+  core::SubscriptionServices &event_services(const Uuid &id) {
+    return core::kind_of(id) == core::Kind::user ? user_event_services_ : event_services_;
+  }
+  /// The ended jobs that are cached in this zone; null for null.
+  core::EndedJobCache *cache(ngx_shm_zone_t *zone);
+
+  /// Milliseconds of a clock that never goes back.
+  std::int64_t now_ms() const { return loop_.monotonic_ms(); }
+  /// now_ms() at this Unix time, in seconds; 0 for 0.
+  std::int64_t ms_at(std::int64_t unix_s) const {
+    return unix_s == 0 ? 0 : now_ms() + unix_s * 1000 - loop_.unix_ms();
+  }
+  /// Calls `flush` once, at the end of this iteration of the event loop.
+  void flush_soon(Flush &flush);
+  /// Brings the gauges of this nginx worker up to date.
+  void sample_gauges();
+
+ private:
+  class RunTask : public io::Task {
+   public:
+    explicit RunTask(Runtime &runtime) : runtime_(runtime) {}
+    void run() noexcept override { runtime_.run(); }
+
+   private:
+    Runtime &runtime_;
+  };
+
+  void run_soon() override;
+  void run_after(std::int64_t ms) override;
+  void run();
+  void on_reader_connected() override { reread_.reset(); }
+  void on_history_changed() override;
+  void on_greeting(const pg::Hello &hello) override;
+  void on_reread();
+
+  // Destroyed in reverse order: whatever uses a part stands below it.
+  Counters counters_;
+  ngx::Loop loop_;
+  ngx::Log log_;
+  io::Random random_;
+  Backends backends_;
+  SigningKeys keys_;
+  core::Hub hub_{backends_.bus(), *this};
+  Lifecycle lifecycle_;
+  Hints hints_{hub_, keys_, lifecycle_};
+  UserHints user_hints_{backends_.bus(), *this};
+  std::map<ngx_shm_zone_t *, ZoneCache> caches_;
+  core::SubmitBatcher submissions_;
+  core::TicketBatcher ticket_uses_{backends_.access_store(), *this};
+  core::RetryQueue retries_{*this};
+  core::ReadBatcher<core::JobRead> job_reads_{backends_.store(), *this};
+  core::ReadBatcher<core::EventRead> event_reads_{backends_.store(), *this};
+  core::ReadBatcher<core::EventRead> user_event_reads_;
+  core::ReadServices<core::JobRead> job_services_{hub_, retries_, job_reads_};
+  core::SubscriptionServices event_services_{
+      {hub_, retries_, event_reads_}, backends_.timeline(), keys_.cursor_keys()};
+  core::SubscriptionServices user_event_services_{
+      {hub_, retries_, user_event_reads_}, backends_.timeline(), keys_.cursor_keys()};
+  core::Reread reread_{backends_.store(), hub_, {}};
+  std::int64_t reread_ms_;
+  Heartbeats heartbeats_;
+  List<Flush, Flush> flushes_;
+  RunTask run_task_{*this};
+  std::int64_t run_due_ms_ = 0;  // while the timer runs
+  std::unique_ptr<io::Timer> run_timer_;
+  std::unique_ptr<io::Timer> reread_timer_;
+};
+
+/// The runtime of this nginx worker; null if it has none. For the entry points that nginx calls; everything
+/// below them gets a reference.
+Runtime *runtime();
+ngx_int_t start_runtime(ngx_cycle_t *cycle);
+void end_runtime(ngx_cycle_t *cycle);
+
+}  // namespace await::http
