@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/attachment.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "core/snapshot_cursor.h"
@@ -94,12 +94,6 @@ struct Event {
   std::optional<std::string> data;  ///< JSON text
   std::optional<JobResult> result;  ///< of "completed"
   std::optional<Origin> origin;     ///< in a user's page only
-  /// Its encodings, filled by the first who needs them and shared by all: as JSON, as wire/sse.h has it in
-  /// four ways, as wire/socket_protocol.h has it, and as JSON that names its channel.
-  mutable Bytes json;
-  mutable std::array<Bytes, 5> frames;
-  mutable Bytes mixed;
-  mutable const void *shape = nullptr;  // for which they were made: a wire::Shape
 };
 
 /// The events of one history after some point, and where it stands now.
@@ -119,9 +113,10 @@ struct EventPage {
       1;  ///< what the first event that ever was follows: more than 1 of a topic that went and came back
   State state = State::pending;
   std::vector<Event> events;
-  std::optional<Merged> merged;         ///< of a user's
-  mutable std::array<Bytes, 5> frames;  ///< all of the events in one piece, in the same five ways
-  mutable const void *shape = nullptr;  // for which they were made
+  std::optional<Merged> merged;  ///< of a user's channel
+  /// For whoever encodes the page, so that it is encoded once for all its readers. Whoever changes `events`
+  /// after that discards it.
+  mutable Attachment encodings;
 };
 
 /// Event 1, which is the job's own row and so in no page.

@@ -15,8 +15,8 @@ Subscription::Subscription(Reader &reader, SubscriptionServices &services, Sourc
 void Subscription::start(bool listens) {
   if (listens)
     watcher_.listen(id());  // register first, read second
-  position_.aim(timeline());
-  position_.seek(watcher_.read());
+  position_.start(timeline());
+  position_.prepare(watcher_.read());
   watcher_.look();
 }
 
@@ -41,15 +41,15 @@ bool Subscription::is_theirs(const EventPage &page) const {
 
 void Subscription::take(const EventPage &page) {
   known_ = true;
-  auto fit = position_.fit(page, timeline());
-  if (fit == Position::Fit::elsewhere)
+  Continuity continuity = position_.on_page(page, timeline());
+  if (continuity == Continuity::reread)
     restart();
   else
-    reader_.on_page(*this, page, fit == Position::Fit::lost);
+    reader_.on_page(*this, page, continuity == Continuity::gap);
 }
 
 void Subscription::restart() {
-  position_.seek(watcher_.read());
+  position_.prepare(watcher_.read());
   watcher_.restart();
 }
 
@@ -63,7 +63,7 @@ EventPage Subscription::silence() const {
 }
 
 void Subscription::next(const EventPage &page) {
-  position_.seek(watcher_.read());
+  position_.prepare(watcher_.read());
   auto [seen, last] = position_.standing(page);
   watcher_.seen(seen, last);
 }

@@ -22,6 +22,7 @@ struct VerifiedUpdate {
       return false;
     for (Event &event : next.page.events)
       page.events.push_back(std::move(event));
+    page.encodings = {};
     page.last_seq = next.page.last_seq;
     page.state = next.page.state;
     job = std::move(next.job);

@@ -69,36 +69,29 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   return out.take();
 }
 
-void suit(const core::Event &event, const EventEncoding &shape) {
-  if (std::exchange(event.shape, &shape) == &shape)
-    return;
-  event.json = event.mixed = Bytes();
-  event.frames = {};
-}
-
-std::string encode_event(const core::EventPage &page, const core::Event &event, const EventEncoding &shape,
-                         bool mixed) {
+std::string encode_event(const core::EventPage &page, const core::Event &event, const EventEncoding &encoding,
+                         bool with_channel) {
   JsonWriter out;
-  if (mixed)
+  if (with_channel)
     out.text("channel", channel_of(page));
-  add_event(out, page, event, shape);
+  add_event(out, page, event, encoding);
   std::string text = out.take();
-  return shape.event != nullptr ? shape.event->apply(text) : text;
+  return encoding.event != nullptr ? encoding.event->apply(text) : text;
 }
 
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
-               const EventEncoding &shape) {
+               const EventEncoding &encoding) {
   core::Kind kind = kind_of(page);
   if (kind == core::Kind::topic)
     out.text("topic", topic_name(page));
   else
     out.text("job", event.origin ? event.origin->job.text() : page.job.text());
   out.number("seq", event.seq);
-  out.text("type", shape.name_of(event.type));
-  if (!shape.thin)
+  out.text("type", encoding.name_of(event.type));
+  if (!encoding.thin)
     out.raw_or_null("data", event.data);
   if (event.result)
-    add_result(out, *event.result, shape.thin ? -1 : shape.value_max);
+    add_result(out, *event.result, encoding.thin ? -1 : encoding.value_max);
   out.text("at", format_time(event.at));
   if (kind != core::Kind::topic)
     out.text_or_null("correlation_id", event.origin ? event.origin->correlation_id : page.correlation_id);

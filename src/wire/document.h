@@ -24,17 +24,14 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
 
 class JsonWriter;
 
-/// Discards the cached encodings of an event if they were made for another format. Call before using them.
-void suit(const core::Event &event, const EventEncoding &shape);
-
 /// An event as a JSON object on one line, in the format of the location.
-/// @param mixed  whether to include the channel, because the stream has several channels
-std::string encode_event(const core::EventPage &page, const core::Event &event, const EventEncoding &shape,
-                         bool mixed = false);
+/// @param with_channel  whether to include the channel, because the stream has several channels
+std::string encode_event(const core::EventPage &page, const core::Event &event, const EventEncoding &encoding,
+                         bool with_channel = false);
 
 /// Writes the members of an event, before await_format is applied.
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
-               const EventEncoding &shape);
+               const EventEncoding &encoding);
 
 /// The entity tag `"<seq>-<representation>"`. It is strong, because a document depends on the newest event
 /// only.

@@ -12,8 +12,8 @@ namespace await::wire {
 /// Names of event types as set by await_event_types. An empty name hides the type.
 using EventTypes = std::map<std::string, std::string, std::less<>>;
 
-/// The format of events in a location. Lives as long as the configuration, because encodings are cached by
-/// its address.
+/// How the events of a location are written. Two are equal if they have the same values, with formats and
+/// types compared by address; those must live as long as any page that was encoded with them.
 struct EventEncoding {
   std::int64_t value_max = 16384;     ///< maximum size in bytes of a JSON result that is included in an event
   bool thin = false;                  ///< ids, numbers and types, no data
@@ -27,6 +27,7 @@ struct EventEncoding {
     auto at = types->find(type);
     return at == types->end() ? type : std::string_view(at->second);
   }
+  bool operator==(const EventEncoding &) const = default;
 };
 
 }  // namespace await::wire

@@ -8,12 +8,11 @@
 #include "wire/channel.h"
 #include "wire/document.h"
 #include "wire/json_writer.h"
+#include "wire/page_encodings.h"
 #include "wire/websocket.h"
 
 namespace await::wire {
 namespace {
-
-constexpr std::size_t kSocketFrame = 4;  // of an event's encodings: those before are wire/sse.h's
 
 struct Release {
   void operator()(json_t *json) const { json_decref(json); }
@@ -38,8 +37,8 @@ std::string say(std::string_view op, std::string_view channel, std::string_view 
 
 }  // namespace
 
-Request read_request(std::string_view text) {
-  Request request;
+SocketRequest parse_request(std::string_view text) {
+  SocketRequest request;
   std::unique_ptr<json_t, Release> json(
       json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, nullptr));
   auto op = json && json_is_object(json.get()) ? text_of(json.get(), "op") : std::nullopt;
@@ -48,7 +47,7 @@ Request read_request(std::string_view text) {
     return request;
   }
   if (*op == "ping") {
-    request.op = Request::ping;
+    request.op = SocketRequest::ping;
     return request;
   }
   if (*op != "subscribe" && *op != "unsubscribe") {
@@ -68,26 +67,26 @@ Request read_request(std::string_view text) {
     return request;
   }
   request.cursor = cursor.value_or("");
-  request.op = *op == "subscribe" ? Request::subscribe : Request::unsubscribe;
+  request.op = *op == "subscribe" ? SocketRequest::subscribe : SocketRequest::unsubscribe;
   return request;
 }
 
-std::string say_subscribed(std::string_view channel, std::string_view cursor, std::string_view state) {
+std::string encode_subscribed(std::string_view channel, std::string_view cursor, std::string_view state) {
   return say("subscribed", channel, cursor, state);
 }
 
-std::string say_unsubscribed(std::string_view channel) {
+std::string encode_unsubscribed(std::string_view channel) {
   JsonWriter out;
   out.text("op", "unsubscribed");
   out.text("channel", channel);
   return out.take();
 }
 
-std::string say_reset(std::string_view channel, std::string_view cursor, std::string_view state) {
+std::string encode_reset(std::string_view channel, std::string_view cursor, std::string_view state) {
   return say("reset", channel, cursor, state);
 }
 
-std::string say_error(std::string_view channel, int status, std::string_view detail) {
+std::string encode_error(std::string_view channel, int status, std::string_view detail) {
   JsonWriter out;
   out.text("op", "error");
   if (!channel.empty())
@@ -97,38 +96,36 @@ std::string say_error(std::string_view channel, int status, std::string_view det
   return out.take();
 }
 
-std::string say_bye(std::int64_t retry_ms) {
+std::string encode_bye(std::int64_t retry_ms) {
   JsonWriter out;
   out.text("op", "bye");
   out.number("retry", retry_ms);
   return out.take();
 }
 
-const Bytes &socket_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
-                          const EventEncoding &shape) {
-  suit(event, shape);
-  Bytes &frame = event.frames[kSocketFrame];
-  if (!frame.empty() || shape.name_of(event.type).empty())
+const Bytes &socket_frame(const core::EventPage &page, const core::Event &event,
+                          const core::Position &position, const EventEncoding &encoding) {
+  Bytes &frame = PageEncodings::of(page, encoding).of(page, event).frame(FrameKind::websocket);
+  if (!frame.empty() || encoding.name_of(event.type).empty())
     return frame;
   JsonWriter out;
   out.text("channel", channel_of(page));
-  out.text("cursor", place.cursor());
-  add_event(out, page, event, shape);
+  out.text("cursor", position.cursor());
+  add_event(out, page, event, encoding);
   std::string text = out.take();
-  frame = Bytes(websocket_text(shape.event != nullptr ? shape.event->apply(text) : text));
+  frame = Bytes(websocket_text(encoding.event != nullptr ? encoding.event->apply(text) : text));
   return frame;
 }
 
-const Bytes &socket_frames(const core::EventPage &page, core::Position &place, const EventEncoding &shape) {
-  if (std::exchange(page.shape, &shape) != &shape)
-    page.frames = {};
-  Bytes &all = page.frames[kSocketFrame];
+const Bytes &socket_frames(const core::EventPage &page, core::Position &position,
+                           const EventEncoding &encoding) {
+  Bytes &all = PageEncodings::of(page, encoding).frame(FrameKind::websocket);
   bool made = !all.empty();
   std::string text;
   for (const core::Event &event : page.events) {
-    place.take(page, event);
+    position.take(page, event);
     if (!made)
-      text += socket_frame(page, event, place, shape).view();
+      text += socket_frame(page, event, position, encoding).view();
   }
   if (!made)
     all = Bytes(text);

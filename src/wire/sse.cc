@@ -1,9 +1,9 @@
 #include "wire/sse.h"
 
 #include <cstdio>
-#include <utility>
 
 #include "wire/document.h"
+#include "wire/page_encodings.h"
 
 namespace await::wire {
 
@@ -35,35 +35,38 @@ std::string chunk(std::string_view text) {
 
 namespace {
 
-std::size_t which(FrameStyle style) { return (style.named ? 0U : 1U) + (style.chunked ? 2U : 0U); }
+FrameKind kind_of(FrameStyle style) {
+  if (style.chunked)
+    return style.named ? FrameKind::sse_chunked : FrameKind::sse_unnamed_chunked;
+  return style.named ? FrameKind::sse : FrameKind::sse_unnamed;
+}
 
 }  // namespace
 
-const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
-                         FrameStyle style, const EventEncoding &shape) {
-  suit(event, shape);
-  Bytes &frame = event.frames[which(style)];
-  std::string_view type = shape.name_of(event.type);
+const Bytes &event_frame(const core::EventPage &page, const core::Event &event,
+                         const core::Position &position, FrameStyle style, const EventEncoding &encoding) {
+  EncodedPage::Event &encoded = PageEncodings::of(page, encoding).of(page, event);
+  Bytes &frame = encoded.frame(kind_of(style));
+  std::string_view type = encoding.name_of(event.type);
   if (!frame.empty() || type.empty())
     return frame;
-  if (event.json.empty())
-    event.json = Bytes(encode_event(page, event, shape));
-  std::string text = sse_frame(place.cursor(), style.named ? type : std::string_view(), event.json.view());
+  if (encoded.json.empty())
+    encoded.json = Bytes(encode_event(page, event, encoding));
+  std::string text =
+      sse_frame(position.cursor(), style.named ? type : std::string_view(), encoded.json.view());
   frame = Bytes(style.chunked ? chunk(text) : text);
   return frame;
 }
 
-const Bytes &page_frame(const core::EventPage &page, core::Position &place, FrameStyle style,
-                        const EventEncoding &shape) {
-  if (std::exchange(page.shape, &shape) != &shape)
-    page.frames = {};
-  Bytes &all = page.frames[which(style)];
+const Bytes &page_frame(const core::EventPage &page, core::Position &position, FrameStyle style,
+                        const EventEncoding &encoding) {
+  Bytes &all = PageEncodings::of(page, encoding).frame(kind_of(style));
   bool made = !all.empty();
   std::string text;
   for (const core::Event &event : page.events) {
-    place.take(page, event);
+    position.take(page, event);
     if (!made)
-      text += event_frame(page, event, place, style, shape).view();
+      text += event_frame(page, event, position, style, encoding).view();
   }
   if (!made)
     all = Bytes(text);
@@ -71,14 +74,14 @@ const Bytes &page_frame(const core::EventPage &page, core::Position &place, Fram
 }
 
 std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
-                        bool named, const EventEncoding &shape) {
-  suit(event, shape);
-  std::string_view type = shape.name_of(event.type);
+                        bool named, const EventEncoding &encoding) {
+  std::string_view type = encoding.name_of(event.type);
   if (type.empty())
     return {};
-  if (event.mixed.empty())
-    event.mixed = Bytes(encode_event(page, event, shape, true));
-  return sse_frame(cursor, named ? type : std::string_view(), event.mixed.view());
+  Bytes &json = PageEncodings::of(page, encoding).of(page, event).json_with_channel;
+  if (json.empty())
+    json = Bytes(encode_event(page, event, encoding, true));
+  return sse_frame(cursor, named ? type : std::string_view(), json.view());
 }
 
 std::string sse_retry(std::int64_t ms) { return "retry: " + std::to_string(ms) + "\n\n"; }

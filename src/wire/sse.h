@@ -25,18 +25,18 @@ struct FrameStyle {
   bool chunked = false;  ///< each frame a chunk
 };
 /// The frame of an event, shared by all clients that read the same channel in the same style and format.
-/// Empty if the format hides the event. Call after `place` has taken the event.
-const Bytes &event_frame(const core::EventPage &page, const core::Event &event, const core::Position &place,
-                         FrameStyle style, const EventEncoding &shape);
-/// The frames of all events of a page in one string, also shared. Advances `place`, which must be directly
+/// Empty if the format hides the event. Call after `position` has taken the event.
+const Bytes &event_frame(const core::EventPage &page, const core::Event &event,
+                         const core::Position &position, FrameStyle style, const EventEncoding &encoding);
+/// The frames of all events of a page in one string, also shared. Advances `position`, which must be directly
 /// before them, past the events.
-const Bytes &page_frame(const core::EventPage &page, core::Position &place, FrameStyle style,
-                        const EventEncoding &shape);
+const Bytes &page_frame(const core::EventPage &page, core::Position &position, FrameStyle style,
+                        const EventEncoding &encoding);
 /// The frame of an event for a stream with several channels, including the channel. Empty if the format hides
 /// the event.
 /// @param cursor  the cursor of all channels
 std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
-                        bool named, const EventEncoding &shape);
+                        bool named, const EventEncoding &encoding);
 
 /// A frame that only sets `retry:`.
 std::string sse_retry(std::int64_t ms);

@@ -68,13 +68,13 @@ const Case kCases[] = {
     {"unix:u:TOPSECRET@/run/redis.sock", "unix:***"},
 };
 
-TEST(Redact, AnAddressIsToldWithoutItsPassword) {
+TEST(Redact, an_address_is_shown_without_its_password) {
   for (const Case &one : kCases)
     EXPECT_EQ(redact(one.address), one.told) << one.address;
 }
 
 // A line that was cut off, or whose end was forgotten.
-TEST(Redact, NoBeginningOfAnAddressIsToldWithIt) {
+TEST(Redact, no_prefix_of_an_address_shows_its_password) {
   for (const Case &one : kCases) {
     std::string_view all = one.address;
     for (std::size_t n = 0; n <= all.size(); ++n) {
@@ -84,7 +84,7 @@ TEST(Redact, NoBeginningOfAnAddressIsToldWithIt) {
   }
 }
 
-TEST(Redact, WhatLibpqQuotesIsToldIfItIsNoSecret) {
+TEST(Redact, what_libpq_quotes_is_shown_unless_it_is_a_secret) {
   EXPECT_EQ(redact_message("invalid connection option \"hots\"", "hots=x"),
             "invalid connection option \"hots\"");
   EXPECT_EQ(redact_message("missing \"=\" after \"postgres//u:TOPSECRET@h/x\" in connection info string",
@@ -99,7 +99,7 @@ TEST(Redact, WhatLibpqQuotesIsToldIfItIsNoSecret) {
             "invalid connection option \"***\"");
 }
 
-TEST(Redact, AServerThatRepeatsThePassword) {
+TEST(Redact, a_password_repeated_by_the_server_is_removed) {
   EXPECT_EQ(scrub("unknown command AUTH TOPSECRET TOPSECRET", "TOPSECRET"), "unknown command AUTH *** ***");
   EXPECT_EQ(scrub("no password was given", ""), "no password was given");
   EXPECT_EQ(scrub("a word", "a"), "a word");

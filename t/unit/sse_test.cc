@@ -1,0 +1,15 @@
+#include <gtest/gtest.h>
+
+#include "wire/sse.h"
+
+namespace await::wire {
+namespace {
+
+TEST(Sse, line_breaks_in_data_cannot_start_another_field) {
+  EXPECT_EQ(sse_frame("1", "x", "a\nb\r\nc\rid: 2"),
+            "id: 1\nevent: x\ndata: a\ndata: b\ndata: c\ndata: id: 2\n\n");
+  EXPECT_EQ(sse_frame("", "", ""), "data: \n\n");
+}
+
+}  // namespace
+}  // namespace await::wire

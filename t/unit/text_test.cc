@@ -1,0 +1,57 @@
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+
+namespace await {
+namespace {
+
+TEST(Text, utf8_is_validated_as_unicode_says) {
+  for (std::string_view good : {"", "abc", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\xa6\xb6", "\xef\xbf\xbf"})
+    EXPECT_TRUE(is_text(good));
+  for (std::string_view bad :
+       {std::string_view("a\0b", 3), std::string_view("\xff"), std::string_view("\xc0\xaf"),
+        std::string_view("\xed\xa0\x80"), std::string_view("\xf4\x90\x80\x80"), std::string_view("\xe2\x82"),
+        std::string_view("\x80")})
+    EXPECT_FALSE(is_text(bad));
+}
+
+TEST(Text, numbers_consist_of_digits_only) {
+  EXPECT_EQ(parse_number("0"), 0);
+  EXPECT_EQ(parse_number("17", 17), 17);
+  for (const char *bad : {"", "-1", "+1", " 1", "1 ", "1x", "99999999999999999999"})
+    EXPECT_FALSE(parse_number(bad)) << bad;
+  EXPECT_FALSE(parse_number("18", 17));
+}
+
+TEST(Text, base64url_round_trips) {
+  for (std::string text :
+       {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string("\xff\xfe\0", 3)})
+    EXPECT_EQ(from_base64url(base64url(text)), text);
+  EXPECT_EQ(base64url("\xff\xff"), "__8");
+  EXPECT_FALSE(from_base64url("a+b"));
+}
+
+TEST(Text, a_formatted_time_is_parsed_back) {
+  EXPECT_EQ(parse_timestamp("2025-11-21T20:02:02.090Z"), 1763755322090);
+  EXPECT_EQ(parse_timestamp("1970-01-01T00:00:00.000Z"), 0);
+  for (const char *bad : {"", "2025-11-21T20:02:02Z", "2025-11-21 20:02:02.090Z", "2025-13-21T20:02:02.090Z",
+                          "2025-02-30T20:02:02.090Z", "2025-11-21T24:02:02.090Z", "2025-11-21T20:02:02.09xZ",
+                          "-025-11-21T20:02:02.090Z"})
+    EXPECT_FALSE(parse_timestamp(bad)) << bad;
+}
+
+TEST(Text, times_are_formatted_as_rfc_3339_says) {
+  EXPECT_EQ(format_time(1763755322090), "2025-11-21T20:02:02.090Z");
+}
+
+TEST(Text, cut_splits_at_a_separator_and_trim_removes_spaces) {
+  std::string_view rest = " a , b";
+  EXPECT_EQ(trim(cut(rest, ',')), "a");
+  EXPECT_EQ(trim(rest), "b");
+  EXPECT_EQ(cut(rest, ','), " b");
+  EXPECT_TRUE(rest.empty());
+  EXPECT_EQ(trim("  "), "");
+}
+
+}  // namespace
+}  // namespace await
