@@ -1,4 +1,5 @@
-// What every core::Store and core::Payloads must do, on a real PostgreSQL (AWAIT_POSTGRES).
+// pg::JobStore and pg::PayloadStore on a real PostgreSQL (AWAIT_POSTGRES): what store_test.cc, which every
+// store must pass, does not cover.
 
 #include <gtest/gtest.h>
 
@@ -34,7 +35,7 @@ struct Awaited {
   core::Reply<T> reply = core::Reply<T>::template to<&Awaited::got>(this);
 };
 
-class StoreTest : public testing::Test {
+class JobStoreTest : public testing::Test {
  protected:
   static std::string conninfo() {
     const char *value = std::getenv("AWAIT_POSTGRES");
@@ -100,7 +101,7 @@ class StoreTest : public testing::Test {
   pg::PayloadStore payloads{write};
 };
 
-TEST_F(StoreTest, what_is_submitted_is_read) {
+TEST_F(JobStoreTest, all_members_of_a_job_are_stored) {
   core::NewJob job = new_job();
   job.file_name = "f";
   job.params = R"({"a": "1"})";
@@ -119,29 +120,7 @@ TEST_F(StoreTest, what_is_submitted_is_read) {
   EXPECT_NEAR(static_cast<double>(found.created_at), static_cast<double>(loop.unix_ms()), 60'000);
 }
 
-TEST_F(StoreTest, an_id_stored_before_counts_as_stored) {
-  core::NewJob job = new_job();
-  auto first = submit({job});
-  auto second = submit({new_job(), job});
-  ASSERT_TRUE(first && second);
-  ASSERT_EQ(second->size(), 2U);
-  EXPECT_EQ((*second)[1].created_at, (*first)[0].created_at);
-}
-
-TEST_F(StoreTest, all_or_none) {
-  core::NewJob good = new_job();
-  core::NewJob bad = new_job();
-  bad.params = "{broken";
-  auto outcome = submit({good, bad});
-  ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().code, Code::invalid);
-  Awaited<std::vector<core::Job>> awaited;
-  std::vector<core::JobQuery> queries = {{good.id, core::ResultDetail::none}};
-  store.jobs(queries, awaited.reply);
-  EXPECT_TRUE(wait(awaited)->empty());
-}
-
-TEST_F(StoreTest, an_idempotency_key_stands_for_the_job_that_came_first) {
+TEST_F(JobStoreTest, an_idempotency_key_returns_the_first_job) {
   auto with_key = [this](std::string print) {
     core::NewJob job = new_job();
     job.idempotency = core::IdempotencyKey{"a key", std::move(print), 60'000};
@@ -171,18 +150,7 @@ TEST_F(StoreTest, an_idempotency_key_stands_for_the_job_that_came_first) {
   EXPECT_EQ(wait(awaited)->size(), 1U) << "only the one without a key";
 }
 
-TEST_F(StoreTest, a_destroyed_reply_is_not_called) {
-  core::NewJob job = new_job();
-  {
-    Awaited<std::vector<core::Submitted>> gone;
-    const core::NewJob *pointer = &job;
-    store.submit({&pointer, 1}, gone.reply);
-  }
-  EXPECT_TRUE(submit({new_job()}));
-  EXPECT_EQ(read_job(job.id).id, job.id) << "the call itself went on";
-}
-
-TEST_F(StoreTest, events_in_pages_heads_and_tail) {
+TEST_F(JobStoreTest, events_have_their_data_and_a_tail_their_newest_seq) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));
   Awaited<core::Tail> before;
@@ -220,7 +188,7 @@ TEST_F(StoreTest, events_in_pages_heads_and_tail) {
   EXPECT_EQ((*pages)[3].events.back().data, "250");
 }
 
-TEST_F(StoreTest, a_users_events_between_two_moments) {
+TEST_F(JobStoreTest, the_channel_of_a_user_names_its_owner_and_rejects_old_snapshots) {
   auto page_after = [&](const core::SnapshotCursor &since) {
     std::vector<core::EventQuery> queries = {{Uuid(), 0, core::SnapshotCursor{"nobody", {}, {}, 0}},
                                              {Uuid(), 0, since}};
@@ -268,7 +236,7 @@ TEST_F(StoreTest, a_users_events_between_two_moments) {
 // A cursor's snapshot that PostgreSQL does not take fails the statement in which it stands: whatever we take,
 // pg_snapshot_in must take. Some thousand of them in one statement, from the edges of the numbers and at
 // random.
-TEST_F(StoreTest, whatever_snapshot_is_taken_postgresql_takes) {
+TEST_F(JobStoreTest, postgresql_accepts_every_snapshot_that_is_decoded) {
   Uuid user = Uuid::v7(1, 0, {});
   core::CursorKeys keys = {{1, 2}};
   std::string head = from_base64url(core::encode_snapshot_cursor(keys, 7, user, {"", {"3:3:", 0}, {}, 0}))
@@ -315,7 +283,7 @@ TEST_F(StoreTest, whatever_snapshot_is_taken_postgresql_takes) {
 }
 
 // One user's value that PostgreSQL refuses failed all users' reads of that moment.
-TEST_F(StoreTest, a_value_that_is_refused_fails_its_sender_alone) {
+TEST_F(JobStoreTest, an_invalid_snapshot_fails_only_its_own_read) {
   struct : core::Scheduler {
     void run_soon() override {}
     void run_after(std::int64_t) override {}
@@ -360,7 +328,7 @@ TEST_F(StoreTest, a_value_that_is_refused_fails_its_sender_alone) {
   EXPECT_LE(read.take_count(), 2 + 5 * 2 * 7);
 }
 
-TEST_F(StoreTest, a_ticket_is_good_once) {
+TEST_F(JobStoreTest, tickets_of_a_revoked_owner_are_rejected) {
   core::TicketUse one{Uuid::v7(loop.unix_ms(), 0, random.ten()), "ticket owner", loop.unix_ms(),
                       loop.unix_ms() + 30'000};
   core::TicketUse two = one;
@@ -390,7 +358,7 @@ TEST_F(StoreTest, a_ticket_is_good_once) {
   EXPECT_EQ((*list)[0].owner, "ticket owner");
 }
 
-TEST_F(StoreTest, results_as_much_as_wanted) {
+TEST_F(JobStoreTest, a_result_is_read_with_as_much_detail_as_wanted) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));
   run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', " + receipt_of(job) +
@@ -404,7 +372,7 @@ TEST_F(StoreTest, results_as_much_as_wanted) {
   EXPECT_FALSE(read_job(job.id, core::ResultDetail::json_value).result->body) << "no JSON";
 }
 
-TEST_F(StoreTest, cancel) {
+TEST_F(JobStoreTest, a_job_is_cancelled_once_and_only_in_the_expected_state) {
   core::NewJob job = new_job();
   ASSERT_TRUE(submit({job}));
   Awaited<core::Cancelled> meant_another;
@@ -420,7 +388,7 @@ TEST_F(StoreTest, cancel) {
   EXPECT_EQ(*wait(unknown), core::Cancelled::unknown);
 }
 
-TEST_F(StoreTest, payloads_by_pieces) {
+TEST_F(JobStoreTest, payloads_are_stored_and_read_in_chunks) {
   core::NewJob job = new_job();
   std::string big(300'000, 'x');
   Awaited<Done> put;
@@ -440,7 +408,7 @@ TEST_F(StoreTest, payloads_by_pieces) {
   EXPECT_EQ(piece->bytes.size(), 300'000U - 262'144);
 }
 
-TEST_F(StoreTest, a_lost_connection_fails_what_is_out_and_comes_back) {
+TEST_F(JobStoreTest, a_lost_connection_fails_its_calls_and_is_made_again) {
   Awaited<Done> slow;
   pg::Params none;
   read.send(
@@ -456,7 +424,7 @@ TEST_F(StoreTest, a_lost_connection_fails_what_is_out_and_comes_back) {
   EXPECT_FALSE(log.lines.empty()) << "said once";
 }
 
-TEST(Timeline, the_later_line_of_one_server_is_the_truth) {
+TEST(Timeline, the_later_timeline_of_a_server_wins) {
   EXPECT_TRUE(pg::is_older("77.00000001.5", "77.00000002.5"));
   EXPECT_TRUE(pg::is_older("77.00000009.5", "77.0000000A.5"));
   EXPECT_FALSE(pg::is_older("77.00000002.5", "77.00000001.5"));
@@ -464,7 +432,7 @@ TEST(Timeline, the_later_line_of_one_server_is_the_truth) {
   EXPECT_FALSE(pg::is_older("78.00000001.5", "77.00000002.5")) << "another server: nobody can tell";
 }
 
-TEST_F(StoreTest, a_server_that_becomes_read_only_is_left) {
+TEST_F(JobStoreTest, a_server_that_becomes_read_only_is_disconnected) {
   Awaited<std::vector<core::Job>> jobs;
   core::JobQuery query{Uuid(), core::ResultDetail::none};
   store.jobs({&query, 1}, jobs.reply);
@@ -482,17 +450,6 @@ TEST_F(StoreTest, a_server_that_becomes_read_only_is_left) {
   ASSERT_TRUE(loop.run_until([&] { return set && !read.ready(); }, 5'000)) << "left";
   EXPECT_TRUE(loop.run_until([&] { return read.ready(); }, 5'000))
       << "and connected anew, to one that is writable";
-}
-
-TEST_F(StoreTest, many_statements_are_answered_in_order) {
-  std::vector<std::unique_ptr<Awaited<core::Tail>>> all;
-  for (int i = 0; i < 100; ++i) {
-    all.push_back(std::make_unique<Awaited<core::Tail>>());
-    store.heads({}, all.back()->reply);
-  }
-  EXPECT_TRUE(loop.run_until([&] { return all.back()->outcome.has_value(); }, 10'000));
-  for (auto &one : all)
-    EXPECT_TRUE(one->outcome && *one->outcome);
 }
 
 }  // namespace
