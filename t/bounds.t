@@ -4,9 +4,9 @@
 
 use strict;
 use warnings;
-no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Database;
 use Await::Test;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -18,70 +18,10 @@ my $s = start_stack(extra => <<'CONF');
     location ~ ^/latest/(?<t>.+)$ { await_publish $t latest; await_events topic:$t; }
 CONF
 
-sub refused {
-    my ($what, $sql, $why) = @_;
-    my (undef, $error) = $s->psql($sql);
-    like $error // 'it was taken', $why, $what;
-    unlike $error // '', qr/\d{500}/, "$what: and no long message";
-}
 sub publish { my ($path, $json) = @_; return post($path, $json, 'Content-Type' => 'application/json') }
-# A partition of jobs of that day, up to the next one.
-sub old_partition {
-    my ($day, $next) = @_;
-    my ($from, $to) = map { sql("SELECT await.floor_id('$_ 00:00Z')") } $day, $next;
-    my $name = 'await.job_0_' . $day =~ tr/-//dr;
-    sql("CREATE TABLE $name (LIKE await.job INCLUDING ALL);
-        ALTER TABLE await.job ATTACH PARTITION $name FOR VALUES FROM (0, '$from') TO (0, '$to')");
-}
 sub stream {
     my ($path, %headers) = @_;
     return begin_request('GET', $path, headers => { Accept => 'text/event-stream', %headers });
-}
-# The best of some, in milliseconds; not the first, which fills the session's caches.
-sub timed {
-    my ($sql) = @_;
-    return sql(<<"SQL");
-DO \$\$
-DECLARE t timestamptz; best numeric := 1e9;
-BEGIN
-    PERFORM $sql;
-    FOR i IN 1 .. 10 LOOP
-        t := clock_timestamp();
-        PERFORM $sql;
-        best := least(best, extract(epoch FROM clock_timestamp() - t) * 1000);
-    END LOOP;
-    PERFORM set_config('t.ms', best::text, false);
-END \$\$;
-SELECT current_setting('t.ms')
-SQL
-}
-
-# Purges, behind whoever is at it: nginx is, once an hour.
-sub purge { return sql("BEGIN; SELECT FROM await.turn WHERE what = 'purge' FOR UPDATE; SELECT await.purge(); COMMIT") }
-
-# SQL in a session of its own, statement by statement; its pid.
-sub background {
-    my ($sql, $conninfo) = @_;
-    my $pid = fork // die;
-    if (!$pid) {
-        open STDOUT, '>', '/dev/null';
-        open STDERR, '>&', \*STDOUT;
-        exec 'psql', '-XAtq', '-d', $conninfo // $s->postgres, map { ('-c', $_) } ref $sql ? @$sql : $sql;
-    }
-    return $pid;
-}
-# Ends one that sleeps, and its session with it.
-sub end {
-    my ($pid) = @_;
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%'
-        AND pid <> pg_backend_pid()");
-    waitpid $pid, 0;
-    until_true(
-        'its session is gone',
-        sub {
-            sql("SELECT count(*) FROM pg_stat_activity
-                WHERE query LIKE '%pg_sleep(%' AND pid <> pg_backend_pid()") == 0;
-        });
 }
 
 subtest 'unknown queues past the limit are refused, alone; what a configuration names is made' => sub {

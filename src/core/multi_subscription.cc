@@ -1,5 +1,7 @@
 #include "core/multi_subscription.h"
 
+#include <utility>
+
 #include "core/multi_cursor.h"
 
 namespace await::core {
@@ -11,33 +13,39 @@ void MultiSubscription::add(SubscriptionServices &services, Subscription::Source
   *end = std::make_unique<Part>(*this, services, std::move(source));
 }
 
-void MultiSubscription::on_page(Subscription &feed, const EventPage &page, bool lost) {
-  auto &part = static_cast<Part &>(feed);
+void PartReader::on_page(Subscription &subscription, const EventPage &page, bool lost) {
+  auto &part = static_cast<SubscriptionPart &>(subscription);
   part.state = page.state;
   part.lost = part.lost || lost;
+  bool open = is_open(part);
   part.placed = true;
-  if (!open_) {
-    part.knew = !part.lost && part.place().came_after_the_end(page);
-    part.done = part.place().is_at_the_end(page);
-    // mutant: all-channels-placed
-    if (!all([](const Part &one) { return one.placed; })) {
-      part.pause();  // its events are read when all can be told
-      part.next(page);
-      return;
-    }
-    if (!open())
+  if (!open && !on_ready(part, page))
+    return;
+  if (part.lost) {
+    part.lost = false;
+    if (!on_gap(part))
       return;
   }
-  if (part.lost)
-    tell_lost(part);
-  reader_.on_events(part, page);
+  on_events(part, page);
   part.done = part.place().is_at_the_end(page);
-  if (is_done()) {
-    reader_.on_end();
+  if (is_complete(part)) {
+    on_end(part);
     return;
   }
   part.next(page);
-  reader_.on_flush();
+  on_flush();
+}
+
+bool MultiSubscription::on_ready(SubscriptionPart &part, const EventPage &page) {
+  part.knew = !part.lost && part.place().came_after_the_end(page);
+  part.done = part.place().is_at_the_end(page);
+  // mutant: all-channels-placed
+  if (!all([](const Part &one) { return one.placed; })) {
+    part.pause();  // its events are read when all channels are placed
+    part.next(page);
+    return false;
+  }
+  return open();
 }
 
 bool MultiSubscription::open() {
@@ -45,25 +53,29 @@ bool MultiSubscription::open() {
     return false;
   open_ = true;
   each([this](Part &part) {
-    if (part.lost)
-      tell_lost(part);
+    if (std::exchange(part.lost, false))
+      on_gap(part);
   });
   return true;
 }
 
-void MultiSubscription::tell_lost(Part &part) {
-  part.lost = false;
-  reader_.on_gap(part);
+bool MultiSubscription::on_gap(SubscriptionPart &part) {
+  reader_.on_gap(static_cast<Part &>(part));
+  return true;
 }
 
-void MultiSubscription::on_error(Subscription &feed, const Error &error) {
+void MultiSubscription::on_events(SubscriptionPart &part, const EventPage &page) {
+  reader_.on_events(static_cast<Part &>(part), page);
+}
+
+void MultiSubscription::on_error(Subscription &subscription, const Error &error) {
   if (!open_) {
     reader_.on_error(error);
     return;
   }
   if (error.code != Code::not_found)
     return;  // what is open sits out what may be a restart
-  auto &part = static_cast<Part &>(feed);
+  auto &part = static_cast<Part &>(subscription);
   part.leave();
   part.done = true;
   if (all([](const Part &one) { return one.done; }))

@@ -7,19 +7,49 @@
 
 namespace await::core {
 
+/// One channel of those that a client reads, and what is known of it.
+struct SubscriptionPart : Subscription {
+  using Subscription::Subscription;
+  State state = State::pending;  ///< as read last
+  bool placed = false;           ///< it was read, so it is known from where the client goes on
+  bool lost = false;             ///< events were missed, and on_gap() was not called yet
+  bool gone = false;             ///< a job that is no longer kept
+  bool done = false;             ///< the client has all events there will ever be
+  bool knew = false;             ///< and had them before it came
+};
+
+/// Turns the pages of a client's channels into calls in one order: on_ready, on_gap if events were missed,
+/// on_events, and then on_end or on_flush. Every transport derives from this, so that the order is written
+/// once. Each call may destroy the part, or the reader; those that return a bool return false then.
+class PartReader : protected Subscription::Reader {
+ protected:
+  /// Whether events of this part may be delivered. If not, on_ready() is called.
+  virtual bool is_open(const SubscriptionPart &part) const { return part.placed; }
+  /// A page has come for a part that is not open. `part.placed` is set. False: this page is not delivered.
+  virtual bool on_ready(SubscriptionPart &part, const EventPage &page) = 0;
+  /// What the client has missed cannot be replayed. False: this page is not delivered.
+  virtual bool on_gap(SubscriptionPart &part) = 0;
+  /// Delivers events of the page, as many as there is room for. Pauses the part if there is none.
+  virtual void on_events(SubscriptionPart &part, const EventPage &page) = 0;
+  /// Whether on_end() is due.
+  virtual bool is_complete(const SubscriptionPart &part) const = 0;
+  /// No more events will come.
+  virtual void on_end(SubscriptionPart &part) = 0;
+  /// The end of this page.
+  virtual void on_flush() = 0;
+  ~PartReader() = default;
+
+ private:
+  void on_page(Subscription &subscription, const EventPage &page, bool lost) final;
+};
+
 /// The channels that a client reads as one, with one cursor; mostly it is one. Nothing is given before it is
 /// known of each of them from where the client reads.
-class MultiSubscription : private Subscription::Reader {
+class MultiSubscription : private PartReader {
  public:
-  struct Part : Subscription {
-    Part(MultiSubscription &bundle, SubscriptionServices &services, Source source)
-        : Subscription(bundle, services, std::move(source)) {}
-    State state = State::pending;  ///< as last heard of
-    bool placed = false;           ///< it is known from where the client reads
-    bool lost = false;             ///< that is not its cursor, and it was not told yet
-    bool gone = false;             ///< a job that is no longer kept
-    bool done = false;             ///< the client has all there will ever be
-    bool knew = false;             ///< and had before it came
+  struct Part : SubscriptionPart {
+    Part(MultiSubscription &subscription, SubscriptionServices &services, Source source)
+        : SubscriptionPart(subscription, services, std::move(source)) {}
     std::unique_ptr<Part> behind;
   };
   /// What it does in any of the calls may be the end of the bundle.
@@ -71,11 +101,16 @@ class MultiSubscription : private Subscription::Reader {
   void leave();
 
  private:
-  void on_page(Subscription &feed, const EventPage &page, bool lost) override;
-  void on_error(Subscription &feed, const Error &error) override;
+  bool is_open(const SubscriptionPart &) const override { return open_; }
+  bool on_ready(SubscriptionPart &part, const EventPage &page) override;
+  bool on_gap(SubscriptionPart &part) override;
+  void on_events(SubscriptionPart &part, const EventPage &page) override;
+  bool is_complete(const SubscriptionPart &) const override { return is_done(); }
+  void on_end(SubscriptionPart &) override { reader_.on_end(); }
+  void on_flush() override { reader_.on_flush(); }
+  void on_error(Subscription &subscription, const Error &error) override;
   std::optional<std::string_view> owner() const override { return reader_.owner(); }
   bool open();
-  void tell_lost(Part &part);
   bool is_done() const {
     return ends_ && all([](const Part &part) { return part.done; });
   }

@@ -84,7 +84,7 @@ bool Held::revive() {
   parked_.reset();
   bool alive = r_ != nullptr && guarded(r_->connection->log, false, [this] {
                  belong(r_);
-                 revived();
+                 on_revive();
                  return true;
                });
   if (alive)
@@ -99,7 +99,7 @@ bool Held::revive() {
   return false;
 }
 
-void Held::left(bool forced) noexcept {
+void Held::on_disconnect(bool forced) noexcept {
   ngx_connection_t *c = connection();
   guarded(c->log, [&] {
     c->error = 1;
@@ -108,18 +108,18 @@ void Held::left(bool forced) noexcept {
   });
 }
 
-void Held::writable() noexcept {
+void Held::on_writable() noexcept {
   guarded(connection()->log, [this] { on_parked_writable(); });
 }
 
-void Held::readable() noexcept {
+void Held::on_readable() noexcept {
   guarded(connection()->log, [this] { on_parked_readable(); });
 }
 
 void Held::finish(Answer answer) {
   finished_ = true;  // but still in the list: nginx may still be writing to a slow client
   leave();
-  finalize(r_, answer);
+  finalize(r_, answer);  // usually frees the request, and this object with it
 }
 
 Answer Held::decline(Answer answer) {

@@ -16,7 +16,7 @@ struct IsHeld {};
 ///
 /// Kept alive by: the pool of the request, whose cleanup destroys it; while parked, by itself. When the
 /// client leaves, this object is destroyed, and with it everything that it waits for.
-class Held : public Hook<IsHeld>, private Parked::Guest {
+class Held : public Hook<IsHeld>, private Parked::Owner {
  public:
   explicit Held(ngx_http_request_t *r);
   virtual ~Held() = default;
@@ -62,7 +62,7 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   /// has been disconnected and this destroyed.
   bool revive();
   /// Called when the request has been restored.
-  virtual void revived() {}
+  virtual void on_revive() {}
   /// Called while parked when the connection is writable or has timed out.
   virtual void on_parked_writable() {}
   /// Whether this reads from the client. If so, on_parked_readable() is called while parked when there is
@@ -90,10 +90,10 @@ class Held : public Hook<IsHeld>, private Parked::Guest {
   void belong(ngx_http_request_t *r);
   void disown();
   static void destroy(void *data);
-  void left(bool forced) noexcept override;
-  void writable() noexcept override;
-  bool reads() const noexcept override { return reads_client(); }
-  void readable() noexcept override;
+  void on_disconnect(bool forced) noexcept override;
+  void on_writable() noexcept override;
+  bool reads_input() const noexcept override { return reads_client(); }
+  void on_readable() noexcept override;
 
   std::uint64_t owner_tag_ = 0;
   ngx_event_handler_pt handler_;  // handler of the connection, while there is a request

@@ -42,7 +42,7 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
 
 /// The position of the value of a variable in the request line, which is the start of the saved header;
 /// kBehind if it is not there.
-std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
+std::uint16_t position_in_head(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
   auto found = view(r->request_line).find({reinterpret_cast<char *>(value.data), value.len});
   return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
 }
@@ -65,7 +65,7 @@ void read_what_goes(ngx_http_request_t *r) {
 std::size_t variables_size(ngx_http_request_t *r) {
   std::size_t size = 0;
   each_variable(r, [&](std::uint16_t, const ngx_http_variable_value_t &value) {
-    size += 3 * sizeof(std::uint16_t) + (place_of(r, value) == kBehind ? value.len : 0);
+    size += 3 * sizeof(std::uint16_t) + (position_in_head(r, value) == kBehind ? value.len : 0);
   });
   return size;
 }
@@ -194,19 +194,37 @@ bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
          variables_size(r) <= kMaxRest;
 }
 
-std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt handler, Guest &guest) {
-  ngx_connection_t *c = r->connection;
-  bool rewritten = is_rewritten(r);
-  std::size_t head = head_size(r);
-  std::size_t size = head + variables_size(r);
-  if (rewritten)
-    size += r->uri.len + r->args.len + r->exten.len;
+/// The layout of the memory behind the object, in this order; revive() reads it in the same order:
+///   the header of the request, head_size_ bytes
+///   if rewritten_: uri, args and exten
+///   if captures_ > 0: the offsets of the captures, then captures_size_ bytes of the text they refer to
+///   variables_ times: index, length and position, 16 bits each; then the value if the position is kBehind
+///   if socklen_ > 0: the address of the client, then its text (keep_address())
+struct Parked::Layout {
+  std::size_t head = 0;      // bytes of the header
+  std::size_t size = 0;      // bytes of everything, without the address
+  std::size_t captures = 0;  // bytes of the text of the captures
+  bool rewritten = false;
+};
+
+Parked::Layout Parked::layout_of(ngx_http_request_t *r) {
+  Layout layout;
+  layout.head = head_size(r);
+  layout.rewritten = is_rewritten(r);
+  layout.size = layout.head + variables_size(r);
+  if (layout.rewritten)
+    layout.size += r->uri.len + r->args.len + r->exten.len;
 #if (NGX_PCRE)
-  bool of_uri = r->captures_data == r->uri.data;  // as those of a location are
-  std::size_t captures = r->ncaptures > 0 && !of_uri ? captured(r) : 0;
-  size += r->ncaptures * sizeof(int) + captures;
+  bool of_uri = r->captures_data == r->uri.data;  // as those of a location are: the URI is kept anyway
+  layout.captures = r->ncaptures > 0 && !of_uri ? captured(r) : 0;
+  layout.size += r->ncaptures * sizeof(int) + layout.captures;
 #endif
-  // realip restores the address of the peer when the request is freed: save the current one
+  return layout;
+}
+
+std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt handler, Owner &owner) {
+  ngx_connection_t *c = r->connection;
+  // realip restores the address of the peer when the request is freed, so the current one is copied first
   sockaddr *address = c->sockaddr;
   sockaddr_storage addressed{};
   char text[NGX_SOCKADDR_STRLEN];
@@ -215,94 +233,117 @@ std::unique_ptr<Parked> Parked::take(ngx_http_request_t *r, ngx_event_handler_pt
   std::memcpy(text, c->addr_text.data, text_size);
   socklen_t socklen = c->socklen;
 
-  std::unique_ptr<Parked> self = make(size);
+  Layout layout = layout_of(r);
+  std::unique_ptr<Parked> self = make(layout.size);
   if (self == nullptr)
     return nullptr;
-  Tail out{reinterpret_cast<char *>(self.get() + 1)};
-  self->guest_ = &guest;
-  self->connection_ = c;
-  self->hc_ = r->http_connection;
+  self->owner_ = &owner;
   self->handler_ = handler;
-  self->srv_conf_ = r->srv_conf;
-  self->loc_conf_ = r->loc_conf;
-  self->start_sec_ = r->start_sec;
-  self->start_msec_ = static_cast<std::uint16_t>(r->start_msec);
-  self->request_length_ = static_cast<std::uint32_t>(r->request_length);
-  self->header_size_ = static_cast<std::uint32_t>(r->header_size);
-  self->header_sent_ = r->header_sent;
-  self->status_ = static_cast<std::uint16_t>(r->headers_out.status);
-  self->chunked_ = r->chunked;
-  self->keepalive_ = r->keepalive;
-  self->lingering_close_ = r->lingering_close;
-  self->internal_ = r->internal;
-  self->error_page_ = r->error_page;
-  self->valid_location_ = r->valid_location;
-  self->uri_changes_ = r->uri_changes;
-  self->limit_req_status_ = r->limit_req_status;
-  self->pipeline_ = r->pipeline;
-  self->rewritten_ = rewritten;
-  self->head_size_ = static_cast<std::uint32_t>(head);
+  self->save_fields(r);
+  self->save_tail(r, layout);
+  free_request(r);
+  // from here on `r` is freed; only the connection and the copies above may be used
+  if (c->sockaddr != address)
+    keep_address(self, layout.size, {reinterpret_cast<char *>(&addressed), socklen}, {text, text_size});
+  free_buffers(c, self->hc_);
+  self->take_events();
+  return self;
+}
+
+void Parked::save_fields(ngx_http_request_t *r) {
+  connection_ = r->connection;
+  hc_ = r->http_connection;
+  srv_conf_ = r->srv_conf;
+  loc_conf_ = r->loc_conf;
+  start_sec_ = r->start_sec;
+  start_msec_ = static_cast<std::uint16_t>(r->start_msec);
+  request_length_ = static_cast<std::uint32_t>(r->request_length);
+  header_size_ = static_cast<std::uint32_t>(r->header_size);
+  header_sent_ = r->header_sent;
+  status_ = static_cast<std::uint16_t>(r->headers_out.status);
+  chunked_ = r->chunked;
+  keepalive_ = r->keepalive;
+  lingering_close_ = r->lingering_close;
+  internal_ = r->internal;
+  error_page_ = r->error_page;
+  valid_location_ = r->valid_location;
+  uri_changes_ = r->uri_changes;
+  limit_req_status_ = r->limit_req_status;
+  pipeline_ = r->pipeline;
+}
+
+/// Writes exactly layout.size bytes, for which make() has reserved memory.
+void Parked::save_tail(ngx_http_request_t *r, const Layout &layout) {
+  Tail out{reinterpret_cast<char *>(this + 1)};
+  head_size_ = static_cast<std::uint32_t>(layout.head);
   out.put_head(r);
-  if (rewritten) {
-    self->uri_size_ = static_cast<std::uint16_t>(r->uri.len);
-    self->args_size_ = static_cast<std::uint16_t>(r->args.len);
-    self->exten_size_ = static_cast<std::uint16_t>(r->exten.len);
+  rewritten_ = layout.rewritten;
+  if (layout.rewritten) {
+    uri_size_ = static_cast<std::uint16_t>(r->uri.len);
+    args_size_ = static_cast<std::uint16_t>(r->args.len);
+    exten_size_ = static_cast<std::uint16_t>(r->exten.len);
     out.put(view(r->uri));
     out.put(view(r->args));
     out.put(view(r->exten));
   }
 #if (NGX_PCRE)
-  self->captures_ = static_cast<std::uint16_t>(r->ncaptures);
-  self->captures_size_ = static_cast<std::uint16_t>(captures);
+  captures_ = static_cast<std::uint16_t>(r->ncaptures);
+  captures_size_ = static_cast<std::uint16_t>(layout.captures);
   if (r->ncaptures > 0) {
     out.put(r->captures, r->ncaptures * sizeof(int));
-    out.put(r->captures_data, captures);
+    out.put(r->captures_data, layout.captures);
   }
 #endif
   each_variable(r, [&](std::uint16_t index, const ngx_http_variable_value_t &value) {
-    std::uint16_t words[3] = {index, static_cast<std::uint16_t>(value.len), place_of(r, value)};
+    std::uint16_t words[3] = {index, static_cast<std::uint16_t>(value.len), position_in_head(r, value)};
     out.put(words, sizeof words);
     if (words[2] == kBehind)
       out.put(value.data, value.len);
-    ++self->variables_;
+    ++variables_;
   });
+}
 
-  // it is freed without being logged or counted
+/// Frees the request without logging or counting it: it will be restored.
+void Parked::free_request(ngx_http_request_t *r) {
+  ngx_connection_t *c = r->connection;
   r->logged = 1;
   r->stat_writing = 0;
   r->stat_reading = 0;
   auto *log = static_cast<ngx_http_log_ctx_t *>(c->log->data);
   ngx_http_free_request(r, 0);
-  log->current_request = nullptr;
+  log->current_request = nullptr;  // lines about the connection must not show the freed request
   c->log->action = const_cast<char *>("holding a parked connection");
   c->destroyed = 1;  // nginx, whose handler may be on the stack, must not access the request any more
-  c->requests--;
-  if (c->sockaddr != address)
-    keep_address(self, size, {reinterpret_cast<char *>(&addressed), socklen}, {text, text_size});
-  free_buffers(c, self->hc_);
+  c->requests--;     // revive() creates a request, which counts again
+}
+
+/// The events of the connection come to this object from now on.
+void Parked::take_events() {
+  ngx_connection_t *c = connection_;
   for (ngx_event_t *event : {c->read, c->write}) {
     if (event->timer_set) {
       ngx_del_timer(event);
     }
   }
-  c->data = self.get();
+  c->data = this;
   c->read->handler = on_read;
   c->write->handler = on_write;
+  // edge-triggered: what has arrived before would not be reported again
   if (c->read->ready) {
     ngx_post_event(c->read, &ngx_posted_events);
   }
-  return self;
 }
 
 void Parked::on_read(ngx_event_t *event) noexcept {
   auto *c = static_cast<ngx_connection_t *>(event->data);
   auto *self = static_cast<Parked *>(c->data);
+  // each call of the owner may destroy it, and this object with it: nothing is accessed afterwards
   if (c->close) {  // worker_shutdown_timeout
-    self->guest_->left(true);
+    self->owner_->on_disconnect(true);
     return;
   }
-  if (self->guest_->reads()) {
-    self->guest_->readable();
+  if (self->owner_->reads_input()) {
+    self->owner_->on_readable();
     return;
   }
   bool gone = event->pending_eof != 0;
@@ -315,17 +356,17 @@ void Parked::on_read(ngx_event_t *event) noexcept {
   }
   if (gone) {
     event->eof = 1;
-    self->guest_->left(false);
+    self->owner_->on_disconnect(false);
     return;
   }
   // pipelined requests stay in the socket until their turn
   if (ngx_handle_read_event(event, 0) != NGX_OK)
-    self->guest_->left(false);
+    self->owner_->on_disconnect(false);
 }
 
 void Parked::on_write(ngx_event_t *event) noexcept {
   auto *c = static_cast<ngx_connection_t *>(event->data);
-  static_cast<Parked *>(c->data)->guest_->writable();
+  static_cast<Parked *>(c->data)->owner_->on_writable();  // may destroy the owner, and this with it
 }
 
 }  // namespace await::ngx

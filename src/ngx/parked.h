@@ -15,23 +15,23 @@ constexpr std::uint16_t kBehind =
 /// (the header of the request, its location, its variables), and a new request is made from them when there
 /// is something to send. docs/parking.md describes what is kept and what is not.
 ///
-/// HTTP/1 only, with and without TLS. Kept alive by: its guest, which gets the events of the connection.
+/// HTTP/1 only, with and without TLS. Kept alive by: its owner, which gets the events of the connection.
 class Parked {
  public:
-  /// The owner that waits on the connection. Each call may destroy it.
-  class Guest {
+  /// The owner that waits on the connection. Each call of an event may destroy it, and the Parked with it.
+  class Owner {
    public:
     /// The client has disconnected, or nginx closes the connection (`forced`).
-    virtual void left(bool forced) noexcept = 0;
-    /// The connection is writable, or has timed out.
-    virtual void writable() noexcept = 0;
-    /// Whether the guest reads what the client sends, when readable() is called. Otherwise the data stays in
-    /// the socket, as pipelined requests do.
-    virtual bool reads() const noexcept = 0;
-    virtual void readable() noexcept = 0;
+    virtual void on_disconnect(bool forced) noexcept = 0;
+    /// The connection is writable, or its write timer has expired.
+    virtual void on_writable() noexcept = 0;
+    /// Whether the owner reads what the client sends, when on_readable() is called. Otherwise the data stays
+    /// in the socket, as pipelined requests do.
+    virtual bool reads_input() const noexcept = 0;
+    virtual void on_readable() noexcept = 0;
 
    protected:
-    ~Guest() = default;
+    ~Owner() = default;
   };
 
   /// Whether `r` can be freed: nothing else uses it, and nothing is in progress.
@@ -41,7 +41,7 @@ class Parked {
   /// Frees the request. Must not be called from within its content handler. Its read and write handlers may
   /// call it if they do not access the request afterwards. Returns null if there is no memory; then the
   /// request is unchanged.
-  static std::unique_ptr<Parked> take(ngx_http_request_t *r, ngx_event_handler_pt handler, Guest &guest);
+  static std::unique_ptr<Parked> take(ngx_http_request_t *r, ngx_event_handler_pt handler, Owner &owner);
 
   /// Restores the request, in the state before its response. Destroy this object afterwards. Returns null if
   /// there is no memory; then the connection has been closed.
@@ -57,19 +57,28 @@ class Parked {
  private:
   struct Tail;  // writes and reads the data that follows the object in memory
   Parked() = default;
+  struct Layout;  // how much of what follows the object in memory
+  static Layout layout_of(ngx_http_request_t *r);
   static std::unique_ptr<Parked> make(std::size_t tail);
+  void save_fields(ngx_http_request_t *r);
+  void save_tail(ngx_http_request_t *r, const Layout &layout);
+  static void free_request(ngx_http_request_t *r);
+  void take_events();
   static void keep_address(std::unique_ptr<Parked> &self, std::size_t size, std::string_view address,
                            std::string_view text);
   static void on_read(ngx_event_t *event) noexcept;
   static void on_write(ngx_event_t *event) noexcept;
   bool parse(ngx_http_request_t *r);
   bool restore(ngx_http_request_t *r);
+  void restore_fields(ngx_http_request_t *r);
+  const char *restore_uri(ngx_http_request_t *r, const char *at);
+  const char *restore_captures(ngx_http_request_t *r, const char *at);
   void restore_variables(ngx_http_request_t *r, const char *at);
   void restore_address(ngx_http_request_t *r, const char *at);
   void remember_peer(ngx_http_request_t *r);
   const char *tail() const { return reinterpret_cast<const char *>(this + 1); }
 
-  Guest *guest_ = nullptr;
+  Owner *owner_ = nullptr;
   ngx_connection_t *connection_ = nullptr;
   ngx_http_connection_t *hc_ = nullptr;
   ngx_event_handler_pt handler_ = nullptr;

@@ -106,12 +106,26 @@ bool Parked::parse(ngx_http_request_t *r) {
   }
 }
 
+/// Reads the memory behind the object in the order in which save_tail() has written it: each step returns
+/// where the next begins.
 bool Parked::restore(ngx_http_request_t *r) {
+  restore_fields(r);
+  const char *at = tail() + head_size_;  // parse() has read the header
+  at = restore_uri(r, at);
+  at = restore_captures(r, at);
+  restore_variables(r, at);
   ngx_connection_t *c = connection_;
+  r->read_event_handler = ngx_http_block_reading;
+  r->write_event_handler = ngx_http_request_empty_handler;
+  c->read->handler = c->write->handler = handler_;
+  return true;
+}
+
+void Parked::restore_fields(ngx_http_request_t *r) {
   r->srv_conf = srv_conf_;
   r->loc_conf = loc_conf_;
   auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
-  ngx_set_connection_log(c, core->error_log);
+  ngx_set_connection_log(connection_, core->error_log);
   r->start_sec = start_sec_;
   r->start_msec = start_msec_;
   r->request_length = request_length_;
@@ -129,36 +143,39 @@ bool Parked::restore(ngx_http_request_t *r) {
   r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
   if (header_sent_)
     r->headers_out.status = status_;
+}
 
-  const char *at = tail() + head_size_;
-  auto take = [&](std::size_t size) {
-    ngx_str_t text = copy(r->pool, {at, size});
-    at += size;
-    return text;
-  };
-  if (rewritten_) {
-    r->uri = take(uri_size_);
-    r->args = take(args_size_);
-    r->exten = take(exten_size_);
-    r->valid_unparsed_uri = 0;
-  }
+/// The URI as `rewrite` has left it. If nothing has changed it, parse() has it from the header.
+const char *Parked::restore_uri(ngx_http_request_t *r, const char *at) {
+  if (!rewritten_)
+    return at;
+  r->uri = copy(r->pool, {at, uri_size_});
+  at += uri_size_;
+  r->args = copy(r->pool, {at, args_size_});
+  at += args_size_;
+  r->exten = copy(r->pool, {at, exten_size_});
+  r->valid_unparsed_uri = 0;
+  return at + exten_size_;
+}
+
+/// What $1 and the like refer to: offsets into a text, which is the URI if none was kept.
+const char *Parked::restore_captures(ngx_http_request_t *r, const char *at) {
 #if (NGX_PCRE)
-  if (captures_ > 0) {
-    r->ncaptures = captures_;
-    r->captures = reinterpret_cast<int *>(ngx_palloc(r->pool, captures_ * sizeof(int)));
-    if (r->captures == nullptr)
-      throw std::bad_alloc();
-    std::memcpy(r->captures, at, captures_ * sizeof(int));
-    at += captures_ * sizeof(int);
-    r->captures_data = captures_size_ > 0 ? take(captures_size_).data : r->uri.data;
-    r->realloc_captures = 1;  // the array has no room for a larger match
-  }
+  if (captures_ == 0)
+    return at;
+  r->ncaptures = captures_;
+  r->captures = reinterpret_cast<int *>(ngx_palloc(r->pool, captures_ * sizeof(int)));
+  if (r->captures == nullptr)
+    throw std::bad_alloc();
+  std::memcpy(r->captures, at, captures_ * sizeof(int));
+  at += captures_ * sizeof(int);
+  r->captures_data = captures_size_ > 0 ? copy(r->pool, {at, captures_size_}).data : r->uri.data;
+  at += captures_size_;
+  r->realloc_captures = 1;  // the array has no room for a larger match
+#else
+  (void)r;
 #endif
-  restore_variables(r, at);
-  r->read_event_handler = ngx_http_block_reading;
-  r->write_event_handler = ngx_http_request_empty_handler;
-  c->read->handler = c->write->handler = handler_;
-  return true;
+  return at;
 }
 
 void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
@@ -166,9 +183,10 @@ void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
     std::uint16_t words[3];
     std::memcpy(words, at, sizeof words);
     at += sizeof words;
-    auto [index, length, place] = words;
-    ngx_str_t text = copy(r->pool, {place == kBehind ? at : tail() + place, length});
-    at += place == kBehind ? length : 0;
+    auto [index, length, position] = words;
+    // a value that is part of the header, where the variables of most requests come from, is not kept twice
+    ngx_str_t text = copy(r->pool, {position == kBehind ? at : tail() + position, length});
+    at += position == kBehind ? length : 0;
     ngx_http_variable_value_t &value = r->variables[index];
     value.data = text.data;
     value.len = length;

@@ -79,6 +79,14 @@ bool SendQueue::send_many(ngx_connection_t *c, std::size_t &done) {
     c->error = 1;
     return false;
   }
+  account_for(buffers, n, done);
+  return true;
+}
+
+/// Takes from pending_ what send_chain() has sent: it has moved `pos` of each buffer past its sent bytes.
+/// Buffers are sent in order, so the whole ones come first, then at most one that is sent in part; sent_
+/// always belongs to queue_[done], and of the first buffer it was deducted before.
+void SendQueue::account_for(const ngx_buf_t *buffers, std::size_t n, std::size_t &done) {
   std::size_t whole = 0;
   while (whole < n && buffers[whole].pos == buffers[whole].last) {
     pending_ -= static_cast<std::uint32_t>(queue_[done + whole].size()) - (whole == 0 ? sent_ : 0);
@@ -92,7 +100,6 @@ bool SendQueue::send_many(ngx_connection_t *c, std::size_t &done) {
     pending_ -= sent - sent_;
     sent_ = sent;
   }
-  return true;
 }
 
 }  // namespace await::ngx

@@ -26,10 +26,12 @@ class SendQueue {
  private:
   bool send_one(ngx_connection_t *c, std::size_t &done);
   bool send_many(ngx_connection_t *c, std::size_t &done);
+  void account_for(const ngx_buf_t *buffers, std::size_t n, std::size_t &done);
 
+  // during flush() the first `done` elements are sent; they are removed together at its end
   std::vector<Bytes> queue_;
-  std::uint32_t pending_ = 0;
-  std::uint32_t sent_ : 31 = 0;  // of the first in the queue
+  std::uint32_t pending_ = 0;    // bytes of the queue that are not sent: without sent_
+  std::uint32_t sent_ : 31 = 0;  // bytes sent of the first element that is not sent completely
   std::uint32_t begun_ : 1 = 0;  // TLS must be given the same bytes again, at the same address
 };
 

@@ -37,8 +37,8 @@ std::string say(std::string_view op, std::string_view channel, std::string_view 
 
 }  // namespace
 
-Request read_request(std::string_view text) {
-  Request request;
+SocketRequest parse_request(std::string_view text) {
+  SocketRequest request;
   std::unique_ptr<json_t, Release> json(
       json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, nullptr));
   auto op = json && json_is_object(json.get()) ? text_of(json.get(), "op") : std::nullopt;
@@ -47,7 +47,7 @@ Request read_request(std::string_view text) {
     return request;
   }
   if (*op == "ping") {
-    request.op = Request::ping;
+    request.op = SocketRequest::ping;
     return request;
   }
   if (*op != "subscribe" && *op != "unsubscribe") {
@@ -67,26 +67,26 @@ Request read_request(std::string_view text) {
     return request;
   }
   request.cursor = cursor.value_or("");
-  request.op = *op == "subscribe" ? Request::subscribe : Request::unsubscribe;
+  request.op = *op == "subscribe" ? SocketRequest::subscribe : SocketRequest::unsubscribe;
   return request;
 }
 
-std::string say_subscribed(std::string_view channel, std::string_view cursor, std::string_view state) {
+std::string encode_subscribed(std::string_view channel, std::string_view cursor, std::string_view state) {
   return say("subscribed", channel, cursor, state);
 }
 
-std::string say_unsubscribed(std::string_view channel) {
+std::string encode_unsubscribed(std::string_view channel) {
   JsonWriter out;
   out.text("op", "unsubscribed");
   out.text("channel", channel);
   return out.take();
 }
 
-std::string say_reset(std::string_view channel, std::string_view cursor, std::string_view state) {
+std::string encode_reset(std::string_view channel, std::string_view cursor, std::string_view state) {
   return say("reset", channel, cursor, state);
 }
 
-std::string say_error(std::string_view channel, int status, std::string_view detail) {
+std::string encode_error(std::string_view channel, int status, std::string_view detail) {
   JsonWriter out;
   out.text("op", "error");
   if (!channel.empty())
@@ -96,7 +96,7 @@ std::string say_error(std::string_view channel, int status, std::string_view det
   return out.take();
 }
 
-std::string say_bye(std::int64_t retry_ms) {
+std::string encode_bye(std::int64_t retry_ms) {
   JsonWriter out;
   out.text("op", "bye");
   out.number("retry", retry_ms);

@@ -11,21 +11,21 @@
 namespace await::wire {
 
 /// A message of a client on a WebSocket with the subprotocol `await.v1`.
-struct Request {
+struct SocketRequest {
   enum Op { subscribe, unsubscribe, ping, malformed } op = malformed;
   std::string channel;
   std::string cursor;
   const char *why = "";  ///< the reason, if malformed
 };
-Request read_request(std::string_view text);
+SocketRequest parse_request(std::string_view text);
 
 /// Messages of the server other than events, as text without WebSocket frames.
-std::string say_subscribed(std::string_view channel, std::string_view cursor, std::string_view state);
-std::string say_unsubscribed(std::string_view channel);
-std::string say_reset(std::string_view channel, std::string_view cursor, std::string_view state);
+std::string encode_subscribed(std::string_view channel, std::string_view cursor, std::string_view state);
+std::string encode_unsubscribed(std::string_view channel);
+std::string encode_reset(std::string_view channel, std::string_view cursor, std::string_view state);
 /// @param channel  empty if the error concerns no channel
-std::string say_error(std::string_view channel, int status, std::string_view detail);
-std::string say_bye(std::int64_t retry_ms);
+std::string encode_error(std::string_view channel, int status, std::string_view detail);
+std::string encode_bye(std::int64_t retry_ms);
 inline constexpr std::string_view kBeat = R"({"op":"beat"})";
 
 /// An event as a complete frame, shared by all clients that read the same channel in the same format. Empty

@@ -17,7 +17,7 @@ struct Client : wire::WebSocketReader::Listener {
 
 struct Talker : Client {
   void text(std::string_view message) override {
-    auto request = wire::read_request(message);
+    auto request = wire::parse_request(message);
     keep(&request);
   }
 };

@@ -106,12 +106,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   for (const std::string &text : whole.texts) {
     must(is_text(text) || text.find('\0') != text.npos, "a text that is none");
     must(text.size() <= kMost, "a text that is too long");
-    wire::read_request(text);
+    wire::parse_request(text);
   }
   must(whole.open || whole.replies.find('\x88') != whole.replies.npos, "closed without a word");
 
-  wire::Request request = wire::read_request(in.rest());
-  must(request.op != wire::Request::malformed || *request.why != '\0', "refused without a reason");
+  wire::SocketRequest request = wire::parse_request(in.rest());
+  must(request.op != wire::SocketRequest::malformed || *request.why != '\0', "refused without a reason");
 
   std::string bytes;
   Heard meant;

@@ -24,14 +24,6 @@ char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
-bool is_allowed(const LocationConf &location, std::string_view channel) {
-  if (location.allow == nullptr)
-    return false;
-  auto *patterns = static_cast<ngx_str_t *>(location.allow->elts);
-  return std::any_of(patterns, patterns + location.allow->nelts,
-                     [&](const ngx_str_t &one) { return wire::matches(ngx::view(one), channel); });
-}
-
 bool is_channel(std::string_view word) {
   for (std::string_view kind : {"topic:", "user:"}) {
     if (word.starts_with(kind))
@@ -49,31 +41,57 @@ bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels) {
   return true;
 }
 
-std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word) {
-  std::string channel(ngx::evaluate(r, word));
-  bool named_by_client = ngx::view(word->value).starts_with('$');
-  if (named_by_client && channel.starts_with("topic:") && !is_allowed(location_conf(r), channel))
-    return std::nullopt;
-  return channel;
+namespace {
+
+/// Whether await_allow lets clients name this topic.
+bool is_allowed(const LocationConf &location, std::string_view topic) {
+  if (location.allow == nullptr)
+    return false;
+  auto *patterns = static_cast<ngx_str_t *>(location.allow->elts);
+  return std::any_of(patterns, patterns + location.allow->nelts,
+                     [&](const ngx_str_t &pattern) { return wire::matches(ngx::view(pattern), topic); });
 }
 
-bool is_admitted(const std::vector<std::string> *only, std::string_view channel) {
-  if (only == nullptr)
+bool may_name(const LocationConf &location, std::string_view name, NamedBy by) {
+  return by == NamedBy::location || !name.starts_with("topic:") || is_allowed(location, name);
+}
+
+/// @param ticket  the channels of the client's ticket; null: it has none
+bool is_admitted(const std::vector<std::string> *ticket, std::string_view name) {
+  if (ticket == nullptr)
     return true;
-  auto what = wire::parse_channel(channel);  // a job's id has more than one spelling
-  return what && std::any_of(only->begin(), only->end(), [&](const std::string &one) {
-           auto named = wire::parse_channel(one);
-           return named && named->id == what->id && named->name == what->name;
+  auto channel = wire::parse_channel(name);  // a job's id has more than one spelling
+  return channel && std::any_of(ticket->begin(), ticket->end(), [&](const std::string &one) {
+           auto admitted = wire::parse_channel(one);
+           return admitted && admitted->id == channel->id && admitted->name == channel->name;
          });
 }
 
-bool is_admitted(ngx_http_request_t *r, std::string_view channel) {
-  const RequestInfo *known = find_request_info(r);
-  return known == nullptr || !known->ticket_channels || is_admitted(&*known->ticket_channels, channel);
+}  // namespace
+
+std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word) {
+  std::string name(ngx::evaluate(r, word));
+  NamedBy by = ngx::view(word->value).starts_with('$') ? NamedBy::client : NamedBy::location;
+  return may_name(location_conf(r), name, by) ? std::optional(std::move(name)) : std::nullopt;
 }
 
-bool is_theirs(const wire::Channel &channel, std::optional<std::string_view> owner) {
-  return channel.kind() != core::Kind::user || (owner && *owner == channel.name);
+ChannelClient channel_client(ngx_http_request_t *r) {
+  const RequestInfo *info = find_request_info(r);
+  bool has_ticket = info != nullptr && info->ticket_channels;
+  return {location_conf(r), owner_of(r), has_ticket ? &*info->ticket_channels : nullptr};
+}
+
+std::optional<wire::Channel> authorized_channel(const ChannelClient &client, std::string_view name,
+                                                NamedBy by) {
+  auto channel = wire::parse_channel(name);
+  if (!channel || !may_name(client.location, name, by) || !is_admitted(client.ticket, name))
+    return std::nullopt;
+  bool others = channel->kind() == core::Kind::user && client.owner != channel->name;
+  return others ? std::nullopt : channel;
+}
+
+bool is_admitted(ngx_http_request_t *r, std::string_view name) {
+  return is_admitted(channel_client(r).ticket, name);
 }
 
 }  // namespace await::http

@@ -15,22 +15,35 @@ struct LocationConf;
 /// await_allow
 char *set_allow(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 
-/// Whether await_allow lets clients name this channel.
-bool is_allowed(const LocationConf &location, std::string_view channel);
 /// Whether a directive's word is a channel that can be watched: a constant, a name with variables, or a
 /// variable that has all of it, so that clients name it.
 bool is_channel(std::string_view word);
 /// Compiles a directive's word and adds it to its channels. False: no memory, or nginx has said why not.
 bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels);
-/// What a directive's channel comes to, for this request. Nothing where it is none, or its client may not
-/// name it.
+/// The channel that a word of a directive names for this request. Empty if the client has named a topic that
+/// await_allow does not allow.
 std::optional<std::string> channel_of(ngx_http_request_t *r, ngx_http_complex_value_t *word);
-/// Whether a ticket, if its client came with one, is for this channel.
-/// @param only  what the ticket is for; null: no ticket
-bool is_admitted(const std::vector<std::string> *only, std::string_view channel);
-bool is_admitted(ngx_http_request_t *r, std::string_view channel);
-/// A user's channel is that user's; the others are asked elsewhere: a job when it is read, a topic by who
-/// names it.
-bool is_theirs(const wire::Channel &channel, std::optional<std::string_view> owner);
+
+/// A client, as far as it decides which channels it may watch.
+struct ChannelClient {
+  const LocationConf &location;
+  std::optional<std::string_view> owner;             ///< empty: every owner's jobs
+  const std::vector<std::string> *ticket = nullptr;  ///< the channels of its ticket; null: it has none
+};
+/// The client of a request. Valid as long as the request.
+ChannelClient channel_client(ngx_http_request_t *r);
+
+/// Who has chosen the name of a channel: the configuration, or the client.
+enum class NamedBy { location, client };
+/// The channel of this name, if the client may watch it; empty if not, or if there is no such channel. This
+/// is the only place that decides:
+///   - a topic that the client names must match await_allow
+///   - a user's channel is for that user only
+///   - a client with a ticket may watch the channels of the ticket only
+///   - the owner of a job is known when the job has been read (core::Subscription)
+std::optional<wire::Channel> authorized_channel(const ChannelClient &client, std::string_view name,
+                                                NamedBy by);
+/// Whether the ticket of the client, if it has one, is for this channel.
+bool is_admitted(ngx_http_request_t *r, std::string_view name);
 
 }  // namespace await::http

@@ -1,24 +1,24 @@
 #pragma once
 
-#include "core/subscription.h"
+#include "core/multi_subscription.h"
 #include "http/runtime/process.h"
 #include "wire/channel.h"
 
 namespace await::http {
 
 /// What a subscription to this channel reads, as the location says.
-inline core::Subscription::Source source_of(const LocationConf &location, const wire::Channel &what,
+inline core::Subscription::Source source_of(const LocationConf &location, const wire::Channel &channel,
                                             std::string cursor) {
-  return {what.id, what.kind() == core::Kind::job ? "" : what.text(), what.name, std::move(cursor),
-          location.hints == kSigned};
+  return {channel.id, channel.kind() == core::Kind::job ? "" : channel.text(), channel.name,
+          std::move(cursor), location.hints == kSigned};
 }
 
-/// Counts among those that wait for their first page.
-struct CountedSubscription : core::Subscription {
-  CountedSubscription(Reader &reader, const LocationConf &location, const wire::Channel &what,
+/// A channel that is counted among the reads in progress until its first page has come.
+struct CountedSubscription : core::SubscriptionPart {
+  CountedSubscription(Reader &reader, const LocationConf &location, const wire::Channel &channel,
                       std::string cursor)
-      : core::Subscription(reader, process()->events(what.id), source_of(location, what, std::move(cursor))) {
-  }
+      : core::SubscriptionPart(reader, process()->events(channel.id),
+                               source_of(location, channel, std::move(cursor))) {}
   void start(bool listens) {
     reading.set(1);
     core::Subscription::start(listens);

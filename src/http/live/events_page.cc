@@ -5,125 +5,105 @@
 #include "core/multi_cursor.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
-#include "http/live/job_wait.h"
-#include "ngx/guard.h"
 #include "wire/document.h"
 #include "wire/json_writer.h"
 
 namespace await::http {
 
 EventsPage::EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
-                       const wire::EventEncoding &shape, const wire::Format *format,
+                       const wire::EventEncoding &encoding, const wire::Format *format,
                        const std::string &cursor, Wait wait)
-    : Held(r), wait_(wait), shape_(shape), format_(format) {
-  for (const wire::Channel &what : channels)
-    parts_.push_back(std::make_unique<Part>(*this, what, cursor));
+    : HeldPoll(r), wait_(wait), encoding_(encoding), format_(format) {
+  for (const wire::Channel &channel : channels)
+    parts_.push_back(std::make_unique<Part>(*this, channel, cursor));
   process()->register_held(*this);
 }
 
-bool EventsPage::all(bool Part::*what) const {
-  return std::all_of(parts_.begin(), parts_.end(), [what](auto &part) { return (*part).*what; });
+template <class Test>
+bool EventsPage::all(Test test) const {
+  return std::all_of(parts_.begin(), parts_.end(), [&](auto &part) { return test(*part); });
 }
-bool EventsPage::any(bool Part::*what) const {
-  return std::any_of(parts_.begin(), parts_.end(), [what](auto &part) { return (*part).*what; });
+
+template <class Test>
+bool EventsPage::any(Test test) const {
+  return std::any_of(parts_.begin(), parts_.end(), [&](auto &part) { return test(*part); });
 }
 
 Answer EventsPage::start() {
-  over_ = wait_.ms == 0 || process()->draining();
+  start_time(wait_.ms);
   for (auto &part : parts_)
-    part->start(!over_);
-  if (!over_) {
-    due_ms_ = process()->now_ms() + wait_.ms;
-    process()->due_in(*this, wait_.ms);
-  }
+    part->start(!is_over());
   return hold();
 }
 
-void EventsPage::drain() {
-  over_ = true;
+void EventsPage::read_last() {
   for (auto &part : parts_) {
     part->read = false;
     part->look();
   }
 }
 
-void EventsPage::revoke() {
-  if (revive())
-    finish(send_revoked(r_));
-}
-
-void EventsPage::give_up() {
-  if (revive())
-    finish(send_restarting(r_));
-}
-
 void EventsPage::leave() {
-  core::TimerEntry::unlink();
-  for (auto &part : parts_) {
+  HeldPoll::leave();
+  for (auto &part : parts_)
     part->leave();
-    part->reading.set(0);
-  }
 }
 
-void EventsPage::on_due() noexcept {
-  ngx::guarded(connection()->log, [this] {
-    std::int64_t left = due_ms_ - process()->now_ms();
-    if (left > 0)
-      process()->due_in(*this, left);  // longer than the wheel goes round
-    else
-      drain();
-  });
-}
-
-void EventsPage::revived() {
-  process()->counters().add(Gauge::parked, -1);
+void EventsPage::restore_info(RequestInfo &info) {
   for (auto &part : parts_) {
     if (part->kind() == core::Kind::job)
-      facts(r_).id = part->id().text();
+      info.id = part->id().text();
   }
-  facts(r_).delivery = "events";
+  info.delivery = "events";
 }
 
 std::optional<std::string_view> EventsPage::owner() const { return owner_of(r_); }
 
-void EventsPage::on_error(core::Subscription &feed, const Error &error) {
-  bool told = error.code == Code::not_found || !feed.known() || over_;
-  if (told && revive())
-    finish(send_error(r_, error));  // else a held client sits out what may be a restart
+void EventsPage::on_error(core::Subscription &subscription, const Error &error) {
+  bool final = error.code == Code::not_found || !subscription.known() || is_over();
+  if (final && revive())  // else the database may be restarting: a client that is held already waits for it
+    finish(send_error(r_, error));  // usually destroys this
 }
 
-void EventsPage::on_page(core::Subscription &feed, const core::EventPage &page, bool lost) {
-  auto &part = static_cast<Part &>(feed);
-  part.reading.set(0);
-  part.state = page.state;
-  part.lost = part.lost || lost;
-  part.read = true;
-  if (lost && part.kind() == core::Kind::topic && page.last_seq > 1) {
-    part.read = false;  // its latest value is next
-    part.restart();
-    return;
-  }
-  part.news = part.news || part.lost || part.place().has_news(page);
+bool EventsPage::on_ready(core::SubscriptionPart &part, const core::EventPage &) {
+  static_cast<Part &>(part).reading.set(0);
+  return true;
+}
+
+bool EventsPage::on_gap(core::SubscriptionPart &part) {
+  static_cast<Part &>(part).reset = true;
+  return true;
+}
+
+void EventsPage::on_events(core::SubscriptionPart &read, const core::EventPage &page) {
+  auto &part = static_cast<Part &>(read);
+  part.news = part.news || part.reset || part.place().has_news(page);
   if (part.news)
     take(part, page);
-  part.done = part.place().is_at_the_end(page);
-  if (all(&Part::read) && (any(&Part::news) || all(&Part::done) || over_)) {
-    if (revive())
-      answer();
+  // after a reset the latest value of a topic may come with the next page only
+  bool latest_follows = part.reset && part.kind() == core::Kind::topic && part.place().has_news(page);
+  part.read = !latest_follows;
+}
+
+/// Answers if there is something to answer with, otherwise parks. May destroy this.
+void EventsPage::on_flush() {
+  if (!all([](const Part &part) { return part.read; }))
     return;
-  }
-  part.next(page);
-  if (all(&Part::read) && !parked() && location_conf(r_).park && park())
-    process()->counters().add(Gauge::parked, 1);
+  bool due = is_over() || any([](const Part &part) { return part.news; }) ||
+             all([](const Part &part) { return part.done; });
+  if (!due)
+    rest();
+  else if (revive())  // false: this was destroyed
+    answer();
 }
 
 void EventsPage::take(Part &part, const core::EventPage &page) {
   part.place().advance(
       page, [] { return true; },
       [&](const core::Event &event) {
-        if (!shape_.name_of(event.type).empty())
+        if (!encoding_.name_of(event.type).empty())
           part.events +=
-              (part.events.empty() ? "" : ",") + wire::encode_event(page, event, shape_, !is_alone());
+              (part.events.empty() ? "" : ",") + wire::encode_event(page, event, encoding_, !is_alone());
       });
 }
 
@@ -134,9 +114,9 @@ void EventsPage::answer() {
     events += (events.empty() || part->events.empty() ? "" : ",") + part->events;
     cursors.push_back(part->place().cursor());
   }
-  Part &first = *parts_.front();
+  const Part &first = *parts_.front();
   wire::JsonWriter out;
-  if (format_ != nullptr && is_alone()) {  // it may want to say what it is of
+  if (format_ != nullptr && is_alone()) {  // the format may use them
     if (first.kind() == core::Kind::job)
       out.text("id", first.id().text());
     out.text("channel", first.channel());
@@ -144,8 +124,8 @@ void EventsPage::answer() {
   out.made("events", "[" + events + "]");
   out.text("cursor", is_alone() ? cursors.front() : core::join_cursors(std::move(cursors)));
   out.text("state", is_alone() ? wire::standing(first.kind(), first.state) : wire::kLive);
-  out.boolean("done", all(&Part::done));
-  if (any(&Part::lost)) {
+  out.boolean("done", all([](const Part &part) { return part.done; }));
+  if (any([](const Part &part) { return part.reset; })) {
     out.boolean("reset", true);
     process()->counters().count(Counter::resets);
   }
@@ -153,6 +133,7 @@ void EventsPage::answer() {
   facts(r_).state = core::state_name(first.state);
   add_header(r_, "Cache-Control", "no-store");
   add_wait_headers(r_, wait_, "Accept, Prefer");
+  // usually destroys this
   finish(send(r_, 200, "application/json", format_ != nullptr ? format_->apply(text) : text));
 }
 

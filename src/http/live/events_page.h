@@ -9,58 +9,59 @@
 #include "http/exchange/request.h"
 #include "http/exchange/respond.h"
 #include "http/live/counted_subscription.h"
-#include "ngx/held.h"
+#include "http/live/held_poll.h"
 #include "wire/channel.h"
 #include "wire/event_encoding.h"
 
 namespace await::http {
 
-/// The events of a channel, or of several, after a cursor, as one JSON object; held until there is one, if
-/// the client likes.
-class EventsPage : public ngx::Held, private core::TimerEntry, private core::Subscription::Reader {
+/// The events of one or several channels after a cursor, as a JSON object. If the client is willing to wait,
+/// the request is held until there are events.
+class EventsPage : public HeldPoll, private core::PartReader {
  public:
   /// @param channels  at least one
   /// @param format  of the whole page; null: as docs/http.md has it
   EventsPage(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
-             const wire::EventEncoding &shape, const wire::Format *format, const std::string &cursor,
+             const wire::EventEncoding &encoding, const wire::Format *format, const std::string &cursor,
              Wait wait);
 
   Answer start();
-  void drain() override;
-  void revoke() override;
-  void give_up() override;
 
  private:
-  /// One of its channels.
+  /// One of the channels.
   struct Part : CountedSubscription {
-    Part(EventsPage &page, const wire::Channel &what, const std::string &cursor)
-        : CountedSubscription(page, location_conf(page.r_), what, cursor) {}
-    std::string events;  // the client is to have them
-    core::State state = core::State::pending;
-    bool read = false;  // as often as it must be before the answer
-    bool news = false;
-    bool lost = false;
-    bool done = false;  // there is nothing more to come
+    Part(EventsPage &page, const wire::Channel &channel, const std::string &cursor)
+        : CountedSubscription(page, location_conf(page.r_), channel, cursor) {}
+    std::string events;  // of the answer
+    bool read = false;   // as often as it must be before the answer
+    bool news = false;   // it has something to answer with
+    bool reset = false;  // events before these were missed
   };
-  bool all(bool Part::*what) const;
-  bool any(bool Part::*what) const;
+  template <class Test>
+  bool all(Test test) const;
+  template <class Test>
+  bool any(Test test) const;
   bool is_alone() const { return parts_.size() == 1; }
 
   void leave() override;
-  void on_due() noexcept override;
-  void revived() override;
+  void read_last() override;
+  void restore_info(RequestInfo &info) override;
   std::optional<std::string_view> owner() const override;
-  void on_error(core::Subscription &feed, const Error &error) override;
-  void on_page(core::Subscription &feed, const core::EventPage &page, bool lost) override;
+  void on_error(core::Subscription &subscription, const Error &error) override;
+  bool on_ready(core::SubscriptionPart &part, const core::EventPage &page) override;
+  bool on_gap(core::SubscriptionPart &part) override;
+  void on_events(core::SubscriptionPart &part, const core::EventPage &page) override;
+  /// What is read is answered together, so no channel ends on its own.
+  bool is_complete(const core::SubscriptionPart &) const override { return false; }
+  void on_end(core::SubscriptionPart &) override {}
+  void on_flush() override;
   void take(Part &part, const core::EventPage &page);
   void answer();
 
   Wait wait_;
-  const wire::EventEncoding &shape_;
+  const wire::EventEncoding &encoding_;
   const wire::Format *format_;
   std::vector<std::unique_ptr<Part>> parts_;
-  std::int64_t due_ms_ = 0;
-  bool over_ = false;  // the time is over, the next reads are answered
 };
 
 }  // namespace await::http

@@ -6,14 +6,13 @@
 #include "http/exchange/conditions.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
-#include "ngx/guard.h"
 
 namespace await::http {
 
-JobWait::JobWait(ngx_http_request_t *r, core::ResultDetail want, Enrol register_held)
-    : Held(r),
-      watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&JobWait::got>(this)) {
-  watcher_.read().detail = want;
+JobWait::JobWait(ngx_http_request_t *r, core::ResultDetail detail, Enrol register_held)
+    : HeldPoll(r),
+      watcher_(process()->jobs(), core::Callback<Result<const core::Job *>>::to<&JobWait::on_job>(this)) {
+  watcher_.read().detail = detail;
   watcher_.read().cache = process()->memory(location_conf(r).cache);
   watcher_.trust(location_conf(r).hints == kSigned);
   if (register_held == Enrol::now)
@@ -30,41 +29,25 @@ Answer JobWait::watch(const Uuid &id, std::int64_t wait_ms) {
 void JobWait::read_second(const Uuid &id, std::int64_t wait_ms) {
   watcher_.read().id = id;
   began_ms_ = process()->now_ms();
-  over_ = wait_ms == 0 || process()->draining();
-  if (!over_) {
-    due_ms_ = began_ms_ + wait_ms;
-    process()->due_in(*this, wait_ms);
-  }
+  start_time(wait_ms);
   reading_.set(1);
   watcher_.restart();
 }
 
-void JobWait::on_due() noexcept {
-  ngx::guarded(connection()->log, [this] {
-    std::int64_t left = due_ms_ - process()->now_ms();
-    if (left > 0) {
-      process()->due_in(*this, left);  // longer than the wheel goes round
-      return;
-    }
-    over_ = true;
-    watcher_.look();  // if a read is under way, another follows it
-  });
-}
-
-void JobWait::drain() {
-  over_ = true;
+void JobWait::read_last() {
   if (began_ms_ != 0)
     watcher_.look();
 }
 
-void JobWait::got(Result<const core::Job *> job) {
+/// May destroy this in each branch that answers.
+void JobWait::on_job(Result<const core::Job *> job) {
   if (!job) {
-    if (!known_ || over_)
+    if (!known_ || is_over())
       refuse(job.error());
-    return;  // a held client sits out what may be a restart
+    return;  // the database may be restarting: a client that is held already waits for it
   }
   const core::Job *found = *job;
-  auto owner = known_ ? std::nullopt : owner_of(r_);  // whose job it is never changes
+  auto owner = known_ ? std::nullopt : owner_of(r_);  // the owner of a job never changes
   if (found == nullptr || (owner && found->owner != *owner)) {
     refuse({Code::not_found, "no such job"});
     return;
@@ -78,49 +61,42 @@ void JobWait::got(Result<const core::Job *> job) {
   known_ = true;
   reading_.set(0);
   bool done = enough(*found);
-  if (done || over_) {
+  if (done || is_over()) {
     if (!revive())
-      return;
-    facts(r_).state = core::state_name(found->state);
+      return;  // this was destroyed
+    RequestInfo &info = facts(r_);
+    info.state = core::state_name(found->state);
     if (watcher_.read().cache != nullptr)
-      facts(r_).cache = watcher_.read().from_cache ? "HIT" : "MISS";
-    facts(r_).held_ms = process()->now_ms() - began_ms_;
+      info.cache = watcher_.read().from_cache ? "HIT" : "MISS";
+    info.held_ms = process()->now_ms() - began_ms_;
     answer(*found, !done);
     return;
   }
   watcher_.seen(found->seq, found->seq);
-  if (parked() || !location_conf(r_).park)
-    return;
-  delivery_ = facts(r_).delivery;
-  if (park())
-    process()->counters().add(Gauge::parked, 1);
+  if (!parked())
+    delivery_ = facts(r_).delivery;  // parking frees the request
+  rest();
 }
 
-void JobWait::revived() {
-  process()->counters().add(Gauge::parked, -1);
-  facts(r_).id = watcher_.read().id.text();
-  facts(r_).delivery = delivery_;
-}
-
-void JobWait::give_up() {
-  if (revive())
-    finish(send_restarting(r_));
+void JobWait::restore_info(RequestInfo &info) {
+  info.id = watcher_.read().id.text();
+  info.delivery = delivery_;
 }
 
 void JobWait::revoke() {
-  if (began_ms_ != 0 && revive())
-    finish(send_revoked(r_));
+  if (began_ms_ != 0)
+    HeldPoll::revoke();
 }
 
 void JobWait::leave() {
-  core::TimerEntry::unlink();
+  HeldPoll::leave();
   watcher_.leave();
   reading_.set(0);
 }
 
 void JobWait::refuse(const Error &error) {
-  if (revive())
-    finish(send_error(r_, error));
+  if (revive())                     // false: this was destroyed
+    finish(send_error(r_, error));  // usually destroys this
 }
 
 OrAnswer<Uuid> addressed(ngx_http_request_t *r, std::string_view text) {
@@ -139,8 +115,6 @@ OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
     return send_problem(r, 400, "The argument \"wait\" must be a whole number of seconds.");
   return wait;
 }
-
-Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was revoked."); }
 
 bool has_room(ngx_http_request_t *r) {
   if (process()->hub().listeners() < static_cast<std::size_t>(location_conf(r).max_held))

@@ -5,13 +5,9 @@
 #include <vector>
 
 #include "core/multi_subscription.h"
-#include "http/runtime/process.h"
+#include "http/live/live_connection.h"
 #include "ngx/filter_output.h"
-#include "ngx/held.h"
-#include "ngx/send_queue.h"
-#include "ngx/send_timer.h"
 #include "wire/channel.h"
-#include "wire/event_encoding.h"
 #include "wire/sse.h"
 
 namespace await::http {
@@ -24,23 +20,21 @@ struct StreamOptions {
   bool linger = false;        ///< stays open after a job has ended
 };
 
-/// The events of a channel, or of several, as Server-Sent Events: primer, replay, then live until the jobs
-/// have ended. Once the client has caught up the request is given up and its connection parked.
-class SseStream : public ngx::Held, private core::TimerEntry, private core::MultiSubscription::Reader {
+/// The events of one or several channels as Server-Sent Events: what was missed since the cursor, then what
+/// happens, until the jobs have ended. Once the client has caught up, the request is freed and its connection
+/// parked. Until then the response goes through nginx's filters, afterwards straight to the connection.
+class SseStream : public LiveConnection, private core::MultiSubscription::Reader {
  public:
   /// @param channels  at least one
   SseStream(ngx_http_request_t *r, const std::vector<wire::Channel> &channels,
-            const wire::EventEncoding &shape, const StreamOptions &options);
+            const wire::EventEncoding &encoding, const StreamOptions &options);
 
   ngx::Answer start();
+  /// Ends the stream; the client returns after `retry`. May destroy this, as may revoke().
   void drain() override;
-  void give_up() override {}  // drained, and still to be read by its client
   void revoke() override { drain(); }
 
  private:
-  void leave() override;
-  void on_due() noexcept override;
-  void on_parked_writable() override;
   bool on_ready() override;
   void on_gap(core::MultiSubscription::Part &part) override;
   void on_events(core::MultiSubscription::Part &part, const core::EventPage &page) override;
@@ -48,41 +42,39 @@ class SseStream : public ngx::Held, private core::TimerEntry, private core::Mult
   void on_end() override;
   void on_error(const Error &error) override;
   std::optional<std::string_view> owner() const override;
+
+  Written send() override;
+  std::size_t pending() const override { return out_ != nullptr ? out_->pending() : queue_.pending(); }
+  void push_event(const core::Subscription &subscription, const core::EventPage &page,
+                  const core::Event &event) override;
+  void push_page(const core::EventPage &page, core::Position &position) override;
+  bool shares_pages() const override { return subscriptions_.is_alone() && out_ == nullptr; }
+  void push_heartbeat() override;
+  ngx_msec_t heartbeat_interval() const override { return conf_.ping; }
+  void on_expiry() override { end(); }
+  void on_room() override;
+  void on_park() override { out_ = nullptr; }
+  void restore_info(RequestInfo &info) override;
+  void finish_response() override;
+  ngx::Answer lost_answer(bool timed_out) const override;
+  void leave() override;
+
   bool send_head();
-  void give_event(const core::EventPage &page, const core::Event &event, const core::Position &place);
   void push_shared(const Bytes &frame);
   void push_frame(std::string_view type, std::string_view data);
   void push(std::string_view text);
-  void beat();
-  void write();
-  bool wrote(ngx_int_t rc, bool waits);
-  void lapse();
-  void rest();
-  void revived() override;
+  void push_bytes(const Bytes &bytes);
   void end_with_retry();
   void end();
-  std::size_t pending() const { return out_ != nullptr ? out_->pending() : backlog_.pending(); }
-  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_conf()}; }
-  bool is_full() const { return pending() > conf_.max_buffered; }
   wire::FrameStyle style() const { return {names_, out_ == nullptr && chunked()}; }
-  static void on_writable(ngx_http_request_t *r);
 
-  const LocationConf &conf_;
-  const wire::EventEncoding &shape_;
-  ngx::FilterOutput *out_ = nullptr;  // through nginx's filters, while there is a request; in its pool
-  ngx::SendQueue backlog_;            // straight to the connection, while there is none
-  core::MultiSubscription bundle_;
+  ngx::FilterOutput *out_ = nullptr;  // while there is a request; in its pool
+  core::MultiSubscription subscriptions_;
   ScopedGauge reading_{Gauge::reads, 0};  // until it is open
-  ScopedGauge buffered_{Gauge::buffered, 0};
-  std::int64_t expires_ms_;  // 0: never
-  std::int64_t began_ms_ = 0;
-  ngx::SendTimer timer_;
   bool names_;
-  bool visible_beat_;
   bool linger_;
-  bool behind_ = false;  // events that are not shown came after the last frame: the client's cursor is older
-  bool sent_ = false;    // the header is out
-  bool ended_ = false;   // everything is pushed, the stream ends once it is written
+  bool behind_ = false;  // the format hid the last events, so the client's cursor is older than ours
+  bool sent_ = false;    // the header is sent
 };
 
 }  // namespace await::http

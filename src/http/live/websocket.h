@@ -5,59 +5,58 @@
 #include <string>
 #include <vector>
 
+#include "http/exchange/channels.h"
 #include "http/live/counted_subscription.h"
+#include "http/live/live_connection.h"
 #include "http/runtime/process.h"
-#include "ngx/held.h"
-#include "ngx/send_queue.h"
-#include "ngx/send_timer.h"
-#include "wire/channel.h"
-#include "wire/event_encoding.h"
 #include "wire/websocket.h"
 
 namespace await::http {
 
-/// What the client of a WebSocket asked for, and what it may.
+/// What the client of a WebSocket asked for, and what the location says.
 struct SocketOptions {
-  const wire::EventEncoding *shape;  ///< how events are written
-  bool plain = false;                ///< events, and nothing else
-  bool visible_beat = false;         ///< ?beat=1: heartbeats that scripts see
+  const wire::EventEncoding *encoding;
+  bool plain = false;         ///< events, and nothing else
+  bool visible_beat = false;  ///< ?beat=1: heartbeats that scripts see
 };
 
-/// A WebSocket (RFC 6455) with any number of channels on it. Once the upgrade is sent the request is given up
-/// and its connection parked; bytes go to and come from the connection itself either way.
-class Socket : public ngx::Held,
-               private core::TimerEntry,
-               private core::Subscription::Reader,
-               private Process::Flush,
-               private wire::WebSocketReader::Listener {
+/// A WebSocket (RFC 6455) with any number of channels. Once the upgrade is sent, the request is freed and its
+/// connection parked; bytes are read from and written to the connection itself in any case.
+class WebSocket : public LiveConnection,
+                  private core::PartReader,
+                  private Process::Flush,
+                  private wire::WebSocketReader::Listener {
  public:
-  Socket(ngx_http_request_t *r, SocketOptions options);
-  ~Socket() override;
+  WebSocket(ngx_http_request_t *r, const SocketOptions &options);
+  ~WebSocket() override;
 
-  /// Answers 101. What a content handler returns.
+  /// Answers 101. A content handler returns the result.
   /// @param key  the client's Sec-WebSocket-Key
   /// @param subprotocol  whether await.v1 was chosen
-  /// @param channels  what it watches from the start; a cursor counts for all of them
+  /// @param channels  what it watches from the start; the cursor is for all of them
   ngx::Answer start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
                     const std::string &cursor);
   void drain() override;
-  void give_up() override {}  // drained, and still to be read by its client
   void revoke() override;
 
  private:
-  /// Watches a channel from `cursor` on; says so when it was read, or why not.
-  void subscribe(std::string_view channel, std::string cursor);
-  void unsubscribe(std::string_view channel);
   struct Entry : CountedSubscription {
-    Entry(Socket &socket, const wire::Channel &what, std::string cursor)
-        : CountedSubscription(socket, socket.conf_, what, std::move(cursor)) {}
-    bool confirmed = false;  // the client was told "subscribed"
+    Entry(WebSocket &socket, const wire::Channel &channel, std::string cursor)
+        : CountedSubscription(socket, socket.conf_, channel, std::move(cursor)) {}
   };
-  void drop(core::Subscription &subscription);
-  void on_page(core::Subscription &subscription, const core::EventPage &page, bool lost) override;
+  /// Watches a channel from `cursor` on. The client is told when the first page has come, or why not.
+  void subscribe(std::string_view name, std::string cursor, NamedBy by);
+  void unsubscribe(std::string_view name);
+  void drop(const core::Subscription &subscription);
+  bool on_ready(core::SubscriptionPart &part, const core::EventPage &page) override;
+  bool on_gap(core::SubscriptionPart &part) override;
+  void on_events(core::SubscriptionPart &part, const core::EventPage &page) override;
+  /// Each channel ends on its own.
+  bool is_complete(const core::SubscriptionPart &part) const override { return part.done; }
+  void on_end(core::SubscriptionPart &part) override;
+  void on_flush() override;
   void on_error(core::Subscription &subscription, const Error &error) override;
   std::optional<std::string_view> owner() const override;
-  void give(core::Subscription &subscription, const core::EventPage &page);
   void refuse(std::string_view channel, int status, const char *detail);
   void log_refusal(int status, const char *why);
   bool may_be_refused();
@@ -70,54 +69,44 @@ class Socket : public ngx::Held,
   void take(std::string_view bytes);
   void feed(std::string_view bytes);
   void read_on();
+  bool reads_client() const override { return true; }
+  void on_parked_readable() override { read(); }
 
   void say(std::string_view text);
   void push(const Bytes &frame) {
-    if (!frame.empty())  // not shown
-      backlog_.push(frame);
+    if (!frame.empty())  // the format hides the event
+      queue_.push(frame);
   }
   void write_soon();
   void flush() noexcept override;
-  void write();
-  void rest();
   void close(std::uint16_t code, std::string_view reason);
-  void over();
-  void gone();
-  ngx::SendTimer::Writer writer() const { return {connection(), r_, core_conf()}; }
-  bool is_full() const { return backlog_.pending() > conf_.max_buffered; }
+  void end();
 
+  Written send() override;
+  void push_event(const core::Subscription &subscription, const core::EventPage &page,
+                  const core::Event &event) override;
+  void push_page(const core::EventPage &page, core::Position &position) override;
+  void push_heartbeat() override;
+  ngx_msec_t heartbeat_interval() const override { return conf_.ping_socket; }
+  bool is_unresponsive() const override;
+  void on_expiry() override;
+  void on_room() override;
+  void restore_info(RequestInfo &info) override;
+  ngx::Answer lost_answer(bool) const override { return ngx::Answer::client_left(); }
   void leave() override;
-  void revived() override;
-  void on_due() noexcept override;
-  bool reads_client() const override { return true; }
-  void on_parked_readable() override { read(); }
-  void on_parked_writable() override;
-  static void on_readable(ngx_http_request_t *r);
-  static void on_writable(ngx_http_request_t *r);
 
-  const LocationConf &conf_;
-  const wire::EventEncoding &shape_;
-  ngx::SendQueue backlog_;
   wire::WebSocketReader reader_;
   std::vector<std::unique_ptr<Entry>> subscriptions_;
-  std::unique_ptr<std::string> owner_;              // null: unscoped
-  std::unique_ptr<std::vector<std::string>> only_;  // what its ticket is for; null: it came with none
+  std::unique_ptr<std::string> owner_;                // null: every owner's jobs
+  std::unique_ptr<std::vector<std::string>> ticket_;  // the channels of its ticket; null: it has none
   ScopedGauge counted_{Gauge::sockets};
-  ScopedGauge buffered_{Gauge::buffered, 0};
-  ScopedGauge unfinished_{Gauge::buffered, 0};  // what has come of a message, and what waits for a turn
+  ScopedGauge unfinished_{Gauge::buffered, 0};  // of an incomplete message, and what waits for a turn
   std::unique_ptr<std::string> unread_;         // what the turn has left
-  std::int64_t expires_ms_;                     // 0: never
-  std::int64_t began_ms_;
-  ngx::SendTimer timer_;
-  std::int64_t refused_until_ms_ = 0;  // by when what was refused is made good
+  std::int64_t refused_until_ms_ = 0;           // by when what was refused is made good
   std::int64_t log_after_ms_ = 0;
   std::uint32_t unlogged_ = 0;
   std::uint32_t messages_ = 0;  // of this turn
   bool plain_;
-  bool visible_beat_;
-  bool paused_ = false;      // the client is slow: nothing is read for it, nor from it
-  bool closing_ = false;     // our close frame is pushed
-  bool over_ = false;        // and the client's has come: the end, once all is written
   std::uint8_t silent_ = 0;  // pings since the client was heard
 };
 

@@ -32,58 +32,60 @@ struct EventsConf {
   ngx_uint_t linger;
   const wire::Format *event;  // null: as docs/http.md has them
   const wire::Format *page;
-  const wire::EventEncoding *shape;  // made at first use
+  const wire::EventEncoding *encoding;  // made at first use
 };
 
-EventsConf &events_settings(ngx_http_request_t *r) {
+EventsConf &events_conf(ngx_http_request_t *r) {
   return *static_cast<EventsConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_events_module));
 }
 
-const wire::EventEncoding &shape_of(ngx_http_request_t *r) {
-  EventsConf &conf = events_settings(r);
-  if (conf.shape == nullptr)
-    conf.shape = make_shape(r, conf.event, conf.thin == 1);
-  return *conf.shape;
+const wire::EventEncoding &encoding_of(ngx_http_request_t *r) {
+  EventsConf &conf = events_conf(r);
+  if (conf.encoding == nullptr)
+    conf.encoding = make_shape(r, conf.event, conf.thin == 1);
+  return *conf.encoding;
 }
 
-/// What a request watches, each once.
+/// What a request watches, each channel once.
 using Channels = std::vector<wire::Channel>;
 
-/// What the channel names; an answer where that is none, or another user's. A job that is no longer kept is
-/// told of in a stream, for any 4xx would be an EventSource's end without a word.
-/// @param tells_gone  whether it would be
-OrAnswer<wire::Channel> watched(ngx_http_request_t *r, std::string_view channel, bool tells_gone) {
-  if (!channel.starts_with(kJob)) {
-    auto what = wire::parse_channel(channel);
-    if (!what || !is_theirs(*what, owner_of(r)))
+/// The channel of this name. An answer if the client may not watch it.
+/// @param tells_gone  whether a stream reports a job that is no longer kept, instead of an error, which
+///   would stop EventSource for good
+OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, std::string_view name, bool tells_gone) {
+  if (!name.starts_with(kJob)) {
+    auto channel = authorized_channel(channel_client(r), name, NamedBy::location);  // see channel_of()
+    if (!channel)
       return send_problem(r, 404, "There is no such channel.");
-    return *what;
+    return *channel;
   }
-  std::string_view text = channel.substr(kJob.size());
-  auto old = Uuid::parse(text);
-  if (tells_gone && old && process()->past_retention(*old))
-    return wire::Channel{*old, {}};
-  auto id = addressed(r, text);
-  if (!id)
-    return id.answer();
-  return wire::Channel{*id, {}};
+  if (!is_admitted(r, name))
+    return send_problem(r, 404, "There is no such channel.");
+  std::string_view text = name.substr(kJob.size());
+  auto id = Uuid::parse(text);
+  if (tells_gone && id && process()->past_retention(*id))
+    return wire::Channel{*id, {}};
+  auto job = addressed(r, text);
+  if (!job)
+    return job.answer();
+  return wire::Channel{*job, {}};
 }
 
-/// What the request watches; an answer where it may not, or one of it is none.
-OrAnswer<Channels> watched(ngx_http_request_t *r, bool stream, const std::string &cursor) {
-  const ngx_array_t &words = *events_settings(r).channels;
+/// What the request watches. An answer if the client may not watch one of the channels.
+OrAnswer<Channels> watched_channels(ngx_http_request_t *r, bool stream, const std::string &cursor) {
+  const ngx_array_t &words = *events_conf(r).channels;
   bool tells_gone = stream && (words.nelts > 1 || !cursor.empty());
   Channels out;
   for (ngx_uint_t i = 0; i < words.nelts; ++i) {
     auto name = channel_of(r, &static_cast<ngx_http_complex_value_t *>(words.elts)[i]);
-    if (!name || !is_admitted(r, *name))
+    if (!name)
       return send_problem(r, 404, "There is no such channel.");
-    auto what = watched(r, *name, tells_gone);
-    if (!what)
-      return what.answer();
-    bool twice = std::any_of(out.begin(), out.end(), [&](auto &one) { return one.id == what->id; });
+    auto channel = watched_channel(r, *name, tells_gone);
+    if (!channel)
+      return channel.answer();
+    bool twice = std::any_of(out.begin(), out.end(), [&](auto &one) { return one.id == channel->id; });
     if (!twice)
-      out.push_back(std::move(*what));
+      out.push_back(std::move(*channel));
   }
   return out;
 }
@@ -95,12 +97,12 @@ Answer get_page(ngx_http_request_t *r, const Channels &channels, const std::stri
   if (auto refusal = check_room(r, wait->ms > 0))
     return *refusal;
   facts(r).delivery = "events";
-  return ngx::Held::make<EventsPage>(r, channels, shape_of(r), events_settings(r).page, cursor, *wait)
+  return ngx::Held::make<EventsPage>(r, channels, encoding_of(r), events_conf(r).page, cursor, *wait)
       ->start();
 }
 
 Answer get_events(ngx_http_request_t *r) {
-  bool json_first = events_settings(r).json_first == 1;
+  bool json_first = events_conf(r).json_first == 1;
   constexpr std::string_view kStreamFirst[] = {"text/event-stream", "application/json"};
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/event-stream"};
   int chosen = wire::choose(header(r, "accept"), json_first ? kJsonFirst : kStreamFirst);
@@ -110,7 +112,7 @@ Answer get_events(ngx_http_request_t *r) {
   if (cursor.empty())
     cursor = argument(r, "cursor").value_or("");
   bool stream = (chosen == 0) != json_first;
-  auto channels = watched(r, stream, cursor);
+  auto channels = watched_channels(r, stream, cursor);
   if (!channels)
     return channels.answer();
   if (!stream)
@@ -122,8 +124,8 @@ Answer get_events(ngx_http_request_t *r) {
     return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(r)));
   }
   StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
-                        argument(r, "beat").value_or("") == "1", events_settings(r).linger == 1};
-  return ngx::Held::make<SseStream>(r, *channels, shape_of(r), std::move(options))->start();
+                        argument(r, "beat").value_or("") == "1", events_conf(r).linger == 1};
+  return ngx::Held::make<SseStream>(r, *channels, encoding_of(r), std::move(options))->start();
 }
 
 char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {

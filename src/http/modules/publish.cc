@@ -1,13 +1,12 @@
-// ngx_http_await_publish_module: POST tells everybody who watches a topic.
+// ngx_http_await_publish_module: POST sends an event to everybody who watches a topic.
 
 #include "base/text.h"
 #include "core/cursor.h"
 #include "http/conf/action.h"
-#include "http/exchange/receiver.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
-#include "http/live/job_wait.h"
+#include "http/exchange/small_body.h"
 #include "http/runtime/process.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
@@ -19,7 +18,7 @@ extern ngx_module_t ngx_http_await_publish_module;
 namespace await::http {
 namespace {
 
-constexpr std::size_t kMost = 49152;  // of an event's data, as it comes and as PostgreSQL writes it
+constexpr std::size_t kMost = 49152;  // bytes of the data of an event, as sent and as PostgreSQL writes it
 constexpr char kTooLarge[] = "The event data exceeds 48 KB, as it was sent or as PostgreSQL writes it.";
 constexpr char kDefaultType[] = "update";
 
@@ -29,35 +28,29 @@ struct PublishConf {
   ngx_uint_t latest;               // only the latest value counts
 };
 
-/// Reads the body, has it stored, and says so to every node.
-class PublishRequest : public Receiver {
+/// Reads the body, stores it, and notifies every node.
+class PublishRequest : public SmallBody {
  public:
   PublishRequest(ngx_http_request_t *r, std::string topic, std::string type, bool latest)
-      : Receiver(r), topic_(std::move(topic)), type_(std::move(type)), latest_(latest) {
+      : SmallBody(r, kMost, {413, kTooLarge}),
+        topic_(std::move(topic)),
+        type_(std::move(type)),
+        latest_(latest) {
     process()->register_held(*this);
   }
 
  private:
-  std::optional<Objection> add(std::string_view bytes) override {
-    if (json_.size() + bytes.size() > kMost)
-      return Objection{413, kTooLarge};
-    json_ += bytes;
-    return std::nullopt;
-  }
-
-  std::size_t weight() const override { return json_.capacity(); }
-
   void received() override {
     wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
-    if (!check.feed(json_) || !check.finish())
+    if (!check.feed(body()) || !check.finish())
       refuse({400, std::string("Invalid JSON: ") + check.error() + "."});
     else if (check.written() > kMost)
       refuse({413, kTooLarge});
     else
-      process()->topics().publish(topic_, type_, json_, latest_, reply_);
+      process()->topics().publish(topic_, type_, body(), latest_, reply_);
   }
 
-  void stored(Result<int> seq) {
+  void on_stored(Result<int> seq) {
     if (!seq) {
       finish(send_error(r_, seq.error()));
       return;
@@ -76,9 +69,8 @@ class PublishRequest : public Receiver {
 
   std::string topic_;
   std::string type_;
-  std::string json_;
   bool latest_;
-  core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::stored>(this);
+  core::Reply<int> reply_ = core::Reply<int>::to<&PublishRequest::on_stored>(this);
 };
 
 Answer publish(ngx_http_request_t *r) {

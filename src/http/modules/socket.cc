@@ -22,11 +22,11 @@ struct SocketConf {
   ngx_array_t *channels;  // of ngx_http_complex_value_t: what every socket watches from the start
   ngx_uint_t plain;
   ngx_uint_t thin;
-  const wire::Format *event;         // null: as docs/http.md has it
-  const wire::EventEncoding *shape;  // made at first use
+  const wire::Format *event;            // null: as docs/http.md has it
+  const wire::EventEncoding *encoding;  // made at first use
 };
 
-SocketConf &socket_settings(ngx_http_request_t *r) {
+SocketConf &socket_conf(ngx_http_request_t *r) {
   return *static_cast<SocketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_socket_module));
 }
 
@@ -41,7 +41,7 @@ Answer ask_for_upgrade(ngx_http_request_t *r, std::string_view detail) {
 }
 
 Answer open_socket(ngx_http_request_t *r) {
-  SocketConf &conf = socket_settings(r);
+  SocketConf &conf = socket_conf(r);
   if (!(r->method & NGX_HTTP_GET) || !asks_for_websocket(r))
     return ask_for_upgrade(r,
                            "This resource is a WebSocket; connect with HTTP/1.1 and \"Upgrade: websocket\".");
@@ -73,10 +73,10 @@ Answer open_socket(ngx_http_request_t *r) {
     names.push_back(std::move(*channel));
   }
   std::string cursor = argument(r, "cursor").value_or("");
-  if (conf.shape == nullptr)
-    conf.shape = make_shape(r, conf.event, conf.thin == 1);
-  auto *socket = ngx::Held::make<Socket>(
-      r, SocketOptions{conf.shape, conf.plain == 1, argument(r, "beat").value_or("") == "1"});
+  if (conf.encoding == nullptr)
+    conf.encoding = make_shape(r, conf.event, conf.thin == 1);
+  auto *socket = ngx::Held::make<WebSocket>(
+      r, SocketOptions{conf.encoding, conf.plain == 1, argument(r, "beat").value_or("") == "1"});
   return socket->start(key, ours, names, cursor);
 }
 

@@ -189,7 +189,7 @@ class SubmitRequest : public Receiver {
     upload_.cancel();
   }
 
-  void progressed(Result<Done> outcome) {
+  void progressed(const Result<Done> &outcome) {
     if (!outcome)
       turn_away(outcome.error());
     else if (upload_.finished())

@@ -8,10 +8,10 @@
 #include "base/text.h"
 #include "http/conf/action.h"
 #include "http/exchange/channels.h"
-#include "http/exchange/receiver.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/small_body.h"
 #include "http/runtime/process.h"
 #include "ngx/str.h"
 #include "wire/json_writer.h"
@@ -30,65 +30,51 @@ struct TicketConf {
   time_t ttl;             // seconds
 };
 
-/// The channels that a body names: `{"channels": […]}`. Nothing where it names none; `why` says what is
-/// wrong.
-std::optional<std::vector<std::string>> named(std::string_view body, std::string &why) {
+/// Reads the channels that a body names: `{"channels": […]}`. It may name none.
+/// @return what is wrong with the body; null if nothing is
+const char *parse_body(std::string_view body, std::vector<std::string> &channels) {
   if (trim(body).empty())
-    return std::nullopt;
+    return nullptr;
   std::unique_ptr<json_t, void (*)(json_t *)> root(
       json_loadb(body.data(), body.size(), JSON_REJECT_DUPLICATES, nullptr), json_decref);
   const json_t *list = json_object_get(root.get(), "channels");
-  if (!json_is_object(root.get()) || (list != nullptr && !json_is_array(list))) {
-    why = "The body must be a JSON object with an array \"channels\".";
-    return std::nullopt;
-  }
+  if (!json_is_object(root.get()) || (list != nullptr && !json_is_array(list)))
+    return "The body must be a JSON object with an array \"channels\".";
   if (list == nullptr)
-    return std::nullopt;
-  std::vector<std::string> out;
+    return nullptr;
   for (std::size_t i = 0; i < json_array_size(list); ++i) {
     const json_t *one = json_array_get(list, i);
-    if (!json_is_string(one)) {
-      why = "Each channel must be a string such as \"topic:news\".";
-      return std::nullopt;
-    }
-    out.emplace_back(json_string_value(one), json_string_length(one));
+    if (!json_is_string(one))
+      return "Each channel must be a string such as \"topic:news\".";
+    channels.emplace_back(json_string_value(one), json_string_length(one));
   }
-  if (out.empty() || out.size() > kMostChannels)
-    why = "A ticket must name 1 to 100 channels.";
-  return out;
+  if (channels.empty() || channels.size() > kMostChannels)
+    return "A ticket must name 1 to 100 channels.";
+  return nullptr;
 }
 
 /// Reads the body, and answers with a ticket.
-class TicketRequest : public Receiver {
+class TicketRequest : public SmallBody {
  public:
-  TicketRequest(ngx_http_request_t *r, const TicketConf &conf) : Receiver(r), conf_(conf) {
+  TicketRequest(ngx_http_request_t *r, const TicketConf &conf)
+      : SmallBody(r, kMostBody, {413, "The request body exceeds 16 KB."}), conf_(conf) {
     process()->register_held(*this);
   }
 
  private:
-  std::optional<Objection> add(std::string_view bytes) override {
-    if (json_.size() + bytes.size() > kMostBody)
-      return Objection{413, "The request body exceeds 16 KB."};
-    json_ += bytes;
-    return std::nullopt;
-  }
-
-  std::size_t weight() const override { return json_.capacity(); }
-
   void received() override {
-    std::string why;
-    auto asked = named(json_, why);
-    if (!why.empty()) {
+    std::vector<std::string> asked;
+    if (const char *why = parse_body(body(), asked)) {
       refuse({400, why});
       return;
     }
     std::vector<std::string> offered;
-    auto *channels = static_cast<ngx_http_complex_value_t *>(conf_.channels->elts);
+    auto *words = static_cast<ngx_http_complex_value_t *>(conf_.channels->elts);
     for (ngx_uint_t i = 0; i < conf_.channels->nelts; ++i)
-      offered.emplace_back(ngx::evaluate(r_, &channels[i]));
-    auto granted = asked.value_or(offered);
-    bool all = !granted.empty() && std::all_of(granted.begin(), granted.end(), [&](const std::string &one) {
-      return may_have(one, offered);
+      offered.emplace_back(ngx::evaluate(r_, &words[i]));
+    auto granted = asked.empty() ? offered : std::move(asked);
+    bool all = !granted.empty() && std::all_of(granted.begin(), granted.end(), [&](const std::string &name) {
+      return may_have(name, offered);
     });
     if (!all) {
       refuse({403, "This resource does not issue tickets for one of these channels."});
@@ -96,24 +82,27 @@ class TicketRequest : public Receiver {
     }
     channels_ = std::move(granted);
     if (process()->secret().empty())
-      process()->introduce(guest_);
+      process()->introduce(waiter_);
     else
-      give();
+      issue();
   }
 
-  /// What the directive names; where it names nothing, what await_allow does, and the user's own.
-  bool may_have(const std::string &channel, const std::vector<std::string> &offered) const {
-    auto what = wire::parse_channel(channel);
-    if (!what || !is_theirs(*what, owner_of(r_)))
+  /// The channels that the directive names. If it names none: the topics that await_allow allows, and the
+  /// channel of the user.
+  bool may_have(const std::string &name, const std::vector<std::string> &offered) const {
+    // no ticket limits it: a client that came with one gets no other (modules/dispatch)
+    ChannelClient client{location_conf(r_), owner_of(r_)};
+    auto channel = authorized_channel(client, name, offered.empty() ? NamedBy::client : NamedBy::location);
+    if (!channel)
       return false;
-    if (!offered.empty())
-      return std::find(offered.begin(), offered.end(), channel) != offered.end();
-    return what->kind() == core::Kind::user || is_allowed(location_conf(r_), channel);
+    if (offered.empty())
+      return channel->kind() != core::Kind::job;
+    return std::find(offered.begin(), offered.end(), name) != offered.end();
   }
 
-  void met(Done) { give(); }
+  void on_greeting(Done) { issue(); }
 
-  void give() {
+  void issue() {
     wire::Ticket ticket;
     ticket.id = process()->new_id(0);
     ticket.timeline = process()->timeline();
@@ -135,12 +124,11 @@ class TicketRequest : public Receiver {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void let_go() override { guest_.unlink(); }
+  void let_go() override { waiter_.unlink(); }
 
   const TicketConf &conf_;
-  std::string json_;
   std::vector<std::string> channels_;  // what the ticket will be for
-  Process::Guest guest_{core::Callback<Done>::to<&TicketRequest::met>(this)};
+  Process::Guest waiter_{core::Callback<Done>::to<&TicketRequest::on_greeting>(this)};
 };
 
 Answer give_ticket(ngx_http_request_t *r) {

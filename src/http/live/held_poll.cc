@@ -1,0 +1,53 @@
+#include "http/live/held_poll.h"
+
+#include "http/exchange/request_info.h"
+#include "ngx/guard.h"
+
+namespace await::http {
+
+void HeldPoll::start_time(std::int64_t wait_ms) {
+  over_ = wait_ms == 0 || process()->draining();
+  if (over_)
+    return;
+  due_ms_ = process()->now_ms() + wait_ms;
+  process()->due_in(*this, wait_ms);
+}
+
+void HeldPoll::on_due() noexcept {
+  ngx::guarded(connection()->log, [this] {
+    std::int64_t left = due_ms_ - process()->now_ms();
+    if (left > 0)
+      process()->due_in(*this, left);  // the wheel does not cover a longer time
+    else
+      drain();
+  });
+}
+
+void HeldPoll::drain() {
+  over_ = true;
+  read_last();
+}
+
+void HeldPoll::give_up() {
+  if (revive())                   // false: this was destroyed
+    finish(send_restarting(r_));  // usually destroys this
+}
+
+void HeldPoll::revoke() {
+  if (revive())                // false: this was destroyed
+    finish(send_revoked(r_));  // usually destroys this
+}
+
+void HeldPoll::rest() {
+  if (!parked() && location_conf(r_).park && park())
+    process()->counters().add(Gauge::parked, 1);
+}
+
+void HeldPoll::on_revive() {
+  process()->counters().add(Gauge::parked, -1);
+  restore_info(facts(r_));
+}
+
+Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was revoked."); }
+
+}  // namespace await::http
