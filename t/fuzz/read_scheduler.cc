@@ -44,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
           hinted = last, apply(scheduler.on_hint(last));
         break;
       case 2:
-        apply(scheduler.on_hint(last + 1 + static_cast<int>(in.byte())));  // forged, or sent before its commit
+        apply(
+            scheduler.on_hint(last + 1 + static_cast<int>(in.byte())));  // forged, or sent before its commit
         break;
       case 3:
         apply(scheduler.on_hint(0));
