@@ -109,7 +109,7 @@ unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
 sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
 load_objects = $(patsubst bench/%.cc,$(B)/cc/bench/%.o,$(wildcard bench/load/*.cc))
-contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc))
+contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc) $(addprefix t/sim/,database.cc store.cc world.cc))
 
 # what an object was made by: with other flags, by another compiler or for another directory it is made again
 .PHONY: FORCE

@@ -10,23 +10,23 @@
 
 namespace await::core {
 
-/// What a client can be given, and may send, bytes.
+/// The maximum size of a cursor in bytes, of those that are sent to clients and those that are accepted.
 inline constexpr std::size_t kMostCursor = 512;
 
-/// Names one line of one database's history: system id, timeline, database. A cursor of another says
-/// nothing here, for a failover reuses numbers.
+/// Identifies a timeline of a database: system id, timeline, database. Cursors of another timeline are not
+/// accepted, because a failover reuses numbers.
 std::uint32_t timeline_hash(std::string_view timeline);
 
-/// The timeline that a cursor of one channel is of, whatever that is; nothing where it is garbled.
+/// The timeline of a cursor of a job or a topic. Empty if the cursor is malformed.
 std::optional<std::uint32_t> cursor_timeline(std::string_view text);
 
-/// How far somebody has read a job's events. Clients see it as an opaque, URL-safe word.
+/// The cursor of a client that has the events of a job or a topic up to `seq`: opaque and URL-safe.
 std::string encode_cursor(std::uint32_t timeline, const Uuid &job, int seq);
 
-/// The seq of a cursor that says: this job is no longer kept, and its reader knows.
+/// The seq of a cursor of a client that knows that the job is no longer kept.
 inline constexpr int kGone = INT32_MAX;
 
-/// The seq in `text`; nothing where it is garbled, of another job or of another timeline.
+/// The seq in a cursor. Empty if it is malformed, of another channel or of another timeline.
 std::optional<int> decode_cursor(std::string_view text, std::uint32_t timeline, const Uuid &job);
 
 }  // namespace await::core

@@ -132,14 +132,14 @@ std::optional<Job> unpack_job(std::string_view bytes) {
 }
 
 struct EndedJobRing::Head {
-  std::uint64_t changing;  // somebody is in the midst of it, or has died there
-  std::uint64_t next;      // where the next entry goes; grows for ever, the ring is what it is modulo
+  std::uint64_t changing;  // a process is changing it, or died while it did
+  std::uint64_t next;      // where the next entry goes, modulo `ring`; only grows
   std::uint64_t slots;
   std::uint64_t ring;  // bytes
 };
 
 struct EndedJobRing::Entry {
-  std::uint64_t at;  // its own place: whether it still is what the index means
+  std::uint64_t at;  // its own position: differs if it was overwritten
   Uuid::Raw id;
   std::uint32_t timeline;
   std::uint32_t detail;
@@ -164,7 +164,7 @@ EndedJobRing::EndedJobRing(std::span<std::byte> memory) {
 
 void EndedJobRing::forget() {
   std::memset(index_, 0, head_->slots * sizeof *index_);
-  head_->next = head_->ring;  // so that no place is 0, which means none
+  head_->next = head_->ring;  // so that no position is 0, which means none
   head_->changing = 0;
 }
 
@@ -172,15 +172,15 @@ EndedJobRing::Entry *EndedJobRing::entry(std::uint64_t at) const {
   return reinterpret_cast<Entry *>(ring_ + at % head_->ring);
 }
 
-/// Not overwritten yet.
+/// Whether the entry has not been overwritten.
 bool EndedJobRing::holds(std::uint64_t at) const {
   return at != 0 && at < head_->next && head_->next - at <= head_->ring && entry(at)->at == at;
 }
 
-/// Where the job is, or the best place for it: one that is free, else the oldest.
+/// The slot of the job, or the best one for it: a free one, otherwise the oldest.
 std::uint64_t *EndedJobRing::slot(const Uuid &id) const {
-  // not std::hash, whose seed is one process's own, and this memory is shared. Nobody chooses the ids that
-  // are kept, and who asks for others is answered after kProbes
+  // not std::hash, whose seed differs between the processes that share this memory. Clients cannot choose the
+  // ids of stored jobs, and a search ends after kProbes
   std::uint64_t tail = 0;
   std::memcpy(&tail, id.raw().data() + 8, sizeof tail);
   std::size_t first = tail % head_->slots;
@@ -228,14 +228,14 @@ void EndedJobRing::keep(const Job &job, ResultDetail detail, std::uint32_t timel
       entry(*at)->detail >= static_cast<std::uint32_t>(detail))
     return;
   head_->changing = 1;
-  std::uint64_t place = head_->next;
-  if (head_->ring - place % head_->ring < size)
-    place += head_->ring - place % head_->ring;  // an entry does not go around the corner
-  head_->next = place + size;
-  Entry &made = *entry(place);
-  made = {place, job.id.raw(), timeline, static_cast<std::uint32_t>(detail), bytes.size()};
+  std::uint64_t start = head_->next;
+  if (head_->ring - start % head_->ring < size)
+    start += head_->ring - start % head_->ring;  // an entry does not wrap around
+  head_->next = start + size;
+  Entry &made = *entry(start);
+  made = {start, job.id.raw(), timeline, static_cast<std::uint32_t>(detail), bytes.size()};
   std::memcpy(&made + 1, bytes.data(), bytes.size());
-  *at = place;
+  *at = start;
   head_->changing = 0;
 }
 

@@ -11,20 +11,22 @@
 
 namespace await::core {
 
-/// A bounded memory of jobs that have ended, in bytes that processes may share: a ring that overwrites its
-/// oldest, and an index into it. An ending never changes, so there is nothing to invalidate but a line of
-/// history that a failover undid: entries hold on one timeline only.
+/// A cache of ended jobs in memory that processes may share: a ring that overwrites its oldest entries, and
+/// an index. A final state never changes, so nothing is invalidated, except by a failover: an entry is valid
+/// on one timeline only.
 ///
-/// Not for use by two at once; whoever shares it locks it. A process that dies in the midst of a change is
-/// noticed, and everything is forgotten.
+/// Not synchronised: processes that share the memory hold a lock during each call. If a process dies during a
+/// change, the next call clears the ring.
 class EndedJobRing {
  public:
-  /// @param memory  zeroed before its first use; aligned to 8 bytes. Too small for anything: keeps nothing.
+  /// @param memory  zeroed before its first use; aligned to 8 bytes; must outlive this. If it is too small,
+  ///                nothing is stored.
   explicit EndedJobRing(std::span<std::byte> memory);
 
-  /// The job as it ended, if its result comes with it as `detail` asks.
+  /// The ended job; empty if it is not stored, or was stored with less than `detail`.
   std::optional<Job> find(const Uuid &id, ResultDetail detail, std::uint32_t timeline);
-  /// Keeps an ended job, read with `detail`; passes over one that is larger than an eighth of all.
+  /// Stores an ended job that was read with `detail`. Ignores a job that is larger than an eighth of the
+  /// ring.
   void keep(const Job &job, ResultDetail detail, std::uint32_t timeline);
 
  private:
@@ -40,9 +42,9 @@ class EndedJobRing {
   std::byte *ring_ = nullptr;
 };
 
-/// Ended jobs as bytes, for whoever keeps them.
+/// Serializes an ended job.
 std::string pack_job(const Job &job);
-/// Nothing where the bytes are not what pack_job made.
+/// Empty if the bytes are not from pack_job().
 std::optional<Job> unpack_job(std::string_view bytes);
 
 }  // namespace await::core

@@ -8,21 +8,21 @@
 
 namespace await::core {
 
-/// What is PUBLISHed when a job has changed: "this job may have an event of this number". Unverified, anybody
-/// may have said it, unless it is signed (wire/signed_hint.h). Points into the message.
+/// The message that is published when a job has changed: the job may have an event of this number. Not
+/// verified, unless it is signed (wire/signed_hint.h). Its members point into the message.
 struct Hint {
   Uuid job;
   int seq;
   std::string_view type;
   std::string_view head;       ///< what is signed beside the payload: version, job, seq, type
-  std::string_view signature;  ///< base64url; empty: thin
-  std::string_view payload;    ///< JSON: what await.hint() says of the event and the job
+  std::string_view signature;  ///< base64url; empty if the hint is not signed
+  std::string_view payload;    ///< JSON: the event and the state of the job
 };
 
 /// Version 1: "1 <job> <seq> <type>[ <signature> <payload>]", as await.hint() in
-/// sql/functions/worker/hint.sql writes it. This is the thin form.
+/// sql/functions/worker/hint.sql writes it. write_hint() writes it unsigned.
 std::string write_hint(const Uuid &job, int seq, std::string_view type);
-/// Nothing where the message is somebody else's, or of a later version.
+/// Empty if the message is not a hint, or of a later version.
 std::optional<Hint> read_hint(std::string_view message);
 
 }  // namespace await::core

@@ -44,7 +44,7 @@ void Hub::leave(core::Listener &listener) {
   drop(watchers);
 }
 
-/// Nobody watches any more, and there is nothing to tell.
+/// Removes the entry of a job without listeners and updates.
 void Hub::drop(Watchers &watchers) {
   if (watchers.listeners.empty() && watchers.turn.empty() && !watchers.Hook<IsPending>::linked())
     watched_.erase(Uuid(watchers.job));
@@ -63,12 +63,12 @@ void Hub::publish(VerifiedUpdate update) {
   Watchers &watchers = at->second;
   int last = update.last();
   if (watchers.pending && last <= watchers.pending->last())
-    return;  // said twice
+    return;  // a duplicate
   bool fits = !watchers.pending || watchers.pending->page.events.size() < kMostPending;
   if (fits && !watchers.pending) {
     watchers.pending = std::make_unique<VerifiedUpdate>(std::move(update));
   } else if (!fits || !watchers.pending->append(std::move(update))) {
-    notify(watchers.job, last);  // what lies between has to be read
+    notify(watchers.job, last);  // the events between must be read
     return;
   }
   pending_.push_back(watchers);
@@ -86,7 +86,7 @@ void Hub::run() {
   }
 }
 
-/// Takes a watchers as far as the budget goes; what is left of it.
+/// @return  what is left of the budget
 unsigned Hub::deliver(Watchers &watchers, unsigned budget) {
   if (!watchers.delivering) {
     watchers.delivering = std::move(watchers.pending);
@@ -97,8 +97,8 @@ unsigned Hub::deliver(Watchers &watchers, unsigned budget) {
       return 0;
     watchers.listeners.push_back(*listener);
     if (core::Listener *next = watchers.turn.front())
-      next->prefetch();  // of ten thousand, none is in the cache
-    // it may destroy any of them, and bring new ones, who have read for themselves
+      next->prefetch();  // of ten thousand listeners, none is in the CPU cache
+    // it may destroy any listener, and add new ones, which have read for themselves
     budget -= std::min(budget, listener->on_update(*watchers.delivering));
   }
   watchers.delivering.reset();
@@ -118,7 +118,7 @@ void Hub::subscribed(unsigned shard) {
 }
 
 void Hub::history_changed() {
-  while (Watchers *watchers = pending_.pop_front()) {  // news of a history that is no more
+  while (Watchers *watchers = pending_.pop_front()) {  // they are of the old timeline
     watchers->pending.reset();
     watchers->delivering.reset();
     watchers->listeners.take_all(watchers->turn);

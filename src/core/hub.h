@@ -16,23 +16,23 @@ namespace await::core {
 
 class Hub;
 
-/// Watches one job. Destroying it ends the watch at once.
+/// Gets notifications about one job. Destroying it stops them; it may outlive the hub.
 class Listener : public Hook<> {
  public:
   virtual ~Listener();
-  /// The job may have an event `seq` (0: unknown, look). Unverified; must not destroy other listeners
-  /// of this job before it returns, nor itself: it starts a read and answers later.
+  /// The job may have an event `seq` (0: unknown). Not verified. Must not destroy this or another listener of
+  /// the job: it starts a read, and uses the result later.
   virtual void on_hint(int seq) noexcept = 0;
   /// The job has these events: verified. May destroy this and any other listener.
-  /// @return  what it has cost, of the kBudget that a round can bear
+  /// @return  the cost of the call; an iteration has a budget of Hub::kBudget
   virtual unsigned on_update(const VerifiedUpdate &update) noexcept {
     on_hint(update.last());
     return 1;
   }
-  /// A failover: what was seen of the job may never have been. The same rules.
+  /// After a failover: events that were seen may not exist any more. Must not destroy listeners either.
   virtual void on_history_changed() noexcept = 0;
   bool listening() const { return watchers_ != nullptr; }
-  /// It will be called in a moment.
+  /// Loads this into the CPU cache, because it will be called soon.
   void prefetch() const {
     for (std::ptrdiff_t at = -128; at <= 192; at += 64)
       __builtin_prefetch(reinterpret_cast<const char *>(this) + at);
@@ -41,53 +41,54 @@ class Listener : public Hook<> {
  private:
   friend class Hub;
   struct Watchers;
-  Watchers *watchers_ = nullptr;  // a node of the hub's map, which stays where it is
+  Watchers *watchers_ = nullptr;  // a node of the hub's map, whose address does not change
 };
 
-/// All who watch one job.
 struct IsPending {};
+/// The listeners of one job, and the updates that they have not received yet.
 struct Listener::Watchers : Hook<>, Hook<IsPending> {
   Watchers(Hub &hub, const Uuid &job) : hub(hub), job(job) {}
   Hub &hub;
   Uuid job;
   List<Listener> listeners;
-  List<Listener> turn;                      // those of them who are still to hear what is being told
-  std::unique_ptr<VerifiedUpdate> pending;  // this round's
+  List<Listener> turn;                      // those that have not received `delivering` yet
+  std::unique_ptr<VerifiedUpdate> pending;  // of this iteration
   std::unique_ptr<VerifiedUpdate> delivering;
 };
 
-/// Who watches which job on this nginx worker, and which of the bus's shards that needs.
-/// Kept alive by: the process object, which outlives every request.
+/// The listeners of this nginx worker by job, and the shards of the bus that are subscribed for them.
+/// Delivers hints at once, and verified updates in run(). Must outlive every request.
 class Hub {
   friend class Listener;
 
  public:
   static constexpr unsigned kShards = 4096;
-  static constexpr unsigned kBudget = 512;  ///< a round; the others' requests come between
-  static constexpr std::size_t kMostPending =
-      256;  ///< events of a job that wait to be told; past them it is read
+  /// The cost that one iteration of the event loop may have, so that other requests are not delayed.
+  static constexpr unsigned kBudget = 512;
+  /// Events of a job that may be pending; beyond that its listeners get a hint and read.
+  static constexpr std::size_t kMostPending = 256;
 
   Hub(Bus &bus, Scheduler &scheduler) : bus_(bus), scheduler_(scheduler) {}
   ~Hub();
 
-  /// Registers. The caller reads the truth *after* this: register first, read second.
+  /// Adds a listener. The caller reads the job *after* this: register first, read second.
   void listen(const Uuid &job, core::Listener &listener);
   void leave(core::Listener &listener);
 
   bool watches(const Uuid &job) const { return watched_.contains(job); }
-  /// Somebody says so.
+  /// A hint has come: the job may have an event `seq` (0: unknown).
   void notify(const Uuid &job, int seq);
-  /// Somebody has proved it. The listeners hear of it in run(), together with what else this round brings.
+  /// A signed hint has come. It is delivered in run(), together with others of this iteration.
   void publish(VerifiedUpdate update);
-  /// Tells what there is to tell, as much as a round can bear. Called when Wake says so.
+  /// Delivers updates within kBudget. Called when the Scheduler runs. May destroy listeners.
   void run();
-  /// From now on hints of this shard arrive; what happened before may have been missed.
+  /// The subscription of a shard is active; earlier hints may have been missed, so its listeners read.
   void subscribed(unsigned shard);
 
-  /// The database is of another timeline now: everybody looks again, from the beginning.
+  /// The database is on another timeline: pending updates are discarded, and all listeners start again.
   void history_changed();
 
-  /// Lets go of shards that nobody has watched since the last sweep.
+  /// Unsubscribes shards that have had no listener since the last sweep.
   void sweep();
 
   std::size_t jobs() const { return watched_.size(); }

@@ -13,19 +13,19 @@
 
 namespace await::core {
 
-/// Where a job stands. The last four are endings and never change.
+/// The state of a job. The last four are final.
 enum class State : std::uint8_t { pending, processing, completed, failed, cancelled, expired };
 
 std::string_view state_name(State state);
 std::optional<State> parse_state(std::string_view name);
 bool is_ending(State state);
-/// Whether a history may go from one state to the other; `sql/` keeps the same rule.
+/// Whether a job may change from one state to the other; sql/ has the same rule.
 bool may_follow(State from, State to);
 
-/// The client's word that a request with this key is the same as another, of the same owner and queue.
+/// Marks requests of one owner and queue as repetitions of one another.
 struct IdempotencyKey {
   std::string key;
-  std::string fingerprint;  ///< 32 bytes; another one under the same key is another request
+  std::string fingerprint;  ///< 32 bytes; differs for a different request with the same key
   std::int64_t keep_ms = 0;
 };
 
@@ -40,7 +40,7 @@ struct NewJob {
   std::string content_type;
   std::optional<std::string> file_name;
   std::optional<std::string> params;   ///< JSON text
-  std::optional<std::string> payload;  ///< nothing: its pieces were stored before
+  std::optional<std::string> payload;  ///< empty: it was stored in chunks before
   std::int64_t payload_size = 0;
   std::optional<std::int64_t> lease_ms;
   std::optional<int> max_attempts;
@@ -49,18 +49,18 @@ struct NewJob {
   std::optional<IdempotencyKey> idempotency;
 };
 
-/// What a worker made of a job.
+/// The result of a job.
 struct JobResult {
   int status = 200;
   int attempt = 0;
   std::string type;
   std::optional<std::string> name;
   std::int64_t size = 0;
-  bool inlined = true;        ///< false: read it piece by piece
-  std::optional<Bytes> body;  ///< only where it was asked for and is inline
+  bool inlined = true;        ///< false: it is read in chunks
+  std::optional<Bytes> body;  ///< only if it was asked for and is inline
 };
 
-/// A job as its newest event leaves it. Times are Unix milliseconds.
+/// A job after its newest event. Times are Unix milliseconds.
 struct Job {
   Uuid id;
   std::string queue;
@@ -82,35 +82,35 @@ struct Job {
 
 /// One change of a job.
 struct Event {
-  /// Whose it is, among the events of all of a user's jobs.
+  /// The job of an event in a user's channel.
   struct Origin {
     Uuid job;
     std::optional<std::string> correlation_id;
-    std::int64_t eid = 0;  ///< orders them
+    std::int64_t eid = 0;  ///< the order of events in the channel
   };
   int seq = 0;
   std::string type;
   std::int64_t at = 0;
   std::optional<std::string> data;  ///< JSON text
-  std::optional<JobResult> result;  ///< of "completed"
-  std::optional<Origin> origin;     ///< in a user's page only
+  std::optional<JobResult> result;  ///< of the event "completed"
+  std::optional<Origin> origin;     ///< in a user's channel only
 };
 
-/// The events of one history after some point, and where it stands now.
+/// Events of one channel after a position, and the current state of the channel.
 struct EventPage {
-  /// Of a page made of many jobs' events.
+  /// Of a user's channel.
   struct Merged {
-    Snapshot until;  ///< read up to then
-    bool complete;   ///< false: there is more up to then than one read may hold
-    bool lost;       ///< where it was to begin is no longer kept
+    Snapshot until;  ///< everything that was committed then has been read
+    bool complete;   ///< false: there are more events up to then
+    bool lost;       ///< the start of the read is no longer kept
   };
-  Uuid job;  ///< or the topic's id, core/kind.h; of a user's page: none
+  Uuid job;  ///< or the id of the topic (core/kind.h); null for a user's channel
   std::optional<std::string> owner;
   std::optional<std::string> correlation_id;
   std::int64_t created_at = 0;
   int last_seq = 1;
-  int base =
-      1;  ///< what the first event that ever was follows: more than 1 of a topic that went and came back
+  /// The seq before the first event of a topic: more than 1 after it was purged and published again.
+  int base = 1;
   State state = State::pending;
   std::vector<Event> events;
   std::optional<Merged> merged;  ///< of a user's channel
@@ -119,7 +119,7 @@ struct EventPage {
   mutable Attachment encodings;
 };
 
-/// Event 1, which is the job's own row and so in no page.
+/// Event 1 of a job. It is the row of the job itself, so no page contains it.
 Event first_event(const EventPage &page);
 
 }  // namespace await::core

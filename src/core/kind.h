@@ -4,12 +4,12 @@
 
 namespace await::core {
 
-/// What a history is of. A job's is kept whole and ends; a topic's has no end and keeps its newest events
-/// only; a user's is made of those of all of the user's jobs.
+/// The kinds of channels. The history of a job is complete and ends; a topic keeps its newest events only and
+/// does not end; a user's channel has the events of all jobs of the user.
 enum class Kind { job, topic, user };
 
-/// Told by the id: a job's is a UUIDv7; the others' are made of their names, behind every time there is
-/// (await.topic_id() and await.user_id() in sql/).
+/// The kind that an id is of: jobs have a UUIDv7; the ids of topics and users are made of their names, with a
+/// time later than any other (await.topic_id() and await.user_id() in sql/).
 inline Kind kind_of(const Uuid &id) {
   if (id.is_v7())
     return Kind::job;

@@ -12,7 +12,7 @@ namespace {
 
 bool is_of(const Uuid &id, std::string_view part) {
   if (kind_of(id) == Kind::user)
-    return names_user(part, id);  // whoever reads it looks at the rest
+    return names_user(part, id);  // the signature is verified when it is used
   auto timeline = cursor_timeline(part);
   return timeline && decode_cursor(part, *timeline, id);
 }

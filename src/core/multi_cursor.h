@@ -7,12 +7,13 @@
 
 namespace await::core {
 
-/// One cursor for several channels: theirs in a row, parted by dots. Where that would be longer than 512
-/// bytes the longest say nothing, and whoever comes back is told so. An empty part says nothing either.
+/// One cursor for several channels: their cursors, separated by dots. If it would be longer than kMostCursor,
+/// the longest parts are left empty, and these channels resume with a reset.
+/// @param parts  at least one; may be empty strings
 std::string join_cursors(std::vector<std::string> parts);
 
-/// What a cursor says of one channel: itself, or of several the part that is of it; where none is, a word
-/// that says nothing, so that whoever comes with it is told.
+/// The part of a cursor that is for one channel. A cursor without dots is returned as it is. Without a part
+/// for the channel, returns an invalid cursor, so that the client gets a reset.
 std::string cursor_for(const Uuid &id, std::string cursor);
 
 }  // namespace await::core

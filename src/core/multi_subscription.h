@@ -20,7 +20,10 @@ struct SubscriptionPart : Subscription {
 
 /// Turns the pages of a client's channels into calls in one order: on_ready, on_gap if events were missed,
 /// on_events, and then on_end or on_flush. Every transport derives from this, so that the order is written
-/// once. Each call may destroy the part, or the reader; those that return a bool return false then.
+/// once.
+///
+/// on_ready() and on_gap() may destroy the part or this; they return false then. on_events() and
+/// is_complete() must not. on_end(), on_flush() and on_error() may: nothing is accessed after them.
 class PartReader : protected Subscription::Reader {
  protected:
   /// Whether events of this part may be delivered. If not, on_ready() is called.

@@ -33,29 +33,29 @@ class Callback {
   void (*call_)(void *, T);
 };
 
-/// Awaits the outcome of one call to a port. Owned by the caller, called once, never before the call
-/// has returned; destroying it cancels the wait. Its callback may destroy it.
+/// Receives the outcome of one call to a port. Owned by the caller. The callback is called once, never before
+/// the call has returned, and may destroy this. Destroying it cancels the callback, not the call.
 template <class T>
 class Reply : public Hook<> {
  public:
-  using SubmitWait = Result<T>;
-  explicit Reply(Callback<SubmitWait> callback) : callback_(callback) {}
+  using Outcome = Result<T>;
+  explicit Reply(Callback<Outcome> callback) : callback_(callback) {}
   template <auto Method, class Owner>
   static Reply to(Owner *owner) {
-    return Reply(Callback<SubmitWait>::template to<Method>(owner));
+    return Reply(Callback<Outcome>::template to<Method>(owner));
   }
   bool waiting() const { return linked(); }
-  void deliver(SubmitWait outcome) {
+  void deliver(Outcome outcome) {
     unlink();
     callback_(std::move(outcome));
   }
 
  private:
-  Callback<SubmitWait> callback_;
+  Callback<Outcome> callback_;
 };
 
-/// Asks to be run at the end of this event-loop round, or later; in 0 ms: in the next round, so that others
-/// come between.
+/// Schedules the run() calls of the batchers: at the end of this iteration of the event loop, or later.
+/// run_after(0) means the next iteration, so that other events are handled first.
 class Scheduler {
  public:
   virtual void run_soon() = 0;
@@ -65,7 +65,7 @@ class Scheduler {
   ~Scheduler() = default;
 };
 
-/// How much of a result comes with a job: nothing, JSON up to a size, whatever is stored inline.
+/// How much of the result is read with a job: nothing, JSON up to a size, or any inline body.
 enum class ResultDetail { none = 0, json_value = 1, body = 2 };
 
 struct JobQuery {
@@ -75,113 +75,117 @@ struct JobQuery {
 struct EventQuery {
   Uuid id;
   int after;
-  std::optional<SnapshotCursor> since = std::nullopt;  ///< of a user's
+  std::optional<SnapshotCursor> since = std::nullopt;  ///< of a user's channel
 };
 struct Submitted {
-  Uuid id;  ///< another job's: that one came first with the same idempotency key
+  Uuid id;  ///< differs from the submitted one if an earlier job has the same idempotency key
   std::int64_t created_at;
-  bool clash = false;  ///< and was another request: nothing is stored
+  bool clash = false;  ///< the earlier request was different; nothing is stored
 };
-/// Jobs that changed, each with its newest seq, users with 0, and the snapshot to go on from.
+/// Channels that changed: jobs and topics with their newest seq, users with 0; and the snapshot for the next
+/// read.
 struct Tail {
   std::string snapshot;
-  bool complete;  ///< false: there was more than one read may hold
+  bool complete;  ///< false: there were too many changes for one read
   std::vector<std::pair<Uuid, int>> changes;
 };
-/// Remembers jobs that have ended, so that they need not be read again. May forget at any time.
+/// A cache of ended jobs. Entries may be evicted at any time.
 class EndedJobCache {
  public:
   virtual std::optional<Job> find(const Uuid &id, ResultDetail detail) = 0;
-  /// @param detail  what it was read with
+  /// @param detail  with which the job was read
   virtual void keep(const Job &job, ResultDetail detail) = 0;
 
  protected:
   ~EndedJobCache() = default;
 };
 
-/// `changed`: it is not in the state that was meant any more.
+/// `now`: it was cancelled by this call; `already`: before it; `ended`: it has another final state;
+/// `changed`: its newest event is another than was given; `unknown`: there is no such job.
 enum class Cancelled { now, already, ended, changed, unknown };
 
-/// The truth. Everything in batches: a span in, the outcomes out in the same order. Errors: unavailable,
-/// timeout (either may have happened all the same), invalid, conflict, internal (it did not happen).
+/// The database of jobs. Calls take batches and return the outcomes in the same order. Errors: after
+/// unavailable and timeout the call may have succeeded; after invalid, conflict and internal it has not.
 class Store {
  public:
   virtual ~Store() = default;
-  /// Stores all or none, save those that stand for a job stored before. An id stored before counts as stored.
-  /// A conflict: an idempotency key is being used by a transaction that does not end.
+  /// Stores all jobs or none. A job whose id is stored already, or whose idempotency key belongs to an
+  /// earlier job, is not stored again and counts as stored. conflict: a transaction that does not end holds
+  /// an idempotency key, or is creating the queue.
   virtual void submit(std::span<const NewJob *const> jobs, Reply<std::vector<Submitted>> &reply) = 0;
-  /// Unknown jobs are left out of the answer.
+  /// Unknown jobs are left out of the result.
   virtual void jobs(std::span<const JobQuery> queries, Reply<std::vector<Job>> &reply) = 0;
-  /// One page a query, in order; a page of an unknown job has last_seq 0. Either all of users' or none.
+  /// One page for each query, in order. The page of an unknown channel has last_seq 0. The queries of one
+  /// call are either all for users' channels, or none is.
   virtual void events(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) = 0;
-  /// All jobs changed since `snapshot`, and the users whose they are.
+  /// The channels that changed since `snapshot`.
   virtual void tail(std::string_view snapshot, Reply<Tail> &reply) = 0;
-  /// Where the given jobs stand.
+  /// The newest seq of the given jobs and topics; those with only event 1 are left out.
   virtual void heads(std::span<const Uuid> ids, Reply<Tail> &reply) = 0;
-  /// @param seq  only if the job's newest event is this one; nothing: whatever it is
+  /// @param seq  cancels only if the newest event of the job is this one; empty: in any case
   virtual void cancel(const Uuid &id, std::optional<int> seq, Reply<Cancelled> &reply) = 0;
 };
 
-/// Topics: histories without an end, which anybody may be let write to.
+/// Publishes to topics.
 class Topics {
  public:
   virtual ~Topics() = default;
-  /// Appends an event; its seq. Invalid: the type or the data.
-  /// @param latest  those before it count no more
+  /// Appends an event and returns its seq. invalid: the type or the data.
+  /// @param latest  earlier events of the topic do not count any more
   virtual void publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,
                        Reply<int> &reply) = 0;
 };
 
-/// A ticket that somebody shows. Times are Unix milliseconds.
+/// A ticket to be redeemed. Times are Unix milliseconds.
 struct TicketUse {
   Uuid id;
   std::string owner;
   std::int64_t issued_ms;
   std::int64_t until_ms;
 };
-/// An owner whose live streams were ended.
+/// An owner whose access was revoked.
 struct Revoked {
   std::string owner;
   std::int64_t at_ms;  ///< Unix milliseconds, by the database's clock
 };
 
-/// Who may no more.
+/// Ticket redemption and owner revocation.
 class AccessStore {
  public:
   virtual ~AccessStore() = default;
-  /// Uses tickets; for each, whether it was good: nobody had used it, on any node.
+  /// Redeems tickets. For each: whether it is valid and was not redeemed before, on any node.
   virtual void use(std::span<const TicketUse> tickets, Reply<std::vector<bool>> &reply) = 0;
-  /// Those of the last hour.
+  /// The revocations of the last hour.
   virtual void revoked(Reply<std::vector<Revoked>> &reply) = 0;
 };
 
 struct Piece {
   std::int64_t pos;  ///< offset of its first byte in the whole body
-  Bytes bytes;       ///< empty: past the end
+  Bytes bytes;       ///< empty: after the end
 };
 
-/// Large bodies, a piece at a time.
+/// Large bodies, one chunk at a time.
 class Payloads {
  public:
   virtual ~Payloads() = default;
-  /// Stores piece `n` of an upload; committed when the reply comes.
+  /// Stores chunk `n` of an upload. It is committed when the reply is delivered.
   virtual void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes, Reply<Done> &reply) = 0;
-  /// Reads the piece of a result that holds the byte at `pos`.
+  /// Reads the chunk of a result that contains the byte at `pos`.
   virtual void get(const Uuid &job, int attempt, std::int64_t pos, Reply<Piece> &reply) = 0;
-  /// Removes an upload that will not become a job. Best effort, no reply.
+  /// Removes an upload that does not become a job. Best effort, no reply.
   virtual void drop(const Uuid &job) = 0;
 };
 
-/// Hints: fast, lossy, unverified. Whoever listens reads the truth before it believes.
+/// Transports hints. They may be lost, late, duplicated or forged.
 class Bus {
  public:
-  /// What a bus tells. All calls come from the event loop.
+  /// Called from the event loop, never from within a call to the bus.
   class Listener {
    public:
     virtual void hinted(const Hint &hint) = 0;
-    /// From now on hints of this shard arrive; what happened before may have been missed.
+    /// The subscription is active; earlier hints of this shard may have been missed.
     virtual void subscribed(unsigned shard) = 0;
-    /// Somebody may have been revoked.
+    /// An owner may have been revoked.
     virtual void revoked() = 0;
 
    protected:
@@ -191,7 +195,7 @@ class Bus {
   virtual void subscribe(unsigned shard) = 0;
   virtual void unsubscribe(unsigned shard) = 0;
   virtual void publish(const Uuid &job, int seq, std::string_view type) = 0;
-  /// Tells idle workers of this queue that there is work; once a round is enough.
+  /// Notifies idle workers that the queue has a new job. One call for each batch is enough.
   virtual void announce(std::string_view queue) = 0;
 };
 

@@ -14,8 +14,8 @@
 
 namespace await::core {
 
-/// Wants one job. `done` gets the job, or null where it does not exist; the pointer is good during the
-/// call only. Destroying the read cancels it.
+/// A read of one job. `on_row` gets the job, or null if it does not exist; the pointer is valid during the
+/// call only. The callback may destroy the read. Destroying the read cancels it.
 class JobRead : public Hook<> {
  public:
   using Row = Job;
@@ -24,20 +24,20 @@ class JobRead : public Hook<> {
   explicit JobRead(Callback<Result<const Job *>> callback) : on_row(callback) {}
   Uuid id;
   ResultDetail detail = ResultDetail::json_value;
-  bool urgent = false;             ///< there is news: a herd's pause is not for it
-  std::uint16_t batch_max = 0;     ///< Gather's: the largest batch it may join; 0: any
-  EndedJobCache *cache = nullptr;  ///< asked first, and told afterwards; may be null
-  bool from_cache = false;         ///< whether the job that is being given came from there
+  bool urgent = false;             ///< there is news: it is not delayed to fill a batch
+  std::uint16_t batch_max = 0;     ///< set by ReadBatcher: the largest batch that it may join; 0: any
+  EndedJobCache *cache = nullptr;  ///< searched before the read, and filled after it; may be null
+  bool from_cache = false;         ///< whether the job passed to on_row is from the cache
   Callback<Result<const Job *>> on_row;
 
   Key key() const { return {id, 0}; }
   Query query() const { return {id, detail}; }
   void join(Query &other) const { other.detail = std::max(other.detail, detail); }
-  /// What signed hints say, if they say enough; null: read it.
+  /// The job from a verified update; null if the update does not contain enough of it.
   const Job *row_of(const VerifiedUpdate &update) const {
     return detail == ResultDetail::none || update.has_body() ? &update.job : nullptr;
   }
-  static constexpr unsigned kCost = 8;  // of an answer: it takes a request
+  static constexpr unsigned kCost = 8;  // of a callback, which ends a request
   std::optional<Job> cached() const { return cache != nullptr ? cache->find(id, detail) : std::nullopt; }
   void on_cached(const Job &job) {
     from_cache = true;
@@ -49,12 +49,12 @@ class JobRead : public Hook<> {
     if (cache != nullptr && job != nullptr && is_ending(job->state))
       cache->keep(*job, detail);
   }
-  /// In heads: what a batch is limited by. A body has up to 64 KB.
+  /// In rows without a body, of which a body of up to 64 KB counts as eight.
   static std::size_t weight(const Query &query) { return query.detail == ResultDetail::body ? 8 : 1; }
 };
 
-/// Wants a history's events after `after`; the same rules. Its page may begin earlier, for those who have
-/// read nearly as far share one. Of a user's: exactly after `since`.
+/// A read of the events of a channel after `after`, or of a user's channel after `since`. As JobRead, but the
+/// page may begin earlier than `after`, because readers at nearly the same position share one.
 class EventRead : public Hook<> {
  public:
   using Row = EventPage;
@@ -63,7 +63,7 @@ class EventRead : public Hook<> {
   explicit EventRead(Callback<Result<const EventPage *>> callback) : on_row(callback) {}
   Uuid id;
   int after = 0;
-  const SnapshotCursor *since = nullptr;  ///< core/position.h keeps it
+  const SnapshotCursor *since = nullptr;  ///< owned by the Position; null: not a user's channel
   bool urgent = false;                    ///< as above
   std::uint16_t batch_max = 0;            ///< as above
   Callback<Result<const EventPage *>> on_row;
@@ -77,41 +77,43 @@ class EventRead : public Hook<> {
   // mutant: shared-read-from-lowest
   void join(Query &other) const { other.after = std::min(other.after, after); }
   static std::size_t weight(const Query &) { return 1; }
-  /// The events that are due next, or null.
+  /// The page of a verified update if it continues after `after`, otherwise null.
   const EventPage *row_of(const VerifiedUpdate &update) const {
     // mutant: proof-without-gap
     return update.first() <= after + 1 && update.last() > after ? &update.page : nullptr;
   }
-  static constexpr unsigned kCost = 1;  // of an answer: a write
+  static constexpr unsigned kCost = 1;  // of a callback, which writes
   static std::optional<EventPage> cached() { return std::nullopt; }
   void on_cached(const EventPage &) {}
   void store_in_cache(const EventPage *) {}
 
  private:
-  static constexpr int kStride = 64;  // less than a page, so that everybody gets something new
+  static constexpr int kStride = 64;  // less than a page, so that every reader gets new events
 };
 
-/// Turns the reads of a round into one batched read: N watchers of a job are one row. A read never
-/// joins a read that has begun before it, so what it gets is no older than its asking. Who comes alone is
-/// read for at once, and so is who has news; in a herd of newcomers the next batch gathers for some
+/// Combines the reads of one iteration of the event loop into one statement; reads of the same row share it.
+/// A read never joins a statement that was sent before it, so its row is not older than the read. A single
+/// read, and an urgent one, is sent at once; after a large batch, the next one is collected for some
 /// milliseconds.
 ///
-/// A batch that PostgreSQL refuses for what stands in it (`invalid`) is halved until the bad row stands
-/// alone: of n rows in at most 2·log2(n) + 1 statements for each bad one. Its askers get the error, everybody
-/// else their rows; those who were in no such batch are read for meanwhile.
+/// If PostgreSQL rejects a batch because of a value in it (`invalid`), the batch is halved until the invalid
+/// row is alone: at most 2·log2(n) + 1 statements of n rows for each invalid one. Its reads get the error,
+/// all others their rows. Reads that were in no such batch are sent meanwhile.
 template <class Read>
 class ReadBatcher {
  public:
   using Row = typename Read::Row;
   using Query = typename Read::Query;
 
-  /// @param most  the weight of a batch: so many jobs, fewer where they bring their bodies
+  /// @param flights  the maximum number of statements in flight
+  /// @param most  the maximum weight of a batch (Read::weight)
   ReadBatcher(Store &store, Scheduler &scheduler, std::size_t flights = 4, std::size_t most = 512)
       : store_(store), scheduler_(scheduler), most_(most) {
     for (std::size_t i = 0; i < flights; ++i)
       flights_.push_back(std::make_unique<Flight>(*this));
   }
 
+  /// Adds a read. Calls back later, once, unless the read is destroyed or unlinked.
   void add(Read &read) {
     read.batch_max = 0;
     // mutant: no-late-joining
@@ -120,7 +122,7 @@ class ReadBatcher {
     scheduler_.run_soon();
   }
 
-  /// A failover: what was read before it must not be answered after it.
+  /// After a failover: rows that were read before it are read again.
   void history_changed() {
     for (auto &flight : flights_) {
       if (!flight->rows)
@@ -132,6 +134,7 @@ class ReadBatcher {
     wake_if_needed();
   }
 
+  /// Called when the Scheduler runs. Sends batches, and delivers rows within a budget. May destroy reads.
   void run(std::int64_t now_ms) {
     for (auto &flight : flights_) {
       if (flight->has_result())
@@ -153,13 +156,13 @@ class ReadBatcher {
       not_before_ms_ = now_ms + pause_after(n);
       urgent_ = urgent_ && !waiting_.empty();
       if (waiting_.empty())
-        return;  // else that batch was full, and the next one is
+        return;  // otherwise the batch was full
     }
   }
 
  private:
   struct Flight {
-    explicit Flight(ReadBatcher &gather) : owner(gather) {}
+    explicit Flight(ReadBatcher &batcher) : owner(batcher) {}
     void on_rows(Result<std::vector<Row>> rows) { owner.on_rows(*this, std::move(rows)); }
     bool has_result() const { return rows || failure; }
     bool is_free() const { return !reply.waiting() && !has_result(); }
@@ -167,32 +170,31 @@ class ReadBatcher {
     std::map<typename Read::Key, std::size_t> index;
     std::map<typename Read::Key, const Row *> found;
     List<Read> reads;
-    std::optional<std::vector<Row>> rows;  // has on_rows; its reads are answered a slice a round
-    std::optional<Error> failure;          // or with this
+    std::optional<std::vector<Row>> rows;  // the result: its reads are called in portions
+    std::optional<Error> failure;          // or this
     Reply<std::vector<Row>> reply = Reply<std::vector<Row>>::template to<&Flight::on_rows>(this);
   };
 
-  static constexpr unsigned kBudget = 512;  // of answers in a round, as Hub has it
+  static constexpr unsigned kBudget = 512;  // of callbacks in one iteration, as in Hub
 
-  /// How long the next batch of those who come anew gathers: who comes alone never waits, a herd is worth ten
-  /// milliseconds.
+  /// How long the next batch is collected, in milliseconds, after a batch of so many reads.
   static std::int64_t pause_after(std::size_t reads) { return reads < 4 ? 0 : 10; }
 
-  /// Answers those whose job is remembered.
+  /// Calls the reads whose row is cached.
   void answer_from_cache() {
     List<Read> now;
     now.take_all(fresh_);
     while (Read *read = now.pop_front()) {
       auto known = read->cached();
       if (known)
-        read->on_cached(*known);  // may destroy any of them, and bring new ones
+        read->on_cached(*known);  // may destroy any read, and add new ones
       else
         waiting_.push_back(*read);
     }
   }
 
-  /// Sends those of refused batches, in smaller ones. The last flight is left to the others, if there are
-  /// several, so that nobody waits for what somebody else has asked.
+  /// Sends the reads of rejected batches in smaller ones. If there are several flights, the last one is left
+  /// to other reads, so that they do not wait for these.
   void send_suspects() {
     std::size_t n = flights_.size() > 1 ? flights_.size() - 1 : 1;
     for (std::size_t i = 0; i < n && !suspects_.empty(); ++i) {
@@ -205,7 +207,7 @@ class ReadBatcher {
     std::vector<Query> queries;
     std::size_t weight = 0;
     std::size_t reads = 0;
-    std::size_t rows = from.front()->batch_max;  // at most; 0: as many as weigh as much
+    std::size_t rows = from.front()->batch_max;  // at most; 0: as the weight allows
     flight.index.clear();
     while (Read *read = from.front()) {
       bool is_full = weight >= most_ || (rows != 0 && (queries.size() >= rows || read->batch_max != rows));
@@ -233,18 +235,19 @@ class ReadBatcher {
     }
     if (rows) {
       flight.rows = std::move(*rows);
-      place(flight, *flight.rows, flight.found);
+      index_rows(flight, *flight.rows, flight.found);
     } else {
       flight.failure = rows.error();
     }
     deliver(flight);
   }
 
-  /// One of its rows is bad: all of them again, those of a row together, in batches half as large.
+  /// One of its rows is invalid: sends all again in batches of half the size, with the reads of a row
+  /// together.
   void halve(Flight &flight) {
     std::vector<std::pair<std::size_t, Read *>> all;
     while (Read *read = flight.reads.pop_front()) {
-      auto at = flight.index.find(read->key());  // it may detail something else by now
+      auto at = flight.index.find(read->key());  // it may want another row by now
       all.emplace_back(at == flight.index.end() ? flight.index.size() : at->second, read);
     }
     std::stable_sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.first < other.first; });
@@ -262,20 +265,20 @@ class ReadBatcher {
       scheduler_.run_soon();
   }
 
-  /// As many as a round can bear: the others' requests come between.
+  /// Calls reads within kBudget; the rest in the next iteration.
   void deliver(Flight &flight) {
     for (unsigned cost = 0; cost < kBudget; cost += Read::kCost) {
       Read *read = flight.reads.pop_front();
       if (read == nullptr)
         break;
       if (flight.failure) {
-        read->on_row(*flight.failure);  // may destroy any of them
+        read->on_row(*flight.failure);  // may destroy any read
         continue;
       }
       auto at = flight.found.find(read->key());
       const Row *row = at == flight.found.end() ? nullptr : at->second;
       read->store_in_cache(row);
-      read->on_row(row);  // may destroy any of them
+      read->on_row(row);  // may destroy any read
     }
     if (!flight.reads.empty()) {
       scheduler_.run_after(0);
@@ -288,17 +291,17 @@ class ReadBatcher {
   }
 
   void send_query(std::span<const Query> queries, Reply<std::vector<Row>> &reply);
-  static void place(Flight &flight, const std::vector<Row> &rows,
-                    std::map<typename Read::Key, const Row *> &found);
+  static void index_rows(Flight &flight, const std::vector<Row> &rows,
+                         std::map<typename Read::Key, const Row *> &found);
 
   Store &store_;
   Scheduler &scheduler_;
   std::size_t most_;
   std::int64_t not_before_ms_ = 0;
-  bool urgent_ = false;  // somebody who waits is
-  List<Read> fresh_;     // since the last run
+  bool urgent_ = false;  // one of the waiting reads is
+  List<Read> fresh_;     // added since the last run
   List<Read> waiting_;
-  List<Read> suspects_;  // one of them may be what PostgreSQL refuses
+  List<Read> suspects_;  // one of them has the invalid value
   std::vector<std::unique_ptr<Flight>> flights_;
 };
 
@@ -308,8 +311,8 @@ inline void ReadBatcher<JobRead>::send_query(std::span<const JobQuery> queries,
   store_.jobs(queries, reply);
 }
 template <>
-inline void ReadBatcher<JobRead>::place(Flight &, const std::vector<Job> &rows,
-                                        std::map<JobRead::Key, const Job *> &found) {
+inline void ReadBatcher<JobRead>::index_rows(Flight &, const std::vector<Job> &rows,
+                                             std::map<JobRead::Key, const Job *> &found) {
   for (const Job &job : rows)
     found[{job.id, 0}] = &job;
 }
@@ -319,8 +322,8 @@ inline void ReadBatcher<EventRead>::send_query(std::span<const EventQuery> queri
   store_.events(queries, reply);
 }
 template <>
-inline void ReadBatcher<EventRead>::place(Flight &flight, const std::vector<EventPage> &pages,
-                                          std::map<EventRead::Key, const EventPage *> &found) {
+inline void ReadBatcher<EventRead>::index_rows(Flight &flight, const std::vector<EventPage> &pages,
+                                               std::map<EventRead::Key, const EventPage *> &found) {
   for (const auto &[key, at] : flight.index) {
     if (at < pages.size() && pages[at].last_seq > 0)
       found[key] = &pages[at];

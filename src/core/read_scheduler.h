@@ -6,11 +6,11 @@
 
 namespace await::core {
 
-/// One watcher of one job, reduced to its arithmetic: what it has seen, what it was told, and whether
-/// to read now. Hints may be lost, late, doubled or forged; reads are the truth.
+/// Decides when a watcher reads its job, from what it has seen and from hints. Hints may be lost, late,
+/// duplicated or forged; only reads count as seen. No clock, no I/O.
 class ReadScheduler {
  public:
-  /// What to do next: nothing; read now; read again after `delay_ms`.
+  /// What the caller must do: nothing, read now, or call read_now() after `delay_ms`.
   struct Action {
     enum What { nothing, read, retry } what;
     std::int64_t delay_ms = 0;
@@ -20,8 +20,8 @@ class ReadScheduler {
 
   int seen() const { return seen_; }
 
-  /// Somebody says that event `seq` exists (0: it does not know which).
-  Action hinted(int seq) {
+  /// A hint: event `seq` may exist (0: an unknown event).
+  Action on_hint(int seq) {
     if (seq == 0)
       return read_now();
     if (seq <= seen_)
@@ -35,10 +35,10 @@ class ReadScheduler {
     return read_now();
   }
 
-  /// Whether an event that is proved may be taken for a read: it is news, and no read is under way.
+  /// Whether a verified event may be used instead of a read: it was not seen, and no read is in flight.
   bool may_take(int seq) const { return !reading_ && seq > seen_; }
 
-  /// Read now; or once more, if a read is under way that may have begun too early.
+  /// Reads now. If a read is in flight, which may be too early, reads once more after it.
   Action read_now() {
     if (reading_) {
       // mutant: hint-during-read
@@ -50,9 +50,9 @@ class ReadScheduler {
     return {Action::read};
   }
 
-  /// A read has come back: the watcher has now seen `seen`, the job's newest event is `last`. A read
-  /// older than the hint (a hint sent before its commit, or forged) is tried again a few times.
-  Action read_done(int seen, int last) {
+  /// A read has returned: the watcher has now seen `seen`, and the newest event of the job is `last`. If that
+  /// is older than a hint (which was sent before its commit, or is forged), the read is retried four times.
+  Action on_read(int seen, int last) {
     reading_ = false;
     seen_ = std::max(seen_, seen);
     // mutant: more-to-read
@@ -64,15 +64,15 @@ class ReadScheduler {
     if (hinted_ <= last)
       return {Action::nothing};
     if (tries_ == kDelays.size()) {
-      hinted_ = last;  // a lie, or far too early: the re-read will find it
-      // but what the lie has hidden may be true
+      hinted_ = last;  // forged, or far too early: the periodic re-read will find it
+      // but a genuine hint may have come meanwhile
       return hinted_meanwhile_ ? read_now() : Action{Action::nothing};
     }
     return {Action::retry, kDelays[tries_++]};
   }
 
-  /// A read has failed. What it was to find may never be told again, so it is tried again, in a while.
-  Action read_failed() {
+  /// A read has failed. There may be no other hint, so it is retried.
+  Action on_read_error() {
     reading_ = again_ = false;
     hinted_ = seen_;
     // mutant: retry-after-failure
@@ -86,7 +86,7 @@ class ReadScheduler {
   int hinted_ = 0;
   bool reading_ = false;
   bool again_ = false;
-  bool hinted_meanwhile_ = false;  // of something unseen, while the read was under way
+  bool hinted_meanwhile_ = false;  // a hint of an unseen event has come during the read
   std::uint8_t tries_ = 0;
 };
 

@@ -11,7 +11,7 @@ void Reread::run() {
   if (reply_.waiting())
     return;
   if (hub_.jobs() == 0) {
-    snapshot_.clear();  // who comes later reads for itself
+    snapshot_.clear();  // whoever watches later reads first
     return;
   }
   if (snapshot_.empty() || hub_.jobs() <= limits_.few) {
@@ -19,7 +19,7 @@ void Reread::run() {
     std::erase_if(to_ask_, [this](const Uuid &id) {
       bool user = kind_of(id) == Kind::user;
       if (user)
-        hub_.notify(id, 0);  // they look for themselves, from where they are
+        hub_.notify(id, 0);  // they read from their own positions
       return user;
     });
     next_snapshot_.clear();
@@ -35,13 +35,13 @@ void Reread::by_id() {
   std::size_t n = std::min(limits_.slice, to_ask_.size());
   auto first = to_ask_.end() - static_cast<std::ptrdiff_t>(n);
   std::vector<Uuid> slice(first, to_ask_.end());
-  to_ask_.erase(first, to_ask_.end());  // GCC 14 takes a resize() for one that may grow, and warns
+  to_ask_.erase(first, to_ask_.end());  // with resize() GCC 14 warns about growing
   store_.heads(slice, reply_);
 }
 
 void Reread::on_result(Result<Tail> tail) {
   if (!tail) {
-    reset();  // next time by id
+    reset();  // read by id next time
     return;
   }
   if (asking_ && next_snapshot_.empty())

@@ -7,20 +7,20 @@
 
 namespace await::core {
 
-/// Promise P3: every `await_reread` the truth is asked what has changed, whoever published what. The
-/// cost follows the events, not the listeners: one thin tail for all jobs; by id where few are watched,
-/// after a reconnect, or when there was more than one read may hold.
+/// Asks the database every `await_reread` what has changed, so that lost hints do no harm (P3), and notifies
+/// the hub. Reads the changes since the last snapshot, so that the cost depends on the events and not on the
+/// listeners; reads by id if few jobs are watched, after a reconnect, or after too many changes for one read.
 class Reread {
  public:
   struct Limits {
-    std::size_t few = 200;      ///< watched jobs, up to here by id
-    std::size_t slice = 20000;  ///< ids in one read
+    std::size_t few = 200;      ///< watched jobs up to which they are read by id
+    std::size_t slice = 20000;  ///< maximum number of ids in one read
   };
   Reread(Store &store, Hub &hub, Limits limits) : store_(store), hub_(hub), limits_(limits) {}
 
-  /// Time to look. Does nothing while the last look is still out or nobody watches.
+  /// Starts a read. Does nothing if the last one is still in flight or no job is watched.
   void run();
-  /// The connection was lost: the snapshot may be of another history.
+  /// The connection was lost: the snapshot may be of another timeline.
   // mutant: reread-forgets-history
   void reset() { snapshot_.clear(); }
 
@@ -32,8 +32,8 @@ class Reread {
   Hub &hub_;
   Limits limits_;
   std::string snapshot_;
-  std::string next_snapshot_;  // of the first slice of a look by id
-  std::vector<Uuid> to_ask_;   // what is left of a look by id
+  std::string next_snapshot_;  // of the first slice, while reading by id
+  std::vector<Uuid> to_ask_;   // what is left, while reading by id
   bool asking_ = false;
   Reply<Tail> reply_ = Reply<Tail>::to<&Reread::on_result>(this);
 };

@@ -6,7 +6,7 @@ namespace await::core {
 
 void RetryQueue::run(std::int64_t now_ms) {
   while (Retry *retry = fresh_.pop_front())
-    place(*retry, now_ms);
+    insert(*retry, now_ms);
   List<Retry, IsRetry> due;
   std::int64_t next = INT64_MAX;
   for (auto &list : waiting_) {
@@ -22,7 +22,7 @@ void RetryQueue::run(std::int64_t now_ms) {
     retry->on_retry();
 }
 
-void RetryQueue::place(Retry &retry, std::int64_t now_ms) {
+void RetryQueue::insert(Retry &retry, std::int64_t now_ms) {
   std::size_t i = 0;
   while (i + 1 < std::size(kDelays) && kDelays[i] < retry.when_ms_)
     ++i;

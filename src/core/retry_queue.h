@@ -9,10 +9,10 @@ namespace await::core {
 
 struct IsRetry {};
 
-/// Something to be tried again. Destroying it takes it off.
+/// An entry of a RetryQueue. Destroying it removes it.
 class Retry : public Hook<IsRetry> {
  public:
-  /// The time has come. It may destroy itself, but no other.
+  /// It is due, and no longer in the queue. May destroy itself, but no other entry.
   virtual void on_retry() noexcept = 0;
 
  protected:
@@ -20,15 +20,16 @@ class Retry : public Hook<IsRetry> {
 
  private:
   friend class RetryQueue;
-  std::int64_t when_ms_ = 0;  // its delay, and from the next run on the moment
+  std::int64_t when_ms_ = 0;  // the delay; after the next run the time when it is due
 };
 
-/// All retries of an nginx worker behind one timer: a list for each delay, so that each is in order.
+/// All retries of an nginx worker with one timer. There is a list for each delay, so that each list is in
+/// order.
 class RetryQueue {
  public:
   explicit RetryQueue(Scheduler &scheduler) : scheduler_(scheduler) {}
 
-  /// Due `delay_ms` after the next run. Again: moves it.
+  /// Adds or moves an entry. It is due `delay_ms` after the next run().
   void put(Retry &retry, std::int64_t delay_ms) {
     retry.when_ms_ = delay_ms;
     fresh_.push_back(retry);
@@ -37,9 +38,9 @@ class RetryQueue {
   void run(std::int64_t now_ms);
 
  private:
-  static constexpr std::int64_t kDelays[] = {2, 10, 50, 250, 1000};  // longer ones wait as long as the last
+  static constexpr std::int64_t kDelays[] = {2, 10, 50, 250, 1000};  // a longer one counts as the last
 
-  void place(Retry &retry, std::int64_t now_ms);
+  void insert(Retry &retry, std::int64_t now_ms);
 
   Scheduler &scheduler_;
   List<Retry, IsRetry> fresh_;

@@ -8,24 +8,24 @@
 
 namespace await::core {
 
-/// Whose live streams are to end: asked for now and then, and whenever somebody says that there is news. Acts
-/// once on each revocation, however it was heard of.
+/// Reads revocations periodically and after a notification, and acts once on each.
 class Revocations {
  public:
-  /// @param end  ends everything of this owner that is live now
-  Revocations(AccessStore &gate, Callback<const std::string &> end) : gate_(gate), end_(end) {}
+  /// @param end  ends all live connections of this owner
+  Revocations(AccessStore &store, Callback<const std::string &> end) : store_(store), end_(end) {}
 
-  /// Whether what was issued to this owner then, by the database's clock, has been revoked since, as far as
-  /// is known here: what becomes live after the revocation was acted on must not be overlooked.
+  /// Whether access that was granted to the owner at `issued_ms` (Unix time by the clock of the database) has
+  /// been revoked since, as far as is known. For connections that are made after end() was called.
   bool is_revoked(const std::string &owner, std::int64_t issued_ms) const {
     auto at = known_.find(owner);
     return at != known_.end() && at->second >= issued_ms;
   }
 
+  /// Reads. If a read is in flight, reads once more after it.
   void look() {
     again_ = reply_.waiting();
     if (!again_)
-      gate_.revoked(reply_);
+      store_.revoked(reply_);
   }
 
  private:
@@ -44,13 +44,13 @@ class Revocations {
     }
     // mutant: revocation-during-read
     if (std::exchange(again_, false))
-      gate_.revoked(reply_);
+      store_.revoked(reply_);
   }
 
-  AccessStore &gate_;
+  AccessStore &store_;
   Callback<const std::string &> end_;
-  std::map<std::string, std::int64_t> known_;  // when each was acted on, by the database's clock
-  bool again_ = false;                         // there was news while we asked
+  std::map<std::string, std::int64_t> known_;  // the last revocation of each owner
+  bool again_ = false;                         // look() was called during a read
   Reply<std::vector<Revoked>> reply_ = Reply<std::vector<Revoked>>::to<&Revocations::on_result>(this);
 };
 

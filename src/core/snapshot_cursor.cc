@@ -9,10 +9,10 @@ namespace await::core {
 namespace {
 
 constexpr char kVersion = 3;                 // 1: of one job, core/cursor.h; 2: as this, not signed
-constexpr std::uint64_t kMostRunning = 512;  // transactions of a snapshot
+constexpr std::uint64_t kMostRunning = 512;  // of running transactions in a snapshot
 constexpr std::uint64_t kMostNumber = std::uint64_t{1} << 62;
 constexpr std::string_view kTooBusy = "busy";
-constexpr std::size_t kUser = 5;  // where it stands in the head, behind the timeline
+constexpr std::size_t kUser = 5;  // its position in the header, after the timeline
 constexpr std::size_t kUserBytes = 8;
 constexpr std::size_t kMac = 8;  // bytes at the end
 
@@ -51,8 +51,8 @@ class Numbers {
   bool good_ = true;
 };
 
-/// `xmin:xmax:xip,xip,…` as numbers: xmin, how far xmax is from it, how many run between, and the steps
-/// between those.
+/// Encodes `xmin:xmax:xip,xip,…` as numbers: xmin, the distance to xmax, the number of xips, and the
+/// distances between them.
 bool put_snapshot(std::string &out, const Snapshot &snapshot) {
   std::string_view rest = snapshot.text;
   auto number = [](std::string_view text) { return parse_number(text, INT64_MAX); };
@@ -75,11 +75,11 @@ bool put_snapshot(std::string &out, const Snapshot &snapshot) {
   return true;
 }
 
-/// Of the 64 bits the lower half is the number, and 0 is none (FullTransactionIdIsValid).
+/// Whether it is a transaction id: its lower 32 bits are not 0 (FullTransactionIdIsValid).
 bool is_xid(std::uint64_t xid) { return static_cast<std::uint32_t>(xid) != 0; }
 
-/// What PostgreSQL's pg_snapshot_in takes, and no more: numbers that grow, within their bounds, the first two
-/// of them transactions.
+/// Decodes only what pg_snapshot_in accepts: increasing numbers within bounds, of which the first two are
+/// transaction ids.
 std::optional<Snapshot> get_snapshot(Numbers &in) {
   Snapshot out;
   out.at_s = static_cast<std::int64_t>(in.next());
@@ -100,7 +100,7 @@ std::optional<Snapshot> get_snapshot(Numbers &in) {
   return out;
 }
 
-/// Whose it is and when in history: eight bytes of the user's id, which are a digest, and the timeline.
+/// The header: version, timeline, and eight bytes of the id of the user, which is a digest.
 std::string head(std::uint32_t timeline, const Uuid &user) {
   std::string out(1, kVersion);
   for (int shift = 24; shift >= 0; shift -= 8)
@@ -109,7 +109,7 @@ std::string head(std::uint32_t timeline, const Uuid &user) {
   return out;
 }
 
-/// Of all of it, and of the user's whole id.
+/// The MAC of the cursor and of the whole id of the user.
 std::string mac(const SipKey &key, std::string_view raw, const Uuid &user) {
   std::string text(raw);
   text.append(reinterpret_cast<const char *>(user.raw().data()), user.raw().size());
@@ -120,7 +120,7 @@ std::string mac(const SipKey &key, std::string_view raw, const Uuid &user) {
   return out;
 }
 
-/// In a time that says nothing of where they differ.
+/// Compares in constant time.
 bool same(std::string_view one, std::string_view other) {
   unsigned differs = one.size() == other.size() ? 0 : 1;
   for (std::size_t i = 0; i < std::min(one.size(), other.size()); ++i)

@@ -12,36 +12,36 @@
 
 namespace await::core {
 
-/// What a database had committed at a moment.
+/// The transactions that a database had committed at one moment.
 struct Snapshot {
-  std::string text;       ///< as PostgreSQL's pg_snapshot writes it; empty: none
-  std::int64_t at_s = 0;  ///< Unix time, by the database's clock
+  std::string text;       ///< in the text form of pg_snapshot; empty: none
+  std::int64_t at_s = 0;  ///< Unix time in seconds, by the clock of the database
 };
 
-/// How far somebody has read what all jobs of an owner do. Never a number alone: transactions commit in
-/// another order than they begin, and may take their time.
+/// How far a client has read the channel of a user, whose events are those of all jobs of an owner. A number
+/// is not enough, because transactions do not commit in the order in which they draw numbers.
 struct SnapshotCursor {
   std::string owner;
-  Snapshot seen;         ///< everything committed then is read; empty: from now on
-  Snapshot reading;      ///< and of what was committed from then until now …
+  Snapshot seen;         ///< the client has everything that was committed then; empty: start now
+  Snapshot reading;      ///< and of what was committed between `seen` and this …
   std::int64_t eid = 0;  ///< … everything up to this
 };
 
-/// What the cursors of one database are signed with: the first signs, all are believed, so that a key can be
-/// renewed. Empty: the database has not said it yet.
+/// The keys for signatures of cursors: the first one signs, all are accepted, so that a key can be replaced.
+/// Empty until the database has been asked.
 using CursorKeys = std::vector<SipKey>;
 
-/// As a client sees it: opaque, URL-safe, signed, at most 512 bytes. Where so many transactions were under
-/// way that it would be longer it says nothing, and whoever comes back with it is told so.
-/// @param user  the channel's id, await.user_id()
-/// @param keys  without any it says nothing either
+/// Encodes a cursor for clients: opaque, URL-safe, signed, at most kMostCursor bytes. If it would be longer,
+/// because of many running transactions, returns an invalid cursor, and the client will resume with a reset.
+/// @param user  the id of the channel, await.user_id()
+/// @param keys  if empty, the cursor is invalid too
 std::string encode_snapshot_cursor(std::span<const SipKey> keys, std::uint32_t timeline, const Uuid &user,
                                    const SnapshotCursor &since);
-/// Without the owner. Nothing where it is garbled, of another user or of another timeline, or where none of
-/// the keys has signed it. What it brings PostgreSQL takes, whoever has signed it.
+/// Decodes a cursor, without the owner. Empty if it is malformed, of another user or of another timeline, or
+/// not signed with one of the keys. PostgreSQL accepts every snapshot that is returned.
 std::optional<SnapshotCursor> decode_snapshot_cursor(std::span<const SipKey> keys, std::string_view text,
                                                      std::uint32_t timeline, const Uuid &user);
-/// Whether it says that it is of this user. Nobody has looked at its signature.
+/// Whether a cursor is of this user. Does not verify its signature.
 bool names_user(std::string_view text, const Uuid &user);
 
 }  // namespace await::core

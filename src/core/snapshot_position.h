@@ -20,16 +20,14 @@ namespace await::core {
 ///
 /// What on_page() does, first matching row of the state:
 ///
-///   state       the page says                             result    next state   reads then continue
-///   unread      the cursor was interpreted on another     reread    unread       from the cursor
-///               timeline than the page was read on
-///   any         there is a gap (below), and the page is   reread    restarting   from now on
-///               of a range that began before
-///   any         there is a gap, or nothing was seen yet   gap, or   past_page    from the page's snapshot
-///                                                         resumed
-///   any         the last page of a range, without events  resumed   past_page    from the page's snapshot
-///   any         anything else                             resumed   in_page      after the events of the
-///   page
+///   state    the page says                            result    next state  reads then continue
+///   unread   it was read on another timeline than     reread    unread      from the cursor
+///            the one for which the cursor was read
+///   any      a gap, in a range that began earlier     reread    restarting  from now on
+///   any      a gap, otherwise                         gap       past_page   from the snapshot of the page
+///   any      there was no cursor and no page before   resumed   past_page   from the snapshot of the page
+///   any      the end of a range, without events       resumed   past_page   from the snapshot of the page
+///   any      anything else                            resumed   in_page     after the events of the page
 ///
 /// There is a gap if the state is restarting, the page says that its start is no longer kept, the timeline
 /// has changed, or the cursor of an unread position is unusable. in_page becomes past_page when take() gets

@@ -9,7 +9,7 @@ constexpr std::int64_t kRetryMs = 100;
 }
 
 struct SubmitBatcher::Flight {
-  explicit Flight(SubmitBatcher &intake) : owner(intake) {}
+  explicit Flight(SubmitBatcher &batcher) : owner(batcher) {}
   void on_result(Result<std::vector<Submitted>> outcome) { owner.on_result(*this, std::move(outcome)); }
 
   SubmitBatcher &owner;
@@ -76,7 +76,7 @@ void SubmitBatcher::send(Flight &flight) {
 void SubmitBatcher::on_result(Flight &flight, Result<std::vector<Submitted>> outcome) {
   --in_flight_;
   if (!outcome) {
-    refused(flight, outcome.error());
+    on_refusal(flight, outcome.error());
     return;
   }
   if (!waiting_.empty())
@@ -87,14 +87,14 @@ void SubmitBatcher::on_result(Flight &flight, Result<std::vector<Submitted>> out
     if (is_new && !member.job.delay_ms && queues.insert(member.job.queue).second)
       bus_.announce(member.job.queue);
   });
-  List<Submission> members;  // calling back may destroy any of them, and start new flights
+  List<Submission> members;  // a callback may destroy any of them, and send new batches
   members.take_all(flight.members);
   // mutant: answers-in-order
   while (Submission *member = members.pop_front())
     member->callback_((*outcome)[member->slot_]);
 }
 
-void SubmitBatcher::refused(Flight &flight, const Error &error) {
+void SubmitBatcher::on_refusal(Flight &flight, const Error &error) {
   List<Submission> members;
   members.take_all(flight.members);
   bool away = error.code == Code::unavailable || error.code == Code::timeout;
@@ -123,10 +123,10 @@ void SubmitBatcher::refused(Flight &flight, const Error &error) {
     member->callback_(error);
 }
 
-/// After a conflict: a queue that somebody is making, or a key of one submission. Each try may wait for a
-/// moment, and all that follows with it, so nothing is halved down to each submission of such a queue: its
-/// own are sent together, apart from others, and refused together if that is what they wait for.
-/// @return whether they are refused
+/// After a conflict, which is about a queue that another transaction is creating, or about an idempotency
+/// key. Each attempt may block for a moment, so the batch is not halved down to single submissions: those of
+/// a queue are sent together, without others, and are rejected together if they conflict again.
+/// @return  whether they are rejected
 bool SubmitBatcher::part_by_queue(List<Submission> &members) {
   std::vector<Submission *> all;
   bool keys = false;

@@ -8,7 +8,8 @@
 
 namespace await::core {
 
-/// One submission on its way. Destroying it cancels the wait, not what is stored already.
+/// One submission. The callback is called once and may destroy it. Destroying it cancels the callback, not a
+/// statement that was sent.
 class Submission : public Hook<> {
  public:
   explicit Submission(Callback<Result<Submitted>> callback) : callback_(callback) {}
@@ -17,31 +18,31 @@ class Submission : public Hook<> {
  private:
   friend class SubmitBatcher;
   Callback<Result<Submitted>> callback_;
-  std::size_t slot_ = 0;       // its place in the batch under way
-  std::size_t batch_max_ = 0;  // the largest batch it may join; halved when one it was in was refused
-  bool apart_ = false;         // joins those of its queue only: a batch of several met a conflict
+  std::size_t slot_ = 0;       // its index in the batch in flight
+  std::size_t batch_max_ = 0;  // the largest batch it may join; halved when its batch is rejected
+  bool apart_ = false;         // joins only submissions of its queue, after a conflict in a batch of several
   std::int64_t give_up_ = 0;
 };
 
-/// Group commit: all submissions of an event-loop round join one batch, and while the batches in
-/// flight are not committed the next one grows. A refused batch is halved until the bad row stands
-/// alone, or parted by queue where it met a conflict; a batch whose connection was lost is sent again under
-/// the same ids.
+/// Group commit: combines the submissions of one iteration of the event loop into one batch. While the
+/// maximum number of batches is in flight, the next one grows. A rejected batch is halved until the invalid
+/// row is alone, or split by queue after a conflict. A batch whose connection was lost is sent again with the
+/// same ids.
 class SubmitBatcher {
  public:
   struct Limits {
-    std::size_t rows = 512;                    ///< a batch
-    std::size_t bytes = std::size_t{4} << 20;  ///< payloads of a batch, roughly
-    std::size_t flights = 2;                   ///< batches not yet committed
+    std::size_t rows = 512;                    ///< of a batch
+    std::size_t bytes = std::size_t{4} << 20;  ///< of the payloads of a batch, approximately
+    std::size_t flights = 2;                   ///< batches in flight
     std::int64_t patience_ms = 3000;           ///< how long a submission waits for PostgreSQL to come back
   };
 
   SubmitBatcher(Store &store, Bus &bus, Scheduler &scheduler, Limits limits);
   ~SubmitBatcher();
 
-  /// Takes `submission` (its job filled in). Calls back exactly once: stored, or the error.
+  /// Adds a submission whose job is set. Calls back later, once.
   void add(Submission &submission, std::int64_t now_ms);
-  /// Sends what can be sent. Called when Wake says so.
+  /// Called when the Scheduler runs. Sends batches. May destroy submissions.
   void run(std::int64_t now_ms);
   bool idle() const { return waiting_.empty() && in_flight_ == 0; }
 
@@ -49,7 +50,7 @@ class SubmitBatcher {
   struct Flight;
   void send(Flight &flight);
   void on_result(Flight &flight, Result<std::vector<Submitted>> outcome);
-  void refused(Flight &flight, const Error &error);
+  void on_refusal(Flight &flight, const Error &error);
   static bool may_join(const Submission &next, const NewJob &first, bool apart);
   static bool part_by_queue(List<Submission> &members);
   void expire(std::int64_t now_ms);
@@ -60,7 +61,7 @@ class SubmitBatcher {
   Limits limits_;
   List<Submission> waiting_;
   std::size_t in_flight_ = 0;
-  bool away_ = false;  // the last answer was "unavailable": send again on the next run only
+  bool away_ = false;  // a batch failed with "unavailable": wait for the next run
   std::vector<std::unique_ptr<Flight>> flights_;
 };
 

@@ -33,7 +33,7 @@ void Subscription::on_read(Result<const EventPage *> page) {
     reader_.on_error(*this, {Code::not_found, "no such job"});
 }
 
-/// Whose job it is never changes; other channels were asked before.
+/// The owner of a job never changes. Other channels were authorised before.
 bool Subscription::is_theirs(const EventPage &page) const {
   auto owner = known_ || name_ ? std::nullopt : reader_.owner();
   return !owner || page.owner == *owner;
@@ -53,7 +53,7 @@ void Subscription::restart() {
   watcher_.restart();
 }
 
-/// A topic to which nothing was ever published.
+/// The page of a topic that has no events.
 EventPage Subscription::silence() const {
   EventPage page;
   page.job = id();

@@ -10,61 +10,62 @@
 
 namespace await::core {
 
-/// What feeds work with.
+/// What subscriptions use. Must outlive them.
 struct SubscriptionServices : ReadServices<EventRead> {
-  const std::uint32_t &timeline;  ///< the database's, as far as it is known
+  const std::uint32_t &timeline;  ///< of the database; 0 until it is known
   const CursorKeys &keys;         ///< known with the timeline
 };
 
-/// One channel, as one client reads it: page after page, from its cursor on. Whom it feeds may destroy it in
-/// any of the calls.
+/// One channel as one client reads it, page by page from its cursor on. Each call to the Reader may destroy
+/// it.
 class Subscription {
  public:
   class Reader {
    public:
-    /// The next page. `lost`: what lies between it and the client's cursor cannot be told.
-    virtual void on_page(Subscription &feed, const EventPage &page, bool lost) = 0;
-    /// It could not be read, and is tried again by itself; or, not_found, it is not there for this client.
-    virtual void on_error(Subscription &feed, const Error &error) = 0;
-    /// Whose jobs the client may see; nothing: anybody's. Asked with the first page of a job.
+    /// The next page. Call next() when it was processed.
+    /// @param lost  events between the cursor of the client and this page cannot be read any more
+    virtual void on_page(Subscription &subscription, const EventPage &page, bool lost) = 0;
+    /// A read has failed and will be retried; or, not_found, the channel does not exist for this client.
+    virtual void on_error(Subscription &subscription, const Error &error) = 0;
+    /// The owner whose jobs the client may see; empty: those of all. Called with the first page of a job.
     virtual std::optional<std::string_view> owner() const = 0;
 
    protected:
     ~Reader() = default;
   };
 
-  /// What is read, and from where.
+  /// What is read, and from which position.
   struct Source {
     Uuid id;
-    std::string name;          ///< as clients write it, of what is always there; empty: a job
-    std::string owner;         ///< whose jobs, of a user's
+    std::string name;          ///< of a topic or a user, as clients write it; empty: a job
+    std::string owner;         ///< of a user's channel
     std::string cursor;        ///< as sent; empty: none
-    bool signed_hints = true;  ///< whether they are taken for a read
+    bool signed_hints = true;  ///< whether they are used instead of a read
   };
   Subscription(Reader &reader, SubscriptionServices &services, Source source);
 
-  /// Reads, and goes on reading for as long as it `listens`.
+  /// Starts to read. If it `listens`, it reads again when there is news.
   void start(bool listens);
   const Uuid &id() const { return watcher_.read().id; }
   Kind kind() const { return kind_of(id()); }
-  /// As clients write it.
+  /// The channel as clients write it.
   std::string channel() const { return name_ ? *name_ : "job:" + id().text(); }
   Position &place() { return position_; }
   const Position &place() const { return position_; }
-  /// Whether it was read once.
+  /// Whether it was read at least once.
   bool known() const { return known_; }
   std::uint32_t timeline() const { return static_cast<SubscriptionServices &>(watcher_.services()).timeline; }
 
-  /// The page was taken in, as far as the place says: waits for what comes next, or reads it.
+  /// The page was processed, up to the position: waits for news, or reads the next page.
   void next(const EventPage &page);
   void look() { watcher_.look(); }
-  /// Reads anew from its place.
+  /// Reads again from the position.
   void restart();
-  /// The client has no room: no more reads until resume().
+  /// The client cannot take more: no more reads until resume().
   void pause() { watcher_.pause(); }
   void resume() { watcher_.resume(); }
   bool paused() const { return watcher_.paused(); }
-  /// No more calls.
+  /// Ends the subscription: no more calls to the Reader.
   void leave() { watcher_.leave(); }
 
  private:
@@ -77,7 +78,7 @@ class Subscription {
   std::unique_ptr<std::string> name_;
   Position position_;
   Watcher<EventRead> watcher_;
-  bool known_ = false;  // it is there, and this client's
+  bool known_ = false;  // it exists for this client
 };
 
 }  // namespace await::core

@@ -10,22 +10,22 @@ namespace await::core {
 
 struct OnTimerWheel {};
 
-/// Something due at a whole tick of a Wheel. Destroying it takes it off.
+/// An entry of a TimerWheel. Destroying it removes it.
 class TimerEntry : public Hook<OnTimerWheel> {
  public:
-  /// Due. It may put itself on again, or destroy itself, but no other entry.
+  /// It is due, and no longer on the wheel. May add itself again or destroy itself, but no other entry.
   virtual void on_due() noexcept = 0;
 
  protected:
   ~TimerEntry() = default;
 };
 
-/// A timing wheel: one timer for all heartbeats, however many streams are open.
+/// A timing wheel: one timer for the heartbeats of all connections. A tick is as long as its caller makes it.
 class TimerWheel {
  public:
   explicit TimerWheel(std::size_t slots) : slots_(slots) {}
 
-  /// Due in `ticks` ticks from now, at least 1, at most slots - 1. Again: moves it.
+  /// Adds or moves an entry. It is due in `ticks` ticks, at least 1, at most slots - 1.
   void put(TimerEntry &entry, std::size_t ticks) {
     ticks = std::clamp<std::size_t>(ticks, 1, slots_.size() - 1);
     slots_[(now_ + ticks) % slots_.size()].push_back(entry);

@@ -34,18 +34,18 @@ void Upload::put() {
   payloads_.put(id_, pieces_++, stored_, buffer_, reply_);
   stored_ += static_cast<std::int64_t>(buffer_.size());
   sending_ = buffer_.size();
-  std::string().swap(buffer_);  // a client that stalls now holds nothing
+  std::string().swap(buffer_);  // so that a client that stalls does not hold memory
 }
 
-void Upload::stored(Result<Done> outcome) {
+void Upload::on_stored(Result<Done> outcome) {
   sending_ = 0;
   if (outcome && !buffer_.empty() && (full() || finishing_)) {
     put();
     if (!finishing_)
-      progressed_(outcome);  // there is room again
+      on_progress_(outcome);  // there is room again; may destroy this
     return;
   }
-  progressed_(std::move(outcome));
+  on_progress_(std::move(outcome));
 }
 
 }  // namespace await::core

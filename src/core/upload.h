@@ -7,50 +7,52 @@
 
 namespace await::core {
 
-/// A payload on its way into the store: kept in memory while it is small, else committed in pieces of
-/// 256 KB as it comes, or smaller ones where memory is short, one of them unacknowledged at a time. The
-/// pieces of one that is given up are removed again.
+/// Stores a payload. Up to kInline bytes stay in memory; more is stored in chunks of 256 KB, or smaller ones
+/// if memory is short, with one chunk in flight. The chunks of an upload that is destroyed without keep() are
+/// removed.
 class Upload {
  public:
   static constexpr std::size_t kInline = 64 * 1024;
   static constexpr std::size_t kPiece = 256 * 1024;
 
-  /// @param progressed  after each stored piece, and when finish() is done; with the error that ended it
-  Upload(Payloads &payloads, const Uuid &id, Callback<Result<Done>> progressed)
-      : payloads_(payloads), id_(id), progressed_(progressed) {}
+  /// @param on_progress  called when there is room again, when finish() is complete, and with an error, after
+  /// which
+  ///                     the upload must not be used; may destroy this
+  Upload(Payloads &payloads, const Uuid &id, Callback<Result<Done>> on_progress)
+      : payloads_(payloads), id_(id), on_progress_(on_progress) {}
   Upload(const Upload &) = delete;
   Upload &operator=(const Upload &) = delete;
   ~Upload();
 
-  /// @param piece  how much may gather before it is stored
+  /// @param piece  the size of a chunk in bytes
   void append(std::string_view bytes, std::size_t piece = kPiece);
-  /// Whether the giver should wait for `progressed`.
+  /// Whether the caller should wait for `on_progress` before the next append().
   bool full() const { return buffer_.size() >= piece_; }
-  /// Memory that it takes: what gathers, and the piece that is on its way.
+  /// The memory in use in bytes: the buffer, and the chunk in flight.
   std::size_t held() const { return buffer_.capacity() + sending_; }
-  /// No more comes. True: all is stored already; else `progressed` will tell.
+  /// The payload is complete. True: it is stored; otherwise `on_progress` will be called.
   bool finish();
   bool finished() const { return finishing_ && !reply_.waiting() && (pieces_ == 0 || buffer_.empty()); }
-  /// Calls back no more.
+  /// Cancels the callback.
   void cancel() { reply_.unlink(); }
-  /// Whether a job has it, or may have: nothing to remove.
+  /// @param kept  whether a job has the chunks, or may have them, so that they must not be removed
   void keep(bool kept) { kept_ = kept; }
 
   std::int64_t size() const { return size_; }
-  /// The payload, if it was small.
+  /// The payload, if it is in memory.
   std::optional<std::string> take_inline();
 
  private:
   void put();
-  void stored(Result<Done> outcome);
+  void on_stored(Result<Done> outcome);
 
   Payloads &payloads_;
   Uuid id_;
-  Callback<Result<Done>> progressed_;
-  Reply<Done> reply_ = Reply<Done>::to<&Upload::stored>(this);
+  Callback<Result<Done>> on_progress_;
+  Reply<Done> reply_ = Reply<Done>::to<&Upload::on_stored>(this);
   std::string buffer_;
   std::size_t piece_ = kPiece;
-  std::size_t sending_ = 0;  // not acknowledged yet
+  std::size_t sending_ = 0;  // bytes of the chunk in flight
   std::int64_t size_ = 0;
   std::int64_t stored_ = 0;
   int pieces_ = 0;

@@ -6,17 +6,16 @@
 
 namespace await::core {
 
-/// What signed hints prove: events that are committed, one after the other, and the job as the last of them
-/// leaves it.
+/// Consecutive committed events of a job, proved by signed hints, and the job after the last of them.
 struct VerifiedUpdate {
   Job job;
   EventPage page;
 
   int first() const { return page.events.front().seq; }
   int last() const { return page.last_seq; }
-  /// Whether the job has all that a reader of its result would get.
+  /// Whether the job has the body of its result, if it has a result.
   bool has_body() const { return !job.result || job.result->body.has_value(); }
-  /// Takes what comes right after it. False: something lies between.
+  /// Adds an update that begins right after this one. False: there is a gap.
   bool append(VerifiedUpdate &&next) {
     if (next.first() != last() + 1)
       return false;

@@ -7,7 +7,7 @@
 
 namespace await::core {
 
-/// What watchers of one kind of need work with.
+/// What watchers of one kind of read use. Must outlive them.
 template <class Read>
 struct ReadServices {
   Hub &hub;
@@ -15,11 +15,9 @@ struct ReadServices {
   ReadBatcher<Read> &batcher;
 };
 
-/// One client's watch on one job: registers with the hub first, reads second, and reads again whenever
-/// there may be news. What it has read goes to `got`, with an error where it could not be read; then it
-/// tries again by itself until it is destroyed or left.
-///
-/// Kept alive by: the request it belongs to. `got` may destroy it.
+/// Watches one job for one client: registers with the hub first, reads second, and reads again whenever there
+/// may be news. Each row, or error, goes to `on_read`, which may destroy this; after an error the read is
+/// retried. Destroying it ends the watch.
 template <class Read>
 class Watcher : private Listener, private Retry {
  public:
@@ -29,24 +27,24 @@ class Watcher : private Listener, private Retry {
       : services_(services), on_read_(on_read) {}
 
   ReadServices<Read> &services() const { return services_; }
-  /// What is read: its job, and how much of it.
+  /// What is read. May be changed before look() and before seen().
   Read &read() { return read_; }
   const Read &read() const { return read_; }
-  /// Hints of `job` count from now on; they cause no read before the first look().
+  /// Receives hints of `job` from now on. They cause no read before the first look().
   // mutant: watcher-subscribes
   void listen(const Uuid &job) { services_.hub.listen(job, *this); }
-  /// Reads. Never calls back before it returns.
+  /// Reads. Does not call back before it has returned.
   void look() {
     started_ = true;
     read_.urgent = false;
     apply(schedule_.read_now());
   }
-  /// What `got` was given has been taken in: the client has seen `seen`, the job stands at `last`.
+  /// Call after each row, when it was processed: the client has seen `seen`, and the newest event is `last`.
   void seen(int seen, int last) {
-    Retry::unlink();  // this was it
-    apply(schedule_.read_done(seen, last));
+    Retry::unlink();  // this was the retry
+    apply(schedule_.on_read(seen, last));
   }
-  /// Forgets what was seen and reads anew.
+  /// Forgets what was seen and reads from the start.
   void restart() {
     Retry::unlink();
     read_.unlink();
@@ -54,10 +52,10 @@ class Watcher : private Listener, private Retry {
     look();
   }
 
-  /// Takes signed hints for a read (the default), or only as a reason to read.
+  /// Whether signed hints are used instead of a read (the default), or only cause one.
   void trust(bool signed_hints) { trusts_ = signed_hints; }
 
-  /// The client is slow: no more reads until resume(). The truth waits in PostgreSQL, not in our memory.
+  /// The client is slow: no more reads until resume(), so that no events accumulate in memory.
   void pause() { paused_ = true; }
   void resume() {
     paused_ = false;
@@ -67,7 +65,7 @@ class Watcher : private Listener, private Retry {
   }
   bool paused() const { return paused_; }
 
-  /// No more reads, hints or calls.
+  /// Ends the watch: no more reads, hints or callbacks.
   void leave() {
     Retry::unlink();
     if (listening())
@@ -81,7 +79,7 @@ class Watcher : private Listener, private Retry {
     read_.urgent = true;
     // mutant: no-read-before-start
     if (started_)
-      apply(schedule_.hinted(seq));
+      apply(schedule_.on_hint(seq));
   }
   unsigned on_update(const VerifiedUpdate &update) noexcept override {
     if (!started_)
@@ -93,7 +91,7 @@ class Watcher : private Listener, private Retry {
       on_read_(row);  // may destroy this
     else
       // mutant: early-proof-is-a-hint
-      apply(schedule_.hinted(update.last()));
+      apply(schedule_.on_hint(update.last()));
     return Read::kCost;
   }
   void on_history_changed() noexcept override {
@@ -113,7 +111,7 @@ class Watcher : private Listener, private Retry {
 
   void on_row(Result<const Row *> row) {
     if (!row)
-      apply(schedule_.read_failed());
+      apply(schedule_.on_read_error());
     on_read_(std::move(row));
   }
 
@@ -124,7 +122,7 @@ class Watcher : private Listener, private Retry {
   bool started_ = false;
   bool trusts_ = true;
   bool paused_ = false;
-  bool wants_read_ = false;  // paused when it would have read
+  bool wants_read_ = false;  // a read was due while paused
 };
 
 }  // namespace await::core

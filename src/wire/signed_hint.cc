@@ -118,8 +118,8 @@ std::optional<core::VerifiedUpdate> read_signed_hint(const core::Hint &hint, std
   if (!state)
     return std::nullopt;
   const json_t *from = root.get();
-  core::VerifiedUpdate told;
-  core::Job &job = told.job;
+  core::VerifiedUpdate update;
+  core::Job &job = update.job;
   job.id = hint.job;
   job.queue = text(from, "queue").value_or("");
   job.owner = text(from, "owner");
@@ -139,7 +139,7 @@ std::optional<core::VerifiedUpdate> read_signed_hint(const core::Hint &hint, std
   if (*state == core::State::failed)
     job.error = text(from, "data");
 
-  core::EventPage &page = told.page;
+  core::EventPage &page = update.page;
   page.job = hint.job;
   page.owner = job.owner;
   page.correlation_id = job.correlation_id;
@@ -154,7 +154,7 @@ std::optional<core::VerifiedUpdate> read_signed_hint(const core::Hint &hint, std
   if (event.type == core::state_name(core::State::completed))
     event.result = job.result;
   page.events.push_back(std::move(event));
-  return told;
+  return update;
 }
 
 }  // namespace await::wire

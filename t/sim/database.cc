@@ -29,9 +29,18 @@ void Database::abort(std::uint64_t xid) {
     erase(xid);
 }
 
-void Database::insert(std::uint64_t xid, const Uuid &job) {
+std::int64_t Database::insert(std::uint64_t xid, const Uuid &job, std::int64_t now) {
   if (!jobs_.contains(job))
-    jobs_[job].push_back({1, core::State::pending, xid, next_uid_++});
+    jobs_[job].push_back({1, core::State::pending, xid, next_uid_++, now});
+  return jobs_[job].front().at;
+}
+
+bool Database::use(const core::TicketUse &ticket, std::int64_t now) {
+  auto users = revoked();
+  bool good = ticket.until_ms > now && std::none_of(users.begin(), users.end(), [&](const auto &one) {
+                return one.owner == ticket.owner && one.at_ms >= ticket.issued_ms;
+              });
+  return good && used_.insert(ticket.id).second;
 }
 
 int Database::append(std::uint64_t xid, const Uuid &job, core::State state) {

@@ -15,7 +15,8 @@ struct Entry {
   int seq;
   core::State state;
   std::uint64_t xid;
-  std::uint64_t uid;  // and the order in which they were written: an eid
+  std::uint64_t uid;    // and the order in which they were written: an eid
+  std::int64_t at = 0;  // of the first entry
 };
 
 /// What was committed at a moment, as pg_snapshot has it.
@@ -52,16 +53,17 @@ class Database {
   void abort(std::uint64_t xid);
   bool running(std::uint64_t xid) const { return running_.contains(xid); }
 
-  /// Within a transaction. An id stored before stays as it is.
-  void insert(std::uint64_t xid, const Uuid &job);
+  /// Within a transaction. An id stored before stays as it is. Returns when the job was created.
+  std::int64_t insert(std::uint64_t xid, const Uuid &job, std::int64_t now = 0);
   /// The next event of a job. The job's row is locked until the transaction ends.
   int append(std::uint64_t xid, const Uuid &job, core::State state);
   bool locked(const Uuid &job) const;
 
   /// await.revoke().
   void revoke(std::uint64_t xid, const Uuid &user, std::int64_t now) { revoked_[user] = {xid, now}; }
-  /// Uses a ticket. False: it was used before.
-  bool use(const Uuid &ticket) { return used_.insert(ticket).second; }
+  /// Redeems a ticket. False: it was redeemed before, has expired, or its owner was revoked after it was
+  /// issued.
+  bool use(const core::TicketUse &ticket, std::int64_t now);
 
   // what a reader sees now
   bool has(const Uuid &job) const;

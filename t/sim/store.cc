@@ -102,8 +102,8 @@ void Store::submit(std::span<const core::NewJob *const> jobs,
                                              auto xid = database_.begin();
                                              std::vector<core::Submitted> out;
                                              for (const Uuid &id : ids) {
-                                               database_.insert(xid, id);
-                                               out.push_back({id, world_.now()});
+                                               std::int64_t created = database_.insert(xid, id, world_.now());
+                                               out.push_back({id, created});
                                              }
                                              database_.commit(xid);
                                              return out;
@@ -164,7 +164,7 @@ void Store::use(std::span<const core::TicketUse> tickets, core::Reply<std::vecto
       return Error{Code::invalid, "a value is bad"};
     std::vector<bool> out;
     for (const core::TicketUse &ticket : all)
-      out.push_back(database_.use(ticket.id));
+      out.push_back(database_.use(ticket, world_.now()));
     return out;
   });
 }

@@ -15,10 +15,11 @@ struct LocationConf;
 /// await_allow
 char *set_allow(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 
-/// Whether a directive's word is a channel that can be watched: a constant, a name with variables, or a
-/// variable that has all of it, so that clients name it.
+/// Whether a word of a directive is a channel: a constant, a name with variables, or a variable that is the
+/// whole name, which clients choose then.
 bool is_channel(std::string_view word);
-/// Compiles a directive's word and adds it to its channels. False: no memory, or nginx has said why not.
+/// Compiles a word of a directive and adds it to the channels. Returns false if there is no memory, or nginx
+/// has logged an error.
 bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels);
 /// The channel that a word of a directive names for this request. Empty if the client has named a topic that
 /// await_allow does not allow.

@@ -53,7 +53,7 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
 void SubmitWait::refuse(const Error &error) {
   if (!revive())
     return;
-  // even a failed wait tells which job exists
+  // the job exists even if waiting for it has failed
   add_header(r_, "Link", "<" + links_of_new(r_, id_).self + ">; rel=\"status\"");
   finish(send_error(r_, error));
 }

@@ -10,16 +10,16 @@ namespace await::http {
 /// 202: the job is stored; its document as it is now.
 Answer send_accepted(ngx_http_request_t *r, Runtime &runtime, const core::Job &job, const Wait &wait);
 
-/// What becomes of the job that a POST stands for, once it is stored: the answer of `Prefer: wait`, and of a
-/// request that was sent before (Idempotency-Key), whose job may be anywhere by now.
+/// Waits for the job of a POST after it is stored: for `Prefer: wait`, and for a request that was sent before
+/// (Idempotency-Key), whose job may be in any state.
 class SubmitWait : public JobWait {
  public:
   enum Kind : bool { fresh, replayed };
   SubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait, Kind kind);
 
-  /// The request is its own from now on.
+  /// The job is stored: answers the request from now on, which is registered here.
   void stored();
-  /// The submission came to nothing.
+  /// The job was not stored.
   void abandon() { leave(); }
 
  private:

@@ -113,7 +113,7 @@ void WebSocket::unsubscribe(std::string_view name) {
     return;
   }
   subscriptions_.erase(at);
-  say(wire::encode_unsubscribed(name));
+  send_text(wire::encode_unsubscribed(name));
 }
 
 /// Destroys the subscription.
@@ -136,7 +136,7 @@ void WebSocket::on_error(core::Subscription &subscription, const Error &error) {
 bool WebSocket::on_ready(core::SubscriptionPart &part, const core::EventPage &page) {
   static_cast<Entry &>(part).reading.set(0);
   if (!plain_)
-    say(wire::encode_subscribed(part.channel(), part.place().cursor(), wire::standing(page)));
+    send_text(wire::encode_subscribed(part.channel(), part.place().cursor(), wire::standing(page)));
   return true;
 }
 
@@ -147,7 +147,8 @@ bool WebSocket::on_gap(core::SubscriptionPart &part) {
     close(wire::kRestart, "Events were missed and cannot be replayed; start over.");
     return false;
   }
-  say(wire::encode_reset(part.channel(), part.place().cursor(), wire::standing(part.kind(), part.state)));
+  send_text(
+      wire::encode_reset(part.channel(), part.place().cursor(), wire::standing(part.kind(), part.state)));
   return true;
 }
 
@@ -175,8 +176,8 @@ void WebSocket::push_event(const core::Subscription &subscription, const core::E
   push(wire::socket_frame(page, event, subscription.place(), encoding_));
 }
 
-/// The client is told by a message or a close code, the access log knows only of the upgrade. One line a
-/// second: refusals cost the client little, and the disk must not pay.
+/// Refusals are sent as a message or a close code, and the access log shows only the upgrade, so error.log
+/// gets a line. One a second at most, because a client can cause many.
 void WebSocket::log_refusal(int status, const char *why) {
   std::int64_t now = runtime_.now_ms();
   if (now < log_after_ms_) {
@@ -190,8 +191,8 @@ void WebSocket::log_refusal(int status, const char *why) {
                 why, also.c_str());
 }
 
-/// Whether the client may be refused once more: 100 times a second, and after a quiet time as often as an
-/// honest one may come to it that renews all it had.
+/// Whether the client may be refused once more: 100 times a second, and after a quiet time as often as a
+/// correct client needs that subscribes again to all it had.
 bool WebSocket::may_be_refused() {
   std::int64_t now = runtime_.now_ms();
   std::int64_t burst = std::max<std::int64_t>(200, 2 * conf_.max_channels);
@@ -204,7 +205,7 @@ void WebSocket::refuse(std::string_view channel, int status, const char *detail)
   if (plain_)
     close(status == 404 ? wire::kNotFound : wire::kTryLater, detail);
   else if (may_be_refused())
-    say(wire::encode_error(channel, status, detail));
+    send_text(wire::encode_error(channel, status, detail));
   else
     close(wire::kPolicy, "Too many rejected messages.");
   write_soon();
@@ -235,12 +236,12 @@ void WebSocket::binary() {
   close(wire::kUnsupported, "Only text messages are supported.");
 }
 
-/// Takes what the client sends, as long as it takes what we send; a turn's worth of it, then others come
-/// first.
+/// Reads what the client sends, as long as it reads what is sent to it. Stops after kTurnBytes or
+/// kTurnMessages, so that other connections get their turn. May destroy this.
 void WebSocket::read() {
   ngx_connection_t *c = connection();
   if (c->close) {  // worker_shutdown_timeout
-    disconnect();
+    disconnect();  // usually destroys this
     return;
   }
   static u_char buffer[kRead];
@@ -252,7 +253,7 @@ void WebSocket::read() {
     if (n == NGX_AGAIN)
       break;
     if (n <= 0) {
-      disconnect();
+      disconnect();  // usually destroys this
       return;
     }
     silent_ = 0;
@@ -262,19 +263,20 @@ void WebSocket::read() {
   if (is_full())
     paused_ = true;
   if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-    disconnect();
+    disconnect();  // usually destroys this
     return;
   }
   read_on();
-  write();
+  write();  // may destroy this
 }
 
 bool WebSocket::has_turn() const { return !ended_ && !is_full() && messages_ < kTurnMessages; }
 
-/// Takes them as far as the turn goes, and keeps the rest.
+/// Handles the bytes as far as the turn goes, and keeps the rest. Does not destroy this: what it sends is
+/// only queued.
 void WebSocket::take(std::string_view bytes) {
   while (!bytes.empty() && has_turn()) {
-    feed(bytes.substr(0, kSlice));
+    parse(bytes.substr(0, kSlice));
     bytes.remove_prefix(std::min(bytes.size(), kSlice));
   }
   if (!bytes.empty() && !ended_)
@@ -282,7 +284,7 @@ void WebSocket::take(std::string_view bytes) {
   unfinished_.set(static_cast<std::int64_t>(reader_.held() + (unread_ ? unread_->size() : 0)));
 }
 
-void WebSocket::feed(std::string_view bytes) {
+void WebSocket::parse(std::string_view bytes) {
   auto closed = reader_.feed(bytes, conf_.max_frame, *this);
   if (!closed)
     return;
@@ -291,7 +293,7 @@ void WebSocket::feed(std::string_view bytes) {
   end();
 }
 
-/// Comes back to what the turn has left, after everybody else's events.
+/// Continues with what the turn has left, after the events of all other connections.
 void WebSocket::read_on() {
   ngx_event_t *event = connection()->read;
   if ((unread_ || event->ready) && !ended_ && !is_full()) {
@@ -304,7 +306,7 @@ void WebSocket::reply(std::string_view frames) {
     push(Bytes(frames));
 }
 
-void WebSocket::say(std::string_view text) {
+void WebSocket::send_text(std::string_view text) {
   if (!plain_ && !closing_)
     push(Bytes(wire::websocket_text(text)));
 }
@@ -345,7 +347,8 @@ void WebSocket::push_heartbeat() {
     push(runtime_.heartbeats().websocket_beat());
 }
 
-/// Says the last word; the client's close frame is waited for a little while.
+/// Sends a close frame, and waits kCloseTicks for that of the client. Destroys the subscriptions, but not
+/// this.
 void WebSocket::close(std::uint16_t code, std::string_view reason) {
   if (std::exchange(closing_, true))
     return;
@@ -355,7 +358,7 @@ void WebSocket::close(std::uint16_t code, std::string_view reason) {
   write_soon();
 }
 
-/// Nothing more is read, nothing more is said.
+/// The client has sent its close frame, or is rejected: nothing more is read or queued.
 void WebSocket::end() {
   closing_ = ended_ = true;
   subscriptions_.clear();

@@ -44,7 +44,8 @@ class WebSocket : public LiveConnection,
     Entry(WebSocket &socket, const wire::Channel &channel, std::string cursor)
         : CountedSubscription(socket, socket.runtime_, socket.conf_, channel, std::move(cursor)) {}
   };
-  /// Watches a channel from `cursor` on. The client is told when the first page has come, or why not.
+  /// Watches a channel from `cursor` on. The client gets "subscribed" when the first page has come,
+  /// or an error.
   void subscribe(std::string_view name, std::string cursor, NamedBy by);
   void unsubscribe(std::string_view name);
   void drop(const core::Subscription &subscription);
@@ -67,12 +68,12 @@ class WebSocket : public LiveConnection,
   void read();
   bool has_turn() const;
   void take(std::string_view bytes);
-  void feed(std::string_view bytes);
+  void parse(std::string_view bytes);
   void read_on();
   bool reads_client() const override { return true; }
   void on_parked_readable() override { read(); }
 
-  void say(std::string_view text);
+  void send_text(std::string_view text);
   void push(const Bytes &frame) {
     if (!frame.empty())  // the format hides the event
       queue_.push(frame);

@@ -1,6 +1,6 @@
 package Await::Database;
 
-# What a test does to the database behind nginx: a purge now, days that have passed, sessions that hold something, timings.
+# What a test does to the database behind nginx: a purge now, days that have passed, sessions that hold locks, timings.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-// core::Follow as a sequence of operations, against a history that grows: never two reads at once, and
+// core::ReadScheduler as a sequence of operations, against a history that grows: never two reads at once, and
 // when everything has been said and the tries are over, a true hint has been read.
 
 #include "core/read_scheduler.h"
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   await::fuzz::Input in(data, size);
   int last = static_cast<int>(in.byte() % 4);  // the truth
   int hinted = 0;                              // the largest true hint given
-  ReadScheduler follow(0);
+  ReadScheduler scheduler(0);
   int reading = 0;  // reads under way
   int began = 0;    // what the read under way will find
   bool retry = false;
@@ -30,10 +30,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   };
   auto land = [&](int page) {
     --reading;
-    apply(follow.got(std::min(began, follow.seen() + page), began));
+    apply(scheduler.on_read(std::min(began, scheduler.seen() + page), began));
   };
 
-  apply(follow.look());
+  apply(scheduler.read_now());
   while (!in.empty()) {
     switch (in.byte() % 7) {
       case 0:
@@ -41,13 +41,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         break;
       case 1:
         if (last > 0)
-          hinted = last, apply(follow.told(last));
+          hinted = last, apply(scheduler.on_hint(last));
         break;
       case 2:
-        apply(follow.told(last + 1 + static_cast<int>(in.byte())));  // a lie, or ahead of its commit
+        apply(
+            scheduler.on_hint(last + 1 + static_cast<int>(in.byte())));  // forged, or sent before its commit
         break;
       case 3:
-        apply(follow.told(0));
+        apply(scheduler.on_hint(0));
         break;
       case 4:
         if (reading > 0)
@@ -56,24 +57,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       case 5:
         if (reading > 0) {
           --reading;
-          apply(follow.failed());
+          apply(scheduler.on_read_error());
         }
         break;
       case 6:
         if (std::exchange(retry, false))
-          apply(follow.look());
+          apply(scheduler.read_now());
         break;
     }
-    must(follow.seen() <= last, "it has seen what is not there");
+    must(scheduler.seen() <= last, "it has seen what is not there");
   }
   // the world comes to rest: reads land, tries are made
   for (int i = 0; (reading > 0 || retry) && i < 100000; ++i) {
     if (reading > 0)
       land(100);
     else if (std::exchange(retry, false))
-      apply(follow.look());
+      apply(scheduler.read_now());
   }
   must(reading == 0 && !retry, "it never comes to rest");
-  must(follow.seen() >= hinted, "a true hint was never read");
+  must(scheduler.seen() >= hinted, "a true hint was never read");
   return 0;
 }

@@ -1,4 +1,4 @@
-// Memo: bytes that are no job are none, what is one comes back the same; and whatever the shared memory
+// EndedJobRing: invalid bytes are rejected, valid ones come back the same; and whatever the shared memory
 // holds, asking it is safe.
 
 #include "core/ended_job_ring.h"
