@@ -369,7 +369,7 @@ void WebSocket::end() {
 void WebSocket::drain() {
   if (closing_)
     return;
-  say(wire::encode_bye(retry_ms(conf_, runtime_.random())));
+  send_text(wire::encode_bye(retry_ms(conf_, runtime_.random())));
   close(wire::kRestart, "The server is restarting; reconnect.");
 }
 
