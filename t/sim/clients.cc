@@ -13,7 +13,7 @@ std::string name(const Uuid &job) { return job.text().substr(24); }
 
 // --- held requests ----------------------------------------------------------------------------------------
 
-/// The server's side, as http/watch.cc has it.
+/// The server's side of a held poll, as in http/live/job_wait.cc.
 struct HoldClient::Request {
   Request(HoldClient &to, Node &at)
       : client(to),

@@ -1,4 +1,4 @@
-// Who may no more: revocations, and tickets that are shown twice; and who asks for what the database refuses.
+// Access: revocations, tickets that are used twice, and clients that send values that the database rejects.
 
 #include <algorithm>
 
@@ -48,7 +48,7 @@ void Run::end_all_of(Node &node, const std::string &owner) {
   }
 }
 
-/// Who was there when it was committed must be gone.
+/// Connections that existed when the revocation was committed must have ended.
 void Run::check_revoked() {
   for (const auto &[user, when] : service_.revoked) {
     auto late = world_.now() - std::max(when.first, weather_.trouble_until) > service_.bound_ms;

@@ -40,9 +40,9 @@ class Broker {
   void join(Node &node) { nodes_.push_back(&node); }
   void part(Node &node) { std::erase(nodes_, &node); }
   void publish(const Uuid &job, int seq);
-  /// What await.revoke() says is to be published.
+  /// Publishes the hint that await.revoke() returns.
   void publish_revoked();
-  /// It is back, and has forgotten who had subscribed.
+  /// Redis has restarted, and has lost its subscriptions.
   void restarted();
 
  private:
@@ -52,7 +52,7 @@ class Broker {
   std::vector<Node *> nodes_;  // in the order of their coming: addresses would differ from run to run
 };
 
-/// What a node remembers of ended jobs, as http/cache.cc has it.
+/// A node's cache of ended jobs, as http/runtime/zone_cache.cc has it.
 class Cache : public core::EndedJobCache {
  public:
   explicit Cache(const std::uint32_t &timeline) : timeline_(timeline) {}
@@ -67,7 +67,7 @@ class Cache : public core::EndedJobCache {
   core::EndedJobRing memo_{bytes_};
 };
 
-/// An nginx worker: the real core, wired as http/process.cc wires it. Destroying it is its crash.
+/// An nginx worker: the real core, connected as in http/runtime/runtime.cc. Destroying it is a crash.
 class Node : private core::Scheduler, private core::Bus {
  public:
   static constexpr std::int64_t kRereadMs = 4000;
@@ -78,10 +78,10 @@ class Node : private core::Scheduler, private core::Bus {
   ~Node();
 
   void hint(const Uuid &job, int seq);
-  /// As http/submit.cc tells who watches the job's user.
+  /// Sends a hint to the channel of the job's user, as http/modules/submit.cc does.
   void tell_user_of(const Uuid &job) { broker_.publish(user_of(job), 0); }
   void told(const Proof &proof);
-  /// Somebody may have been revoked.
+  /// An owner may have been revoked.
   void look_for_revoked() { revocations.look(); }
   /// Redis has restarted: subscribes anew.
   void subscribe_again();

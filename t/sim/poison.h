@@ -47,7 +47,7 @@ class Poisoner {
   }
   std::int64_t began() const { return began_; }
 
-  /// What anybody else was told.
+  /// An error that another client got.
   static void must_be_innocent(Service &service, const Error &error) {
     if (error.code == Code::invalid)
       service.world.violated("P4", "somebody is refused for what another has asked");

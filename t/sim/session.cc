@@ -57,7 +57,7 @@ struct Session::Connection {
   Wire wire;
 };
 
-/// As http/stream.cc.
+/// An event stream, as in http/live/sse_stream.cc.
 struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   Stream(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
@@ -117,7 +117,7 @@ struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   core::MultiSubscription bundle;
 };
 
-/// As http/events_page.cc.
+/// A client of event pages, as in http/live/events_page.cc.
 struct Session::Pages : Connection, private core::Subscription::Reader {
   Pages(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
@@ -150,7 +150,7 @@ struct Session::Pages : Connection, private core::Subscription::Reader {
   core::Subscription feed;
 };
 
-/// As http/socket.cc.
+/// A WebSocket, as in http/live/websocket.cc.
 struct Session::Socket : Connection, private core::Subscription::Reader {
   struct Entry : core::Subscription {
     Entry(Socket &socket, Follower &to, std::string cursor)

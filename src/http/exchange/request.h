@@ -33,7 +33,7 @@ std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name
 /// How long a client is willing to wait, all sources and limits weighed.
 struct Wait {
   std::int64_t ms = 0;
-  bool malformed = false;  ///< ?wait= is no number: 400
+  bool malformed = false;  ///< ?wait= is not a number: 400
   bool preferred = false;  ///< by Prefer, which the answer then says
 };
 Wait wait_of(ngx_http_request_t *r);

@@ -107,7 +107,7 @@ const ngx_http_err_page_t *error_page(ngx_http_request_t *r, int status) {
   return found != end ? found : nullptr;
 }
 
-/// What is no named location is asked by GET; await_problem takes none.
+/// nginx requests other pages than named locations with GET; await_problem does not take a body.
 bool takes_body(ngx_http_request_t *r, const ngx_http_err_page_t &page) {
   std::string_view name = ngx::view(page.value.value);
   const auto *location = name.starts_with('@') ? named_location(r, name) : nullptr;

@@ -162,7 +162,7 @@ void WebSocket::on_end(core::SubscriptionPart &part) {
 /// May destroy this.
 void WebSocket::on_flush() {
   if (subscriptions_.size() > 1)
-    write_soon();  // other channels may have events in this round, too
+    write_soon();  // other channels may have events in this iteration, too
   else
     write();
 }

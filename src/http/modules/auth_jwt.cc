@@ -1,5 +1,5 @@
-// ngx_http_await_auth_jwt_module: who asks, by a signed token (RFC 7519); in the access phase, so that
-// satisfy, auth_basic, allow and deny go with it.
+// ngx_http_await_auth_jwt_module: authenticates the client by a signed token (RFC 7519), in the access phase,
+// so that it can be combined with satisfy, auth_basic, allow and deny.
 
 #include "base/text.h"
 #include "http/conf/action.h"

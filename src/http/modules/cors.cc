@@ -40,7 +40,8 @@ bool is_on(ngx_http_request_t *r) {
 
 std::string origin_of(ngx_http_request_t *r) { return has_header(r, "origin") ? readable_by(r) : ""; }
 
-/// Answers preflights. Of all else it notes who may read, for error_page leads to another location.
+/// Answers preflights. For other requests it stores which origin may read, because error_page leads to
+/// another location.
 ngx_int_t check_origin(ngx_http_request_t *r) {
   if (!is_on(r))
     return NGX_DECLINED;

@@ -1,4 +1,4 @@
-// ngx_http_await_publish_module: POST sends an event to everybody who watches a topic.
+// ngx_http_await_publish_module: POST sends an event to all clients that watch a topic.
 
 #include "base/text.h"
 #include "core/cursor.h"

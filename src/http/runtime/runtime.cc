@@ -34,7 +34,7 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
       run_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { on_reread(); }, io::Loop::Quit::may)) {
   backends_.start(hints_);
-  // nginx workers reread at different moments
+  // the periodic reads of nginx workers are at different moments
   reread_timer_->set(static_cast<std::int64_t>(static_cast<double>(reread_ms_) * (0.5 + random_.unit() / 2)));
 }
 

@@ -7,8 +7,8 @@
 namespace await::http {
 namespace {
 
-constexpr std::int64_t kPauseMs = 1000;      // between two questions
-constexpr std::int64_t kShortPauseMs = 100;  // the same if somebody waits
+constexpr std::int64_t kPauseMs = 1000;      // between two queries
+constexpr std::int64_t kShortPauseMs = 100;  // the same if a request waits
 
 }  // namespace
 

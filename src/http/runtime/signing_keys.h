@@ -18,7 +18,7 @@ namespace await::http {
 /// await.rotate_key() is called, so they are asked for again periodically, and when a signature is unknown.
 class SigningKeys {
  public:
-  /// @param reread_ms  await_reread: every node asks for the keys that often
+  /// @param reread_ms  await_reread: every node queries the keys at this interval
   SigningKeys(ngx::Loop &loop, Backends &backends, std::int64_t reread_ms);
 
   /// The key to sign with, followed by earlier keys that are still valid. Empty: not known yet, see
