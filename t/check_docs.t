@@ -313,17 +313,19 @@ my @CHANGES = (
     ],
     [
         'page without an example',
-        $PARK, qr/^```nginx\n.*?^```\n/ms,
-        '', qr{^\Q$PARK\E:1: the first nginx example of the page must use await_park: add it$}
+        $PARK, qr/^```nginx\n.*?^```\n/ms, '',
+        qr{^\Q$PARK\E:1: the first nginx example of the page must use await_park: add it$}
     ],
     [
         'example of another directive',
-        $PARK, qr/await_park (?=\w+; *\})/,
-        'await_parked ', qr{^\Q$PARK\E:1: the first nginx example of the page must use await_park: add it$}
+        $PARK,
+        qr/await_park (?=off; +#)/,
+        'await_parked ',
+        qr{^\Q$PARK\E:1: the first nginx example of the page must use await_park: add it$}
     ],
     [
-        'file that is not there',
-        $ARCHITECTURE, qr/`http\/exchange\/receiver`/, '`http/receiver`',
+        'file that is not there', $ARCHITECTURE,
+        qr/`http\/exchange\/receiver`/, '`http/receiver`',
         qr{^\Q$ARCHITECTURE\E:\d+: `http/receiver` does not exist: correct the name$}
     ],
     [
@@ -337,23 +339,25 @@ my @CHANGES = (
         qr{^CONTRIBUTING\.md:\d+: `t/cut\.t` does not exist: correct the name$}
     ],
     [
-        'class that is not there',
-        $ARCHITECTURE, qr/`core::Subscription`/, '`core::Feed`',
+        'class that is not there', $ARCHITECTURE,
+        qr/`core::Subscription`/, '`core::Feed`',
         qr{^\Q$ARCHITECTURE\E:\d+: `core::Feed` does not exist: correct the name$}
     ],
     [
-        'function that is not there',
-        $ARCHITECTURE, qr/`await\.purge\(\)`/, '`await.sweep()`',
+        'function that is not there', $ARCHITECTURE,
+        qr/`await\.purge\(\)`/, '`await.sweep()`',
         qr{^\Q$ARCHITECTURE\E:\d+: `await\.sweep\(` does not exist: correct the name$}
     ],
     [
         'file that a comment names',
-        holder(qr{// [^\n]*\(http/exchange/respond\.cc}), qr{http/exchange/respond\.cc}, 'http/respond.cc',
+        holder(qr{// [^\n]*\(http/exchange/respond\.cc}),
+        qr{http/exchange/respond\.cc}, 'http/respond.cc',
         qr{^src/\S+:\d+: http/respond\.cc does not exist: correct the name$}
     ],
     [
         'word without a meaning',
-        $GLOSSARY, qr/^\| job \|.*/m, '| job | |', qr{^\Q$GLOSSARY\E:\d+: the word has no meaning: add one$}
+        $GLOSSARY, qr/^\| job \|.*/m,
+        '| job | |', qr{^\Q$GLOSSARY\E:\d+: the word has no meaning: add one$}
     ],
     [
         'glossary without words',

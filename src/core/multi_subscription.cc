@@ -74,7 +74,7 @@ void MultiSubscription::on_error(Subscription &subscription, const Error &error)
     return;
   }
   if (error.code != Code::not_found)
-    return;  // what is open sits out what may be a restart
+    return;  // open channels wait for the end of what may be a restart
   auto &part = static_cast<Part &>(subscription);
   part.leave();
   part.done = true;

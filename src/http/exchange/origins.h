@@ -13,9 +13,8 @@ char *set_origins(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 /// Origin (Fetch §3.2), and newer ones its relation to the server in Sec-Fetch-Site. A client that sends
 /// neither is not a browser.
 bool is_welcome(ngx_http_request_t *r);
-/// The origin whose pages may read what is answered here (Access-Control-Allow-Origin): the request's, if it
-/// is listed;
-/// `*` where any may. Empty: none.
+/// The value of Access-Control-Allow-Origin: the origin of the request if it is listed; `*` if every origin
+/// may read the response. Empty: none.
 std::string readable_by(ngx_http_request_t *r);
 
 }  // namespace await::http

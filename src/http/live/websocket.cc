@@ -19,8 +19,9 @@ constexpr char kNoChannel[] = "There is no such channel.";
 constexpr std::size_t kRead = 16384;       // at once
 constexpr std::size_t kTurnBytes = 65536;  // of a client, then others have their turn
 constexpr std::uint32_t kTurnMessages = 64;
-constexpr std::size_t kSlice = 512;      // of what was read: how far past kTurnMessages it may go
-constexpr std::int64_t kRefusalMs = 10;  // what a refused message costs of the client's time: 100 a second
+constexpr std::size_t kSlice = 512;  // of what was read: how far past kTurnMessages it may go
+constexpr std::int64_t kRefusalMs =
+    10;  // the time that a refused message costs the client: 100 messages a second
 constexpr std::int64_t kLogMs = 1000;    // between two lines about one socket
 constexpr std::uint8_t kMostSilent = 2;  // pings without an answer
 constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame

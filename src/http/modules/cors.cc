@@ -1,4 +1,4 @@
-// ngx_http_await_cors_module: lets pages of other origins (await_origins) read what is answered (Fetch §3.2).
+// ngx_http_await_cors_module: lets pages of other origins (await_origins) read responses (Fetch §3.2).
 // Preflights are answered before any access rule, for browsers send no credentials with them; all other
 // answers, nginx's own among them, get their headers in a filter.
 

@@ -22,7 +22,7 @@ void SigningKeys::on_greeting(const pg::Hello &hello) {
   std::int64_t now = loop_.monotonic_ms();
   if (!keys_.empty() && !hello.keys.empty() && keys_.front() != hello.keys.front()) {
     previous_key_ = keys_.front();
-    previous_until_ms_ = now + 3 * reread_ms_;  // by then every node has asked
+    previous_until_ms_ = now + 3 * reread_ms_;  // by then every node has queried the keys
   }
   keys_ = hello.keys;
   timeline_ = hello.timeline;

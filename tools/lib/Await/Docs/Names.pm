@@ -30,7 +30,7 @@ sub spans {
     my ($file, $text) = @_;
     $text =~ s/^( *```.*?^ *```)/$1 =~ s{[^\n]}{}gr/gems;
     my @spans;
-    push @spans, [ place($file, $text, $-[0]), $1 ] while $text =~ /`(?!-- )([^`\n]+)`/g;   # not a line of SQL
+    push @spans, [ place($file, $text, $-[0]), $1 ] while $text =~ /`(?!-- )([^`\n]+)`/g;    # not a line of SQL
     return @spans;
 }
 
