@@ -51,9 +51,9 @@ ngx_int_t refuse(ngx_http_request_t *r, const JwtConf &conf, const char *why) {
   std::string how = "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"";
   if (why == nullptr)
     return challenge(r, how, "A token is required.");
-  std::string told = std::string("token rejected: ") + why;
+  std::string reason = std::string("token rejected: ") + why;
   return challenge(r, how + ", error=\"invalid_token\"", "The token is invalid or has expired.",
-                   told.c_str());
+                   reason.c_str());
 }
 
 /// The token, which is masked in the URL. After an error_page or another internal redirect this is called a

@@ -41,7 +41,7 @@ class PublishRequest : public SmallBody {
   }
 
  private:
-  void received() override {
+  void on_body() override {
     wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
     if (!check.feed(body()) || !check.finish())
       refuse({400, std::string("Invalid JSON: ") + check.error() + "."});
@@ -66,7 +66,7 @@ class PublishRequest : public SmallBody {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void let_go() override { reply_.unlink(); }
+  void cancel_waits() override { reply_.unlink(); }
 
   std::string topic_;
   std::string type_;

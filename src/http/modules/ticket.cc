@@ -63,7 +63,7 @@ class TicketRequest : public SmallBody {
   }
 
  private:
-  void received() override {
+  void on_body() override {
     std::vector<std::string> asked;
     if (const char *why = parse_body(body(), asked)) {
       refuse({400, why});
@@ -125,7 +125,7 @@ class TicketRequest : public SmallBody {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void let_go() override { waiter_.unlink(); }
+  void cancel_waits() override { waiter_.unlink(); }
 
   const TicketConf &conf_;
   std::vector<std::string> channels_;  // the channels of the ticket
