@@ -16,7 +16,7 @@ std::unique_ptr<Node> Run::start_node() {
                                 [this](Node &node, const std::string &owner) { end_all_of(node, owner); });
 }
 
-/// As whoever calls await.revoke(): it publishes after the commit, if it likes.
+/// As a caller of await.revoke(), which may publish the hint after the commit, or not.
 void Run::revoke() {
   if (weather_.away || weather_.stalled)
     return;
@@ -82,7 +82,7 @@ void Run::show_ticket() {
   }
 }
 
-/// Forgets tickets and others that nobody will answer any more.
+/// Removes tickets and others that will not be answered any more.
 void Run::sweep_tickets() {
   std::erase_if(tickets_, [this](const auto &shown) { return world_.now() - shown->began > kForgetMs; });
   std::erase_if(poisoners_, [this](const auto &one) { return world_.now() - one->began() > kForgetMs; });

@@ -32,7 +32,7 @@ struct Proof {
   std::uint32_t timeline;
 };
 
-/// Redis: hands hints to whoever has subscribed, as badly as the weather is.
+/// Redis: passes hints to the subscribers, with the faults of the current weather.
 class Broker {
  public:
   Broker(World &world, Weather &weather) : world_(world), weather_(weather) {}

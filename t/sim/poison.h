@@ -17,7 +17,7 @@ inline Uuid poison_id() {
 }
 
 /// A client that asks for a job, for events, for a user's and for admission, again and again, each with a
-/// value that the database refuses; others' share the statements. It gets that error, and nobody else does.
+/// value that the database refuses; others' share the statements. Only this client gets the error.
 class Poisoner {
  public:
   explicit Poisoner(Service &service) : service_(service) {

@@ -138,7 +138,7 @@ void Run::submit() {
   }
 }
 
-/// A worker, or whoever else writes a job's history.
+/// A worker, or another writer of a job's history.
 void Run::work() {
   if (open_.empty() || weather_.away || weather_.stalled)
     return;
@@ -418,7 +418,7 @@ void Run::rest() {
   world_.run(20'000);  // faults under way come to their end
   heal();
   world_.run(10'000);
-  service_.closing = true;  // nobody comes back, for that would cost reads
+  service_.closing = true;  // no client reconnects, because that would cause reads
   world_.run(2'000);
   std::uint64_t before = 0;
   for (auto &node : service_.nodes)
@@ -477,7 +477,7 @@ void Run::finish_jobs() {
   }
 }
 
-/// Everybody leaves: nothing may be left of them.
+/// All clients disconnect: nothing may be left of them.
 void Run::tear_down() {
   sweep();
   holds_.clear();
