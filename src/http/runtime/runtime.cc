@@ -67,8 +67,7 @@ void Runtime::run_after(std::int64_t ms) {
 ///    and a watcher that has just got them takes the update that follows without another read.
 /// 5. Hints to users' channels, once for each user, after all parts that may have changed jobs.
 /// 6. Flushes, last: a client gets everything of this iteration in one write. A flush may request another
-/// one,
-///    which is for the next run.
+///    flush, which is for the next run.
 ///
 /// Each step may end requests, and with them anything that is registered in a later step.
 void Runtime::run() {
