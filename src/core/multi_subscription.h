@@ -148,7 +148,7 @@ void MultiSubscription::start(bool listens, bool ends, IsGone is_gone) {
       part.start(listens);
       return;
     }
-    part.lost = part.place().mark_gone(part.timeline());
+    part.lost = part.position().mark_gone(part.timeline());
     part.knew = !part.lost;
     part.placed = part.done = true;
   });

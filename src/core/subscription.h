@@ -50,8 +50,8 @@ class Subscription {
   Kind kind() const { return kind_of(id()); }
   /// The channel as clients write it.
   std::string channel() const { return name_ ? *name_ : "job:" + id().text(); }
-  Position &place() { return position_; }
-  const Position &place() const { return position_; }
+  Position &position() { return position_; }
+  const Position &position() const { return position_; }
   /// Whether it was read at least once.
   bool known() const { return known_; }
   std::uint32_t timeline() const { return static_cast<SubscriptionServices &>(watcher_.services()).timeline; }

@@ -28,7 +28,7 @@ inline const core::CursorKeys kKeys = {{0x5eed, 0xf00d}};
 
 /// A signed hint, and the line of history that it is of.
 struct Proof {
-  core::VerifiedUpdate told;
+  core::VerifiedUpdate update;
   std::uint32_t timeline;
 };
 
@@ -80,7 +80,7 @@ class Node : private core::Scheduler, private core::Bus {
   void hint(const Uuid &job, int seq);
   /// Sends a hint to the channel of the job's user, as http/modules/submit.cc does.
   void tell_user_of(const Uuid &job) { broker_.publish(user_of(job), 0); }
-  void told(const Proof &proof);
+  void on_update(const Proof &proof);
   /// An owner may have been revoked.
   void look_for_revoked() { revocations.look(); }
   /// Redis has restarted: subscribes anew.
@@ -88,8 +88,8 @@ class Node : private core::Scheduler, private core::Bus {
 
   std::uint32_t timeline() const { return timeline_; }
   std::uint64_t reads() const { return store.read.count(); }
-  core::SubscriptionServices &feeds(const Uuid &id) {
-    return core::kind_of(id) == core::Kind::user ? user_desk : event_desk;
+  core::SubscriptionServices &services(const Uuid &id) {
+    return core::kind_of(id) == core::Kind::user ? user_services : event_services;
   }
 
   World &world;
@@ -129,15 +129,15 @@ class Node : private core::Scheduler, private core::Bus {
  public:
   Store store;
   core::Hub hub;
-  core::SubmitBatcher intake;
+  core::SubmitBatcher submit_batcher;
   core::RetryQueue retries;
   core::ReadBatcher<core::JobRead> jobs;
   core::ReadBatcher<core::EventRead> events;
   core::ReadBatcher<core::EventRead> user_events;
-  core::ReadServices<core::JobRead> job_desk{hub, retries, jobs};
-  core::SubscriptionServices event_desk{{hub, retries, events}, timeline_, keys_};
-  core::SubscriptionServices user_desk{{hub, retries, user_events}, timeline_, keys_};
-  core::TicketBatcher turnstile{store, *this};
+  core::ReadServices<core::JobRead> job_services{hub, retries, jobs};
+  core::SubscriptionServices event_services{{hub, retries, events}, timeline_, keys_};
+  core::SubscriptionServices user_services{{hub, retries, user_events}, timeline_, keys_};
+  core::TicketBatcher ticket_batcher{store, *this};
   core::Revocations revocations{store, core::Callback<const std::string &>::to<&Node::revoked>(this)};
   core::Reread reread;
   Cache cache{timeline_};

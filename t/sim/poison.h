@@ -39,7 +39,7 @@ class Poisoner {
     if (!users_.linked())
       node->user_events.add(users_);
     if (!entrant_.linked())
-      node->turnstile.add(entrant_);
+      node->ticket_batcher.add(entrant_);
     service_.world.after(service_.world.between(0, 20), [this, alive = alive_] {
       if (*alive)
         strike();

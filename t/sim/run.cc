@@ -492,7 +492,7 @@ void Run::tear_down() {
     if (node && (node->hub.listeners() != 0 || node->hub.jobs() != 0))
       world_.violated(
           "P8", std::to_string(node->hub.listeners()) + " listeners are left of clients that have gone");
-    if (node && !node->intake.idle())
+    if (node && !node->submit_batcher.idle())
       world_.violated("P8", "submissions are left of clients that have gone");
   }
 }

@@ -137,7 +137,7 @@ void WebSocket::on_error(core::Subscription &subscription, const Error &error) {
 bool WebSocket::on_ready(core::SubscriptionPart &part, const core::EventPage &page) {
   static_cast<Entry &>(part).reading.set(0);
   if (!plain_)
-    send_text(wire::encode_subscribed(part.channel(), part.place().cursor(), wire::standing(page)));
+    send_text(wire::encode_subscribed(part.channel(), part.position().cursor(), wire::standing(page)));
   return true;
 }
 
@@ -149,7 +149,7 @@ bool WebSocket::on_gap(core::SubscriptionPart &part) {
     return false;
   }
   send_text(
-      wire::encode_reset(part.channel(), part.place().cursor(), wire::standing(part.kind(), part.state)));
+      wire::encode_reset(part.channel(), part.position().cursor(), wire::standing(part.kind(), part.state)));
   return true;
 }
 
@@ -174,7 +174,7 @@ void WebSocket::push_page(const core::EventPage &page, core::Position &position)
 
 void WebSocket::push_event(const core::Subscription &subscription, const core::EventPage &page,
                            const core::Event &event) {
-  push(wire::socket_frame(page, event, subscription.place(), encoding_));
+  push(wire::socket_frame(page, event, subscription.position(), encoding_));
 }
 
 /// Refusals are sent as a message or a close code, and the access log shows only the upgrade, so error.log
