@@ -84,6 +84,21 @@ sub fails_clearly {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
     fails_clearly('a missing program', qr/nginx rejected the configuration|cannot run/);
 }
+subtest 'a directory that is not ours' => sub {
+    local $ENV{RUN_DIR} = my $foreign = "$dir/foreign";
+    mkdir $foreign, 0750;
+    is((stack_does($_))[1], 0, "$_, while it is empty") for qw(ps down forget);
+    ok -d $foreign, 'an empty one is not removed';
+    Await::Stack::write_file("$foreign/thesis", "x\n");
+    for my $command (qw(up run ps down forget)) {
+        my ($out, $status) = stack_does($command);
+        isnt $status, 0, "$command fails";
+        like $out, qr/^await-stack: \S*\Q$foreign\E was not made by await-stack.* it is left as it is/, 'says why';
+    }
+    is sprintf('%o', (stat $foreign)[2] & 07777), '750', 'its mode is as before';
+    is_deeply [ glob "$foreign/*" ], ["$foreign/thesis"], 'and so is what is in it';
+};
+
 SKIP: {
     mkdir "$dir/small";
     skip 'no tmpfs here', 1

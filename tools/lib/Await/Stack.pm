@@ -33,15 +33,31 @@ sub new {
         module => "$build/objs/ngx_http_await_module.so", worker => "$build/await-worker",
         worker_processes => 1, %o, pids => {}, order => [],
     }, $class;
+    make_dir($self->{dir});
+    my $ours = is_ours($self->{dir});
+    die "$self->{dir} was not made by await-stack and is not empty; it is left as it is, choose another directory\n"
+        unless $ours || is_empty($self->{dir});
     umask 027;
-    make_path($self->{dir});
     chmod 0711, $self->{dir};                # who runs as another user gets through, and sees nothing
     push @all, $self;
     weaken($all[-1]);
     $self->{dir} = abs_path($self->{dir});
     $self->{user} = $> == 0 ? 'postgres' : undef;
     $self->load;
+    $self->save unless $ours;                # from now on it is ours
     return $self;
+}
+
+# Whether a stack was made in a directory: only then may its mode be changed, or all of it be removed.
+sub is_ours  { my ($dir) = @_; return -O $dir && read_file("$dir/stack") =~ /^password [0-9a-f]{40}$/m }
+sub is_empty { my ($dir) = @_; opendir my $all, $dir or return 0; return !grep { !/^\.\.?$/ } readdir $all }
+
+# A directory and those above it, which other users get through whatever our umask is.
+sub make_dir {
+    my ($dir) = @_;
+    my $before = umask 022;
+    make_path($dir);
+    umask $before;
 }
 
 sub find_nginx { my ($path) = grep { -x } qw(/usr/sbin/nginx /usr/local/sbin/nginx /usr/local/nginx/sbin/nginx); return $path }
