@@ -53,6 +53,27 @@ subtest 'up, ps, down; data survives' => sub {
     stack_does('down');
 };
 
+subtest 'a number in a pid file that is now another process' => sub {
+    my $other = fork // die;
+    if (!$other) { POSIX::setsid(); exec 'sleep', 600 }
+    my $stat = Await::Stack::read_file("/proc/$other/stat");
+    my ($began) = $stat =~ /\) (?:\S+ ){19}(\S+)/;
+    my ($boot)  = Await::Stack::read_file('/proc/sys/kernel/random/boot_id') =~ /(\S+)/;
+    for ([ "$other", 'an old pid file' ], [ "$other 1 $boot", 'another start' ], [ "$other $began x", 'another boot' ]) {
+        my ($text, $what) = @$_;
+        Await::Stack::write_file("$run/worker1.pid", "$text\n");
+        is((stack_does('down'))[1], 0, "down: $what");
+        ok kill(0, $other) && waitpid($other, POSIX::WNOHANG()) == 0, 'it lives';
+        ok !-e "$run/worker1.pid", 'the file is gone';
+    }
+    Await::Stack::write_file("$run/worker1.pid", "$other $began $boot\n");
+    my $down = fork // die;
+    if (!$down) { exec "$root/tools/await-stack", 'down', '-q' }
+    waitpid $other, 0;
+    is $? & 127, POSIX::SIGTERM(), 'the one that was started is ended';
+    waitpid $down, 0;
+};
+
 sub fails_clearly {
     my ($name, $why) = @_;
     subtest $name => sub {

@@ -148,7 +148,7 @@ sub url      { my ($s) = @_; return "http://127.0.0.1:$s->{port}" }
 
 # --- processes --------------------------------------------------------------------------------------
 
-# Starts a program in the background, its output in logs/NAME.log, its pid in NAME.pid.
+# Starts a program in the background, its output in logs/NAME.log, its pid and when it began in NAME.pid.
 # Options: user, env (hash), argv0.
 sub spawn {
     my ($self, $name, $command, %o) = @_;
@@ -169,16 +169,30 @@ sub spawn {
         print "cannot run $command->[0]: $!\n";
         POSIX::_exit(127);
     }
-    $self->{pids}{$name} = $pid;
-    write_file("$self->{dir}/$name.pid", "$pid\n");
+    $self->adopt($name, $pid);
     return $pid;
+}
+
+# From now on a process is this one of ours.
+sub adopt {
+    my ($self, $name, $pid) = @_;
+    $self->{pids}{$name} = $pid;
+    write_file("$self->{dir}/$name.pid", "$pid " . began($pid) . "\n");
+}
+
+# When a process began, in ticks since a boot, and which boot that was: a pid alone may have become another's.
+sub began {
+    my ($pid) = @_;
+    my ($fields) = read_file("/proc/$pid/stat") =~ /\) ([^)]*)$/ or return '';
+    return (split ' ', $fields)[19] . ' ' . (split ' ', read_file('/proc/sys/kernel/random/boot_id') || 'unknown')[0];
 }
 
 sub alive {
     my ($self, $name) = @_;
     my $pid = $self->pid($name) or return 0;
     if (waitpid($pid, WNOHANG) == $pid) { $self->{status}{$name} = $?; return 0 }
-    return kill(0, $pid) ? 1 : 0;
+    my ($began) = read_file("$self->{dir}/$name.pid") =~ /^\d+ (\S+ \S+)$/m;
+    return defined $began && $began eq began($pid) && kill(0, $pid) ? 1 : 0;
 }
 
 sub pid { my ($self, $name) = @_; my ($pid) = read_file("$self->{dir}/$name.pid") =~ /^(\d+)/; return $pid }
