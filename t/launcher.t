@@ -105,6 +105,30 @@ sub fails_clearly {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
     fails_clearly('a missing program', qr/nginx rejected the configuration|cannot run/);
 }
+{
+    local $ENV{RUN_DIR} = "$dir/a space";
+    fails_clearly('a directory with a space', qr/RUN_DIR=\S+a space has a character that it must not have/);
+    ok !-e "$dir/a space", 'and is not made';
+}
+
+subtest 'two at once in a fresh directory' => sub {
+    local $ENV{RUN_DIR} = "$dir/fresh";
+    my @up = map {
+        my $pid = open(my $said, '-|') // die;
+        if (!$pid) { open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'up' }
+        $said
+    } 1, 2;
+    my @said = map { do { local $/; readline $_ } } @up;
+    my @ok = map { close $_ ? 1 : 0 } @up;
+    is $ok[0] + $ok[1], 1, 'one of them starts';
+    like $said[ $ok[0] ? 1 : 0 ], qr/\Aawait-stack: (?:another make up, run|already running).*\n\z/, 'the other says why not';
+    is $http->get("$url/")->{status}, 200, 'it serves';
+    is((stack_does('down'))[0], "stopped 4 processes\n", 'down');
+    is((stack_does('up'))[1], 0, 'up again: ports and passwords are those of the one that started');
+    stack_does('down');
+    stack_does('forget');
+};
+
 subtest 'a directory that is not ours' => sub {
     local $ENV{RUN_DIR} = my $foreign = "$dir/foreign";
     mkdir $foreign, 0750;

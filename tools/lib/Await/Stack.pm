@@ -50,7 +50,8 @@ sub new {
 
 # Whether a stack was made in a directory: only then may its mode be changed, or all of it be removed.
 sub is_ours  { my ($dir) = @_; return -O $dir && read_file("$dir/stack") =~ /^password [0-9a-f]{40}$/m }
-sub is_empty { my ($dir) = @_; opendir my $all, $dir or return 0; return !grep { !/^\.\.?$/ } readdir $all }
+# stack.new is our mark while it is written
+sub is_empty { my ($dir) = @_; opendir my $all, $dir or return 0; return !grep { !/^(?:\.\.?|stack\.new)$/ } readdir $all }
 
 # A directory and those above it, which other users get through whatever our umask is.
 sub make_dir {
