@@ -153,6 +153,47 @@ SH
     $makes->('all in a copy', [ grep { !/two/ } @all ], "$dir/objects2");
 };
 
+subtest 'a directory with a space in its name' => sub {
+    my $here = project("$dir/a space");
+    for (['build'], ['clean'], [ 'clean', "B=$dir/b c" ]) {
+        my $said = run($_->[1] ? "$dir/objects" : $here, 'make', @$_);
+        isnt $?, 0, "make @$_ fails";
+        like $said, qr/^Makefile:\d+: .* has a space or another special character.*\n\z/, 'says why';
+    }
+    ok !-e "$here/build" && !-e "$dir/a", 'nothing is made';
+};
+
+subtest 'two makes at once' => sub {
+    my $here = project("$dir/twice");
+    # each waits until both are there, and writes its own text in two parts
+    spew("$here/c++", <<'SH', 0755);
+#!/bin/sh
+[ "$1" != --version ] || { echo c++; exit; }
+while [ $# -gt 0 ]; do
+    case $1 in -o) out=$2 ;; -MF) deps=$2 ;; esac
+    shift
+done
+echo "$ME $out" >> "$LOG"; printf $ME > "$out"; [ -z "$deps" ] || : > "$deps"
+n=0; until grep -q "^$OTHER " "$LOG" || [ $n = 200 ]; do sleep 0.05; n=$((n + 1)); done
+printf $ME >> "$out"
+SH
+    spew("$here/src/worker/main.cc", '');
+    local $ENV{LOG} = "$dir/twice.log";
+    my @makes = map {
+        local @ENV{qw(ME OTHER)} = @$_;
+        my $pid = fork // die;
+        if (!$pid) { chdir $here; exec 'make', '-s', "CXX=$here/c++", 'worker' }
+        $pid
+    } [ 'A', 'B' ], [ 'B', 'A' ];
+    for (@makes) { waitpid $_, 0; is $?, 0, 'make' }
+    my %seen;
+    $seen{$_}++ for slurp($ENV{LOG}) =~ /^[AB] (.+)$/mg;
+    cmp_ok scalar keys %seen, '>', 4, 'both compile';
+    is_deeply [ grep { $seen{$_} > 1 } sort keys %seen ], [], 'no two write the same file';
+    like slurp($_), qr/\A(?:AA|BB)\z/, s{.*/}{}r . ' is whole' for glob("$here/build/cc/*/*.o"), "$here/build/await-worker";
+    is_deeply [ grep { /\.(?:new|deps)$/ } glob "$here/build/* $here/build/cc/* $here/build/cc/*/*" ], [], 'nothing is left over';
+};
+
 subtest 'missing packages are named in one line' => sub {
     my $here = project("$dir/packages");
     spew("$here/bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0755);
