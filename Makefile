@@ -21,6 +21,8 @@ export PORT TLS_PORT CONF RUN_DIR
 STACK  := $(SRC)/tools/await-stack
 # a make under another one shares its jobs
 CORES  := $(shell nproc)
+# what is built is run by other users, too, whatever our umask is
+PUBLIC := umask 022
 JOBS    = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(CORES))
 
 ## run: build, start everything on PORT (8080), show a live log; Ctrl-C ends it. CONF=, RUN_DIR= as you like
@@ -91,12 +93,12 @@ deps-asan:
 .PHONY: module nginx
 module:
 	@echo "building the module against $(NGINX_SRC)"
-	@+MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)
+	@+$(PUBLIC); MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)
 
 ## nginx: build/nginx/objs/nginx and the module for it, from NGINX_SRC; then AWAIT_NGINX= and AWAIT_BUILD= (t/README.md)
 nginx:
 	@echo "building nginx and the module from $(NGINX_SRC)"
-	@+MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)/nginx nginx
+	@+$(PUBLIC); MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)/nginx nginx
 	@$(MAKE) --no-print-directory worker
 	@ln -sf $(B)/await-worker $(B)/nginx/await-worker
 
@@ -156,7 +158,7 @@ PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/contra
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
 worker:
-	@mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
+	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
 
 ## unit: the tests of base, core, wire and io
 unit:
@@ -200,7 +202,7 @@ model:
 	t/model/check
 
 ## snapshot: writes sql/snapshot.sql anew, after a change of sql/
-snapshot:
+snapshot: build
 	AWAIT_SNAPSHOT=write prove t/schema.t
 
 ## fuzz: a short run of each fuzzer; RUNS=, or SECONDS_EACH=

@@ -111,16 +111,16 @@ sub fails_clearly {
     ok !-e "$dir/a space", 'and is not made';
 }
 
-subtest 'two at once in a fresh directory' => sub {
-    local $ENV{RUN_DIR} = "$dir/fresh";
+subtest 'two at once in a fresh directory, and a umask that lets nobody in' => sub {
+    local $ENV{RUN_DIR} = "$dir/above/fresh";
     my @up = map {
         my $pid = open(my $said, '-|') // die;
-        if (!$pid) { open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'up' }
+        if (!$pid) { umask 077; open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'up' }
         $said
     } 1, 2;
     my @said = map { do { local $/; readline $_ } } @up;
     my @ok = map { close $_ ? 1 : 0 } @up;
-    is $ok[0] + $ok[1], 1, 'one of them starts';
+    is $ok[0] + $ok[1], 1, 'one of them starts' or diag @said;
     like $said[ $ok[0] ? 1 : 0 ], qr/\Aawait-stack: (?:another make up, run|already running).*\n\z/, 'the other says why not';
     is $http->get("$url/")->{status}, 200, 'it serves';
     is((stack_does('down'))[0], "stopped 4 processes\n", 'down');
