@@ -194,6 +194,28 @@ SH
     is_deeply [ grep { /\.(?:new|deps)$/ } glob "$here/build/* $here/build/cc/* $here/build/cc/*/*" ], [], 'nothing is left over';
 };
 
+subtest 'a free port is given once' => sub {
+    # with few to give: each of two processes takes what there is, and holds it until the other has, too
+    no warnings 'redefine';
+    local *Await::Stack::read_random = sub { return pack 'L', int rand 8 };
+    my @from = map {
+        my $pid = open(my $ports, '-|') // die;
+        if (!$pid) {
+            $| = 1;
+            print join(' ', grep { $_ < 10008 } map { Await::Stack::free_port() } 1 .. 8), "\n";
+            sleep 60;
+            POSIX::_exit(0);
+        }
+        [ $pid, $ports ]
+    } 1, 2;
+    my %given;
+    $given{$_}++ for map { split ' ', readline($_->[1]) } @from;
+    kill 'KILL', map { $_->[0] } @from;
+    close $_->[1] for @from;
+    cmp_ok scalar keys %given, '>', 4, 'ports are given';
+    is_deeply [ grep { $given{$_} > 1 } sort keys %given ], [], 'each once';
+};
+
 subtest 'missing packages are named in one line' => sub {
     my $here = project("$dir/packages");
     spew("$here/bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0755);

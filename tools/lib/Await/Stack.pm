@@ -18,6 +18,7 @@ use File::Path qw(make_path remove_tree);
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h setsid);
 use Scalar::Util qw(weaken);
+use Socket qw(AF_UNIX SOCK_DGRAM pack_sockaddr_un);
 use Time::HiRes qw(time sleep);
 
 our @all;      # the stacks of this process, while they live
@@ -73,10 +74,22 @@ sub free_port {
         last if $most < 12000;
         # not by rand: a test that repeats its seed would repeat its ports
         my $port = 10000 + unpack('L', read_random()) % ($most - 10000);
-        return $port if IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp', Listen => 1);
+        return $port if reserve($port) && IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp', Listen => 1);
     }
     my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Proto => 'tcp', Listen => 1) or die "no free port: $!\n";
     return $socket->sockport;
+}
+
+# From here until we end, no other process that asks for a free port is given this one, though nobody listens there yet, or
+# for a while: whoever has the socket of that name has the port. It has no file, and goes with us however we end.
+my %reserved;
+
+sub reserve {
+    my ($port) = @_;
+    return 0 if $reserved{$port};
+    socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or die "socket: $!\n";
+    return 0 unless bind $socket, pack_sockaddr_un("\0nginx-await-port-$port");
+    return $reserved{$port} = $socket;
 }
 
 # Dies with one clear line unless we could listen there.
@@ -131,8 +144,10 @@ sub read_random { open my $file, '<:raw', '/dev/urandom' or die "/dev/urandom: $
 
 sub usable {
     my ($self, $port) = @_;
-    return $port if $port && (keys %{ $self->running } || IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1));
-    return free_port();
+    return free_port() unless $port;
+    return $port if keys %{ $self->running };
+    return free_port() unless $reserved{$port} || reserve($port);
+    return IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) ? $port : free_port();
 }
 
 sub save {
