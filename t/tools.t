@@ -44,7 +44,7 @@ sub run {
 sub project {
     my ($at) = @_;
     make_path("$at/tools");
-    copy("$root/tools/$_", "$at/tools/$_") for qw(build-module install-deps check-size check-commits);
+    copy("$root/tools/$_", "$at/tools/$_") for qw(build-module install-deps check-layers check-size check-commits);
     chmod 0755, glob "$at/tools/*";
     copy("$root/$_", "$at/$_") for qw(config config.make Makefile);
     spew("$at/src/core/$_.cc", "// $_\n") for qw(one two);
@@ -223,6 +223,43 @@ subtest 'missing packages are named in one line' => sub {
     is $? >> 8, 69, 'is an error';
     like $said, qr/\Amissing packages: make g\+\+ .*libhiredis-dev.*; install them by apt-get, .*\n\z/,
         'one line with all of them';
+};
+
+subtest 'layers' => sub {
+    my $here = project("$dir/layers");
+    spew("$here/src/pg/rows.h", '');
+    spew("$here/src/core/three.h", '');
+    my $complaints = sub {
+        my ($name, $text) = @_;
+        spew("$here/$name", $text);
+        my $said = run($here, 'tools/check-layers');
+        unlink "$here/$name";
+        return $said;
+    };
+    for (
+        '#include "three.h"', '#include "core/three.h"', '#include "base/../core/three.h"', '// #include "pg/rows.h"',
+        "/*\n#include \"pg/rows.h\"\n*/", '#include <string>',
+    ) {
+        is $complaints->('src/core/a.h', "$_\n"), '', s/\n/ /gr;
+    }
+    for (
+        '#include "pg/rows.h"', '# include "pg/rows.h"', "  #\tinclude\t<pg/rows.h>", '#include"pg/rows.h"',
+        '#include "../pg/rows.h"', '#include "core/../pg/rows.h"', '#include /* */ "pg/rows.h"',
+        "#include \\\n  \"pg/rows.h\"", '%:include "pg/rows.h"', '#import "pg/rows.h"', 'import "pg/rows.h";', '#include "pg/gone.h"',
+    ) {
+        is $complaints->('src/core/a.h', "$_\n"), "check-layers: src/core/a.h: core may not include pg\n", s/\n/ /gr;
+    }
+    like $complaints->('src/core/a.h', qq(#include "../../t/a.h"\n)), qr{includes ../../t/a.h, which is not in src}, 'not in src';
+    like $complaints->('src/core/a.h', "#include ROWS\n"), qr{an include without a name: ROWS}, 'a macro';
+    like $complaints->('src/core/a.h', "#  include <libpq-fe.h>\n"), qr{core may not use libpq}, 'what is not ours';
+    like $complaints->('src/core/deep/er/a.h', qq(#include "pg/rows.h"\n)), qr{a.h: core may not include pg}, 'a file deep below';
+    like $complaints->('src/http/live/deep/a.h', qq(#include "http/modules/a.h"\n)), qr{src/http/live may not include src/http/modules},
+        'a room of http';
+    like $complaints->($_, "\n"), qr{^check-layers: $_: is in no layer}, $_ for qw(src/a.cc src/new/a.cc);
+    like $complaints->('src/http/a.cc', "\n"), qr{belongs into one of src/http/}, 'src/http/a.cc';
+    like $complaints->('src/core/a.hpp', "\n"), qr{sources are named .cc or .h}, 'a.hpp';
+    is run($here, 'tools/check-layers'), '', 'nothing else';
+    is $?, 0, 'is no error';
 };
 
 subtest 'sizes' => sub {
