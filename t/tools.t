@@ -197,7 +197,7 @@ SH
 subtest 'a free port is given once' => sub {
     # with few to give: each of two processes takes what there is, and holds it until the other has, too
     no warnings 'redefine';
-    local *Await::Stack::read_random = sub { return pack 'L', int rand 8 };
+    local *Await::Ports::read_random = sub { return pack 'L', int rand 8 };
     my @from = map {
         my $pid = open(my $ports, '-|') // die;
         if (!$pid) {
@@ -287,6 +287,8 @@ subtest 'sizes' => sub {
         qr{Long.pm:2: a function of 62 lines}, 'a sub';
     like $complaints->('src/wire/long.cc', "// a line\n" x 501), qr{src/wire/long.cc: 501 lines, 500 at most},
         'a file of 501 lines';
+    like $complaints->($_, "# a line\n" x 501), qr{^check-size: $_: 501 lines, 500 at most}, $_
+        for qw(src/core/deep/er/a.h src/a.cc tools/lib/A.pm tools/lib/Await/Deep/A.pm t/lib/Await/Deep/A.pm);
 };
 
 subtest 'messages of commits' => sub {
@@ -304,10 +306,12 @@ subtest 'messages of commits' => sub {
     my $commit = sub { $git->('commit', '-q', '--allow-empty', '--cleanup=verbatim', '-m', $_[0]) };
     is $said->(), '', 'what was before does not count';
     $commit->("Hub: drop listeners that fall behind\n\nThey kept rows in memory that nobody would read.\n");
+    $commit->("\xe2\x80\xa6" x 72 . "\n\nCharacters count, not bytes.\n");
     is $said->(), '', 'a subject and a body';
     is $?, 0, 'is no error';
     for (
         [ 'x' x 73 . "\n\nWhy.\n", qr/the subject has 73 columns, 72 at most/ ],
+        [ "\xe2\x80\xa6" x 73 . "\n\nWhy.\n", qr/"(?:\xe2\x80\xa6){40}": the subject has 73 columns/ ],
         [ "No body\n", qr/has no body: say why/ ],
         [ "No body\n\nSigned-off-by: x\n", qr/has no body: say why/ ],
         [ "Second line\nnot empty\n\nWhy.\n", qr/the second line is not empty/ ],

@@ -10,6 +10,7 @@ package Await::Stack;
 use strict;
 use warnings;
 no warnings 'exec';
+use Await::Ports qw(check_port free_port read_random reserve);
 use Cwd qw(abs_path);
 use Digest::SHA qw(sha1_hex);
 use Fcntl qw(:flock);
@@ -18,7 +19,6 @@ use File::Path qw(make_path remove_tree);
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h setsid);
 use Scalar::Util qw(weaken);
-use Socket qw(AF_UNIX SOCK_DGRAM pack_sockaddr_un);
 use Time::HiRes qw(time sleep);
 
 our @all;      # the stacks of this process, while they live
@@ -64,42 +64,7 @@ sub make_dir {
 
 sub find_nginx { my ($path) = grep { -x } qw(/usr/sbin/nginx /usr/local/sbin/nginx /usr/local/nginx/sbin/nginx); return $path }
 
-# --- ports, users, files --------------------------------------------------------------------------
-
-# Below those that the kernel gives to outgoing connections: while a server is down, one of them could take its port.
-sub free_port {
-    my ($low) = read_file('/proc/sys/net/ipv4/ip_local_port_range') =~ /^(\d+)/;
-    my $most = ($low // 32768) - 1;
-    for (1 .. 100) {
-        last if $most < 12000;
-        # not by rand: a test that repeats its seed would repeat its ports
-        my $port = 10000 + unpack('L', read_random()) % ($most - 10000);
-        return $port if reserve($port) && IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp', Listen => 1);
-    }
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Proto => 'tcp', Listen => 1) or die "no free port: $!\n";
-    return $socket->sockport;
-}
-
-# From here until we end, no other process that asks for a free port is given this one, though nobody listens there yet, or
-# for a while: whoever has the socket of that name has the port. It has no file, and goes with us however we end.
-my %reserved;
-
-sub reserve {
-    my ($port) = @_;
-    return 0 if $reserved{$port};
-    socket my $socket, AF_UNIX, SOCK_DGRAM, 0 or die "socket: $!\n";
-    return 0 unless bind $socket, pack_sockaddr_un("\0nginx-await-port-$port");
-    return $reserved{$port} = $socket;
-}
-
-# Dies with one clear line unless we could listen there.
-sub check_port {
-    my ($port, $name) = @_;
-    $name //= 'PORT';
-    die "$name=$port is not a port from 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
-    IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Proto => 'tcp', Listen => 1, ReuseAddr => 1)
-        or die "port $port cannot be used ($!), choose another: $name=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
-}
+# --- users, files --------------------------------------------------------------------------
 
 # Whether an unprivileged user gets at a file or directory.
 sub reachable {
@@ -140,13 +105,11 @@ sub load {
     $self->{$_} = $self->usable($self->{$_}) for qw(pg_port redis_port);
 }
 
-sub read_random { open my $file, '<:raw', '/dev/urandom' or die "/dev/urandom: $!\n"; read $file, my $bytes, 32; return $bytes }
-
 sub usable {
     my ($self, $port) = @_;
     return free_port() unless $port;
     return $port if keys %{ $self->running };
-    return free_port() unless $reserved{$port} || reserve($port);
+    return free_port() unless reserve($port);
     return IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) ? $port : free_port();
 }
 
