@@ -23,7 +23,9 @@ my $port = Await::Stack::free_port();
 my $url = "http://127.0.0.1:$port";
 my $http = HTTP::Tiny->new(timeout => 20);
 sub stack_does { my ($what) = @_; my $out = `$root/tools/await-stack $what 2>&1`; return ($out, $? >> 8) }
-sub pids { return map { Await::Stack::read_file($_) =~ /(\d+)/ ? $1 : () } glob "$run/*.pid" }
+sub pids {
+    return map { Await::Stack::read_file($_) =~ /(\d+)/ ? $1 : () } glob "$run/*.pid";
+}
 
 subtest 'up, ps, down; data survives' => sub {
     my ($out, $status) = stack_does('up');
@@ -58,8 +60,9 @@ subtest 'a number in a pid file that is now another process' => sub {
     if (!$other) { POSIX::setsid(); exec 'sleep', 600 }
     my $stat = Await::Stack::read_file("/proc/$other/stat");
     my ($began) = $stat =~ /\) (?:\S+ ){19}(\S+)/;
-    my ($boot)  = Await::Stack::read_file('/proc/sys/kernel/random/boot_id') =~ /(\S+)/;
-    for ([ "$other", 'an old pid file' ], [ "$other 1 $boot", 'another start' ], [ "$other $began x", 'another boot' ]) {
+    my ($boot) = Await::Stack::read_file('/proc/sys/kernel/random/boot_id') =~ /(\S+)/;
+    for ([ "$other", 'an old pid file' ], [ "$other 1 $boot", 'another start' ], [ "$other $began x", 'another boot' ])
+    {
         my ($text, $what) = @$_;
         Await::Stack::write_file("$run/worker1.pid", "$text\n");
         is((stack_does('down'))[1], 0, "down: $what");
@@ -97,9 +100,11 @@ sub fails_clearly {
     Await::Stack::write_file("$dir/bad.conf",
         "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
     local $ENV{CONF} = "$dir/bad.conf";
-    fails_clearly('a configuration that nginx does not take',
+    fails_clearly(
+        'a configuration that nginx does not take',
         qr/nginx[ ]rejected[ ]the[ ]configuration:[ ]invalid[ ]parameter[ ]"lease=x"[ ]in[ ]"await_submit"[ ]directive,
-            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]equal[ ]to[ ]or[ ]greater[ ]than[ ]1s[ ]in[ ]\S+site\.conf:3/x);
+            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]equal[ ]to[ ]or[ ]greater[ ]than[ ]1s[ ]in[ ]\S+site\.conf:3/x
+    );
 }
 {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
@@ -118,10 +123,13 @@ subtest 'two at once in a fresh directory, and a umask that lets nobody in' => s
         if (!$pid) { umask 077; open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'up' }
         $said
     } 1, 2;
-    my @said = map { do { local $/; readline $_ } } @up;
+    my @said = map {
+        do { local $/; readline $_ }
+    } @up;
     my @ok = map { close $_ ? 1 : 0 } @up;
     is $ok[0] + $ok[1], 1, 'one of them starts' or diag @said;
-    like $said[ $ok[0] ? 1 : 0 ], qr/\Aawait-stack: (?:another make up, run|already running).*\n\z/, 'the other says why not';
+    like $said[ $ok[0] ? 1 : 0 ], qr/\Aawait-stack: (?:another make up, run|already running).*\n\z/,
+        'the other says why not';
     is $http->get("$url/")->{status}, 200, 'it serves';
     is((stack_does('down'))[0], "stopped 4 processes\n", 'down');
     is((stack_does('up'))[1], 0, 'up again: ports and passwords are those of the one that started');

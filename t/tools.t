@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/../tools/lib";
 use Await::Stack;
 
 my $root = $Await::Stack::ROOT;
-my $dir  = tempdir(CLEANUP => 1);
+my $dir = tempdir(CLEANUP => 1);
 delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS B CC CXX CXXFLAGS AWAIT_CXXFLAGS NGINX_SRC JOBS GIT_DIR)};
 
 sub slurp { return Await::Stack::read_file($_[0]) }
@@ -35,7 +35,8 @@ sub run {
         exec @command;
         POSIX::_exit(127);
     }
-    my $said = do { local $/; <$from> } // '';
+    my $said = do { local $/; <$from> }
+        // '';
     close $from;
     return $said;
 }
@@ -67,9 +68,9 @@ SH
 
 subtest 'the module is configured when it has to be' => sub {
     local $ENV{LOG} = "$dir/configured";
-    my $here   = project("$dir/here");
-    my $nginx  = nginx("$dir/nginx", 'configure', '1.22.1');
-    my $runs   = sub { return scalar(() = slurp($ENV{LOG}) =~ /^run$/mg) };
+    my $here = project("$dir/here");
+    my $nginx = nginx("$dir/nginx", 'configure', '1.22.1');
+    my $runs = sub { return scalar(() = slurp($ENV{LOG}) =~ /^run$/mg) };
     my $before = 0;
     my $build = sub {
         my ($from, $at) = @_;
@@ -83,8 +84,8 @@ subtest 'the module is configured when it has to be' => sub {
         is $runs->() - $before, $how, ($how ? 'configures: ' : 'does not configure: ') . $what;
         $before = $runs->();
     };
-    $configures->(1, 'the first time',   $nginx);
-    $configures->(0, 'nothing changed',  $nginx);
+    $configures->(1, 'the first time', $nginx);
+    $configures->(0, 'nothing changed', $nginx);
     unlink "$here/src/core/two.cc";
     $configures->(1, 'a source is gone', $nginx);
     spew("$here/src/http/new/three.cc", '');
@@ -190,8 +191,10 @@ SH
     $seen{$_}++ for slurp($ENV{LOG}) =~ /^[AB] (.+)$/mg;
     cmp_ok scalar keys %seen, '>', 4, 'both compile';
     is_deeply [ grep { $seen{$_} > 1 } sort keys %seen ], [], 'no two write the same file';
-    like slurp($_), qr/\A(?:AA|BB)\z/, s{.*/}{}r . ' is whole' for glob("$here/build/cc/*/*.o"), "$here/build/await-worker";
-    is_deeply [ grep { /\.(?:new|deps)$/ } glob "$here/build/* $here/build/cc/* $here/build/cc/*/*" ], [], 'nothing is left over';
+    like slurp($_), qr/\A(?:AA|BB)\z/, s{.*/}{}r . ' is whole'
+        for glob("$here/build/cc/*/*.o"), "$here/build/await-worker";
+    is_deeply [ grep { /\.(?:new|deps)$/ } glob "$here/build/* $here/build/cc/* $here/build/cc/*/*" ], [],
+        'nothing is left over';
 };
 
 subtest 'a free port is given once' => sub {
@@ -237,23 +240,41 @@ subtest 'layers' => sub {
         return $said;
     };
     for (
-        '#include "three.h"', '#include "core/three.h"', '#include "base/../core/three.h"', '// #include "pg/rows.h"',
-        "/*\n#include \"pg/rows.h\"\n*/", '#include <string>',
-    ) {
+        '#include "three.h"',
+        '#include "core/three.h"',
+        '#include "base/../core/three.h"',
+        '// #include "pg/rows.h"',
+        "/*\n#include \"pg/rows.h\"\n*/",
+        '#include <string>',
+        )
+    {
         is $complaints->('src/core/a.h', "$_\n"), '', s/\n/ /gr;
     }
     for (
-        '#include "pg/rows.h"', '# include "pg/rows.h"', "  #\tinclude\t<pg/rows.h>", '#include"pg/rows.h"',
-        '#include "../pg/rows.h"', '#include "core/../pg/rows.h"', '#include /* */ "pg/rows.h"',
-        "#include \\\n  \"pg/rows.h\"", '%:include "pg/rows.h"', '#import "pg/rows.h"', 'import "pg/rows.h";', '#include "pg/gone.h"',
-    ) {
+        '#include "pg/rows.h"',
+        '# include "pg/rows.h"',
+        "  #\tinclude\t<pg/rows.h>",
+        '#include"pg/rows.h"',
+        '#include "../pg/rows.h"',
+        '#include "core/../pg/rows.h"',
+        '#include /* */ "pg/rows.h"',
+        "#include \\\n  \"pg/rows.h\"",
+        '%:include "pg/rows.h"',
+        '#import "pg/rows.h"',
+        'import "pg/rows.h";',
+        '#include "pg/gone.h"',
+        )
+    {
         is $complaints->('src/core/a.h', "$_\n"), "check-layers: src/core/a.h: core may not include pg\n", s/\n/ /gr;
     }
-    like $complaints->('src/core/a.h', qq(#include "../../t/a.h"\n)), qr{includes ../../t/a.h, which is not in src}, 'not in src';
+    like $complaints->('src/core/a.h', qq(#include "../../t/a.h"\n)), qr{includes ../../t/a.h, which is not in src},
+        'not in src';
     like $complaints->('src/core/a.h', "#include ROWS\n"), qr{an include without a name: ROWS}, 'a macro';
     like $complaints->('src/core/a.h', "#  include <libpq-fe.h>\n"), qr{core may not use libpq}, 'what is not ours';
-    like $complaints->('src/core/deep/er/a.h', qq(#include "pg/rows.h"\n)), qr{a.h: core may not include pg}, 'a file deep below';
-    like $complaints->('src/http/live/deep/a.h', qq(#include "http/modules/a.h"\n)), qr{src/http/live may not include src/http/modules},
+    like $complaints->('src/core/deep/er/a.h', qq(#include "pg/rows.h"\n)), qr{a.h: core may not include pg},
+        'a file deep below';
+    like $complaints->('src/http/live/deep/a.h', qq(#include "http/modules/a.h"\n)),
+        qr{src/http/live may not include src/http/modules},
         'a room of http';
     like $complaints->($_, "\n"), qr{^check-layers: $_: is in no layer}, $_ for qw(src/a.cc src/new/a.cc);
     like $complaints->('src/http/a.cc', "\n"), qr{belongs into one of src/http/}, 'src/http/a.cc';
@@ -301,8 +322,8 @@ subtest 'messages of commits' => sub {
     $git->('init', '-q');
     $git->('add', '.');
     $git->('commit', '-q', '-m', 'as it was');
-    my $start  = $git->('rev-parse', 'HEAD') =~ s/\n//r;
-    my $said   = sub { return run($here, 'tools/check-commits', $start) };
+    my $start = $git->('rev-parse', 'HEAD') =~ s/\n//r;
+    my $said = sub { return run($here, 'tools/check-commits', $start) };
     my $commit = sub { $git->('commit', '-q', '--allow-empty', '--cleanup=verbatim', '-m', $_[0]) };
     is $said->(), '', 'what was before does not count';
     $commit->("Hub: drop listeners that fall behind\n\nThey kept rows in memory that nobody would read.\n");
@@ -316,7 +337,8 @@ subtest 'messages of commits' => sub {
         [ "No body\n\nSigned-off-by: x\n", qr/has no body: say why/ ],
         [ "Second line\nnot empty\n\nWhy.\n", qr/the second line is not empty/ ],
         [ "wip: more\n\nWhy.\n", qr/fold it into the commit/ ],
-    ) {
+        )
+    {
         $commit->($_->[0]);
         like $said->(), qr/\A.*$_->[1].*\n\z/, "one complaint: $_->[1]";
         is $? >> 8, 1, 'is an error';
