@@ -9,6 +9,11 @@ SRC    := $(CURDIR)
 B      ?= $(SRC)/build
 # the nginx to build against: Debian's nginx-dev, or any source tree
 NGINX_SRC ?= /usr/share/nginx/src
+# make splits a name with a space in two, and would then write beside this directory; the others mean something to it or to the shell
+ODD    := $(foreach c,' " : % ; & | < > * ? [ $$,$(findstring $(c),$(SRC)$(B)))
+ifneq ($(strip $(words $(SRC)) $(words $(B)) $(ODD)),1 1)
+$(error this directory, or B=, has a space or another special character in its name: move it: "$(SRC)", "$(B)")
+endif
 PORT   ?= 8080
 CONF   ?= conf/minimal.conf
 export PORT TLS_PORT CONF RUN_DIR
@@ -16,6 +21,8 @@ export PORT TLS_PORT CONF RUN_DIR
 STACK  := $(SRC)/tools/await-stack
 # a make under another one shares its jobs
 CORES  := $(shell nproc)
+# what is built is run by other users, too, whatever our umask is
+PUBLIC := umask 022
 JOBS    = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(CORES))
 
 ## run: build, start everything on PORT (8080), show a live log; Ctrl-C ends it. CONF=, RUN_DIR= as you like
@@ -86,12 +93,12 @@ deps-asan:
 .PHONY: module nginx
 module:
 	@echo "building the module against $(NGINX_SRC)"
-	@+MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)
+	@+$(PUBLIC); MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)
 
 ## nginx: build/nginx/objs/nginx and the module for it, from NGINX_SRC; then AWAIT_NGINX= and AWAIT_BUILD= (t/README.md)
 nginx:
 	@echo "building nginx and the module from $(NGINX_SRC)"
-	@+MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)/nginx nginx
+	@+$(PUBLIC); MAKE="$(MAKE)" JOBS="$(JOBS)" tools/build-module $(NGINX_SRC) $(B)/nginx nginx
 	@$(MAKE) --no-print-directory worker
 	@ln -sf $(B)/await-worker $(B)/nginx/await-worker
 
@@ -114,15 +121,16 @@ contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc) $
 # what an object was made by: with other flags, by another compiler or for another directory it is made again
 .PHONY: FORCE
 $(B)/cc/made-by: FORCE
-	@mkdir -p $(B)/cc; { echo "$(B) $(CXX) $(ALL_CXXFLAGS)"; $(CXX) --version | head -n 1; } > $@.new; $(if_changed)
+	@mkdir -p $(B)/cc; { echo "$(B) $(CXX) $(ALL_CXXFLAGS)"; $(CXX) --version | head -n 1; } > $@.$$$$.new; $(if_changed)
 # and which sources there are: without one of them an executable is linked again
 $(B)/cc/sources: FORCE
-	@mkdir -p $(B)/cc; echo $(sort $(wildcard src/*/*.cc src/*/*/*.cc t/*/*.cc bench/*/*.cc)) > $@.new; $(if_changed)
-if_changed = if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+	@mkdir -p $(B)/cc; echo $(sort $(wildcard src/*/*.cc src/*/*/*.cc t/*/*.cc bench/*/*.cc)) > $@.$$$$.new; $(if_changed)
+if_changed = if cmp -s $@ $@.$$$$.new; then rm $@.$$$$.new; else mv $@.$$$$.new $@; fi
 
-# renamed when they are whole, as somebody may end the compiler
-compile = @mkdir -p $(@D); $(CXX) $(ALL_CXXFLAGS) $(1) -MT $@ -MF $@.deps -c $< -o $@.new && mv $@.deps $(@:.o=.d) && mv $@.new $@
-link    = @$(CXX) $(LDFLAGS) $(filter %.o,$^) $(1) -o $@
+# renamed when they are whole, as somebody may end the compiler; with the shell's pid, as another make may be at work beside us
+whole   = trap 'rm -f $@.'$$$$'.*' EXIT
+compile = @mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) $(1) -MT $@ -MF $@.$$$$.deps -c $< -o $@.$$$$.new && mv $@.$$$$.deps $(@:.o=.d) && mv $@.$$$$.new $@
+link    = @$(whole); $(CXX) $(LDFLAGS) $(filter %.o,$^) $(1) -o $@.$$$$.new && mv $@.$$$$.new $@
 
 $(B)/cc/%.o: src/%.cc $(B)/cc/made-by
 	$(call compile)
@@ -150,7 +158,7 @@ PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/contra
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
 worker:
-	@mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
+	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
 
 ## unit: the tests of base, core, wire and io
 unit:
@@ -194,7 +202,7 @@ model:
 	t/model/check
 
 ## snapshot: writes sql/snapshot.sql anew, after a change of sql/
-snapshot:
+snapshot: build
 	AWAIT_SNAPSHOT=write prove t/schema.t
 
 ## fuzz: a short run of each fuzzer; RUNS=, or SECONDS_EACH=

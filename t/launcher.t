@@ -23,7 +23,9 @@ my $port = Await::Stack::free_port();
 my $url = "http://127.0.0.1:$port";
 my $http = HTTP::Tiny->new(timeout => 20);
 sub stack_does { my ($what) = @_; my $out = `$root/tools/await-stack $what 2>&1`; return ($out, $? >> 8) }
-sub pids { return map { Await::Stack::read_file($_) =~ /(\d+)/ ? $1 : () } glob "$run/*.pid" }
+sub pids {
+    return map { Await::Stack::read_file($_) =~ /(\d+)/ ? $1 : () } glob "$run/*.pid";
+}
 
 subtest 'up, ps, down; data survives' => sub {
     my ($out, $status) = stack_does('up');
@@ -53,6 +55,28 @@ subtest 'up, ps, down; data survives' => sub {
     stack_does('down');
 };
 
+subtest 'a number in a pid file that is now another process' => sub {
+    my $other = fork // die;
+    if (!$other) { POSIX::setsid(); exec 'sleep', 600 }
+    my $stat = Await::Stack::read_file("/proc/$other/stat");
+    my ($began) = $stat =~ /\) (?:\S+ ){19}(\S+)/;
+    my ($boot) = Await::Stack::read_file('/proc/sys/kernel/random/boot_id') =~ /(\S+)/;
+    for ([ "$other", 'an old pid file' ], [ "$other 1 $boot", 'another start' ], [ "$other $began x", 'another boot' ])
+    {
+        my ($text, $what) = @$_;
+        Await::Stack::write_file("$run/worker1.pid", "$text\n");
+        is((stack_does('down'))[1], 0, "down: $what");
+        ok kill(0, $other) && waitpid($other, POSIX::WNOHANG()) == 0, 'it lives';
+        ok !-e "$run/worker1.pid", 'the file is gone';
+    }
+    Await::Stack::write_file("$run/worker1.pid", "$other $began $boot\n");
+    my $down = fork // die;
+    if (!$down) { exec "$root/tools/await-stack", 'down', '-q' }
+    waitpid $other, 0;
+    is $? & 127, POSIX::SIGTERM(), 'the one that was started is ended';
+    waitpid $down, 0;
+};
+
 sub fails_clearly {
     my ($name, $why) = @_;
     subtest $name => sub {
@@ -76,14 +100,58 @@ sub fails_clearly {
     Await::Stack::write_file("$dir/bad.conf",
         "server {\n listen \${PORT};\n location / { await_submit q lease=x; }\n}\n");
     local $ENV{CONF} = "$dir/bad.conf";
-    fails_clearly('a configuration that nginx does not take',
+    fails_clearly(
+        'a configuration that nginx does not take',
         qr/nginx[ ]rejected[ ]the[ ]configuration:[ ]invalid[ ]parameter[ ]"lease=x"[ ]in[ ]"await_submit"[ ]directive,
-            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]equal[ ]to[ ]or[ ]greater[ ]than[ ]1s[ ]in[ ]\S+site\.conf:3/x);
+            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]equal[ ]to[ ]or[ ]greater[ ]than[ ]1s[ ]in[ ]\S+site\.conf:3/x
+    );
 }
 {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
     fails_clearly('a missing program', qr/nginx rejected the configuration|cannot run/);
 }
+{
+    local $ENV{RUN_DIR} = "$dir/a space";
+    fails_clearly('a directory with a space', qr/RUN_DIR=\S+a space has a character that it must not have/);
+    ok !-e "$dir/a space", 'and is not made';
+}
+
+subtest 'two at once in a fresh directory, and a umask that lets nobody in' => sub {
+    local $ENV{RUN_DIR} = "$dir/above/fresh";
+    my @up = map {
+        my $pid = open(my $said, '-|') // die;
+        if (!$pid) { umask 077; open STDERR, '>&', \*STDOUT; exec "$root/tools/await-stack", 'up' }
+        $said
+    } 1, 2;
+    my @said = map {
+        do { local $/; readline $_ }
+    } @up;
+    my @ok = map { close $_ ? 1 : 0 } @up;
+    is $ok[0] + $ok[1], 1, 'one of them starts' or diag @said;
+    like $said[ $ok[0] ? 1 : 0 ], qr/\Aawait-stack: (?:another make up, run|already running).*\n\z/,
+        'the other says why not';
+    is $http->get("$url/")->{status}, 200, 'it serves';
+    is((stack_does('down'))[0], "stopped 4 processes\n", 'down');
+    is((stack_does('up'))[1], 0, 'up again: ports and passwords are those of the one that started');
+    stack_does('down');
+    stack_does('forget');
+};
+
+subtest 'a directory that is not ours' => sub {
+    local $ENV{RUN_DIR} = my $foreign = "$dir/foreign";
+    mkdir $foreign, 0750;
+    is((stack_does($_))[1], 0, "$_, while it is empty") for qw(ps down forget);
+    ok -d $foreign, 'an empty one is not removed';
+    Await::Stack::write_file("$foreign/thesis", "x\n");
+    for my $command (qw(up run ps down forget)) {
+        my ($out, $status) = stack_does($command);
+        isnt $status, 0, "$command fails";
+        like $out, qr/^await-stack: \S*\Q$foreign\E was not made by await-stack.* it is left as it is/, 'says why';
+    }
+    is sprintf('%o', (stat $foreign)[2] & 07777), '750', 'its mode is as before';
+    is_deeply [ glob "$foreign/*" ], ["$foreign/thesis"], 'and so is what is in it';
+};
+
 SKIP: {
     mkdir "$dir/small";
     skip 'no tmpfs here', 1

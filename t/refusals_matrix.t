@@ -310,6 +310,10 @@ my %ELSEWHERE = (
 );
 my ($sites, $actions, $guards) = refusals_in_source($ROOT);
 cmp_ok scalar @$sites, '>', 50, 'the source is read';
+cmp_ok scalar @$actions, '>=', 9, 'the actions are found: ' . join ' ', @$actions;
+for my $file (qw(auth_jwt.cc auth_ticket.cc cors.cc)) {
+    ok scalar(grep { $_ eq $file } @$guards), "the handler of a phase in $file is found";
+}
 for my $site (@$sites) {
     # words of which only one can be said in one answer are seen one by one
     my @said = map { substr $_, 4 } grep { /^$site->{status} / } keys %details;

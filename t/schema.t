@@ -39,7 +39,7 @@ subtest 'sql/snapshot.sql is the schema of a new database' => sub {
         . "without partitions of days. Made by: make snapshot.\n"
         . dump_schema($s, 'await');
     my $file = "$root/sql/snapshot.sql";
-    Await::Stack::write_file($file, $fresh) if ($ENV{AWAIT_SNAPSHOT} // '') eq 'write';
+    Await::Stack::write_file($file, $fresh, 0644) if ($ENV{AWAIT_SNAPSHOT} // '') eq 'write';
     my $text = slurp($file);
     my ($made_by) = $text =~ /^-- PostgreSQL (\d+)\./;
     ok $made_by, 'its first line names the version that made it';

@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/../tools/lib";
 use Await::Stack;
 
 my $root = $Await::Stack::ROOT;
-my $dir  = tempdir(CLEANUP => 1);
+my $dir = tempdir(CLEANUP => 1);
 delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS B CC CXX CXXFLAGS AWAIT_CXXFLAGS NGINX_SRC JOBS GIT_DIR)};
 
 sub slurp { return Await::Stack::read_file($_[0]) }
@@ -35,7 +35,8 @@ sub run {
         exec @command;
         POSIX::_exit(127);
     }
-    my $said = do { local $/; <$from> } // '';
+    my $said = do { local $/; <$from> }
+        // '';
     close $from;
     return $said;
 }
@@ -44,7 +45,7 @@ sub run {
 sub project {
     my ($at) = @_;
     make_path("$at/tools");
-    copy("$root/tools/$_", "$at/tools/$_") for qw(build-module install-deps check-size check-commits);
+    copy("$root/tools/$_", "$at/tools/$_") for qw(build-module install-deps check-layers check-size check-commits);
     chmod 0755, glob "$at/tools/*";
     copy("$root/$_", "$at/$_") for qw(config config.make Makefile);
     spew("$at/src/core/$_.cc", "// $_\n") for qw(one two);
@@ -67,9 +68,9 @@ SH
 
 subtest 'the module is configured when it has to be' => sub {
     local $ENV{LOG} = "$dir/configured";
-    my $here   = project("$dir/here");
-    my $nginx  = nginx("$dir/nginx", 'configure', '1.22.1');
-    my $runs   = sub { return scalar(() = slurp($ENV{LOG}) =~ /^run$/mg) };
+    my $here = project("$dir/here");
+    my $nginx = nginx("$dir/nginx", 'configure', '1.22.1');
+    my $runs = sub { return scalar(() = slurp($ENV{LOG}) =~ /^run$/mg) };
     my $before = 0;
     my $build = sub {
         my ($from, $at) = @_;
@@ -83,8 +84,8 @@ subtest 'the module is configured when it has to be' => sub {
         is $runs->() - $before, $how, ($how ? 'configures: ' : 'does not configure: ') . $what;
         $before = $runs->();
     };
-    $configures->(1, 'the first time',   $nginx);
-    $configures->(0, 'nothing changed',  $nginx);
+    $configures->(1, 'the first time', $nginx);
+    $configures->(0, 'nothing changed', $nginx);
     unlink "$here/src/core/two.cc";
     $configures->(1, 'a source is gone', $nginx);
     spew("$here/src/http/new/three.cc", '');
@@ -153,6 +154,71 @@ SH
     $makes->('all in a copy', [ grep { !/two/ } @all ], "$dir/objects2");
 };
 
+subtest 'a directory with a space in its name' => sub {
+    my $here = project("$dir/a space");
+    for (['build'], ['clean'], [ 'clean', "B=$dir/b c" ]) {
+        my $said = run($_->[1] ? "$dir/objects" : $here, 'make', @$_);
+        isnt $?, 0, "make @$_ fails";
+        like $said, qr/^Makefile:\d+: .* has a space or another special character.*\n\z/, 'says why';
+    }
+    ok !-e "$here/build" && !-e "$dir/a", 'nothing is made';
+};
+
+subtest 'two makes at once' => sub {
+    my $here = project("$dir/twice");
+    # each waits until both are there, and writes its own text in two parts
+    spew("$here/c++", <<'SH', 0755);
+#!/bin/sh
+[ "$1" != --version ] || { echo c++; exit; }
+while [ $# -gt 0 ]; do
+    case $1 in -o) out=$2 ;; -MF) deps=$2 ;; esac
+    shift
+done
+echo "$ME $out" >> "$LOG"; printf $ME > "$out"; [ -z "$deps" ] || : > "$deps"
+n=0; until grep -q "^$OTHER " "$LOG" || [ $n = 200 ]; do sleep 0.05; n=$((n + 1)); done
+printf $ME >> "$out"
+SH
+    spew("$here/src/worker/main.cc", '');
+    local $ENV{LOG} = "$dir/twice.log";
+    my @makes = map {
+        local @ENV{qw(ME OTHER)} = @$_;
+        my $pid = fork // die;
+        if (!$pid) { chdir $here; exec 'make', '-s', "CXX=$here/c++", 'worker' }
+        $pid
+    } [ 'A', 'B' ], [ 'B', 'A' ];
+    for (@makes) { waitpid $_, 0; is $?, 0, 'make' }
+    my %seen;
+    $seen{$_}++ for slurp($ENV{LOG}) =~ /^[AB] (.+)$/mg;
+    cmp_ok scalar keys %seen, '>', 4, 'both compile';
+    is_deeply [ grep { $seen{$_} > 1 } sort keys %seen ], [], 'no two write the same file';
+    like slurp($_), qr/\A(?:AA|BB)\z/, s{.*/}{}r . ' is whole'
+        for glob("$here/build/cc/*/*.o"), "$here/build/await-worker";
+    is_deeply [ grep { /\.(?:new|deps)$/ } glob "$here/build/* $here/build/cc/* $here/build/cc/*/*" ], [],
+        'nothing is left over';
+};
+
+subtest 'a free port is given once' => sub {
+    # with few to give: each of two processes takes what there is, and holds it until the other has, too
+    no warnings 'redefine';
+    local *Await::Ports::read_random = sub { return pack 'L', int rand 8 };
+    my @from = map {
+        my $pid = open(my $ports, '-|') // die;
+        if (!$pid) {
+            $| = 1;
+            print join(' ', grep { $_ < 10008 } map { Await::Stack::free_port() } 1 .. 8), "\n";
+            sleep 60;
+            POSIX::_exit(0);
+        }
+        [ $pid, $ports ]
+    } 1, 2;
+    my %given;
+    $given{$_}++ for map { split ' ', readline($_->[1]) } @from;
+    kill 'KILL', map { $_->[0] } @from;
+    close $_->[1] for @from;
+    cmp_ok scalar keys %given, '>', 4, 'ports are given';
+    is_deeply [ grep { $given{$_} > 1 } sort keys %given ], [], 'each once';
+};
+
 subtest 'missing packages are named in one line' => sub {
     my $here = project("$dir/packages");
     spew("$here/bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0755);
@@ -160,6 +226,61 @@ subtest 'missing packages are named in one line' => sub {
     is $? >> 8, 69, 'is an error';
     like $said, qr/\Amissing packages: make g\+\+ .*libhiredis-dev.*; install them by apt-get, .*\n\z/,
         'one line with all of them';
+};
+
+subtest 'layers' => sub {
+    my $here = project("$dir/layers");
+    spew("$here/src/pg/rows.h", '');
+    spew("$here/src/core/three.h", '');
+    my $complaints = sub {
+        my ($name, $text) = @_;
+        spew("$here/$name", $text);
+        my $said = run($here, 'tools/check-layers');
+        unlink "$here/$name";
+        return $said;
+    };
+    for (
+        '#include "three.h"',
+        '#include "core/three.h"',
+        '#include "base/../core/three.h"',
+        '// #include "pg/rows.h"',
+        "/*\n#include \"pg/rows.h\"\n*/",
+        '#include <string>',
+        )
+    {
+        is $complaints->('src/core/a.h', "$_\n"), '', s/\n/ /gr;
+    }
+    for (
+        '#include "pg/rows.h"',
+        '# include "pg/rows.h"',
+        "  #\tinclude\t<pg/rows.h>",
+        '#include"pg/rows.h"',
+        '#include "../pg/rows.h"',
+        '#include "core/../pg/rows.h"',
+        '#include /* */ "pg/rows.h"',
+        "#include \\\n  \"pg/rows.h\"",
+        '%:include "pg/rows.h"',
+        '#import "pg/rows.h"',
+        'import "pg/rows.h";',
+        '#include "pg/gone.h"',
+        )
+    {
+        is $complaints->('src/core/a.h', "$_\n"), "check-layers: src/core/a.h: core may not include pg\n", s/\n/ /gr;
+    }
+    like $complaints->('src/core/a.h', qq(#include "../../t/a.h"\n)), qr{includes ../../t/a.h, which is not in src},
+        'not in src';
+    like $complaints->('src/core/a.h', "#include ROWS\n"), qr{an include without a name: ROWS}, 'a macro';
+    like $complaints->('src/core/a.h', "#  include <libpq-fe.h>\n"), qr{core may not use libpq}, 'what is not ours';
+    like $complaints->('src/core/deep/er/a.h', qq(#include "pg/rows.h"\n)), qr{a.h: core may not include pg},
+        'a file deep below';
+    like $complaints->('src/http/live/deep/a.h', qq(#include "http/modules/a.h"\n)),
+        qr{src/http/live may not include src/http/modules},
+        'a room of http';
+    like $complaints->($_, "\n"), qr{^check-layers: $_: is in no layer}, $_ for qw(src/a.cc src/new/a.cc);
+    like $complaints->('src/http/a.cc', "\n"), qr{belongs into one of src/http/}, 'src/http/a.cc';
+    like $complaints->('src/core/a.hpp', "\n"), qr{sources are named .cc or .h}, 'a.hpp';
+    is run($here, 'tools/check-layers'), '', 'nothing else';
+    is $?, 0, 'is no error';
 };
 
 subtest 'sizes' => sub {
@@ -187,6 +308,8 @@ subtest 'sizes' => sub {
         qr{Long.pm:2: a function of 62 lines}, 'a sub';
     like $complaints->('src/wire/long.cc', "// a line\n" x 501), qr{src/wire/long.cc: 501 lines, 500 at most},
         'a file of 501 lines';
+    like $complaints->($_, "# a line\n" x 501), qr{^check-size: $_: 501 lines, 500 at most}, $_
+        for qw(src/core/deep/er/a.h src/a.cc tools/lib/A.pm tools/lib/Await/Deep/A.pm t/lib/Await/Deep/A.pm);
 };
 
 subtest 'messages of commits' => sub {
@@ -199,20 +322,23 @@ subtest 'messages of commits' => sub {
     $git->('init', '-q');
     $git->('add', '.');
     $git->('commit', '-q', '-m', 'as it was');
-    my $start  = $git->('rev-parse', 'HEAD') =~ s/\n//r;
-    my $said   = sub { return run($here, 'tools/check-commits', $start) };
+    my $start = $git->('rev-parse', 'HEAD') =~ s/\n//r;
+    my $said = sub { return run($here, 'tools/check-commits', $start) };
     my $commit = sub { $git->('commit', '-q', '--allow-empty', '--cleanup=verbatim', '-m', $_[0]) };
     is $said->(), '', 'what was before does not count';
     $commit->("Hub: drop listeners that fall behind\n\nThey kept rows in memory that nobody would read.\n");
+    $commit->("\xe2\x80\xa6" x 72 . "\n\nCharacters count, not bytes.\n");
     is $said->(), '', 'a subject and a body';
     is $?, 0, 'is no error';
     for (
         [ 'x' x 73 . "\n\nWhy.\n", qr/the subject has 73 columns, 72 at most/ ],
+        [ "\xe2\x80\xa6" x 73 . "\n\nWhy.\n", qr/"(?:\xe2\x80\xa6){40}": the subject has 73 columns/ ],
         [ "No body\n", qr/has no body: say why/ ],
         [ "No body\n\nSigned-off-by: x\n", qr/has no body: say why/ ],
         [ "Second line\nnot empty\n\nWhy.\n", qr/the second line is not empty/ ],
         [ "wip: more\n\nWhy.\n", qr/fold it into the commit/ ],
-    ) {
+        )
+    {
         $commit->($_->[0]);
         like $said->(), qr/\A.*$_->[1].*\n\z/, "one complaint: $_->[1]";
         is $? >> 8, 1, 'is an error';

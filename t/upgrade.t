@@ -29,7 +29,7 @@ if (!(my $between = fork // die)) {
 wait;
 sub master { my ($file) = @_; my ($pid) = slurp("$s->{dir}/nginx.started" . ($file // '')) =~ /(\d+)/; return $pid }
 sub workers { my ($pid) = @_; return split ' ', slurp("/proc/$pid/task/$pid/children") }
-Await::Stack::write_file("$s->{dir}/nginx.pid", master() . "\n");       # so that it is ended whatever happens
+$s->adopt('nginx', master());       # so that it is ended whatever happens
 ok until_true('nginx serves', sub { (eval { post('/jobs', 'x') } // {})->{status} == 202 }), 'started';
 
 subtest 'USR2, then QUIT: a new binary takes over' => sub {
@@ -48,7 +48,7 @@ subtest 'USR2, then QUIT: a new binary takes over' => sub {
         }
         ),
         'a new master serves beside the old one';
-    Await::Stack::write_file("$s->{dir}/nginx.pid", master() . "\n");
+    $s->adopt('nginx', master());
     my @posts = map { begin_request('POST', '/jobs', body => "u$_") } 1 .. 40;
     kill 'QUIT', $old;
     push @posts, map { begin_request('POST', '/jobs', body => "u$_") } 41 .. 80;

@@ -334,8 +334,8 @@ sub refusals_in_source {
         open my $in, '<', $file or die "$file: $!";
         my $text = do { local $/; <$in> };
         $text =~ s{//[^\n"]*$}{}mg;
-        $actions{$1} = $name while $text =~ /add_action\(\s*cf,\s*&LocationConf::(\w+)/g;
-        $guards{$name} = 1 if $text =~ /^ *return add_phase_handler\(/m;
+        $actions{$1} = $name while $text =~ /add_action\(\s*cf,\s*&\w+::(\w+)/g;
+        $guards{$name} = 1 if $text =~ /\badd_(?:phase|access)_handler\(\s*cf,/;
         my $calls = join '|', keys %status;
         while ($text =~ /\G(?:("(?:\\.|[^"\\])*")|\b([45]\d\d)\s*,|\b($calls)\s*\(|.)/gs) {
             my ($status, $call) = ($2, $3);

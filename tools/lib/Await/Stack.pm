@@ -10,6 +10,7 @@ package Await::Stack;
 use strict;
 use warnings;
 no warnings 'exec';
+use Await::Ports qw(check_port free_port read_random reserve);
 use Cwd qw(abs_path);
 use Digest::SHA qw(sha1_hex);
 use Fcntl qw(:flock);
@@ -33,43 +34,37 @@ sub new {
         module => "$build/objs/ngx_http_await_module.so", worker => "$build/await-worker",
         worker_processes => 1, %o, pids => {}, order => [],
     }, $class;
+    make_dir($self->{dir});
+    my $ours = is_ours($self->{dir});
+    die "$self->{dir} was not made by await-stack and is not empty; it is left as it is, choose another directory\n"
+        unless $ours || is_empty($self->{dir});
     umask 027;
-    make_path($self->{dir});
     chmod 0711, $self->{dir};                # who runs as another user gets through, and sees nothing
     push @all, $self;
     weaken($all[-1]);
     $self->{dir} = abs_path($self->{dir});
     $self->{user} = $> == 0 ? 'postgres' : undef;
     $self->load;
+    $self->save unless $ours;                # from now on it is ours
     return $self;
+}
+
+# Whether a stack was made in a directory: only then may its mode be changed, or all of it be removed.
+sub is_ours  { my ($dir) = @_; return -O $dir && read_file("$dir/stack") =~ /^password [0-9a-f]{40}$/m }
+# stack.new is our mark while it is written
+sub is_empty { my ($dir) = @_; opendir my $all, $dir or return 0; return !grep { !/^(?:\.\.?|stack\.new)$/ } readdir $all }
+
+# A directory and those above it, which other users get through whatever our umask is.
+sub make_dir {
+    my ($dir) = @_;
+    my $before = umask 022;
+    make_path($dir);
+    umask $before;
 }
 
 sub find_nginx { my ($path) = grep { -x } qw(/usr/sbin/nginx /usr/local/sbin/nginx /usr/local/nginx/sbin/nginx); return $path }
 
-# --- ports, users, files --------------------------------------------------------------------------
-
-# Below those that the kernel gives to outgoing connections: while a server is down, one of them could take its port.
-sub free_port {
-    my ($low) = read_file('/proc/sys/net/ipv4/ip_local_port_range') =~ /^(\d+)/;
-    my $most = ($low // 32768) - 1;
-    for (1 .. 100) {
-        last if $most < 12000;
-        # not by rand: a test that repeats its seed would repeat its ports
-        my $port = 10000 + unpack('L', read_random()) % ($most - 10000);
-        return $port if IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp', Listen => 1);
-    }
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Proto => 'tcp', Listen => 1) or die "no free port: $!\n";
-    return $socket->sockport;
-}
-
-# Dies with one clear line unless we could listen there.
-sub check_port {
-    my ($port, $name) = @_;
-    $name //= 'PORT';
-    die "$name=$port is not a port from 1 to 65535\n" unless $port =~ /^\d+$/ && $port >= 1 && $port <= 65535;
-    IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Proto => 'tcp', Listen => 1, ReuseAddr => 1)
-        or die "port $port cannot be used ($!), choose another: $name=" . ($port < 65000 ? $port + 1 : 8080) . "\n";
-}
+# --- users, files --------------------------------------------------------------------------
 
 # Whether an unprivileged user gets at a file or directory.
 sub reachable {
@@ -110,12 +105,12 @@ sub load {
     $self->{$_} = $self->usable($self->{$_}) for qw(pg_port redis_port);
 }
 
-sub read_random { open my $file, '<:raw', '/dev/urandom' or die "/dev/urandom: $!\n"; read $file, my $bytes, 32; return $bytes }
-
 sub usable {
     my ($self, $port) = @_;
-    return $port if $port && (keys %{ $self->running } || IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1));
-    return free_port();
+    return free_port() unless $port;
+    return $port if keys %{ $self->running };
+    return free_port() unless reserve($port);
+    return IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) ? $port : free_port();
 }
 
 sub save {
@@ -132,7 +127,7 @@ sub url      { my ($s) = @_; return "http://127.0.0.1:$s->{port}" }
 
 # --- processes --------------------------------------------------------------------------------------
 
-# Starts a program in the background, its output in logs/NAME.log, its pid in NAME.pid.
+# Starts a program in the background, its output in logs/NAME.log, its pid and when it began in NAME.pid.
 # Options: user, env (hash), argv0.
 sub spawn {
     my ($self, $name, $command, %o) = @_;
@@ -153,16 +148,30 @@ sub spawn {
         print "cannot run $command->[0]: $!\n";
         POSIX::_exit(127);
     }
-    $self->{pids}{$name} = $pid;
-    write_file("$self->{dir}/$name.pid", "$pid\n");
+    $self->adopt($name, $pid);
     return $pid;
+}
+
+# From now on a process is this one of ours.
+sub adopt {
+    my ($self, $name, $pid) = @_;
+    $self->{pids}{$name} = $pid;
+    write_file("$self->{dir}/$name.pid", "$pid " . began($pid) . "\n");
+}
+
+# When a process began, in ticks since a boot, and which boot that was: a pid alone may have become another's.
+sub began {
+    my ($pid) = @_;
+    my ($fields) = read_file("/proc/$pid/stat") =~ /\) ([^)]*)$/ or return '';
+    return (split ' ', $fields)[19] . ' ' . (split ' ', read_file('/proc/sys/kernel/random/boot_id') || 'unknown')[0];
 }
 
 sub alive {
     my ($self, $name) = @_;
     my $pid = $self->pid($name) or return 0;
     if (waitpid($pid, WNOHANG) == $pid) { $self->{status}{$name} = $?; return 0 }
-    return kill(0, $pid) ? 1 : 0;
+    my ($began) = read_file("$self->{dir}/$name.pid") =~ /^\d+ (\S+ \S+)$/m;
+    return defined $began && $began eq began($pid) && kill(0, $pid) ? 1 : 0;
 }
 
 sub pid { my ($self, $name) = @_; my ($pid) = read_file("$self->{dir}/$name.pid") =~ /^(\d+)/; return $pid }
