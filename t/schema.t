@@ -153,7 +153,10 @@ subtest 'migrate --check' => sub {
 
 subtest 'changed functions are applied, and what a file replaces is dropped' => sub {
     my $sql = copy_of_sql();
-    $s->sql('CREATE FUNCTION await.sign(text, int) RETURNS text LANGUAGE sql AS $$ SELECT $1 $$', 'checked');
+    $s->sql(
+        'SET ROLE await; CREATE FUNCTION await.sign(text, int) RETURNS text LANGUAGE sql AS $$ SELECT $1 $$',
+        'checked'
+    );
     append("$sql/functions/internal/sign.sql", "-- replaces: await.sign(text, int)\n");
     my ($status, $said) = ctl('checked', 'migrate', sql => $sql);
     is $status, 0, 'migrated';
@@ -249,6 +252,194 @@ subtest 'two at once' => sub {
     my @said = sort map { slurp("$dir/twice.$_") } 1 .. 2;
     like $said[0], qr/^0 already up to date/, 'one has nothing to do';
     like $said[1], qr/^0 applied schema 1: /, 'the other did it';
+};
+
+# await-ctl as another login of a database.
+sub ctl_as {
+    my ($role, $database, $command) = @_;
+    local $ENV{AWAIT_POSTGRES} = $s->place($role) =~ s/dbname=await/dbname=$database/r;
+    local $ENV{PGPASSWORD}     = $role eq 'admin' ? $s->password('admin') : $role;
+    local $ENV{AWAIT_SQL}      = "$root/sql";
+    my $said = `/bin/sh '$ctl' $command 2>&1`;
+    return ($? >> 8, $said);
+}
+sub login { sql("CREATE ROLE $_ LOGIN PASSWORD '$_'") for @_; return }
+sub owners {
+    my ($database) = @_;
+    return $s->sql(
+        "SELECT string_agg(DISTINCT o::regrole::text, ' ') FROM (
+            SELECT proowner FROM pg_proc WHERE pronamespace = 'await'::regnamespace UNION
+            SELECT relowner FROM pg_class WHERE relnamespace = 'await'::regnamespace UNION
+            SELECT nspowner FROM pg_namespace WHERE nspname = 'await') x (o)", $database
+    );
+}
+
+subtest 'all in the schema has one owner, whoever migrates' => sub {
+    login(qw(deputy outsider));
+    sql('GRANT await TO deputy');
+    create('owned');
+    $s->sql('CREATE SCHEMA await AUTHORIZATION await', 'owned');
+    my ($status, $said) = ctl_as('deputy', 'owned', 'migrate');
+    is $status, 0, 'a member of the owner, who may not create a schema in the database';
+    is owners('owned'), 'await', 'all is the owner\'s';
+    for my $command ('migrate', 'migrate --check') {
+        ($status, $said) = ctl_as('outsider', 'owned', $command);
+        isnt $status, 0, "somebody else: $command";
+        like $said, qr/the schema await belongs to "await".*Nothing was done.*run await-ctl as "await"/s, 'is told who may';
+    }
+    for my $command ('migrate', 'migrate --check', 'status', 'purge', 'rotate') {
+        ($status, $said) = ctl_as('admin', 'owned', $command);
+        isnt $status, 0, "a superuser: $command";
+        like $said, qr/the schema await belongs to "await".*superuser "admin".*run await-ctl as "await"/s, 'is told who may';
+    }
+    is owners('owned'), 'await', 'all is the owner\'s still';
+    create('super');
+    ($status, $said) = ctl_as('admin', 'super', 'migrate');
+    is $status, 0, 'a superuser in an empty database';
+    like $said, qr/WARNING: .*"admin", a superuser.*applied schema 1/s, 'is warned';
+    create('theirs');
+    ($status, $said) = ctl_as('outsider', 'theirs', 'migrate');
+    isnt $status, 0, 'who may not create a schema';
+    like $said, qr/"outsider" may not create the schema await.*Nothing was done.*CREATE SCHEMA await AUTHORIZATION outsider/s,
+        'is told what a DBA does';
+};
+
+subtest 'code that others planted does not run' => sub {
+    create('planted');
+    $s->sql('GRANT CREATE ON DATABASE planted TO outsider; CREATE TABLE public.ran (by text)', 'planted');
+    $s->sql('GRANT INSERT ON public.ran TO PUBLIC', 'planted');
+    my $as_outsider = 'SET ROLE outsider; CREATE SCHEMA await; CREATE FUNCTION await.f() RETURNS int LANGUAGE sql AS
+        $$ INSERT INTO public.ran VALUES (session_user); SELECT 1 $$;
+        CREATE FUNCTION await.purge() RETURNS int LANGUAGE sql AS $$ SELECT await.f() $$;';
+    $s->sql("$as_outsider CREATE VIEW await.schema_history AS SELECT await.f() AS version, 'x'::text AS name, now() AS applied_at;
+        CREATE VIEW await.function_set AS SELECT 'x' || await.f() AS hash, now() AS applied_at", 'planted');
+    for my $command ('migrate', 'migrate --check', 'status', 'purge', 'rotate', 'grant outsider q') {
+        isnt((ctl_as('admin', 'planted', $command))[0], 0, "superuser, their schema: $command");
+    }
+    $s->sql('ALTER SCHEMA await OWNER TO await', 'planted');
+    for my $command ('migrate', 'migrate --check', 'status', 'purge', 'rotate') {
+        my ($status, $said) = ctl('planted', $command);
+        isnt $status, 0, "owner, their functions: $command";
+        like $said, qr/not all that is in it: await\.f\(\) \(of "outsider"\)/, 'they are named';
+    }
+    $s->sql('ALTER FUNCTION await.f() OWNER TO await; ALTER FUNCTION await.purge() OWNER TO await;
+        ALTER VIEW await.function_set OWNER TO await; ALTER VIEW await.schema_history OWNER TO await', 'planted');
+    like((ctl('planted', 'migrate'))[1], qr/await\.schema_history.* is not a plain table.*Nothing was done/, 'a view for a table');
+    is $s->sql('SELECT count(*) FROM public.ran', 'planted'), 0, 'nothing ran';
+};
+
+subtest 'objects of other schemas are not called' => sub {
+    create('paths');
+    $s->sql(q{CREATE TABLE public.ran (by text); GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC;
+        CREATE FUNCTION public.f(jsonb, name) RETURNS jsonb LANGUAGE sql AS $$ INSERT INTO public.ran VALUES ('f'); SELECT $1 -> $2::text $$;
+        CREATE OPERATOR public.-> (LEFTARG = jsonb, RIGHTARG = name, FUNCTION = public.f);
+        CREATE FUNCTION public.g(jsonb, name) RETURNS boolean LANGUAGE sql AS $$ INSERT INTO public.ran VALUES ('g'); SELECT $1 ? $2::text $$;
+        CREATE OPERATOR public.? (LEFTARG = jsonb, RIGHTARG = name, FUNCTION = public.g);
+        GRANT INSERT, SELECT ON public.ran TO PUBLIC;
+        ALTER DATABASE paths SET search_path = public, pg_catalog}, 'paths');
+    is((ctl('paths', $_))[0], 0, $_) for 'migrate', 'migrate --check', 'status', 'purge';
+    is $s->sql('SELECT count(*) FROM public.ran', 'paths'), 0, 'whatever the search path of the database';
+};
+
+subtest 'default privileges open nothing' => sub {
+    create('defaults');
+    sql('CREATE ROLE reader');
+    $s->sql("ALTER DEFAULT PRIVILEGES FOR ROLE await GRANT ALL ON $_ TO PUBLIC, reader", 'defaults')
+        for qw(TABLES SEQUENCES FUNCTIONS TYPES SCHEMAS);
+    my ($status, $said) = ctl('defaults', 'migrate');
+    is $status, 0, 'migrate';
+    like $said, qr/took away rights .*from: PUBLIC, reader\n/, 'says whose rights it took away';
+    my $foreign = "SELECT string_agg(what, ' ') FROM (
+        SELECT c.relname, a.grantee, c.relowner FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'await'::regnamespace UNION ALL
+        SELECT p.proname, a.grantee, p.proowner FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'await'::regnamespace UNION ALL
+        SELECT t.typname, a.grantee, t.typowner FROM pg_type t, aclexplode(t.typacl) a WHERE t.typnamespace = 'await'::regnamespace AND a.grantee <> 0 UNION ALL
+        SELECT nspname, a.grantee, nspowner FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'await') x (what, who, owner)
+        WHERE who <> owner AND who::regrole::text !~ '^await_'";
+    is $s->sql($foreign, 'defaults'), '', 'nobody else has any';
+    like((ctl('defaults', 'migrate'))[1], qr/^already up to date/, 'once');
+    my $part = $s->sql("SELECT max(relname) FROM pg_class WHERE relname ~ '^job_0_[0-9]+\$' AND relkind = 'r'", 'defaults');
+    $s->sql("DROP TABLE await.$part; SELECT await.purge()", 'defaults');
+    is $s->sql("SELECT to_regclass('await.$part') IS NOT NULL", 'defaults') . $s->sql($foreign, 'defaults'), 't',
+        'nor any in partitions that are made later';
+    $s->sql('GRANT CREATE ON SCHEMA await TO reader; GRANT SELECT (key) ON await.secret TO reader', 'defaults');
+    like((ctl('defaults', 'migrate --check'))[1], qr/^not up to date: .*took away rights .*from: reader/, '--check tells it');
+    is((ctl('defaults', 'migrate'))[0] . $s->sql($foreign, 'defaults'), '0', 'migrate takes it away');
+    $s->sql('DROP OWNED BY reader', 'defaults');
+};
+
+subtest 'functions that were changed, dropped or removed from the files' => sub {
+    create('healed');
+    my $sql = copy_of_sql();
+    Await::Stack::write_file("$sql/functions/internal/extra.sql",
+        "CREATE OR REPLACE FUNCTION await.extra() RETURNS int LANGUAGE sql AS 'SELECT 1';\n");
+    is((ctl('healed', 'migrate', sql => $sql))[0], 0, 'migrated');
+    my $before = dump_schema($s, 'healed');
+    for my $harm (
+        'DROP FUNCTION await.claim',
+        'DROP FUNCTION await.base64url',
+        q{CREATE OR REPLACE FUNCTION await.extra() RETURNS int LANGUAGE sql AS 'SELECT 2'},
+        'ALTER FUNCTION await.purge() RESET ALL'
+    ) {
+        $s->sql("SET ROLE await; $harm", 'healed');
+        my ($status, $said) = ctl('healed', 'migrate --check', sql => $sql);
+        is $status, 1, "$harm: --check";
+        like $said, qr/but: functions were changed or dropped by hand\n/, 'says why';
+        like((ctl('healed', 'migrate', sql => $sql))[1], qr/^applied functions/, 'migrate applies them');
+        ok dump_schema($s, 'healed') eq $before, 'all is as before';
+    }
+    my ($status, $said) = ctl('healed', 'migrate');
+    is $status, 0, 'the release without a function';
+    like $said, qr/^applied functions .*\ndropped await\.extra\(\), which is not in these files\n/, 'drops it, and says so';
+    is $s->sql("SELECT to_regproc('await.extra') IS NULL", 'healed'), 't', 'it is gone';
+    like((ctl('healed', 'migrate'))[1], qr/^already up to date/, 'once');
+};
+
+subtest 'what cannot be right is refused' => sub {
+    for my $words ("migrate '' --check", 'migrate dbname=x --check', 'migrate a b', 'check', 'status a b', 'roles x') {
+        my ($status, $said) = ctl('loud', $words);
+        is $status, 64, $words;
+        like $said, qr/^usage:/, 'usage';
+    }
+    my $sql = copy_of_sql();
+    Await::Stack::write_file("$dir/fake/find", "#!/bin/sh\n/usr/bin/find \"\$@\" | head -n 5\nexit 1\n", 0755)
+        if mkdir "$dir/fake";
+    my ($status, $said) = ctl('loud', 'migrate', path => "$dir/fake:$ENV{PATH}");
+    is $status, 66, 'a directory that can be read by half';
+    like $said, qr/cannot read all of .*functions\. Nothing was done/, 'it says so';
+    append("$sql/functions/internal/sign.sql", "-- replaces: sign(text, int)\n");
+    ($status, $said) = ctl('loud', 'migrate', sql => $sql);
+    is $status, 66, 'a line "replaces" that names no function of ours';
+    like $said, qr/"-- replaces: sign\(text, int\)" is not .*Nothing was done/, 'it says which';
+    for my $command ('status', 'purge', 'rotate', 'grant await q') {
+        ($status, $said) = ctl('loud', $command);
+        isnt $status, 0, "no schema: $command";
+        like $said, qr/the database "loud" has no schema "await"; run "await-ctl migrate"/, 'what to do';
+    }
+    Await::Stack::write_file("$dir/conninfo", "dbname=a\ndbname=b\n");
+    ($status, $said) = ctl('loud', "status \@$dir/conninfo");
+    is $status, 64, 'a file of two lines';
+    like $said, qr/must have one line/, 'it says so';
+    sql("CREATE DATABASE latin OWNER await ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", 'postgres');
+    ($status, $said) = ctl('latin', 'migrate');
+    isnt $status, 0, 'another encoding';
+    like $said, qr/the encoding of database "latin" is LATIN1: .*UTF8\. Nothing was done/, 'it says which';
+    my $broken = copy_of_sql();
+    append("$broken/schema/0001_baseline.sql", "SELECT 1 / 0;\n");
+    isnt((ctl('loud', 'migrate', sql => $broken))[0], 0, 'a first migrate that fails');
+    is $s->sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'await'", 'loud'), 0, 'has done nothing';
+};
+
+subtest 'options of await.submit out of range' => sub {
+    for my $case ([ priority => 101, 'priority is a number from -100 to 100, not 101' ],
+        [ priority => 99_999, 'priority is a number from -100 to 100, not 99999' ],
+        [ lease => '2 days', 'a lease lasts a second to a day, not 2 days' ],
+        [ lease => '0.5 s',  'a lease lasts a second to a day, not 0.5 s' ])
+    {
+        my ($option, $value, $why) = @$case;
+        my (undef, $error) =
+            $s->psql("\\set VERBOSITY verbose\nSELECT await.submit('q', 'x', options => '{\"$option\": \"$value\"}')");
+        like $error, qr/22023: \Q$why\E/, "$option $value";
+    }
 };
 
 subtest 'the edge says once that schema and module do not fit, and goes on' => sub {
