@@ -450,6 +450,9 @@ subtest 'await-ctl: from anywhere, and not silent where it did nothing' => sub {
     ($status, $out) = $run->("AWAIT_SQL='$Await::Stack::ROOT/sql' ./await-ctl migrate");
     is $status, 0, 'a copy, told where';
     like $out, qr/^already up to date: schema \d+, functions [0-9a-f]{12}$/, 'it says so';
+    Await::Stack::write_file("$dir/pass", join(':', '*', '*', '*', 'await', $s->password('await')) . "\n", 0600);
+    ($status, $out) = $run->("AWAIT_POSTGRES='@{[ $s->place('await') ]}' PGPASSFILE=pass ./link migrate");
+    is $status, 0, 'a passfile with a relative name';
     ($status, $out) = $run->('./link migrate');
     is $status, 0, 'a link';
     ($status, $out) = $run->("AWAIT_POSTGRES='host=127.0.0.1 port=1 dbname=x' ./link migrate");
