@@ -27,8 +27,7 @@ sub history {
 }
 sub refused {
     my ($what, $sql, $why) = @_;
-    my (undef, $error) = stack()
-            ->psql($sql);
+    my (undef, $error) = stack()->psql($sql);
     like $error // 'it was taken', $why, $what;
 }
 
@@ -281,7 +280,8 @@ subtest 'options of await.submit out of range' => sub {
     {
         my ($option, $value, $why) = @$case;
         my (undef, $error) =
-            stack()->psql("\\set VERBOSITY verbose\nSELECT await.submit('q', 'x', options => '{\"$option\": \"$value\"}')");
+            stack()->psql("\\set VERBOSITY verbose\n"
+                . "SELECT await.submit('q', 'x', options => '{\"$option\": \"$value\"}')");
         like $error, qr/22023: \Q$why\E/, "$option $value";
     }
 };
