@@ -16,6 +16,8 @@ my $HTTP = 'docs/http.md';
 my $METRICS = 'docs/directives/await_metrics.md';
 my $VARIABLES = 'docs/variables.md';
 my $PARK = 'docs/directives/await_park.md';
+my $ARCHITECTURE = 'docs/architecture.md';
+my $GLOSSARY = 'docs/glossary.md';
 my $OLD =
     qr{^docs/directives\.md:\d+: the page is older than docs/directives/\*\.md, of which it is made: run "make docs"$};
 my $CALLBACK = 'set_it, NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr}';
@@ -308,6 +310,58 @@ my @CHANGES = (
         qr{\(directives/await_owner\.md\)},
         '(directives/await_owners.md)',
         qr{^docs/http\.md:\d+: the link to directives/await_owners\.md leads nowhere: correct it$}
+    ],
+    [
+        'page without an example',
+        $PARK, qr/^```nginx\n.*?^```\n/ms, '',
+        qr{^\Q$PARK\E:1: the first nginx example of the page must use await_park: add it$}
+    ],
+    [
+        'example of another directive',
+        $PARK,
+        qr/await_park (?=off; +#)/,
+        'await_parked ',
+        qr{^\Q$PARK\E:1: the first nginx example of the page must use await_park: add it$}
+    ],
+    [
+        'file that is not there', $ARCHITECTURE,
+        qr/`http\/exchange\/receiver`/, '`http/receiver`',
+        qr{^\Q$ARCHITECTURE\E:\d+: `http/receiver` does not exist: correct the name$}
+    ],
+    [
+        'file of another name',
+        'docs/development.md', qr{`src/core/kind\.h`}, '`src/core/kinds.h`',
+        qr{^docs/development\.md:\d+: `src/core/kinds\.h` does not exist: correct the name$}
+    ],
+    [
+        'test that is not there',
+        'CONTRIBUTING.md', qr{`t/cuts\.t`}, '`t/cut.t`',
+        qr{^CONTRIBUTING\.md:\d+: `t/cut\.t` does not exist: correct the name$}
+    ],
+    [
+        'class that is not there', $ARCHITECTURE,
+        qr/`core::Subscription`/, '`core::Feed`',
+        qr{^\Q$ARCHITECTURE\E:\d+: `core::Feed` does not exist: correct the name$}
+    ],
+    [
+        'function that is not there', $ARCHITECTURE,
+        qr/`await\.purge\(\)`/, '`await.sweep()`',
+        qr{^\Q$ARCHITECTURE\E:\d+: `await\.sweep\(` does not exist: correct the name$}
+    ],
+    [
+        'file that a comment names',
+        holder(qr{// [^\n]*\(http/exchange/respond\.cc}),
+        qr{http/exchange/respond\.cc}, 'http/respond.cc',
+        qr{^src/\S+:\d+: http/respond\.cc does not exist: correct the name$}
+    ],
+    [
+        'word without a meaning',
+        $GLOSSARY, qr/^\| job \|.*/m,
+        '| job | |', qr{^\Q$GLOSSARY\E:\d+: the word has no meaning: add one$}
+    ],
+    [
+        'glossary without words',
+        $GLOSSARY, qr/^\|.*/ms, '', qr{^\Q$GLOSSARY\E:1: the page defines no words: add a table "word, meaning"$}
     ],
     [
         'link to no heading',

@@ -2,8 +2,8 @@
 # freed while nginx was still at it, and a submission refused in its second packet read itself after its end. So every
 # action is cut at every stage (by RST, FIN, half-close, a stream's reset) over every transport, many at once; freed
 # memory is overwritten (MALLOC_PERTURB_; `make asan` sees more). Afterwards the workers are the same, nothing is
-# counted as held or open, and exactly those jobs exist that were answered or may have been committed. SEED= begins the
-# same cases again, AWAIT_CUTS_SECONDS= is for how long, AWAIT_CUTS_ONLY= a pattern of "action over transport".
+# counted as held or open, and exactly those jobs exist that were answered or may have been committed. AWAIT_SEED=
+# repeats the same cases, AWAIT_CUTS_SECONDS= is for how long, AWAIT_CUTS_ONLY= a pattern of "action over transport".
 
 use strict;
 use warnings;
@@ -18,12 +18,12 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $seconds = $ENV{AWAIT_CUTS_SECONDS} // 15;
-my $seed = $ENV{SEED} // 1 + int rand 1e6;
+my $seed = $ENV{AWAIT_SEED} // 1 + int rand 1e6;
 my $only = $ENV{AWAIT_CUTS_ONLY} // '.';
 my $at_once = 16;
 alarm $seconds + 240;
 $ENV{MALLOC_PERTURB_} //= 165;
-diag "SEED=$seed";
+diag "AWAIT_SEED=$seed";
 
 # --- the servers: every way to linger, to park and to show errors, each on three ports -----------------------
 
@@ -282,7 +282,7 @@ $harm //=
     ? harmed($worker)
     : 'no answer any more';
 is $harm, undef, "nothing is harmed by " . ($count{begun} // 0) . " cuts"
-    or diag join "\n", "SEED=$seed; the last of $n:", @begun;
+    or diag join "\n", "AWAIT_SEED=$seed; the last of $n:", @begun;
 is_deeply \@wrong, [], 'what was answered is as it should be';
 subtest 'nothing is left behind' => sub {
     my @gauges =

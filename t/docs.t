@@ -128,6 +128,7 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         my ($name) = $page =~ m{([^/]+)\.md$};
         my $text = slurp($page);
         my ($snippet) = $text =~ /```nginx\n(.*?)```/s;
+        like $snippet // '', qr/(?<![\w\$])$name(?!\w)[^;]*;/, "$name: the example uses the directive" or next;
         my ($context) = $text =~ /^\| context \| (.*?) \|$/m;
         my $site =
               $context =~ /^http$/ ? "$snippet server { listen 127.0.0.1:\${PORT}; location / { await_submit q; } }"
@@ -139,7 +140,7 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         system 'touch', "$t->{dir}/users";
         Await::Stack::write_file("$t->{dir}/jwks.json", '{"kty":"oct","k":"' . 'A' x 43 . '"}', 0644);
         $t->configure_nginx($site);
-        like $t->nginx_t, qr/test is successful/, $name;
+        like $t->nginx_t, qr/test is successful/, "$name: nginx accepts the example";
     }
 };
 

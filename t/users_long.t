@@ -67,8 +67,8 @@ sub due {
 }
 
 subtest 'each event once, however transactions overlap and whatever the page holds' => sub {
-    srand(my $seed = $ENV{SEED} // int rand 1e6);
-    note "SEED=$seed";
+    srand(my $seed = $ENV{AWAIT_SEED} // int rand 1e6);
+    note "AWAIT_SEED=$seed";
     my @open = map { { session => Await::Session->new(stack()->postgres) } } 1 .. 5;
     # as edges get them, and as PostgreSQL has them
     my $moment = sub {

@@ -6,7 +6,7 @@
 namespace await {
 
 /// A slot for something that others derive from an object and keep with it, such as its encodings. Owned by
-/// the object and destroyed with it. It is no part of the value: a copy of the object starts without it.
+/// the object and destroyed with it. It is not part of the value: a copy of the object starts without it.
 class Attachment {
  public:
   class Content {

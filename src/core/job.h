@@ -114,8 +114,8 @@ struct EventPage {
   State state = State::pending;
   std::vector<Event> events;
   std::optional<Merged> merged;  ///< of a user's channel
-  /// For whoever encodes the page, so that it is encoded once for all its readers. Whoever changes `events`
-  /// after that discards it.
+  /// Encodings of the page (wire/page_encodings.h), shared by all its readers. Code that changes `events`
+  /// afterwards must discard them.
   mutable Attachment encodings;
 };
 

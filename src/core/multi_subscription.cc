@@ -27,7 +27,7 @@ void PartReader::on_page(Subscription &subscription, const EventPage &page, bool
       return;
   }
   on_events(part, page);
-  part.done = part.place().is_at_the_end(page);
+  part.done = part.position().is_at_the_end(page);
   if (is_complete(part)) {
     on_end(part);
     return;
@@ -37,8 +37,8 @@ void PartReader::on_page(Subscription &subscription, const EventPage &page, bool
 }
 
 bool MultiSubscription::on_ready(SubscriptionPart &part, const EventPage &page) {
-  part.knew = !part.lost && part.place().came_after_the_end(page);
-  part.done = part.place().is_at_the_end(page);
+  part.knew = !part.lost && part.position().came_after_the_end(page);
+  part.done = part.position().is_at_the_end(page);
   // mutant: all-channels-placed
   if (!all([](const Part &one) { return one.placed; })) {
     part.pause();  // its events are read when all channels are placed
@@ -74,7 +74,7 @@ void MultiSubscription::on_error(Subscription &subscription, const Error &error)
     return;
   }
   if (error.code != Code::not_found)
-    return;  // what is open sits out what may be a restart
+    return;  // open channels wait for the end of what may be a restart
   auto &part = static_cast<Part &>(subscription);
   part.leave();
   part.done = true;
@@ -84,11 +84,11 @@ void MultiSubscription::on_error(Subscription &subscription, const Error &error)
 
 std::string MultiSubscription::cursor() const {
   if (is_alone())
-    return first_.place().cursor();
+    return first_.position().cursor();
   std::vector<std::string> parts;
   for (const Part *part = &first_; part != nullptr; part = part->behind.get())
     // mutant: lost-part-of-cursor
-    parts.push_back(part->lost ? "" : part->place().cursor());
+    parts.push_back(part->lost ? "" : part->position().cursor());
   return join_cursors(std::move(parts));
 }
 

@@ -7,15 +7,15 @@
 
 namespace await::core {
 
-/// One channel of those that a client reads, and what is known of it.
+/// One of the channels that a client reads, and its state.
 struct SubscriptionPart : Subscription {
   using Subscription::Subscription;
-  State state = State::pending;  ///< as read last
-  bool placed = false;           ///< it was read, so it is known from where the client goes on
+  State state = State::pending;  ///< from the last read
+  bool placed = false;           ///< its first page has come: the position of the client is known
   bool lost = false;             ///< events were missed, and on_gap() was not called yet
   bool gone = false;             ///< a job that is no longer kept
   bool done = false;             ///< the client has all events there will ever be
-  bool knew = false;             ///< and had them before it came
+  bool knew = false;             ///< and had them before it connected
 };
 
 /// Turns the pages of a client's channels into calls in one order: on_ready, on_gap if events were missed,
@@ -46,8 +46,8 @@ class PartReader : protected Subscription::Reader {
   void on_page(Subscription &subscription, const EventPage &page, bool lost) final;
 };
 
-/// The channels that a client reads as one, with one cursor; mostly it is one. Nothing is given before it is
-/// known of each of them from where the client reads.
+/// Several channels that a client reads with one cursor; usually there is one. No event is delivered before
+/// the position in each of them is known.
 class MultiSubscription : private PartReader {
  public:
   struct Part : SubscriptionPart {
@@ -55,20 +55,21 @@ class MultiSubscription : private PartReader {
         : SubscriptionPart(subscription, services, std::move(source)) {}
     std::unique_ptr<Part> behind;
   };
-  /// What it does in any of the calls may be the end of the bundle.
+  /// Any of the calls may destroy the MultiSubscription.
   class Reader {
    public:
-    /// All have their places. False: it goes no further.
+    /// The positions of all channels are known. False: this was destroyed, or nothing more is to be
+    /// delivered.
     virtual bool on_ready() = 0;
-    /// What this channel's client has missed cannot be told.
+    /// The client has missed events of this channel that cannot be replayed.
     virtual void on_gap(Part &part) = 0;
-    /// Gives events of the page, as many as there is room for; without any, pauses the part.
+    /// Delivers events of the page, as many as there is room for. Pauses the part if there is none.
     virtual void on_events(Part &part, const EventPage &page) = 0;
-    /// That was it for now.
+    /// End of this batch: flush.
     virtual void on_flush() = 0;
-    /// And for ever.
+    /// No more events will come.
     virtual void on_end() = 0;
-    /// Before it was open; not_found: for this client there is no such thing.
+    /// A first read failed. not_found: the channel does not exist for this client.
     virtual void on_error(const Error &error) = 0;
     virtual std::optional<std::string_view> owner() const = 0;
 
@@ -80,9 +81,9 @@ class MultiSubscription : private PartReader {
       : reader_(reader), first_(*this, services, std::move(source)) {}
   void add(SubscriptionServices &services, Subscription::Source source);
 
-  /// @param listens  whether it goes on reading
-  /// @param ends  whether it is done() when nothing will ever come
-  /// @param is_gone  what says of a Part that it is no longer kept
+  /// @param listens  whether new events are delivered after the first pages
+  /// @param ends  whether on_end() is called when no channel will have more events
+  /// @param is_gone  tells whether the job of a Part is no longer kept
   template <class IsGone>
   void start(bool listens, bool ends, IsGone is_gone);
   void start(bool listens, bool ends) {
@@ -95,12 +96,12 @@ class MultiSubscription : private PartReader {
   void each(Visit visit);
   template <class Test>
   bool all(Test test) const;
-  /// Of all its channels. Those that have lost their places and were not told are left out, so that whoever
-  /// comes back from here is told.
+  /// The cursor of all channels. A channel with a gap that was not announced yet is left out, so that it is
+  /// announced when the client reconnects.
   std::string cursor() const;
-  /// There is room, at first or again.
+  /// There is room for events again.
   void resume();
-  /// No more calls.
+  /// Stops reading; no more calls.
   void leave();
 
  private:
@@ -119,7 +120,7 @@ class MultiSubscription : private PartReader {
   }
 
   Reader &reader_;
-  Part first_;  // the others hang on it
+  Part first_;  // the head of a list
   bool ends_ = true;
   bool open_ = false;
 };
@@ -147,7 +148,7 @@ void MultiSubscription::start(bool listens, bool ends, IsGone is_gone) {
       part.start(listens);
       return;
     }
-    part.lost = part.place().mark_gone(part.timeline());
+    part.lost = part.position().mark_gone(part.timeline());
     part.knew = !part.lost;
     part.placed = part.done = true;
   });

@@ -38,7 +38,7 @@ class Position {
   /// to `give`.
   template <class More, class Give>
   void advance(const EventPage &page, More more, Give give);
-  /// Whether all events of the page are due, and few and small enough to be sent in one piece.
+  /// Whether all events of the page are due, and few and small enough to be sent together.
   bool takes_whole(const EventPage &page, std::size_t most_bytes) const;
 
   /// Whether the page has an event that the client does not have.
@@ -76,7 +76,7 @@ void Position::advance(const EventPage &page, More more, Give give) {
   }
   for (const Event &event : page.events) {
     if (has(event))
-      continue;  // the page is shared with somebody who has read less
+      continue;  // the page is shared with a client that has read less
     if (!more() || !take(page, event))
       break;
     give(event);

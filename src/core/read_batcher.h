@@ -24,7 +24,7 @@ class JobRead : public Hook<> {
   explicit JobRead(Callback<Result<const Job *>> callback) : on_row(callback) {}
   Uuid id;
   ResultDetail detail = ResultDetail::json_value;
-  bool urgent = false;             ///< there is news: it is not delayed to fill a batch
+  bool urgent = false;             ///< bypasses the batching delay, because something has changed
   std::uint16_t batch_max = 0;     ///< set by ReadBatcher: the largest batch that it may join; 0: any
   EndedJobCache *cache = nullptr;  ///< searched before the read, and filled after it; may be null
   bool from_cache = false;         ///< whether the job passed to on_row is from the cache
@@ -98,7 +98,7 @@ class EventRead : public Hook<> {
 ///
 /// If PostgreSQL rejects a batch because of a value in it (`invalid`), the batch is halved until the invalid
 /// row is alone: at most 2·log2(n) + 1 statements of n rows for each invalid one. Its reads get the error,
-/// all others their rows. Reads that were in no such batch are sent meanwhile.
+/// all others their rows. Other reads are sent meanwhile.
 template <class Read>
 class ReadBatcher {
  public:
@@ -247,7 +247,7 @@ class ReadBatcher {
   void halve(Flight &flight) {
     std::vector<std::pair<std::size_t, Read *>> all;
     while (Read *read = flight.reads.pop_front()) {
-      auto at = flight.index.find(read->key());  // it may want another row by now
+      auto at = flight.index.find(read->key());  // its row may have changed since
       all.emplace_back(at == flight.index.end() ? flight.index.size() : at->second, read);
     }
     std::stable_sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.first < other.first; });

@@ -64,7 +64,7 @@ class ReadScheduler {
     if (hinted_ <= last)
       return {Action::nothing};
     if (tries_ == kDelays.size()) {
-      hinted_ = last;  // forged, or far too early: the periodic re-read will find it
+      hinted_ = last;  // forged, or far too early: the periodic read will find it
       // but a genuine hint may have come meanwhile
       return hinted_meanwhile_ ? read_now() : Action{Action::nothing};
     }

@@ -11,7 +11,7 @@ void Reread::run() {
   if (reply_.waiting())
     return;
   if (hub_.jobs() == 0) {
-    snapshot_.clear();  // whoever watches later reads first
+    snapshot_.clear();  // a client that starts to watch later reads first
     return;
   }
   if (snapshot_.empty() || hub_.jobs() <= limits_.few) {

@@ -61,7 +61,7 @@ class SubmitBatcher {
   Limits limits_;
   List<Submission> waiting_;
   std::size_t in_flight_ = 0;
-  bool away_ = false;  // a batch failed with "unavailable": wait for the next run
+  bool away_ = false;  // a batch failed with "unavailable": retry in the next run
   std::vector<std::unique_ptr<Flight>> flights_;
 };
 

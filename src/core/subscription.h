@@ -44,19 +44,19 @@ class Subscription {
   };
   Subscription(Reader &reader, SubscriptionServices &services, Source source);
 
-  /// Starts to read. If it `listens`, it reads again when there is news.
+  /// Starts to read. If it `listens`, it reads again when the channel changes.
   void start(bool listens);
   const Uuid &id() const { return watcher_.read().id; }
   Kind kind() const { return kind_of(id()); }
   /// The channel as clients write it.
   std::string channel() const { return name_ ? *name_ : "job:" + id().text(); }
-  Position &place() { return position_; }
-  const Position &place() const { return position_; }
+  Position &position() { return position_; }
+  const Position &position() const { return position_; }
   /// Whether it was read at least once.
   bool known() const { return known_; }
   std::uint32_t timeline() const { return static_cast<SubscriptionServices &>(watcher_.services()).timeline; }
 
-  /// The page was processed, up to the position: waits for news, or reads the next page.
+  /// The page was processed up to the position: waits for changes, or reads the next page.
   void next(const EventPage &page);
   void look() { watcher_.look(); }
   /// Reads again from the position.

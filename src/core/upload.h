@@ -15,9 +15,8 @@ class Upload {
   static constexpr std::size_t kInline = 64 * 1024;
   static constexpr std::size_t kPiece = 256 * 1024;
 
-  /// @param on_progress  called when there is room again, when finish() is complete, and with an error, after
-  /// which
-  ///                     the upload must not be used; may destroy this
+  /// @param on_progress  called when there is room again, when finish() is complete, and after an error; may
+  ///                     destroy this. Do not use the upload after an error.
   Upload(Payloads &payloads, const Uuid &id, Callback<Result<Done>> on_progress)
       : payloads_(payloads), id_(id), on_progress_(on_progress) {}
   Upload(const Upload &) = delete;

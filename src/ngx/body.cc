@@ -75,7 +75,7 @@ void Body::stop() {
     end();
 }
 
-/// Stops reading. Nobody must use an incomplete body: an upstream would expect bytes that do not come.
+/// Stops reading. An incomplete body must not be used: an upstream would expect bytes that do not come.
 void Body::end() {
   stopped_ = true;
   if (r_->read_event_handler == on_readable)

@@ -7,8 +7,8 @@
 namespace await::ngx {
 
 /// Applies nginx's send_timeout to code that writes to the connection itself: a client that takes no bytes
-/// for this time is disconnected. This is the only place that knows who uses the timer of the write event of
-/// a connection: while `delayed` is set, it is the timer of limit_rate, which must expire.
+/// for this time is disconnected. This is the only place that knows the use of the timer of the write event
+/// of a connection: while `delayed` is set, it is the timer of limit_rate, which must expire.
 class SendTimer {
  public:
   /// The connection that is written to, and its request (null while parked).

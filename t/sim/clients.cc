@@ -13,12 +13,12 @@ std::string name(const Uuid &job) { return job.text().substr(24); }
 
 // --- held requests ----------------------------------------------------------------------------------------
 
-/// The server's side, as http/watch.cc has it.
+/// The server's side of a held poll, as in http/live/job_wait.cc.
 struct HoldClient::Request {
   Request(HoldClient &to, Node &at)
       : client(to),
         node(at),
-        watcher(at.job_desk, core::Callback<Result<const core::Job *>>::to<&Request::got>(this)) {
+        watcher(at.job_services, core::Callback<Result<const core::Job *>>::to<&Request::got>(this)) {
     auto &world = client.service_.world;
     auto wait = world.chance(0.3) ? 0 : world.between(100, 30000);
     over = wait == 0;
@@ -131,11 +131,11 @@ Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, 
   if (poison)
     submission_.job.params = "poison";
   if (wait) {
-    watcher_.emplace(node.job_desk, core::Callback<Result<const core::Job *>>::to<&Submitter::got>(this));
+    watcher_.emplace(node.job_services, core::Callback<Result<const core::Job *>>::to<&Submitter::got>(this));
     watcher_->listen(id);
     watcher_->read().id = id;
   }
-  node.intake.add(submission_, service.world.now());
+  node.submit_batcher.add(submission_, service.world.now());
 }
 
 Submitter::~Submitter() = default;

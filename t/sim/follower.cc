@@ -60,7 +60,7 @@ void HistoryFollower::hear(const Message &message) {
 
 void HistoryFollower::take_reset(const Message &message) {
   ++service_.resets;
-  // who knows nothing yet begins before the latest value, which may be cut off before it is read
+  // a client without a position begins before the latest value, which may be cut off before it is read
   bool cut = kind() == core::Kind::topic && next_ <= last() - Database::kTopicKept;
   if (!must_be_reset_ && !excused_ && !cut && service_.database.timeline() == 1)
     service_.world.violated("P4", name() + ": a reset that nothing explains");
@@ -111,7 +111,7 @@ void HistoryFollower::check_wait(bool ready) {
     return;
   if (owed_.empty() || owed_.back().first < newest)
     owed_.emplace_back(newest, now);
-  // who comes to a long history gets it piece by piece: the bound counts from where the last piece begins
+  // a client gets a long history in portions: the bound counts from the start of the last portion
   int knew = std::exchange(knew_, knows());
   if (knew < knows() && knew + Wire::kPiece < newest) {
     for (auto &[seq, since] : owed_)
@@ -141,7 +141,7 @@ void UserFollower::failed_over() {
 
 void UserFollower::hear(const Message &message) {
   if (message.timeline != service_.database.timeline()) {
-    must_be_reset_ = true;  // of a history that is no more; what it says now is undone
+    must_be_reset_ = true;  // the history of another timeline: what it says has been undone
     since_.clear();
     return;
   }

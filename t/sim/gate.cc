@@ -1,4 +1,4 @@
-// Who may no more: revocations, and tickets that are shown twice; and who asks for what the database refuses.
+// Access: revocations, tickets that are used twice, and clients that send values that the database rejects.
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ std::unique_ptr<Node> Run::start_node() {
                                 [this](Node &node, const std::string &owner) { end_all_of(node, owner); });
 }
 
-/// As whoever calls await.revoke(): it publishes after the commit, if it likes.
+/// As a caller of await.revoke(), which may publish the hint after the commit, or not.
 void Run::revoke() {
   if (weather_.away || weather_.stalled)
     return;
@@ -48,7 +48,7 @@ void Run::end_all_of(Node &node, const std::string &owner) {
   }
 }
 
-/// Who was there when it was committed must be gone.
+/// Connections that existed when the revocation was committed must have ended.
 void Run::check_revoked() {
   for (const auto &[user, when] : service_.revoked) {
     auto late = world_.now() - std::max(when.first, weather_.trouble_until) > service_.bound_ms;
@@ -82,7 +82,7 @@ void Run::show_ticket() {
   }
 }
 
-/// Forgets tickets and others that nobody will answer any more.
+/// Removes tickets and others that will not be answered any more.
 void Run::sweep_tickets() {
   std::erase_if(tickets_, [this](const auto &shown) { return world_.now() - shown->began > kForgetMs; });
   std::erase_if(poisoners_, [this](const auto &one) { return world_.now() - one->began() > kForgetMs; });

@@ -29,7 +29,7 @@ void Broker::publish(const Uuid &job, int seq) {
         if (std::find(nodes_.begin(), nodes_.end(), node) == nodes_.end())
           return;
         if (proof)
-          node->told(*proof);
+          node->on_update(*proof);
         else
           node->hint(job, seq);
       });
@@ -64,7 +64,7 @@ Node::Node(World &w, Weather &air, Database &truth, Broker &broker,
       end_all_of_(std::move(end_all_of)),
       store(w, air, truth, [this] { connected(); }),
       hub(*this, *this),
-      intake(store, *this, *this, {.rows = 16}),
+      submit_batcher(store, *this, *this, {.rows = 16}),
       retries(*this),
       jobs(store, *this, 4, 16),
       events(store, *this, 4, 16),
@@ -84,13 +84,13 @@ void Node::hint(const Uuid &job, int seq) {
     hub.notify(job, seq);
 }
 
-void Node::told(const Proof &proof) {
-  if (!subscribed_.contains(proof.told.job.id.shard()))
+void Node::on_update(const Proof &proof) {
+  if (!subscribed_.contains(proof.update.job.id.shard()))
     return;
   if (proof.timeline == timeline_)
-    hub.publish(proof.told);
+    hub.publish(proof.update);
   else
-    hub.notify(proof.told.job.id, proof.told.page.last_seq);
+    hub.notify(proof.update.job.id, proof.update.page.last_seq);
 }
 
 void Node::subscribe_again() {
@@ -135,8 +135,8 @@ void Node::run_after(std::int64_t ms) {
 
 void Node::run() {
   woken_ = false;
-  intake.run(world.now());
-  turnstile.run();
+  submit_batcher.run(world.now());
+  ticket_batcher.run();
   retries.run(world.now());
   jobs.run(world.now());
   events.run(world.now());

@@ -28,11 +28,11 @@ inline const core::CursorKeys kKeys = {{0x5eed, 0xf00d}};
 
 /// A signed hint, and the line of history that it is of.
 struct Proof {
-  core::VerifiedUpdate told;
+  core::VerifiedUpdate update;
   std::uint32_t timeline;
 };
 
-/// Redis: hands hints to whoever has subscribed, as badly as the weather is.
+/// Redis: passes hints to the subscribers, with the faults of the current weather.
 class Broker {
  public:
   Broker(World &world, Weather &weather) : world_(world), weather_(weather) {}
@@ -40,9 +40,9 @@ class Broker {
   void join(Node &node) { nodes_.push_back(&node); }
   void part(Node &node) { std::erase(nodes_, &node); }
   void publish(const Uuid &job, int seq);
-  /// What await.revoke() says is to be published.
+  /// Publishes the hint that await.revoke() returns.
   void publish_revoked();
-  /// It is back, and has forgotten who had subscribed.
+  /// Redis has restarted, and has lost its subscriptions.
   void restarted();
 
  private:
@@ -52,7 +52,7 @@ class Broker {
   std::vector<Node *> nodes_;  // in the order of their coming: addresses would differ from run to run
 };
 
-/// What a node remembers of ended jobs, as http/cache.cc has it.
+/// A node's cache of ended jobs, as http/runtime/zone_cache.cc has it.
 class Cache : public core::EndedJobCache {
  public:
   explicit Cache(const std::uint32_t &timeline) : timeline_(timeline) {}
@@ -67,7 +67,7 @@ class Cache : public core::EndedJobCache {
   core::EndedJobRing memo_{bytes_};
 };
 
-/// An nginx worker: the real core, wired as http/process.cc wires it. Destroying it is its crash.
+/// An nginx worker: the real core, connected as in http/runtime/runtime.cc. Destroying it is a crash.
 class Node : private core::Scheduler, private core::Bus {
  public:
   static constexpr std::int64_t kRereadMs = 4000;
@@ -78,18 +78,18 @@ class Node : private core::Scheduler, private core::Bus {
   ~Node();
 
   void hint(const Uuid &job, int seq);
-  /// As http/submit.cc tells who watches the job's user.
+  /// Sends a hint to the channel of the job's user, as http/modules/submit.cc does.
   void tell_user_of(const Uuid &job) { broker_.publish(user_of(job), 0); }
-  void told(const Proof &proof);
-  /// Somebody may have been revoked.
+  void on_update(const Proof &proof);
+  /// An owner may have been revoked.
   void look_for_revoked() { revocations.look(); }
   /// Redis has restarted: subscribes anew.
   void subscribe_again();
 
   std::uint32_t timeline() const { return timeline_; }
   std::uint64_t reads() const { return store.read.count(); }
-  core::SubscriptionServices &feeds(const Uuid &id) {
-    return core::kind_of(id) == core::Kind::user ? user_desk : event_desk;
+  core::SubscriptionServices &services(const Uuid &id) {
+    return core::kind_of(id) == core::Kind::user ? user_services : event_services;
   }
 
   World &world;
@@ -129,15 +129,15 @@ class Node : private core::Scheduler, private core::Bus {
  public:
   Store store;
   core::Hub hub;
-  core::SubmitBatcher intake;
+  core::SubmitBatcher submit_batcher;
   core::RetryQueue retries;
   core::ReadBatcher<core::JobRead> jobs;
   core::ReadBatcher<core::EventRead> events;
   core::ReadBatcher<core::EventRead> user_events;
-  core::ReadServices<core::JobRead> job_desk{hub, retries, jobs};
-  core::SubscriptionServices event_desk{{hub, retries, events}, timeline_, keys_};
-  core::SubscriptionServices user_desk{{hub, retries, user_events}, timeline_, keys_};
-  core::TicketBatcher turnstile{store, *this};
+  core::ReadServices<core::JobRead> job_services{hub, retries, jobs};
+  core::SubscriptionServices event_services{{hub, retries, events}, timeline_, keys_};
+  core::SubscriptionServices user_services{{hub, retries, user_events}, timeline_, keys_};
+  core::TicketBatcher ticket_batcher{store, *this};
   core::Revocations revocations{store, core::Callback<const std::string &>::to<&Node::revoked>(this)};
   core::Reread reread;
   Cache cache{timeline_};

@@ -17,7 +17,7 @@ inline Uuid poison_id() {
 }
 
 /// A client that asks for a job, for events, for a user's and for admission, again and again, each with a
-/// value that the database refuses; others' share the statements. It gets that error, and nobody else does.
+/// value that the database refuses; others' share the statements. Only this client gets the error.
 class Poisoner {
  public:
   explicit Poisoner(Service &service) : service_(service) {
@@ -39,7 +39,7 @@ class Poisoner {
     if (!users_.linked())
       node->user_events.add(users_);
     if (!entrant_.linked())
-      node->turnstile.add(entrant_);
+      node->ticket_batcher.add(entrant_);
     service_.world.after(service_.world.between(0, 20), [this, alive = alive_] {
       if (*alive)
         strike();
@@ -47,7 +47,7 @@ class Poisoner {
   }
   std::int64_t began() const { return began_; }
 
-  /// What anybody else was told.
+  /// An error that another client got.
   static void must_be_innocent(Service &service, const Error &error) {
     if (error.code == Code::invalid)
       service.world.violated("P4", "somebody is refused for what another has asked");

@@ -34,8 +34,8 @@ Run::Run(std::uint64_t seed, std::uint64_t steps)
       few_shards_(seed % 4 != 0 || seed % 8 == 0),
       failovers_(!calm_ && seed % 3 == 0) {
   // calm: a hint may be 200 ms ahead of its commit, and the tries after it are up to 250 ms apart
-  // who shares a read with a bad value waits while that is halved, up to six times, each as long as a read:
-  // by usual(), or in other weather up to the 100 ms from which on it is trouble
+  // A client that shares a read with a bad value waits while the batch is halved, up to six times. Each takes
+  // as long as a read: that of usual(), or in other weather up to 100 ms; longer ones count as a fault.
   service_.bound_ms = calm_ ? (few_shards_ ? 500 + 6 * 20 : 900 + 6 * 90) : Node::kRereadMs + 600 + 6 * 100;
   weather_ = usual();
   service_.nodes.resize(kNodes);
@@ -111,7 +111,7 @@ void Run::act() {
     poison();
 }
 
-/// Somebody goes away for a while, or for good.
+/// A client disconnects for a while, or for good.
 void Run::leave() {
   auto &session = one_of(world_, sessions_);
   if (session->lives_for_ever() && world_.chance(0.1))
@@ -138,7 +138,7 @@ void Run::submit() {
   }
 }
 
-/// A worker, or whoever else writes a job's history.
+/// A worker, or another writer of a job's history.
 void Run::work() {
   if (open_.empty() || weather_.away || weather_.stalled)
     return;
@@ -170,7 +170,7 @@ void Run::advance(const Uuid &job, core::State to) {
   if (early)
     takes = std::min<std::int64_t>(takes, 200);
   if (early)
-    broker_.publish(job, seq);  // who watches its user is told again after the commit
+    broker_.publish(job, seq);  // the user's channel gets a hint again after the commit
   world_.after(takes, [this, xid, job, seq, early] {
     if (!database_.running(xid))
       return;  // the server has crashed meanwhile
@@ -325,7 +325,7 @@ void Run::strike() {
         (world_.chance(0.5) ? node->store.read : node->store.write).lose();
       return trouble(1500);
     case 5:
-      world_.say("Redis is away");  // which is no trouble: the bound holds without it
+      world_.say("Redis is away");  // not a fault: the bound holds without Redis
       weather_.bus_away = true;
       world_.after(lasts * 3, [this] {
         weather_.bus_away = false;
@@ -383,7 +383,7 @@ void Run::crash(std::size_t which) {
   });
 }
 
-/// Forgets those who have got everything.
+/// Removes the clients that have received everything.
 void Run::sweep() {
   std::erase_if(holds_, [this](const auto &hold) { return hold->done() || !database_.has(hold->job()); });
   std::erase_if(sessions_, [](const auto &session) { return session->done() || session->is_lost(); });
@@ -391,7 +391,7 @@ void Run::sweep() {
   std::erase_if(submitters_, [](const auto &submitter) { return submitter->done(); });
 }
 
-/// Ten times a second: is anybody owed something for too long, has anybody been left behind?
+/// Ten times a second: checks that no client waits for longer than the bound, and that none was forgotten.
 void Run::check() {
   world_.after(100, [this] { check(); });
   if (weather_.away || weather_.stalled || weather_.failing > 0 || weather_.latency_ms > 100)
@@ -412,13 +412,13 @@ void Run::heal() {
   broker_.restarted();
 }
 
-/// The weather clears. Whoever watches stays, nothing is written: then nothing may be asked but the
-/// re-read. At last every job ends, and everybody must have heard of it.
+/// The weather clears. Clients keep watching and nothing is written: then only the periodic read may query
+/// the database. At last every job ends, and every client must have been notified.
 void Run::rest() {
   world_.run(20'000);  // faults under way come to their end
   heal();
   world_.run(10'000);
-  service_.closing = true;  // nobody comes back, for that would cost reads
+  service_.closing = true;  // no client reconnects, because that would cause reads
   world_.run(2'000);
   std::uint64_t before = 0;
   for (auto &node : service_.nodes)
@@ -477,7 +477,7 @@ void Run::finish_jobs() {
   }
 }
 
-/// Everybody leaves: nothing may be left of them.
+/// All clients disconnect: nothing may be left of them.
 void Run::tear_down() {
   sweep();
   holds_.clear();
@@ -492,7 +492,7 @@ void Run::tear_down() {
     if (node && (node->hub.listeners() != 0 || node->hub.jobs() != 0))
       world_.violated(
           "P8", std::to_string(node->hub.listeners()) + " listeners are left of clients that have gone");
-    if (node && !node->intake.idle())
+    if (node && !node->submit_batcher.idle())
       world_.violated("P8", "submissions are left of clients that have gone");
   }
 }

@@ -21,7 +21,7 @@ struct Totals {
 };
 
 /// One history: some nodes, many jobs, workers, clients and faults, for so many steps; then the weather
-/// clears, everything must come to rest, everybody must have everything, and nothing may be left over.
+/// clears, everything must come to rest, every client must have everything, and nothing may be left over.
 ///
 /// Profiles by seed: every fourth is calm, where hints work and must be fast; the others have faults, and
 /// every third of all has failovers.

@@ -16,10 +16,10 @@ struct Service {
   Weather &weather;
   Database &database;
   std::vector<std::unique_ptr<Node>> nodes;
-  std::int64_t bound_ms = 0;  ///< within which whoever watches must know
+  std::int64_t bound_ms = 0;  ///< within which every watching client must be notified
   std::vector<Uuid> accepted;
-  bool closing = false;  ///< no client comes back any more
-  /// Users who were revoked: when the last time was, and how often.
+  bool closing = false;  ///< no client reconnects
+  /// The revoked users: the time of the last revocation, and their number.
   std::map<Uuid, std::pair<std::int64_t, int>> revoked;
   std::uint64_t delivered = 0;
   std::uint64_t reconnects = 0;

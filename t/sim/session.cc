@@ -57,39 +57,39 @@ struct Session::Connection {
   Wire wire;
 };
 
-/// As http/stream.cc.
+/// An event stream, as in http/live/sse_stream.cc.
 struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   Stream(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
-        bundle(*this, node.feeds(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
+        subscriptions(*this, node.services(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
     for (auto at = to.followers_.begin() + 1; at != to.followers_.end(); ++at)
-      bundle.add(node.feeds((*at)->id()), (*at)->source(cursor));
-    wire.room = [this] { bundle.resume(); };
-    bundle.start(true, true);
+      subscriptions.add(node.services((*at)->id()), (*at)->source(cursor));
+    wire.room = [this] { subscriptions.resume(); };
+    subscriptions.start(true, true);
   }
 
   bool on_ready() override {
-    if (bundle.all([](const core::MultiSubscription::Part &part) { return part.knew; })) {
+    if (subscriptions.all([](const core::MultiSubscription::Part &part) { return part.knew; })) {
       end();
-      bundle.leave();
+      subscriptions.leave();
       return false;
     }
-    bool mixed = !bundle.is_alone();
-    std::string cursor = bundle.cursor();
+    bool mixed = !subscriptions.is_alone();
+    std::string cursor = subscriptions.cursor();
     for (auto &follower : client.followers_) {
-      if (mixed ? core::cursor_for(follower->id(), cursor) != "." : !bundle.first().lost)
+      if (mixed ? core::cursor_for(follower->id(), cursor) != "." : !subscriptions.first().lost)
         say(*follower, cursor, false, mixed);
     }
     return true;
   }
   void on_gap(core::MultiSubscription::Part &part) override {
-    say(follower_of(part), bundle.cursor(), true, !bundle.is_alone());
+    say(follower_of(part), subscriptions.cursor(), true, !subscriptions.is_alone());
   }
   void on_events(core::MultiSubscription::Part &part, const core::EventPage &page) override {
-    part.place().advance(
+    part.position().advance(
         page, [this] { return !wire.full(); },
         [&](const core::Event &event) {
-          tell(follower_of(part), bundle.cursor(), page, event, !bundle.is_alone());
+          tell(follower_of(part), subscriptions.cursor(), page, event, !subscriptions.is_alone());
         });
     if (wire.full())
       part.pause();
@@ -97,7 +97,7 @@ struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   void on_flush() override {}
   void on_end() override {
     end();
-    bundle.leave();
+    subscriptions.leave();
   }
   void on_error(const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
@@ -108,53 +108,54 @@ struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
 
-  Follower &follower_of(const core::Subscription &feed) {
+  Follower &follower_of(const core::Subscription &subscription) {
     auto at = std::find_if(client.followers_.begin(), client.followers_.end(),
-                           [&](auto &one) { return one->id() == feed.id(); });
+                           [&](auto &one) { return one->id() == subscription.id(); });
     return **at;
   }
 
-  core::MultiSubscription bundle;
+  core::MultiSubscription subscriptions;
 };
 
-/// As http/events_page.cc.
+/// A client of event pages, as in http/live/events_page.cc.
 struct Session::Pages : Connection, private core::Subscription::Reader {
   Pages(Session &to, Node &from, const std::string &cursor)
       : Connection(to, from),
-        feed(*this, node.feeds(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
-    feed.start(true);
+        subscription(*this, node.services(to.followers_[0]->id()), to.followers_[0]->source(cursor)) {
+    subscription.start(true);
   }
 
   void on_page(core::Subscription &, const core::EventPage &page, bool lost) override {
-    if (!lost && !feed.place().has_news(page) && !core::is_ending(page.state)) {
-      feed.next(page);
+    if (!lost && !subscription.position().has_news(page) && !core::is_ending(page.state)) {
+      subscription.next(page);
       return;
     }
     Follower &follower = *client.followers_[0];
-    say(follower, feed.place().cursor(), lost);  // so that it knows from where on it is owed everything
-    feed.place().advance(
+    say(follower, subscription.position().cursor(),
+        lost);  // so that it knows from where on it is owed everything
+    subscription.position().advance(
         page, [] { return true; },
-        [&](const core::Event &event) { tell(follower, feed.place().cursor(), page, event); });
+        [&](const core::Event &event) { tell(follower, subscription.position().cursor(), page, event); });
     end();
-    feed.leave();
+    subscription.leave();
   }
   void on_error(core::Subscription &, const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
       drop();
-    else if (!feed.known())
+    else if (!subscription.known())
       end();
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
 
-  core::Subscription feed;
+  core::Subscription subscription;
 };
 
-/// As http/socket.cc.
+/// A WebSocket, as in http/live/websocket.cc.
 struct Session::Socket : Connection, private core::Subscription::Reader {
   struct Entry : core::Subscription {
     Entry(Socket &socket, Follower &to, std::string cursor)
-        : Subscription(socket, socket.node.feeds(to.id()), to.source(std::move(cursor))), follower(to) {}
+        : Subscription(socket, socket.node.services(to.id()), to.source(std::move(cursor))), follower(to) {}
     Follower &follower;
     bool confirmed = false;
   };
@@ -172,37 +173,37 @@ struct Session::Socket : Connection, private core::Subscription::Reader {
     }
   }
 
-  void on_page(core::Subscription &feed, const core::EventPage &page, bool lost) override {
-    auto &entry = static_cast<Entry &>(feed);
+  void on_page(core::Subscription &subscription, const core::EventPage &page, bool lost) override {
+    auto &entry = static_cast<Entry &>(subscription);
     Follower &follower = entry.follower;
-    core::Position &place = feed.place();
+    core::Position &position = subscription.position();
     if (!std::exchange(entry.confirmed, true) && !lost)
-      say(follower, place.cursor(), false);
+      say(follower, position.cursor(), false);
     if (lost)
-      say(follower, place.cursor(), true);
-    place.advance(
+      say(follower, position.cursor(), true);
+    position.advance(
         page, [this] { return !wire.full(); },
-        [&](const core::Event &event) { tell(follower, place.cursor(), page, event); });
+        [&](const core::Event &event) { tell(follower, position.cursor(), page, event); });
     if (wire.full())
-      feed.pause();
-    if (place.is_at_the_end(page)) {
+      subscription.pause();
+    if (position.is_at_the_end(page)) {
       ended.push_back(&follower);
-      forget(feed);
+      forget(subscription);
     } else {
-      feed.next(page);
+      subscription.next(page);
     }
   }
-  void on_error(core::Subscription &feed, const Error &error) override {
+  void on_error(core::Subscription &subscription, const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
-      forget(feed);
+      forget(subscription);
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
   bool has_ended(const Follower &follower) const override {
     return std::find(ended.begin(), ended.end(), &follower) != ended.end();
   }
-  void forget(core::Subscription &feed) {
-    std::erase_if(subscriptions, [&](auto &one) { return one.get() == &feed; });
+  void forget(core::Subscription &subscription) {
+    std::erase_if(subscriptions, [&](auto &one) { return one.get() == &subscription; });
   }
 
   std::vector<std::unique_ptr<Entry>> subscriptions;

@@ -14,7 +14,7 @@ struct ShownTicket {
   }
   void show(core::TicketRedemption &entrant) {
     if (Node *node = service.some_node())
-      node->turnstile.add(entrant);
+      node->ticket_batcher.add(entrant);
   }
   void answered(Result<bool> good) {
     if (!good)

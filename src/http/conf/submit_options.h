@@ -7,7 +7,7 @@
 
 namespace await::http {
 
-/// What one await_submit says. Zeroed by nginx.
+/// The parameters of one await_submit. Zeroed by nginx.
 struct SubmitOptions {
   ngx_http_complex_value_t *queue;
   ngx_str_t file;       ///< file=: the form field that is the payload; empty: forms are taken whole
@@ -25,7 +25,7 @@ struct LocationConf;
 
 /// Parses `await_submit <queue> [option=value …]`; NGX_CONF_ERROR with the error logged.
 char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions &options);
-/// Writes what the options say into a job.
+/// Applies the options to a job.
 void apply(const SubmitOptions &options, core::NewJob &job);
 bool is_queue_name(std::string_view name);
 /// Whether `media_type` is one of type=; "image/*" stands for all images.

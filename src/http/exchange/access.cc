@@ -25,7 +25,7 @@ namespace {
 /// nginx itself clears one only, the last that was added.
 ngx_int_t clear_challenges(ngx_http_request_t *r) {
   if (r->err_status != 0)
-    return NGX_DECLINED;  // an error_page leads here again, with the answer's own challenge
+    return NGX_DECLINED;  // a second call by an error_page, with the challenge of the response
   for (ngx_list_part_t *part = &r->headers_out.headers.part; part != nullptr; part = part->next) {
     auto *headers = static_cast<ngx_table_elt_t *>(part->elts);
     for (ngx_uint_t i = 0; i < part->nelts; ++i) {
@@ -36,7 +36,7 @@ ngx_int_t clear_challenges(ngx_http_request_t *r) {
   return NGX_DECLINED;
 }
 
-/// Whether the answer is ours to give, here and now.
+/// Whether this module sends the response, instead of nginx.
 bool decides(ngx_http_request_t *r) {
   auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
   return core->satisfy == NGX_HTTP_SATISFY_ALL && core->auth_delay == 0;

@@ -34,7 +34,7 @@ struct ChannelClient {
 /// The client of a request. Valid as long as the request.
 ChannelClient channel_client(ngx_http_request_t *r);
 
-/// Who has chosen the name of a channel: the configuration, or the client.
+/// Where the name of a channel comes from: the configuration, or the client.
 enum class NamedBy { location, client };
 /// The channel of this name, if the client may watch it; empty if not, or if there is no such channel. This
 /// is the only place that decides:

@@ -62,7 +62,7 @@ void Receiver::on_end() {
   if (objection_)
     refuse(*objection_);
   else
-    received();
+    on_body();
 }
 
 void Receiver::on_refused() {
@@ -106,7 +106,7 @@ Answer Receiver::answer_unreadable(ngx_int_t status) {
 void Receiver::give_up() { finish(send_restarting(r_)); }
 
 void Receiver::leave() {
-  let_go();
+  cancel_waits();
   inflight_.set(0);
   memory_.set(0);
   if (!answered_)

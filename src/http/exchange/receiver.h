@@ -39,9 +39,9 @@ class Receiver : public HeldRequest, private ngx::Body::Reader {
   /// The size in bytes of what is kept of the body.
   virtual std::size_t weight() const = 0;
   /// The end of the body. May end the request.
-  virtual void received() = 0;
+  virtual void on_body() = 0;
   /// Cancels everything that this waits for, except for the body.
-  virtual void let_go() = 0;
+  virtual void cancel_waits() = 0;
 
   void resume() {
     weigh();

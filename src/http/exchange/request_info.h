@@ -10,8 +10,8 @@
 
 namespace await::http {
 
-/// What we know of a request, for variables, logs and error pages. Survives internal redirects, which
-/// wipe module contexts.
+/// The facts about a request, for variables, logs and error pages. They survive internal redirects, which
+/// clear module contexts.
 struct RequestInfo {
   std::string id;     ///< $await_id
   std::string state;  ///< $await_state
@@ -20,23 +20,24 @@ struct RequestInfo {
   const char *cache = "";               ///< $await_cache_status: HIT, MISS
   std::optional<std::int64_t> held_ms;  ///< $await_hold_time
   std::optional<wire::Problem> problem;
-  bool verified = false;                                    ///< by a token or a ticket
-  std::string token;                                        ///< as it stood in the URL, before it was blanked
-  std::string user;                                         ///< $await_user: verified
-  std::optional<wire::JwtClaims> claims;                    ///< $await_jwt_claim_…: verified
-  std::int64_t issued_ms = 0;                               ///< when the ticket was, by the database's clock
-  std::int64_t expires_s = 0;                               ///< Unix time when that is over; 0: never
-  void *ticket_check = nullptr;                             ///< http/auth_ticket.cc's, in the request's pool
-  std::optional<std::vector<std::string>> ticket_channels;  ///< what the ticket is for; nothing: no ticket
-  std::optional<std::string> readable_by;  ///< await_cors of the location it came to: an origin, or none
+  bool verified = false;                  ///< by a token or a ticket
+  std::string token;                      ///< as it was in the URL, before it was masked
+  std::string user;                       ///< $await_user: verified
+  std::optional<wire::JwtClaims> claims;  ///< $await_jwt_claim_…: verified
+  std::int64_t issued_ms = 0;             ///< when the ticket was issued, by the database's clock
+  std::int64_t expires_s = 0;             ///< Unix time when the access expires; 0: never
+  void *ticket_check = nullptr;           ///< http/modules/auth_ticket.cc's, in the request's pool
+  std::optional<std::vector<std::string>> ticket_channels;  ///< the channels of the ticket; empty: no ticket
+  std::optional<std::string> readable_by;  ///< by await_cors of the first location: an origin, or empty
 
-  /// Who asks, for a subrequest: nginx asks for access to the main request only.
+  /// Copies the identity of the client to a subrequest: nginx runs the access phase for the main request
+  /// only.
   void take_identity(const RequestInfo &from);
 };
 
-/// The request's facts, made at first use. A subrequest has its own.
+/// The facts about a request, created at first use. A subrequest has its own.
 RequestInfo &facts(ngx_http_request_t *r);
-/// Null where there are none; a subrequest's are its main request's until it has its own.
+/// Null if there are none. A subrequest uses those of its main request until it has its own.
 RequestInfo *find_request_info(ngx_http_request_t *r);
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem);
 

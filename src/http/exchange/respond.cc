@@ -51,7 +51,7 @@ void register_header(ngx_http_request_t *r, std::string_view name, ngx_table_elt
     out.www_authenticate = header;
 }
 
-/// The header that this one stands in place of: the same again, or another of a kind that there is one of. An
+/// The header that this one replaces: the same header, or another one of a kind that may occur only once. An
 /// error_page may lead through several of our handlers.
 ngx_table_elt_t *same_header(ngx_http_request_t *r, std::string_view name, std::string_view value) {
   bool single = name == "Retry-After" || name == "Cache-Control" || name == "ETag" || name == "Allow";
@@ -66,7 +66,7 @@ ngx_table_elt_t *same_header(ngx_http_request_t *r, std::string_view name, std::
   return nullptr;
 }
 
-/// Of the statuses that we answer with, those that nginx has no reason phrase for.
+/// The statuses of the module for which nginx has no reason phrase.
 std::string_view status_line(int status) {
   switch (status) {
     case 422:
@@ -107,7 +107,7 @@ const ngx_http_err_page_t *error_page(ngx_http_request_t *r, int status) {
   return found != end ? found : nullptr;
 }
 
-/// What is no named location is asked by GET; await_problem takes none.
+/// nginx requests other pages than named locations with GET; await_problem does not take a body.
 bool takes_body(ngx_http_request_t *r, const ngx_http_err_page_t &page) {
   std::string_view name = ngx::view(page.value.value);
   const auto *location = name.starts_with('@') ? named_location(r, name) : nullptr;

@@ -19,8 +19,8 @@ struct ResultResponseOptions {
   ngx_uint_t pending_status;  ///< pending=, 202
 };
 
-/// The body of a large result on its way to the client, a piece at a time: one read ahead of what
-/// nginx has sent, so a slow client costs one piece of memory.
+/// Sends the body of a large result one chunk at a time. One chunk is read ahead of what nginx has sent, so a
+/// slow client costs the memory of one chunk.
 /// Kept alive by: the request it belongs to, as a member.
 class PieceStream {
  public:

@@ -14,7 +14,7 @@ class SmallBody : public Receiver {
   SmallBody(ngx_http_request_t *r, Runtime &runtime, std::size_t max, Objection too_large)
       : Receiver(r, runtime), max_(max), too_large_(std::move(too_large)) {}
 
-  /// Complete when received() is called.
+  /// Complete when on_body() is called.
   const std::string &body() const { return body_; }
 
  private:

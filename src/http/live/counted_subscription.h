@@ -6,7 +6,7 @@
 
 namespace await::http {
 
-/// What a subscription to this channel reads, as the location says.
+/// The source of a subscription to this channel, with the options of the location.
 inline core::Subscription::Source source_of(const LocationConf &location, const wire::Channel &channel,
                                             std::string cursor) {
   return {channel.id, channel.kind() == core::Kind::job ? "" : channel.text(), channel.name,

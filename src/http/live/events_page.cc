@@ -77,11 +77,11 @@ bool EventsPage::on_gap(core::SubscriptionPart &part) {
 
 void EventsPage::on_events(core::SubscriptionPart &read, const core::EventPage &page) {
   auto &part = static_cast<Part &>(read);
-  part.news = part.news || part.reset || part.place().has_news(page);
+  part.news = part.news || part.reset || part.position().has_news(page);
   if (part.news)
     take(part, page);
   // after a reset the latest value of a topic may come with the next page only
-  bool latest_follows = part.reset && part.kind() == core::Kind::topic && part.place().has_news(page);
+  bool latest_follows = part.reset && part.kind() == core::Kind::topic && part.position().has_news(page);
   part.read = !latest_follows;
 }
 
@@ -98,7 +98,7 @@ void EventsPage::on_flush() {
 }
 
 void EventsPage::take(Part &part, const core::EventPage &page) {
-  part.place().advance(
+  part.position().advance(
       page, [] { return true; },
       [&](const core::Event &event) {
         if (!encoding_.name_of(event.type).empty())
@@ -112,7 +112,7 @@ void EventsPage::answer() {
   std::vector<std::string> cursors;
   for (auto &part : parts_) {
     events += (events.empty() || part->events.empty() ? "" : ",") + part->events;
-    cursors.push_back(part->place().cursor());
+    cursors.push_back(part->position().cursor());
   }
   const Part &first = *parts_.front();
   wire::JsonWriter out;

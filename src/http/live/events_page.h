@@ -20,7 +20,7 @@ namespace await::http {
 class EventsPage : public HeldPoll, private core::PartReader {
  public:
   /// @param channels  at least one
-  /// @param format  of the whole page; null: as docs/http.md has it
+  /// @param format  of the whole page; null: as in docs/http.md
   EventsPage(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
              const wire::EventEncoding &encoding, const wire::Format *format, const std::string &cursor,
              Wait wait);
@@ -51,7 +51,7 @@ class EventsPage : public HeldPoll, private core::PartReader {
   bool on_ready(core::SubscriptionPart &part, const core::EventPage &page) override;
   bool on_gap(core::SubscriptionPart &part) override;
   void on_events(core::SubscriptionPart &part, const core::EventPage &page) override;
-  /// What is read is answered together, so no channel ends on its own.
+  /// All channels are answered together, so none ends on its own.
   bool is_complete(const core::SubscriptionPart &) const override { return false; }
   void on_end(core::SubscriptionPart &) override {}
   void on_flush() override;

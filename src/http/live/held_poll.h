@@ -9,8 +9,8 @@ namespace await::http {
 
 struct RequestInfo;
 
-/// A request that is held until its answer is there or its time is over: what JobWait and EventsPage have in
-/// common. They add what is read, and what the answer is.
+/// A request that is held until its answer is ready or its time is over: the common part of JobWait and
+/// EventsPage, which add the read and the answer.
 ///
 /// Functions that may destroy this say so: after such a call nothing of the object may be accessed.
 class HeldPoll : public HeldRequest, private core::TimerEntry {

@@ -56,8 +56,8 @@ class JobWait : public HeldPoll {
   const char *delivery_ = "";
 };
 
-/// The job of the id `text`, which is also noted for $await_id. An answer if that is no id of a job, or the
-/// ticket of the client is not for it (404), or its retention period has passed (410).
+/// The job of the id `text`, which is also stored for $await_id. An answer if it is not the id of a job, or
+/// the ticket of the client is not for it (404), or its retention period has passed (410).
 OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text);
 /// How long the client is willing to wait. An answer if ?wait= is malformed (400).
 OrAnswer<Wait> asked_wait(ngx_http_request_t *r);

@@ -50,7 +50,7 @@ void LiveConnection::on_due() noexcept {
 }
 
 void LiveConnection::deliver(core::Subscription &subscription, const core::EventPage &page) {
-  core::Position &position = subscription.place();
+  core::Position &position = subscription.position();
   // half of the limit, because what is written at once is not split any more
   if (shares_pages() && pending() == 0 && position.takes_whole(page, conf_.max_buffered / 2)) {
     push_page(page, position);

@@ -15,10 +15,10 @@ namespace await::http {
 
 struct RequestInfo;
 
-/// A connection on which a client gets events until it leaves: what event streams and WebSockets have in
-/// common. It queues and writes, applies send_timeout, sends heartbeats, ends when the ticket or token of the
-/// client expires, parks the connection while nothing happens, and pauses the subscriptions of a slow client.
-/// The transports add their framing and what the client says.
+/// A connection on which a client gets events until it disconnects: the common part of event streams and
+/// WebSockets. It queues and writes, applies send_timeout, sends heartbeats, ends when the ticket or token of
+/// the client expires, parks the connection while nothing happens, and pauses the subscriptions of a slow
+/// client. The transports add their framing and the messages of the client.
 ///
 /// Functions that may destroy this say so: after such a call nothing of the object may be accessed.
 class LiveConnection : public HeldRequest, private core::TimerEntry {
@@ -29,7 +29,7 @@ class LiveConnection : public HeldRequest, private core::TimerEntry {
   LiveConnection(ngx_http_request_t *r, Runtime &runtime, const wire::EventEncoding &encoding,
                  bool visible_beat);
 
-  /// What a write has achieved.
+  /// The result of a write.
   struct Written {
     bool failed = false;    ///< the client has disconnected
     bool waits = false;     ///< the rest follows when the connection is writable
@@ -53,7 +53,7 @@ class LiveConnection : public HeldRequest, private core::TimerEntry {
   virtual bool is_unresponsive() const { return false; }
   /// The ticket or token of the client has expired.
   virtual void on_expiry() = 0;
-  /// There is room in the queue, at first or again.
+  /// There is room in the queue again.
   virtual void on_room() = 0;
   /// The connection was parked: the request and what was in its pool are gone.
   virtual void on_park() {}

@@ -130,7 +130,7 @@ void SseStream::push_page(const core::EventPage &page, core::Position &position)
 void SseStream::push_event(const core::Subscription &subscription, const core::EventPage &page,
                            const core::Event &event) {
   if (subscriptions_.is_alone()) {
-    push_shared(wire::event_frame(page, event, subscription.place(), style(), encoding_));
+    push_shared(wire::event_frame(page, event, subscription.position(), style(), encoding_));
     return;
   }
   std::string frame = wire::mixed_frame(page, event, subscriptions_.cursor(), names_, encoding_);

@@ -12,7 +12,7 @@
 
 namespace await::http {
 
-/// What the client of an event stream asked for, and what the location says.
+/// The options of an event stream, from the request and the location.
 struct StreamOptions {
   std::string cursor;         ///< as sent; empty: from the start
   bool names = true;          ///< ?names=off: no event: field
@@ -20,8 +20,8 @@ struct StreamOptions {
   bool linger = false;        ///< stays open after a job has ended
 };
 
-/// The events of one or several channels as Server-Sent Events: what was missed since the cursor, then what
-/// happens, until the jobs have ended. Once the client has caught up, the request is freed and its connection
+/// The events of one or several channels as Server-Sent Events: the missed events since the cursor, then new
+/// ones, until the jobs have ended. Once the client has caught up, the request is freed and its connection
 /// parked. Until then the response goes through nginx's filters, afterwards straight to the connection.
 class SseStream : public LiveConnection, private core::MultiSubscription::Reader {
  public:

@@ -46,7 +46,7 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
   add_wait_headers(r_, wait_, "Prefer");
   add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
   add_header(r_, "Content-Location", links.result);
-  delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::finished>(this));
+  delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::on_end>(this));
   delivery_->answer(job, {424, 202}, runtime_.backends().payloads());
 }
 

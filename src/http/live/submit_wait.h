@@ -27,7 +27,7 @@ class SubmitWait : public JobWait {
   bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
   void answer(const core::Job &job, bool timed_out) override;
   void refuse(const Error &error) override;
-  void finished(Answer answer) { finish(answer); }
+  void on_end(Answer answer) { finish(answer); }
   void leave() override;
 
   Uuid id_;

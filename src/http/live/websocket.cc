@@ -19,8 +19,9 @@ constexpr char kNoChannel[] = "There is no such channel.";
 constexpr std::size_t kRead = 16384;       // at once
 constexpr std::size_t kTurnBytes = 65536;  // of a client, then others have their turn
 constexpr std::uint32_t kTurnMessages = 64;
-constexpr std::size_t kSlice = 512;      // of what was read: how far past kTurnMessages it may go
-constexpr std::int64_t kRefusalMs = 10;  // what a refused message costs of the client's time: 100 a second
+constexpr std::size_t kSlice = 512;  // of what was read: how far past kTurnMessages it may go
+constexpr std::int64_t kRefusalMs =
+    10;  // the time that a refused message costs the client: 100 messages a second
 constexpr std::int64_t kLogMs = 1000;    // between two lines about one socket
 constexpr std::uint8_t kMostSilent = 2;  // pings without an answer
 constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
@@ -136,7 +137,7 @@ void WebSocket::on_error(core::Subscription &subscription, const Error &error) {
 bool WebSocket::on_ready(core::SubscriptionPart &part, const core::EventPage &page) {
   static_cast<Entry &>(part).reading.set(0);
   if (!plain_)
-    send_text(wire::encode_subscribed(part.channel(), part.place().cursor(), wire::standing(page)));
+    send_text(wire::encode_subscribed(part.channel(), part.position().cursor(), wire::standing(page)));
   return true;
 }
 
@@ -148,7 +149,7 @@ bool WebSocket::on_gap(core::SubscriptionPart &part) {
     return false;
   }
   send_text(
-      wire::encode_reset(part.channel(), part.place().cursor(), wire::standing(part.kind(), part.state)));
+      wire::encode_reset(part.channel(), part.position().cursor(), wire::standing(part.kind(), part.state)));
   return true;
 }
 
@@ -162,7 +163,7 @@ void WebSocket::on_end(core::SubscriptionPart &part) {
 /// May destroy this.
 void WebSocket::on_flush() {
   if (subscriptions_.size() > 1)
-    write_soon();  // other channels may have events in this round, too
+    write_soon();  // other channels may have events in this iteration, too
   else
     write();
 }
@@ -173,7 +174,7 @@ void WebSocket::push_page(const core::EventPage &page, core::Position &position)
 
 void WebSocket::push_event(const core::Subscription &subscription, const core::EventPage &page,
                            const core::Event &event) {
-  push(wire::socket_frame(page, event, subscription.place(), encoding_));
+  push(wire::socket_frame(page, event, subscription.position(), encoding_));
 }
 
 /// Refusals are sent as a message or a close code, and the access log shows only the upgrade, so error.log

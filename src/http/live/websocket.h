@@ -13,7 +13,7 @@
 
 namespace await::http {
 
-/// What the client of a WebSocket asked for, and what the location says.
+/// The options of a WebSocket, from the request and the location.
 struct SocketOptions {
   const wire::EventEncoding *encoding;
   bool plain = false;         ///< events, and nothing else
@@ -33,7 +33,7 @@ class WebSocket : public LiveConnection,
   /// Answers 101. A content handler returns the result.
   /// @param key  the client's Sec-WebSocket-Key
   /// @param subprotocol  whether await.v1 was chosen
-  /// @param channels  what it watches from the start; the cursor is for all of them
+  /// @param channels  watched from the start; the cursor is for all of them
   ngx::Answer start(std::string_view key, bool subprotocol, const std::vector<std::string> &channels,
                     const std::string &cursor);
   void drain() override;

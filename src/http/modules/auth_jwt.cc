@@ -1,5 +1,5 @@
-// ngx_http_await_auth_jwt_module: who asks, by a signed token (RFC 7519); in the access phase, so that
-// satisfy, auth_basic, allow and deny go with it.
+// ngx_http_await_auth_jwt_module: authenticates the client by a signed token (RFC 7519), in the access phase,
+// so that it can be combined with satisfy, auth_basic, allow and deny.
 
 #include "base/text.h"
 #include "http/conf/action.h"
@@ -45,19 +45,19 @@ const JwtConf &jwt_settings(ngx_http_request_t *r) {
   return *static_cast<JwtConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_auth_jwt_module));
 }
 
-/// 401, with what RFC 6750 §3 has a client know.
+/// 401, with the error for the client by RFC 6750 §3.
 /// @param why  null: there is no token
 ngx_int_t refuse(ngx_http_request_t *r, const JwtConf &conf, const char *why) {
   std::string how = "Bearer realm=\"" + std::string(ngx::view(conf.realm)) + "\"";
   if (why == nullptr)
     return challenge(r, how, "A token is required.");
-  std::string told = std::string("token rejected: ") + why;
+  std::string reason = std::string("token rejected: ") + why;
   return challenge(r, how + ", error=\"invalid_token\"", "The token is invalid or has expired.",
-                   told.c_str());
+                   reason.c_str());
 }
 
-/// The token, which is blanked where it stands in the URL. An error_page or another internal redirect may
-/// lead here a second time, when only stars are left: what stood there is among the request's facts.
+/// The token, which is masked in the URL. After an error_page or another internal redirect this is called a
+/// second time, when only asterisks are left: the token is then in RequestInfo.
 std::string token_of(ngx_http_request_t *r, const JwtConf &conf) {
   if (conf.token != nullptr) {
     std::string token(ngx::evaluate(r, conf.token));

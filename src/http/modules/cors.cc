@@ -1,4 +1,4 @@
-// ngx_http_await_cors_module: lets pages of other origins (await_origins) read what is answered (Fetch §3.2).
+// ngx_http_await_cors_module: lets pages of other origins (await_origins) read responses (Fetch §3.2).
 // Preflights are answered before any access rule, for browsers send no credentials with them; all other
 // answers, nginx's own among them, get their headers in a filter.
 
@@ -40,7 +40,8 @@ bool is_on(ngx_http_request_t *r) {
 
 std::string origin_of(ngx_http_request_t *r) { return has_header(r, "origin") ? readable_by(r) : ""; }
 
-/// Answers preflights. Of all else it notes who may read, for error_page leads to another location.
+/// Answers preflights. For other requests it stores which origin may read, because error_page leads to
+/// another location.
 ngx_int_t check_origin(ngx_http_request_t *r) {
   if (!is_on(r))
     return NGX_DECLINED;

@@ -1,4 +1,4 @@
-// ngx_http_await_events_module: what happens on channels, as a stream or as a page of JSON.
+// ngx_http_await_events_module: the events of channels, as a stream or as a page in JSON.
 
 #include <algorithm>
 
@@ -49,7 +49,7 @@ const wire::EventEncoding &encoding_of(ngx_http_request_t *r) {
   return *conf.encoding;
 }
 
-/// What a request watches, each channel once.
+/// The channels that a request watches, each once.
 using Channels = std::vector<wire::Channel>;
 
 /// The channel of this name. An answer if the client may not watch it.
@@ -75,7 +75,7 @@ OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, Runtime &runtime,
   return wire::Channel{*job, {}};
 }
 
-/// What the request watches. An answer if the client may not watch one of the channels.
+/// The channels that the request watches. An answer if the client may not watch one of them.
 OrAnswer<Channels> watched_channels(ngx_http_request_t *r, Runtime &runtime, bool stream,
                                     const std::string &cursor) {
   const ngx_array_t &words = *events_conf(r).channels;

@@ -1,4 +1,4 @@
-// ngx_http_await_problem_module: gives nginx's own errors the form of ours, as the target of error_page.
+// ngx_http_await_problem_module: sends nginx's own errors as problem documents, as the target of error_page.
 
 #include "http/conf/action.h"
 #include "http/exchange/problem_page.h"

@@ -1,4 +1,4 @@
-// ngx_http_await_publish_module: POST sends an event to everybody who watches a topic.
+// ngx_http_await_publish_module: POST sends an event to all clients that watch a topic.
 
 #include "base/text.h"
 #include "core/cursor.h"
@@ -41,7 +41,7 @@ class PublishRequest : public SmallBody {
   }
 
  private:
-  void received() override {
+  void on_body() override {
     wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
     if (!check.feed(body()) || !check.finish())
       refuse({400, std::string("Invalid JSON: ") + check.error() + "."});
@@ -66,7 +66,7 @@ class PublishRequest : public SmallBody {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void let_go() override { reply_.unlink(); }
+  void cancel_waits() override { reply_.unlink(); }
 
   std::string topic_;
   std::string type_;

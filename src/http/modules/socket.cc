@@ -21,7 +21,8 @@ namespace {
 constexpr std::string_view kSubprotocol = "await.v1";
 
 struct SocketConf {
-  ngx_array_t *channels;  // of ngx_http_complex_value_t: what every socket watches from the start
+  ngx_array_t
+      *channels;  // of ngx_http_complex_value_t: the channels that every socket watches from the start
   ngx_uint_t plain;
   ngx_uint_t thin;
   const wire::Format *event;            // null: as docs/http.md has it

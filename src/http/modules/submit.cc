@@ -58,7 +58,7 @@ class SubmitRequest : public Receiver {
   bool is_busy() const override { return upload_.full(); }
   std::size_t weight() const override { return upload_.held() + fields_.size(); }
 
-  void received() override {
+  void on_body() override {
     MaybeObjection objection = form_ ? check_form_end() : std::nullopt;
     if (!objection && json_ && !json_->finish())
       objection = Objection{400, std::string("Invalid JSON: ") + json_->error() + "."};
@@ -186,7 +186,7 @@ class SubmitRequest : public Receiver {
                      "Unsupported content type " + submission_.job.content_type + "; use " + types + "."};
   }
 
-  void let_go() override {
+  void cancel_waits() override {
     if (job_wait_ != nullptr)
       job_wait_->abandon();
     submission_.unlink();

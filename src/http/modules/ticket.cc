@@ -1,4 +1,4 @@
-// ngx_http_await_ticket_module: POST gives a ticket, for a client that can show no header: a browser's
+// ngx_http_await_ticket_module: POST issues a ticket, for a client that cannot send headers: a browser's
 // EventSource or WebSocket.
 
 #include <jansson.h>
@@ -63,7 +63,7 @@ class TicketRequest : public SmallBody {
   }
 
  private:
-  void received() override {
+  void on_body() override {
     std::vector<std::string> asked;
     if (const char *why = parse_body(body(), asked)) {
       refuse({400, why});
@@ -91,7 +91,7 @@ class TicketRequest : public SmallBody {
   /// The channels that the directive names. If it names none: the topics that await_allow allows, and the
   /// channel of the user.
   bool may_have(const std::string &name, const std::vector<std::string> &offered) const {
-    // no ticket limits it: a client that came with one gets no other (modules/dispatch)
+    // no ticket limits it: a client with a ticket cannot get another one (modules/dispatch)
     ChannelClient client{location_conf(r_), owner_of(r_)};
     auto channel = authorized_channel(client, name, offered.empty() ? NamedBy::client : NamedBy::location);
     if (!channel)
@@ -125,10 +125,10 @@ class TicketRequest : public SmallBody {
     finish(send(r_, 200, "application/json", out.take()));
   }
 
-  void let_go() override { waiter_.unlink(); }
+  void cancel_waits() override { waiter_.unlink(); }
 
   const TicketConf &conf_;
-  std::vector<std::string> channels_;  // what the ticket will be for
+  std::vector<std::string> channels_;  // the channels of the ticket
   GreetingWaiter waiter_{core::Callback<Done>::to<&TicketRequest::on_greeting>(this)};
 };
 

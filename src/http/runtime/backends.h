@@ -29,7 +29,7 @@ class Backends : private pg::Connection::Observer {
    public:
     /// It was established; the greeting follows.
     virtual void on_reader_connected() = 0;
-    /// The timeline is another than before: there was a failover, and what was read may never have been.
+    /// The timeline has changed: there was a failover, and data that was read may not exist any more.
     virtual void on_history_changed() = 0;
     /// After on_history_changed(), if both are called.
     virtual void on_greeting(const pg::Hello &hello) = 0;
@@ -56,14 +56,14 @@ class Backends : private pg::Connection::Observer {
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
   void tick();
 
-  /// A digest of the timeline that is read from; 0: not known yet. The reference stays valid, and its value
+  /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value
   /// changes with the timeline.
   const std::uint32_t &timeline() const { return timeline_; }
-  /// Unix time in milliseconds by PostgreSQL's clock, which partitions are named by.
+  /// Unix time in milliseconds by PostgreSQL's clock, after which partitions are named.
   std::int64_t database_ms() const { return loop_.unix_ms() + clock_offset_ms_; }
   /// A new id of this retention class.
   Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
-  /// Whether a job of this id would be past its retention: the id alone tells.
+  /// Whether a job of this id would be past its retention. Needs the id only.
   bool past_retention(const Uuid &id) const;
 
   /// Brings the gauges and counters of the connections up to date.

@@ -25,7 +25,7 @@ class Heartbeats {
   std::size_t seconds_to_beat(ngx_msec_t ping_ms, std::int64_t expires_ms) const;
   /// Calls `entry` in so many seconds.
   void schedule(core::TimerEntry &entry, std::size_t seconds) { beats_wheel_.put(entry, seconds); }
-  /// Calls `entry` in `ms`, never before, and less than two tenths of a second after. At most 200 s.
+  /// Calls `entry` in `ms`: never earlier, and less than 0.2 s later. At most 200 s.
   void schedule_deadline(core::TimerEntry &entry, std::int64_t ms);
 
   /// A heartbeat of an event stream: an event (`visible`), or a comment.

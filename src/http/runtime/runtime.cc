@@ -34,7 +34,7 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
       run_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { on_reread(); }, io::Loop::Quit::may)) {
   backends_.start(hints_);
-  // nginx workers reread at different moments
+  // the periodic reads of nginx workers are at different moments
   reread_timer_->set(static_cast<std::int64_t>(static_cast<double>(reread_ms_) * (0.5 + random_.unit() / 2)));
 }
 
@@ -60,16 +60,14 @@ void Runtime::run_after(std::int64_t ms) {
 ///
 /// 1. Writes: submissions, then uses of tickets. Their statements are sent before any read of this iteration.
 /// 2. Retries: each that is due adds its read to a batcher, so they run before the batchers.
-/// 3. Reads: of jobs, of events, of users' events. Each batcher first gives its callers what has arrived,
-/// then
-///    sends what was added up to now. What a callback adds to a batcher that has run goes out in the next
-///    run: the batcher calls run_soon() again.
+/// 3. Reads: of jobs, of events, of users' events. Each batcher first calls back with the results that
+///    have arrived, then sends the reads added so far. A read that a callback adds to a batcher that has run
+///    is sent in the next run: the batcher calls run_soon() again.
 /// 4. The hub delivers what was published in this iteration. After the reads: the rows of a read are older,
 ///    and a watcher that has just got them takes the update that follows without another read.
 /// 5. Hints to users' channels, once for each user, after all parts that may have changed jobs.
 /// 6. Flushes, last: a client gets everything of this iteration in one write. A flush may request another
-/// one,
-///    which is for the next run.
+///    flush, which is for the next run.
 ///
 /// Each step may end requests, and with them anything that is registered in a later step.
 void Runtime::run() {

@@ -29,7 +29,7 @@
 namespace await::http {
 
 /// Everything that lives as long as the nginx worker: creates the parts, connects them, and runs them. Exists
-/// only if a location uses a directive of ours that needs it.
+/// only if a location uses a directive of this module that needs it.
 class Runtime : private core::Scheduler, private Backends::Observer {
  public:
   Runtime(ngx_cycle_t *cycle, const MainConf &conf);

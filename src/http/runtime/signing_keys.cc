@@ -7,8 +7,8 @@
 namespace await::http {
 namespace {
 
-constexpr std::int64_t kPauseMs = 1000;      // between two questions
-constexpr std::int64_t kShortPauseMs = 100;  // the same if somebody waits
+constexpr std::int64_t kPauseMs = 1000;      // between two queries
+constexpr std::int64_t kShortPauseMs = 100;  // the same if a request waits
 
 }  // namespace
 
@@ -22,7 +22,7 @@ void SigningKeys::on_greeting(const pg::Hello &hello) {
   std::int64_t now = loop_.monotonic_ms();
   if (!keys_.empty() && !hello.keys.empty() && keys_.front() != hello.keys.front()) {
     previous_key_ = keys_.front();
-    previous_until_ms_ = now + 3 * reread_ms_;  // by then every node has asked
+    previous_until_ms_ = now + 3 * reread_ms_;  // by then every node has queried the keys
   }
   keys_ = hello.keys;
   timeline_ = hello.timeline;

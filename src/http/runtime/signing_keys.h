@@ -15,10 +15,10 @@
 namespace await::http {
 
 /// The keys that the database signs with: tickets, cursors and hints are verified by them. They change when
-/// await.rotate_key() is called, so they are asked for again periodically, and when a signature is unknown.
+/// await.rotate_key() is called, so they are queried again periodically, and when a signature is unknown.
 class SigningKeys {
  public:
-  /// @param reread_ms  await_reread: every node asks for the keys that often
+  /// @param reread_ms  await_reread: every node queries the keys at this interval
   SigningKeys(ngx::Loop &loop, Backends &backends, std::int64_t reread_ms);
 
   /// The key to sign with, followed by earlier keys that are still valid. Empty: not known yet, see
@@ -34,12 +34,12 @@ class SigningKeys {
   const std::string &timeline() const { return timeline_; }
 
   void on_greeting(const pg::Hello &hello);
-  /// Asks the database for its keys, at most once a second.
+  /// Queries the keys of the database, at most once a second.
   void refresh();
-  /// The same, at most ten times a second. `waiter` waits for the answer to a question that is asked after
+  /// The same, at most ten times a second. `waiter` waits for the answer to a query that is sent after
   /// this call; is_fresh() tells whether there was an answer.
   void refresh(GreetingWaiter &waiter);
-  /// Whether the last question was answered.
+  /// Whether the last query was answered.
   bool is_fresh() const { return is_fresh_; }
 
  private:

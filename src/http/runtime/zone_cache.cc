@@ -7,7 +7,7 @@
 namespace await::http {
 namespace {
 
-/// What the data of a zone's slab pool points to.
+/// The object to which the data of a zone's slab pool points.
 struct Zone {
   std::byte *memory;
   std::size_t size;

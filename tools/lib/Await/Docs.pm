@@ -8,6 +8,7 @@ package Await::Docs;
 use strict;
 use warnings;
 use Await::Docs::Http;
+use Await::Docs::Names;
 use Await::Docs::Read;
 
 use Exporter 'import';
@@ -35,7 +36,8 @@ sub complaints {
         \&check_variables,
         \&check_members, \&check_problems, \&check_states, \&check_event_types, \&check_operations,
         \&check_close_codes, \&check_headers,
-        \&check_arguments, \&check_statuses;
+        \&check_arguments, \&check_statuses,
+        \&check_names, \&check_comments, \&check_glossary;
 }
 
 # --- directives ------------------------------------------------------------------------------------------------------
@@ -107,6 +109,9 @@ sub check_page {
     push @complaints, "$path:$since->{line}: write \"This directive appeared in version x.y.z.\""
         if $since && $since->{text} !~ /^This directive appeared in version \d+\.\d+\.\d+\.$/;
     push @complaints, "$path:1: the page says nothing below its table" unless first_sentence($text);
+    my ($example) = $text =~ /^```nginx\n(.*?)^```/ms;
+    push @complaints, "$path:1: the first nginx example of the page must use $command->{name}: add it"
+        unless ($example // '') =~ /(?<![\w\$])$command->{name}(?!\w)[^;]*;/;
     return @complaints;
 }
 
@@ -177,9 +182,21 @@ TEXT
         }
         my $sentence = first_sentence($page) // '';
         $sentence =~ s{\]\((?!https?:|#)([^)]+)\)}{'](' . beside($1) . ')'}ge;
-        $out .= "\n$sentence [More](directives/$name.md)\n";
+        $out .= "\n" . wrapped("$sentence [More](directives/$name.md)");
     }
     return $out;
+}
+
+# Lines of at most 120 columns, which break neither links nor code.
+sub wrapped {
+    my ($text) = @_;
+    my @lines = ('');
+    for my $word ($text =~ /(?:`[^`]*`|\[[^\]]*\]\([^)]*\)|\S)+/g) {
+        if ($lines[-1] eq '') { $lines[-1] = $word }
+        elsif (length("$lines[-1] $word") <= 120) { $lines[-1] .= " $word" }
+        else { push @lines, $word }
+    }
+    return join '', map { "$_\n" } @lines;
 }
 
 # A link of a page in docs/directives as docs/ sees it.
