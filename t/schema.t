@@ -305,14 +305,12 @@ subtest 'all in the schema has one owner, whoever migrates' => sub {
     create('theirs');
     sql('ALTER ROLE await_relay CREATEROLE');
     like((ctl('owned', 'migrate'))[1], qr/WARNING: .*may do more .*: await_relay;/, 'a role with odd powers is told');
-    sql("ALTER ROLE await_relay NOCREATEROLE; ALTER ROLE await_edge LOGIN PASSWORD 'await_edge'");
-    $s->sql('GRANT CREATE ON DATABASE theirs TO await_edge', 'postgres');
+    sql("ALTER ROLE await_relay NOCREATEROLE; ALTER ROLE await_edge LOGIN PASSWORD 'await_edge';
+        GRANT CREATE ON DATABASE theirs TO await_edge");
     like((ctl_as('await_edge', 'theirs', 'migrate'))[1], qr/"await_edge" .*cannot own the schema\. Nothing was done/,
         'await_edge cannot be the owner');
-    sql('ALTER ROLE await_edge NOLOGIN');
-    $s->sql('REVOKE CREATE ON DATABASE theirs FROM await_edge', 'postgres');
+    sql('ALTER ROLE await_edge NOLOGIN; REVOKE CREATE ON DATABASE theirs FROM await_edge');
     ($status, $said) = ctl_as('outsider', 'theirs', 'migrate');
-    isnt $status, 0, 'who may not create a schema';
     like $said,
         qr/"outsider" may not create the schema await.*Nothing was done.*CREATE SCHEMA await AUTHORIZATION outsider/s,
         'is told what a DBA does';
@@ -320,8 +318,8 @@ subtest 'all in the schema has one owner, whoever migrates' => sub {
 
 subtest 'code that others planted does not run' => sub {
     create('planted');
-    $s->sql('GRANT CREATE ON DATABASE planted TO outsider; CREATE TABLE public.ran (by text)', 'planted');
-    $s->sql('GRANT INSERT ON public.ran TO PUBLIC', 'planted');
+    $s->sql('GRANT CREATE ON DATABASE planted TO outsider; CREATE TABLE public.ran (by text);
+        GRANT INSERT ON public.ran TO PUBLIC', 'planted');
     my $as_outsider = 'SET ROLE outsider; CREATE SCHEMA await; CREATE FUNCTION await.f() RETURNS int LANGUAGE sql AS
         $$ INSERT INTO public.ran VALUES (session_user); SELECT 1 $$;
         CREATE FUNCTION await.purge() RETURNS int LANGUAGE sql AS $$ SELECT await.f() $$;';
@@ -336,8 +334,7 @@ subtest 'code that others planted does not run' => sub {
     $s->sql('ALTER SCHEMA await OWNER TO await', 'planted');
     for my $command ('migrate', 'migrate --check', 'status', 'purge', 'rotate') {
         my ($status, $said) = ctl('planted', $command);
-        isnt $status, 0, "owner, their functions: $command";
-        like $said, qr/not all that is in it: await\.f\(\) \(of "outsider"\)/, 'they are named';
+        like "$status $said", qr/^[1-9].*not all that is in it: await\.f\(\) \(of "outsider"\)/, "named: $command";
     }
     $s->sql(
         'ALTER FUNCTION await.f() OWNER TO await; ALTER FUNCTION await.purge() OWNER TO await;
@@ -349,6 +346,10 @@ subtest 'code that others planted does not run' => sub {
         'a view for a table'
     );
     is $s->sql('SELECT count(*) FROM public.ran', 'planted'), 0, 'nothing ran';
+    $s->sql("CREATE FUNCTION public.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        ALTER FUNCTION public.t() OWNER TO outsider;
+        CREATE TRIGGER t AFTER UPDATE ON await.limits EXECUTE FUNCTION public.t()", 'owned');
+    like((ctl('owned', 'migrate'))[1], qr/await\.limits is not a plain table/, 'nor would a trigger of theirs');
 };
 
 subtest 'objects of other schemas are not called' => sub {
@@ -425,7 +426,6 @@ subtest 'functions that were changed, dropped or removed from the files' => sub 
         ok dump_schema($s, 'healed') eq $before, 'all is as before';
     }
     my ($status, $said) = ctl('healed', 'migrate');
-    is $status, 0, 'the release without a function';
     like $said, qr/^applied functions .*\ndropped await\.extra\(\), which is not in these files\n/,
         'drops it, and says so';
     is $s->sql("SELECT to_regproc('await.extra') IS NULL", 'healed'), 't', 'it is gone';
