@@ -1,11 +1,8 @@
--- Who may call what, all of it. `await-ctl migrate` runs this each time, at the end of its transaction, so that roles that were
+-- Who may call what, all of it. Runs with search_path = pg_catalog, pg_temp; casts to text keep operators of others out. `await-ctl migrate` runs this each time, at the end of its transaction, so that roles that were
 -- created since get their rights, and grants that were taken away are restored. By name, whatever the arguments. A new function
 -- gets its line here and no GRANT of its own. Nothing is granted to PUBLIC. Tables are the owner's alone: everybody else goes
--- through the functions.
-
--- Without USAGE nobody can name our tables. With it any login could hold locks on them, and keep purge or migrate waiting: PREPARE
--- locks a table before anybody asks whether one may use it.
-REVOKE USAGE ON SCHEMA await FROM PUBLIC;
+-- through the functions. What default privileges (ALTER DEFAULT PRIVILEGES) gave to others is taken away again; a function that the
+-- owner granted by hand to a role of its own stays granted.
 
 DO $$
 DECLARE
@@ -26,10 +23,14 @@ DECLARE
     unknown text;
     r       record;
     created text[] := '{}';
+    owner   CONSTANT oid := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'await');
+    given   CONSTANT oid[] := ARRAY(         -- who gets something by default in what the owner creates
+        SELECT DISTINCT a.grantee FROM pg_default_acl d, aclexplode(d.defaclacl) a WHERE d.defaclrole = owner AND a.grantee <> owner);
+    taken   text[] := '{}';
     changed int := 0;
 BEGIN
     BEGIN                                    -- where we may not, await-ctl says what a DBA has to do
-        FOR name IN SELECT k FROM jsonb_object_keys(rights) k WHERE NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname = k) LOOP
+        FOR name IN SELECT k FROM jsonb_object_keys(rights) k WHERE NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname::text = k) LOOP
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);
             created := created || ('created role ' || name);
         END LOOP;
@@ -38,25 +39,48 @@ BEGIN
     END;
 
     SELECT string_agg(DISTINCT f, ', ') INTO unknown FROM jsonb_each(rights) e, jsonb_array_elements_text(e.value) f
-        WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace AND p.proname = f);
+        WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'await'::regnamespace AND p.proname::text = f);
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'sql/grants.sql names functions that do not exist: %', unknown;
     END IF;
 
     -- only what differs: each GRANT and REVOKE writes a row of the catalogue anew
     FOR r IN
-        SELECT p.oid::regprocedure AS function FROM pg_proc p
-        WHERE p.pronamespace = 'await'::regnamespace AND p.prokind = 'f'
-          AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
+        SELECT DISTINCT 'TABLE ' || c.oid::regclass::text AS what, a.grantee
+        FROM pg_class c CROSS JOIN LATERAL (
+            SELECT x.grantee FROM aclexplode(c.relacl) x
+            UNION SELECT x.grantee FROM pg_attribute t, aclexplode(t.attacl) x WHERE t.attrelid = c.oid) a
+        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f') AND a.grantee <> c.relowner
+        UNION ALL
+        SELECT DISTINCT 'TYPE ' || t.oid::regtype::text, a.grantee FROM pg_type t, aclexplode(t.typacl) a
+        WHERE t.typnamespace = 'await'::regnamespace AND a.grantee NOT IN (0, t.typowner) -- USAGE for PUBLIC is what a type has anyway
+        UNION ALL
+        -- Without USAGE nobody can name our tables. With it any login could hold locks on them, and keep purge or migrate waiting:
+        -- PREPARE locks a table before anybody asks whether one may use it. Nobody else creates anything here.
+        SELECT 'SCHEMA await', a.grantee FROM pg_namespace n, aclexplode(n.nspacl) a
+        WHERE n.nspname = 'await' AND a.grantee <> owner
+          AND (a.grantee = 0 OR a.privilege_type = 'CREATE' OR a.grantee = ANY (given) AND NOT EXISTS (
+              SELECT FROM pg_proc p, aclexplode(p.proacl) e WHERE p.pronamespace = n.oid AND e.grantee = a.grantee))
     LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', r.function);
+        name := CASE WHEN r.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END;
+        EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', r.what, name);
+        taken := taken || name;
         changed := changed + 1;
     END LOOP;
     FOR r IN
-        SELECT p.oid::regprocedure AS function, o.rolname AS role, rights -> o.rolname ? p.proname AS wanted
+        SELECT p.oid::regprocedure AS function, a.grantee FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE p.pronamespace = 'await'::regnamespace AND p.prokind = 'f' AND a.grantee <> p.proowner
+          AND (a.grantee = 0 OR a.grantee = ANY (given) AND NOT rights ? pg_get_userbyid(a.grantee)::text)
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', r.function,
+            CASE WHEN r.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END);
+        changed := changed + 1;
+    END LOOP;
+    FOR r IN
+        SELECT p.oid::regprocedure AS function, o.rolname AS role, rights -> o.rolname::text ? p.proname::text AS wanted
         FROM pg_proc p CROSS JOIN pg_roles o
-        WHERE p.pronamespace = 'await'::regnamespace AND p.prokind = 'f' AND rights ? o.rolname
-          AND rights -> o.rolname ? p.proname IS DISTINCT FROM EXISTS
+        WHERE p.pronamespace = 'await'::regnamespace AND p.prokind = 'f' AND rights ? o.rolname::text
+          AND rights -> o.rolname::text ? p.proname::text IS DISTINCT FROM EXISTS
               (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = o.oid AND a.privilege_type = 'EXECUTE')
     LOOP
         EXECUTE format(CASE WHEN r.wanted THEN 'GRANT EXECUTE ON FUNCTION %s TO %I' ELSE 'REVOKE EXECUTE ON FUNCTION %s FROM %I' END, r.function, r.role);
@@ -74,5 +98,7 @@ BEGIN
     END LOOP;
 
     -- for await-ctl
-    PERFORM set_config('await.grants_report', array_to_string(created || CASE WHEN changed > 0 THEN 'changed grants: ' || changed END, E'\n'), false);
+    PERFORM set_config('await.grants_report', array_to_string(created || CASE WHEN changed > 0 THEN 'changed grants: ' || changed END
+        || CASE WHEN taken <> '{}' THEN 'took away rights on the schema and its tables, sequences and types from: '
+            || (SELECT string_agg(DISTINCT x, ', ') FROM unnest(taken) x) END, E'\n'), false);
 END $$;

@@ -1053,6 +1053,7 @@ CREATE FUNCTION await.make_partition(p_base text, p_class smallint, p_from times
     SET lock_timeout TO '200ms'
     AS $$
 DECLARE
+    who  text;
     name text := format('%s_%s_%s', p_base, p_class, to_char(p_from AT TIME ZONE 'UTC', 'YYYYMMDD'));
 BEGIN
     IF to_regclass('await.' || name) IS NOT NULL THEN
@@ -1060,6 +1061,11 @@ BEGIN
     END IF;
     -- LIKE and ATTACH lock the parent far less than PARTITION OF does
     EXECUTE format('CREATE TABLE await.%I (LIKE await.%I INCLUDING ALL)', name, p_base);
+    FOR who IN SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+        FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = to_regclass('await.' || name) AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON await.%I FROM %s', name, who); -- what default privileges gave away
+    END LOOP;
     EXECUTE format('ALTER TABLE await.%I ATTACH PARTITION await.%I FOR VALUES FROM (%s, %L) TO (%s, %L)',
         p_base, name, p_class, await.floor_id(p_from), p_class, await.floor_id(p_until));
     RETURN 'made ' || name;
@@ -1664,6 +1670,11 @@ BEGIN
     IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(submit.queue) THEN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
+    IF (o ->> 'priority')::numeric NOT BETWEEN -100 AND 100 THEN
+        RAISE EXCEPTION 'priority is a number from -100 to 100, not %', left(o ->> 'priority', 80) USING ERRCODE = '22023';
+    ELSIF (o ->> 'lease')::interval NOT BETWEEN interval '1 second' AND interval '1 day' THEN
+        RAISE EXCEPTION 'a lease lasts a second to a day, not %; heartbeats renew it', left(o ->> 'lease', 80) USING ERRCODE = '22023';
+    END IF;
     prio := coalesce((o ->> 'priority')::int2, 0);
     due := clock_timestamp() + (o ->> 'delay')::interval;
     deadline := clock_timestamp() + (o ->> 'deadline')::interval;
@@ -1887,6 +1898,8 @@ CREATE TABLE await.function_set (
     one boolean DEFAULT true NOT NULL,
     hash text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    catalogue text,
+    signatures text[],
     CONSTRAINT function_set_one_check CHECK (one)
 );
 CREATE SEQUENCE await.horizon

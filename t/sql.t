@@ -271,6 +271,21 @@ subtest 'roles: each can do its own work and no more' => sub {
     like $as->('e', "SELECT await.claim(ARRAY['role'], 'w', 1)"), qr/permission denied/, 'an edge does not claim';
 };
 
+subtest 'options of await.submit out of range' => sub {
+    for my $case (
+        [ priority => 101, 'priority is a number from -100 to 100, not 101' ],
+        [ priority => 99_999, 'priority is a number from -100 to 100, not 99999' ],
+        [ lease => '2 days', 'a lease lasts a second to a day, not 2 days' ],
+        [ lease => '0.5 s', 'a lease lasts a second to a day, not 0.5 s' ])
+    {
+        my ($option, $value, $why) = @$case;
+        my (undef, $error) =
+            stack()->psql("\\set VERBOSITY verbose\n"
+                . "SELECT await.submit('q', 'x', options => '{\"$option\": \"$value\"}')");
+        like $error, qr/22023: \Q$why\E/, "$option $value";
+    }
+};
+
 subtest 'no superuser is needed' => sub {
     my $s = stack();
     sql("CREATE ROLE plain LOGIN PASSWORD 'plain'");

@@ -20,6 +20,9 @@ sub lines_of_version {
 
 subtest 'the programs say it' => sub {
     is `$root/tools/await-ctl --version`,  "await-ctl $version\n",    'await-ctl --version';
+    my $copy = File::Temp::tempdir(CLEANUP => 1);
+    system('cp', "$root/tools/await-ctl", $copy) == 0 or die 'cp';
+    is `$copy/await-ctl --version`,        "await-ctl $version\n",    'a copy of it elsewhere';
     is `$s->{worker} --version`,           "await-worker $version\n", 'await-worker --version';
     is $?, 0, 'await-worker --version succeeds without the options that a run requires';
 };

@@ -279,14 +279,16 @@ subtest 'revoke' => sub {
 };
 
 subtest 'leases last a second to a day' => sub {
-    my $id = submit('long', '{"lease": "10 years"}');
+    like as('anyone', qq{SELECT await.submit('long', 'x', options => '{"lease": "$_"}')}),
+        qr/a lease lasts a second to a day, not \Q$_\E/, "a job with $_"
+        for '10 years', '0';
+    my $id = submit('long');
+    sql("UPDATE await.queue SET lease = '10 years' WHERE name = 'long'");
     like as('anyone', "SELECT await.claim(ARRAY['long'], 'w', 1, '$_')"), qr/a lease lasts a second to a day/, $_
         for '0.5 s', '-1 day', '25 hours', '10 years';
-    is as('anyone', "SELECT lease_for FROM await.claim(ARRAY['long'], 'w', 1)"), '1 day', 'a job cannot ask for more';
+    is as('anyone', "SELECT lease_for FROM await.claim(ARRAY['long'], 'w', 1)"), '1 day', 'a queue cannot ask for more';
     is sql("SELECT until < now() + interval '25 hours' FROM await.lease WHERE job = '$id'"), 't',
         'the lease ends within a day';
-    submit('short', '{"lease": "0"}');
-    is as('anyone', "SELECT lease_for FROM await.claim(ARRAY['short'], 'w', 1)"), '00:00:01', 'nor for none';
 };
 
 # NULL, elements that are NULL, two dimensions: in every argument of every function. What stands for the default, what
@@ -448,6 +450,9 @@ subtest 'await-ctl: from anywhere, and not silent where it did nothing' => sub {
     ($status, $out) = $run->("AWAIT_SQL='$Await::Stack::ROOT/sql' ./await-ctl migrate");
     is $status, 0, 'a copy, told where';
     like $out, qr/^already up to date: schema \d+, functions [0-9a-f]{12}$/, 'it says so';
+    Await::Stack::write_file("$dir/pass", join(':', '*', '*', '*', 'await', $s->password('await')) . "\n", 0600);
+    ($status, $out) = $run->("AWAIT_POSTGRES='@{[ $s->place('await') ]}' PGPASSFILE=pass ./link migrate");
+    is $status, 0, 'a passfile with a relative name';
     ($status, $out) = $run->('./link migrate');
     is $status, 0, 'a link';
     ($status, $out) = $run->("AWAIT_POSTGRES='host=127.0.0.1 port=1 dbname=x' ./link migrate");

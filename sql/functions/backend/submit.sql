@@ -52,6 +52,11 @@ BEGIN
     IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(submit.queue) THEN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
+    IF (o ->> 'priority')::numeric NOT BETWEEN -100 AND 100 THEN
+        RAISE EXCEPTION 'priority is a number from -100 to 100, not %', left(o ->> 'priority', 80) USING ERRCODE = '22023';
+    ELSIF (o ->> 'lease')::interval NOT BETWEEN interval '1 second' AND interval '1 day' THEN
+        RAISE EXCEPTION 'a lease lasts a second to a day, not %; heartbeats renew it', left(o ->> 'lease', 80) USING ERRCODE = '22023';
+    END IF;
     prio := coalesce((o ->> 'priority')::int2, 0);
     due := clock_timestamp() + (o ->> 'delay')::interval;
     deadline := clock_timestamp() + (o ->> 'deadline')::interval;

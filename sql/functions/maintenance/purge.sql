@@ -5,6 +5,7 @@ SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '200ms'
 AS $$
 DECLARE
+    who  text;
     name text := format('%s_%s_%s', p_base, p_class, to_char(p_from AT TIME ZONE 'UTC', 'YYYYMMDD'));
 BEGIN
     IF to_regclass('await.' || name) IS NOT NULL THEN
@@ -12,6 +13,11 @@ BEGIN
     END IF;
     -- LIKE and ATTACH lock the parent far less than PARTITION OF does
     EXECUTE format('CREATE TABLE await.%I (LIKE await.%I INCLUDING ALL)', name, p_base);
+    FOR who IN SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+        FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = to_regclass('await.' || name) AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON await.%I FROM %s', name, who); -- what default privileges gave away
+    END LOOP;
     EXECUTE format('ALTER TABLE await.%I ATTACH PARTITION await.%I FOR VALUES FROM (%s, %L) TO (%s, %L)',
         p_base, name, p_class, await.floor_id(p_from), p_class, await.floor_id(p_until));
     RETURN 'made ' || name;
