@@ -97,7 +97,7 @@ if (!$edge) {
     open STDOUT, '>', $out; open STDERR, '>&', \*STDOUT;
     open my $psql, '|-', 'psql', '-XAtq', '-d', in('edge') or POSIX::_exit(1);
     $psql->autoflush(1);
-    print $psql 'PREPARE s(uuid) AS ' . submit('$1', 'busy', "'ann'", 'null') . ";\n"
+    print $psql "\\set VERBOSITY terse\n" . 'PREPARE s(uuid) AS ' . submit('$1', 'busy', "'ann'", 'null') . ";\n"
         . "PREPARE e AS SELECT last_seq FROM await.edge_events(ARRAY['$job{running}'::uuid], ARRAY[0], 9, 9);\n"
         . "PREPARE t AS SELECT complete FROM await.edge_tail('$tail'::pg_snapshot, 10);\nPREPARE p AS
             SELECT await.edge_publish('busy', 'update', '1', true);\n"
