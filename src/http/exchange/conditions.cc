@@ -24,8 +24,9 @@ bool is_unmodified_since(std::string_view field, std::int64_t modified_ms) {
 bool has_conditions(ngx_http_request_t *r) {
   if (r != r->main)
     return false;
-  bool none_match = (r->method & kSafe) == 0 && has_header(r, "if-none-match");
-  return none_match || has_header(r, "if-match") || has_header(r, "if-unmodified-since");
+  const ngx_http_headers_in_t &in = r->headers_in;  // nginx has found them already
+  bool none_match = (r->method & kSafe) == 0 && in.if_none_match != nullptr;
+  return none_match || in.if_match != nullptr || in.if_unmodified_since != nullptr;
 }
 
 bool conditions_hold(ngx_http_request_t *r, std::span<const std::string> etags, std::int64_t modified_ms) {

@@ -1,6 +1,7 @@
 #include "http/exchange/request.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "http/conf/conf.h"
@@ -11,6 +12,8 @@
 
 namespace await::http {
 namespace {
+
+constexpr std::size_t kRoom = 64;  // behind a path: a slash and an id
 
 template <class Visit>
 void each_header(ngx_http_request_t *r, std::string_view lower_name, Visit visit) {
@@ -30,14 +33,18 @@ std::string client_path(ngx_http_request_t *r) {
   std::string_view uri = ngx::view(r->unparsed_uri);
   std::string_view path = uri.substr(0, uri.find('?'));
   path.remove_prefix(std::min(path.find_first_not_of("/\\"), path.size()));
-  return "/" + std::string(path);
+  std::string out;
+  out.reserve(path.size() + kRoom);
+  out += '/';
+  return out.append(path);
 }
 
-wire::Links make_links(ngx_http_request_t *r, const std::string &self) {
+wire::Links make_links(ngx_http_request_t *r, std::string self) {
   const LocationConf &location = location_conf(r);
   std::string result =
       location.result_uri != nullptr ? std::string(ngx::evaluate(r, location.result_uri)) : self + "/result";
-  return {self, result, self + "/events"};
+  std::string events = self + "/events";
+  return {std::move(self), std::move(result), std::move(events)};
 }
 
 }  // namespace
@@ -123,7 +130,7 @@ wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
   std::string path = client_path(r);
   if (!suffix.empty() && path.ends_with(suffix))
     path.resize(path.size() - suffix.size());
-  return make_links(r, path);
+  return make_links(r, std::move(path));
 }
 
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
@@ -133,7 +140,9 @@ wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
   std::string path = client_path(r);
   while (path.ends_with('/'))
     path.pop_back();
-  return make_links(r, path + "/" + id.text());
+  path += '/';
+  path += id.text();
+  return make_links(r, std::move(path));
 }
 
 }  // namespace await::http

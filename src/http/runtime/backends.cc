@@ -135,7 +135,7 @@ void Backends::wait_for_greeting(GreetingWaiter &waiter) {
     request_greeting(waited_for_);  // answered after the greeting that every connection begins with
 }
 
-void Backends::on_first_greeting(Result<pg::Hello>) { call_all(waiters_); }
+void Backends::on_first_greeting(const Result<pg::Hello> &) { call_all(waiters_); }
 
 void Backends::tick() {
   if (write_.ready())

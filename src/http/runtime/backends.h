@@ -83,7 +83,7 @@ class Backends : private pg::Connection::Observer {
   void connected(pg::Connection &connection) override;
   void on_hello(Greeting &greeting, Result<pg::Hello> hello);
   void on_reader_hello(const pg::Hello &hello);
-  void on_first_greeting(Result<pg::Hello>);
+  void on_first_greeting(const Result<pg::Hello> &);
   void log_schema_version(int version);
   void drop_older_timelines();
 
