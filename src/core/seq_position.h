@@ -49,7 +49,7 @@ class SeqPosition {
   /// The client gets this event. False: it is not the next one.
   bool take(const Event &event) {
     // mutant: no-gap
-    if (event.seq != after_ + 1)
+    if (!is_next(event))
       return false;
     after_ = event.seq;
     return true;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/hub.h"
 #include "core/ports.h"
 #include "core/snapshot_cursor.h"
 
@@ -25,6 +26,13 @@ struct FakeScheduler : Scheduler {
   void run_after(std::int64_t ms) override { later = ms; }
   int wakes = 0;
   std::int64_t later = 0;
+};
+
+/// Records the seq of each hint, and -1 for a change of the history.
+struct FakeListener : Listener {
+  void on_hint(int seq) noexcept override { calls.push_back(seq); }
+  void on_history_changed() noexcept override { calls.push_back(-1); }
+  std::vector<int> calls;
 };
 
 struct FakeBus : Bus {

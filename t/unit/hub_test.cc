@@ -11,12 +11,6 @@
 namespace await::core {
 namespace {
 
-struct FakeListener : Listener {
-  void on_hint(int seq) noexcept override { told.push_back(seq); }
-  void on_history_changed() noexcept override { told.push_back(-1); }
-  std::vector<int> told;
-};
-
 TEST(Hub, a_hint_goes_to_the_listeners_of_its_job_only) {
   FakeBus bus;
   FakeScheduler scheduler;
@@ -30,14 +24,14 @@ TEST(Hub, a_hint_goes_to_the_listeners_of_its_job_only) {
     EXPECT_EQ(hub.listeners(), 3U);
     EXPECT_EQ(hub.jobs(), 2U);
     hub.notify(id(1), 4);
-    EXPECT_EQ(b.told, std::vector<int>{4});
+    EXPECT_EQ(b.calls, std::vector<int>{4});
   }
   hub.notify(id(1), 5);
   hub.notify(id(9), 5);
-  EXPECT_EQ(a.told, (std::vector<int>{4, 5}));
-  EXPECT_TRUE(other.told.empty());
+  EXPECT_EQ(a.calls, (std::vector<int>{4, 5}));
+  EXPECT_TRUE(other.calls.empty());
   hub.history_changed();
-  EXPECT_EQ(other.told, std::vector<int>{-1}) << "that concerns everybody";
+  EXPECT_EQ(other.calls, std::vector<int>{-1}) << "that concerns everybody";
   EXPECT_EQ(hub.listeners(), 2U);
 }
 
@@ -49,9 +43,9 @@ TEST(Hub, a_shard_is_subscribed_once_and_its_listeners_are_notified_when_that_is
   hub.listen(id(1), a);
   EXPECT_EQ(bus.shards, std::set<unsigned>{id(1).shard()});
   hub.subscribed(id(1).shard());
-  EXPECT_EQ(a.told, std::vector<int>{0}) << "what happened before may have been missed";
+  EXPECT_EQ(a.calls, std::vector<int>{0}) << "what happened before may have been missed";
   hub.subscribed(id(2).shard());
-  EXPECT_EQ(a.told.size(), 1U);
+  EXPECT_EQ(a.calls.size(), 1U);
   hub.leave(a);
   EXPECT_EQ(bus.shards.size(), 1U) << "kept for who comes next";
   hub.sweep();
@@ -77,11 +71,11 @@ struct FakeWatcher : Listener {
 };
 
 VerifiedUpdate news(int job, int seq) {
-  VerifiedUpdate told;
-  told.job.id = told.page.job = id(job);
-  told.job.seq = told.page.last_seq = seq;
-  told.page.events.emplace_back().seq = seq;
-  return told;
+  VerifiedUpdate calls;
+  calls.job.id = calls.page.job = id(job);
+  calls.job.seq = calls.page.last_seq = seq;
+  calls.page.events.emplace_back().seq = seq;
+  return calls;
 }
 
 struct HubUpdateTest : testing::Test {
@@ -121,11 +115,11 @@ TEST_F(HubUpdateTest, many_listeners_are_served_within_a_budget_per_iteration) {
   }
   hub.publish(news(1, 2));
   hub.run();
-  auto told = [&] {
+  auto calls = [&] {
     return std::count_if(crowd.begin(), crowd.end(),
                          [](const FakeWatcher &watcher) { return !watcher.heard.empty(); });
   };
-  EXPECT_EQ(told(), Hub::kBudget / 8);
+  EXPECT_EQ(calls(), Hub::kBudget / 8);
   EXPECT_EQ(scheduler.later, 0);
   hub.notify(id(1), 9);
   EXPECT_TRUE(std::all_of(crowd.begin(), crowd.end(), [](const FakeWatcher &watcher) {

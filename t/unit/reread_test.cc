@@ -8,12 +8,6 @@
 namespace await::core {
 namespace {
 
-struct FakeListener : Listener {
-  void on_hint(int seq) noexcept override { told.push_back(seq); }
-  void on_history_changed() noexcept override { told.push_back(-1); }
-  std::vector<int> told;
-};
-
 TEST(Reread, few_jobs_are_read_by_id_many_by_tail_and_by_id_again_after_an_error) {
   FakeStore store;
   FakeBus bus;
@@ -31,7 +25,7 @@ TEST(Reread, few_jobs_are_read_by_id_many_by_tail_and_by_id_again_after_an_error
   reread.run();
   EXPECT_EQ(store.heads_asked.size(), 1U) << "not while one is out";
   store.tail_replies.front()->deliver(Tail{"5:5:", true, {{id(7), 3}}});
-  EXPECT_EQ(watchers[7].told, std::vector<int>{3});
+  EXPECT_EQ(watchers[7].calls, std::vector<int>{3});
 
   reread.run();
   EXPECT_EQ(store.snapshots, std::vector<std::string>{"5:5:"}) << "then the tail since";

@@ -57,14 +57,12 @@ bool may_name(const LocationConf &location, std::string_view name, NamedBy by) {
 }
 
 /// @param ticket  the channels of the client's ticket; null: it has none
-bool is_admitted(const std::vector<std::string> *ticket, std::string_view name) {
-  if (ticket == nullptr)
-    return true;
-  auto channel = wire::parse_channel(name);  // a job's id has more than one spelling
-  return channel && std::any_of(ticket->begin(), ticket->end(), [&](const std::string &one) {
-           auto admitted = wire::parse_channel(one);
-           return admitted && admitted->id == channel->id && admitted->name == channel->name;
-         });
+bool is_admitted(const std::vector<std::string> *ticket, const wire::Channel &channel) {
+  auto is_this = [&](const std::string &name) {
+    auto admitted = wire::parse_channel(name);  // a job's id has more than one spelling
+    return admitted && admitted->id == channel.id && admitted->name == channel.name;
+  };
+  return ticket == nullptr || std::any_of(ticket->begin(), ticket->end(), is_this);
 }
 
 }  // namespace
@@ -84,14 +82,16 @@ ChannelClient channel_client(ngx_http_request_t *r) {
 std::optional<wire::Channel> authorized_channel(const ChannelClient &client, std::string_view name,
                                                 NamedBy by) {
   auto channel = wire::parse_channel(name);
-  if (!channel || !may_name(client.location, name, by) || !is_admitted(client.ticket, name))
+  if (!channel || !may_name(client.location, name, by) || !is_admitted(client.ticket, *channel))
     return std::nullopt;
   bool others = channel->kind() == core::Kind::user && client.owner != channel->name;
   return others ? std::nullopt : channel;
 }
 
 bool is_admitted(ngx_http_request_t *r, std::string_view name) {
-  return is_admitted(channel_client(r).ticket, name);
+  const auto *ticket = channel_client(r).ticket;
+  auto channel = ticket != nullptr ? wire::parse_channel(name) : std::nullopt;
+  return ticket == nullptr || (channel && is_admitted(ticket, *channel));
 }
 
 }  // namespace await::http

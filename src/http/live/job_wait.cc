@@ -119,24 +119,24 @@ OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
   return wait;
 }
 
-bool has_room(ngx_http_request_t *r, Runtime &runtime) {
-  if (runtime.hub().listeners() < static_cast<std::size_t>(location_conf(r).max_held))
+bool has_room(const LocationConf &location, Runtime &runtime) {
+  if (runtime.hub().listeners() < static_cast<std::size_t>(location.max_held))
     return true;
   runtime.counters().count(Counter::refused_held);
   return false;
 }
 
-bool has_too_many_reads(ngx_http_request_t *r, Runtime &runtime) {
-  if (runtime.counters().of(Gauge::reads) < location_conf(r).max_inflight)
+bool has_too_many_reads(const LocationConf &location, Runtime &runtime) {
+  if (runtime.counters().of(Gauge::reads) < location.max_inflight)
     return false;
   runtime.counters().count(Counter::refused_reads);
   return true;
 }
 
 Refusal check_room(ngx_http_request_t *r, Runtime &runtime, bool hold) {
-  if (hold && !has_room(r, runtime))
+  if (hold && !has_room(location_conf(r), runtime))
     return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
-  if (has_too_many_reads(r, runtime))
+  if (has_too_many_reads(location_conf(r), runtime))
     return send_unavailable(r, "Too many requests are waiting for the database; retry later.");
   return std::nullopt;
 }

@@ -63,9 +63,9 @@ OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_vi
 OrAnswer<Wait> asked_wait(ngx_http_request_t *r);
 
 /// Whether await_max_held lets this nginx worker hold another request. Counts if not.
-bool has_room(ngx_http_request_t *r, Runtime &runtime);
+bool has_room(const LocationConf &location, Runtime &runtime);
 /// Whether as many requests wait for PostgreSQL as await_max_inflight allows. Counts if so.
-bool has_too_many_reads(ngx_http_request_t *r, Runtime &runtime);
+bool has_too_many_reads(const LocationConf &location, Runtime &runtime);
 /// 503 if one of these limits is reached. Call before anything is made for the request.
 /// @param hold  whether the request would be held
 Refusal check_room(ngx_http_request_t *r, Runtime &runtime, bool hold);

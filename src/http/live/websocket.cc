@@ -6,6 +6,7 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
+#include "http/live/job_wait.h"
 #include "ngx/guard.h"
 #include "ngx/str.h"
 #include "wire/channel.h"
@@ -91,11 +92,9 @@ void WebSocket::subscribe(std::string_view name, std::string cursor, NamedBy by)
     refuse(name, 409, "Already subscribed to this channel.");
   } else if (subscriptions_.size() >= static_cast<std::size_t>(conf_.max_channels)) {
     refuse(name, 429, "Too many channels on this WebSocket.");
-  } else if (runtime_.hub().listeners() >= static_cast<std::size_t>(conf_.max_held)) {
-    runtime_.counters().count(Counter::refused_held);
+  } else if (!has_room(conf_, runtime_)) {
     refuse(name, 503, "Too many subscriptions on this server; retry later.");
-  } else if (runtime_.counters().of(Gauge::reads) >= conf_.max_inflight) {
-    runtime_.counters().count(Counter::refused_reads);
+  } else if (has_too_many_reads(conf_, runtime_)) {
     refuse(name, 503, "Too many requests are waiting for the database; retry later.");
   } else {
     subscriptions_.push_back(std::make_unique<Entry>(*this, *channel, std::move(cursor)));

@@ -124,7 +124,8 @@ Answer get_events(ngx_http_request_t *r, Runtime &runtime) {
   if (!stream)
     return get_page(r, runtime, *channels, cursor);
   facts(r).delivery = "sse";
-  if (!has_room(r, runtime) || runtime.lifecycle().draining() || has_too_many_reads(r, runtime)) {
+  if (!has_room(location_conf(r), runtime) || runtime.lifecycle().draining() ||
+      has_too_many_reads(location_conf(r), runtime)) {
     // any status but 200 would stop EventSource for good
     add_header(r, "Cache-Control", "no-store");
     return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(location_conf(r), runtime.random())));

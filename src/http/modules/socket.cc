@@ -59,7 +59,7 @@ Answer open_socket(ngx_http_request_t *r, Runtime &runtime) {
     return send_problem(r, 400,
                         "This resource supports the subprotocol await.v1, which the client did not offer.");
   bool room = runtime.counters().of(Gauge::sockets) < location_conf(r).max_held;
-  if (!room || !has_room(r, runtime)) {
+  if (!room || !has_room(location_conf(r), runtime)) {
     if (!room)
       runtime.counters().count(Counter::refused_held);
     return send_unavailable(r, "Too many requests are waiting on this server; retry later.");

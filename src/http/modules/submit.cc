@@ -390,7 +390,7 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   auto boundary = read_type(r, options, job);
   if (!boundary)
     return boundary.answer();
-  if (wait->ms > 0 && !has_room(r, runtime))
+  if (wait->ms > 0 && !has_room(location_conf(r), runtime))
     wait->ms = 0;  // too many requests are held: answer 202 instead
   job.id = runtime.backends().new_id(static_cast<unsigned>(options.retention));
   apply(options, job);
