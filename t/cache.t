@@ -73,15 +73,7 @@ subtest 'a reload remembers' => sub {
     get("/hot/$id/result") for 1 .. 2;
     my @old = worker_pids();
     kill 'HUP', $s->pid('nginx');
-    eventually(
-        'new nginx workers have started',
-        sub {
-            my @now = worker_pids();
-            @now && !grep {
-                my $pid = $_;
-                grep { $_ == $pid } @old
-            } @now;
-        });
+    eventually('new nginx workers have started', sub { workers_are_new(@old) });
     eventually('the new worker knows its database, and hits',
         sub { header(get("/hot/$id/result"), 'X-Cache') eq 'HIT' });
 };

@@ -23,15 +23,7 @@ subtest 'a cursor is understood from the first moment' => sub {
     kill 'STOP', $postmaster;
     my @old = worker_pids();
     kill 'KILL', @old;
-    eventually(
-        'new nginx workers have started',
-        sub {
-            my @new = worker_pids();
-            @new == 2 && !grep {
-                my $o = $_;
-                grep { $_ == $o } @new
-            } @old;
-        });
+    eventually('new nginx workers have started', sub { workers_are_new(@old) });
     my $stream = begin_request('GET', "/jobs/$id/events?cursor=$cursor", headers => { Accept => 'text/event-stream' });
     my $page = begin_request('GET', "/jobs/$id/events?cursor=$cursor", headers => { Accept => 'application/json' });
     ok $page->quiet(0.5), 'they wait for PostgreSQL';

@@ -67,17 +67,7 @@ my $next = time;
 for my $n (1 .. $reloads) {
     my @old = worker_pids();
     kill 'HUP', $s->pid('nginx');
-    eventually(
-        "reload $n: new nginx workers have started",
-        sub {
-            my @new = worker_pids();
-            @new == 2 && !grep {
-                my $o = $_;
-                grep { $_ == $o } @new
-            } @old;
-        },
-        30
-    ) or last;
+    eventually("reload $n: new nginx workers have started", sub { workers_are_new(@old) }, 30) or last;
     $next += $every;
     until (time >= $next) {
         $writer->run("SELECT count(await.emit(id, test.receipt(id), 'n', to_jsonb($emitted))) FROM unnest(ARRAY["

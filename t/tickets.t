@@ -49,9 +49,9 @@ sub stream {
 }
 sub ticket { my ($u, $body, $path) = @_; return json(post(($path // '/ticket?') . "u=$u", $body // ''))->{ticket} }
 sub new_workers {
-    my %old = map { $_ => 1 } worker_pids();
+    my @old = worker_pids();
     kill 'HUP', $s->pid('nginx');
-    until_true('only new nginx workers', sub { my @now = worker_pids(); @now == 2 && !grep { $old{$_} } @now });
+    until_true('only new nginx workers', sub { workers_are_new(@old) });
 }
 sub open_socket { my ($path, %o) = @_; return Await::WebSocket->new($s->{port}, $path, %o) }
 

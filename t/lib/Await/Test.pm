@@ -21,7 +21,8 @@ use Await::Trace;
 
 use Exporter 'import';
 our @EXPORT = qw(start_stack stack get post put del request begin_request begin_raw header json sql claim complete hint
-    until_true eventually self_signed metric multipart finish one_job error_log slurp id_of worker_pids memory_kb);
+    until_true eventually self_signed metric multipart finish one_job error_log slurp id_of worker_pids workers_are_new
+    memory_kb);
 
 $SIG{PIPE} = 'IGNORE';
 # a test that hangs has failed
@@ -418,6 +419,12 @@ sub worker_pids {
     my $master = $stack->pid('nginx');
     return grep { slurp("/proc/$_/cmdline") =~ /worker process(?! is shutting)/ } split ' ',
         slurp("/proc/$master/task/$master/children");
+}
+# Whether all nginx workers that run are other ones than these.
+sub workers_are_new {
+    my %old = map { $_ => 1 } @_;
+    my @now = worker_pids();
+    return @now == $stack->{worker_processes} && !grep { $old{$_} } @now;
 }
 sub memory_kb { my ($pid, $what) = @_; my ($kb) = slurp("/proc/$pid/status") =~ /^\Q$what\E:\s+(\d+)/m; return $kb }
 
