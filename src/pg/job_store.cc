@@ -51,7 +51,7 @@ Result<std::vector<Job>> decode_jobs(const Rows &rows, std::size_t) {
     job.progress = rows.maybe_text(row, 11);
     job.created_at = rows.time_ms(row, 12);
     job.updated_at = rows.time_ms(row, 13);
-    job.error = rows.maybe_text(row, 14);
+    (job.state == core::State::pending ? job.waiting : job.error) = rows.maybe_text(row, 14);
     if (job.state == core::State::completed) {
       job.result = decode_result(rows, row, 15, job.attempt);
       job.result->inlined = rows.boolean(row, 19);

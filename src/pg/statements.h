@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -39,6 +39,16 @@ inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
 inline constexpr char kGet[] = "SELECT pos, bytes FROM await.edge_get($1,$2,$3)";
 inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
+
+// of listeners; a listener of a pooled session must not LISTEN, see NotifyBus
+inline constexpr char kNotifySetting[] =
+    "SELECT coalesce(current_setting('await.notify', true), '') IN ('on', 'true', 'yes', '1'), "
+    "pg_backend_pid()";
+inline constexpr char kListenHint[] = "LISTEN await_hint";
+inline constexpr char kListenRevoked[] = "LISTEN await_revoked";
+inline constexpr char kListenWork[] = "LISTEN await_work";
+inline constexpr char kListenCancel[] = "LISTEN await_cancel";
+inline constexpr char kNotify[] = "SELECT pg_notify($1, $2)";
 
 // of workers
 inline constexpr char kClaim[] =

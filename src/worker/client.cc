@@ -60,8 +60,9 @@ ClaimedJob decode_job(const pg::Rows &rows, int row) {
 Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo,
                const std::vector<redis::Address> &redis)
     : loop_(loop),
-      pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}),
-      bus_(loop, log, random, redis) {}
+      pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}, this),
+      bus_(loop, log, random, redis),
+      notify_bus_(loop, log, random, pg_) {}
 
 void Client::start() {
   pg_.start();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pg/connection.h"
+#include "pg/notify_bus.h"
 #include "redis/bus.h"
 
 namespace await::worker {
@@ -36,7 +37,7 @@ enum class Lease { held, cancelled, lost };
 /// replies arrive in the order of the calls, from the event loop. A callback must check itself whether its
 /// owner still exists. A hint is published after each change. Results completed in one iteration of the loop
 /// are stored in one transaction, and their hints are read in one.
-class Client {
+class Client : private pg::Connection::Observer {
  public:
   template <class T>
   using Then = std::function<void(Result<T>)>;
@@ -49,6 +50,7 @@ class Client {
   void thin_hints() { thin_hints_ = true; }
   bool connected() const { return pg_.ready(); }
   redis::Bus &bus() { return bus_; }
+  pg::NotifyBus &notify_bus() { return notify_bus_; }
   /// Whether nothing remains to be sent or answered.
   bool idle() const {
     return !connected() || (completions_.empty() && hints_.empty() && pg_.in_flight() == 0);
@@ -95,6 +97,10 @@ class Client {
     Client &client_;
   };
 
+  void connected(pg::Connection &) override { notify_bus_.connected(); }
+  void notified(pg::Connection &, std::string_view channel, std::string_view message) override {
+    notify_bus_.notified(channel, message);
+  }
   void hint(const Uuid &id);
   void flush();
   void complete_all(std::vector<Completion> batch);
@@ -108,6 +114,7 @@ class Client {
   io::Loop &loop_;
   pg::Connection pg_;
   redis::Bus bus_;
+  pg::NotifyBus notify_bus_;
   std::vector<Completion> completions_;
   std::vector<Uuid> hints_;
   FlushTask flush_task_{*this};

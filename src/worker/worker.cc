@@ -2,6 +2,8 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
+
 namespace await::worker {
 
 Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &client, Settings settings)
@@ -19,11 +21,20 @@ Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &cli
           },
           io::Loop::Quit::may)) {
   for (const std::string &queue : settings_.queues)
-    client_.bus().subscribe_queue(queue, [this] {
-      woken_ = true;
-      backoff_.reset();
-      claim();
-    });
+    client_.bus().subscribe_queue(queue, [this] { wake(); });
+  client_.notify_bus().listen(
+      [this](std::string_view queue) {
+        if (queue.empty() ||
+            std::find(settings_.queues.begin(), settings_.queues.end(), queue) != settings_.queues.end())
+          wake();
+      },
+      [](std::string_view) {});
+}
+
+void Worker::wake() {
+  woken_ = true;
+  backoff_.reset();
+  claim();
 }
 
 void Worker::start() {

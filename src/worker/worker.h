@@ -32,6 +32,7 @@ class Worker {
   void reap_children();
 
  private:
+  void wake();
   void claim();
   void claimed(Result<std::vector<ClaimedJob>> jobs);
   void look_later();
