@@ -1,5 +1,5 @@
-# PostgreSQL alone: `await_redis off`, and the wake-ups of await.notify (docs/operations.md). Reads are an hour apart, so
-# whatever comes sooner came by NOTIFY.
+# PostgreSQL alone: `await_redis off`, and the wake-ups of await.notify (docs/operations.md). Reads are an hour apart,
+# so whatever comes sooner came by NOTIFY.
 
 use strict;
 use warnings;
@@ -148,6 +148,8 @@ subtest 'an idle worker is woken' => sub {
     my $quick = 0;
     for (1 .. 3) {
         my $before = $claims->();
+        eventually('the count is of now', sub { $claims->() > $before });
+        $before = $claims->();
         eventually('it has claimed in vain', sub { $claims->() >= $before + 6 });
         my $begin = time;
         post('/to/words', 'now', Prefer => 'wait=20');
@@ -158,7 +160,7 @@ subtest 'an idle worker is woken' => sub {
 };
 
 subtest 'after the connection was lost' => sub {
-    my $id = one_job('/jobs');
+    my $id = one_job('/to/work');
     my $stream = begin_request('GET', "/jobs/$id", %sse);
     $stream->wait_event('ready');
     sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await-%'");
