@@ -61,7 +61,7 @@ ngx_int_t refuse(ngx_http_request_t *r, const JwtConf &conf, const char *why) {
 std::string token_of(ngx_http_request_t *r, const JwtConf &conf) {
   if (conf.token != nullptr) {
     std::string token(ngx::evaluate(r, conf.token));
-    RequestInfo &known = facts(r);
+    RequestInfo &known = request_info(r);
     if (!token.empty() && token.find_first_not_of('*') == token.npos && token.size() == known.token.size())
       return known.token;
     if (!token.empty()) {
@@ -89,7 +89,7 @@ ngx_int_t check_token(ngx_http_request_t *r) {
     auto claims = wire::verify_jwt(token, *conf.keys, rules, ngx_time(), why);
     if (!claims)
       return refuse(r, conf, why);
-    RequestInfo &known = facts(r);
+    RequestInfo &known = request_info(r);
     known.user = claims->get("sub").value_or("");
     if (auto expires = claims->time("exp"))
       known.expires_s = *expires + conf.leeway;

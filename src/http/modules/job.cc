@@ -162,7 +162,7 @@ Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
     return id.answer();
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
-  facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
+  request_info(r).delivery = wait->ms > 0 ? "hold" : "poll";
   Representation type = (chosen == 1) != (conf.text_first == 1) ? Representation::text : Representation::json;
   return ngx::Held::make<JobRequest>(r, runtime, type, *wait)->start(*id);
 }

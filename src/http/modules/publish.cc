@@ -81,7 +81,7 @@ Answer publish(ngx_http_request_t *r, Runtime &runtime) {
     return send_problem(r, 404, "There is no such channel.");
   if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
-  facts(r).delivery = "publish";
+  request_info(r).delivery = "publish";
   std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
   return ngx::Held::make<PublishRequest>(r, runtime, std::move(topic), std::move(type), conf.latest == 1)
       ->receive();

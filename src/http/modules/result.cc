@@ -81,7 +81,7 @@ Answer get_result(ngx_http_request_t *r, Runtime &runtime) {
     return id.answer();
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
-  facts(r).delivery = "result";
+  request_info(r).delivery = "result";
   return ngx::Held::make<ResultRequest>(r, runtime, *wait)->start(*id);
 }
 

@@ -66,7 +66,7 @@ Answer open_socket(ngx_http_request_t *r, Runtime &runtime) {
   }
   if (runtime.lifecycle().draining())
     return send_unavailable(r, "The server is restarting; retry later.");
-  facts(r).delivery = "socket";
+  request_info(r).delivery = "socket";
   auto *channels = static_cast<ngx_http_complex_value_t *>(conf.channels->elts);
   std::vector<std::string> names;
   for (ngx_uint_t i = 0; i < conf.channels->nelts; ++i) {

@@ -92,10 +92,10 @@ void Runtime::flush_soon(Flush &flush) {
 }
 
 void Runtime::on_history_changed() {
-  job_reads_.history_changed();
-  event_reads_.history_changed();
-  user_event_reads_.history_changed();
-  hub_.history_changed();
+  job_reads_.on_history_changed();
+  event_reads_.on_history_changed();
+  user_event_reads_.on_history_changed();
+  hub_.on_history_changed();
 }
 
 void Runtime::on_greeting(const pg::Hello &hello) {
