@@ -44,7 +44,7 @@ inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 inline constexpr char kClaim[] =
     "SELECT id, receipt, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, "
     "trace, payload_size, correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "
-    "FROM await.claim($1, $2, $3, $4 * interval '1 ms')";
+    "FROM await.claim($1, $2, $3, $4 * interval '1 ms', inline => 65536, pieces => true)";
 inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3, $4)";
 inline constexpr char kHeartbeat[] = "SELECT await.heartbeat($1, $2, $3::text::jsonb)";
 inline constexpr char kEmit[] = "SELECT await.emit($1, $2, $3, $4::text::jsonb, $5)";
