@@ -162,7 +162,7 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     } else if (word != "default=sse") {
       return invalid_parameter(
           cf, word,
-          "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or one of "
+          "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or one of "
           "default=sse|json, thin, linger, event= and format=");
     }
   }

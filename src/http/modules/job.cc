@@ -194,7 +194,7 @@ char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       return invalid_parameter(cf, word, "it must be default=json|text or format=");
     }
   }
-  return compile(cf, words[1], &job->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+  return compile_id(cf, words[1], &job->id);
 }
 
 // clang-format off

@@ -160,7 +160,7 @@ char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {
     }
     if (!is_channel(word))
       return invalid_parameter(
-          cf, word, "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or ttl=");
+          cf, word, "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or ttl=");
     if (!add_channel(cf, words[i], conf->channels))
       return static_cast<char *>(NGX_CONF_ERROR);
   }
