@@ -203,7 +203,7 @@ void Connection::take_notifications() {
     if (!one)
       return;
     if (observer_ != nullptr)
-      observer_->notified(*this, one->relname, one->extra);
+      observer_->on_notification(*this, one->relname, one->extra);
   }
 }
 

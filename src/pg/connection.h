@@ -51,7 +51,7 @@ class Connection {
    public:
     virtual void connected(Connection &connection) = 0;
     /// A message of NOTIFY has arrived.
-    virtual void notified(Connection &, std::string_view /*channel*/, std::string_view /*message*/) {}
+    virtual void on_notification(Connection &, std::string_view /*channel*/, std::string_view /*message*/) {}
 
    protected:
     ~Observer() = default;

@@ -25,7 +25,7 @@ void NotifyBus::listen(std::function<void(std::string_view)> on_work,
   on_ended_ = std::move(on_ended);
 }
 
-void NotifyBus::connected() {
+void NotifyBus::on_connection() {
   ready_ = false;
   proof_.clear();
   silence_timer_->clear();
@@ -91,19 +91,19 @@ void NotifyBus::on_proof() {
     on_ended_({});
   for (unsigned shard = 0; listener_ != nullptr && shard < shards_.size(); ++shard) {
     if (shards_[shard])
-      listener_->subscribed(shard);
+      listener_->on_subscription(shard);
   }
 }
 
-void NotifyBus::notified(std::string_view channel, std::string_view message) {
+void NotifyBus::on_notification(std::string_view channel, std::string_view message) {
   if (!proof_.empty() && message == proof_) {
     on_proof();
   } else if (channel == "await_hint" && listener_ != nullptr) {
     auto hint = core::read_hint(message);
     if (hint && shards_[hint->job.shard()])
-      listener_->hinted(*hint);
+      listener_->on_hint(*hint);
   } else if (channel == "await_revoked" && listener_ != nullptr) {
-    listener_->revoked();
+    listener_->on_revocation();
   } else if (channel == "await_work" && on_work_ && !message.empty()) {
     on_work_(message);
   } else if (channel == "await_cancel" && on_ended_ && !message.empty()) {

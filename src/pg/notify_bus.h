@@ -16,11 +16,11 @@ namespace await::pg {
 /// "await_hint", and any message on "await_revoked"; for workers, names of queues on "await_work" and ids of
 /// jobs that were ended by others on "await_cancel".
 ///
-/// Listens on a connection that has other work too: whoever owns it forwards connected() and notified(). A
-/// pooler that gives each transaction another session would leave the LISTEN to the next client. So nothing
-/// is done unless the session has the process id that was announced when the connection was established; and
-/// it counts only after a notification of its own has come back. Otherwise changes are found by reading
-/// periodically, as without notifications.
+/// Listens on a connection that has other work too: whoever owns it forwards on_connection() and
+/// on_notification(). A pooler that gives each transaction another session would leave the LISTEN to the next
+/// client. So nothing is done unless the session has the process id that was announced when the connection
+/// was established; and it counts only after a notification of its own has come back. Otherwise changes are
+/// found by reading periodically, as without notifications.
 class NotifyBus : public core::Bus {
  public:
   NotifyBus(io::Loop &loop, io::Log &log, io::Random &random, Connection &connection);
@@ -33,8 +33,8 @@ class NotifyBus : public core::Bus {
               std::function<void(std::string_view job)> on_ended);
 
   /// The connection was established.
-  void connected();
-  void notified(std::string_view channel, std::string_view message);
+  void on_connection();
+  void on_notification(std::string_view channel, std::string_view message);
   /// Whether notifications arrive.
   bool ready() const { return ready_ && connection_.ready(); }
 

@@ -100,9 +100,9 @@ class Client : private pg::Connection::Observer {
     Client &client_;
   };
 
-  void connected(pg::Connection &) override { notify_bus_.connected(); }
-  void notified(pg::Connection &, std::string_view channel, std::string_view message) override {
-    notify_bus_.notified(channel, message);
+  void connected(pg::Connection &) override { notify_bus_.on_connection(); }
+  void on_notification(pg::Connection &, std::string_view channel, std::string_view message) override {
+    notify_bus_.on_notification(channel, message);
   }
   void hint(const Uuid &id);
   void flush();

@@ -18,9 +18,9 @@ struct Lines : io::Log {
 };
 
 struct Ear : core::Bus::Listener {
-  void hinted(const core::Hint &hint) override { hints.emplace_back(hint.job, hint.seq); }
-  void subscribed(unsigned shard) override { shards.push_back(shard); }
-  void revoked() override { ++revocations; }
+  void on_hint(const core::Hint &hint) override { hints.emplace_back(hint.job, hint.seq); }
+  void on_subscription(unsigned shard) override { shards.push_back(shard); }
+  void on_revocation() override { ++revocations; }
   std::vector<std::pair<Uuid, int>> hints;
   std::vector<unsigned> shards;
   int revocations = 0;
@@ -46,9 +46,9 @@ class NotifyBusTest : public testing::Test, protected pg::Connection::Observer {
     connection->start();
     other.start();
   }
-  void connected(pg::Connection &) override { bus->connected(); }
-  void notified(pg::Connection &, std::string_view channel, std::string_view message) override {
-    bus->notified(channel, message);
+  void connected(pg::Connection &) override { bus->on_connection(); }
+  void on_notification(pg::Connection &, std::string_view channel, std::string_view message) override {
+    bus->on_notification(channel, message);
   }
   void notify(const char *channel, const std::string &message) {
     pg::Params params;

@@ -82,7 +82,7 @@ void Backends::connected(pg::Connection &connection) {
   }
   if (&connection == &read_) {
     observer_.on_reader_connected();
-    notify_bus_.connected();
+    notify_bus_.on_connection();
   }
 }
 

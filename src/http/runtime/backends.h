@@ -83,8 +83,8 @@ class Backends : private pg::Connection::Observer {
   };
 
   void connected(pg::Connection &connection) override;
-  void notified(pg::Connection &, std::string_view channel, std::string_view message) override {
-    notify_bus_.notified(channel, message);
+  void on_notification(pg::Connection &, std::string_view channel, std::string_view message) override {
+    notify_bus_.on_notification(channel, message);
   }
   void on_hello(Greeting &greeting, Result<pg::Hello> hello);
   void on_reader_hello(const pg::Hello &hello);
