@@ -1,0 +1,101 @@
+# nginx asks the database who it is before it uses a connection, and again until it is told. What is refused at first is
+# not forgotten: a schema that comes later, a right, a lock; and what changes is noticed: a clock that is set, a role's
+# password, an outage with its reasons.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Session;
+use Await::Test;
+use MIME::Base64 qw(decode_base64url);
+use Test::More;
+
+my $s = start_stack(extra => 'location = /metrics { await_metrics; }', reread => '1s');
+my $root = $Await::Stack::ROOT;
+
+# The timeline in a cursor: 0 is none.
+sub timeline_of { my ($job) = @_; return unpack 'x N', decode_base64url($job->{cursor} // '') }
+sub restart {
+    my ($conninfo) = @_;
+    $s->end('nginx', 'TERM');
+    $s->start_nginx(
+        ($conninfo ? "await_postgres \"$conninfo\";\n" : '') . $Await::Test::SITE,
+        vars => { EXTRA => 'location = /metrics { await_metrics; }', REREAD => '1s' });
+}
+sub told { my ($from, $what) = @_; return scalar grep { /\[error\]/ && $_ =~ $what } split /\n/, substr error_log(), $from }
+
+# was a bug: the greeting was asked for once; after a refusal nginx had timeline 0 for ever
+my @refusals = (
+    [ 'no schema yet', qr/3F000|42883/, sub { $s->sql('CREATE DATABASE later OWNER await', 'postgres'); 'later' }, sub {
+        local @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($s->place('await') =~ s/dbname=await/dbname=later/r, $s->password('await'));
+        Await::Stack::system_or_die("$s->{dir}/logs/later.log", "$root/tools/await-ctl", 'migrate') } ],
+    [ 'no right', qr/42501/, sub { sql('REVOKE EXECUTE ON FUNCTION await.edge_hello FROM await_edge'); 'await' },
+        sub { sql('GRANT EXECUTE ON FUNCTION await.edge_hello TO await_edge') } ],
+    [ 'a lock', qr/55P03/, sub { $s->{lock} = Await::Session->new($s->postgres('admin'));
+        $s->{lock}->run('BEGIN; LOCK TABLE await.retention'); 'await' },
+        sub { $s->{lock}->run('ROLLBACK') } ],
+);
+for (@refusals) {
+    my ($name, $state, $break, $mend) = @$_;
+    subtest $name => sub {
+        my $from = length error_log();
+        my $database = $break->();
+        restart($s->postgres('edge') =~ s/dbname=await/dbname=$database/r);
+        eventually('the log says why', sub { told($from, qr/cannot query schema "await", retrying.*$state/) });
+        is post('/jobs', 'x')->{status}, 503, 'nothing is accepted';
+        eventually('the metrics', sub { metric('await_postgres_connections') == 3 && metric('await_postgres_greeted') == 0 });
+        $mend->();
+        my $answer;
+        ok until_true('202', sub { ($answer = post('/jobs', 'x'))->{status} == 202 }, 15), 'it is accepted soon after';
+        ok timeline_of(json($answer)), 'with a cursor of the timeline of the database';
+        is told($from, qr/cannot query schema/), 1, 'it was said once';
+        eventually('and that it is over', sub { told($from, qr/schema "await" can be used after/) == 1 });
+    };
+}
+
+subtest 'an outage, and its reasons' => sub {
+    restart();
+    eventually('connected', sub { metric('await_postgres_greeted') == 3 });
+    my $id = one_job();
+    my $from = length error_log();
+    $s->end('postgres', 'INT');
+    ok until_true('503', sub { get("/jobs/$id")->{status} == 503 }, 20), 'PostgreSQL is down';
+    my @posts = map { begin_request('POST', '/jobs', body => 'x') } 1 .. 50;
+    is_deeply [ map { $_->response->{status} } @posts ], [ (503) x 50 ], 'submissions are refused';
+    eventually('each reason is told', sub { told($from, qr/cannot connect to PostgreSQL \(write\).*Connection refused/) });
+    eventually('refused requests are counted', sub { told($from, qr/\b50 submissions refused in 1\d s: timeout: PostgreSQL/) }, 15);
+    cmp_ok told($from, qr/answering 503/), '<', 8, 'and not logged one by one';
+    my $before = told($from, qr/cannot connect/);
+    cmp_ok $before, '<=', 6, 'one line for a connection and a reason';
+    $s->start_postgres;
+    eventually('it is back, and says so', sub { told($from, qr/reconnected to PostgreSQL \(write\) after \d+ s/) });
+    is told($from, qr/reconnected to PostgreSQL/), 3, 'once for each connection' if until_true('all', sub { metric('await_postgres_greeted') == 3 });
+    is post('/jobs', 'x')->{status}, 202, 'it is accepted';
+    $from = length error_log();
+    $s->sql("ALTER ROLE edge PASSWORD 'another'");
+    sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await-%'});
+    eventually('a changed password is named', sub { told($from, qr/\(read\).*password authentication failed for user "edge"/) });
+    $s->sql("ALTER ROLE edge PASSWORD '@{[ $s->password('edge') ]}'");
+    eventually('and its end', sub { told($from, qr/reconnected to PostgreSQL/) == 3 });
+};
+
+subtest 'locks and serialisation are no conflict' => sub {
+    # was a bug: 409 for a plain POST
+    my $lock = Await::Session->new($s->postgres('admin'));
+    $lock->run('BEGIN; LOCK TABLE await.ready IN EXCLUSIVE MODE');
+    sql(q{ALTER ROLE edge SET lock_timeout = '100ms'});
+    restart();
+    my $waiting = begin_request('POST', '/jobs', body => 'x');
+    ok $waiting->quiet(0.5), 'a submission waits';
+    my $late = post('/jobs', 'x');
+    is $late->{status}, 503, 'one that has waited for three seconds';
+    ok header($late, 'Retry-After'), 'may come back';
+    my $patient = begin_request('POST', '/jobs', body => 'x');
+    ok $patient->quiet(0.3), 'the next one';
+    $lock->run('ROLLBACK');
+    is $patient->response->{status}, 202, 'is accepted when the lock is gone';
+    sql('ALTER ROLE edge RESET lock_timeout');
+};
+
+finish();
