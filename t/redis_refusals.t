@@ -1,5 +1,5 @@
-# What a Redis refuses is seen: each reason once in error.log, at its default level, and the recovery; it is asked less and
-# less often meanwhile; and the metrics tell connected from subscribed.
+# What a Redis refuses is seen: each reason once in error.log, at its default level, and the recovery; it is asked less
+# and less often meanwhile; and the metrics tell connected from subscribed.
 
 use strict;
 use warnings;
@@ -11,28 +11,76 @@ use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
 
-# name, what it answers to a command (undef: it closes the connection), what the log says, whether it counts as connected.
-# "greeting": it is refused before anything else; then nothing is sent but AUTH, SELECT and PING.
+# name; what it answers to a command (undef: it closes the connection; HELLO: to whoever connects); what the log
+# says; options: whether it counts as connected and subscribed, and what the log says when it is over.
 my $denied = '-DENIED Redis is running in protected mode because ' . 'x' x 1500;
-my @cases = (
-    [ 'no password given', { '*' => '-NOAUTH Authentication required.' }, qr/cannot connect to .*PING was answered with: NOAUTH/ ],
-    [ 'a wrong password', { AUTH => '-WRONGPASS invalid username-password pair' }, qr/cannot connect to .*AUTH was answered with: WRONGPASS/, user => 'u:p@' ],
-    [ 'no such database', { SELECT => '-ERR DB index is out of range' }, qr/cannot connect to .*SELECT was answered with: ERR DB index/, db => '/99' ],
-    [ 'maxclients', { HELLO => '-ERR max number of clients reached', '*' => undef }, qr/cannot connect to .*PING was answered with: ERR max number/ ],
-    [ 'protected mode', { HELLO => $denied, '*' => undef }, qr/cannot connect to .*PING was answered with: DENIED Redis is running in protected mode/ ],
+my @cases = ([
+        'no password given',
+        { '*' => '-NOAUTH Authentication required.' },
+        qr/cannot connect to .*PING was answered with: NOAUTH/
+    ],
+    [
+        'a wrong password',
+        { AUTH => '-WRONGPASS invalid username-password pair' },
+        qr/cannot connect to .*AUTH was answered with: WRONGPASS/,
+        user => 'u:p@'
+    ],
+    [
+        'no such database',
+        { SELECT => '-ERR DB index is out of range' },
+        qr/cannot connect to .*SELECT was answered with: ERR DB index/,
+        db => '/99'
+    ],
+    [
+        'maxclients',
+        { HELLO => '-ERR max number of clients reached', '*' => undef },
+        qr/cannot connect to .*PING was answered with: ERR max number/
+    ],
+    [
+        'protected mode',
+        { HELLO => $denied, '*' => undef },
+        qr/cannot connect to .*PING was answered with: DENIED Redis is running in protected mode/
+    ],
     [ 'it is loading', { '*' => '-LOADING Redis is loading the dataset in memory' }, qr/cannot connect to .*LOADING/ ],
-    [ 'a TLS port', { '*' => "\x15\x03\x01\x00\x02\x02\x46" }, qr/cannot connect to .*invalid reply: no Redis server, or one that expects TLS/ ],
+    [
+        'a TLS port',
+        { '*' => "\x15\x03\x01\x00\x02\x02\x46" },
+        qr/cannot connect to .*invalid reply: no Redis server, or one that expects TLS/
+    ],
     [ 'a web server', { '*' => 'HTTP/1.1 400 Bad Request' }, qr/cannot connect to .*no Redis server/ ],
     [ 'a proxy without a back end', { '*' => undef }, qr/cannot connect to .*connection closed by Redis/ ],
-    [ 'a proxy that says so', { '*' => '-ERR no backend available' }, qr/cannot connect to .*PING was answered with: ERR no backend/ ],
-    [ 'no channels', { SUBSCRIBE => '-NOPERM this user has no permissions to access one of the channels used as arguments' },
-        qr/ refuses SUBSCRIBE, .*NOPERM this user/, connected => 1, again => qr/ accepts SUBSCRIBE again after \d/ ],
-    [ 'no subscribe', { SUBSCRIBE => "-NOPERM this user has no permissions to run the 'subscribe' command" },
-        qr/ refuses SUBSCRIBE, .*NOPERM this user/, connected => 1, again => qr/ accepts SUBSCRIBE again after \d/ ],
-    [ 'no publish', { PUBLISH => "-NOPERM this user has no permissions to run the 'publish' command" },
-        qr/ refuses PUBLISH, .*NOPERM this user/, connected => 1, subscribed => 1, again => undef ],
-    [ 'no ping', { PING => "-NOPERM this user has no permissions to run the 'ping' command" },
-        qr/ refuses PING, .*NOPERM this user/, connected => 1, subscribed => 1, again => qr/ accepts PING again after \d/ ],
+    [
+        'a proxy that says so',
+        { '*' => '-ERR no backend available' },
+        qr/cannot connect to .*PING was answered with: ERR no backend/
+    ],
+    [
+        'no channels',
+        { SUBSCRIBE => '-NOPERM this user has no permissions to access one of the channels used as arguments' },
+        qr/ refuses SUBSCRIBE, .*NOPERM this user/,
+        connected => 1,
+        again => qr/ accepts SUBSCRIBE again after \d/
+    ],
+    [
+        'no subscribe', { SUBSCRIBE => "-NOPERM this user has no permissions to run the 'subscribe' command" },
+        qr/ refuses SUBSCRIBE, .*NOPERM this user/,
+        connected => 1,
+        again => qr/ accepts SUBSCRIBE again after \d/
+    ],
+    [
+        'no publish', { PUBLISH => "-NOPERM this user has no permissions to run the 'publish' command" },
+        qr/ refuses PUBLISH, .*NOPERM this user/,
+        connected => 1,
+        subscribed => 1,
+        again => undef
+    ],
+    [
+        'no ping', { PING => "-NOPERM this user has no permissions to run the 'ping' command" },
+        qr/ refuses PING, .*NOPERM this user/,
+        connected => 1,
+        subscribed => 1,
+        again => qr/ accepts PING again after \d/
+    ],
 );
 
 my %listener = map { $_->[0] => IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64) } @cases;
@@ -76,10 +124,15 @@ sub serve {
                 my $new = $socket->accept or next;
                 print $report time, " $case->[0]\n";
                 my $refuses = $case->[1];
-                if (!-e $healed && defined $refuses->{HELLO}) { syswrite $new, "$refuses->{HELLO}\r\n"; close $new; next }
+                if (!-e $healed && defined $refuses->{HELLO}) {
+                    syswrite $new, "$refuses->{HELLO}\r\n";
+                    close $new;
+                    next;
+                }
                 $client{$new} = { in => '', refuses => $refuses };
                 $select->add($new);
-            } else {
+            }
+            else {
                 my $n = sysread $socket, $client{$socket}{in}, 65536, length $client{$socket}{in};
                 next if $n && answer($socket, $client{$socket});
                 delete $client{$socket};
@@ -114,21 +167,44 @@ sub hear {
     return 1;
 }
 
-$s->{log_level} = 'error';                       # nginx's default
+$s->{log_level} = 'error';    # nginx's default
 $s->start_nginx(
-    'await_redis ' . join(' ', map { my ($name, undef, undef, %o) = @$_; 'redis://' . ($o{user} // '') . "127.0.0.1:$port{$name}" . ($o{db} // '') } @cases)
-        . ";\n" . $Await::Test::SITE,
+    'await_redis ' . join(
+        ' ',
+        map {
+            my ($name, undef, undef, %o) = @$_;
+            'redis://' . ($o{user} // '') . "127.0.0.1:$port{$name}" . ($o{db} // '')
+        } @cases
+        )
+        . ";\n"
+        . $Await::Test::SITE,
     vars => { EXTRA => 'location = /metrics { await_metrics; }', REREAD => '1h' });
-one_job();                                       # announced, by PUBLISH
+one_job();                    # announced, by PUBLISH
 
-sub told { my ($name, $what) = @_; return grep { /\[error\].*Redis 127\.0\.0\.1:$port{$name}\b/ && $_ =~ $what } split /\n/, error_log() }
+sub told {
+    my ($name, $what) = @_;
+    return grep { /\[error\].*Redis 127\.0\.0\.1:$port{$name}\b/ && $_ =~ $what } split /\n/, error_log();
+}
 
 for (@cases) {
     my ($name, undef, $said) = @$_;
     eventually("$name: the reason is in the log", sub { told($name, $said) });
 }
-my %expected = (connected => scalar(grep { {@$_[ 3 .. $#$_ ]}->{connected} } @cases), subscribed => scalar(grep { {@$_[ 3 .. $#$_ ]}->{subscribed} } @cases));
-eventually('connected are those that have answered PING', sub { metric('await_redis_connections') == $expected{connected} });
+my %expected = (
+    connected => scalar(
+        grep {
+            { @$_[ 3 .. $#$_ ] }
+            ->{connected}
+        } @cases
+    ),
+    subscribed => scalar(
+        grep {
+            { @$_[ 3 .. $#$_ ] }
+            ->{subscribed}
+        } @cases
+    ));
+eventually('connected are those that have answered PING',
+    sub { metric('await_redis_connections') == $expected{connected} });
 is metric('await_redis_subscribed'), $expected{subscribed}, 'subscribed are those that have accepted it';
 
 for (@cases) {

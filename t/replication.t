@@ -1,6 +1,6 @@
-# Failovers with real streaming replication: a host that stands still in front, two standbys that are promoted to the same
-# timeline number, a failback without pg_rewind, a PgBouncer that is pointed at another server, and a former primary that
-# comes back. Each time whoever watches is told, and nobody goes back.
+# Failovers with real streaming replication: a host that stands still in front, two standbys that are promoted to the
+# same timeline number, a failback without pg_rewind, a PgBouncer that is pointed at another server, and a former
+# primary that comes back. Each time whoever watches is told, and nobody goes back.
 
 use strict;
 use warnings;
@@ -31,20 +31,20 @@ sub start_server {
     $s->spawn(
         $name,
         [
-            "$bin/postgres", '-D', $data{$name}, '-p', $port{$name}, '-c', 'max_connections=200', '-c',
-            'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off',
-            '-c', 'log_min_messages=fatal', '-c', 'wal_retrieve_retry_interval=200ms'
+            "$bin/postgres", '-D', $data{$name}, '-p',
+            $port{$name}, '-c', 'max_connections=200', '-c',
+            'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c',
+            'fsync=off', '-c', 'log_min_messages=fatal', '-c',
+            'wal_retrieve_retry_interval=200ms'
         ],
         user => $s->{user});
-    return eventually(
-        "$name is up",
-        sub { local $s->{pg_port} = $port{$name}; $s->try_sql('SELECT 1') }, 60);
+    return eventually("$name is up", sub { local $s->{pg_port} = $port{$name}; $s->try_sql('SELECT 1') }, 60);
 }
 
 sub kill_server {
     my ($name) = @_;
     my $process = $s->alive($name) ? $name : 'postgres';
-    $s->end($process, 'QUIT');                  # at once, without a checkpoint
+    $s->end($process, 'QUIT');    # at once, without a checkpoint
     Await::Stack::wait_for_orphans($data{$name});
 }
 
@@ -58,10 +58,11 @@ sub promote {
 sub timeline { return sql("SELECT timeline FROM await.edge_hello('{}', '{}')") }
 
 # Two standbys of A, which hear of nobody else.
-mkdir $data{b}, 0700; as_owner($data{b});
+mkdir $data{b}, 0700;
+as_owner($data{b});
 system('sh', '-c', join ' ', $s->as_pg,
     "env PGPASSWORD=@{[ $s->password('admin') ]} $bin/pg_basebackup -R -X stream -c fast --no-sync -D $data{b} -d "
-    . "'host=127.0.0.1 port=$port{a} user=admin' >$s->{dir}/logs/basebackup.log 2>&1") == 0
+        . "'host=127.0.0.1 port=$port{a} user=admin' >$s->{dir}/logs/basebackup.log 2>&1") == 0
     or BAIL_OUT(slurp("$s->{dir}/logs/basebackup.log"));
 system('cp', '-a', $data{b}, $data{c}) == 0 or BAIL_OUT('cp');
 start_server($_) for qw(b c);
@@ -105,10 +106,13 @@ my ($id, $other) = map {
         'a silent host is in front: the next one is used';
     $made;
 } 1 .. 2;
-claim($id); claim($other);
+claim($id);
+claim($other);
 sub emit { my ($type) = @_; sql("SELECT await.emit('$id', test.receipt('$id'), '$type')") }
-sub watch { my ($port) = @_;
-    return begin_request('GET', "/jobs/$id/events", headers => { Accept => 'text/event-stream' }, port => $port) }
+sub watch {
+    my ($port) = @_;
+    return begin_request('GET', "/jobs/$id/events", headers => { Accept => 'text/event-stream' }, port => $port);
+}
 emit('kept');
 my %stream = (hosts => watch($s->{port}), pooler => watch($node->{port}));
 my $held = begin_request('GET', "/jobs/$other?wait=60");
@@ -121,7 +125,8 @@ for my $standby (qw(b c)) {
 # Nobody sees numbers that were given twice as one history.
 sub failover {
     my ($to, $type, @who) = @_;
-    configure_pooler($to); $s->alive('pooler') and kill 'HUP', $s->pid('pooler');
+    configure_pooler($to);
+    $s->alive('pooler') and kill 'HUP', $s->pid('pooler');
     ok $stream{$_}->wait_event('reset', 15), "$_: the stream is reset" or diag error_log() for @who;
     $stream{$_}{buffer} =~ s/event: reset/event: was/g for @who;
     emit($type);
@@ -156,26 +161,37 @@ subtest 'the other one takes over from it, on the same timeline number' => sub {
 
 subtest 'the first one comes back without pg_rewind' => sub {
     kill_server('c');
-    Await::Stack::write_file("$data{a}/standby.signal", ''); as_owner("$data{a}/standby.signal");
+    Await::Stack::write_file("$data{a}/standby.signal", '');
+    as_owner("$data{a}/standby.signal");
     start_server('a');
     promote('a');
     failover('a', 'on_a', sort keys %stream);
     $name{a} = timeline();
-    is_deeply [ sort { $a cmp $b } map { (split /\./, $_)[1] } values %name ], [ ('00000002') x 3 ], 'the same number again';
+    is_deeply [ sort { $a cmp $b } map { (split /\./, $_)[1] } values %name ], [ ('00000002') x 3 ],
+        'the same number again';
     isnt $name{a}, $name{$_}, "and not the name of $_" for qw(b c);
 };
 
 subtest 'a former primary that comes back is not used' => sub {
     kill_server('a');
-    start_server('c');                       # a primary, as it was
+    start_server('c');    # a primary, as it was
     my @workers = worker_pids();
     kill 'HUP', $s->pid('nginx');
     eventually('nginx was reloaded', sub { workers_are_new(@workers) });
-    eventually('the log says why, and what to do',
-        sub { error_log() =~ /timeline \Q$name{c}\E, which is older than one that this node has used.*promote it, or/ });
+    eventually(
+        'the log says why, and what to do',
+        sub { error_log() =~ /timeline \Q$name{c}\E, which is older than one that this node has used.*promote it, or/ }
+    );
     is post('/jobs', 'x')->{status}, 503, 'nothing is stored there by new nginx workers';
-    is on('c', "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%edge_submit%' AND application_name = 'nginx-await-write'"),
+    is on(
+        'c',
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%edge_submit%' AND application_name LIKE 'nginx-%'"
+        ),
         0, 'nor tried';
+    my $sessions = sub { on('c', "SELECT sessions FROM pg_stat_database WHERE datname = 'await'") };
+    my $before = $sessions->();
+    is post('/jobs', 'x')->{status}, 503, 'some seconds later neither';
+    cmp_ok $sessions->() - $before, '<', 60, 'it is asked less and less often';
     start_server('a');
     ok until_true('202', sub { post('/jobs', 'x')->{status} == 202 }, 20), 'when the newest is up again, it is used';
     $s->{pg_port} = $port{a};
@@ -184,9 +200,13 @@ subtest 'a former primary that comes back is not used' => sub {
 
 subtest 'a worker passes over the silent host, too' => sub {
     my $job;
-    $s->spawn('worker', [ $s->{worker}, '--queue', 'work', '--', 'cat' ], user => $> == 0 ? 'nobody' : undef, env => {
-        AWAIT_POSTGRES => "host=$hosts port=$ports connect_timeout=1 dbname=await user=worker",
-        PGPASSWORD => $s->password('worker') });
+    $s->spawn(
+        'worker',
+        [ $s->{worker}, '--queue', 'work', '--', 'cat' ],
+        user => $> == 0 ? 'nobody' : undef,
+        env => {
+            AWAIT_POSTGRES => "host=$hosts port=$ports connect_timeout=1 dbname=await user=worker",
+            PGPASSWORD => $s->password('worker') });
     $job = one_job('/jobs', 'made');
     is get("/jobs/$job?wait=20")->{status}, 200, 'the job';
     eventually('completed by it', sub { json(get("/jobs/$job"))->{state} eq 'completed' });

@@ -20,7 +20,8 @@ struct Log : io::Log {
   std::vector<std::string> lines;
 };
 
-/// A listening socket that no process serves: the kernel accepts connections, and nothing is ever said.
+/// A listening socket. Without say() nothing serves it: the kernel accepts connections, and nothing is
+/// ever said.
 class Silent {
  public:
   Silent() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -35,11 +36,30 @@ class Silent {
   }
   Silent(const Silent &) = delete;
   Silent &operator=(const Silent &) = delete;
-  ~Silent() { ::close(fd_); }
+  ~Silent() {
+    watch_.reset();
+    ::close(fd_);
+    for (int client : clients_)
+      ::close(client);
+  }
+  /// Says this to everybody who connects.
+  void say(io::Loop &loop, const std::string &words, bool then_close) {
+    watch_ = loop.watch(fd_, [this, words, then_close] {
+      int client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      EXPECT_EQ(::send(client, words.data(), words.size(), MSG_NOSIGNAL), static_cast<ssize_t>(words.size()));
+      if (then_close)
+        ::close(client);
+      else
+        clients_.push_back(client);
+    });
+    watch_->want(true, false);
+  }
   std::string port;
 
  private:
   int fd_;
+  std::unique_ptr<io::FdWatcher> watch_;
+  std::vector<int> clients_;
 };
 
 class HostsTest : public testing::Test {
@@ -101,6 +121,33 @@ TEST_F(HostsTest, a_host_costs_its_share_of_time_and_the_next_one_is_tried) {
     EXPECT_GE(took, one.at_least) << one.what;
     EXPECT_LT(took, one.less_than) << one.what;
     EXPECT_EQ(connection.reason(), "") << one.what;
+  }
+}
+
+TEST_F(HostsTest, a_host_that_is_no_postgresql_costs_its_share_at_most) {
+  struct Case {
+    const char *what;
+    std::string words;
+    bool then_close;
+    std::int64_t less_than;
+  };
+  const Case cases[] = {
+      {"TLS that stalls", "S", false, 2'000},
+      {"a proxy without a back end", "", true, 900},
+      {"a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", true, 900},
+      {"an error", std::string("E\0\0\0\x28SFATAL\0VFATAL\0C53300\0Mtoo many\0\0", 41), true, 900},
+      {"no TLS, and then silence", "N", false, 2'000},
+  };
+  for (const Case &one : cases) {
+    Silent odd;
+    odd.say(loop, one.words, one.then_close);
+    Connection connection(loop, log, random,
+                          {conninfo("host=127.0.0.1,127.0.0.1 port=" + odd.port + "," + real_port(),
+                                    "connect_timeout=1 sslmode=prefer"),
+                           "write"});
+    std::int64_t took = connect(connection);
+    EXPECT_GE(took, 0) << one.what;
+    EXPECT_LT(took, one.less_than) << one.what;
   }
 }
 

@@ -78,9 +78,6 @@ void Backends::start(core::Bus::Listener &listener) {
 }
 
 void Backends::connected(pg::Connection &connection) {
-  // The others reconnect at once: otherwise a read could fail in its back-off after a write has succeeded.
-  for (pg::Connection *other : {&write_, &read_, &bulk_})
-    other->nudge();
   for (Greeting &greeting : greetings_) {
     if (&greeting.connection != &connection)
       continue;
@@ -121,7 +118,13 @@ void Backends::on_hello(Greeting &greeting, const Result<pg::Hello> &hello) {
   bool is_news = std::exchange(greeting.timeline, hello->timeline) != hello->timeline;
   if (timeline_ == 0)
     timeline_ = core::timeline_hash(hello->timeline);  // before anything is answered
+  bool is_new = !greeting.connection.ready();
   greeting.connection.accept();
+  // The others reconnect at once: otherwise a read could fail in its back-off after a write has succeeded.
+  for (Greeting &other : greetings_) {
+    if (is_new)
+      other.connection.nudge();
+  }
   if (!hello->unmade.empty())
     log_.error("cannot create queues: " + hello->unmade);
   if (&greeting.connection == &read_)
