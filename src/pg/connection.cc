@@ -5,6 +5,7 @@
 
 #include "base/redact.h"
 #include "pg/failure.h"
+#include "pg/statements.h"
 
 namespace await::pg {
 namespace {
@@ -24,7 +25,7 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       outage_(loop, log),
       statement_outage_(loop, log),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
-      deadline_(loop.timer([this] { lost("timeout waiting for a response"); }, io::Loop::Quit::must_not)),
+      deadline_(loop.timer([this] { on_deadline(); }, io::Loop::Quit::must_not)),
       patience_(loop.timer([this] { expire_queued(); }, io::Loop::Quit::may)) {}
 
 Connection::~Connection() {
@@ -189,6 +190,7 @@ void Connection::on_established() {
   if (observer_ == nullptr) {
     state_ = State::ready;
     first_ = hosts_.list[host_];
+    end_abandoned();
   } else {
     observer_->connected(*this);
   }
@@ -204,7 +206,29 @@ void Connection::accept() {
   first_ = hosts_.list[host_];
   last_.reset();
   prove();
+  end_abandoned();
   send_queued();
+}
+
+void Connection::on_deadline() {
+  if (!sent_.empty())
+    abandoned_ = {PQbackendPID(pg_.get()), sent_.front()->sql};
+  lost("timeout waiting for a response");
+}
+
+/// A backend that waits for a lock or for a standby stays after its client has left, and each attempt would
+/// add one.
+void Connection::end_abandoned() {
+  struct Terminate : Statement {
+    using Statement::Statement;
+    void finish(Result<Rows>) override {}
+  };
+  if (!abandoned_)
+    return;
+  Params params;
+  params.int4(abandoned_->backend).text(abandoned_->sql);
+  abandoned_.reset();
+  send(std::make_unique<Terminate>(statements::kTerminate, std::move(params)));
 }
 
 /// Only now is the outage over: a pooler or a proxy accepts connections without a server behind it.

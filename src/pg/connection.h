@@ -43,8 +43,7 @@ class Statement {
 /// Options::patience_ms for a connection that is being established; `unavailable` also if the connection is
 /// lost while the statement is in flight, which may then have been executed, and if the server gave up the
 /// statement for a reason that passes, which has changed nothing. The connection is closed if there is no
-/// answer within `Options::timeout_ms`; the server then ends the statement itself
-/// (client_connection_check_interval, see docs/adr/0007).
+/// answer within `Options::timeout_ms`; the statement is then ended on the server, too (docs/adr/0007).
 ///
 /// For nginx, the names in `conninfo` must have been resolved, because name resolution blocks.
 class Connection {
@@ -110,6 +109,8 @@ class Connection {
   void send_queued();
   void expire_queued();
   void prove();
+  void on_deadline();
+  void end_abandoned();
   void lost(const std::string &why);
   void wait_to_connect(const std::string &line, const std::string &why);
   void fail_later(std::unique_ptr<Statement> statement, Code code, std::string why);
@@ -146,7 +147,12 @@ class Connection {
   std::optional<Host> first_;  // the one that worked last
   std::optional<Host> last_;   // the one that was rejected
   std::string reasons_;        // of the hosts that failed in this round
-  bool plain_ = false;         // a server or a pooler does not take startup options
+  struct Abandoned {
+    int backend;      // its process id
+    const char *sql;  // what it was executing
+  };
+  std::optional<Abandoned> abandoned_;  // a backend without an answer, to be ended
+  bool plain_ = false;                  // a server or a pooler does not take startup options
 
   std::unique_ptr<PGconn, Close> pg_;
   std::unique_ptr<io::FdWatcher> watch_;

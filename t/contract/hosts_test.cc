@@ -234,28 +234,43 @@ TEST_F(HostsTest, a_cancelled_statement_fails_alone) {
   EXPECT_TRUE(log.lines.empty());
 }
 
-TEST_F(HostsTest, a_statement_that_is_given_up_leaves_no_backend_behind) {
-  std::string at = conninfo("host=127.0.0.1 port=" + real_port());
-  Connection holder(loop, log, random, {at, "holder"});
-  Connection waiter(loop, log, random, {at, "waiter", 300});
-  std::optional<Result<Rows>> held, waited;
-  ASSERT_GE(connect(holder), 0);
-  holder.send(std::make_unique<Outcome>(held, "SELECT pg_advisory_lock(77)"));
-  ASSERT_TRUE(loop.run_until([&] { return held.has_value(); }, 5'000));
-  ASSERT_GE(connect(waiter), 0);
-  waiter.send(std::make_unique<Outcome>(waited, "SELECT pg_advisory_lock(77)"));
-  ASSERT_TRUE(loop.run_until([&] { return waited.has_value(); }, 5'000));
-  EXPECT_FALSE(*waited);
-  auto waiting = [&] {
+/// A lock that is never granted, and a connection that gives up waiting for it.
+class AbandonedTest : public HostsTest {
+ protected:
+  /// Whether no backend waits for the lock after some time.
+  bool is_ended(const std::string &options, bool reconnects) {
+    std::string at = conninfo("host=127.0.0.1 port=" + real_port());
+    Connection holder(loop, log, random, {at, "holder"});
+    auto waiter = std::make_unique<Connection>(loop, log, random,
+                                               Connection::Options{at + " " + options, "waiter", 300});
+    std::optional<Result<Rows>> held, waited;
+    EXPECT_GE(connect(holder), 0);
+    holder.send(std::make_unique<Outcome>(held, "SELECT pg_advisory_lock(77)"));
+    EXPECT_TRUE(loop.run_until([&] { return held.has_value(); }, 5'000));
+    EXPECT_GE(connect(*waiter), 0);
+    waiter->send(std::make_unique<Outcome>(waited, "SELECT pg_advisory_lock(77)"));
+    EXPECT_TRUE(loop.run_until([&] { return waited.has_value(); }, 5'000));
+    EXPECT_FALSE(*waited);
+    if (!reconnects)
+      waiter.reset();
+    std::int64_t began = loop.monotonic_ms();
+    while (waiting(holder) != 0 && loop.monotonic_ms() - began < 8'000)
+      loop.run_until([] { return false; }, 50);
+    return waiting(holder) == 0;
+  }
+  /// The number of backends that wait.
+  std::int64_t waiting(Connection &connection) {
     std::optional<Result<Rows>> n;
-    holder.send(std::make_unique<Outcome>(
+    connection.send(std::make_unique<Outcome>(
         n, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted"));
     return loop.run_until([&] { return n.has_value(); }, 5'000) && *n ? (*n)->number(0, 0) : -1;
-  };
-  std::int64_t began = loop.monotonic_ms();
-  while (waiting() != 0 && loop.monotonic_ms() - began < 8'000)
-    loop.run_until([] { return false; }, 50);
-  EXPECT_EQ(waiting(), 0) << "the backend has noticed that its client has left";
+  }
+};
+
+TEST_F(AbandonedTest, the_backend_notices_that_its_client_has_left) { EXPECT_TRUE(is_ended("", false)); }
+
+TEST_F(AbandonedTest, the_next_connection_ends_the_backend_that_does_not_notice) {
+  EXPECT_TRUE(is_ended("options='-c client_connection_check_interval=0'", true));
 }
 
 TEST_F(HostsTest, each_reason_is_logged_once) {
