@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kShardPrefix = "await:";
 constexpr std::string_view kQueuePrefix = "await:queue:";
 constexpr std::string_view kRevoked = "await:revoked";
+constexpr std::string_view kCancelled = "await:cancel";
 
 std::string shard_channel(unsigned shard) { return std::string(kShardPrefix) + std::to_string(shard); }
 
@@ -52,20 +53,20 @@ class Bus::Node {
     explicit In(Node &node) : node(node) {}
     void connected() override { node.on_connected(); }
     void replied(const redisReply &reply) override { node.on_reply(reply); }
-    void refused(std::string_view command, const std::string &error) override {
-      node.on_in_refused(command, error);
+    void on_refusal(std::string_view command, const std::string &error) override {
+      node.on_in_refusal(command, error);
     }
-    void pinging() override { node.try_again(); }
+    void on_ping() override { node.try_again(); }
     Node &node;
   };
   struct Out : Connection::Observer {
     explicit Out(Node &node) : node(node) {}
     void connected() override {}
     void replied(const redisReply &reply) override { node.on_out_reply(reply); }
-    void refused(std::string_view command, const std::string &error) override {
-      node.on_out_refused(command, error);
+    void on_refusal(std::string_view command, const std::string &error) override {
+      node.on_out_refusal(command, error);
     }
-    void pinging() override {}
+    void on_ping() override {}
     Node &node;
   };
 
@@ -102,7 +103,7 @@ class Bus::Node {
     bus_.acknowledged(channel);
   }
 
-  void on_in_refused(std::string_view command, const std::string &error) {
+  void on_in_refusal(std::string_view command, const std::string &error) {
     if (command == "ping") {
       refuse_ping(error);
     } else if (command == "unsubscribe") {
@@ -138,7 +139,7 @@ class Bus::Node {
       no_publish_.recover(name_ + " accepts PUBLISH again");
   }
 
-  void on_out_refused(std::string_view command, const std::string &error) {
+  void on_out_refusal(std::string_view command, const std::string &error) {
     if (command == "ping") {
       refuse_ping(error);
       return;
@@ -227,6 +228,8 @@ std::vector<std::string> Bus::channels() const {
   std::vector<std::string> out;
   if (listener_ != nullptr)
     out.emplace_back(kRevoked);
+  if (cancelled_)
+    out.emplace_back(kCancelled);
   for (const std::string &queue : queues_)
     out.push_back(std::string(kQueuePrefix) + queue);
   for (unsigned shard = 0; shard < shards_.size(); ++shard) {
@@ -238,6 +241,8 @@ std::vector<std::string> Bus::channels() const {
 
 void Bus::publish(const Uuid &job, int seq, std::string_view type) {
   publish_raw(shard_channel(job.shard()), core::write_hint(job, seq, type));
+  if (type == "cancelled")
+    publish_raw(kCancelled, job.text());
 }
 
 void Bus::announce(std::string_view queue) {
@@ -254,20 +259,29 @@ void Bus::subscribe_queue(const std::string &queue, std::function<void()> wake) 
   wake_ = std::move(wake);
 }
 
+void Bus::subscribe_cancels(std::function<void(std::string_view)> cancelled) {
+  cancelled_ = std::move(cancelled);
+}
+
 void Bus::heard(std::string_view channel, std::string_view message) {
   if (channel.starts_with(kQueuePrefix)) {
     if (wake_)
       wake_();
     return;
   }
+  if (channel == kCancelled) {
+    if (cancelled_)
+      cancelled_(message);
+    return;
+  }
   if (channel == kRevoked) {
     if (listener_ != nullptr)
-      listener_->revoked();
+      listener_->on_revocation();
     return;
   }
   auto hint = core::read_hint(message);
   if (hint && listener_ != nullptr)
-    listener_->hinted(*hint);
+    listener_->on_hint(*hint);
 }
 
 void Bus::acknowledged(std::string_view channel) {
@@ -276,9 +290,14 @@ void Bus::acknowledged(std::string_view channel) {
       wake_();
     return;
   }
+  if (channel == kCancelled) {
+    if (cancelled_)
+      cancelled_({});
+    return;
+  }
   auto shard = parse_number(channel.substr(std::min(channel.size(), kShardPrefix.size())), 4095);
   if (shard && listener_ != nullptr)
-    listener_->subscribed(static_cast<unsigned>(*shard));
+    listener_->on_subscription(static_cast<unsigned>(*shard));
 }
 
 }  // namespace await::redis

@@ -146,7 +146,7 @@ void Connection::on_greeting_reply(const redisReply &reply) {
       lost(command + " was answered with: " + why);
       return;
     }
-    observer_.refused("ping", why);  // Redis does answer, and the user may be allowed all that matters
+    observer_.on_refusal("ping", why);  // Redis does answer, and the user may be allowed all that matters
   } else if (reply.type != REDIS_REPLY_STATUS) {
     lost("invalid reply to " + command);
     return;
@@ -236,10 +236,10 @@ void Connection::parse() {
     } else if (reply->type == REDIS_REPLY_ERROR) {
       std::string why = error_text(*reply);
       auto quote = why.find('\'');
-      observer_.refused(quote == std::string::npos
-                            ? std::string_view()
-                            : std::string_view(why).substr(quote + 1, why.find('\'', quote + 1) - quote - 1),
-                        why);
+      observer_.on_refusal(quote == std::string::npos ? std::string_view()
+                                                      : std::string_view(why).substr(
+                                                            quote + 1, why.find('\'', quote + 1) - quote - 1),
+                           why);
     } else {
       observer_.replied(*reply);
     }
@@ -285,7 +285,7 @@ void Connection::on_timer() {
                        // a second
     timer_->set(kPingMs);
     command({"PING"});
-    observer_.pinging();
+    observer_.on_ping();
   }
 }
 

@@ -51,9 +51,9 @@ class Connection {
     virtual void replied(const redisReply &reply) = 0;
     /// Redis has answered a command with an error; the connection stays. The text is safe to log.
     /// @param command  in lower case, if the error names it: "ping"
-    virtual void refused(std::string_view command, const std::string &error) = 0;
-    /// A ping interval has passed since connected() or the last call.
-    virtual void pinging() = 0;
+    virtual void on_refusal(std::string_view command, const std::string &error) = 0;
+    /// A ping interval has passed since connected() or the last call, and PING is sent.
+    virtual void on_ping() = 0;
 
    protected:
     ~Observer() = default;

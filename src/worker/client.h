@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "pg/connection.h"
 #include "redis/bus.h"
+#include "worker/note.h"
 
 namespace await::worker {
 
@@ -58,9 +60,10 @@ class Client {
              std::optional<std::int64_t> lease_ms, Then<std::vector<ClaimedJob>> then);
   /// @param progress  JSON text
   void heartbeat(const ClaimedJob &job, const std::optional<std::string> &progress, Then<Lease> then);
-  /// @return false if the lease is lost
-  void emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
-            const std::optional<std::string> &event_id, Then<bool> then);
+  /// Renews the leases of all these jobs by one statement. The states are found by receipt.
+  void heartbeats(const std::vector<const ClaimedJob *> &jobs, Then<std::map<std::string, Lease>> then);
+  /// Adds events, all or none. @return false if the lease is lost
+  void emit(const ClaimedJob &job, const std::vector<const Note *> &events, Then<bool> then);
   /// @return empty if the lease is lost
   void payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::optional<std::string>> then);
   void append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then);
