@@ -26,6 +26,10 @@ class Bus : public core::Bus {
   void start();
   /// The number of Redis servers with an established subscriber connection.
   int ready() const;
+  /// @param server  its index in the addresses
+  bool ready(std::size_t server) const;
+  /// From now on connects to this numeric address.
+  void move(std::size_t server, const std::string &host);
 
   void subscribe(unsigned shard) override;
   void unsubscribe(unsigned shard) override;

@@ -52,6 +52,8 @@ class Connection {
 
   void start();
   bool ready() const { return state_ == State::ready; }
+  /// The next time, connects to this numeric address.
+  void move(const std::string &host) { address_.host = host; }
   /// Queues a command. All commands of an event loop iteration are sent in one write. Dropped unless ready().
   void command(const std::vector<std::string_view> &words);
 
