@@ -211,6 +211,13 @@ std::vector<std::string> Bus::problems() const {
   return out;
 }
 
+bool Bus::ready(std::size_t server) const { return nodes_[server]->in.ready(); }
+
+void Bus::move(std::size_t server, const std::string &host) {
+  nodes_[server]->in.move(host);
+  nodes_[server]->out.move(host);
+}
+
 void Bus::subscribe(unsigned shard) {
   shards_.set(shard);
   for (auto &node : nodes_)

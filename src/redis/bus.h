@@ -30,6 +30,10 @@ class Bus : public core::Bus {
   int subscribed() const;
   /// Why hints do not arrive from a server: one line for each of them, as it was logged.
   std::vector<std::string> problems() const;
+  /// @param server  its index in the addresses
+  bool ready(std::size_t server) const;
+  /// From now on connects to this numeric address.
+  void move(std::size_t server, const std::string &host);
 
   void subscribe(unsigned shard) override;
   void unsubscribe(unsigned shard) override;

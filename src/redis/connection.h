@@ -67,6 +67,8 @@ class Connection {
   bool ready() const { return state_ == State::ready; }
   /// Why there is no connection; empty if there is one.
   const std::string &reason() const { return trouble_.reason(); }
+  /// The next time, connects to this numeric address.
+  void move(const std::string &host) { address_.host = host; }
   /// Queues a command. All commands of an event loop iteration are sent in one write. Dropped unless ready().
   void command(const std::vector<std::string_view> &words) {
     if (state_ == State::ready)
