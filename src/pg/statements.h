@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -39,6 +39,10 @@ inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
 inline constexpr char kGet[] = "SELECT pos, bytes FROM await.edge_get($1,$2,$3)";
 inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
+/// Only a backend of this role that still executes the same statement: a pooler gives out other process ids.
+inline constexpr char kTerminate[] =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE pid = $1 AND usename = session_user AND left(query, 60) = left($2, 60)";
 
 // of listeners; a listener of a pooled session must not LISTEN, see NotifyBus
 inline constexpr char kNotifySetting[] =
@@ -61,8 +65,8 @@ inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3, $4)";
 // repeated after a while.
 #define AWAIT_BOUNDED "set_config('lock_timeout', '2s', true)"
 inline constexpr char kHeartbeat[] = "SELECT await.heartbeat($1, $2, $3::text::jsonb) FROM " AWAIT_BOUNDED;
-inline constexpr char kHeartbeats[] =
-    "SELECT k.receipt, await.heartbeat(k.id, k.receipt) FROM " AWAIT_BOUNDED ", unnest($1, $2) k (id, receipt)";
+inline constexpr char kHeartbeats[] = "SELECT k.receipt, await.heartbeat(k.id, k.receipt) FROM " AWAIT_BOUNDED
+                                      ", unnest($1, $2) k (id, receipt)";
 inline constexpr char kEmit[] = "SELECT await.emit($1, $2, e.type, e.data::jsonb, e.id) FROM " AWAIT_BOUNDED
                                 ", unnest($3, $4, $5) e (type, data, id)";
 inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4) FROM " AWAIT_BOUNDED;

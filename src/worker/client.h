@@ -100,7 +100,10 @@ class Client : private pg::Connection::Observer {
     Client &client_;
   };
 
-  void connected(pg::Connection &) override { notify_bus_.on_connection(); }
+  void connected(pg::Connection &connection) override {
+    connection.accept();
+    notify_bus_.on_connection();
+  }
   void on_notification(pg::Connection &, std::string_view channel, std::string_view message) override {
     notify_bus_.on_notification(channel, message);
   }

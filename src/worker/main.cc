@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "pg/conninfo.h"
+#include "wire/headers.h"
+#include "worker/redis_names.h"
 #include "worker/secrets.h"
 #include "worker/worker.h"
 
@@ -47,6 +49,19 @@ std::string is_time(const std::string &text) {
   return parse_time(text) ? "" : "\"" + text + "\" is not a time such as 5m, 90s or 1h";
 }
 
+std::string is_media_type(const std::string &text) {
+  return wire::is_media_type(text) && text.size() <= 255
+             ? ""
+             : "\"" + text + "\" is not a content type such as text/plain";
+}
+
+std::string is_file_name(const std::string &text) {
+  return is_text(text) && text == printable(text) && text.find_first_of("/\\") == std::string::npos &&
+                 !text.empty() && text.size() <= 255
+             ? ""
+             : "\"" + text + "\" is not a file name without a path";
+}
+
 std::string host_name() {
   char name[256] = "worker";
   ::gethostname(name, sizeof name - 1);
@@ -62,6 +77,7 @@ struct Arguments {
   std::vector<std::string> pass_env;
   bool thin_hints = false;
   worker::Worker::Settings settings;
+  std::vector<std::string> redis_names;  ///< host names of the Redis servers; empty where there is none
 };
 
 void declare(CLI::App &app, Arguments &to) {
@@ -72,10 +88,9 @@ void declare(CLI::App &app, Arguments &to) {
          "environment, a file or PGPASSFILE for a password")
       ->envname("AWAIT_POSTGRES")
       ->required();
-  app.add_option(
-         "--redis", to.redis,
-         "redis://[user:password@]address[:port] or unix:/path, or @FILE; may be repeated. The default "
-         "password is REDISCLI_AUTH. Without Redis, clients get results by polling")
+  app.add_option("--redis", to.redis,
+                 "redis://[user:password@]host[:port] or unix:/path, or @FILE; may be repeated. The default "
+                 "password is REDISCLI_AUTH. Without Redis, clients get results by polling")
       ->envname("AWAIT_REDIS")
       ->allow_extra_args(false);
   app.add_option("--queue", to.settings.queues, "queue to claim jobs from; may be repeated")
@@ -92,8 +107,9 @@ void declare(CLI::App &app, Arguments &to) {
       ->check(is_time)
       ->capture_default_str();
   app.add_option("--content-type", to.settings.task.content_type, "content type of the results")
+      ->check(is_media_type)
       ->capture_default_str();
-  app.add_option("--file-name", to.file_name, "file name of the results");
+  app.add_option("--file-name", to.file_name, "file name of the results")->check(is_file_name);
   app.add_option("--status", to.settings.task.status, "HTTP status of the results")
       ->check(CLI::IsMember({200, 201, 203}))
       ->capture_default_str();
@@ -152,6 +168,10 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
     auto address = redis::parse_url(*url);
     if (!address)
       return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
+    auto name = worker::resolve(*address);
+    if (!name)
+      return Error{Code::invalid, "--redis " + redact(*url) + ": " + name.error().detail};
+    arguments.redis_names.push_back(*name);
     if (address->password.empty() && auth)
       address->password = *auth;
     passwords.push_back(address->password);
@@ -186,6 +206,7 @@ int run(Arguments &arguments) {
   }
   int signals = open_signals();
   worker::Client client(loop, log, random, arguments.postgres, *addresses);
+  worker::RedisNames names(loop, client.bus(), arguments.redis_names);
   worker::Worker worker(loop, log, random, client, arguments.settings);
   bool asked = false;
   auto watch = loop.watch(signals, [&] {

@@ -46,7 +46,10 @@ class NotifyBusTest : public testing::Test, protected pg::Connection::Observer {
     connection->start();
     other.start();
   }
-  void connected(pg::Connection &) override { bus->on_connection(); }
+  void connected(pg::Connection &accepted) override {
+    accepted.accept();
+    bus->on_connection();
+  }
   void on_notification(pg::Connection &, std::string_view channel, std::string_view message) override {
     bus->on_notification(channel, message);
   }

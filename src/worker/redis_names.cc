@@ -1,0 +1,135 @@
+#include "worker/redis_names.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/text.h"
+
+namespace await::worker {
+namespace {
+
+bool is_name(const redis::Address &address) {
+  in6_addr numeric;
+  return address.path.empty() && ::inet_pton(AF_INET, address.host.c_str(), &numeric) != 1 &&
+         ::inet_pton(AF_INET6, address.host.c_str(), &numeric) != 1;
+}
+
+/// The addresses of a name, one on each line. Blocks.
+std::string addresses_of(const std::string &name) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo *raw = nullptr;
+  if (::getaddrinfo(name.c_str(), nullptr, &hints, &raw) != 0)
+    return {};
+  std::unique_ptr<addrinfo, void (*)(addrinfo *)> found(raw, ::freeaddrinfo);
+  std::string out;
+  for (addrinfo *one = found.get(); one != nullptr; one = one->ai_next) {
+    char text[NI_MAXHOST];
+    if (::getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
+      out += std::string(text) + '\n';
+  }
+  return out;
+}
+
+/// Runs in the process of a look-up.
+[[noreturn]] void answer(const std::string &name, int fd, unsigned patience) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::signal(SIGALRM, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::alarm(patience);
+  std::string addresses = addresses_of(name);
+  if (::write(fd, addresses.data(), addresses.size()) < 0)
+    ::_exit(1);
+  ::_exit(0);
+}
+
+}  // namespace
+
+Result<std::string> resolve(redis::Address &address) {
+  if (!is_name(address))
+    return std::string();
+  std::string name = address.host;
+  std::string addresses = addresses_of(name);
+  if (addresses.empty())
+    return Error{Code::invalid, "host not found: \"" + name + "\""};
+  std::string_view rest = addresses;
+  address.host = cut(rest, '\n');
+  return name;
+}
+
+RedisNames::RedisNames(io::Loop &loop, redis::Bus &bus, std::vector<std::string> names)
+    : loop_(loop),
+      bus_(bus),
+      names_(std::move(names)),
+      turns_(names_.size(), 0),
+      timer_(loop.timer([this] { check(); }, io::Loop::Quit::may)) {
+  if (std::any_of(names_.begin(), names_.end(), [](const std::string &name) { return !name.empty(); }))
+    timer_->set(kCheckMs);
+}
+
+RedisNames::~RedisNames() { stop(); }
+
+void RedisNames::stop() {
+  watch_.reset();
+  if (fd_ >= 0)
+    ::close(fd_);
+  fd_ = -1;
+}
+
+void RedisNames::check() {
+  timer_->set(kCheckMs);
+  for (std::size_t i = 0; i < names_.size() && fd_ < 0; ++i) {
+    std::size_t server = next_++ % names_.size();
+    if (!names_[server].empty() && !bus_.ready(server))
+      look_up(server);
+  }
+}
+
+void RedisNames::look_up(std::size_t server) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return;
+  pid_t pid = ::fork();
+  if (pid == 0)
+    answer(names_[server], ends[1], kPatience);
+  ::close(ends[1]);
+  fd_ = ends[0];
+  asked_ = server;
+  answer_.clear();
+  watch_ = loop_.watch(fd_, [this] { on_answer(); });
+  watch_->want(true, false);
+}
+
+void RedisNames::on_answer() {
+  char buffer[4096];
+  ssize_t n = ::read(fd_, buffer, sizeof buffer);
+  if (n < 0 && errno == EINTR)
+    return;
+  if (n > 0) {
+    answer_.append(buffer, static_cast<std::size_t>(n));
+    return;
+  }
+  stop();
+  use(answer_);
+}
+
+void RedisNames::use(const std::string &answer) {
+  std::vector<std::string_view> addresses;
+  for (std::string_view rest = answer; !rest.empty();)
+    addresses.push_back(cut(rest, '\n'));
+  if (!addresses.empty())
+    bus_.move(asked_, std::string(addresses[++turns_[asked_] % addresses.size()]));
+}
+
+}  // namespace await::worker
