@@ -32,7 +32,7 @@ std::string conninfo(const char *notify) {
 }
 
 /// A listening connection, and one that notifies.
-class NotifyBusTest : public testing::Test, protected pg::Connection::Observer {
+class NotifyBusTest : public testing::Test, public pg::Connection::Observer {
  protected:
   void start(const char *notify) {
     connection = std::make_unique<pg::Connection>(loop, log, random,
@@ -105,7 +105,7 @@ TEST_F(NotifyBusTest, listens_again_after_the_connection_was_lost) {
   bus->subscribe(job.shard());
   ASSERT_TRUE(until([&] { return bus->ready(); }));
   ear.shards.clear();
-  connection->drop("a test");
+  connection->reject("a test");
   EXPECT_FALSE(bus->ready());
   ASSERT_TRUE(until([&] { return bus->ready(); }));
   EXPECT_EQ(ear.shards, std::vector<unsigned>{job.shard()}) << "hints may have been missed meanwhile";
