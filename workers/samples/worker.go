@@ -97,11 +97,12 @@ func publish(id string) {
 }
 
 func run(id, receipt string, payload, params []byte) {
-	var wanted struct{ Seconds float64 }
+	var wanted struct{ Seconds json.Number }
 	json.Unmarshal(params, &wanted)
+	seconds, _ := wanted.Seconds.Float64()
 	ctx, over := context.WithCancel(context.Background())
 	go keepLease(ctx, over, id, receipt)
-	result, err := work(ctx, payload, wanted.Seconds)
+	result, err := work(ctx, payload, seconds)
 	over()
 	var ours bool
 	if err == nil {

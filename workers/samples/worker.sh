@@ -1,6 +1,6 @@
 #!/bin/bash
 # A worker in shell: turns text to upper case. Debian: postgresql-client, redis-tools. docs/workers.md explains each step.
-work() { sleep "$seconds" && [ -s payload ] && tr a-z A-Z < payload > result; } # yours; params.seconds stands for its time
+work() { sleep "${seconds:-0}" && [ -s payload ] && tr a-z A-Z < payload > result; } # yours; params.seconds stands for its time
 
 db() { psql -XAtq -F ' ' -v ON_ERROR_STOP=1 "$@"; }             # connects to PGHOST, PGPORT, PGDATABASE, PGUSER
 redis() { timeout 1 redis-cli -u "$AWAIT_REDIS" "$@"; }
@@ -13,7 +13,7 @@ keep_lease() {
     while sleep 1; do [ "$(db -c "SELECT await.heartbeat('$id', '$receipt')")" = ok ] || kill -- -"$1"; done
 }
 one_job() {
-    db -c "SELECT concat_ws(' ', id, receipt, coalesce((params->'seconds')::text, '0')) || E'\n' || encode(payload, 'base64')
+    db -c "SELECT concat_ws(' ', id, receipt, substring(params->>'seconds' FROM '[0-9.]+')) || E'\n' || encode(payload, 'base64')
            FROM await.claim(ARRAY['shell'], 'shell', 1, inline => 64 << 20)" > job || exit
     read -r id receipt seconds < job || return 1                # there is none
     tail -n +2 job | base64 -d > payload
