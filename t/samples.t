@@ -1,5 +1,6 @@
-# The samples and libraries of workers/, as docs/workers.md shows them: each does jobs of any size, heeds a cancel, a lost
-# lease and SIGTERM, and fails what it cannot do; directly, and, as nginx does, through PgBouncer in transaction mode.
+# The samples and libraries of workers/, as docs/workers.md shows them: each does jobs of any size, heeds a cancel, a
+# lost lease and SIGTERM, and fails what it cannot do; directly, and through PgBouncer in transaction mode, with nginx
+# behind it, too.
 
 use strict;
 use warnings;

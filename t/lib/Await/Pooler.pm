@@ -1,7 +1,7 @@
 package Await::Pooler;
 
-# PgBouncer in transaction mode in front of the stack's PostgreSQL: few connections for many clients, so that a statement
-# meets a session that others have used.
+# PgBouncer in transaction mode in front of the stack's PostgreSQL: few connections for many clients, so that a
+# statement meets a session that others have used.
 
 use strict;
 use warnings;
