@@ -167,7 +167,7 @@ go_sources := $(wildcard workers/go/*.go workers/go/go.mod)
 workers:
 	@mkdir -p $(W); $(MAKE) --no-print-directory -s $(JOBS) $(W)/java/Worker.class $(W)/go/sample $(W)/go/library $(W)/node/library.mjs $(W)/python.ok $(W)/types.ok
 $(W)/java/Worker.class: workers/samples/Worker.java
-	javac -Xlint:all -Werror -d $(@D) $<
+	javac -cp /usr/share/java/postgresql.jar -Xlint:all -Werror -d $(@D) $<
 # lib/pq as Debian has it: nothing is fetched
 GO := GOPROXY=off GOFLAGS=-mod=mod GOCACHE=$(W)/go/cache go
 LIB_PQ := github.com/lib/pq => /usr/share/gocode/src/github.com/lib/pq

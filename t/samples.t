@@ -113,6 +113,18 @@ sub failure {
     }
 }
 
+# Redis makes them fast, and nothing depends on it.
+sub without_redis {
+    $s->end('redis', 'KILL');
+    my $answers = all_at_once(begin_job('meanwhile'));
+    is $answers->{$_}{body}, 'MEANWHILE', "$_: works on while Redis is away" for @ALL;
+    $s->start_redis;
+    for my $queue (@ALL) {
+        eventually "$queue: has connected to it again",
+            sub { $s->redis_command('PUBLISH', "await:queue:$queue", '1') =~ /^:1/ };
+    }
+}
+
 # What a worker has is finished, and the process ends well; Java's status says by which signal.
 sub sigterm {
     my ($name, $id) = @_;
@@ -129,6 +141,7 @@ subtest 'directly' => sub {
     cancel();
     lost_lease();
     failure();
+    without_redis();
     sigterm('a worker with a job', slow_jobs(2));
 };
 

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 )
@@ -35,7 +34,8 @@ type Failed struct {
 
 func (f *Failed) Error() string { return f.Title + ": " + f.Detail }
 
-// ErrOver is returned by the methods of a job that was cancelled, is no longer ours, or was given back. A handler returns it.
+// ErrOver is returned by the methods of a job that was cancelled, is no longer ours, or was given back. A handler
+// returns it.
 var ErrOver = errors.New("the job is over")
 
 // A Job is what was claimed. The context of its handler ends when the work should.
@@ -189,34 +189,4 @@ func (j *Job) fail(err error) (ours bool, _ error) {
 		}
 	}
 	return call[bool](j, "fail", toJSON(problem), retryIn)
-}
-
-// Calls a function of the worker contract. An answer of NULL means that the job is no longer ours.
-func call[T any](j *Job, function string, values ...any) (answer T, err error) {
-	places := ""
-	for i := range values {
-		places += fmt.Sprintf(", $%d", i+3)
-	}
-	var found *T
-	err = j.w.row("SELECT await."+function+"($1, $2"+places+")", []any{&found}, append([]any{j.ID, j.receipt}, values...)...)
-	if err == nil && found == nil {
-		j.end("lost")
-		return answer, ErrOver
-	}
-	if err == nil {
-		answer = *found
-	}
-	return answer, err
-}
-
-// As jsonb takes it: without NUL.
-func toJSON(value any) any {
-	if value == nil {
-		return nil
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		text, _ = json.Marshal(err.Error())
-	}
-	return strings.ReplaceAll(string(text), `\u0000`, `\ufffd`)
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// One connection to Redis that hears of work and of cancels, and publishes hints. Nothing depends on it: without it work is found by
-// the next claim, and a cancel by the next heartbeat.
+// One connection to Redis that hears of work and of cancels, and publishes hints. Nothing depends on it: without it
+// work is found by the next claim, and a cancel by the next heartbeat.
 type redis struct {
 	address string
 	w       *worker
@@ -42,7 +42,7 @@ func (r *redis) publish(channel, message string) {
 // Signals each message, until the end of the context. Connects again once a second.
 func (r *redis) listen(ctx context.Context) {
 	said := ""
-	for r.address != "" && ctx.Err() == nil {
+	for ctx.Err() == nil {
 		conn, err := r.connect()
 		if err == nil {
 			err = r.receive(conn, &said)

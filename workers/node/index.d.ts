@@ -6,7 +6,7 @@ export interface Options {
   queue: string | string[];
   /** How many jobs run at once (1). */
   concurrency?: number;
-  /** A conninfo as a URL, or the configuration of a `pg.Pool`. By default the variables of libpq: PGHOST, PGUSER, … */
+  /** A URL, or the configuration of a `pg.Pool`. By default the variables of libpq: PGHOST, PGUSER, … */
   postgres?: string | object;
   /** `redis://[user:password@]host[:port]`; by default AWAIT_REDIS. Without it the worker asks once a second. */
   redis?: string;

@@ -3,6 +3,7 @@ import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Failed, Job, Over, Result } from './job.js';
+import { Notify } from './notify.js';
 import { Redis } from './redis.js';
 
 export { Failed, Over, Result };
@@ -11,16 +12,19 @@ export { Failed, Over, Result };
 const isAway = (error) => !error.code || /^(08|53|57P|E[A-Z])/.test(error.code);
 
 export async function work(options, handler) {
-  const { concurrency = 1, postgres, redis: url = process.env.AWAIT_REDIS, beat = 2000, grace = 25000, signal, log = console.error } = options;
+  const { concurrency = 1, postgres, beat = 2000, grace = 25000, signal, log = console.error } = options;
+  const url = options.redis ?? process.env.AWAIT_REDIS;
   const queues = [options.queue].flat(), name = `${os.hostname()}:${process.pid}`, jobs = new Set();
   let stopping = false, wake = () => {}, beatNow = () => {};
   const stop = () => { stopping = true; wake(); };
-  const pool = new pg.Pool({
-    max: concurrency + 2, keepAlive: true, connectionTimeoutMillis: 10000,
+  const place = {
+    keepAlive: true, connectionTimeoutMillis: 10000,
     ...(typeof postgres === 'string' ? { connectionString: postgres } : postgres),
-  });
+  };
+  const pool = new pg.Pool({ max: concurrency + 2, ...place });
   pool.on('error', () => {}); // an idle connection broke: the next statement makes another
-  const redis = new Redis(url, queues, { work: () => wake(), cancel: () => beatNow(), trouble: log });
+  const on = { work: () => wake(), cancel: () => beatNow(), trouble: log };
+  const bus = url ? new Redis(url, queues, on) : new Notify(() => new pg.Client(place), queues, on);
 
   // A statement in a transaction of its own; again, for `patience` ms, while PostgreSQL is away.
   async function query(sql, values, patience = 60000) {
@@ -36,12 +40,14 @@ export async function work(options, handler) {
   }
 
   async function publish(id) {
-    if (!redis.connected) return;
-    for (const hint of await query('SELECT channel, message FROM await.hint($1)', [id])) redis.publish(hint.channel, hint.message);
+    if (!bus.connected) return;
+    const hints = await query('SELECT channel, message FROM await.hint($1)', [id]);
+    for (const hint of hints) bus.publish(hint.channel, hint.message);
   }
 
   async function claim() {
-    const sql = 'SELECT *, extract(epoch FROM lease_for)::float8 AS lease_seconds FROM await.claim($1, $2, 1, pieces => true)';
+    const sql = `SELECT *, extract(epoch FROM lease_for)::float8 AS lease_seconds
+                 FROM await.claim($1, $2, 1, pieces => true)`;
     const rows = await query(sql, [queues, name], 0).catch((error) => {
       if (!isAway(error)) throw error;
       log(`PostgreSQL: ${error.message}`);
@@ -55,7 +61,8 @@ export async function work(options, handler) {
     try {
       const ours = await Promise.resolve(job).then(handler).then((answer) => job.complete(answer)).catch((error) => {
         if (error instanceof Failed) return job.fail(error.problem, error.retryIn);
-        if (error instanceof Over || job.signal.aborted) return job.fail({}); // changes nothing; if cancelled, ends the lease
+        // changes nothing; if it was cancelled, ends the lease
+        if (error instanceof Over || job.signal.aborted) return job.fail({});
         log(`${said} failed: ${error.stack ?? error}`);
         return job.fail({ title: error.name ?? 'Error', detail: String(error.message ?? error).slice(0, 4000) });
       });
@@ -100,7 +107,7 @@ export async function work(options, handler) {
   } finally {
     stopping = true;
     for (const name of ['SIGTERM', 'SIGINT']) process.off(name, stop);
-    redis.close();
+    await bus.close();
     await pool.end();
   }
 }

@@ -45,7 +45,9 @@ export class Job {
 
   constructor(row, query, publish) {
     ({ id: this.id, attempt: this.attempt, queue: this.queue, params: this.params, deadline: this.deadline } = row);
-    Object.assign(this, { contentType: row.content_type, fileName: row.file_name, payloadSize: Number(row.payload_size) });
+    this.contentType = row.content_type;
+    this.fileName = row.file_name;
+    this.payloadSize = Number(row.payload_size);
     this.lease = row.lease_seconds * 1000;
     this.#receipt = row.receipt;
     this.#payload = row.payload;
@@ -64,7 +66,9 @@ export class Job {
   }
 
   async* pieces(size = PIECE) {
-    for (let offset = 0; offset < this.payloadSize; offset += size) yield this.#checked(await this.#call('payload', offset, size));
+    for (let offset = 0; offset < this.payloadSize; offset += size) {
+      yield this.#checked(await this.#call('payload', offset, size));
+    }
   }
 
   async progress(progress) {
@@ -94,7 +98,9 @@ export class Job {
     }
     let n = 0;
     for await (const part of body) {
-      for (let at = 0; at < part.length; at += PIECE) this.#checked(await this.#call('append_result', n++, part.subarray(at, at + PIECE)));
+      for (let at = 0; at < part.length; at += PIECE) {
+        this.#checked(await this.#call('append_result', n++, part.subarray(at, at + PIECE)));
+      }
     }
     return this.#call('complete', null, contentType, status, fileName);
   }
@@ -104,7 +110,8 @@ export class Job {
 
   async #call(name, ...values) {
     const places = values.map((_, i) => `, $${i + 3}`).join('');
-    return (await this.#query(`SELECT await.${name}($1, $2${places}) AS answer`, [this.id, this.#receipt, ...values]))[0].answer;
+    const sql = `SELECT await.${name}($1, $2${places}) AS answer`;
+    return (await this.#query(sql, [this.id, this.#receipt, ...values]))[0].answer;
   }
 
   #checked(answer) {

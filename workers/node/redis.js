@@ -1,5 +1,5 @@
-// One connection to Redis that hears of work and of cancels, and publishes hints. Nothing depends on it: without it work is
-// found by the next claim, and a cancel by the next heartbeat.
+// One connection to Redis that hears of work and of cancels, and publishes hints. Nothing depends on it: without it
+// work is found by the next claim, and a cancel by the next heartbeat.
 import net from 'node:net';
 
 const command = (...words) =>
@@ -17,12 +17,10 @@ export class Redis {
 
   // on: { work(), cancel(), trouble(message) }
   constructor(url, queues, on) {
+    this.#url = new URL(url);
     this.#queues = queues;
     this.#on = on;
-    if (url) {
-      this.#url = new URL(url);
-      this.#connect();
-    }
+    this.#connect();
   }
 
   publish(channel, message) {
@@ -40,7 +38,8 @@ export class Redis {
     const password = decodeURIComponent(secret) || process.env.REDISCLI_AUTH;
     const socket = net.connect({ host: hostname, port: port || 6379, noDelay: true });
     this.#socket = socket;
-    socket.write(command('HELLO', '3', ...(password ? ['AUTH', username || 'default', password] : []))); // so that it may also PUBLISH
+    const auth = password ? ['AUTH', username || 'default', password] : [];
+    socket.write(command('HELLO', '3', ...auth)); // RESP3: a connection that subscribes may also PUBLISH
     socket.write(command('SUBSCRIBE', 'await:cancel', ...this.#queues.map((queue) => `await:queue:${queue}`)));
     let silent = 0;
     socket.setTimeout(5000, () => {

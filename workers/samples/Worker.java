@@ -1,9 +1,10 @@
-// A worker in Java: turns text to upper case. Debian: libpostgresql-jdbc-java. docs/workers.md explains each step.
+// A worker in Java: turns text to upper case. Debian: libpostgresql-jdbc-java. docs/workers.md explains it.
 import java.io.IOException;
 import java.net.*;
 import java.nio.charset.StandardCharsets;
 import java.sql.*;
 import java.util.concurrent.*;
+import org.postgresql.PGConnection;
 
 public class Worker {
     /** Yours. params.seconds stands for its time. It is interrupted when the job is cancelled or no longer ours. */
@@ -35,33 +36,41 @@ public class Worker {
         }
     }
 
-    static void send(String command) throws IOException { redis.getOutputStream().write(command.getBytes(StandardCharsets.UTF_8)); }
+    static byte[] bytes(String text) { return text.getBytes(StandardCharsets.UTF_8); }
 
-    static String word(String text) { return "$" + text.getBytes(StandardCharsets.UTF_8).length + "\r\n" + text + "\r\n"; }
+    static void send(String command) throws IOException { redis.getOutputStream().write(bytes(command)); }
 
-    /** For a message on the queue's channel, or a second. */
-    static void waitForWork() throws InterruptedException {
+    static String word(String text) { return "$" + bytes(text).length + "\r\n" + text + "\r\n"; }
+
+    /** For a message that there is work, or a second. */
+    static void waitForWork() throws InterruptedException, SQLException {
+        if (env("AWAIT_REDIS").isEmpty()) {
+            db.unwrap(PGConnection.class).getNotifications(1000);
+            return;
+        }
         try {
             if (redis == null) {                     // a job may have come before: the caller claims again
                 URI address = URI.create(env("AWAIT_REDIS"));
                 redis = new Socket(address.getHost(), address.getPort());
                 redis.setSoTimeout(1000);
-                send("HELLO 3 " + (env("REDISCLI_AUTH").isEmpty() ? "" : "AUTH default " + env("REDISCLI_AUTH")) + "\r\n");
-                send("SUBSCRIBE await:queue:java\r\n");      // after HELLO 3 it may PUBLISH as well
+                String auth = env("REDISCLI_AUTH").isEmpty() ? "" : "AUTH default " + env("REDISCLI_AUTH");
+                send("HELLO 3 " + auth + "\r\nSUBSCRIBE await:queue:java\r\n");    // after HELLO 3 it may PUBLISH as well
             } else if (redis.getInputStream().read(new byte[65536]) < 0) {
                 redis = null;
             }
         } catch (SocketTimeoutException nothing) {
-        } catch (IOException | IllegalArgumentException error) {
+        } catch (IOException error) {
             redis = null;
             Thread.sleep(1000);
         }
     }
 
-    static void publish(Object id) throws SQLException, IOException {
+    static void publish(Object id) throws SQLException {
         try (ResultSet hints = query("SELECT channel, message FROM await.hint(?)", id)) {
             while (redis != null && hints.next())
                 send("*3\r\n" + word("PUBLISH") + word(hints.getString(1)) + word(hints.getString(2)));
+        } catch (IOException error) {
+            redis = null;                            // the next wait connects again
         }
     }
 
@@ -70,13 +79,14 @@ public class Worker {
         Object ours = null;
         while (ours == null) {
             try {
-                ours = value("SELECT await.complete(?, ?, ?, 'text/plain')", id, receipt, work.get(1, TimeUnit.SECONDS));
+                byte[] result = work.get(1, TimeUnit.SECONDS);
+                ours = value("SELECT await.complete(?, ?, ?, 'text/plain')", id, receipt, result);
             } catch (TimeoutException working) {
                 if (!value("SELECT await.heartbeat(?, ?)", id, receipt).equals("ok")) work.cancel(true);
             } catch (ExecutionException | CancellationException error) {
                 Throwable why = error.getCause() == null ? error : error.getCause();
-                ours = value("SELECT await.fail(?, ?, jsonb_build_object('title', 'The work failed', 'detail', ?::text))",
-                    id, receipt, why.getMessage());
+                String problem = "jsonb_build_object('title', 'The work failed', 'detail', ?::text)";
+                ours = value("SELECT await.fail(?, ?, " + problem + ")", id, receipt, why.getMessage());
             }
         }
         if (!(Boolean) ours) System.err.println(id + ": cancelled, or no longer ours");     // nothing was changed
@@ -89,11 +99,12 @@ public class Worker {
             stop = true;
             try { main.join(); } catch (InterruptedException impossible) { }
         }));
-        db = DriverManager.getConnection("jdbc:postgresql://" + env("PGHOST") + ":" + env("PGPORT") + "/" + env("PGDATABASE")
-            + "?prepareThreshold=0", env("PGUSER"), env("PGPASSWORD"));      // 0: for poolers, which know no prepared statements
+        String place = "jdbc:postgresql://" + env("PGHOST") + ":" + env("PGPORT") + "/" + env("PGDATABASE");
+        db = DriverManager.getConnection(place + "?prepareThreshold=0", env("PGUSER"), env("PGPASSWORD"));  // 0: for poolers
+        db.createStatement().execute("LISTEN await_work");   // without Redis: heard if the database has await.notify
         while (!stop) {
-            try (ResultSet job = query("SELECT id, receipt, payload, params->>'seconds' FROM await.claim(ARRAY['java'], 'java', 1, "
-                    + "inline => 64 << 20)")) {
+            try (ResultSet job = query("SELECT id, receipt, payload, params->>'seconds' "
+                    + "FROM await.claim(ARRAY['java'], 'java', 1, inline => 64 << 20)")) {
                 if (job.next()) run(job.getObject(1), job.getString(2), job.getBytes(3), job.getString(4));
                 else waitForWork();
             }

@@ -1,4 +1,4 @@
-// A worker in Go: turns text to upper case. Debian: golang-github-lib-pq-dev. docs/workers.md explains each step.
+// A worker in Go: turns text to upper case. Debian: golang-github-lib-pq-dev. docs/workers.md explains it.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	_ "github.com/lib/pq"
+	"github.com/lib/pq"
 )
 
 // Yours. params.seconds stands for its time. The context ends when the job is cancelled or no longer ours.
@@ -57,10 +57,9 @@ func keepLease(ctx context.Context, over func(), id, receipt string) {
 }
 
 func connectRedis() {
-	if address, err := url.Parse(os.Getenv("AWAIT_REDIS")); err == nil && address.Host != "" {
-		redis, _ = net.DialTimeout("tcp", address.Host, time.Second)
-	}
-	if redis == nil {
+	address, err := url.Parse(os.Getenv("AWAIT_REDIS"))
+	must(err)
+	if redis, err = net.DialTimeout("tcp", address.Host, time.Second); err != nil {
 		time.Sleep(time.Second)
 		return
 	}
@@ -71,8 +70,15 @@ func connectRedis() {
 	fmt.Fprintf(redis, "HELLO 3 %s\r\nSUBSCRIBE await:queue:go\r\n", auth) // after HELLO 3 it may PUBLISH as well
 }
 
-// For a message on the queue's channel, or a second.
-func waitForWork() {
+// For a message that there is work, or a second.
+func waitForWork(notified <-chan *pq.Notification) {
+	if os.Getenv("AWAIT_REDIS") == "" {
+		select {
+		case <-notified:
+		case <-time.After(time.Second):
+		}
+		return
+	}
 	if redis == nil {
 		connectRedis() // a job may have come before: the caller claims again
 		return
@@ -92,7 +98,8 @@ func publish(id string) {
 		var channel, message string
 		must(hints.Scan(&channel, &message))
 		redis.SetDeadline(time.Now().Add(time.Second))
-		fmt.Fprintf(redis, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(channel), channel, len(message), message)
+		fmt.Fprintf(redis, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n",
+			len(channel), channel, len(message), message)
 	}
 }
 
@@ -121,14 +128,17 @@ func run(id, receipt string, payload, params []byte) {
 func main() {
 	stop, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM) // finishes its job, then ends
 	var err error
-	db, err = sql.Open("postgres", "binary_parameters=yes") // to PGHOST, PGPORT, …; "yes" for poolers, which know no prepared statements
+	db, err = sql.Open("postgres", "binary_parameters=yes") // to PGHOST, PGPORT, PGDATABASE, PGUSER; "yes" for poolers
 	must(err)
+	listener := pq.NewListener("", time.Second, time.Minute, nil)
+	must(listener.Listen("await_work")) // without Redis: heard if the database has await.notify
 	for stop.Err() == nil {
 		var id, receipt string
 		var payload, params []byte
-		row := db.QueryRow("SELECT id, receipt, payload, params FROM await.claim(ARRAY['go'], 'go', 1, inline => 64 << 20)")
-		if err := row.Scan(&id, &receipt, &payload, &params); err == sql.ErrNoRows {
-			waitForWork()
+		err := db.QueryRow(`SELECT id, receipt, payload, params
+			FROM await.claim(ARRAY['go'], 'go', 1, inline => 64 << 20)`).Scan(&id, &receipt, &payload, &params)
+		if err == sql.ErrNoRows {
+			waitForWork(listener.Notify)
 		} else {
 			must(err)
 			run(id, receipt, payload, params)

@@ -1,4 +1,4 @@
-// A worker in Node: turns text to upper case. npm install pg. docs/workers.md explains each step.
+// A worker in Node: turns text to upper case. npm install pg. docs/workers.md explains it.
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -12,6 +12,8 @@ async function work(text, seconds, signal) {
 
 const db = new pg.Client(); // to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
 await db.connect();
+db.on('notification', () => wake());
+await db.query('LISTEN await_work'); // without Redis: heard if the database has await.notify
 const value = async (sql, ...values) => Object.values((await db.query(sql, values)).rows[0])[0];
 
 let stop = false, wake = () => {}, redis;
@@ -49,7 +51,7 @@ async function run({ id, receipt, payload, params }) {
 }
 
 while (!stop) {
-  const woken = new Promise((resolve) => { wake = resolve; }); // by a message on the queue's channel
+  const woken = new Promise((resolve) => { wake = resolve; }); // by a message that there is work
   const { rows } = await db.query("SELECT * FROM await.claim(ARRAY['node'], 'node', 1, inline => 64 << 20)");
   if (rows.length) { await run(rows[0]); continue; }
   if (!redis && process.env.AWAIT_REDIS) connectRedis();

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A worker in Perl: turns text to upper case. Debian: libdbd-pg-perl. docs/workers.md explains each step.
+# A worker in Perl: turns text to upper case. Debian: libdbd-pg-perl. docs/workers.md explains it.
 use strict;
 use warnings;
 use DBI;
@@ -8,7 +8,7 @@ use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
 
-# Yours. params.seconds stands for its time. Call $alive->() every few seconds: it keeps the lease, and is false when to stop.
+# Yours. params.seconds stands for its time. $alive->() every few seconds keeps the lease, and is false when to stop.
 sub work {
     my ($text, $seconds, $alive) = @_;
     die "There is no text.\n" if $text eq '';
@@ -19,16 +19,21 @@ sub work {
 my ($stop, $redis);
 $SIG{TERM} = sub { $stop = 1 };              # finishes its job, then ends
 $SIG{PIPE} = 'IGNORE';
-my $db = DBI->connect('dbi:Pg:', undef, undef, { RaiseError => 1, PrintError => 0, pg_server_prepare => 0 }); # 0: for poolers
+my %options = (RaiseError => 1, PrintError => 0, pg_server_prepare => 0);    # the last one for poolers
+my $db = DBI->connect('dbi:Pg:', undef, undef, \%options);       # to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
+$db->do('LISTEN await_work');                # without Redis: heard if the database has await.notify
+open my $socket, '<&=', $db->{pg_socket};
+my $postgres = IO::Select->new($socket);
 
 sub connect_redis {
-    my ($address) = ($ENV{AWAIT_REDIS} // '') =~ m{^redis://([^/]+)} or return;
+    my ($address) = $ENV{AWAIT_REDIS} =~ m{^redis://([^/]+)};
     $redis = IO::Socket::INET->new(PeerAddr => $address, Timeout => 1) or return;
     my $auth = $ENV{REDISCLI_AUTH} ? "AUTH default $ENV{REDISCLI_AUTH}" : '';
-    print $redis "HELLO 3 $auth\r\nSUBSCRIBE await:queue:perl\r\n";      # after HELLO 3 the connection may PUBLISH as well
+    print $redis "HELLO 3 $auth\r\nSUBSCRIBE await:queue:perl\r\n";      # after HELLO 3 it may PUBLISH as well
 }
 
-sub wait_for_work {                          # for a message on the queue's channel, or a second
+sub wait_for_work {                          # for a message that there is work, or a second
+    return $db->pg_notifies || $postgres->can_read(1) unless $ENV{AWAIT_REDIS};
     return connect_redis() || sleep 1 unless $redis;     # a job may have come before: claims again
     IO::Select->new($redis)->can_read(1) or return;
     sysread $redis, my $message, 65536 or return undef $redis;
@@ -51,6 +56,6 @@ until ($stop) {
     for (@{ $db->selectall_arrayref('SELECT channel, message FROM await.hint(?)', undef, $id) }) {
         my ($channel, $message) = @$_;
         utf8::encode($message);
-        printf $redis "*3\r\n\$7\r\nPUBLISH\r\n\$%d\r\n%s\r\n\$%d\r\n%s\r\n", length $channel, $channel, length $message, $message;
+        print $redis "*3\r\n", map { '$' . length . "\r\n$_\r\n" } 'PUBLISH', $channel, $message;
     }
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""A worker in Python: turns text to upper case. Debian: python3-psycopg2. docs/workers.md explains each step."""
+"""A worker in Python: turns text to upper case. Debian: python3-psycopg2. docs/workers.md explains it."""
 import json, os, select, signal, socket, sys, threading, time, urllib.parse
 import psycopg2
 
 
 def work(text, seconds, over):
-    """Yours. params.seconds stands for its time. The event `over` is set when the job is cancelled or no longer ours."""
+    """Yours. params.seconds stands for its time. `over` is set when the job is cancelled or no longer ours."""
     if not text:
         raise ValueError("There is no text.")
     over.wait(seconds)
@@ -33,29 +33,39 @@ def connect_redis():
 
 
 def wait_for_work(redis):
-    """For a message on the queue's channel, or a second. Returns the connection to Redis, if there is one."""
+    """For a message that there is work, or a second. Returns the connection to Redis, if there is one."""
+    if not os.environ.get("AWAIT_REDIS"):
+        if not db.notifies:
+            select.select([db], [], [], 1)
+        db.poll()
+        return db.notifies.clear()
     try:
         if not redis:
             return connect_redis()  # a job may have come before: the caller claims again
         if select.select([redis], [], [], 1)[0] and not redis.recv(65536):
             return None
         return redis
-    except (OSError, KeyError):
+    except OSError:
         time.sleep(1)
 
 
 def publish(redis, *hint):
     words = [word.encode() for word in ("PUBLISH", *hint)]
-    redis.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
+    try:
+        redis.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
+    except OSError:
+        pass  # the next wait connects again
 
 
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())  # finishes its job, then ends
 db = psycopg2.connect("")  # to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
 db.autocommit = True
+db.cursor().execute("LISTEN await_work")  # without Redis: heard if the database has await.notify
 redis = None
 while not stop.is_set():
-    jobs = query("SELECT id, receipt, payload, params FROM await.claim(ARRAY['python'], 'python', 1, inline => 64 << 20)")
+    jobs = query("""SELECT id, receipt, payload, params
+                    FROM await.claim(ARRAY['python'], 'python', 1, inline => 64 << 20)""")
     if not jobs:
         redis = wait_for_work(redis)
     for id, receipt, payload, params in jobs:

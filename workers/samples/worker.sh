@@ -1,8 +1,10 @@
 #!/bin/bash
-# A worker in shell: turns text to upper case. Debian: postgresql-client, redis-tools. docs/workers.md explains each step.
-work() { sleep "${seconds:-0}" && [ -s payload ] && tr a-z A-Z < payload > result; } # yours; params.seconds stands for its time
+# A worker in shell: turns text to upper case. Debian: postgresql-client, redis-tools. docs/workers.md explains it.
 
-db() { psql -XAtq -F ' ' -v ON_ERROR_STOP=1 "$@"; }             # connects to PGHOST, PGPORT, PGDATABASE, PGUSER
+# Yours. params.seconds stands for its time. It is ended when the job is cancelled or no longer ours.
+work() { sleep "${seconds:-0}" && [ -s payload ] && tr a-z A-Z < payload > result; }
+
+db() { psql -XAtq -F ' ' -v ON_ERROR_STOP=1 "$@"; }             # to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
 redis() { timeout 1 redis-cli -u "$AWAIT_REDIS" "$@"; }
 subscribe() { exec 3< <(exec redis-cli -u "$AWAIT_REDIS" SUBSCRIBE await:queue:shell); subscriber=$!; }
 wait_for_work() {                                               # for a message on the queue's channel, or a second
@@ -13,7 +15,7 @@ keep_lease() {
     while sleep 1; do [ "$(db -c "SELECT await.heartbeat('$id', '$receipt')")" = ok ] || kill -- -"$1"; done
 }
 one_job() {
-    db -c "SELECT concat_ws(' ', id, receipt, substring(params->>'seconds' FROM '[0-9.]+')) || E'\n' || encode(payload, 'base64')
+    db -c "SELECT concat_ws(' ', id, receipt, substring(params->>'seconds' FROM '[0-9.]+')), E'\n' || encode(payload, 'base64')
            FROM await.claim(ARRAY['shell'], 'shell', 1, inline => 64 << 20)" > job || exit
     read -r id receipt seconds < job || return 1                # there is none
     tail -n +2 job | base64 -d > payload
@@ -26,7 +28,7 @@ one_job() {
     {   if [ $status = 0 ]; then
             echo "SELECT await.complete('$id', '$receipt', decode('$(base64 -w 0 result)', 'base64'), 'text/plain');"
         else
-            echo "SELECT await.fail('$id', '$receipt', '{\"title\": \"The work failed\", \"detail\": \"exit status $status\"}');"
+            echo "SELECT await.fail('$id', '$receipt', '{\"title\": \"The work failed\", \"exit_status\": $status}');"
         fi
         [ -z "$AWAIT_REDIS" ] || echo "SELECT channel, message FROM await.hint('$id');"
     } | db > ended || exit
@@ -36,10 +38,10 @@ one_job() {
     } < ended
 }
 
-set -m                                                          # each job of the shell is a process group, to be killed whole
+set -m                                                          # a job of the shell is a process group, killed whole
 cd "$(mktemp -d)" || exit
 exec 3< /dev/null                                               # until there is a subscriber
-trap 'kill $subscriber; rm -r "$PWD"' EXIT
+trap '[ -z "$subscriber" ] || kill "$subscriber"; rm -r "$PWD"' EXIT
 trap 'stop=1; [ -z "$idle" ] || exit 0' TERM                    # finishes its job, then ends
 while [ -z "$stop" ]; do
     one_job || { idle=1; wait_for_work; idle=; }

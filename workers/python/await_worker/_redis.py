@@ -15,8 +15,8 @@ log = logging.getLogger("await_worker")
 class Redis:
     """Nothing depends on it: without it work is found by the next claim, and a cancel by the next heartbeat."""
 
-    def __init__(self, url: str, queues: Sequence[str]) -> None:
-        self._url, self._queues = url, queues
+    def __init__(self, url: str, queues: Sequence[str], work: threading.Event, cancel: threading.Event) -> None:
+        self._url, self._queues, self._work, self._cancel = url, queues, work, cancel
         self._socket: Optional[socket.socket] = None
         self._sending = threading.Lock()
 
@@ -24,10 +24,10 @@ class Redis:
     def connected(self) -> bool:
         return self._socket is not None
 
-    def listen(self, work: threading.Event, cancel: threading.Event) -> None:
+    def listen(self) -> None:
         """Sets an event for each message, for ever. Connects again once a second."""
         said = ""
-        while self._url:
+        while True:
             try:
                 with self._connect() as connection:
                     while True:
@@ -36,9 +36,9 @@ class Redis:
                             raise OSError(data.decode(errors="replace").split("\r\n")[0] or "the connection was closed")
                         self._socket, said = connection, ""
                         if b"await:" in data:  # not the answer to a PUBLISH
-                            work.set()
+                            self._work.set()
                         if b"await:cancel" in data:
-                            cancel.set()
+                            self._cancel.set()
             except (OSError, ValueError) as error:
                 self._socket = None
                 if str(error) != said:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from ._job import Answer, Failed, Job, Over
+from ._notify import Notify
 from ._redis import Redis
 
 driver: Any = import_module("psycopg2" if find_spec("psycopg2") else "psycopg")
@@ -34,19 +35,22 @@ class Worker:
         self.handler, self.concurrency, self.beat, self.grace = handler, concurrency, beat, grace
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._conninfo = os.environ.get("AWAIT_POSTGRES", "") if postgres is None else postgres
-        self._redis = Redis(os.environ.get("AWAIT_REDIS", "") if redis is None else redis, self.queues)
         self._idle: List[Any] = []  # connections to PostgreSQL
         self._jobs: Dict[str, Job] = {}
         self._slots = threading.Semaphore(concurrency)
         self._stopping, self._woken, self._beat_now = threading.Event(), threading.Event(), threading.Event()
+        url = os.environ.get("AWAIT_REDIS", "") if redis is None else redis
+        self._bus: Union[Redis, Notify] = (
+            Redis(url, self.queues, self._woken, self._beat_now) if url
+            else Notify(self._connect, self.queues, self._woken, self._beat_now))
 
     def run(self) -> None:
         """Returns when it was stopped and its jobs have ended or were given back."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
-        threading.Thread(target=self._keep_leases, daemon=True).start()
-        threading.Thread(target=self._redis.listen, args=(self._woken, self._beat_now), daemon=True).start()
+        for task in (self._keep_leases, self._bus.listen):
+            threading.Thread(target=task, daemon=True).start()
         while not self._stopping.is_set():
             if not self._slots.acquire(timeout=0.5):
                 continue
@@ -96,9 +100,9 @@ class Worker:
 
     def publish(self, id: str) -> None:
         """Tells clients of the newest event at once. Without it they hear of it at the next await_reread."""
-        if self._redis.connected:
+        if self._bus.connected:
             for hint in self.sql("SELECT channel, message FROM await.hint(%s)", id):
-                self._redis.publish(hint["channel"], hint["message"])
+                self._bus.publish(hint["channel"], hint["message"])
 
     def _connect(self) -> Any:
         patience = dict(connect_timeout=10, keepalives_idle=10, keepalives_interval=5, keepalives_count=3)
