@@ -146,15 +146,16 @@ func (j *Job) complete(result Result) (ours bool, err error) {
 	if result.Status == 0 {
 		result.Status = 200
 	}
+	var body any // NULL, which a nil []byte is not: the pieces are the result
 	if result.Reader != nil {
 		if err := j.store(result.Reader); err != nil {
 			return false, err
 		}
-	} else if result.Body == nil {
+	} else if body = result.Body; result.Body == nil {
 		return false, errors.New("the result has neither Body nor Reader")
 	}
 	name := sql.NullString{String: result.FileName, Valid: result.FileName != ""}
-	return call[bool](j, "complete", result.Body, result.ContentType, result.Status, name)
+	return call[bool](j, "complete", body, result.ContentType, result.Status, name)
 }
 
 // Stores a result piece by piece.
