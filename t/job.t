@@ -47,6 +47,50 @@ subtest 'the document through a job\'s life' => sub {
         'await_value_max';
 };
 
+subtest 'a job that waits for its next attempt says why, and until when' => sub {
+    my $waiting = sub {
+        my ($id) = @_;
+        my $job = json(get("/jobs/$id"));
+        my $title = $job->{last_error} && $job->{last_error}{title};
+        my $soon =
+            defined $job->{retry_at}
+            ? sql("SELECT abs(extract(epoch FROM '$job->{retry_at}'::timestamptz - '$job->{updated_at}'::timestamptz))")
+            : undef;
+        return [ @$job{qw(state attempt max_attempts)}, $title, defined $soon ? sprintf '%.0f', $soon : undef ];
+    };
+    my $none = [ undef, undef, undef ];
+    my $id = one_job();
+    is_deeply $waiting->($id), [ 'pending', 0, @$none ], 'a new job: nothing';
+    claim($id);
+    is_deeply $waiting->($id), [ 'processing', 1, @$none ], 'a first attempt: nothing';
+    sql("SELECT await.fail('$id', test.receipt('$id'), '{\"title\": \"Busy\", \"code\": 7}', '1 hour')");
+    is_deeply $waiting->($id), [ 'pending', 1, 5, 'Busy', 3600 ],
+        'it failed: the error, and when the next attempt may begin';
+    is_deeply json(get("/jobs/$id"))->{last_error},
+        { type => '/problems/job-failed', title => 'Busy', status => 424, instance => "/jobs/$id", code => 7 },
+        'the error is a problem with the members that the worker gave';
+    like json(get("/jobs/$id"))->{retry_at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+        'retry_at has the form of all times';
+    sql("UPDATE await.delayed SET due = now() WHERE job = '$id'; SELECT await.reap(10)");
+    claim($id);
+    is_deeply $waiting->($id), [ 'processing', 2, @$none ], 'the second attempt runs: nothing';
+    sql("SELECT await.release('$id', test.receipt('$id'), '5 min')");
+    is_deeply $waiting->($id), [ 'pending', 1, 5, 'Busy', 300 ], 'it is given back: still the error of the first';
+    sql("UPDATE await.delayed SET due = now() WHERE job = '$id'; SELECT await.reap(10)");
+    claim($id);
+    sql("UPDATE await.lease SET until = now() - interval '1 s' WHERE job = '$id'; SELECT await.reap(10)");
+    is_deeply $waiting->($id), [ 'pending', 2, 5, 'Lease expired', 0 ], 'its lease expired: that, and at once';
+    del("/jobs/$id");
+    is_deeply $waiting->($id), [ 'cancelled', 2, @$none ], 'it is cancelled: nothing';
+
+    $id = one_job();
+    claim($id);
+    sql("SELECT await.release('$id', test.receipt('$id'))");
+    is_deeply $waiting->($id), [ 'pending', 0, 5, undef, 0 ], 'given back at the first attempt: no error';
+    claim($id);
+    complete($id, 'x');
+};
+
 subtest 'a failed job carries its problem' => sub {
     my $id = one_job();
     claim($id);

@@ -81,6 +81,26 @@ bool is_text(std::string_view bytes) {
   return true;
 }
 
+std::string repair_text(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  while (!bytes.empty()) {
+    std::size_t length = bytes[0] == '\0' ? 0 : utf8_length(bytes);
+    out += length == 0 ? std::string_view("\xef\xbf\xbd") : bytes.substr(0, length);
+    bytes.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
+std::string_view text_tail(std::string_view bytes, std::size_t size) {
+  if (bytes.size() <= size)
+    return bytes;
+  std::string_view tail = bytes.substr(bytes.size() - size);
+  for (int i = 0; i < 3 && !tail.empty() && (static_cast<unsigned char>(tail[0]) & 0xc0) == 0x80; ++i)
+    tail.remove_prefix(1);
+  return tail;
+}
+
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= '0' && c <= '9') || (lower_char(c) >= 'a' && lower_char(c) <= 'z') ||

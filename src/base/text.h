@@ -22,6 +22,11 @@ std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max
 /// Whether `bytes` are well-formed UTF-8 (Unicode §3.9 table 3-7) without NUL.
 bool is_text(std::string_view bytes);
 
+/// `bytes` as a text: each NUL and each byte that is not part of well-formed UTF-8 becomes U+FFFD.
+std::string repair_text(std::string_view bytes);
+/// The last `size` bytes, without the rest of a character that is cut in two at their start.
+std::string_view text_tail(std::string_view bytes, std::size_t size);
+
 /// `text` without control characters, for a line of a log.
 std::string printable(std::string_view text);
 

@@ -78,6 +78,8 @@ struct Job {
   std::int64_t updated_at = 0;
   std::optional<JobResult> result;   ///< when completed
   std::optional<std::string> error;  ///< JSON text, when failed
+  /// JSON text, while the job waits for its next attempt: "retry_at", "max_attempts", "error" of the last one
+  std::optional<std::string> waiting;
 };
 
 /// One change of a job.

@@ -193,6 +193,18 @@ void Connection::pump() {
   watch_socket(true, left == 1);
   if (state_ == State::ready)
     take_results();
+  take_notifications();
+}
+
+/// They arrive between results, and also when nothing was asked.
+void Connection::take_notifications() {
+  while (state_ == State::ready) {
+    std::unique_ptr<PGnotify, void (*)(void *)> one(PQnotifies(pg_.get()), PQfreemem);
+    if (!one)
+      return;
+    if (observer_ != nullptr)
+      observer_->notified(*this, one->relname, one->extra);
+  }
 }
 
 void Connection::take_results() {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/list.h"
 #include "base/result.h"
@@ -49,6 +50,8 @@ class Connection {
   class Observer {
    public:
     virtual void connected(Connection &connection) = 0;
+    /// A message of NOTIFY has arrived.
+    virtual void notified(Connection &, std::string_view /*channel*/, std::string_view /*message*/) {}
 
    protected:
     ~Observer() = default;
@@ -70,6 +73,8 @@ class Connection {
   /// The number of statements sent since the last call.
   std::int64_t take_count() { return std::exchange(count_, 0); }
   std::size_t in_flight() const { return sent_.size(); }
+  /// The process id that the server announced for this session; 0 while disconnected.
+  int backend() const { return pg_ ? PQbackendPID(pg_.get()) : 0; }
 
  private:
   enum class State { idle, connecting, entering, ready, waiting };
@@ -83,6 +88,7 @@ class Connection {
   bool is_read_only() const;
   void take_results();
   bool take_result(PGresult *result);
+  void take_notifications();
   void transmit(Statement &statement);
   void lost(const std::string &why);
   void fail_later(std::unique_ptr<Statement> statement, Code code, std::string why);

@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -40,18 +40,38 @@ inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
 inline constexpr char kGet[] = "SELECT pos, bytes FROM await.edge_get($1,$2,$3)";
 inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 
+// of listeners; a listener of a pooled session must not LISTEN, see NotifyBus
+inline constexpr char kNotifySetting[] =
+    "SELECT coalesce(current_setting('await.notify', true), '') IN ('on', 'true', 'yes', '1'), "
+    "pg_backend_pid()";
+inline constexpr char kListenHint[] = "LISTEN await_hint";
+inline constexpr char kListenRevoked[] = "LISTEN await_revoked";
+inline constexpr char kListenWork[] = "LISTEN await_work";
+inline constexpr char kListenCancel[] = "LISTEN await_cancel";
+inline constexpr char kNotify[] = "SELECT pg_notify($1, $2)";
+
 // of workers
 inline constexpr char kClaim[] =
     "SELECT id, receipt, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, "
     "trace, payload_size, correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "
     "FROM await.claim($1, $2, $3, $4 * interval '1 ms', inline => 65536, pieces => true)";
 inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3, $4)";
-inline constexpr char kHeartbeat[] = "SELECT await.heartbeat($1, $2, $3::text::jsonb)";
-inline constexpr char kEmit[] = "SELECT await.emit($1, $2, $3, $4::text::jsonb, $5)";
-inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4)";
-inline constexpr char kComplete[] = "SELECT await.complete($1, $2, $3, $4, $5, $6)";
-inline constexpr char kFail[] = "SELECT await.fail($1, $2, $3::text::jsonb, $4 * interval '1 ms')";
-inline constexpr char kCompleteMany[] = "SELECT id, done FROM await.complete_many($1, $2, $3, $4, $5, $6)";
+// Those that change a job wait at most two seconds for a lock, in their own transaction only (true): the
+// statements behind them, heartbeats among them, must not wait for somebody's lock on a table. They are
+// repeated after a while.
+#define AWAIT_BOUNDED "set_config('lock_timeout', '2s', true)"
+inline constexpr char kHeartbeat[] = "SELECT await.heartbeat($1, $2, $3::text::jsonb) FROM " AWAIT_BOUNDED;
+inline constexpr char kHeartbeats[] =
+    "SELECT k.receipt, await.heartbeat(k.id, k.receipt) FROM " AWAIT_BOUNDED ", unnest($1, $2) k (id, receipt)";
+inline constexpr char kEmit[] = "SELECT await.emit($1, $2, e.type, e.data::jsonb, e.id) FROM " AWAIT_BOUNDED
+                                ", unnest($3, $4, $5) e (type, data, id)";
+inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4) FROM " AWAIT_BOUNDED;
+inline constexpr char kComplete[] = "SELECT await.complete($1, $2, $3, $4, $5, $6) FROM " AWAIT_BOUNDED;
+inline constexpr char kFail[] =
+    "SELECT await.fail($1, $2, $3::text::jsonb, $4 * interval '1 ms') FROM " AWAIT_BOUNDED;
+inline constexpr char kCompleteMany[] =
+    "SELECT m.id, m.done FROM " AWAIT_BOUNDED ", await.complete_many($1, $2, $3, $4, $5, $6) m";
+#undef AWAIT_BOUNDED
 inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
 
 }  // namespace await::pg::statements

@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kShardPrefix = "await:";
 constexpr std::string_view kQueuePrefix = "await:queue:";
 constexpr std::string_view kRevoked = "await:revoked";
+constexpr std::string_view kCancelled = "await:cancel";
 
 std::string shard_channel(unsigned shard) { return std::string(kShardPrefix) + std::to_string(shard); }
 
@@ -37,6 +38,8 @@ class Bus::Node {
       }
       if (bus_.listener_ != nullptr)
         node_.in.command({"SUBSCRIBE", kRevoked});
+      if (bus_.cancelled_)
+        node_.in.command({"SUBSCRIBE", kCancelled});
       for (const std::string &queue : bus_.queues_)
         node_.in.command({"SUBSCRIBE", std::string(kQueuePrefix) + queue});
     }
@@ -104,6 +107,8 @@ void Bus::unsubscribe(unsigned shard) {
 
 void Bus::publish(const Uuid &job, int seq, std::string_view type) {
   publish_raw(shard_channel(job.shard()), core::write_hint(job, seq, type));
+  if (type == "cancelled")
+    publish_raw(kCancelled, job.text());
 }
 
 void Bus::announce(std::string_view queue) {
@@ -120,20 +125,29 @@ void Bus::subscribe_queue(const std::string &queue, std::function<void()> wake) 
   wake_ = std::move(wake);
 }
 
+void Bus::subscribe_cancels(std::function<void(std::string_view)> cancelled) {
+  cancelled_ = std::move(cancelled);
+}
+
 void Bus::heard(std::string_view channel, std::string_view message) {
   if (channel.starts_with(kQueuePrefix)) {
     if (wake_)
       wake_();
     return;
   }
+  if (channel == kCancelled) {
+    if (cancelled_)
+      cancelled_(message);
+    return;
+  }
   if (channel == kRevoked) {
     if (listener_ != nullptr)
-      listener_->revoked();
+      listener_->on_revocation();
     return;
   }
   auto hint = core::read_hint(message);
   if (hint && listener_ != nullptr)
-    listener_->hinted(*hint);
+    listener_->on_hint(*hint);
 }
 
 void Bus::acknowledged(std::string_view channel) {
@@ -142,9 +156,14 @@ void Bus::acknowledged(std::string_view channel) {
       wake_();
     return;
   }
+  if (channel == kCancelled) {
+    if (cancelled_)
+      cancelled_({});
+    return;
+  }
   auto shard = parse_number(channel.substr(std::min(channel.size(), kShardPrefix.size())), 4095);
   if (shard && listener_ != nullptr)
-    listener_->subscribed(static_cast<unsigned>(*shard));
+    listener_->on_subscription(static_cast<unsigned>(*shard));
 }
 
 }  // namespace await::redis

@@ -13,7 +13,8 @@
 namespace await::redis {
 
 /// core::Bus on Redis pub/sub. Hints on jobs use the channel "await:<shard>" and the message "1 <job> <seq>
-/// <type>". Hints for workers use the channel "await:queue:<queue>" and the message "1". Each Redis server
+/// <type>". Hints for workers use the channel "await:queue:<queue>" and the message "1". The id of a
+/// cancelled job is published on "await:cancel". Each Redis server
 /// has two connections, one to subscribe and one to publish. Every message is sent through all servers.
 class Bus : public core::Bus {
  public:
@@ -33,6 +34,9 @@ class Bus : public core::Bus {
 
   /// For workers: calls `wake` when there is work in this queue, and when a Redis server (re)connects.
   void subscribe_queue(const std::string &queue, std::function<void()> wake);
+  /// For workers: calls `cancelled` with the id of each job that was cancelled, and with an empty one when a
+  /// Redis server (re)connects, because cancels may have been missed.
+  void subscribe_cancels(std::function<void(std::string_view job)> cancelled);
   void publish_raw(std::string_view channel, std::string_view message);
 
  private:
@@ -44,6 +48,7 @@ class Bus : public core::Bus {
   std::bitset<4096> shards_;
   std::set<std::string> queues_;
   std::function<void()> wake_;
+  std::function<void(std::string_view)> cancelled_;
   std::vector<std::unique_ptr<Node>> nodes_;
 };
 

@@ -5,6 +5,7 @@
 #include "wire/json_check.h"
 #include "wire/json_writer.h"
 #include "wire/problem.h"
+#include "wire/raw_json.h"
 
 namespace await::wire {
 namespace {
@@ -17,6 +18,21 @@ void add_result(JsonWriter &out, const core::JobResult &result, std::int64_t val
   if (result.body && result.size <= value_max && is_json_type(result.type) && is_json(result.body->view()))
     inner.raw("value", result.body->view());
   out.made("result", inner.take());
+}
+
+/// The members of a job that waits for its next attempt; null for other jobs.
+void add_waiting(JsonWriter &out, const core::Job &job, std::string_view problem_base, const Links &links) {
+  auto find = [&](std::string_view name) -> std::optional<std::string> {
+    auto value = job.waiting ? raw_find(*job.waiting, name) : std::nullopt;
+    return value ? std::optional<std::string>(*value) : std::nullopt;
+  };
+  std::optional<std::string> error = find("error");
+  if (error)
+    out.raw("last_error", encode_failure(error, 424, problem_base, links.self));
+  else
+    out.null("last_error");
+  out.raw_or_null("retry_at", find("retry_at"));
+  out.raw_or_null("max_attempts", find("max_attempts"));
 }
 
 }  // namespace
@@ -61,6 +77,7 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
     out.raw("error", encode_failure(job.error, 424, problem_base, links.self));
   else
     out.null("error");
+  add_waiting(out, job, problem_base, links);
   JsonWriter at;
   at.text("self", links.self);
   at.text("result", links.result);

@@ -138,6 +138,8 @@ std::optional<core::VerifiedUpdate> read_signed_hint(const core::Hint &hint, std
     job.result = result_of(from, job);
   if (*state == core::State::failed)
     job.error = text(from, "data");
+  if (*state == core::State::pending)
+    job.waiting = text(from, "data");
 
   core::EventPage &page = update.page;
   page.job = hint.job;

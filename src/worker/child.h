@@ -1,8 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,8 +10,20 @@
 
 namespace await::worker {
 
-/// A running command with pipes to its stdin, stdout, stderr and descriptor 3, in its own process group.
-/// Destroying the object kills the group.
+/// How to start a command.
+struct Command {
+  const std::vector<std::string> &words;
+  std::vector<std::pair<std::string, std::string>> environment;  ///< replaces variables of this process
+  const std::vector<std::string> &withheld;  ///< variables of this process that are not passed on
+  std::string params;                        ///< JSON: AWAIT_PARAMS_FILE, and AWAIT_PARAMS if it is short
+  std::int64_t grace_ms;                     ///< how long processes that it leaves behind may go on
+};
+
+/// A running command with pipes to its stdin, stdout, stderr and descriptor 3. A supervisor keeps all
+/// processes that it starts together. Destroying the object kills all of them.
+///
+/// When the command has exited, what its processes still write is read for as long as they write, at most for
+/// the grace. Then they are killed.
 class Child {
  public:
   enum Stream { kOut, kErr, kNotes };
@@ -22,7 +31,8 @@ class Child {
    public:
     /// The command has written bytes to one of its streams.
     virtual void said(Stream stream, std::string_view bytes) = 0;
-    /// All streams are closed and the command has exited. The last call; may destroy the child.
+    /// The command has exited, none of its processes is left, and all they wrote was passed to said(). The
+    /// last call; may destroy the child.
     virtual void ended(int wait_status) = 0;
     /// Everything passed to write() has been written to stdin.
     virtual void thirsty() = 0;
@@ -31,44 +41,62 @@ class Child {
     ~Observer() = default;
   };
 
-  /// Starts a command.
-  /// @param environment  variables that replace those of this process with the same names
-  /// @param withheld  names of variables that are not passed to the command, because they contain passwords
-  ///   Errors: unavailable.
-  static Result<std::unique_ptr<Child>> start(
-      io::Loop &loop, const std::vector<std::string> &command,
-      const std::vector<std::pair<std::string, std::string>> &environment,
-      const std::vector<std::string> &withheld, Observer &observer);
+  /// Starts a command. Errors: unavailable.
+  static Result<std::unique_ptr<Child>> start(io::Loop &loop, const Command &command, Observer &observer);
   ~Child();
 
   /// Queues bytes for stdin. If the command does not read them, they are discarded.
   void write(const std::string &bytes);
   void close_stdin_when_written();
-  /// Pauses or resumes reading stdout, for backpressure.
-  void pause_out(bool paused);
-  void signal(int number);
-  pid_t pid() const { return pid_; }
-  /// To be called with the wait status when the process has been reaped.
-  void reaped(int wait_status);
+  /// Stops or resumes reading a stream, for backpressure.
+  void pause(Stream stream, bool paused);
+  /// Sends SIGTERM to all its processes.
+  void terminate();
+  /// Kills all its processes. ended() follows, after at most a second even if one cannot be killed.
+  void kill();
 
  private:
+  static constexpr std::int64_t kSilentMs =
+      1000;  // a process left behind that writes nothing is not waited for
+  static constexpr std::int64_t kDyingMs = 1000;
+  static constexpr std::size_t kPipe = std::size_t{1}
+                                       << 20;  // no pipe holds more (/proc/sys/fs/pipe-max-size)
+
   struct Pipe {
     int fd = -1;
+    bool paused = false;
+    std::size_t left = kPipe;  // to be read after the last process has gone
     std::unique_ptr<io::FdWatcher> watch;
     void close();
   };
-  Child(io::Loop &loop, Observer &observer) : loop_(loop), observer_(observer) {}
+  enum class State { running, exited, killed, gone };
+
+  Child(io::Loop &loop, Observer &observer, std::int64_t grace_ms);
+  bool open_pipes(int (&theirs)[5], const std::string &params);
+  void watch_all();
   void on_stdin();
   void on_stream(Stream stream);
+  void on_control();
+  void on_exit(int wait_status);
+  void on_gone();
+  void on_timer();
+  void read_rest(Stream stream);
   void maybe_end();
+  void order(char order);
+  bool is_over() const;
 
   io::Loop &loop_;
   Observer &observer_;
-  pid_t pid_ = -1;
-  int wait_status_ = -1;
-  bool reaped_ = false;
+  std::int64_t grace_ms_;
+  State state_ = State::running;
+  bool terminating_ = false;  // its processes may use the grace to clean up
+  int wait_status_;
+  std::int64_t exited_at_ = 0;
+  std::int64_t heard_at_ = 0;
   Pipe stdin_;
   Pipe streams_[3];
+  Pipe control_;
+  std::unique_ptr<io::Timer> timer_;
   std::string to_write_;
   bool close_stdin_ = false;
 };

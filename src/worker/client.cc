@@ -1,5 +1,6 @@
 #include "worker/client.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -36,6 +37,10 @@ pg::Params job_params(const ClaimedJob &job) {
   return params;
 }
 
+Lease lease_of(std::string_view word) {
+  return word == "ok" ? Lease::held : word == "cancelled" ? Lease::cancelled : Lease::lost;
+}
+
 ClaimedJob decode_job(const pg::Rows &rows, int row) {
   ClaimedJob job;
   job.id = rows.uuid(row, 0);
@@ -60,8 +65,9 @@ ClaimedJob decode_job(const pg::Rows &rows, int row) {
 Client::Client(io::Loop &loop, io::Log &log, io::Random &random, std::string conninfo,
                const std::vector<redis::Address> &redis)
     : loop_(loop),
-      pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}),
-      bus_(loop, log, random, redis) {}
+      pg_(loop, log, random, {std::move(conninfo), "worker", 30'000}, this),
+      bus_(loop, log, random, redis),
+      notify_bus_(loop, log, random, pg_) {}
 
 void Client::start() {
   pg_.start();
@@ -79,7 +85,8 @@ void Client::call(const char *text, pg::Params params, Then<T> then, Decode deco
       }));
 }
 
-/// Calls an SQL function that returns true, or a value that is not null, if it has changed the job.
+/// Calls an SQL function that returns true, or a value that is not null, if it has changed the job; or
+/// several times, in one transaction.
 void Client::change(const char *text, pg::Params params, const Uuid &id, Then<bool> then) {
   call<bool>(
       text, std::move(params),
@@ -88,7 +95,12 @@ void Client::change(const char *text, pg::Params params, const Uuid &id, Then<bo
           hint(id);
         then(std::move(changed));
       },
-      [](const pg::Rows &rows) { return rows.count() == 1 && !rows.null(0, 0) && rows.number(0, 0) != 0; });
+      [](const pg::Rows &rows) {
+        bool all = rows.count() > 0;
+        for (int row = 0; row < rows.count(); ++row)
+          all = all && !rows.null(row, 0) && rows.number(row, 0) != 0;
+        return all;
+      });
 }
 
 void Client::hint(const Uuid &id) {
@@ -191,15 +203,40 @@ void Client::heartbeat(const ClaimedJob &job, const std::optional<std::string> &
         then(std::move(lease));
       },
       [](const pg::Rows &rows) {
-        std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
-        return word == "ok" ? Lease::held : word == "cancelled" ? Lease::cancelled : Lease::lost;
+        return lease_of(rows.count() == 1 ? rows.bytes(0, 0) : std::string_view());
       });
 }
 
-void Client::emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
-                  const std::optional<std::string> &event_id, Then<bool> then) {
+void Client::heartbeats(const std::vector<const ClaimedJob *> &jobs,
+                        Then<std::map<std::string, Lease>> then) {
+  std::vector<const ClaimedJob *> ordered = jobs;  // by id, as all lock several jobs
+  std::sort(ordered.begin(), ordered.end(), [](const auto *a, const auto *b) { return a->id < b->id; });
+  pg::ArrayWriter ids(pg::kUuid), receipts(pg::kText);
+  for (const ClaimedJob *job : ordered) {
+    ids.uuid(job->id);
+    receipts.bytes(job->receipt);
+  }
+  pg::Params params;
+  params.array(pg::kUuidArray, std::move(ids)).array(pg::kTextArray, std::move(receipts));
+  call<std::map<std::string, Lease>>(sql::kHeartbeats, std::move(params), std::move(then),
+                                     [](const pg::Rows &rows) {
+                                       std::map<std::string, Lease> leases;
+                                       for (int row = 0; row < rows.count(); ++row)
+                                         leases[rows.text(row, 0)] = lease_of(rows.bytes(row, 1));
+                                       return leases;
+                                     });
+}
+
+void Client::emit(const ClaimedJob &job, const std::vector<const Note *> &events, Then<bool> then) {
+  pg::ArrayWriter types(pg::kText), data(pg::kText), ids(pg::kText);
+  for (const Note *event : events) {
+    types.maybe(event->type);
+    data.maybe(event->data);
+    ids.maybe(event->id);
+  }
   pg::Params params = job_params(job);
-  params.text(type).maybe_text(data).maybe_text(event_id);
+  params.array(pg::kTextArray, std::move(types)).array(pg::kTextArray, std::move(data));
+  params.array(pg::kTextArray, std::move(ids));
   change(sql::kEmit, std::move(params), job.id, std::move(then));
 }
 

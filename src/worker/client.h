@@ -1,13 +1,16 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "pg/connection.h"
+#include "pg/notify_bus.h"
 #include "redis/bus.h"
+#include "worker/note.h"
 
 namespace await::worker {
 
@@ -36,7 +39,7 @@ enum class Lease { held, cancelled, lost };
 /// replies arrive in the order of the calls, from the event loop. A callback must check itself whether its
 /// owner still exists. A hint is published after each change. Results completed in one iteration of the loop
 /// are stored in one transaction, and their hints are read in one.
-class Client {
+class Client : private pg::Connection::Observer {
  public:
   template <class T>
   using Then = std::function<void(Result<T>)>;
@@ -49,6 +52,7 @@ class Client {
   void thin_hints() { thin_hints_ = true; }
   bool connected() const { return pg_.ready(); }
   redis::Bus &bus() { return bus_; }
+  pg::NotifyBus &notify_bus() { return notify_bus_; }
   /// Whether nothing remains to be sent or answered.
   bool idle() const {
     return !connected() || (completions_.empty() && hints_.empty() && pg_.in_flight() == 0);
@@ -58,9 +62,10 @@ class Client {
              std::optional<std::int64_t> lease_ms, Then<std::vector<ClaimedJob>> then);
   /// @param progress  JSON text
   void heartbeat(const ClaimedJob &job, const std::optional<std::string> &progress, Then<Lease> then);
-  /// @return false if the lease is lost
-  void emit(const ClaimedJob &job, const std::string &type, const std::optional<std::string> &data,
-            const std::optional<std::string> &event_id, Then<bool> then);
+  /// Renews the leases of all these jobs by one statement. The states are found by receipt.
+  void heartbeats(const std::vector<const ClaimedJob *> &jobs, Then<std::map<std::string, Lease>> then);
+  /// Adds events, all or none. @return false if the lease is lost
+  void emit(const ClaimedJob &job, const std::vector<const Note *> &events, Then<bool> then);
   /// @return empty if the lease is lost
   void payload(const ClaimedJob &job, std::int64_t offset, int length, Then<std::optional<std::string>> then);
   void append_result(const ClaimedJob &job, int n, const std::string &bytes, Then<bool> then);
@@ -95,6 +100,10 @@ class Client {
     Client &client_;
   };
 
+  void connected(pg::Connection &) override { notify_bus_.connected(); }
+  void notified(pg::Connection &, std::string_view channel, std::string_view message) override {
+    notify_bus_.notified(channel, message);
+  }
   void hint(const Uuid &id);
   void flush();
   void complete_all(std::vector<Completion> batch);
@@ -108,6 +117,7 @@ class Client {
   io::Loop &loop_;
   pg::Connection pg_;
   redis::Bus bus_;
+  pg::NotifyBus notify_bus_;
   std::vector<Completion> completions_;
   std::vector<Uuid> hints_;
   FlushTask flush_task_{*this};

@@ -2,6 +2,8 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
+
 namespace await::worker {
 
 Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &client, Settings settings)
@@ -12,18 +14,29 @@ Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &cli
       settings_(std::move(settings)),
       claim_timer_(loop.timer([this] { claim(); }, io::Loop::Quit::may)),
       second_timer_(loop.timer([this] { on_second(); }, io::Loop::Quit::may)),
+      beat_timer_(loop.timer([this] { beat(); }, io::Loop::Quit::may)),
       purge_timer_(loop.timer(
           [this] {
             client_.purge();
             purge_timer_->set(std::int64_t{3600} * 1000);
           },
           io::Loop::Quit::may)) {
+  client_.bus().subscribe_cancels([this](std::string_view job) { on_cancel(job); });
   for (const std::string &queue : settings_.queues)
-    client_.bus().subscribe_queue(queue, [this] {
-      woken_ = true;
-      backoff_.reset();
-      claim();
-    });
+    client_.bus().subscribe_queue(queue, [this] { wake(); });
+  client_.notify_bus().listen(
+      [this](std::string_view queue) {
+        if (queue.empty() ||
+            std::find(settings_.queues.begin(), settings_.queues.end(), queue) != settings_.queues.end())
+          wake();
+      },
+      [this](std::string_view job) { on_cancel(job); });
+}
+
+void Worker::wake() {
+  woken_ = true;
+  backoff_.reset();
+  claim();
 }
 
 void Worker::start() {
@@ -49,30 +62,100 @@ void Worker::claimed(Result<std::vector<ClaimedJob>> jobs) {
     look_later();
     return;
   }
-  for (ClaimedJob &job : *jobs) {
-    auto at = tasks_.emplace(tasks_.end());
-    *at = std::make_unique<Task>(loop_, log_, client_, settings_.task, std::move(job), [this, at] {
-      // must not be destroyed within its own call
-      auto ended = std::make_shared<std::unique_ptr<Task>>(std::move(*at));
-      tasks_.erase(at);
-      claim_timer_->set(0);
-      auto timer = std::make_shared<std::unique_ptr<io::Timer>>();
-      *timer = loop_.timer(
-          [ended, timer] {
-            ended->reset();
-            timer->reset();
-          },
-          io::Loop::Quit::may);
-      (*timer)->set(0);
-    });
-    (*at)->start();
-  }
+  for (ClaimedJob &job : *jobs)
+    run(std::move(job));
   if (jobs->empty() && !woken_) {
     look_later();
   } else {
     backoff_.reset();
     claim();
   }
+}
+
+void Worker::run(ClaimedJob job) {
+  auto at = tasks_.emplace(tasks_.end());
+  beat_within(beat_ms(job));
+  *at = std::make_unique<Task>(loop_, log_, random_, client_, settings_.task, std::move(job),
+                               [this, at] { ended(at); });
+  (*at)->start();
+}
+
+void Worker::ended(Tasks::iterator at) {
+  // must not be destroyed within its own call
+  auto ended = std::make_shared<std::unique_ptr<Task>>(std::move(*at));
+  tasks_.erase(at);
+  claim_timer_->set(0);
+  auto timer = std::make_shared<std::unique_ptr<io::Timer>>();
+  *timer = loop_.timer(
+      [ended, timer] {
+        ended->reset();
+        timer->reset();
+      },
+      io::Loop::Quit::may);
+  (*timer)->set(0);
+}
+
+/// A message proves nothing, so it is a reason to ask.
+/// @param job  empty: cancels may have been missed
+void Worker::on_cancel(std::string_view job) {
+  std::vector<Task *> tasks;
+  for (auto &task : tasks_) {
+    if (task->holds() && (job.empty() || task->job().id.text() == job))
+      tasks.push_back(task.get());
+  }
+  ask(tasks);
+}
+
+void Worker::ask(const std::vector<Task *> &tasks) {
+  std::vector<const ClaimedJob *> jobs;
+  for (Task *task : tasks)
+    jobs.push_back(&task->job());
+  if (!jobs.empty())
+    client_.heartbeats(jobs, [this, n = jobs.size()](const Result<std::map<std::string, Lease>> &leases) {
+      told(n, leases);
+    });
+}
+
+void Worker::told(std::size_t asked, const Result<std::map<std::string, Lease>> &leases) {
+  if (!leases) {
+    if (!told_unrenewed_)
+      log_.error("cannot renew the leases of " + std::to_string(asked) +
+                 " running jobs, retrying: " + leases.error().detail);
+    told_unrenewed_ = true;
+    beat_within(1000);
+    return;
+  }
+  told_unrenewed_ = false;
+  for (auto at = tasks_.begin(); at != tasks_.end();) {
+    Task *task = (at++)->get();  // a task that ends is removed from the list
+    if (auto lease = leases->find(task->job().receipt); lease != leases->end())
+      task->leased(lease->second);
+  }
+}
+
+/// Renews all leases.
+void Worker::beat() {
+  std::vector<Task *> tasks;
+  for (auto &task : tasks_) {
+    if (task->holds())
+      tasks.push_back(task.get());
+  }
+  ask(tasks);
+  for (Task *task : tasks)
+    beat_within(beat_ms(task->job()));
+}
+
+/// Sets the timer of the next heartbeat, unless it comes sooner.
+void Worker::beat_within(std::int64_t ms) {
+  std::int64_t at = loop_.monotonic_ms() + ms;
+  if (beat_timer_->pending() && beat_at_ <= at)
+    return;
+  beat_at_ = at;
+  beat_timer_->set(ms);
+}
+
+std::int64_t Worker::beat_ms(const ClaimedJob &job) {
+  return std::clamp(job.lease_ms / 3, kMinBeatMs, kMaxBeatMs);
 }
 
 /// No jobs: claim again after a while, or when a hint arrives from Redis.
@@ -95,18 +178,14 @@ void Worker::drain() {
 void Worker::stop() {
   drain();
   for (auto at = tasks_.begin(); at != tasks_.end();) {
-    Task *task = (at++)->get();  // ending a task may remove it from the list
+    Task *task = (at++)->get();  // a task that ends is removed from the list
     task->abandon();
   }
 }
 
+/// Their supervisors; what became of the commands they have said themselves.
 void Worker::reap_children() {
-  int status = 0;
-  for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0; pid = ::waitpid(-1, &status, WNOHANG)) {
-    for (auto at = tasks_.begin(); at != tasks_.end();) {
-      Task *task = (at++)->get();
-      task->reaped(pid, status);
-    }
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
   }
 }
 

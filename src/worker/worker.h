@@ -10,7 +10,8 @@
 
 namespace await::worker {
 
-/// Claims jobs up to the concurrency limit, and runs a Task for each.
+/// Claims jobs up to the concurrency limit, and runs a Task for each. Renews the leases of all of them by one
+/// statement, which is also how it learns of cancels if it does not hear of them by Redis.
 class Worker {
  public:
   struct Settings {
@@ -32,6 +33,19 @@ class Worker {
   void reap_children();
 
  private:
+  void wake();
+  using Tasks = std::list<std::unique_ptr<Task>>;
+  static constexpr std::int64_t kMaxBeatMs = 5'000;
+  static constexpr std::int64_t kMinBeatMs = 300;
+
+  void run(ClaimedJob job);
+  void ended(Tasks::iterator at);
+  void on_cancel(std::string_view job);
+  void ask(const std::vector<Task *> &tasks);
+  void told(std::size_t asked, const Result<std::map<std::string, Lease>> &leases);
+  void beat();
+  void beat_within(std::int64_t ms);
+  static std::int64_t beat_ms(const ClaimedJob &job);
   void claim();
   void claimed(Result<std::vector<ClaimedJob>> jobs);
   void look_later();
@@ -42,13 +56,16 @@ class Worker {
   io::Random &random_;
   Client &client_;
   Settings settings_;
-  std::list<std::unique_ptr<Task>> tasks_;
+  Tasks tasks_;
   bool claiming_ = false;
   bool woken_ = false;  // there may be jobs that the claim in flight does not see
   bool draining_ = false;
   core::Backoff backoff_{100, 2'000};
   std::unique_ptr<io::Timer> claim_timer_;
   std::unique_ptr<io::Timer> second_timer_;
+  std::unique_ptr<io::Timer> beat_timer_;
+  std::int64_t beat_at_ = 0;  // when it fires
+  bool told_unrenewed_ = false;
   std::unique_ptr<io::Timer> purge_timer_;
 };
 

@@ -15,6 +15,23 @@ TEST(Text, utf8_is_validated_as_unicode_says) {
     EXPECT_FALSE(is_text(bad));
 }
 
+TEST(Text, a_repair_changes_the_bad_bytes_only) {
+  const std::string bad = "\xef\xbf\xbd";
+  EXPECT_EQ(repair_text("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_EQ(repair_text(std::string_view("a\0b", 3)), "a" + bad + "b");
+  EXPECT_EQ(repair_text("\xff\xc3\xa9\xc3"), bad + "\xc3\xa9" + bad);
+  EXPECT_EQ(repair_text("\xed\xa0\x80."), bad + bad + bad + ".");
+  EXPECT_EQ(repair_text(""), "");
+}
+
+TEST(Text, a_tail_starts_with_a_whole_character) {
+  EXPECT_EQ(text_tail("abc", 3), "abc");
+  EXPECT_EQ(text_tail("abcd", 3), "bcd");
+  EXPECT_EQ(text_tail("\xc3\xa9x", 2), "x");
+  EXPECT_EQ(text_tail("\xf0\x9f\xa6\xb6x", 4), "x");
+  EXPECT_EQ(text_tail("a\x80\x80\x80\x80\x80", 5), "\x80\x80");
+}
+
 TEST(Text, numbers_consist_of_digits_only) {
   EXPECT_EQ(parse_number("0"), 0);
   EXPECT_EQ(parse_number("17", 17), 17);

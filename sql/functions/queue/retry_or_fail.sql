@@ -7,6 +7,7 @@ AS $$
 DECLARE
     q       await.queue;
     pause   interval := p_retry_in;
+    due     timestamptz;
     problem jsonb := CASE jsonb_typeof(p_error) WHEN 'object' THEN p_error
                      ELSE jsonb_build_object('detail', p_error) END;
 BEGIN
@@ -18,7 +19,7 @@ BEGIN
     IF pause IS NULL THEN                    -- doubled each time, with a jitter of a quarter
         pause := least(q.backoff_min * (2 ^ least(p_attempt - 1, 30)), q.backoff_max) * (0.75 + random() / 2);
     END IF;
-    PERFORM await.append_event(h, 'pending', 'pending',
-        jsonb_build_object('error', problem, 'retry_at', clock_timestamp() + pause), p_attempt);
-    PERFORM await.enqueue(h.id, h.queue, h.priority, (p_attempt + 1)::int2, clock_timestamp() + pause);
+    due := clock_timestamp() + pause;
+    PERFORM await.append_event(h, 'pending', 'pending', await.waiting(h, due, problem), p_attempt);
+    PERFORM await.enqueue(h.id, h.queue, h.priority, (p_attempt + 1)::int2, due);
 END $$;

@@ -29,9 +29,7 @@ BEGIN
         SELECT e.data -> 'error' INTO last FROM await.event e
             WHERE e.class = k AND e.job = release.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1;
     END IF;
-    PERFORM await.append_event(h, 'pending', 'pending',
-        jsonb_build_object('released', true, 'retry_at', due) || CASE WHEN last IS NULL THEN '{}' ELSE jsonb_build_object('error', last) END,
-        (own - 1)::int2);
+    PERFORM await.append_event(h, 'pending', 'pending', await.waiting(h, due, last) || '{"released": true}', (own - 1)::int2);
     PERFORM await.enqueue(h.id, h.queue, h.priority, own, due);
     RETURN true;
 END $$;

@@ -29,6 +29,7 @@ constexpr Line<Gauge> kGauges[] = {
     {Gauge::uploads,     "await_uploads_bytes",       "Bytes of request bodies not stored yet (limit: await_max_uploads)."},
     {Gauge::postgres,    "await_postgres_connections", "Established connections to PostgreSQL, three per nginx worker."},
     {Gauge::redis,       "await_redis_connections",   "Redis servers that nginx workers are subscribed to, summed over all workers."},
+    {Gauge::listening,   "await_listen_connections",  "Connections to PostgreSQL that receive its notifications (await.notify), one per nginx worker."},
     {Gauge::draining,    "await_draining_workers",    "Old nginx workers still running after a reload (limit: await_drain)."},
 };
 constexpr Line<Counter> kCounters[] = {

@@ -49,6 +49,7 @@ Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const Mai
       store_(write_, read_, static_cast<int>(conf.value_max)),
       payloads_(bulk_),
       bus_(loop, log, random, addresses(conf)),
+      notify_bus_(loop, log, random, read_),
       lanes_(lanes(conf)),
       purge_timer_(loop.timer(
           [this] {
@@ -59,6 +60,7 @@ Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const Mai
 
 void Backends::start(core::Bus::Listener &listener) {
   bus_.listen(listener);
+  notify_bus_.listen(listener);
   write_.start();
   read_.start();
   bulk_.start();
@@ -78,8 +80,10 @@ void Backends::connected(pg::Connection &connection) {
     // the queues are created on the connection that writes
     store_.hello(connection, &connection == &write_ ? lanes_ : std::vector<pg::Lane>(), greeting.reply);
   }
-  if (&connection == &read_)
+  if (&connection == &read_) {
     observer_.on_reader_connected();
+    notify_bus_.connected();
+  }
 }
 
 void Backends::on_hello(Greeting &greeting, Result<pg::Hello> hello) {
@@ -151,6 +155,7 @@ bool Backends::past_retention(const Uuid &id) const {
 void Backends::sample(Counters &counters) {
   counters.set(Gauge::postgres, (write_.ready() ? 1 : 0) + (read_.ready() ? 1 : 0) + (bulk_.ready() ? 1 : 0));
   counters.set(Gauge::redis, bus_.ready());
+  counters.set(Gauge::listening, notify_bus_.ready() ? 1 : 0);
   for (pg::Connection *connection : {&write_, &read_, &bulk_})
     counters.count(Counter::statements, connection->take_count());
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/both_buses.h"
 #include "http/conf/conf.h"
 #include "http/runtime/counters.h"
 #include "http/runtime/greeting_waiter.h"
@@ -12,6 +13,7 @@
 #include "ngx/log.h"
 #include "ngx/loop.h"
 #include "pg/job_store.h"
+#include "pg/notify_bus.h"
 #include "pg/payload_store.h"
 #include "redis/bus.h"
 
@@ -40,14 +42,14 @@ class Backends : private pg::Connection::Observer {
 
   Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const MainConf &conf, Observer &observer);
 
-  /// Starts to connect. `listener` gets the hints of Redis.
+  /// Starts to connect. `listener` gets the hints.
   void start(core::Bus::Listener &listener);
 
   core::Store &store() { return store_; }
   core::Topics &topics() { return store_; }
   core::AccessStore &access_store() { return store_; }
   core::Payloads &payloads() { return payloads_; }
-  core::Bus &bus() { return bus_; }
+  core::Bus &bus() { return all_buses_; }
 
   /// Lets `waiter` wait for the greeting, as long as a statement would wait for its connection.
   void wait_for_greeting(GreetingWaiter &waiter);
@@ -81,6 +83,9 @@ class Backends : private pg::Connection::Observer {
   };
 
   void connected(pg::Connection &connection) override;
+  void notified(pg::Connection &, std::string_view channel, std::string_view message) override {
+    notify_bus_.notified(channel, message);
+  }
   void on_hello(Greeting &greeting, Result<pg::Hello> hello);
   void on_reader_hello(const pg::Hello &hello);
   void on_first_greeting(const Result<pg::Hello> &);
@@ -97,6 +102,8 @@ class Backends : private pg::Connection::Observer {
   pg::JobStore store_;
   pg::PayloadStore payloads_;
   redis::Bus bus_;
+  pg::NotifyBus notify_bus_;  // on the connection that reads
+  core::BothBuses all_buses_{bus_, notify_bus_};
   std::vector<pg::Lane> lanes_;
   Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
   GreetingWaiters waiters_;

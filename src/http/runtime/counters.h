@@ -18,6 +18,7 @@ enum class Gauge : std::uint8_t {
   uploads,
   postgres,
   redis,
+  listening,
   draining,
   count
 };

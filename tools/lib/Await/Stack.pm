@@ -436,14 +436,14 @@ CONF
 
 # --- workers ------------------------------------------------------------------------------------------
 
-# Starts an await-worker with these arguments (from --queue on), as logs/NAME.log.
+# Starts an await-worker with these arguments (from --queue on), as logs/NAME.log. With Redis, if the stack has one.
 sub start_worker {
     my ($self, $name, @arguments) = @_;
     $self->{say}->("starting $name: " . join ' ', @arguments);
     $self->spawn($name, [ $self->{worker}, @arguments ],
         user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef,
         env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->place('worker'), PGPASSWORD => $self->password('worker'),
-            AWAIT_REDIS => $self->redis =~ s/default:[^@]*\@//r, REDISCLI_AUTH => $self->{password} });
+            -e "$self->{dir}/redis" ? (AWAIT_REDIS => $self->redis =~ s/default:[^@]*\@//r, REDISCLI_AUTH => $self->{password}) : () });
 }
 
 sub write_env {

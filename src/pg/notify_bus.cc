@@ -1,0 +1,114 @@
+#include "pg/notify_bus.h"
+
+#include <utility>
+
+#include "core/hint.h"
+#include "pg/call.h"
+#include "pg/statements.h"
+
+namespace await::pg {
+namespace {
+
+constexpr std::int64_t kSilenceMs = 5'000;
+
+}  // namespace
+
+NotifyBus::NotifyBus(io::Loop &loop, io::Log &log, io::Random &random, Connection &connection)
+    : log_(log),
+      random_(random),
+      connection_(connection),
+      silence_timer_(loop.timer([this] { on_silence(); }, io::Loop::Quit::may)) {}
+
+void NotifyBus::listen(std::function<void(std::string_view)> on_work,
+                       std::function<void(std::string_view)> on_ended) {
+  on_work_ = std::move(on_work);
+  on_ended_ = std::move(on_ended);
+}
+
+void NotifyBus::connected() {
+  ready_ = false;
+  proof_.clear();
+  silence_timer_->clear();
+  if (reply_.waiting())
+    reply_.unlink();  // of the connection before
+  connection_.send(std::make_unique<Call<Setting>>(statements::kNotifySetting, Params(), reply_, decode));
+}
+
+Result<NotifyBus::Setting> NotifyBus::decode(const Rows &rows, std::size_t) {
+  if (rows.count() != 1)
+    return Error{Code::internal, "await.notify was not returned"};
+  return Setting{rows.boolean(0, 0), rows.number(0, 1)};
+}
+
+void NotifyBus::on_setting(Result<Setting> setting) {
+  if (!setting || !setting->on)
+    return;
+  if (setting->backend != connection_.backend())
+    tell("a pooler stands between");
+  else
+    prove();
+}
+
+void NotifyBus::prove() {
+  auto listen = [this](const char *statement) {
+    connection_.send(std::make_unique<Send>(statement, Params()));
+  };
+  if (listener_ != nullptr) {
+    listen(statements::kListenHint);
+    listen(statements::kListenRevoked);
+  } else {
+    listen(statements::kListenWork);
+    listen(statements::kListenCancel);
+  }
+  proof_ = "proof " + Uuid::v7(0, 0, random_.ten()).text();  // no hint, and no name of a queue
+  Params params;
+  params.text(listener_ != nullptr ? "await_hint" : "await_work").text(proof_);
+  connection_.send(std::make_unique<Send>(statements::kNotify, std::move(params)));
+  silence_timer_->set(kSilenceMs);
+}
+
+void NotifyBus::on_silence() {
+  if (!std::exchange(proof_, {}).empty())
+    tell("no notification came back");
+}
+
+/// Once for each reason.
+void NotifyBus::tell(const std::string &why) {
+  if (std::exchange(told_, why) != why)
+    log_.error("cannot LISTEN to PostgreSQL, although await.notify is on: " + why +
+               "; changes are found by reading periodically");
+}
+
+void NotifyBus::on_proof() {
+  proof_.clear();
+  silence_timer_->clear();
+  ready_ = true;
+  if (!std::exchange(told_, {}).empty())
+    log_.info("listening to PostgreSQL");
+  if (on_work_)
+    on_work_({});
+  if (on_ended_)
+    on_ended_({});
+  for (unsigned shard = 0; listener_ != nullptr && shard < shards_.size(); ++shard) {
+    if (shards_[shard])
+      listener_->subscribed(shard);
+  }
+}
+
+void NotifyBus::notified(std::string_view channel, std::string_view message) {
+  if (!proof_.empty() && message == proof_) {
+    on_proof();
+  } else if (channel == "await_hint" && listener_ != nullptr) {
+    auto hint = core::read_hint(message);
+    if (hint && shards_[hint->job.shard()])
+      listener_->hinted(*hint);
+  } else if (channel == "await_revoked" && listener_ != nullptr) {
+    listener_->revoked();
+  } else if (channel == "await_work" && on_work_ && !message.empty()) {
+    on_work_(message);
+  } else if (channel == "await_cancel" && on_ended_ && !message.empty()) {
+    on_ended_(message);
+  }
+}
+
+}  // namespace await::pg

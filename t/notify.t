@@ -1,0 +1,216 @@
+# PostgreSQL alone: `await_redis off`, and the wake-ups of await.notify (docs/operations.md). Reads are an hour apart,
+# so whatever comes sooner came by NOTIFY.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Session;
+use Await::Test;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $SITE = <<'CONF';
+await_redis off;
+await_reread ${REREAD};
+server {
+    listen 127.0.0.1:${PORT};
+    error_page 404 409 503 @problem;
+    location @problem { await_problem; }
+    location = /jobs { await_owner $arg_owner; await_submit work; }
+    location ~ ^/to/(?<queue>[a-z]+)$ { await_job_uri /jobs/$await_id; await_submit $queue; }
+    location ~ ^/jobs/(?<id>[^/]+)$ { await_job $id; await_events job:$id; }
+    location ~ ^/topics/(?<topic>[a-z]+)$ { await_events topic:$topic; }
+    location ~ ^/users/(?<user>[a-z]+)$ { await_owner $user; await_events user:$user; }
+    location = /metrics { await_metrics; }
+}
+CONF
+
+my $s = start_stack(without => [ 'redis', 'nginx' ]);
+sql("ALTER DATABASE await SET track_functions = 'pl'");
+
+# What a session that listens has heard since it was asked last: "channel payload" in the order of arrival, ids by name.
+my $ear = Await::Session->new($s->postgres);
+$ear->run("LISTEN $_") for qw(await_hint await_work await_cancel await_revoked);
+sub heard {
+    my (%name) = @_;
+    my @found = $ear->run('SELECT 1') =~ /^Asynchronous notification "await_(\w+)" with payload "([^"]*)"/gm;
+    my @out;
+    while (my ($channel, $payload) = splice @found, 0, 2) {
+        $payload =~ s/\Q$name{$_}\E/$_/g for keys %name;
+        push @out, "$channel $payload";
+    }
+    return \@out;
+}
+
+subtest 'off by default: nothing is notified' => sub {
+    my $id = sql("SELECT await.submit('silent', 'x', options => '{\"owner\": \"ann\"}')");
+    sql(
+        "SELECT count(*) FROM await.claim(ARRAY['silent'], 'w', 1); SELECT await.cancel('$id');
+        SELECT await.publish('news', 'n'); SELECT await.revoke('ann')"
+    );
+    is_deeply heard(), [], 'neither work nor hints';
+};
+
+sql('ALTER DATABASE await SET await.notify = on');
+
+subtest 'what is notified' => sub {
+    my $ann = sql("SELECT await.user_id('ann')");
+    my $worker = Await::Session->new($s->postgres);
+    my $id = $worker->run("SELECT await.submit('heard', 'x')");
+    is_deeply heard(), ['work heard'], 'a submission: the queue has work';
+    $worker->run("SELECT await.submit('heard', 'x', options => '{\"delay\": \"1 hour\"}')");
+    is_deeply heard(), [], 'one with a delay: nothing yet';
+    $worker->run('UPDATE await.delayed SET due = now(); SELECT await.reap(10)');
+    is_deeply heard(), ['work heard'], 'until it is due';
+    $worker->run("BEGIN; SELECT await.submit('heard', 'x'); ROLLBACK");
+    is_deeply heard(), [], 'a rollback: nothing';
+    $worker->run("BEGIN; SELECT await.submit('heard', 'x'), await.submit('heard', 'y'); COMMIT");
+    is_deeply heard(), ['work heard'], 'two in a transaction: once';
+
+    my $receipt = $worker->run("SELECT receipt FROM await.claim(ARRAY['heard'], 'w', 1)");
+    is_deeply heard(ID => $id), ['hint 1 ID 2 processing'], 'a claim';
+    $worker->run("SELECT await.heartbeat('$id', '$receipt')");
+    is_deeply heard(), [], 'a heartbeat without progress: nothing';
+    $worker->run("SELECT await.$_") for "heartbeat('$id', '$receipt', '1')", "emit('$id', '$receipt', 'line')";
+    is_deeply heard(ID => $id), [ 'hint 1 ID 3 progress', 'hint 1 ID 4 line' ], 'progress and an event';
+    $worker->run("SELECT await.release('$id', '$receipt')");
+    is_deeply heard(ID => $id), [ 'hint 1 ID 5 pending', 'work heard' ], 'a release: there is work again';
+    $worker->run(
+        "SELECT await.complete_many(array_agg(id), array_agg(receipt), array_agg('x'::bytea))
+        FROM await.claim(ARRAY['heard'], 'w', 10)"
+    );
+    is scalar(grep { /completed$/ } @{ heard() }), 4, 'many completions: each';
+
+    $id = $worker->run("SELECT await.submit('heard', 'x', options => '{\"owner\": \"ann\"}')");
+    is_deeply [ sort @{ heard(ANN => $ann) } ], [ 'hint 1 ANN 0 user', 'work heard' ],
+        'a job with an owner: the user too';
+    $worker->run("SELECT await.cancel('$id')");
+    is_deeply heard(ID => $id, ANN => $ann), [ 'hint 1 ID 2 cancelled', 'hint 1 ANN 0 user' ],
+        'a cancel of one that nobody has';
+    $id = $worker->run("SELECT await.submit('heard', 'x')");
+    $worker->run("SELECT await.claim(ARRAY['heard'], 'w', 1)");
+    heard();
+    $worker->run("SELECT await.cancel('$id')");
+    is_deeply heard(ID => $id), [ 'hint 1 ID 3 cancelled', 'cancel ID' ],
+        'a cancel of one that a worker has: the worker too';
+    $id = $worker->run("SELECT await.submit('heard', 'x', options => '{\"deadline\": \"1 hour\"}')");
+    $worker->run("SELECT await.claim(ARRAY['heard'], 'w', 1)");
+    heard();
+    $worker->run('UPDATE await.deadline SET at = now(); SELECT await.reap(10)');
+    is_deeply heard(ID => $id), [ 'hint 1 ID 3 expired', 'cancel ID' ], 'and when its deadline passes';
+
+    my $topic = sql("SELECT await.topic_id('news')");
+    $worker->run("SELECT await.publish('news', 'n')");
+    is_deeply heard(TOPIC => $topic), ['hint 1 TOPIC 3 n'], 'a topic';
+    $worker->run("SELECT await.revoke('ann')");
+    is_deeply heard(), ['revoked 1'], 'a revocation, also the second';
+    $id = $worker->run("SET await.notify = off; SELECT await.submit('heard', 'x')");
+    is_deeply heard(), [], 'a session may switch it off for itself';
+};
+
+$s->start_nginx($SITE, vars => { REREAD => '1h' });
+$s->start_worker('worker', '--queue', 'words', '--', 'sh', '-c', 'cat; echo "{\"type\": \"seen\"}" >&3');
+is metric('await_redis_connections'), 0, 'no Redis';
+eventually('nginx listens', sub { (metric('await_listen_connections') // 0) == 1 });
+
+my %sse = (headers => { Accept => 'text/event-stream' });
+
+subtest 'held clients are answered at once' => sub {
+    my $begin = time;
+    my $r = post('/to/words', 'two words', Prefer => 'wait=20');
+    is_deeply [ $r->{status}, $r->{body} ], [ 200, 'two words' ], 'POST, await-worker, result';
+    my $id = one_job('/jobs?owner=bob');
+    my $poll = begin_request('GET', "/jobs/$id?wait=20");
+    my $stream = begin_request('GET', "/jobs/$id", %sse);
+    my $user = begin_request('GET', '/users/bob', %sse);
+    my $topic = begin_request('GET', '/topics/weather', %sse);
+    $_->wait_event('ready') for $stream, $user, $topic;
+    eventually('all are held', sub { metric('await_held') >= 4 });
+    sql("SELECT await.publish('weather', 'rain')");
+    ok $topic->wait_event('rain'), 'an event of a topic';
+    claim($id);
+    sql("SELECT await.emit('$id', test.receipt('$id'), 'step')");
+    ok $stream->wait_event('step'), 'an event of a worker';
+    complete($id, 'done');
+    ok $stream->wait_event('completed'), 'the ending';
+    ok $user->wait_event('completed'), 'the ending, on the channel of its user';
+    is json($poll->response)->{state}, 'completed', 'the held poll';
+    cmp_ok time - $begin, '<', 15, 'all of it long before the time of the wait, and before any re-read';
+    sql("SELECT await.revoke('bob')");
+    $user->read_until(sub { 0 });
+    ok $user->{eof}, 'the stream of a revoked user is ended';
+};
+
+subtest 'an idle worker is woken' => sub {
+    # after some claims in vain it waits a second or more
+    my $claims = sub { sql("SELECT calls FROM pg_stat_user_functions WHERE funcname = 'claim'") || 0 };
+    my $quick = 0;
+    for (1 .. 3) {
+        my $before = $claims->();
+        eventually('the count is of now', sub { $claims->() > $before });
+        $before = $claims->();
+        eventually('it has claimed in vain', sub { $claims->() >= $before + 6 });
+        my $begin = time;
+        post('/to/words', 'now', Prefer => 'wait=20');
+        $quick++ if time - $begin < 0.5;
+        last if $quick;
+    }
+    is $quick, 1, 'a submission is answered in less than half a second';
+};
+
+subtest 'after the connection was lost' => sub {
+    my $id = one_job('/to/work');
+    my $stream = begin_request('GET', "/jobs/$id", %sse);
+    $stream->wait_event('ready');
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await-%'");
+    complete($id, 'x') if claim($id);
+    ok $stream->wait_event('completed'), 'the ending';
+    eventually('nginx listens again', sub { (metric('await_listen_connections') // 0) == 1 });
+    my $r = post('/to/words', 'again', Prefer => 'wait=20');
+    is_deeply [ $r->{status}, $r->{body} ], [ 200, 'again' ], 'and everything goes on';
+};
+unlike error_log(), qr/LISTEN/, 'no trouble is logged';
+
+SKIP: {
+    my ($pgbouncer) = grep { -x } qw(/usr/sbin/pgbouncer /usr/local/bin/pgbouncer);
+    skip 'PgBouncer is not installed', 1 unless $pgbouncer;
+    subtest 'behind a pooler' => sub {
+        my $port = Await::Stack::free_port();
+        Await::Stack::write_file("$s->{dir}/users.txt",
+            join('', map { qq("$_" "@{[ $s->password($_) ]}"\n) } qw(edge await)), 0644);
+        Await::Stack::write_file("$s->{dir}/pgbouncer.ini", <<"INI", 0644);
+[databases]
+await = host=127.0.0.1 port=$s->{pg_port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = $s->{dir}/users.txt
+pool_mode = transaction
+default_pool_size = 3
+ignore_startup_parameters = extra_float_digits
+INI
+        $s->spawn('pgbouncer', [ $pgbouncer, "$s->{dir}/pgbouncer.ini" ], user => $> == 0 ? 'postgres' : undef);
+        my $pooled = "host=127.0.0.1 port=$port dbname=await user=edge password=@{[ $s->password('edge') ]}";
+        eventually('PgBouncer answers', sub { `psql -XAtq -d '$pooled' -c 'SELECT 1' 2>&1` eq "1\n" });
+        $s->end('nginx', 'QUIT', 10);
+        unlink "$s->{dir}/nginx.started";
+        $s->start_nginx("await_postgres '$pooled';\n$SITE", vars => { REREAD => '1s' });
+        eventually(
+            'nginx says why it does not listen',
+            sub {
+                error_log() =~
+                    /cannot LISTEN to PostgreSQL, although await\.notify is on: a pooler stands between; changes/;
+            });
+        my $r = post('/to/words', 'pooled', Prefer => 'wait=20');
+        is_deeply [ $r->{status}, $r->{body} ], [ 200, 'pooled' ], 'clients are answered by re-reading';
+        is metric('await_listen_connections'), 0, 'it is told as not listening';
+        is join(',', map { `psql -XAtq -d '$pooled' -c 'SELECT count(*) FROM pg_listening_channels()'` } 1 .. 6) =~
+            tr/1-9//,
+            0, 'no pooled session was left listening';
+    };
+}
+
+finish();
