@@ -282,10 +282,11 @@ compdb:
 format:
 	@formatter=$$(tools/formatter) && $$formatter -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
-## docs: docs/directives.md, made of docs/directives/*.md
+## docs: docs/directives.md, made of docs/directives/*.md, and the samples in docs/workers.md
 .PHONY: docs
 docs:
 	@tools/make-directives
+	@tools/show-samples
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
 BENCHES ?= hold fanout sockets stall unicast deliver submit work scale

@@ -10,12 +10,13 @@ use Await::Test;
 use Await::Pooler qw(start_pooler);
 use Await::Workers qw(@ALL build start_workers stop_workers);
 use Test::More;
+use Time::HiRes qw(time);
 
 build();
 my $site = $Await::Test::SITE =~ s/await_submit work file=image;/await_submit work;/r;
 my $to = 'location ~ ^/to/(?<queue>[\w-]+)$ { await_job_uri /jobs/$await_id; await_submit $queue file=text; }';
 my $once = 'location ~ ^/once/(?<queue>[\w-]+)$ { await_job_uri /jobs/$await_id; await_submit $queue max_attempts=1; }';
-my $s = start_stack(site => $site, extra => "$to $once", reread => '500ms');
+my $s = start_stack(site => $site, extra => "$to $once", reread => '2s');
 
 my %text = ('10 B' => "ab\0\xff\xc3\xa9\r\n\\z", '100 KB' => 'some text ' x 10240, '5 MB' => '');
 $text{'5 MB'} = join '', map { pack 'N', $_ * 2654435761 % 2**32 } 1 .. 5 * 2**18;
@@ -67,6 +68,21 @@ sub sizes {
             ok $r->{body} eq $expected, "$queue: the result of $size has the right bytes";
             is header($r, 'Content-Type'), 'text/plain', "$queue: the result of $size has its type";
         }
+    }
+}
+
+# An idle worker asks once a second, and nginx reads again after two: one that answers sooner was woken, and said so.
+sub wakes {
+    my (@queues) = @_;
+    for my $queue (@queues) {
+        my $fastest = 60;
+        for (1 .. 4) {
+            my $began = time;
+            begin_job('wake')->($queue)->response;
+            my $took = time - $began;
+            $fastest = $took if $took < $fastest;
+        }
+        cmp_ok $fastest, '<', 0.8, "$queue: wakes at once, and its result is sent at once";
     }
 }
 
@@ -138,6 +154,7 @@ sub sigterm {
 subtest 'directly' => sub {
     start_workers(\@ALL);
     sizes();
+    wakes(@ALL);
     cancel();
     lost_lease();
     failure();
@@ -145,13 +162,29 @@ subtest 'directly' => sub {
     sigterm('a worker with a job', slow_jobs(2));
 };
 
+sub nginx_with {
+    my ($lines) = @_;
+    my @before = worker_pids();
+    $s->configure_nginx("$lines\n$site", vars => { EXTRA => "$to $once", REREAD => '2s' });
+    kill 'HUP', $s->pid('nginx');
+    eventually 'nginx has its new configuration', sub { workers_are_new(@before) };
+}
+
+subtest 'with PostgreSQL alone' => sub {
+    sql('ALTER DATABASE await SET await.notify = on');
+    nginx_with('await_redis off;');
+    start_workers(\@ALL, redis => 0);
+    sizes();
+    wakes(grep { $_ ne 'shell' } @ALL);    # psql cannot wait for a NOTIFY
+    cancel();
+    sigterm('an idle worker');
+    sql('ALTER DATABASE await RESET await.notify');
+};
+
 subtest 'through PgBouncer in transaction mode' => sub {
     my $port = start_pooler();
     my $edge = $s->postgres('edge') =~ s/port=\d+/port=$port/r;
-    my @before = worker_pids();
-    $s->configure_nginx(qq(await_postgres "$edge";\n$site), vars => { EXTRA => "$to $once", REREAD => '500ms' });
-    kill 'HUP', $s->pid('nginx');
-    eventually 'nginx goes through the pooler', sub { workers_are_new(@before) };
+    nginx_with(qq(await_postgres "$edge";));
     start_workers(\@ALL, port => $port);
     sizes();
     cancel();

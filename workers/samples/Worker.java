@@ -54,7 +54,8 @@ public class Worker {
                 redis = new Socket(address.getHost(), address.getPort());
                 redis.setSoTimeout(1000);
                 String auth = env("REDISCLI_AUTH").isEmpty() ? "" : "AUTH default " + env("REDISCLI_AUTH");
-                send("HELLO 3 " + auth + "\r\nSUBSCRIBE await:queue:java\r\n");    // after HELLO 3 it may PUBLISH as well
+                // after HELLO 3 it may PUBLISH as well
+                send("HELLO 3 " + auth + "\r\nSUBSCRIBE await:queue:java\r\n");
             } else if (redis.getInputStream().read(new byte[65536]) < 0) {
                 redis = null;
             }
@@ -100,7 +101,8 @@ public class Worker {
             try { main.join(); } catch (InterruptedException impossible) { }
         }));
         String place = "jdbc:postgresql://" + env("PGHOST") + ":" + env("PGPORT") + "/" + env("PGDATABASE");
-        db = DriverManager.getConnection(place + "?prepareThreshold=0", env("PGUSER"), env("PGPASSWORD"));  // 0: for poolers
+        place += "?prepareThreshold=0";                      // for poolers
+        db = DriverManager.getConnection(place, env("PGUSER"), env("PGPASSWORD"));
         db.createStatement().execute("LISTEN await_work");   // without Redis: heard if the database has await.notify
         while (!stop) {
             try (ResultSet job = query("SELECT id, receipt, payload, params->>'seconds' "

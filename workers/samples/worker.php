@@ -68,8 +68,11 @@ while (!$stop) {
             $problem = ['title' => 'The work failed', 'detail' => $error->getMessage()];
             $value = json_encode($problem, JSON_INVALID_UTF8_SUBSTITUTE);
         }
-        if (query($end, $id, $receipt, $value)[0]['ours'] !== 't') fwrite(STDERR, "$id: cancelled, or no longer ours\n");   // nothing was changed
+        if (query($end, $id, $receipt, $value)[0]['ours'] !== 't') {
+            fwrite(STDERR, "$id: cancelled, or no longer ours\n");   // nothing was changed
+        }
         if (!$redis) continue;
-        foreach (query('SELECT channel, message FROM await.hint($1)', $id) as $hint) publish($redis, ...array_values($hint));
+        $hints = query('SELECT channel, message FROM await.hint($1)', $id);
+        foreach ($hints as $hint) publish($redis, $hint['channel'], $hint['message']);
     }
 }

@@ -15,7 +15,7 @@ keep_lease() {
     while sleep 1; do [ "$(db -c "SELECT await.heartbeat('$id', '$receipt')")" = ok ] || kill -- -"$1"; done
 }
 one_job() {
-    db -c "SELECT concat_ws(' ', id, receipt, substring(params->>'seconds' FROM '[0-9.]+')), E'\n' || encode(payload, 'base64')
+    db -c "SELECT id, receipt, substring(params->>'seconds' FROM '[0-9.]+'), E'\n' || encode(payload, 'base64')
            FROM await.claim(ARRAY['shell'], 'shell', 1, inline => 64 << 20)" > job || exit
     read -r id receipt seconds < job || return 1                # there is none
     tail -n +2 job | base64 -d > payload
