@@ -174,7 +174,6 @@ subtest 'with PostgreSQL alone' => sub {
     sql('ALTER DATABASE await SET await.notify = on');
     nginx_with('await_redis off;');
     start_workers(\@ALL, redis => 0);
-    sizes();
     wakes(grep { $_ ne 'shell' } @ALL);    # psql cannot wait for a NOTIFY
     cancel();
     sigterm('an idle worker');
