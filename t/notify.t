@@ -159,6 +159,21 @@ subtest 'an idle worker is woken' => sub {
     is $quick, 1, 'a submission is answered in less than half a second';
 };
 
+subtest 'a cancel reaches the command' => sub {
+    $s->start_worker('long', '--queue', 'long', '--', 'sleep', '100');
+    my $ended = sub { return scalar(() = slurp("$s->{dir}/logs/long.log") =~ /cancelled/g) };
+    my @took;    # a heartbeat would find it within five seconds
+    for my $n (1 .. 3) {
+        my $id = one_job('/to/long');
+        eventually('it runs', sub { json(get("/jobs/$id"))->{state} eq 'processing' });
+        my $begin = time;
+        $n == 2 ? sql("SELECT await.cancel('$id')") : del("/jobs/$id");
+        eventually('it is ended', sub { $ended->() == $n });
+        push @took, time - $begin;
+    }
+    cmp_ok + (sort { $a <=> $b } @took)[1], '<', 1, 'in less than a second, by DELETE and by SQL';
+};
+
 subtest 'after the connection was lost' => sub {
     my $id = one_job('/to/work');
     my $stream = begin_request('GET', "/jobs/$id", %sse);
