@@ -12,6 +12,14 @@ CREATE TYPE await.job_head AS (
 	progress integer,
 	ended boolean
 );
+CREATE FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT array_agg(coalesce(p_counts[b + 1], 0) + coalesce(s.n, 0) ORDER BY b)
+    FROM generate_series(0, cardinality(await.buckets())) b
+    LEFT JOIN (SELECT width_bucket(x, await.buckets()) AS bucket, count(*) AS n FROM unnest(p_seconds) x GROUP BY 1) s ON s.bucket = b
+$$;
 CREATE FUNCTION await.advance_horizon() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -114,6 +122,9 @@ END $$;
 CREATE FUNCTION await.base64url(bytes bytea) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
+CREATE FUNCTION await.buckets() RETURNS double precision[]
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT ARRAY[0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600]::float8[] $$;
 CREATE FUNCTION await.cancel(id uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -393,6 +404,86 @@ BEGIN
     SELECT array_agg(s.job) INTO ended FROM said s;
     RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
 END $$;
+CREATE FUNCTION await.count_events(p_every interval DEFAULT '00:00:05'::interval, p_most integer DEFAULT 50000) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    last   await.counted;
+    now_   CONSTANT pg_snapshot := pg_current_snapshot();
+    server CONSTANT bigint := (SELECT s.system_identifier FROM pg_control_system() s);
+    low    bigint;                           -- transactions from here on, and below `high`
+    high   bigint;
+    seen   pg_snapshot := now_;
+BEGIN
+    SELECT * INTO last FROM await.counted c FOR UPDATE SKIP LOCKED;
+    IF last.at IS NULL OR last.at > clock_timestamp() - p_every AND last.at <= clock_timestamp() THEN
+        RETURN false;
+    END IF;
+    low := pg_snapshot_xmax(last.upto)::text::bigint;
+    high := pg_snapshot_xmax(now_)::text::bigint;
+    -- a restored dump has the snapshot of another server
+    IF last.system <> server OR low > high OR last.at < clock_timestamp() - interval '1 hour' THEN
+        UPDATE await.counted c SET upto = now_, at = clock_timestamp(), system = server;
+        RETURN false;
+    END IF;
+    IF high - low > p_most THEN              -- what was seen when `high` was the next transaction, as far as it has ended
+        high := low + p_most;
+        seen := format('%s:%s:%s', least(pg_snapshot_xmin(now_)::text::bigint, high), high,
+            (SELECT string_agg(x::text, ',' ORDER BY x::text::bigint) FROM pg_snapshot_xip(now_) x WHERE x::text::bigint < high))::pg_snapshot;
+    END IF;
+    WITH fresh AS MATERIALIZED (
+        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending FROM await.event e
+        WHERE e.xid >= low::text::xid8 AND e.xid < high::text::xid8 AND (e.ending OR e.type IN ('processing', 'pending'))
+          AND pg_visible_in_snapshot(e.xid, seen)
+        UNION ALL
+        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending FROM pg_snapshot_xip(last.upto) x JOIN await.event e ON e.xid = x
+        WHERE (e.ending OR e.type IN ('processing', 'pending')) AND pg_visible_in_snapshot(x, seen)
+    ), timed AS MATERIALIZED (
+        SELECT j.queue, f.type, f.ending, f.state,
+            CASE WHEN f.type = 'processing' THEN f.at - coalesce((p.data ->> 'retry_at')::timestamptz, greatest(j.created_at, j.due)) END AS wait,
+            CASE WHEN f.type <> 'processing' AND p.type = 'processing' THEN f.at - p.at END AS run,
+            CASE WHEN f.ending THEN f.at - j.created_at END AS total
+        FROM fresh f JOIN await.job j ON j.class = f.class AND j.id = f.job
+        LEFT JOIN LATERAL (SELECT e.type, e.at, e.data FROM await.event e
+                           WHERE e.class = f.class AND e.job = f.job AND e.seq < f.seq AND e.type IN ('processing', 'pending')
+                           ORDER BY e.seq DESC LIMIT 1) p ON true
+    ), seconds AS (                          -- clocks may have stepped
+        SELECT t.*, greatest(extract(epoch FROM t.wait), 0)::float8 AS wait_s, greatest(extract(epoch FROM t.run), 0)::float8 AS run_s,
+            greatest(extract(epoch FROM t.total), 0)::float8 AS total_s FROM timed t
+    ), added AS (
+        SELECT s.queue, count(*) FILTER (WHERE s.ending AND s.state = 'completed') AS completed,
+            count(*) FILTER (WHERE s.ending AND s.state = 'failed') AS failed,
+            count(*) FILTER (WHERE s.ending AND s.state = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE s.ending AND s.state = 'expired') AS expired,
+            count(*) FILTER (WHERE s.type = 'pending') AS retries,
+            array_agg(s.wait_s) FILTER (WHERE s.wait IS NOT NULL) AS waits, coalesce(sum(s.wait_s) FILTER (WHERE s.wait IS NOT NULL), 0) AS wait_sum,
+            array_agg(s.run_s) FILTER (WHERE s.run IS NOT NULL) AS runs, coalesce(sum(s.run_s) FILTER (WHERE s.run IS NOT NULL), 0) AS run_sum,
+            array_agg(s.total_s) FILTER (WHERE s.total IS NOT NULL) AS totals, coalesce(sum(s.total_s) FILTER (WHERE s.total IS NOT NULL), 0) AS total_sum
+        FROM seconds s GROUP BY s.queue
+    )
+    INSERT INTO await.queue_count AS c (queue, completed, failed, cancelled, expired, retries, waits, wait_sum, runs, run_sum, totals, total_sum)
+    SELECT a.queue, coalesce(o.completed, 0) + a.completed, coalesce(o.failed, 0) + a.failed, coalesce(o.cancelled, 0) + a.cancelled,
+        coalesce(o.expired, 0) + a.expired, coalesce(o.retries, 0) + a.retries,
+        await.add_to_histogram(o.waits, a.waits), coalesce(o.wait_sum, 0) + a.wait_sum,
+        await.add_to_histogram(o.runs, a.runs), coalesce(o.run_sum, 0) + a.run_sum,
+        await.add_to_histogram(o.totals, a.totals), coalesce(o.total_sum, 0) + a.total_sum
+    FROM added a LEFT JOIN await.queue_count o ON o.queue = a.queue
+    WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = a.queue)
+    ON CONFLICT (queue) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled,
+        expired = excluded.expired, retries = excluded.retries, waits = excluded.waits, wait_sum = excluded.wait_sum, runs = excluded.runs,
+        run_sum = excluded.run_sum, totals = excluded.totals, total_sum = excluded.total_sum;
+    IF random() < 0.01 THEN                  -- of queues that were deleted
+        DELETE FROM await.queue_count c WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = c.queue);
+    END IF;
+    UPDATE await.counted c SET upto = seen, at = clock_timestamp();
+    RETURN high < pg_snapshot_xmax(now_)::text::bigint;
+END $$;
 CREATE FUNCTION await.drop_partition(p_name text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -547,6 +638,17 @@ CREATE FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes by
     INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
     VALUES (await.class(p_job), p_job, 'p', 0, p_n, p_pos, p_bytes) ON CONFLICT DO NOTHING
 $$;
+CREATE FUNCTION await.edge_queues(p_most integer) RETURNS TABLE(queue text, ready bigint, delayed bigint, leased bigint, oldest_ms bigint, completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint, waits bigint[], wait_ms bigint, runs bigint[], run_ms bigint, totals bigint[], total_ms bigint, lag_ms bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM await.count_events();
+    RETURN QUERY SELECT s.queue, s.ready, s.delayed, s.leased, (s.oldest * 1000)::bigint, s.completed, s.failed, s.cancelled, s.expired,
+        s.retries, s.waits, (s.wait_sum * 1000)::bigint, s.runs, (s.run_sum * 1000)::bigint, s.totals, (s.total_sum * 1000)::bigint,
+        (await.reap_lag() * 1000)::bigint
+        FROM await.queue_stats(p_most) s;
+END $$;
 CREATE FUNCTION await.edge_revoked() RETURNS TABLE(owner text, at bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1433,6 +1535,49 @@ BEGIN
     END IF;
     RETURN found_id;
 END $_$;
+CREATE FUNCTION await.queue_stats(p_most integer DEFAULT 100) RETURNS TABLE(queue text, ready bigint, delayed bigint, leased bigint, oldest double precision, completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint, waits bigint[], wait_sum double precision, runs bigint[], run_sum double precision, totals bigint[], total_sum double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    WITH lanes AS (
+        SELECT (m.lane >> 8)::int4 AS queue, m.lane, coalesce((SELECT max(w.pos) FROM await.low_water w WHERE w.lane = m.lane), 0) AS mark
+        FROM await.lane_in_use m
+    ), waiting AS (
+        SELECT l.queue, sum(c.n)::bigint AS ready, min(f.since) AS since FROM lanes l
+        CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM await.ready r WHERE r.lane = l.lane AND r.pos >= l.mark LIMIT 100000) x) c
+        LEFT JOIN LATERAL (SELECT r.job FROM await.ready r WHERE r.lane = l.lane AND r.pos >= l.mark ORDER BY r.pos LIMIT 1) o ON true
+        LEFT JOIN LATERAL (
+            SELECT coalesce((SELECT (e.data ->> 'retry_at')::timestamptz FROM await.event e
+                             WHERE e.class = j.class AND e.job = j.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1),
+                            greatest(j.created_at, j.due)) AS since
+            FROM await.job j WHERE j.class = await.class(o.job) AND j.id = o.job) f ON true
+        WHERE c.n > 0 GROUP BY l.queue
+    ), later AS (
+        SELECT (d.lane >> 8)::int4 AS queue, count(*) AS delayed FROM (SELECT y.lane FROM await.delayed y ORDER BY y.due LIMIT 200000) d GROUP BY 1
+    ), held AS (
+        SELECT j.queue, count(*) AS leased FROM (SELECT y.job FROM await.lease y LIMIT 100000) l
+        JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job GROUP BY 1
+    ), everything AS (
+        SELECT q.name, coalesce(w.ready, 0) AS ready, coalesce(l.delayed, 0) AS delayed, coalesce(h.leased, 0) AS leased,
+            coalesce(greatest(extract(epoch FROM clock_timestamp() - w.since), 0), 0)::float8 AS oldest, c AS counts,
+            row_number() OVER (ORDER BY q.named DESC, coalesce(c.completed + c.failed + c.cancelled + c.expired, 0) DESC, q.id) AS place
+        FROM await.queue q LEFT JOIN waiting w ON w.queue = q.id LEFT JOIN later l ON l.queue = q.id LEFT JOIN held h ON h.queue = q.id
+        LEFT JOIN await.queue_count c ON c.queue = q.id
+    )
+    (SELECT e.name, e.ready, e.delayed, e.leased, e.oldest,
+        coalesce((e.counts).completed, 0), coalesce((e.counts).failed, 0), coalesce((e.counts).cancelled, 0), coalesce((e.counts).expired, 0),
+        coalesce((e.counts).retries, 0),
+        coalesce((e.counts).waits, await.add_to_histogram(NULL, NULL)), coalesce((e.counts).wait_sum, 0),
+        coalesce((e.counts).runs, await.add_to_histogram(NULL, NULL)), coalesce((e.counts).run_sum, 0),
+        coalesce((e.counts).totals, await.add_to_histogram(NULL, NULL)), coalesce((e.counts).total_sum, 0)
+     FROM everything e WHERE e.place <= p_most ORDER BY e.name)
+    UNION ALL
+    SELECT NULL, coalesce(sum(e.ready), 0)::bigint, coalesce(sum(e.delayed), 0)::bigint, coalesce(sum(e.leased), 0)::bigint,
+        coalesce(max(e.oldest), 0), 0, 0, 0, 0, 0, '{}', 0, '{}', 0, '{}', 0
+    FROM everything e WHERE e.place > p_most
+$$;
 CREATE FUNCTION await.queues_are_full() RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1501,6 +1646,15 @@ BEGIN
     PERFORM await.advance_horizon();
     RETURN touched;
 END $$;
+CREATE FUNCTION await.reap_lag() RETURNS double precision
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT greatest(extract(epoch FROM clock_timestamp() - least((SELECT min(d.due) FROM await.delayed d),
+        (SELECT min(l.until) FROM await.lease l), (SELECT min(d.at) FROM await.deadline d))), 0)::float8
+$$;
 CREATE FUNCTION await.reserve_positions() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1815,6 +1969,14 @@ CREATE TABLE await.chunk (
 )
 PARTITION BY RANGE (class, job);
 ALTER TABLE ONLY await.chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;
+CREATE TABLE await.counted (
+    one boolean DEFAULT true NOT NULL,
+    upto pg_snapshot NOT NULL,
+    at timestamp with time zone NOT NULL,
+    system bigint NOT NULL,
+    CONSTRAINT counted_one_check CHECK (one)
+)
+WITH (fillfactor='50');
 CREATE TABLE await.deadline (
     at timestamp with time zone NOT NULL,
     job uuid NOT NULL
@@ -2036,6 +2198,21 @@ CREATE TABLE await.queue (
     CONSTRAINT queue_max_attempts_check CHECK ((max_attempts >= 1)),
     CONSTRAINT queue_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
 );
+CREATE TABLE await.queue_count (
+    queue integer NOT NULL,
+    completed bigint DEFAULT 0 NOT NULL,
+    failed bigint DEFAULT 0 NOT NULL,
+    cancelled bigint DEFAULT 0 NOT NULL,
+    expired bigint DEFAULT 0 NOT NULL,
+    retries bigint DEFAULT 0 NOT NULL,
+    waits bigint[] NOT NULL,
+    wait_sum double precision DEFAULT 0 NOT NULL,
+    runs bigint[] NOT NULL,
+    run_sum double precision DEFAULT 0 NOT NULL,
+    totals bigint[] NOT NULL,
+    total_sum double precision DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
 CREATE TABLE await.queue_grant (
     role regrole NOT NULL,
     queue text NOT NULL,
@@ -2121,6 +2298,8 @@ ALTER TABLE ONLY await.event ATTACH PARTITION await.event_topic FOR VALUES FROM 
 ALTER TABLE ONLY await.job ATTACH PARTITION await.job_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 ALTER TABLE ONLY await.chunk
     ADD CONSTRAINT chunk_pkey PRIMARY KEY (class, job, kind, attempt, n);
+ALTER TABLE ONLY await.counted
+    ADD CONSTRAINT counted_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY await.deadline
     ADD CONSTRAINT deadline_pkey PRIMARY KEY (at, job);
 ALTER TABLE ONLY await.delayed
@@ -2143,6 +2322,8 @@ ALTER TABLE ONLY await.lease
     ADD CONSTRAINT lease_pkey PRIMARY KEY (job);
 ALTER TABLE ONLY await.limits
     ADD CONSTRAINT limits_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.queue_count
+    ADD CONSTRAINT queue_count_pkey PRIMARY KEY (queue);
 ALTER TABLE ONLY await.queue_grant
     ADD CONSTRAINT queue_grant_pkey PRIMARY KEY (role, queue);
 ALTER TABLE ONLY await.queue
@@ -2204,6 +2385,7 @@ GRANT USAGE ON SCHEMA await TO await_console;
 GRANT USAGE ON SCHEMA await TO await_edge;
 GRANT USAGE ON SCHEMA await TO await_relay;
 GRANT USAGE ON SCHEMA await TO await_worker;
+REVOKE ALL ON FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon_soon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_low_water(p_lane bigint) FROM PUBLIC;
@@ -2211,6 +2393,7 @@ REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state
 REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
 REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.buckets() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.cancel(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_edge;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_console;
@@ -2227,6 +2410,7 @@ REVOKE ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content
 GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) TO await_worker;
 REVOKE ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) TO await_worker;
+REVOKE ALL ON FUNCTION await.count_events(p_every interval, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) TO await_edge;
@@ -2246,6 +2430,8 @@ REVOKE ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data json
 GRANT ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) FROM PUBLIC;
@@ -2304,9 +2490,13 @@ REVOKE ALL ON FUNCTION await.purge_queues() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_topics(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_uploads(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_id(p_name text, p_named boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.queue_stats(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.queue_stats(p_most integer) TO await_console;
 REVOKE ALL ON FUNCTION await.queues_are_full() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.reap(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.reap(p_limit integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.reap_lag() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.reap_lag() TO await_console;
 REVOKE ALL ON FUNCTION await.reserve_positions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.retry(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry(id uuid) TO await_console;

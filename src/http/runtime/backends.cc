@@ -49,6 +49,7 @@ Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const Mai
       store_(write_, read_, static_cast<int>(conf.value_max)),
       payloads_(bulk_),
       bus_(loop, log, random, addresses(conf)),
+      redis_servers_(static_cast<int>(addresses(conf).size())),
       lanes_(lanes(conf)),
       purge_timer_(loop.timer(
           [this] {
@@ -146,6 +147,23 @@ bool Backends::past_retention(const Uuid &id) const {
   if (!id.is_v7() || id.retention() >= keep_ms_.size() || keep_ms_[id.retention()] == 0)
     return false;
   return id.unix_ms() + keep_ms_[id.retention()] < database_ms();
+}
+
+Backends::Readiness Backends::readiness() const {
+  constexpr const char *kParts[] = {"postgresql write", "postgresql read", "postgresql bulk"};
+  Readiness out;
+  for (std::size_t i = 0; i < std::size(greetings_); ++i) {
+    const Greeting &greeting = greetings_[i];
+    if (!greeting.connection.ready())
+      out.problems.push_back({kParts[i], "not connected"});
+    else if (greeting.timeline.empty())
+      out.problems.push_back({kParts[i], "not greeted"});
+  }
+  if (pg::schema_is_older(schema_version_) && out.problems.empty())
+    out.problems.push_back({"postgresql schema", "older than the module"});
+  if (bus_.ready() < redis_servers_)
+    out.degraded.push_back({"redis", bus_.ready() == 0 ? "not subscribed" : "not subscribed to all servers"});
+  return out;
 }
 
 void Backends::sample(Counters &counters) {

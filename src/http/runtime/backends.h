@@ -13,6 +13,7 @@
 #include "ngx/loop.h"
 #include "pg/job_store.h"
 #include "pg/payload_store.h"
+#include "pg/queue_stats.h"
 #include "redis/bus.h"
 
 namespace await::http {
@@ -56,6 +57,12 @@ class Backends : private pg::Connection::Observer {
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
   void tick();
 
+  /// Whether read_queue_stats() can be called: while disconnected, and on an older schema, it would fail.
+  bool has_queue_stats() const { return bulk_.ready() && !pg::schema_is_older(schema_version_); }
+  void read_queue_stats(int most, core::Reply<std::vector<core::QueueStats>> &reply) {
+    pg::read_queue_stats(bulk_, most, reply);
+  }
+
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value
   /// changes with the timeline.
   const std::uint32_t &timeline() const { return timeline_; }
@@ -66,6 +73,16 @@ class Backends : private pg::Connection::Observer {
   /// Whether a job of this id would be past its retention. Needs the id only.
   bool past_retention(const Uuid &id) const;
 
+  /// What keeps this nginx worker from serving all requests.
+  struct Readiness {
+    struct Problem {
+      const char *part;
+      const char *state;
+    };
+    std::vector<Problem> problems;  ///< of PostgreSQL; empty: ready
+    std::vector<Problem> degraded;  ///< of Redis: slower, but everything works
+  };
+  Readiness readiness() const;
   /// Brings the gauges and counters of the connections up to date.
   void sample(Counters &counters);
 
@@ -97,6 +114,7 @@ class Backends : private pg::Connection::Observer {
   pg::JobStore store_;
   pg::PayloadStore payloads_;
   redis::Bus bus_;
+  int redis_servers_;
   std::vector<pg::Lane> lanes_;
   Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
   GreetingWaiters waiters_;

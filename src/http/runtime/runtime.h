@@ -20,6 +20,7 @@
 #include "http/runtime/heartbeats.h"
 #include "http/runtime/hints.h"
 #include "http/runtime/lifecycle.h"
+#include "http/runtime/queue_cache.h"
 #include "http/runtime/signing_keys.h"
 #include "http/runtime/zone_cache.h"
 #include "io/random.h"
@@ -38,6 +39,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   io::Random &random() { return random_; }
   Backends &backends() { return backends_; }
   SigningKeys &keys() { return keys_; }
+  QueueCache &queues() { return queues_; }
   Lifecycle &lifecycle() { return lifecycle_; }
   Heartbeats &heartbeats() { return heartbeats_; }
   UserHints &user_hints() { return user_hints_; }
@@ -80,6 +82,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   void on_history_changed() override;
   void on_greeting(const pg::Hello &hello) override;
   void on_reread();
+  void on_second();
 
   // Destroyed in reverse order: whatever uses a part stands below it.
   Counters counters_;
@@ -88,6 +91,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   io::Random random_;
   Backends backends_;
   SigningKeys keys_;
+  QueueCache queues_;
   core::Hub hub_{backends_.bus(), *this};
   Lifecycle lifecycle_;
   Hints hints_{hub_, keys_, lifecycle_};
@@ -106,6 +110,8 @@ class Runtime : private core::Scheduler, private Backends::Observer {
       {hub_, retries_, user_event_reads_}, backends_.timeline(), keys_.cursor_keys()};
   core::Reread reread_{backends_.store(), hub_, {}};
   std::int64_t reread_ms_;
+  std::int64_t reread_at_ms_ = 0;  // when a round was last seen to be done
+  std::uint64_t reread_rounds_ = 0;
   Heartbeats heartbeats_;
   List<Flush, Flush> flushes_;
   RunTask run_task_{*this};
