@@ -138,7 +138,8 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         $t->{port} = Await::Stack::free_port();
         system 'touch', "$t->{dir}/users";
         Await::Stack::write_file("$t->{dir}/jwks.json", '{"kty":"oct","k":"' . 'A' x 43 . '"}', 0644);
-        $t->configure_nginx($site);
+        Await::Stack::write_file("$t->{dir}/pgpass", "*:*:*:*:secret\n", 0600);
+        $t->configure_nginx($site =~ s{/etc/await/pgpass}{$t->{dir}/pgpass}r);
         like $t->nginx_t, qr/test is successful/, "$name: nginx accepts the example";
     }
 };

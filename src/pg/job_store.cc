@@ -369,6 +369,8 @@ void JobStore::revocations(core::Reply<std::vector<core::Revoked>> &reply) {
                                                                 decode_revocations));
 }
 
+bool schema_is_older(int schema_version) { return schema_version < statements::kSchemaVersion; }
+
 std::string schema_mismatch(int schema_version) {
   constexpr int kNeeded = statements::kSchemaVersion;
   if (schema_version == kNeeded)

@@ -23,6 +23,8 @@ struct Lane {
   int priority;
 };
 
+/// Whether the database has an older schema than the module needs: some requests would fail.
+bool schema_is_older(int schema_version);
 /// What to do if the database has another schema version than the module needs; empty if they match.
 std::string schema_mismatch(int schema_version);
 

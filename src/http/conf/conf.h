@@ -29,11 +29,14 @@ struct MainConf {
   ngx_msec_t drain;
   ngx_int_t batch_rows;      ///< of a submission's batch
   ngx_int_t batch_flights;   ///< batches that are sent at the same time
+  ngx_flag_t wants_queues;   ///< a location has await_metrics
+  ngx_shm_zone_t *queues;    ///< the zone of QueueCache; null: not needed
   ngx_shm_zone_t *counters;  ///< the zone of Counters
   size_t value_max;          ///< the largest await_value_max of all locations
   ngx_array_t *formats;      ///< of await_format; null: none
   ngx_array_t *lanes;        ///< of LaneName: the queues that await_submit names without variables
   Place used_by;             ///< the first directive with an action; unknown: none, so nothing is started
+  Place redis_required_at;   ///< of await_health
   ngx_array_t *variables;    ///< that directives contain, for variables.cc; null: none
   ngx_array_t *cache_uses;   ///< of await_cache, for zone_cache.cc; null: none
 };

@@ -158,15 +158,16 @@ char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
-char *set_hints(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<LocationConf *>(conf);
+ngx_conf_enum_t trusts[] = {
+    {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
+
+/// As ngx_conf_set_enum_slot(), with an error that names the values.
+char *set_hints(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   std::string_view word = ngx::view(static_cast<ngx_str_t *>(cf->args->elts)[1]);
-  if (location->hints != NGX_CONF_UNSET_UINT)
-    return const_cast<char *>("is duplicate");
-  if (word != "signed" && word != "verified")
-    return invalid_value(cf, word, "it must be \"signed\" or \"verified\"");
-  location->hints = word == "signed" ? kSigned : kVerified;
-  return NGX_CONF_OK;
+  bool known = std::any_of(std::begin(trusts), std::end(trusts) - 1,
+                           [&](const ngx_conf_enum_t &one) { return ngx::view(one.name) == word; });
+  return known ? ngx_conf_set_enum_slot(cf, command, conf)
+               : invalid_value(cf, word, "it must be \"signed\" or \"verified\"");
 }
 
 char *set_hold(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
@@ -246,7 +247,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
     {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
     {ngx_string("await_idempotency"),  HSLI | NGX_CONF_TAKE12,  set_idempotency,            LOC,  0,                                nullptr},
-    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    set_hints,                 LOC,  offsetof(LocationConf, hints),        nullptr},
+    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    set_hints,                 LOC,  offsetof(LocationConf, hints),        trusts},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(LocationConf, park),         nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_held),     &count},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_inflight), &count},
@@ -400,7 +401,15 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
     return NGX_ERROR;
   if (!main->used_by.known())
     return NGX_OK;
+  if (main->redis_required_at.known() && main->redis == nullptr) {
+    directive_error(
+        cf, main->redis_required_at,
+        "has \"redis=required\", which requires \"await_redis\" with a server in the \"http\" block");
+    return NGX_ERROR;
+  }
   main->counters = Counters::reserve(cf);
+  if (main->wants_queues == 1 && (main->queues = QueueCache::reserve(cf)) == nullptr)
+    return NGX_ERROR;
   if (main->postgres.data != nullptr)
     return main->counters != nullptr ? NGX_OK : NGX_ERROR;
   directive_error(cf, main->used_by, "requires \"await_postgres\" in the \"http\" block");

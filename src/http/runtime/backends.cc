@@ -212,6 +212,8 @@ Backends::Readiness Backends::readiness() const {
     else if (!greeting.connection.ready())
       out.problems.push_back({greeting.part, "not greeted", greeting.refusal.reason()});
   }
+  if (pg::schema_is_older(schema_version_) && out.problems.empty())
+    out.problems.push_back({"postgresql schema", "older than the module", {}});
   for (std::string &reason : bus_.problems())
     out.degraded.push_back({"redis", "not subscribed", std::move(reason)});
   return out;

@@ -17,6 +17,7 @@
 #include "pg/job_store.h"
 #include "pg/notify_bus.h"
 #include "pg/payload_store.h"
+#include "pg/queue_stats.h"
 #include "redis/bus.h"
 
 namespace await::http {
@@ -79,6 +80,12 @@ class Backends : private pg::Connection::Observer {
   void on_answer(const Result<pg::Hello> &hello);
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
   void tick();
+
+  /// Whether read_queue_stats() can be called: while disconnected, and on an older schema, it would fail.
+  bool has_queue_stats() const { return bulk_.ready() && !pg::schema_is_older(schema_version_); }
+  void read_queue_stats(int most, core::Reply<std::vector<core::QueueStats>> &reply) {
+    pg::read_queue_stats(bulk_, most, reply);
+  }
 
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value
   /// changes with the timeline.

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/timelines.h"
@@ -84,13 +85,22 @@ bool Counters::accept_timeline(std::string_view name) {
   return accepted;
 }
 
+bool Counters::is_alive(const Slot &slot) {
+  return slot.pid != 0 && (::kill(static_cast<pid_t>(slot.pid), 0) == 0 || errno == EPERM);
+}
+
 std::int64_t Counters::sum(Gauge gauge) const {
   std::int64_t total = 0;
-  for (const Slot &slot : table_.slots) {
-    bool alive = slot.pid != 0 && (::kill(static_cast<pid_t>(slot.pid), 0) == 0 || errno == EPERM);
-    total += alive ? slot.gauges[static_cast<std::size_t>(gauge)] : 0;
-  }
+  for (const Slot &slot : table_.slots)
+    total += is_alive(slot) ? slot.gauges[static_cast<std::size_t>(gauge)] : 0;
   return total;
+}
+
+std::int64_t Counters::highest(Gauge gauge) const {
+  std::int64_t most = 0;
+  for (const Slot &slot : table_.slots)
+    most = std::max<std::int64_t>(most, is_alive(slot) ? slot.gauges[static_cast<std::size_t>(gauge)] : 0);
+  return most;
 }
 
 std::int64_t Counters::sum(Counter counter) const {

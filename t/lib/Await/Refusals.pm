@@ -24,6 +24,7 @@ my %ACTIONS = (
         [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
             [ 'Sec-WebSocket-Protocol' => 'await.v1' ] ] },
     metrics => { conf => 'await_metrics;', method => 'GET', unscoped => 1 },
+    health  => { conf => 'await_health;', method => 'GET', unscoped => 1 },
     problem => { conf => 'await_problem;', method => 'GET', unscoped => 1, open => 1 },
 );
 my $JSON = [ 'Content-Type' => 'application/json' ];
@@ -162,10 +163,10 @@ our @ROWS = (
     [ job => 412, 'match of what goes on', args => 'id={pending}', headers => [ [ 'If-Match' => '"another"' ] ] ],
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
-        [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics socket)),
+        [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics health socket)),
     # a ticket is for watching, and gets no other
     (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
-        access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics)),
+        access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics health)),
     [ cancel => 409, 'ended', args => 'id={done}' ],
     (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf",
         args => 'id={pending}&wait=30' ] }
