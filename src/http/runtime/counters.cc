@@ -25,6 +25,7 @@ struct Counters::Slot {
 
 struct Counters::Table {
   Slot slots[kSlots];
+  volatile std::int64_t configurations;  // that the master has read; written by the master only
 };
 
 ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
@@ -39,6 +40,8 @@ ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
 ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
   if (old != nullptr) {
     zone->data = old;
+    auto &table = *static_cast<Table *>(old);
+    table.configurations = table.configurations + 1;
     return NGX_OK;
   }
   auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
@@ -50,7 +53,8 @@ ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
 
 Counters::Counters(ngx_shm_zone_t *zone)
     : table_(*static_cast<Table *>(zone->data)),
-      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]) {
+      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]),
+      configuration_(table_.configurations) {
   slot_.pid = ngx_pid;
   for (auto &gauge : slot_.gauges)
     gauge = 0;
@@ -62,6 +66,8 @@ Counters::~Counters() {
   if (of_this_worker == this)
     of_this_worker = nullptr;
 }
+
+bool Counters::is_reloaded() const { return table_.configurations != configuration_; }
 
 Counters *Counters::of_worker() { return of_this_worker; }
 

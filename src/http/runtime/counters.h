@@ -59,6 +59,8 @@ class Counters {
   void set(Gauge gauge, std::int64_t value);
   void count(Counter counter, std::int64_t n = 1);
 
+  /// Whether nginx was reloaded since this nginx worker was started: others run in its place.
+  bool is_reloaded() const;
   /// The sum over all nginx workers that are running.
   std::int64_t sum(Gauge gauge) const;
   std::int64_t sum(Counter counter) const;
@@ -72,6 +74,7 @@ class Counters {
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
   Table &table_;
   Slot &slot_;
+  std::int64_t configuration_;  // the number of the one that this nginx worker runs
 };
 
 /// Counts in a gauge while it lives. Every held request has several of them, so it keeps no reference to the
