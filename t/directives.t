@@ -73,7 +73,8 @@ my @cases = (
         qr/"example.com" in "await_origins" directive, it must be "same", "any" or an origin/ ],
     [ 'an origin with a path', location('await_origins https://example.com/;'), qr/an origin without a path/ ],
     (map {
-        [ "await_cors $_->[0]", location("await_cors $_->[0]; await_submit q;"), qr/in "await_cors" directive, $_->[1]/ ]
+        [ "await_cors $_->[0]", location("await_cors $_->[0]; await_submit q;"),
+            qr/in "await_cors" directive, $_->[1]/ ]
     } [ 'maybe', qr/it must be "on" or "off"/ ], [ 'off headers=A', qr/it cannot be used with "off"/ ],
         [ 'on header=A', qr/it must be headers= or expose=/ ], [ 'on headers=', qr/it must list names of headers/ ],
         [ 'on headers=A,,B', qr/it must list names/ ], [ '"on" "headers=A, B"', qr/it must list names/ ],

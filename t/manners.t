@@ -11,10 +11,13 @@ use JSON::PP;
 use Test::More;
 
 my $h2 = Await::Stack::free_port();
-my $stack = start_stack(http => <<'HTTP', site => <<'CONF' =~ s/\$\{H2\}/$h2/gr);
+my $upstream = Await::Stack::free_port();
+my $http = <<'HTTP' =~ s/\$\{UPSTREAM\}/$upstream/gr;
 log_format ids '$request_id $await_request_id "$request" $status';
+server { listen 127.0.0.1:${UPSTREAM}; location / { add_header X-Request-Id theirs; return 200 legacy; } }
 map $http_x_request_id $their_id { default $http_x_request_id; }
 HTTP
+my $stack = start_stack(http => $http, site => <<'CONF' =~ s/\$\{H2\}/$h2/gr =~ s/\$\{UPSTREAM\}/$upstream/gr);
 await_reread 1h;
 server {
     listen 127.0.0.1:${PORT};
@@ -44,6 +47,11 @@ server {
     location = /closed { return 404; }
     location = /static { error_page 400 /page.html; await_submit work; }
     location = /page.html { return 200 page; }
+    location = /fallback { error_page 400 = @legacy; await_submit work; }
+    location @legacy { proxy_pass http://127.0.0.1:${UPSTREAM}; }
+    location = /ssi { ssi on; default_type text/html; return 200 '<!--# include virtual="/jobs/$arg_id" -->'; }
+    location = /mirrored { mirror /copy; await_job_uri /jobs/$await_id; await_submit work; }
+    location = /copy { internal; await_submit copies; }
     location = /plain { return 200 plain; }
     location = /metrics { await_metrics; }
     location = /cross { await_cors on; await_origins https://app.example; await_submit work; }
@@ -158,8 +166,10 @@ subtest 'whose id' => sub {
     my $off = post('/silent', '{', 'Content-Type' => 'application/json');
     is header($off, 'X-Request-Id'), undef, 'off: no header';
     ok !exists json($off)->{request_id}, 'off: no member';
-    like header(post('/static', '{', 'Content-Type' => 'application/json'), 'X-Request-Id'), $ours,
-        'an error page of the site\'s own has it, for an error of ours';
+    is header(post('/static', '{', 'Content-Type' => 'application/json'), 'X-Request-Id'), undef,
+        'an error page of the site\'s own is the site\'s';
+    is header(post('/fallback', '{', 'Content-Type' => 'application/json'), 'X-Request-Id'), 'theirs',
+        'and so is the answer of an upstream behind error_page';
     is header(get($_), 'X-Request-Id'), undef, "a location without us has none: $_" for '/plain', '/page.html';
     my @lines = grep { /^x-request-id:/i } split /\r\n/, put('/jobs', 'x')->{head};
     is scalar(@lines), 1, 'it is sent once';
@@ -343,6 +353,16 @@ subtest 'submit and stream in one request' => sub {
     is post('/full', 'x', @stream)->{status}, 503, 'no more are held: 503';
     is sql('SELECT count(*) FROM await.job'), $before, 'nothing is stored';
     close $hog->{socket};
+    eventually 'it is gone', sub { metric('await_held') == 0 };
+    my @many = map { begin_request('POST', '/full', body => 'x', headers => {@stream}) } 1 .. 8;
+    for (@many) {
+        $_->read_until(sub { $_[0] =~ /\r\n\r\n/ }, 5);
+    }
+    my %status;
+    $status{ $_->{buffer} =~ m{^HTTP/1.1 (\d+)} ? $1 : 0 }++ for @many;
+    is $status{200}, 1, 'of many at once one is held';
+    is(($status{202} // 0) + ($status{503} // 0), 7, 'the others get the document, or nothing is stored');
+    close $_->{socket} for @many;
     eventually 'all are gone', sub { metric('await_held') == 0 };
 
     for my $accept ('application/json', '*/*', 'application/json, text/event-stream', 'text/event-stream;q=0.1, */*') {
@@ -353,6 +373,25 @@ subtest 'submit and stream in one request' => sub {
         ok $t->wait_event('pending'), "a stream: $accept";
         close $t->{socket};
     }
+};
+
+subtest 'subrequests are answered without the wishes of the main request' => sub {
+    my $id = one_job();
+    is json(get("/ssi?id=$id", @browser))->{id}, $id, 'what SSI includes is JSON in a browser, too';
+    my $s = begin_request('POST', '/mirrored', body => 'x', headers => {@stream});
+    ok $s->wait_event('pending'), 'a stream whose request is mirrored';
+    ok until_true(
+        'stored',
+        sub {
+            sql(
+                "SELECT count(*) FROM await.job j JOIN await.queue q ON q.id = j.queue
+        WHERE q.name = 'copies'"
+            ) == 1;
+        }
+        ),
+        'the mirror is submitted as well';
+    is metric('await_held'), 1, 'and does not stream';
+    close $s->{socket};
 };
 
 subtest 'over HTTP/2' => sub {
@@ -369,7 +408,7 @@ subtest 'over HTTP/2' => sub {
     like $seen, qr/event: completed\n/, 'to its end';
     close $out;
     like `$curl -i -H 'Accept: text/html' -d a=1 $url/jobs`, qr{^HTTP/2 303 }, 'a form';
-    like `$curl -i -X PUT -d a=1 $url/jobs`, qr{^x-request-id: (\S+)\r\n.*"request_id":"\1"}ms, 'a problem';
+    like `$curl -i $url/jobs/0`, qr{^x-request-id: (\S+)\r\n.*"request_id":"\1"}ms, 'a problem';
 };
 
 subtest 'pages of events, and the next one' => sub {

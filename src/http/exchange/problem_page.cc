@@ -89,7 +89,10 @@ Answer send_page(ngx_http_request_t *r) {
   RequestInfo *known = find_request_info(r);
   bool ours = known != nullptr && known->problem && known->problem->status == status;
   wire::Problem problem = ours ? *known->problem : wire::problem_of_status(status);
-  problem.request_id = add_request_id(r);
+  if (!ours)
+    problem.request_id = sent_request_id(r);
+  else if (!problem.request_id.empty())
+    add_header(r, "X-Request-Id", problem.request_id);
   note_problem(r, problem);
   if ((status == 429 || status == 503) && !ours)
     add_retry_after(r);

@@ -150,23 +150,16 @@ void add_header(ngx_http_request_t *r, std::string_view name, std::string_view v
   register_header(r, name, header);
 }
 
-std::string_view add_request_id(ngx_http_request_t *r) {
-  if (location_conf(r).sends_request_id == 0)
-    return {};
-  // an error_page may have led from a location with another await_request_id
-  ngx_http_request_t *main = r->main;
-  const ngx_table_elt_t *there = same_header(main, kRequestId, {});
-  if (there != nullptr)
-    return ngx::view(there->value);
-  std::string_view id = request_id_of(r);
-  if (!id.empty())
-    add_header(main, "X-Request-Id", id);
-  return id;
+std::string_view sent_request_id(ngx_http_request_t *r) {
+  return location_conf(r).sends_request_id == 1 ? request_id_of(r) : std::string_view();
 }
 
 ngx_int_t send_head(ngx_http_request_t *r) {
   if (r == r->main) {
-    add_request_id(r);
+    std::string_view id = sent_request_id(r);
+    // await_problem has added that of the location of the error
+    if (!id.empty() && same_header(r, kRequestId, {}) == nullptr)
+      add_header(r, "X-Request-Id", id);
     if (r->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE)
       r->expect_tested = 1;  // do not send "100 Continue": the body is not wanted
     if (r->reading_body || ngx_http_discard_request_body(r) != NGX_OK)
@@ -214,7 +207,7 @@ Answer send_problem_body(ngx_http_request_t *r, int status, std::string_view bod
 namespace {
 
 Answer give_problem(ngx_http_request_t *r, wire::Problem problem) {
-  problem.request_id = add_request_id(r);
+  problem.request_id = sent_request_id(r);
   note_problem(r, problem);
   if (error_page(r, problem.status) != nullptr) {
     if (r->reading_body)

@@ -105,7 +105,7 @@ void ResultResponse::answer(const core::Job &job, const ResultResponseOptions &o
       auto status = static_cast<int>(options.failed_status);
       wire::Problem problem = wire::problem_of_status(424);
       problem.status = status;
-      problem.request_id = add_request_id(r_);
+      problem.request_id = sent_request_id(r_);
       note_problem(r_, problem);
       // written by the worker: error_page does not replace it
       on_end_(send_problem_body(

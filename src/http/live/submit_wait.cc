@@ -16,7 +16,7 @@ bool is_plain_form(ngx_http_request_t *r) {
   std::string type = wire::essence(header(r, "content-type"));
   bool form =
       type == "multipart/form-data" || type == "application/x-www-form-urlencoded" || type == "text/plain";
-  return form && wire::choose(header(r, "accept"), kOffers) == 1;
+  return form && wire::choose(own_header(r, "accept"), kOffers) == 1;
 }
 
 void add_status_link(ngx_http_request_t *r, const wire::Links &links) {

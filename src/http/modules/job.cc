@@ -1,5 +1,7 @@
 // ngx_http_await_job_module: returns a job's document, by poll and long poll, and cancels jobs.
 
+#include <span>
+
 #include "http/conf/action.h"
 
 #include "base/text.h"
@@ -161,7 +163,9 @@ Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
   const JobConf &conf = job_settings(r);
   constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain", "text/html"};
   constexpr std::string_view kTextFirst[] = {"text/plain", "application/json", "text/html"};
-  int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
+  // what SSI includes is for its page, whatever the browser prefers
+  std::span offers = std::span(conf.text_first ? kTextFirst : kJsonFirst).first(r == r->main ? 3 : 2);
+  int chosen = wire::choose(header(r, "accept"), offers);
   if (chosen < 0 && location_conf(r).events != nullptr)
     return send_problem(
         r, 406, "A job is available as application/json, text/plain, text/html or text/event-stream.");

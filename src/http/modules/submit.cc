@@ -246,7 +246,7 @@ class SubmitRequest : public Receiver {
       runtime_.user_hints().publish_soon(*submission_.job.owner);
     created_at_ = stored->created_at;
     facts(r_).state = "pending";
-    if (streams_) {
+    if (may_stream()) {
       stream(stored->id, {});
       return;
     }
@@ -266,7 +266,7 @@ class SubmitRequest : public Receiver {
     }
     runtime_.counters().count(Counter::replayed);
     facts(r_).id = first.id.text();
-    if (streams_) {
+    if (may_stream()) {
       add_header(r_, "Idempotency-Replayed", "true");
       stream(first.id, own_header(r_, "last-event-id"));
       return;
@@ -281,6 +281,11 @@ class SubmitRequest : public Receiver {
   void start_wait() {
     Hook<ngx::IsHeld>::unlink();
     job_wait_->stored();
+  }
+
+  /// If not, the answer is 202: the job is stored.
+  bool may_stream() const {
+    return streams_ && !runtime_.lifecycle().draining() && has_room(location_conf(r_), runtime_);
   }
 
   /// The stream has the request from now on.
@@ -405,7 +410,7 @@ OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const Subm
 /// Whether the client wants the events of the job that it submits.
 bool asks_for_stream(ngx_http_request_t *r) {
   constexpr std::string_view kOffers[] = {"application/json", "text/html", "text/event-stream"};
-  return wire::choose(header(r, "accept"), kOffers) == 2;
+  return wire::choose(own_header(r, "accept"), kOffers) == 2;
 }
 
 /// Refuses a stream before anything is stored.
