@@ -58,7 +58,7 @@ sub parted {
     my ($text) = @_;
     my @words;
     my $id = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
-    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|$id/m;
+    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|$id|\b[0-9a-f]{32}\b/m;
     $text =~ s/($word)/push @words, $1; '<word>'/ge;
     $text =~ s/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/<time>/g;
     $text =~ s/^retry: \d+$/retry: <ms>/mg;

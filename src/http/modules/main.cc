@@ -82,6 +82,22 @@ char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
+char *set_request_id(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<LocationConf *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->sends_request_id != NGX_CONF_UNSET)
+    return const_cast<char *>("is duplicate");
+  location->sends_request_id = ngx::view(words[1]) != "off" ? 1 : 0;
+  if (location->sends_request_id == 0)
+    return NGX_CONF_OK;
+  if (!compile(cf, words[1], &location->request_id))
+    return static_cast<char *>(NGX_CONF_ERROR);
+  if (location->request_id->lengths == nullptr)
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must contain a variable, or be \"off\" to send no X-Request-Id");
+  return NGX_CONF_OK;
+}
+
 char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -256,6 +272,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, max_frame),    &max_frame},
     {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_channels), &count},
     {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    set_problem_base,          LOC,  offsetof(LocationConf, problem_base), nullptr},
+    {ngx_string("await_request_id"),   HSL | NGX_CONF_TAKE1,    set_request_id,             LOC,  0,                                nullptr},
     ngx_null_command,
 };
 // clang-format on
@@ -291,6 +308,7 @@ void *create_location(ngx_conf_t *cf) {
   location->scoped = NGX_CONF_UNSET;
   location->any_origin = NGX_CONF_UNSET;
   location->park = NGX_CONF_UNSET;
+  location->sends_request_id = NGX_CONF_UNSET;
   location->cache = static_cast<ngx_shm_zone_t *>(NGX_CONF_UNSET_PTR);
   location->hints = NGX_CONF_UNSET_UINT;
   location->idempotency = NGX_CONF_UNSET_UINT;
@@ -360,6 +378,11 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.any_origin = outer.any_origin;
     inner.origins = outer.origins;
   }
+  if (inner.sends_request_id == NGX_CONF_UNSET) {
+    inner.sends_request_id = outer.sends_request_id;
+    inner.request_id = outer.request_id;
+  }
+  ngx_conf_merge_value(inner.sends_request_id, NGX_CONF_UNSET, 1);
   if (inner.allow == nullptr)
     inner.allow = outer.allow;
   if (inner.event_types == nullptr)

@@ -28,6 +28,7 @@ struct Counters::Slot {
 struct Counters::Table {
   Slot slots[kSlots];
   core::Timelines timelines;  // guarded by the lock of the zone
+  volatile std::int64_t configurations;  // that the master has read; written by the master only
 };
 
 ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
@@ -42,6 +43,8 @@ ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
 ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
   if (old != nullptr) {
     zone->data = old;
+    auto &table = *static_cast<Table *>(old);
+    table.configurations = table.configurations + 1;
     return NGX_OK;
   }
   auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
@@ -54,7 +57,8 @@ ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
 Counters::Counters(ngx_shm_zone_t *zone)
     : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)),
       table_(*static_cast<Table *>(zone->data)),
-      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]) {
+      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]),
+      configuration_(table_.configurations) {
   slot_.pid = ngx_pid;
   for (auto &gauge : slot_.gauges)
     gauge = 0;
@@ -66,6 +70,8 @@ Counters::~Counters() {
   if (of_this_worker == this)
     of_this_worker = nullptr;
 }
+
+bool Counters::is_reloaded() const { return table_.configurations != configuration_; }
 
 Counters *Counters::of_worker() { return of_this_worker; }
 

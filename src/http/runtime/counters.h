@@ -68,6 +68,8 @@ class Counters {
   /// core::Timelines::accept() for all nginx workers, also for those that a reload starts.
   bool accept_timeline(std::string_view name);
 
+  /// Whether nginx was reloaded since this nginx worker was started: others run in its place.
+  bool is_reloaded() const;
   /// The sum over all nginx workers that are running.
   std::int64_t sum(Gauge gauge) const;
   std::int64_t sum(Counter counter) const;
@@ -85,6 +87,7 @@ class Counters {
   ngx_slab_pool_t &pool_;
   Table &table_;
   Slot &slot_;
+  std::int64_t configuration_;  // the number of the one that this nginx worker runs
 };
 
 /// Counts in a gauge while it lives. Every held request has several of them, so it keeps no reference to the
