@@ -12,7 +12,7 @@ DECLARE
             "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
-            "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "payload", "append_result",
+            "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
             "submit", "publish", "topic_id", "hint", "hints", "may_queue", "run_maintenance", "tick", "purge"],
         "await_relay": [
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],

@@ -206,7 +206,7 @@ BEGIN
         RAISE EXCEPTION 'params have at most 64 KB, not %', octet_length((o -> 'params')::text) USING ERRCODE = '22023';
     END IF;
 END $$;
-CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lease interval DEFAULT NULL::interval) RETURNS TABLE(id uuid, receipt text, attempt integer, queue text, payload bytea, content_type text, file_name text, params jsonb, batch uuid, phase text, trace text, deadline timestamp with time zone, payload_size bigint, correlation_id text, lease_for interval)
+CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lease interval DEFAULT NULL::interval, inline integer DEFAULT 1048576, pieces boolean DEFAULT false) RETURNS TABLE(id uuid, receipt text, attempt integer, queue text, payload bytea, content_type text, file_name text, params jsonb, batch uuid, phase text, trace text, deadline timestamp with time zone, payload_size bigint, correlation_id text, lease_for interval)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -220,11 +220,20 @@ DECLARE
     p_lease  interval := claim.lease;
     p_worker text := claim.worker;
     wanted   int := coalesce(claim.n, 1);
+    p_inline int := coalesce(claim.inline, 1048576);
+    p_pieces boolean := coalesce(claim.pieces, false);
     foreign_queue text;
     lanes    record;
     jobs     uuid[];
     attempts int2[];
+    in_lanes bigint[];
+    in_pos   bigint[];
+    sizes    bigint;                         -- of the payloads of these jobs that come inline
+    largest  bigint;
+    room     bigint := 16777216;             -- for payloads, in this call
+    refused  int := 0;
     given    int;
+    fit      int;
 BEGIN
     IF wanted NOT BETWEEN 1 AND 1000 THEN
         RAISE EXCEPTION 'await.claim takes 1 to 1000 jobs, not %', wanted USING ERRCODE = '22023';
@@ -234,6 +243,9 @@ BEGIN
         RAISE EXCEPTION 'await.claim needs a list of at most 1000 queues' USING ERRCODE = '22023';
     ELSIF length(p_worker) > 255 THEN
         RAISE EXCEPTION 'a worker''s name has at most 255 characters' USING ERRCODE = '22023';
+    ELSIF p_inline NOT BETWEEN 0 AND 268435456 THEN
+        RAISE EXCEPTION 'payloads come inline up to 0 to 268435456 bytes, not %', p_inline USING ERRCODE = '22023',
+            HINT = 'larger ones are read in pieces: pieces => true, and await.payload()';
     END IF;
     IF EXISTS (SELECT FROM await.queue_grant) THEN
         SELECT k INTO foreign_queue FROM unnest(claim.queues) k WHERE NOT await.may_queue(k) LIMIT 1;
@@ -249,19 +261,39 @@ BEGIN
         GROUP BY 1 ORDER BY 1
     LOOP
         LOOP
-            EXIT WHEN wanted = 0;
+            EXIT WHEN wanted = 0 OR refused >= 100;
             WITH picked AS MATERIALIZED (
                 SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
                 CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
                                     ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
                 ORDER BY r.pos LIMIT wanted
             ), taken AS (
-                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.job, y.attempt, y.pos
+                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.*
             )
-            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos) INTO jobs, attempts FROM taken t;
+            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos), array_agg(t.lane ORDER BY t.pos),
+                   array_agg(t.pos ORDER BY t.pos) INTO jobs, attempts, in_lanes, in_pos FROM taken t;
             EXIT WHEN jobs IS NULL;
-            PERFORM 1 FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
-                ORDER BY j.id FOR NO KEY UPDATE OF j;
+            SELECT sum(l.payload_size) FILTER (WHERE l.payload_size <= p_inline), max(l.payload_size) INTO sizes, largest
+            FROM (SELECT j.payload_size FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
+                  ORDER BY j.id FOR NO KEY UPDATE OF j) l;
+            IF sizes > room THEN             -- the first that fit, or one alone; the others go back to their places
+                SELECT greatest(count(*) FILTER (WHERE u.upto <= room), CASE WHEN room = 16777216 THEN 1 ELSE 0 END) INTO fit
+                FROM (SELECT sum(CASE WHEN j.payload_size <= p_inline THEN j.payload_size ELSE 0 END) OVER (ORDER BY t.ord) AS upto
+                      FROM unnest(jobs) WITH ORDINALITY t (job, ord)
+                      JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job) u;
+                INSERT INTO await.ready (lane, pos, job, attempt)
+                    SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
+                jobs := jobs[:fit];
+                attempts := attempts[:fit];
+                wanted := 0;                 -- and nothing of lower priority passes them
+            END IF;
+            room := room - coalesce(sizes, 0);
+            IF largest > p_inline AND NOT p_pieces THEN
+                PERFORM await.refuse_payload(j.id, t.attempt, p_inline) FROM unnest(jobs, attempts) t (job, attempt)
+                    JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job WHERE j.payload_size > p_inline;
+                GET DIAGNOSTICS fit = ROW_COUNT;
+                refused := refused + fit;
+            END IF;
             RETURN QUERY
             WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
                 SELECT t.ord, t.attempt, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
@@ -272,7 +304,7 @@ BEGIN
                 JOIN await.queue q ON q.id = j.queue
                 LEFT JOIN LATERAL (SELECT e.seq, e.state, e.progress FROM await.event e
                                    WHERE e.class = await.class(t.job) AND e.job = t.job ORDER BY e.seq DESC LIMIT 1) e ON true
-                WHERE coalesce(e.state, 'pending') = 'pending'
+                WHERE coalesce(e.state, 'pending') = 'pending' AND (p_pieces OR j.payload_size <= p_inline)
             ), said AS (
                 INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress)
                 SELECT (l.job).class, (l.job).id, l.seq + 1, (l.job).owner, 'processing', 'processing', l.attempt, l.progress FROM live l
@@ -280,12 +312,16 @@ BEGIN
                 INSERT INTO await.lease (job, attempt, worker, span, until, receipt)
                 SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt FROM live l
             )
-            SELECT (l.job).id, l.receipt, l.attempt::int, l.name, (l.job).payload, (l.job).content_type, (l.job).file_name, (l.job).params,
+            SELECT (l.job).id, l.receipt, l.attempt::int, l.name,
+                   CASE WHEN (l.job).payload_size > p_inline THEN NULL
+                        WHEN (l.job).payload IS NOT NULL THEN (l.job).payload
+                        ELSE await.stored_payload((l.job).id) END,
+                   (l.job).content_type, (l.job).file_name, (l.job).params,
                    (l.job).batch, (l.job).phase, (l.job).trace, (l.job).deadline,
                    (l.job).payload_size, (l.job).correlation_id, l.span
             FROM live l ORDER BY l.ord;
             GET DIAGNOSTICS given = ROW_COUNT;
-            wanted := wanted - given;
+            wanted := greatest(wanted - given, 0);
         END LOOP;
     END LOOP;
 END $$;
@@ -624,24 +660,11 @@ DECLARE
     clashes  boolean[];
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
-    -- In one order, and each key once, so that two batches never wait for each other. A key is not kept longer than its job:
-    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
-    INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
-    SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
-           now_at + least(g.keep * interval '1 ms', r.keep)
-    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY g (id, queue, owner, key, fingerprint, keep, ord)
-    JOIN await.retention r ON r.class = await.class(g.id)
-    WHERE g.key IS NOT NULL
-    ORDER BY coalesce(g.owner, ''), g.queue, g.key, g.ord
-    ON CONFLICT (owner, queue, key) DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, until = excluded.until
-        WHERE i.until <= now_at;
-    PERFORM set_config('lock_timeout', patience, true);
-    -- a statement of its own, so that it sees what others committed while the first one waited
-    SELECT array_agg(coalesce(i.job, g.id) ORDER BY g.ord), array_agg(i.fingerprint <> g.fingerprint ORDER BY g.ord),
-           array_agg(g.ord ORDER BY g.ord) FILTER (WHERE i.job IS NULL OR i.job = g.id)
+    SELECT array_agg(k.id ORDER BY k.ord), array_agg(k.clash ORDER BY k.ord),
+           array_agg(k.ord ORDER BY k.ord) FILTER (WHERE k.id = p_ids[k.ord])
     INTO stands, clashes, owned
-    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
-    LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key;
+    FROM await.take_keys(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) k;
+    PERFORM set_config('lock_timeout', patience, true);
     IF cardinality(owned) = cardinality(p_ids) THEN
         RETURN QUERY SELECT s.id, s.created_at, false FROM await.edge_submit(p_ids, p_queues, p_priorities, p_owners, p_correlations,
             p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) s;
@@ -1006,6 +1029,30 @@ CREATE FUNCTION await.is_whole_snapshot(s pg_snapshot) RETURNS boolean
     AS $$
     SELECT EXISTS (SELECT FROM pg_snapshot_xip(s) x WHERE x = ((pg_snapshot_xmax(s)::text::int8 - 1)::text)::xid8)
 $$;
+CREATE FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    request bytea := sha256(body);
+    part    text;
+    first   record;
+BEGIN
+    IF length(key) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'a key has 1 to 255 characters, not %', length(key) USING ERRCODE = '22023';
+    ELSIF keep NOT BETWEEN interval '1 second' AND interval '10 years' THEN
+        RAISE EXCEPTION 'a key is kept for a second to ten years, not %', keep USING ERRCODE = '22023';
+    END IF;
+    FOREACH part IN ARRAY ARRAY[type, o ->> 'file_name', o ->> 'params'] LOOP -- each with its length, so that no two lists are alike
+        request := request || convert_to(coalesce(octet_length(part) || ':' || part, '-'), 'UTF8');
+    END LOOP;
+    SELECT k.id, k.clash INTO first FROM await.take_keys(ARRAY[new_id], ARRAY[queue], ARRAY[o ->> 'owner'], ARRAY[chr(1) || key],
+        ARRAY[sha256(request)], ARRAY[(extract(epoch FROM coalesce(keep, interval '1 day')) * 1000)::int8]) k;
+    IF first.clash THEN
+        RAISE EXCEPTION 'the key % was already used in queue % with a different job', quote_literal(left(key, 80)), quote_literal(queue)
+            USING ERRCODE = '23505', DETAIL = format('It stands for job %s.', first.id);
+    END IF;
+    RETURN first.id;
+END $$;
 CREATE FUNCTION await.lane(queue integer, priority smallint) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT queue::bigint << 8 | (100 - priority) $$;
@@ -1127,7 +1174,7 @@ BEGIN
         INSERT INTO await.lane_in_use (lane) VALUES (p_lane) ON CONFLICT (lane) DO NOTHING;
     END IF;
 END $$;
-CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, length integer DEFAULT 262144) RETURNS bytea
+CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, length integer DEFAULT NULL::integer) RETURNS bytea
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1135,12 +1182,12 @@ CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, 
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
-    j await.job;
+    most CONSTANT int := 268435456;
+    j    await.job;
 BEGIN
     "offset" := coalesce("offset", 0);
-    length := coalesce(length, 262144);
-    IF "offset" < 0 OR length NOT BETWEEN 0 AND 16777216 THEN
-        RAISE EXCEPTION 'await.payload reads 0 to 16777216 bytes from an offset of 0 or more' USING ERRCODE = '22023';
+    IF "offset" < 0 OR length NOT BETWEEN 0 AND most THEN
+        RAISE EXCEPTION 'await.payload reads 0 to % bytes from an offset of 0 or more', most USING ERRCODE = '22023';
     ELSIF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = payload.id AND l.receipt = payload.receipt) THEN
         RETURN NULL;
     END IF;
@@ -1149,16 +1196,13 @@ BEGIN
         RETURN NULL;
     ELSIF "offset" >= j.payload_size THEN
         RETURN '';
-    ELSIF j.payload IS NOT NULL THEN
-        RETURN substr(j.payload, "offset"::int + 1, length);
+    ELSIF length IS NULL AND j.payload_size - "offset" > most THEN
+        RAISE EXCEPTION 'the payload has % bytes, more than PostgreSQL returns at once', j.payload_size
+            USING ERRCODE = '54000', HINT = 'read it in pieces: await.payload(id, receipt, offset, length)';
     END IF;
-    RETURN (SELECT coalesce(string_agg(substr(c.bytes, greatest("offset" - c.pos, 0)::int + 1,
-                       least("offset" + payload.length - c.pos, 16777216)::int - greatest("offset" - c.pos, 0)::int), '' ORDER BY c.n), '')
-            FROM await.chunk c
-            WHERE c.class = j.class AND c.job = j.id AND c.kind = 'p' AND c.attempt = 0
-              AND c.pos < "offset" + payload.length
-              AND c.pos >= (SELECT max(f.pos) FROM await.chunk f WHERE f.class = j.class AND f.job = j.id
-                            AND f.kind = 'p' AND f.attempt = 0 AND f.pos <= "offset"));
+    length := least(coalesce(length, most), j.payload_size - "offset");
+    RETURN CASE WHEN j.payload IS NOT NULL THEN substr(j.payload, "offset"::int + 1, length)
+                ELSE await.stored_payload(j.id, "offset", length) END;
 END $$;
 CREATE FUNCTION await.publish(topic text, type text, data jsonb DEFAULT NULL::jsonb, latest boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1501,6 +1545,60 @@ BEGIN
     PERFORM await.advance_horizon();
     RETURN touched;
 END $$;
+CREATE FUNCTION await.refuse_payload(p_job uuid, p_attempt smallint, p_inline integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h    await.job_head := await.lock_job(p_job);
+    size bigint := (SELECT j.payload_size FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job);
+    why  text;
+BEGIN
+    IF h.state IS DISTINCT FROM 'pending' THEN
+        RETURN;                              -- it ended (was cancelled) while it waited
+    END IF;
+    why := format('The payload has %s bytes, and the worker took at most %s: it has to call await.claim with a larger "inline", '
+        'or with pieces => true and read the payload by await.payload.', size, p_inline);
+    h.seq := await.append_event(h, 'processing', 'processing', p_attempt => p_attempt);
+    PERFORM await.retry_or_fail(h, p_attempt, jsonb_build_object('title', 'Payload too large for this worker', 'detail', why), NULL);
+    RAISE WARNING 'job %, attempt % failed: %', p_job, p_attempt, why;
+END $$;
+CREATE FUNCTION await.release(id uuid, receipt text, delay interval DEFAULT NULL::interval) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    k    int2 := await.class(release.id);
+    h    await.job_head;
+    own  int2;
+    due  timestamptz;
+    last jsonb;                              -- why the attempt before failed: the document goes on to say so
+BEGIN
+    IF delay < interval '0' THEN
+        RAISE EXCEPTION 'the delay of await.release is not negative, as % is', delay USING ERRCODE = '22023';
+    END IF;
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = release.id AND l.receipt = release.receipt) THEN
+        RETURN false;
+    END IF;
+    h := await.lock_job(release.id);
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.attempt INTO own;
+    IF own IS NULL OR h.ended THEN
+        RETURN false;
+    END IF;
+    DELETE FROM await.chunk c WHERE c.class = k AND c.job = release.id AND c.kind = 'r' AND c.attempt = own;
+    due := clock_timestamp() + coalesce(delay, interval '0');
+    IF own > 1 THEN
+        SELECT e.data -> 'error' INTO last FROM await.event e
+            WHERE e.class = k AND e.job = release.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1;
+    END IF;
+    PERFORM await.append_event(h, 'pending', 'pending',
+        jsonb_build_object('released', true, 'retry_at', due) || CASE WHEN last IS NULL THEN '{}' ELSE jsonb_build_object('error', last) END,
+        (own - 1)::int2);
+    PERFORM await.enqueue(h.id, h.queue, h.priority, own, due);
+    RETURN true;
+END $$;
 CREATE FUNCTION await.reserve_positions() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1643,7 +1741,19 @@ CREATE FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint
     SELECT await.class(p_job), p_job, p_kind, p_attempt, n, n * 262144::bigint, substr(p_body, n * 262144 + 1, 262144)
     FROM generate_series(0, (length(p_body) - 1) / 262144) n
 $$;
-CREATE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAULT 'application/octet-stream'::text, options jsonb DEFAULT '{}'::jsonb) RETURNS uuid
+CREATE FUNCTION await.stored_payload(p_job uuid, p_offset bigint DEFAULT 0, p_length integer DEFAULT 268435456) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(string_agg(CASE WHEN c.pos >= p_offset AND c.pos + length(c.bytes) <= p_offset + p_length THEN c.bytes
+               ELSE substr(c.bytes, greatest(p_offset - c.pos, 0)::int + 1,
+                           least(p_offset + p_length - c.pos, 16777216)::int - greatest(p_offset - c.pos, 0)::int) END,
+               '' ORDER BY c.n), '')
+    FROM await.chunk c
+    WHERE c.class = await.class(p_job) AND c.job = p_job AND c.kind = 'p' AND c.attempt = 0 AND c.pos < p_offset + p_length
+      AND c.pos >= (SELECT max(f.pos) FROM await.chunk f WHERE f.class = await.class(p_job) AND f.job = p_job
+                    AND f.kind = 'p' AND f.attempt = 0 AND f.pos <= p_offset)
+$$;
+CREATE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAULT 'application/octet-stream'::text, options jsonb DEFAULT '{}'::jsonb, key text DEFAULT NULL::text, keep_key interval DEFAULT NULL::interval) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1656,6 +1766,7 @@ DECLARE
     body     bytea := coalesce(payload, '');
     class    int2;
     new_id   uuid;
+    first_id uuid;
     in_queue int4;
     prio     int2;
     due      timestamptz;
@@ -1683,6 +1794,12 @@ BEGIN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
     new_id := await.new_id(class);
+    IF key IS NOT NULL THEN
+        first_id := await.job_of_key(new_id, queue, o, key, keep_key, type, body);
+        IF first_id <> new_id THEN
+            RETURN first_id;
+        END IF;
+    END IF;
     in_queue := await.queue_id(submit.queue);
     PERFORM await.note_use(in_queue, class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
@@ -1699,6 +1816,31 @@ BEGIN
     END IF;
     PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
     RETURN new_id;
+END $$;
+CREATE FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(ord integer, id uuid, clash boolean)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    now_at timestamptz := clock_timestamp();
+BEGIN
+    -- In one order, and each key once, so that two calls never wait for each other. A key is not kept longer than its job:
+    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
+    INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
+    SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
+           now_at + least(g.keep * interval '1 ms', r.keep)
+    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY g (id, queue, owner, key, fingerprint, keep, ord)
+    JOIN await.retention r ON r.class = await.class(g.id)
+    WHERE g.key IS NOT NULL
+    ORDER BY coalesce(g.owner, ''), g.queue, g.key, g.ord
+    ON CONFLICT (owner, queue, key) DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, until = excluded.until
+        WHERE i.until <= now_at;
+    -- a statement of its own, so that it sees what others committed while the first one waited
+    RETURN QUERY
+    SELECT g.ord::int, coalesce(i.job, g.id), coalesce(i.fingerprint <> g.fingerprint, false)
+    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
+    LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key
+    ORDER BY g.ord;
 END $$;
 CREATE FUNCTION await.tick(p_limit integer DEFAULT 100) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
@@ -2220,8 +2362,8 @@ REVOKE ALL ON FUNCTION await.check_event_type(type text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_file_name(value text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_json(value jsonb, what text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) TO await_worker;
 REVOKE ALL ON FUNCTION await.class(id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) TO await_worker;
@@ -2278,6 +2420,7 @@ GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
 REVOKE ALL ON FUNCTION await.is_json(content_type text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_short(value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lane(queue integer, priority smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lock_job(p_id uuid, p_skip boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_lane(p_queue text, p_priority smallint) FROM PUBLIC;
@@ -2307,6 +2450,9 @@ REVOKE ALL ON FUNCTION await.queue_id(p_name text, p_named boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queues_are_full() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.reap(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.reap(p_limit integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.refuse_payload(p_job uuid, p_attempt smallint, p_inline integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.reserve_positions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.retry(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry(id uuid) TO await_console;
@@ -2324,8 +2470,10 @@ REVOKE ALL ON FUNCTION await.sees_all() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.shard(id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.sign(message text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint, p_body bytea) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb) TO await_worker;
+REVOKE ALL ON FUNCTION await.stored_payload(p_job uuid, p_offset bigint, p_length integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.tick(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_edge;
 GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_worker;

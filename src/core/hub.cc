@@ -109,7 +109,7 @@ unsigned Hub::deliver(Watchers &watchers, unsigned budget) {
   return budget;
 }
 
-void Hub::subscribed(unsigned shard) {
+void Hub::on_subscription(unsigned shard) {
   if (shard >= kShards)
     return;
   // mutant: subscribed-means-look
@@ -117,7 +117,7 @@ void Hub::subscribed(unsigned shard) {
       [](Watchers &watchers) { each(watchers, [](core::Listener &listener) { listener.on_hint(0); }); });
 }
 
-void Hub::history_changed() {
+void Hub::on_history_changed() {
   while (Watchers *watchers = pending_.pop_front()) {  // they are of the old timeline
     watchers->pending.reset();
     watchers->delivering.reset();

@@ -83,10 +83,10 @@ class Hub {
   /// Delivers updates within kBudget. Called when the Scheduler runs. May destroy listeners.
   void run();
   /// The subscription of a shard is active; earlier hints may have been missed, so its listeners read.
-  void subscribed(unsigned shard);
+  void on_subscription(unsigned shard);
 
   /// The database is on another timeline: pending updates are discarded, and all listeners start again.
-  void history_changed();
+  void on_history_changed();
 
   /// Unsubscribes shards that have had no listener since the last sweep.
   void sweep();

@@ -156,10 +156,10 @@ class AccessStore {
   /// Redeems tickets. For each: whether it is valid and was not redeemed before, on any node.
   virtual void use(std::span<const TicketUse> tickets, Reply<std::vector<bool>> &reply) = 0;
   /// The revocations of the last hour.
-  virtual void revoked(Reply<std::vector<Revoked>> &reply) = 0;
+  virtual void revocations(Reply<std::vector<Revoked>> &reply) = 0;
 };
 
-struct Piece {
+struct Chunk {
   std::int64_t pos;  ///< offset of its first byte in the whole body
   Bytes bytes;       ///< empty: after the end
 };
@@ -171,7 +171,7 @@ class Payloads {
   /// Stores chunk `n` of an upload. It is committed when the reply is delivered.
   virtual void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes, Reply<Done> &reply) = 0;
   /// Reads the chunk of a result that contains the byte at `pos`.
-  virtual void get(const Uuid &job, int attempt, std::int64_t pos, Reply<Piece> &reply) = 0;
+  virtual void get(const Uuid &job, int attempt, std::int64_t pos, Reply<Chunk> &reply) = 0;
   /// Removes an upload that does not become a job. Best effort, no reply.
   virtual void drop(const Uuid &job) = 0;
 };
@@ -182,11 +182,11 @@ class Bus {
   /// Called from the event loop, never from within a call to the bus.
   class Listener {
    public:
-    virtual void hinted(const Hint &hint) = 0;
+    virtual void on_hint(const Hint &hint) = 0;
     /// The subscription is active; earlier hints of this shard may have been missed.
-    virtual void subscribed(unsigned shard) = 0;
+    virtual void on_subscription(unsigned shard) = 0;
     /// An owner may have been revoked.
-    virtual void revoked() = 0;
+    virtual void on_revocation() = 0;
 
    protected:
     ~Listener() = default;

@@ -123,7 +123,7 @@ class ReadBatcher {
   }
 
   /// After a failover: rows that were read before it are read again.
-  void history_changed() {
+  void on_history_changed() {
     for (auto &flight : flights_) {
       if (!flight->rows)
         continue;

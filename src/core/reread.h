@@ -26,13 +26,14 @@ class Reread {
 
  private:
   void by_id();
+  void on_first_snapshot(std::string snapshot);
   void on_result(Result<Tail> tail);
 
   Store &store_;
   Hub &hub_;
   Limits limits_;
   std::string snapshot_;
-  std::string next_snapshot_;  // of the first slice, while reading by id
+  std::string next_snapshot_;  // from before the first slice, while reading by id
   std::vector<Uuid> to_ask_;   // what is left, while reading by id
   bool asking_ = false;
   Reply<Tail> reply_ = Reply<Tail>::to<&Reread::on_result>(this);

@@ -25,7 +25,7 @@ class Revocations {
   void look() {
     again_ = reply_.waiting();
     if (!again_)
-      store_.revoked(reply_);
+      store_.revocations(reply_);
   }
 
  private:
@@ -44,7 +44,7 @@ class Revocations {
     }
     // mutant: revocation-during-read
     if (std::exchange(again_, false))
-      store_.revoked(reply_);
+      store_.revocations(reply_);
   }
 
   AccessStore &store_;

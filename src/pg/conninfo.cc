@@ -1,5 +1,6 @@
 #include "pg/conninfo.h"
 
+#include <arpa/inet.h>
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -25,7 +26,7 @@ const Choice kChoices[] = {
     {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
     {"gssencmode", {"disable", "prefer", "require"}},
     {"channel_binding", {"disable", "prefer", "require"}},
-    {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
+    {"target_session_attrs", {"any", "read-write", "primary"}},  // others lead to servers that cannot write
     {"load_balance_hosts", {"disable", "random"}},
     {"sslnegotiation", {"postgres", "direct"}},
     {"sslcertmode", {"disable", "allow", "require"}},
@@ -34,12 +35,13 @@ const Choice kChoices[] = {
     {"sslcompression", {"0", "1"}},
     {"sslsni", {"0", "1"}},
     {"replication", {"off", "false", "no", "0"}},
+    {"client_encoding", {"UTF8", "UTF-8", "utf8", "utf-8"}},  // all text that is sent is UTF-8
 };
 
 constexpr std::string_view kNumbers[] = {"connect_timeout",     "keepalives",       "keepalives_idle",
                                          "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
 
-constexpr std::string_view kFiles[] = {"sslrootcert", "sslcert", "sslkey", "sslcrl"};
+constexpr std::string_view kFiles[] = {"sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"};
 
 std::string list(const std::vector<std::string_view> &values) {
   std::string out;
@@ -68,6 +70,16 @@ std::optional<std::string> complaint(std::string_view keyword, const std::string
         return "must be a number from 1 to 65535, or one such number for each host";
     }
   }
+  if (keyword == "hostaddr") {
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      std::string address(trim(cut(rest, ',')));
+      in6_addr parsed;
+      if (!address.empty() && inet_pton(AF_INET, address.c_str(), &parsed) != 1 &&
+          inet_pton(AF_INET6, address.c_str(), &parsed) != 1)
+        return "must be an IP address, or one for each host; a name is for \"host\"";
+    }
+  }
   bool number = std::find(std::begin(kNumbers), std::end(kNumbers), keyword) != std::end(kNumbers);
   std::string_view digits = trim(value);
   if (number && !parse_number(digits.starts_with('-') ? digits.substr(1) : digits, INT32_MAX))
@@ -77,6 +89,36 @@ std::optional<std::string> complaint(std::string_view keyword, const std::string
     if (!file && !(keyword == "sslkey" && value.find(':') != std::string::npos))  // the name of an engine
       return std::string("cannot be read: ") + std::strerror(errno);
   }
+  return std::nullopt;
+}
+
+std::string_view value_of(const Options &options, std::string_view keyword) {
+  for (const auto &[name, value] : options) {
+    if (name == keyword)
+      return value;
+  }
+  return {};
+}
+
+std::size_t count_of(std::string_view list) {
+  return list.empty() ? 0 : 1 + static_cast<std::size_t>(std::count(list.begin(), list.end(), ','));
+}
+
+/// Why libpq would reject the options together.
+std::optional<std::string> contradiction(const Options &options) {
+  std::size_t hosts = count_of(value_of(options, "host"));
+  std::size_t addresses = count_of(value_of(options, "hostaddr"));
+  std::size_t ports = count_of(value_of(options, "port"));
+  if (hosts > 0 && addresses > 0 && hosts != addresses)
+    return "\"hostaddr\" must have as many addresses as \"host\" has hosts";
+  if (ports > 1 && ports != std::max<std::size_t>({1, hosts, addresses}))
+    return "\"port\" must be one number, or as many as there are hosts";
+  std::string_view least = value_of(options, "ssl_min_protocol_version");
+  std::string_view most = value_of(options, "ssl_max_protocol_version");
+  if (!least.empty() && !most.empty() && least > most)  // "TLSv1" to "TLSv1.3"
+    return "\"ssl_min_protocol_version\" is later than \"ssl_max_protocol_version\"";
+  if (value_of(options, "channel_binding") == "require" && value_of(options, "sslmode") == "disable")
+    return "\"channel_binding=require\" needs TLS, but \"sslmode\" is disable";
   return std::nullopt;
 }
 
@@ -99,6 +141,8 @@ Result<Options> parse_conninfo(const std::string &text) {
       return Error{Code::invalid, "\"" + std::string(option->keyword) + "\" " + *wrong};
     out.emplace_back(option->keyword, option->val);
   }
+  if (auto wrong = contradiction(out))
+    return Error{Code::invalid, *wrong};
   if (out.empty())
     return Error{Code::invalid, "it must specify at least \"host=\" or \"dbname=\""};
   return out;

@@ -159,7 +159,7 @@ Result<std::vector<bool>> decode_used(const Rows &rows, std::size_t asked) {
   return out;
 }
 
-Result<std::vector<core::Revoked>> decode_revoked(const Rows &rows, std::size_t) {
+Result<std::vector<core::Revoked>> decode_revocations(const Rows &rows, std::size_t) {
   std::vector<core::Revoked> out;
   for (int row = 0; row < rows.count(); ++row)
     out.push_back({rows.text(row, 0), rows.number(row, 1)});
@@ -364,9 +364,9 @@ void JobStore::use(std::span<const core::TicketUse> tickets, core::Reply<std::ve
                                                         decode_used, tickets.size()));
 }
 
-void JobStore::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
+void JobStore::revocations(core::Reply<std::vector<core::Revoked>> &reply) {
   read_.send(std::make_unique<Call<std::vector<core::Revoked>>>(statements::kRevoked, Params(), reply,
-                                                                decode_revoked));
+                                                                decode_revocations));
 }
 
 std::string schema_mismatch(int schema_version) {

@@ -47,7 +47,7 @@ class JobStore : public core::Store, public core::Topics, public core::AccessSto
   void publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,
                core::Reply<int> &reply) override;
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
-  void revoked(core::Reply<std::vector<core::Revoked>> &reply) override;
+  void revocations(core::Reply<std::vector<core::Revoked>> &reply) override;
 
   /// Asks for the state of the database, after connecting.
   /// @param connection  the connection to use

@@ -13,7 +13,7 @@ class PayloadStore : public core::Payloads {
 
   void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes,
            core::Reply<Done> &reply) override;
-  void get(const Uuid &job, int attempt, std::int64_t pos, core::Reply<core::Piece> &reply) override;
+  void get(const Uuid &job, int attempt, std::int64_t pos, core::Reply<core::Chunk> &reply) override;
   void drop(const Uuid &job) override;
 
  private:

@@ -44,15 +44,15 @@ inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
 inline constexpr char kClaim[] =
     "SELECT id, receipt, attempt, queue, payload, content_type, file_name, params::text, batch::text, phase, "
     "trace, payload_size, correlation_id, floor(extract(epoch FROM lease_for) * 1000)::int8 "
-    "FROM await.claim($1, $2, $3, $4 * interval '1 ms')";
+    "FROM await.claim($1, $2, $3, $4 * interval '1 ms', inline => 65536, pieces => true)";
 inline constexpr char kPayload[] = "SELECT await.payload($1, $2, $3, $4)";
 // Those that change a job wait at most two seconds for a lock, in their own transaction only (true): the
 // statements behind them, heartbeats among them, must not wait for somebody's lock on a table. They are
 // repeated after a while.
 #define AWAIT_BOUNDED "set_config('lock_timeout', '2s', true)"
 inline constexpr char kHeartbeat[] = "SELECT await.heartbeat($1, $2, $3::text::jsonb) FROM " AWAIT_BOUNDED;
-inline constexpr char kHeartbeats[] =
-    "SELECT k.receipt, await.heartbeat(k.id, k.receipt) FROM " AWAIT_BOUNDED ", unnest($1, $2) k (id, receipt)";
+inline constexpr char kHeartbeats[] = "SELECT k.receipt, await.heartbeat(k.id, k.receipt) FROM " AWAIT_BOUNDED
+                                      ", unnest($1, $2) k (id, receipt)";
 inline constexpr char kEmit[] = "SELECT await.emit($1, $2, e.type, e.data::jsonb, e.id) FROM " AWAIT_BOUNDED
                                 ", unnest($3, $4, $5) e (type, data, id)";
 inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4) FROM " AWAIT_BOUNDED;

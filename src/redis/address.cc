@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "redis/connection.h"
 
@@ -28,8 +30,9 @@ Result<Address> parse_url(std::string_view url) {
   Address address;
   if (url.starts_with("unix:")) {
     address.path = url.substr(5);
-    return address.path.empty() ? Result<Address>(Error{Code::invalid, "\"unix:\" requires a path"})
-                                : address;
+    return address.path.starts_with('/')
+               ? address
+               : Result<Address>(Error{Code::invalid, "\"unix:\" requires a path that begins with \"/\""});
   }
   if (url.starts_with("rediss://"))
     return Error{Code::invalid,
@@ -52,10 +55,11 @@ Result<Address> parse_url(std::string_view url) {
   }
   std::string_view port;
   if (host.starts_with('[')) {
-    host.remove_prefix(1);
-    port = host;
-    host = cut(port, ']');
-    cut(port, ':');
+    auto end = host.find(']');
+    if (end == host.npos || (end + 1 < host.size() && host[end + 1] != ':'))
+      return Error{Code::invalid, "an IPv6 address must be in the form \"[address]:port\""};
+    port = host.substr(std::min(end + 2, host.size()));
+    host = host.substr(1, end - 1);
   } else {
     port = host;
     host = cut(port, ':');

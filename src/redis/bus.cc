@@ -149,12 +149,12 @@ void Bus::heard(std::string_view channel, std::string_view message) {
   }
   if (channel == kRevoked) {
     if (listener_ != nullptr)
-      listener_->revoked();
+      listener_->on_revocation();
     return;
   }
   auto hint = core::read_hint(message);
   if (hint && listener_ != nullptr)
-    listener_->hinted(*hint);
+    listener_->on_hint(*hint);
 }
 
 void Bus::acknowledged(std::string_view channel) {
@@ -170,7 +170,7 @@ void Bus::acknowledged(std::string_view channel) {
   }
   auto shard = parse_number(channel.substr(std::min(channel.size(), kShardPrefix.size())), 4095);
   if (shard && listener_ != nullptr)
-    listener_->subscribed(static_cast<unsigned>(*shard));
+    listener_->on_subscription(static_cast<unsigned>(*shard));
 }
 
 }  // namespace await::redis

@@ -125,7 +125,7 @@ struct WebSocketReader::State {
   /// Sends pongs before the replies to later messages, all in one string.
   void hand_on() {
     if (!replies.empty())
-      listener->reply(std::exchange(replies, {}));
+      listener->on_reply(std::exchange(replies, {}));
   }
 
   /// Grows by doubling, but never beyond the maximum size of a message.
@@ -225,9 +225,9 @@ struct WebSocketReader::State {
     self.hand_on();
     std::string message = std::exchange(self.message, {});
     if (what->opcode == WSLAY_TEXT_FRAME)
-      self.listener->text(message);
+      self.listener->on_text(message);
     else
-      self.listener->binary();
+      self.listener->on_binary();
   }
 };
 

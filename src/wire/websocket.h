@@ -42,11 +42,11 @@ class WebSocketReader {
   /// Receives the messages. Must not destroy the reader before feed() has returned.
   class Listener {
    public:
-    virtual void text(std::string_view message) = 0;
-    virtual void binary() = 0;
+    virtual void on_text(std::string_view message) = 0;
+    virtual void on_binary() = 0;
     /// Frames to send: pongs, for all pings in a row, and the close frame that answers that of the client or
     /// rejects its message.
-    virtual void reply(std::string_view frames) = 0;
+    virtual void on_reply(std::string_view frames) = 0;
 
    protected:
     ~Listener() = default;

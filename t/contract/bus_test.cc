@@ -18,9 +18,9 @@ struct Quiet : io::Log {
 };
 
 struct Ear : core::Bus::Listener {
-  void hinted(const core::Hint &hint) override { hints.emplace_back(hint.job, hint.seq); }
-  void subscribed(unsigned shard) override { shards.push_back(shard); }
-  void revoked() override {}
+  void on_hint(const core::Hint &hint) override { hints.emplace_back(hint.job, hint.seq); }
+  void on_subscription(unsigned shard) override { shards.push_back(shard); }
+  void on_revocation() override {}
   std::vector<std::pair<Uuid, int>> hints;
   std::vector<unsigned> shards;
 };

@@ -352,7 +352,7 @@ TEST_F(JobStoreTest, tickets_of_a_revoked_owner_are_rejected) {
   store.use(later, third.reply);
   EXPECT_EQ(*wait(third), (std::vector<bool>{false})) << "issued before its owner was revoked";
   Awaited<std::vector<core::Revoked>> revoked;
-  store.revoked(revoked.reply);
+  store.revocations(revoked.reply);
   auto list = wait(revoked);
   ASSERT_TRUE(list && !list->empty());
   EXPECT_EQ((*list)[0].owner, "ticket owner");
@@ -400,7 +400,7 @@ TEST_F(JobStoreTest, payloads_are_stored_and_read_in_chunks) {
   payloads.drop(job.id);  // of a job that is there: nothing happens
   run_sql(claim_all() + "SELECT await.complete('" + job.id.text() + "', " + receipt_of(job) +
           ", await.payload('" + job.id.text() + "', " + receipt_of(job) + ", 0, 16777216))");
-  Awaited<core::Piece> get;
+  Awaited<core::Chunk> get;
   payloads.get(job.id, 1, 262'150, get.reply);
   auto piece = wait(get);
   ASSERT_TRUE(piece);

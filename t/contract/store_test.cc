@@ -267,7 +267,7 @@ TEST_P(StoreContract, a_revocation_counts_once_it_is_committed) {
   core::TicketUse before = new_ticket(owner), after = new_ticket(owner);
   auto revoked = [&] {
     std::vector<core::Revoked> list =
-        *call<std::vector<core::Revoked>>([&](auto &reply) { backend->access().revoked(reply); });
+        *call<std::vector<core::Revoked>>([&](auto &reply) { backend->access().revocations(reply); });
     return std::any_of(list.begin(), list.end(), [&](auto &one) { return one.owner == owner; });
   };
   auto admin = backend->begin();

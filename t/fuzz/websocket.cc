@@ -17,9 +17,9 @@ using namespace await;
 using fuzz::must;
 
 struct Heard : wire::WebSocketReader::Listener {
-  void text(std::string_view message) override { texts.emplace_back(message); }
-  void binary() override { ++binaries; }
-  void reply(std::string_view frames) override { replies += frames; }
+  void on_text(std::string_view message) override { texts.emplace_back(message); }
+  void on_binary() override { ++binaries; }
+  void on_reply(std::string_view frames) override { replies += frames; }
   bool operator==(const Heard &other) const {
     return texts == other.texts && binaries == other.binaries && replies == other.replies &&
            open == other.open;

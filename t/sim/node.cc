@@ -107,7 +107,7 @@ void Node::subscribe(unsigned shard) {
     if (weather.bus_away || !asked_.contains(shard))
       return;  // it will be asked for again when Redis is back
     subscribed_.insert(shard);
-    hub.subscribed(shard);
+    hub.on_subscription(shard);
   });
 }
 
@@ -149,10 +149,10 @@ void Node::connected() {
   keys_ = kKeys;
   auto before = std::exchange(timeline_, database.timeline());
   if (before != 0 && before != timeline_) {
-    jobs.history_changed();
-    events.history_changed();
-    user_events.history_changed();
-    hub.history_changed();
+    jobs.on_history_changed();
+    events.on_history_changed();
+    user_events.on_history_changed();
+    hub.on_history_changed();
   }
   reread.run();
   revocations.look();

@@ -169,7 +169,7 @@ void Store::use(std::span<const core::TicketUse> tickets, core::Reply<std::vecto
   });
 }
 
-void Store::revoked(core::Reply<std::vector<core::Revoked>> &reply) {
+void Store::revocations(core::Reply<std::vector<core::Revoked>> &reply) {
   ask<std::vector<core::Revoked>>(reply, [this] { return database_.revoked(); });
 }
 

@@ -107,7 +107,7 @@ class Store : public core::Store, public core::AccessStore {
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &, std::optional<int>, core::Reply<core::Cancelled> &) override {}
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
-  void revoked(core::Reply<std::vector<core::Revoked>> &reply) override;
+  void revocations(core::Reply<std::vector<core::Revoked>> &reply) override;
 
  private:
   template <class T>

@@ -30,7 +30,7 @@ TEST(Hub, a_hint_goes_to_the_listeners_of_its_job_only) {
   hub.notify(id(9), 5);
   EXPECT_EQ(a.calls, (std::vector<int>{4, 5}));
   EXPECT_TRUE(other.calls.empty());
-  hub.history_changed();
+  hub.on_history_changed();
   EXPECT_EQ(other.calls, std::vector<int>{-1}) << "that concerns everybody";
   EXPECT_EQ(hub.listeners(), 2U);
 }
@@ -42,9 +42,9 @@ TEST(Hub, a_shard_is_subscribed_once_and_its_listeners_are_notified_when_that_is
   FakeListener a;
   hub.listen(id(1), a);
   EXPECT_EQ(bus.shards, std::set<unsigned>{id(1).shard()});
-  hub.subscribed(id(1).shard());
+  hub.on_subscription(id(1).shard());
   EXPECT_EQ(a.calls, std::vector<int>{0}) << "what happened before may have been missed";
-  hub.subscribed(id(2).shard());
+  hub.on_subscription(id(2).shard());
   EXPECT_EQ(a.calls.size(), 1U);
   hub.leave(a);
   EXPECT_EQ(bus.shards.size(), 1U) << "kept for who comes next";
@@ -161,7 +161,7 @@ TEST_F(HubUpdateTest, updates_from_before_a_failover_are_discarded) {
   FakeWatcher watcher;
   hub.listen(id(1), watcher);
   hub.publish(news(1, 2));
-  hub.history_changed();
+  hub.on_history_changed();
   hub.run();
   EXPECT_TRUE(watcher.heard.empty());
   EXPECT_EQ(hub.listeners(), 1U);

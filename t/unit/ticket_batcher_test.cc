@@ -23,7 +23,7 @@ struct FakeAccessStore : AccessStore {
     outcomes.push_back(refused ? Result<std::vector<bool>>(Error{Code::invalid, "bad"})
                                : Result<std::vector<bool>>(std::move(good)));
   }
-  void revoked(Reply<std::vector<Revoked>> &) override {}
+  void revocations(Reply<std::vector<Revoked>> &) override {}
   void answer() {
     auto outcome = std::move(outcomes.front());
     outcomes.pop_front();

@@ -13,7 +13,7 @@ struct FakePayloads : Payloads {
     stored += bytes;
     waiting.push_back(reply);
   }
-  void get(const Uuid &, int, std::int64_t, Reply<Piece> &) override {}
+  void get(const Uuid &, int, std::int64_t, Reply<Chunk> &) override {}
   void drop(const Uuid &) override { ++drops; }
   int pieces = 0;
   int drops = 0;

@@ -18,9 +18,9 @@ TEST(WebSocket, frame_headers_have_the_length_in_the_shortest_form) {
 }
 
 struct Heard : WebSocketReader::Listener {
-  void text(std::string_view message) override { texts.emplace_back(message); }
-  void binary() override { ++binaries; }
-  void reply(std::string_view frames) override { replies.emplace_back(frames); }
+  void on_text(std::string_view message) override { texts.emplace_back(message); }
+  void on_binary() override { ++binaries; }
+  void on_reply(std::string_view frames) override { replies.emplace_back(frames); }
   std::vector<std::string> texts;
   std::vector<std::string> replies;
   int binaries = 0;
@@ -121,7 +121,7 @@ TEST(WebSocketReader, close_codes_are_answered_alike_whenever_they_were_register
 
 TEST(WebSocketReader, pongs_are_sent_together_and_before_later_replies) {
   struct Order : Heard {
-    void text(std::string_view) override { replies.emplace_back("text"); }
+    void on_text(std::string_view) override { replies.emplace_back("text"); }
   } heard;
   WebSocketReader reader;
   EXPECT_FALSE(

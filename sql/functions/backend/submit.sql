@@ -24,10 +24,43 @@ BEGIN
     END IF;
 END $$;
 
+-- The job that stands for a key of await.submit(): the new one, or, if it is a repetition, the first one. As with the header
+-- Idempotency-Key, a key is valid for one owner and one queue, and the payload, content type, file name and params tell whether it
+-- is the same request. A client cannot take such a key by a header, which holds no control character.
+CREATE OR REPLACE FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) RETURNS uuid
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    request bytea := sha256(body);
+    part    text;
+    first   record;
+BEGIN
+    IF length(key) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'a key has 1 to 255 characters, not %', length(key) USING ERRCODE = '22023';
+    ELSIF keep NOT BETWEEN interval '1 second' AND interval '10 years' THEN
+        RAISE EXCEPTION 'a key is kept for a second to ten years, not %', keep USING ERRCODE = '22023';
+    END IF;
+    FOREACH part IN ARRAY ARRAY[type, o ->> 'file_name', o ->> 'params'] LOOP -- each with its length, so that no two lists are alike
+        request := request || convert_to(coalesce(octet_length(part) || ':' || part, '-'), 'UTF8');
+    END LOOP;
+    SELECT k.id, k.clash INTO first FROM await.take_keys(ARRAY[new_id], ARRAY[queue], ARRAY[o ->> 'owner'], ARRAY[chr(1) || key],
+        ARRAY[sha256(request)], ARRAY[(extract(epoch FROM coalesce(keep, interval '1 day')) * 1000)::int8]) k;
+    IF first.clash THEN
+        RAISE EXCEPTION 'the key % was already used in queue % with a different job', quote_literal(left(key, 80)), quote_literal(queue)
+            USING ERRCODE = '23505', DETAIL = format('It stands for job %s.', first.id);
+    END IF;
+    RETURN first.id;
+END $$;
+
 -- Submits a job inside the caller's transaction. Returns its id.
 -- Options: priority, owner, correlation_id, trace, file_name, params, lease, max_attempts, delay, deadline, retain, batch, phase.
+--
+-- With a key it is submitted once: while the key is kept (a day by default, and no longer than the job), the same call returns the
+-- id of the first job, and one with another payload is an error (23505). It waits for a transaction that submits the same key.
+--
+-- replaces: await.submit(text, bytea, text, jsonb)
 CREATE OR REPLACE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAULT 'application/octet-stream',
-    options jsonb DEFAULT '{}') RETURNS uuid
+    options jsonb DEFAULT '{}', key text DEFAULT NULL, keep_key interval DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -38,6 +71,7 @@ DECLARE
     body     bytea := coalesce(payload, '');
     class    int2;
     new_id   uuid;
+    first_id uuid;
     in_queue int4;
     prio     int2;
     due      timestamptz;
@@ -65,6 +99,12 @@ BEGIN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
     new_id := await.new_id(class);
+    IF key IS NOT NULL THEN
+        first_id := await.job_of_key(new_id, queue, o, key, keep_key, type, body);
+        IF first_id <> new_id THEN
+            RETURN first_id;
+        END IF;
+    END IF;
     in_queue := await.queue_id(submit.queue);
     PERFORM await.note_use(in_queue, class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,

@@ -18,25 +18,11 @@ DECLARE
     clashes  boolean[];
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
-    -- In one order, and each key once, so that two batches never wait for each other. A key is not kept longer than its job:
-    -- this statement cannot check that the job exists, because it would not see one that was committed a moment ago.
-    INSERT INTO await.idem AS i (owner, queue, key, fingerprint, job, until)
-    SELECT DISTINCT ON (coalesce(g.owner, ''), g.queue, g.key) coalesce(g.owner, ''), g.queue, g.key, g.fingerprint, g.id,
-           now_at + least(g.keep * interval '1 ms', r.keep)
-    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY g (id, queue, owner, key, fingerprint, keep, ord)
-    JOIN await.retention r ON r.class = await.class(g.id)
-    WHERE g.key IS NOT NULL
-    ORDER BY coalesce(g.owner, ''), g.queue, g.key, g.ord
-    ON CONFLICT (owner, queue, key) DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, until = excluded.until
-        WHERE i.until <= now_at;
-    PERFORM set_config('lock_timeout', patience, true);
-
-    -- a statement of its own, so that it sees what others committed while the first one waited
-    SELECT array_agg(coalesce(i.job, g.id) ORDER BY g.ord), array_agg(i.fingerprint <> g.fingerprint ORDER BY g.ord),
-           array_agg(g.ord ORDER BY g.ord) FILTER (WHERE i.job IS NULL OR i.job = g.id)
+    SELECT array_agg(k.id ORDER BY k.ord), array_agg(k.clash ORDER BY k.ord),
+           array_agg(k.ord ORDER BY k.ord) FILTER (WHERE k.id = p_ids[k.ord])
     INTO stands, clashes, owned
-    FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
-    LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key;
+    FROM await.take_keys(p_ids, p_queues, p_owners, p_keys, p_fingerprints, p_keeps) k;
+    PERFORM set_config('lock_timeout', patience, true);
 
     IF cardinality(owned) = cardinality(p_ids) THEN
         RETURN QUERY SELECT s.id, s.created_at, false FROM await.edge_submit(p_ids, p_queues, p_priorities, p_owners, p_correlations,

@@ -1,7 +1,32 @@
+-- Fails an attempt whose payload is larger than its worker takes. The caller has locked the job and deleted its ready row.
+CREATE OR REPLACE FUNCTION await.refuse_payload(p_job uuid, p_attempt int2, p_inline int) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    h    await.job_head := await.lock_job(p_job);
+    size bigint := (SELECT j.payload_size FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job);
+    why  text;
+BEGIN
+    IF h.state IS DISTINCT FROM 'pending' THEN
+        RETURN;                              -- it ended (was cancelled) while it waited
+    END IF;
+    why := format('The payload has %s bytes, and the worker took at most %s: it has to call await.claim with a larger "inline", '
+        'or with pieces => true and read the payload by await.payload.', size, p_inline);
+    h.seq := await.append_event(h, 'processing', 'processing', p_attempt => p_attempt);
+    PERFORM await.retry_or_fail(h, p_attempt, jsonb_build_object('title', 'Payload too large for this worker', 'detail', why), NULL);
+    RAISE WARNING 'job %, attempt % failed: %', p_job, p_attempt, why;
+END $$;
+
 -- Takes up to n jobs: highest priority first, then oldest. Each comes with a lease (default: the job's, else the queue's; from a
--- second to a day) and a receipt "<attempt>.<secret>", which all later calls ask for. payload is NULL where payload_size > 64 KB:
--- read it by await.payload().
-CREATE OR REPLACE FUNCTION await.claim(queues text[], worker text, n int DEFAULT 1, lease interval DEFAULT NULL)
+-- second to a day) and a receipt "<attempt>.<secret>", which all later calls ask for.
+--
+-- Payloads come whole, up to `inline` bytes. A job with a larger one fails its attempt, unless the caller asks for pieces: then
+-- its payload is NULL, and await.payload() reads it. All payloads of one call have at most 16 MB, or one alone has `inline`:
+-- jobs that would exceed this are left where they are.
+--
+-- replaces: await.claim(text[], text, int, interval)
+CREATE OR REPLACE FUNCTION await.claim(queues text[], worker text, n int DEFAULT 1, lease interval DEFAULT NULL,
+    inline int DEFAULT 1048576, pieces boolean DEFAULT false)
 RETURNS TABLE (id uuid, receipt text, attempt int, queue text, payload bytea, content_type text, file_name text, params jsonb,
                batch uuid, phase text, trace text, deadline timestamptz,
                payload_size bigint, correlation_id text, lease_for interval)
@@ -15,11 +40,20 @@ DECLARE
     p_lease  interval := claim.lease;
     p_worker text := claim.worker;
     wanted   int := coalesce(claim.n, 1);
+    p_inline int := coalesce(claim.inline, 1048576);
+    p_pieces boolean := coalesce(claim.pieces, false);
     foreign_queue text;
     lanes    record;
     jobs     uuid[];
     attempts int2[];
+    in_lanes bigint[];
+    in_pos   bigint[];
+    sizes    bigint;                         -- of the payloads of these jobs that come inline
+    largest  bigint;
+    room     bigint := 16777216;             -- for payloads, in this call
+    refused  int := 0;
     given    int;
+    fit      int;
 BEGIN
     IF wanted NOT BETWEEN 1 AND 1000 THEN
         RAISE EXCEPTION 'await.claim takes 1 to 1000 jobs, not %', wanted USING ERRCODE = '22023';
@@ -29,6 +63,9 @@ BEGIN
         RAISE EXCEPTION 'await.claim needs a list of at most 1000 queues' USING ERRCODE = '22023';
     ELSIF length(p_worker) > 255 THEN
         RAISE EXCEPTION 'a worker''s name has at most 255 characters' USING ERRCODE = '22023';
+    ELSIF p_inline NOT BETWEEN 0 AND 268435456 THEN
+        RAISE EXCEPTION 'payloads come inline up to 0 to 268435456 bytes, not %', p_inline USING ERRCODE = '22023',
+            HINT = 'larger ones are read in pieces: pieces => true, and await.payload()';
     END IF;
     IF EXISTS (SELECT FROM await.queue_grant) THEN
         SELECT k INTO foreign_queue FROM unnest(claim.queues) k WHERE NOT await.may_queue(k) LIMIT 1;
@@ -44,20 +81,40 @@ BEGIN
         GROUP BY 1 ORDER BY 1
     LOOP
         LOOP
-            EXIT WHEN wanted = 0;
+            EXIT WHEN wanted = 0 OR refused >= 100;
             WITH picked AS MATERIALIZED (
                 SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
                 CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
                                     ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
                 ORDER BY r.pos LIMIT wanted
             ), taken AS (
-                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.job, y.attempt, y.pos
+                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.*
             )
-            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos) INTO jobs, attempts FROM taken t;
+            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos), array_agg(t.lane ORDER BY t.pos),
+                   array_agg(t.pos ORDER BY t.pos) INTO jobs, attempts, in_lanes, in_pos FROM taken t;
             EXIT WHEN jobs IS NULL;
 
-            PERFORM 1 FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
-                ORDER BY j.id FOR NO KEY UPDATE OF j;
+            SELECT sum(l.payload_size) FILTER (WHERE l.payload_size <= p_inline), max(l.payload_size) INTO sizes, largest
+            FROM (SELECT j.payload_size FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
+                  ORDER BY j.id FOR NO KEY UPDATE OF j) l;
+            IF sizes > room THEN             -- the first that fit, or one alone; the others go back to their places
+                SELECT greatest(count(*) FILTER (WHERE u.upto <= room), CASE WHEN room = 16777216 THEN 1 ELSE 0 END) INTO fit
+                FROM (SELECT sum(CASE WHEN j.payload_size <= p_inline THEN j.payload_size ELSE 0 END) OVER (ORDER BY t.ord) AS upto
+                      FROM unnest(jobs) WITH ORDINALITY t (job, ord)
+                      JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job) u;
+                INSERT INTO await.ready (lane, pos, job, attempt)
+                    SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
+                jobs := jobs[:fit];
+                attempts := attempts[:fit];
+                wanted := 0;                 -- and nothing of lower priority passes them
+            END IF;
+            room := room - coalesce(sizes, 0);
+            IF largest > p_inline AND NOT p_pieces THEN
+                PERFORM await.refuse_payload(j.id, t.attempt, p_inline) FROM unnest(jobs, attempts) t (job, attempt)
+                    JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job WHERE j.payload_size > p_inline;
+                GET DIAGNOSTICS fit = ROW_COUNT;
+                refused := refused + fit;
+            END IF;
 
             RETURN QUERY
             WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
@@ -69,7 +126,7 @@ BEGIN
                 JOIN await.queue q ON q.id = j.queue
                 LEFT JOIN LATERAL (SELECT e.seq, e.state, e.progress FROM await.event e
                                    WHERE e.class = await.class(t.job) AND e.job = t.job ORDER BY e.seq DESC LIMIT 1) e ON true
-                WHERE coalesce(e.state, 'pending') = 'pending'
+                WHERE coalesce(e.state, 'pending') = 'pending' AND (p_pieces OR j.payload_size <= p_inline)
             ), said AS (
                 INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress)
                 SELECT (l.job).class, (l.job).id, l.seq + 1, (l.job).owner, 'processing', 'processing', l.attempt, l.progress FROM live l
@@ -77,12 +134,16 @@ BEGIN
                 INSERT INTO await.lease (job, attempt, worker, span, until, receipt)
                 SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt FROM live l
             )
-            SELECT (l.job).id, l.receipt, l.attempt::int, l.name, (l.job).payload, (l.job).content_type, (l.job).file_name, (l.job).params,
+            SELECT (l.job).id, l.receipt, l.attempt::int, l.name,
+                   CASE WHEN (l.job).payload_size > p_inline THEN NULL
+                        WHEN (l.job).payload IS NOT NULL THEN (l.job).payload
+                        ELSE await.stored_payload((l.job).id) END,
+                   (l.job).content_type, (l.job).file_name, (l.job).params,
                    (l.job).batch, (l.job).phase, (l.job).trace, (l.job).deadline,
                    (l.job).payload_size, (l.job).correlation_id, l.span
             FROM live l ORDER BY l.ord;
             GET DIAGNOSTICS given = ROW_COUNT;
-            wanted := wanted - given;
+            wanted := greatest(wanted - given, 0);
         END LOOP;
     END LOOP;
 END $$;

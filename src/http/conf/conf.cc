@@ -1,5 +1,6 @@
 #include "http/conf/conf.h"
 
+#include "http/conf/variables.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -59,7 +60,19 @@ bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
   compile.value = static_cast<ngx_str_t *>(ngx_palloc(cf->pool, sizeof(ngx_str_t)));
   *compile.value = text;
   compile.complex_value = *out;
+  note_variables(cf, text);
   return ngx_http_compile_complex_value(&compile) == NGX_OK;
+}
+
+char *compile_id(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
+  std::string_view word = ngx::view(text);
+  if (word.find('$') == word.npos)
+    return invalid_value(cf, word,
+                         "the id of a job must be a variable, such as a capture \"$id\" of the location's "
+                         "regular expression");
+  if (word.starts_with("job:"))
+    return invalid_value(cf, word, "it must be an id, without \"job:\"");
+  return compile(cf, text, out) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
 
 }  // namespace await::http

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/conf/place.h"
 #include "ngx/answer.h"
 #include "ngx/nginx.h"
 #include "wire/event_encoding.h"
@@ -32,9 +33,9 @@ struct MainConf {
   size_t value_max;          ///< the largest await_value_max of all locations
   ngx_array_t *formats;      ///< of await_format; null: none
   ngx_array_t *lanes;        ///< of LaneName: the queues that await_submit names without variables
-  ngx_str_t used_by;  ///< the first directive with an action, for errors; empty: none, so nothing is started
-  ngx_str_t used_file;
-  ngx_uint_t used_line;
+  Place used_by;             ///< the first directive with an action; unknown: none, so nothing is started
+  ngx_array_t *variables;    ///< that directives contain, for variables.cc; null: none
+  ngx_array_t *cache_uses;   ///< of await_cache, for zone_cache.cc; null: none
 };
 
 class Runtime;
@@ -59,11 +60,15 @@ struct LocationConf {
   Handler publish;
   Handler ticket;
   Handler metrics;
+  Handler health;
+  ngx_http_handler_pt content;  ///< nginx's handler that the directive at content_at has set
+  Place content_at;
 
   const wire::Format *submitted;  ///< of the response to a submission; null: as in docs/http.md
   const wire::Format *document;   ///< of the response of await_job
   ngx_http_complex_value_t *owner;
   ngx_flag_t scoped;              ///< off: await_owner off
+  Place user_channel_at;          ///< where a channel user: is named
   ngx_array_t *allow;             ///< of ngx_str_t: patterns of channels; null: none
   wire::EventTypes *event_types;  ///< null: they are not changed
   ngx_array_t *origins;           ///< of ngx_str_t, lower case: in addition to the own origin
@@ -72,6 +77,8 @@ struct LocationConf {
   ngx_http_complex_value_t *result_uri;
   ngx_msec_t hold;
   ngx_msec_t hold_max;
+  Place hold_at;
+  Place hold_max_at;
   ngx_msec_t ping;
   ngx_msec_t ping_socket;
   ngx_msec_t retry_min;
@@ -112,7 +119,10 @@ char *config_error(ngx_conf_t *cf, std::string_view word, const char *what);
 char *invalid_value(ngx_conf_t *cf, std::string_view word, const char *rule);
 /// The same with `invalid parameter "<word>"`.
 char *invalid_parameter(ngx_conf_t *cf, std::string_view word, const char *rule);
-/// Compiles `text`, which may contain variables. Returns false if that fails; the error is logged.
+/// Compiles `text`, a word of the directive that is being read, which may contain variables. Returns false if
+/// that fails; the error is logged.
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
+/// The same for the id of a job, which differs from request to request.
+char *compile_id(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
 
 }  // namespace await::http

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "http/conf/conf.h"
+#include "http/conf/settings.h"
 #include "ngx/pool.h"
 #include "ngx/str.h"
 
@@ -32,9 +34,18 @@ bool is_type(std::string_view word) {
 
 }  // namespace
 
+bool is_event_type(std::string_view word) {
+  constexpr std::string_view kOwn[] = {"pending", "processing", "completed",   "failed", "cancelled",
+                                       "expired", "progress",   "batch.ready", "open",   "error",
+                                       "message", "reset",      "ready",       "beat"};
+  return is_type(word) && std::find(std::begin(kOwn), std::end(kOwn), word) == std::end(kOwn);
+}
+
 char *set_format(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *main = static_cast<MainConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (!is_token(ngx::view(words[1])))
+    return invalid_value(cf, ngx::view(words[1]), "it must be a name without spaces");
   if (find_format(*main, ngx::view(words[1])) != nullptr)
     return invalid_value(cf, ngx::view(words[1]), "this format is already defined");
   if (main->formats == nullptr)
@@ -54,6 +65,8 @@ char *set_event_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->event_types != nullptr)
     return const_cast<char *>("is duplicate");
+  if (char *twice = refuse_twice(cf, 1); twice != NGX_CONF_OK)
+    return twice;
   location->event_types = ngx::make<wire::EventTypes>(cf->pool);
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);

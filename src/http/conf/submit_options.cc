@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "http/conf/conf.h"
 #include "http/conf/formats.h"
+#include "http/conf/settings.h"
 #include "ngx/str.h"
 #include "wire/headers.h"
 
@@ -25,48 +26,74 @@ bool listed(const ngx_array_t *list, std::string_view word) {
                      [&](const ngx_str_t &item) { return iequals(ngx::view(item), word); });
 }
 
-/// A time of nginx's in milliseconds, at least `least`; nothing if it is none.
-std::optional<std::int64_t> parse_time(std::string_view text, std::int64_t least) {
+constexpr std::int64_t kSecond = 1000;
+constexpr std::int64_t kDay = 24 * 3600 * kSecond;
+
+/// The bounds of an option's time, in milliseconds.
+struct TimeOption {
+  std::string_view name;
+  std::int64_t SubmitOptions::*field;
+  std::int64_t least;
+  std::int64_t most;
+  const char *rule;
+};
+
+constexpr TimeOption kTimes[] = {
+    {"lease", &SubmitOptions::lease_ms, kSecond, kDay, "it must be a time between 1s and 1d"},
+    {"delay", &SubmitOptions::delay_ms, 1, 365 * kDay, "it must be a time between 1ms and 365d"},
+    {"deadline", &SubmitOptions::deadline_ms, kSecond, 3650 * kDay, "it must be a time between 1s and 3650d"},
+};
+
+/// A time of nginx's in milliseconds; nothing if it is none, or out of the bounds.
+std::optional<std::int64_t> parse_time(std::string_view text, std::int64_t least, std::int64_t most) {
   ngx_str_t value = ngx::borrow(text);
   ngx_int_t ms = ngx_parse_time(&value, 0);
-  if (ms == NGX_ERROR || ms < least)
+  if (ms == NGX_ERROR || ms < least || ms > most)
     return std::nullopt;
   return ms;
 }
 
 const char *parse_retention(std::string_view value, SubmitOptions &options) {
-  constexpr std::int64_t kDay = std::int64_t{24} * 3600 * 1000;
   if (value == "keep") {
     options.retention = 3;
     return nullptr;
   }
-  auto ms = parse_time(value, 1);
-  if (!ms || *ms > 90 * kDay)
+  auto ms = parse_time(value, 1, 90 * kDay);
+  if (!ms)
     return "it must be a time of no more than 90d, or \"keep\"";
   options.retention = *ms <= kDay ? 0 : *ms <= 7 * kDay ? 1 : 2;  // the classes of table await.retention
   return nullptr;
 }
 
+/// Media types, or all of a kind such as image/*.
+const char *parse_types(ngx_conf_t *cf, std::string_view value, SubmitOptions &options) {
+  options.types = split(cf, value);
+  auto *types = static_cast<ngx_str_t *>(options.types->elts);
+  bool good =
+      options.types->nelts > 0 && std::all_of(types, types + options.types->nelts, [](const ngx_str_t &type) {
+        std::string_view minor = ngx::view(type);
+        std::string_view major = cut(minor, '/');
+        return is_token(major) && major != "*" && is_token(minor);
+      });
+  return good ? nullptr : "it must be a list of media types such as \"image/*,text/plain\"";
+}
+
 /// Null, or what is wrong.
 const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view value,
                          SubmitOptions &options) {
-  auto time = [&](std::int64_t &field, std::int64_t least) {
-    auto ms = parse_time(value, least);
-    field = ms.value_or(0);
-    return ms              ? nullptr
-           : least == 1000 ? "it must be a time equal to or greater than 1s"
-                           : "it must be a time equal to or greater than 1ms";
-  };
+  for (const TimeOption &time : kTimes) {
+    if (name == time.name) {
+      auto ms = parse_time(value, time.least, time.most);
+      options.*time.field = ms.value_or(0);
+      return ms ? nullptr : time.rule;
+    }
+  }
   if (name == "file") {
     options.file = ngx::borrow(value);
     return value.empty() ? "it must name a form field" : nullptr;
   }
-  if (name == "type") {
-    options.types = split(cf, value);
-    return value.find('/') == std::string_view::npos
-               ? "it must be a list of media types such as \"image/*,text/plain\""
-               : nullptr;
-  }
+  if (name == "type")
+    return parse_types(cf, value, options);
   if (name == "params") {
     options.params = split(cf, value);
     return nullptr;
@@ -81,12 +108,6 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
     options.max_attempts = static_cast<ngx_int_t>(parse_number(value, 1000).value_or(0));
     return options.max_attempts > 0 ? nullptr : "it must be a number between 1 and 1000";
   }
-  if (name == "lease")
-    return time(options.lease_ms, 1000);
-  if (name == "delay")
-    return time(options.delay_ms, 1);
-  if (name == "deadline")
-    return time(options.deadline_ms, 1000);
   if (name == "retain")
     return parse_retention(value, options);
   return "it must be one of file=, type=, params=, priority=, delay=, lease=, max_attempts=, deadline=, "
@@ -107,7 +128,7 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
   options.retention = 1;
   if (!compile(cf, words[1], &options.queue))
     return static_cast<char *>(NGX_CONF_ERROR);
-  if (options.queue->lengths == nullptr && !is_queue_name(ngx::view(words[1])))
+  if (!is_queue_name(sample(ngx::view(words[1]), "q")))
     return invalid_value(cf, ngx::view(words[1]),
                          "a queue name must be 1 to 64 characters of A-Z a-z 0-9 _ . -");
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
@@ -122,6 +143,10 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
     if (const char *why = parse_option(cf, name, value, options))
       return invalid_parameter(cf, ngx::view(words[i]), why);
   }
+  if (options.deadline_ms > 0 && options.deadline_ms <= options.delay_ms)
+    return invalid_parameter(cf, "deadline=",
+                             "it must be longer than \"delay=\", the job would expire before it "
+                             "can be claimed");
   if (options.params != nullptr && options.file.len == 0)
     return invalid_parameter(cf, "params=", "it requires \"file=\", only then are forms parsed");
   return NGX_CONF_OK;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/conf/conf.h"
+#include "http/conf/settings.h"
 #include "http/exchange/request_info.h"
 #include "ngx/str.h"
 
@@ -13,12 +14,16 @@ char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->allow != nullptr)
     return const_cast<char *>("is duplicate");
+  if (char *twice = refuse_twice(cf, 1); twice != NGX_CONF_OK)
+    return twice;
   location->allow = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
-    if (!ngx::view(words[i]).starts_with("topic:"))
+    std::string_view word = ngx::view(words[i]);
+    std::string name(word.substr(std::min(word.find(':') + 1, word.size())));
+    std::replace(name.begin(), name.end(), '*', '_');
+    if (!word.starts_with("topic:") || !wire::is_topic_name(name))
       return invalid_value(
-          cf, ngx::view(words[i]),
-          "it must be a topic pattern such as \"topic:news.*\" (jobs and users need no pattern)");
+          cf, word, "it must be a topic pattern such as \"topic:news.*\" (jobs and users need no pattern)");
     *static_cast<ngx_str_t *>(ngx_array_push(location->allow)) = words[i];
   }
   return NGX_CONF_OK;
@@ -27,14 +32,19 @@ char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 bool is_channel(std::string_view word) {
   for (std::string_view kind : {"topic:", "user:"}) {
     if (word.starts_with(kind))
-      return word.find('$') != word.npos || wire::parse_channel(word).has_value();
+      return wire::parse_channel(sample(word, "x")).has_value();
   }
-  return word.starts_with("job:") || (word.starts_with('$') && word.size() > 1);
+  // a constant job is a mistake: no job is there for ever
+  return (word.starts_with("job:") && word.find('$') != word.npos) ||
+         (word.starts_with('$') && word.size() > 1);
 }
 
 bool add_channel(ngx_conf_t *cf, ngx_str_t word, ngx_array_t *channels) {
   ngx_http_complex_value_t *value = nullptr;
   auto *added = static_cast<ngx_http_complex_value_t *>(ngx_array_push(channels));
+  auto *location = static_cast<LocationConf *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
+  if (ngx::view(word).starts_with("user:"))
+    location->user_channel_at = place_of(cf);
   if (added == nullptr || !compile(cf, word, &value))
     return false;
   *added = *value;

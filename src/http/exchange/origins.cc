@@ -4,19 +4,28 @@
 
 #include "base/text.h"
 #include "http/conf/conf.h"
+#include "http/conf/settings.h"
 #include "http/exchange/request.h"
 #include "ngx/str.h"
 
 namespace await::http {
 namespace {
 
-/// `scheme://host[:port]`, as browsers write it.
+/// `scheme://host[:port]`, as browsers write it: without a port that is the scheme's default.
 bool is_origin(std::string_view word) {
   for (std::string_view scheme : {"http://", "https://"}) {
     if (!word.starts_with(scheme))
       continue;
-    word.remove_prefix(scheme.size());
-    return !word.empty() && word.find_first_of("/?#@, ") == word.npos;
+    std::string_view host = word.substr(scheme.size());
+    std::string_view port;
+    if (auto colon = host.rfind(':'); colon != host.npos && host.find(']', colon) == host.npos) {
+      port = host.substr(colon + 1);
+      host = host.substr(0, colon);
+      if (parse_number(port, 65535).value_or(0) == 0 || port == (scheme == "http://" ? "80" : "443"))
+        return false;
+    }
+    bool v6 = host.starts_with('[') && host.ends_with(']');
+    return !host.empty() && host.find_first_of(v6 ? "/?#@, *" : "/?#@, *:[]") == host.npos;
   }
   return false;
 }
@@ -36,6 +45,8 @@ char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->any_origin != NGX_CONF_UNSET)
     return const_cast<char *>("is duplicate");
+  if (char *twice = refuse_twice(cf, 1); twice != NGX_CONF_OK)
+    return twice;
   location->origins = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
   location->any_origin = 0;
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
@@ -46,7 +57,8 @@ char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       if (!is_origin(word))
         return invalid_value(
             cf, ngx::view(words[i]),
-            "it must be \"same\", \"any\" or an origin without a path such as \"https://example.com\"");
+            "it must be \"same\", \"any\" or an origin without a path, a \"*\" or a default port, such as "
+            "\"https://example.com\"");
       auto *origin = static_cast<ngx_str_t *>(ngx_array_push(location->origins));
       *origin = ngx::copy(cf->pool, word);
     }

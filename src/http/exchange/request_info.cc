@@ -16,7 +16,7 @@ struct Note {
 
 void destroy(void *data) { delete static_cast<Note *>(data)->facts; }
 
-RequestInfo *facts_of(ngx_http_request_t *r) {
+RequestInfo *own_info(ngx_http_request_t *r) {
   for (ngx_pool_cleanup_t *cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
     auto *note = static_cast<Note *>(cleanup->data);
     if (cleanup->handler == destroy && note->request == r)
@@ -104,12 +104,12 @@ constexpr Known kVariables[] = {
 }  // namespace
 
 RequestInfo *find_request_info(ngx_http_request_t *r) {
-  RequestInfo *known = facts_of(r);
-  return known != nullptr || r == r->main ? known : facts_of(r->main);
+  RequestInfo *known = own_info(r);
+  return known != nullptr || r == r->main ? known : own_info(r->main);
 }
 
-RequestInfo &facts(ngx_http_request_t *r) {
-  if (RequestInfo *known = facts_of(r))
+RequestInfo &request_info(ngx_http_request_t *r) {
+  if (RequestInfo *known = own_info(r))
     return *known;
   ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Note));
   if (cleanup == nullptr)
@@ -117,7 +117,7 @@ RequestInfo &facts(ngx_http_request_t *r) {
   auto *made = new RequestInfo;
   *static_cast<Note *>(cleanup->data) = {r, made};
   cleanup->handler = destroy;
-  if (const RequestInfo *main = r != r->main ? facts_of(r->main) : nullptr)
+  if (const RequestInfo *main = r != r->main ? own_info(r->main) : nullptr)
     made->take_identity(*main);
   return *made;
 }
@@ -131,7 +131,7 @@ void RequestInfo::take_identity(const RequestInfo &from) {
   ticket_channels = from.ticket_channels;
 }
 
-void note_problem(ngx_http_request_t *r, const wire::Problem &problem) { facts(r).problem = problem; }
+void note_problem(ngx_http_request_t *r, const wire::Problem &problem) { request_info(r).problem = problem; }
 
 ngx_int_t add_variables(ngx_conf_t *cf) {
   for (const Known &known : kVariables) {

@@ -36,7 +36,7 @@ struct RequestInfo {
 };
 
 /// The facts about a request, created at first use. A subrequest has its own.
-RequestInfo &facts(ngx_http_request_t *r);
+RequestInfo &request_info(ngx_http_request_t *r);
 /// Null if there are none. A subrequest uses those of its main request until it has its own.
 RequestInfo *find_request_info(ngx_http_request_t *r);
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem);

@@ -31,7 +31,7 @@ std::string result_etag(const core::Job &job) {
   return "\"" + job.id.text().substr(24) + "-" + std::to_string(job.seq) + "\"";
 }
 
-void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last) {
+void ChunkStream::start(const Uuid &job, int attempt, std::int64_t first, std::int64_t last) {
   job_ = job;
   attempt_ = attempt;
   at_ = first;
@@ -41,25 +41,25 @@ void PieceStream::start(const Uuid &job, int attempt, std::int64_t first, std::i
   read_next();
 }
 
-void PieceStream::read_next() { payloads_.get(job_, attempt_, at_, reply_); }
+void ChunkStream::read_next() { payloads_.get(job_, attempt_, at_, reply_); }
 
-void PieceStream::on_piece(Result<core::Piece> piece) {
-  std::int64_t skip = piece ? at_ - piece->pos : 0;
-  if (!piece || skip < 0 || skip >= static_cast<std::int64_t>(piece->bytes.size())) {
+void ChunkStream::on_chunk(Result<core::Chunk> chunk) {
+  std::int64_t skip = chunk ? at_ - chunk->pos : 0;
+  if (!chunk || skip < 0 || skip >= static_cast<std::int64_t>(chunk->bytes.size())) {
     ngx_log_error(NGX_LOG_ERR, r_->connection->log, 0, "await: result truncated at byte %L: %s",
                   static_cast<off_t>(at_),
-                  piece ? "the next chunk is missing" : piece.error().detail.c_str());
+                  chunk ? "the next chunk is missing" : chunk.error().detail.c_str());
     end(Answer::cut());  // the length was announced: cutting the connection tells the client
     return;
   }
-  std::string_view bytes = piece->bytes.view().substr(static_cast<std::size_t>(skip));
+  std::string_view bytes = chunk->bytes.view().substr(static_cast<std::size_t>(skip));
   bytes = bytes.substr(0, static_cast<std::size_t>(last_ + 1 - at_));
-  out_.push(skip == 0 && bytes.size() == piece->bytes.size() ? piece->bytes : Bytes(bytes));
+  out_.push(skip == 0 && bytes.size() == chunk->bytes.size() ? chunk->bytes : Bytes(bytes));
   at_ += static_cast<std::int64_t>(bytes.size());
   write();
 }
 
-void PieceStream::write() {
+void ChunkStream::write() {
   ngx_int_t rc = out_.flush();
   if (rc == NGX_ERROR) {
     end(Answer::cut());
@@ -78,8 +78,8 @@ void PieceStream::write() {
     read_next();
 }
 
-void PieceStream::on_writable(ngx_http_request_t *r) {
-  auto *self = ngx::the_bound<PieceStream>(r);
+void ChunkStream::on_writable(ngx_http_request_t *r) {
+  auto *self = ngx::the_bound<ChunkStream>(r);
   ngx_connection_t *c = r->connection;
   if (self->reply_.waiting())
     return;
@@ -93,7 +93,7 @@ void PieceStream::on_writable(ngx_http_request_t *r) {
   ngx::guarded(c->log, [self] { self->write(); });
 }
 
-void PieceStream::end(Answer answer) { on_end_(answer); }
+void ChunkStream::end(Answer answer) { on_end_(answer); }
 
 void ResultResponse::answer(const core::Job &job, const ResultResponseOptions &options,
                             core::Payloads &payloads) {
@@ -185,7 +185,7 @@ void ResultResponse::send_body(const core::Job &job, core::Payloads &payloads, i
     on_end_(Answer::sent(rc));
     return;
   }
-  stream_ = std::make_unique<PieceStream>(r_, payloads, on_end_);
+  stream_ = std::make_unique<ChunkStream>(r_, payloads, on_end_);
   stream_->start(job.id, result.attempt, first, last);
 }
 

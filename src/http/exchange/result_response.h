@@ -22,10 +22,10 @@ struct ResultResponseOptions {
 /// Sends the body of a large result one chunk at a time. One chunk is read ahead of what nginx has sent, so a
 /// slow client costs the memory of one chunk.
 /// Kept alive by: the request it belongs to, as a member.
-class PieceStream {
+class ChunkStream {
  public:
   /// @param on_end  called once, with the answer that the request is to be finalized with
-  PieceStream(ngx_http_request_t *r, core::Payloads &payloads, core::Callback<Answer> on_end)
+  ChunkStream(ngx_http_request_t *r, core::Payloads &payloads, core::Callback<Answer> on_end)
       : r_(r), payloads_(payloads), out_(r), on_end_(on_end) {}
 
   /// Sends bytes first … last of the result. The header has been sent.
@@ -36,7 +36,7 @@ class PieceStream {
 
  private:
   void read_next();
-  void on_piece(Result<core::Piece> piece);
+  void on_chunk(Result<core::Chunk> chunk);
   void write();
   void end(Answer answer);
   ngx::SendTimer::Writer writer() const {
@@ -50,7 +50,7 @@ class PieceStream {
   ngx::FilterOutput out_;
   ngx::SendTimer timer_;
   core::Callback<Answer> on_end_;
-  core::Reply<core::Piece> reply_ = core::Reply<core::Piece>::to<&PieceStream::on_piece>(this);
+  core::Reply<core::Chunk> reply_ = core::Reply<core::Chunk>::to<&ChunkStream::on_chunk>(this);
   Uuid job_;
   int attempt_ = 0;
   std::int64_t at_ = 0;
@@ -61,7 +61,7 @@ class PieceStream {
 /// ranges, conditions and HEAD (RFC 9110).
 class ResultResponse {
  public:
-  /// @param on_end  as for PieceStream
+  /// @param on_end  as for ChunkStream
   ResultResponse(ngx_http_request_t *r, core::Callback<Answer> on_end) : r_(r), on_end_(on_end) {}
 
   /// Cancels the read.
@@ -81,7 +81,7 @@ class ResultResponse {
 
   ngx_http_request_t *r_;
   core::Callback<Answer> on_end_;
-  std::unique_ptr<PieceStream> stream_;
+  std::unique_ptr<ChunkStream> stream_;
 };
 
 }  // namespace await::http

@@ -130,7 +130,7 @@ void EventsPage::answer() {
     runtime_.counters().count(Counter::resets);
   }
   std::string text = out.take();
-  facts(r_).state = core::state_name(first.state);
+  request_info(r_).state = core::state_name(first.state);
   add_header(r_, "Cache-Control", "no-store");
   add_wait_headers(r_, wait_, "Accept, Prefer");
   // usually destroys this

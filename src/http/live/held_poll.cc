@@ -45,7 +45,7 @@ void HeldPoll::rest() {
 
 void HeldPoll::on_revive() {
   runtime_.counters().add(Gauge::parked, -1);
-  restore_info(facts(r_));
+  restore_info(request_info(r_));
 }
 
 Answer send_revoked(ngx_http_request_t *r) { return send_problem(r, 403, "The session was revoked."); }

@@ -67,7 +67,7 @@ void JobWait::on_job(Result<const core::Job *> job) {
   if (done || is_over()) {
     if (!revive())
       return;  // this was destroyed
-    RequestInfo &info = facts(r_);
+    RequestInfo &info = request_info(r_);
     info.state = core::state_name(found->state);
     if (watcher_.read().cache != nullptr)
       info.cache = watcher_.read().from_cache ? "HIT" : "MISS";
@@ -77,7 +77,7 @@ void JobWait::on_job(Result<const core::Job *> job) {
   }
   watcher_.seen(found->seq, found->seq);
   if (!parked())
-    delivery_ = facts(r_).delivery;  // parking frees the request
+    delivery_ = request_info(r_).delivery;  // parking frees the request
   rest();
 }
 
@@ -106,7 +106,7 @@ OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_vi
   auto id = Uuid::parse(text);
   if (!id || !id->is_v7() || !is_admitted(r, "job:" + id->text()))
     return send_problem(r, 404, "There is no such job.");
-  facts(r).id = id->text();
+  request_info(r).id = id->text();
   if (runtime.backends().past_retention(*id))
     return send_problem(r, 410, "The retention period of this job has passed; it is no longer stored.");
   return *id;

@@ -16,7 +16,7 @@ LiveConnection::LiveConnection(ngx_http_request_t *r, Runtime &runtime, const wi
     : HeldRequest(r, runtime),
       conf_(location_conf(r)),
       encoding_(encoding),
-      expires_ms_(runtime_.ms_at(facts(r).expires_s)),
+      expires_ms_(runtime_.ms_at(request_info(r).expires_s)),
       began_ms_(runtime_.now_ms()),
       visible_beat_(visible_beat) {}
 
@@ -122,7 +122,7 @@ void LiveConnection::rest() {
 
 void LiveConnection::on_revive() {
   runtime_.counters().add(Gauge::parked, -1);
-  RequestInfo &info = facts(r_);
+  RequestInfo &info = request_info(r_);
   info.held_ms = held_ms();
   restore_info(info);
 }

@@ -229,7 +229,7 @@ void SseStream::end() {
   if (parked() && chunked())
     queue_.push(runtime_.heartbeats().last_chunk());
   if (!parked()) {
-    RequestInfo &info = facts(r_);
+    RequestInfo &info = request_info(r_);
     info.state = core::state_name(subscriptions_.first().state);
     info.held_ms = held_ms();
   }

@@ -33,7 +33,7 @@ WebSocket::WebSocket(ngx_http_request_t *r, Runtime &runtime, const SocketOption
     : LiveConnection(r, runtime, *options.encoding, options.visible_beat), plain_(options.plain) {
   if (auto owner = owner_of(r))
     owner_ = std::make_unique<std::string>(*owner);
-  if (const auto &ticket = facts(r).ticket_channels)
+  if (const auto &ticket = request_info(r).ticket_channels)
     ticket_ = std::make_unique<std::vector<std::string>>(*ticket);
   register_held();
 }
@@ -211,7 +211,7 @@ void WebSocket::refuse(std::string_view channel, int status, const char *detail)
   write_soon();
 }
 
-void WebSocket::text(std::string_view message) {
+void WebSocket::on_text(std::string_view message) {
   ++messages_;
   if (plain_ || closing_)
     return;
@@ -228,7 +228,7 @@ void WebSocket::text(std::string_view message) {
   }
 }
 
-void WebSocket::binary() {
+void WebSocket::on_binary() {
   ++messages_;
   if (closing_)
     return;
@@ -301,7 +301,7 @@ void WebSocket::read_on() {
   }
 }
 
-void WebSocket::reply(std::string_view frames) {
+void WebSocket::on_reply(std::string_view frames) {
   if (!closing_)
     push(Bytes(frames));
 }

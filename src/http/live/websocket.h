@@ -62,9 +62,9 @@ class WebSocket : public LiveConnection,
   void log_refusal(int status, const char *why);
   bool may_be_refused();
 
-  void text(std::string_view message) override;
-  void binary() override;
-  void reply(std::string_view frames) override;
+  void on_text(std::string_view message) override;
+  void on_binary() override;
+  void on_reply(std::string_view frames) override;
   void read();
   bool has_turn() const;
   void take(std::string_view bytes);

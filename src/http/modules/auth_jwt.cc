@@ -24,7 +24,8 @@ struct JwtMain {
 };
 
 struct JwtConf {
-  ngx_str_t realm;                  // empty: off; null: as outside
+  ngx_str_t realm;  // empty: off; null: as outside
+  Place realm_at;
   ngx_http_complex_value_t *token;  // first of all; null or empty: Authorization: Bearer
   wire::JwtKeys *keys;
   wire::JwtRules *rules;
@@ -61,7 +62,7 @@ ngx_int_t refuse(ngx_http_request_t *r, const JwtConf &conf, const char *why) {
 std::string token_of(ngx_http_request_t *r, const JwtConf &conf) {
   if (conf.token != nullptr) {
     std::string token(ngx::evaluate(r, conf.token));
-    RequestInfo &known = facts(r);
+    RequestInfo &known = request_info(r);
     if (!token.empty() && token.find_first_not_of('*') == token.npos && token.size() == known.token.size())
       return known.token;
     if (!token.empty()) {
@@ -89,7 +90,7 @@ ngx_int_t check_token(ngx_http_request_t *r) {
     auto claims = wire::verify_jwt(token, *conf.keys, rules, ngx_time(), why);
     if (!claims)
       return refuse(r, conf, why);
-    RequestInfo &known = facts(r);
+    RequestInfo &known = request_info(r);
     known.user = claims->get("sub").value_or("");
     if (auto expires = claims->time("exp"))
       known.expires_s = *expires + conf.leeway;
@@ -139,6 +140,7 @@ char *set_realm(ngx_conf_t *cf, ngx_command_t *, void *data) {
     return invalid_value(cf, ngx::view(words[1]),
                          "a realm must not be empty or contain quotes or backslashes");
   conf->realm = words[1];
+  conf->realm_at = place_of(cf);
   if (cf->args->nelts == 3) {
     std::string_view word = ngx::view(words[2]);
     if (!word.starts_with("token=$"))
@@ -207,9 +209,11 @@ char *set_leeway(ngx_conf_t *cf, ngx_command_t *, void *data) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (conf->leeway != NGX_CONF_UNSET)
     return const_cast<char *>("is duplicate");
+  constexpr time_t kMost = 3600;
   conf->leeway = ngx_parse_time(&words[1], 1);
-  return conf->leeway == NGX_ERROR ? invalid_value(cf, ngx::view(words[1]), "it must be a time")
-                                   : NGX_CONF_OK;
+  bool good = conf->leeway != NGX_ERROR && conf->leeway <= kMost;
+  return good ? NGX_CONF_OK
+              : invalid_value(cf, ngx::view(words[1]), "it must be a time in whole seconds, at most 1h");
 }
 
 #define HSL (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
@@ -238,6 +242,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   auto &inner = *static_cast<JwtConf *>(child);
   if (inner.realm.data == nullptr) {
     inner.realm = outer.realm;
+    inner.realm_at = outer.realm_at;
     inner.token = outer.token;
   }
   if (inner.keys == nullptr)
@@ -246,7 +251,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.rules = outer.rules != nullptr ? outer.rules : outer.rules = make_for<wire::JwtRules>(cf);
   ngx_conf_merge_value(inner.leeway, outer.leeway, 30);
   if (inner.realm.len > 0 && inner.keys == nullptr)
-    return config_error(cf, "await_auth_jwt", "directive requires \"await_auth_jwt_key_file\"");
+    return directive_error(cf, inner.realm_at,
+                           "requires \"await_auth_jwt_key_file\", the file of the keys that sign");
   return inner.rules != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
 

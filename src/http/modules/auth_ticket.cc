@@ -125,7 +125,7 @@ class TicketCheck {
   void resume_phases() { ngx_post_event(r_->connection->write, &ngx_posted_events); }
 
   void admit() {
-    RequestInfo &known = facts(r_);
+    RequestInfo &known = request_info(r_);
     known.user = ticket_.owner;
     known.verified = true;
     known.ticket_channels = ticket_.channels;
@@ -152,7 +152,7 @@ ngx_int_t check_ticket(ngx_http_request_t *r) {
         *static_cast<AuthTicketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_auth_ticket_module));
     if (conf.on != 1)
       return NGX_DECLINED;
-    RequestInfo &known = facts(r);
+    RequestInfo &known = request_info(r);
     if (known.ticket_check != nullptr)  // nginx runs the phases again, maybe after an internal redirect
       return static_cast<TicketCheck *>(known.ticket_check)->outcome();
     ngx_str_t value;

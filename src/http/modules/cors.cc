@@ -47,7 +47,7 @@ ngx_int_t check_origin(ngx_http_request_t *r) {
     return NGX_DECLINED;
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
     std::string origin = origin_of(r);
-    facts(r).readable_by = origin;
+    request_info(r).readable_by = origin;
     bool preflight = (r->method & NGX_HTTP_OPTIONS) && has_header(r, "origin") &&
                      has_header(r, "access-control-request-method");
     if (!preflight)

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/text.h"
+#include "http/conf/settings.h"
 #include "http/exchange/channels.h"
 #include "http/exchange/conditions.h"
 #include "http/exchange/origins.h"
@@ -19,15 +20,42 @@
 namespace await::http {
 namespace {
 
-constexpr Handler LocationConf::*kActions[] = {
-    &LocationConf::submit,  &LocationConf::job,    &LocationConf::cancel,
-    &LocationConf::result,  &LocationConf::events, &LocationConf::socket,
-    &LocationConf::publish, &LocationConf::ticket, &LocationConf::metrics};
+/// The requests that an action answers. Two actions of a location may not answer the same ones.
+enum Requests : unsigned { kDocument = 1, kStream = 2, kSocket = 4, kGet = 7, kPost = 8, kDelete = 16 };
+
+struct Action {
+  Handler LocationConf::*handler;
+  unsigned requests;
+  const char *name;
+};
+
+constexpr Action kActions[] = {
+    {&LocationConf::submit, kPost, "await_submit"},   {&LocationConf::publish, kPost, "await_publish"},
+    {&LocationConf::ticket, kPost, "await_ticket"},   {&LocationConf::job, kDocument, "await_job"},
+    {&LocationConf::cancel, kDelete, "await_job"},    {&LocationConf::result, kDocument, "await_result"},
+    {&LocationConf::events, kStream, "await_events"}, {&LocationConf::socket, kSocket, "await_socket"},
+    {&LocationConf::metrics, kGet, "await_metrics"},  {&LocationConf::health, kGet, "await_health"}};
+
+constexpr char kOtherHandler[] =
+    "cannot be used in a location with another handler such as \"proxy_pass\", only one of them would run";
+
+const Action &action_of(Handler LocationConf::*handler) {
+  return *std::find_if(std::begin(kActions), std::end(kActions),
+                       [&](const Action &action) { return action.handler == handler; });
+}
+
+/// An action of the location that answers requests of these, too; null if there is none.
+const Action *find_rival(const LocationConf &location, unsigned requests) {
+  auto *found = std::find_if(std::begin(kActions), std::end(kActions), [&](const Action &action) {
+    return (action.requests & requests) != 0 && location.*action.handler != nullptr;
+  });
+  return found != std::end(kActions) ? found : nullptr;
+}
 
 /// Of the actions that answer GET, the one that the client's Accept selects.
 Handler reader(ngx_http_request_t *r, const LocationConf &location) {
-  if (location.metrics != nullptr)
-    return location.metrics;
+  if (location.metrics != nullptr || location.health != nullptr)
+    return location.metrics != nullptr ? location.metrics : location.health;
   if (location.socket != nullptr && asks_for_websocket(r))
     return location.socket;
   Handler plain = location.job != nullptr ? location.job : location.result;
@@ -41,11 +69,8 @@ Handler reader(ngx_http_request_t *r, const LocationConf &location) {
 
 /// The action that answers POST.
 Handler poster(const LocationConf &location) {
-  for (auto action : {&LocationConf::submit, &LocationConf::publish, &LocationConf::ticket}) {
-    if (location.*action != nullptr)
-      return location.*action;
-  }
-  return nullptr;
+  const Action *action = find_rival(location, kPost);
+  return action != nullptr ? location.*action->handler : nullptr;
 }
 
 Handler handler_for(ngx_http_request_t *r, const LocationConf &location) {
@@ -103,7 +128,8 @@ Answer answer(ngx_http_request_t *r) {
                   "await: answering 403: cross-origin request rejected by await_origins");
     return send_logged_problem(r, 403, "Cross-origin request rejected.");
   }
-  auto owner = handler != location.metrics && handler != location.publish ? owner_of(r) : std::nullopt;
+  bool owned = handler != location.metrics && handler != location.health && handler != location.publish;
+  auto owner = owned ? owner_of(r) : std::nullopt;
   if (owner && (owner->empty() || !is_text(*owner)))
     return send_problem(r, 403, "The request is not authenticated.");
   if (auto refusal = check_ticket_use(r, worker->lifecycle(), location, handler))
@@ -126,18 +152,26 @@ ngx_int_t dispatch(ngx_http_request_t *r) {
   return NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
+char *set_content(ngx_conf_t *cf, ngx_http_handler_pt handler) {
+  auto *location = static_cast<LocationConf *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
+  auto *core =
+      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+  if (core->handler != nullptr && core->handler != handler)
+    return directive_error(cf, place_of(cf), kOtherHandler);
+  if (!location->content_at.known())
+    location->content_at = place_of(cf);
+  core->handler = location->content = handler;
+  return NGX_CONF_OK;
+}
+
 // nginx runs one handler in a location, the one that was set last, without an error: here a proxy_pass after
 // an action
 char *refuse_other_handler(ngx_conf_t *cf, const LocationConf &location) {
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  bool any = std::any_of(std::begin(kActions), std::end(kActions),
-                         [&](auto action) { return location.*action != nullptr; });
-  if (core->noname || !any || core->handler == nullptr || core->handler == dispatch)
+  if (location.content == nullptr || core->handler == location.content)
     return NGX_CONF_OK;
-  return config_error(cf, ngx::view(core->name),
-                      "location has an await action and another handler such as \"proxy_pass\", only one "
-                      "handler is allowed");
+  return directive_error(cf, location.content_at, kOtherHandler);
 }
 
 void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner) {
@@ -145,25 +179,27 @@ void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inne
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
   if (!core->noname)
     return;
-  bool any = false;
-  for (auto action : kActions) {
-    if (inner.*action == nullptr)
-      inner.*action = outer.*action;
-    any = any || inner.*action != nullptr;
+  unsigned own = 0;  // what an action of the block itself answers, no action of the location does
+  for (const Action &action : kActions)
+    own |= inner.*action.handler != nullptr ? action.requests : 0;
+  for (const Action &action : kActions) {
+    if (inner.*action.handler == nullptr && (action.requests & own) == 0)
+      inner.*action.handler = outer.*action.handler;
   }
   for (auto format : {&LocationConf::submitted, &LocationConf::document}) {
     if (inner.*format == nullptr)
       inner.*format = outer.*format;
   }
-  if (any && core->lmt_excpt && core->handler == nullptr)
+  if (has_action(inner) && core->lmt_excpt && core->handler == nullptr)
     core->handler = dispatch;
 }
+
+bool has_action(const LocationConf &location) { return find_rival(location, ~0U) != nullptr; }
 
 std::string allowed_methods(const LocationConf &location) {
   std::string out;
   auto add = [&](const char *method) { out += (out.empty() ? "" : ", ") + std::string(method); };
-  if (location.job != nullptr || location.result != nullptr || location.events != nullptr ||
-      location.socket != nullptr || location.metrics != nullptr) {
+  if (find_rival(location, kGet) != nullptr) {
     add("GET");
     add("HEAD");
   }
@@ -178,43 +214,20 @@ std::string allowed_methods(const LocationConf &location) {
 LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler handler) {
   auto *location = static_cast<LocationConf *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (location->*action != nullptr) {
-    config_error(cf, ngx::view(words[0]), "directive is duplicate");
+  const Action &added = action_of(action);
+  if (const Action *rival = find_rival(*location, added.requests)) {
+    const char *method = added.requests == kPost ? "POST" : "GET";
+    directive_error(cf, place_of(cf),
+                    rival == &added ? "is duplicate"
+                                    : std::string("cannot be used with \"") + rival->name +
+                                          "\" in the same location, both handle " + method);
     return nullptr;
   }
-  struct Poster {
-    Handler LocationConf::*action;
-    const char *name;
-  };
-  constexpr Poster kPosters[] = {{&LocationConf::submit, "await_submit"},
-                                 {&LocationConf::publish, "await_publish"},
-                                 {&LocationConf::ticket, "await_ticket"}};
-  bool posts = std::any_of(std::begin(kPosters), std::end(kPosters),
-                           [&](const Poster &poster) { return poster.action == action; });
-  for (const Poster &other : kPosters) {
-    if (posts && location->*other.action != nullptr) {
-      config_error(cf, ngx::view(words[0]),
-                   (std::string("directive cannot be used with \"") + other.name +
-                    "\" in the same location, both handle POST")
-                       .c_str());
-      return nullptr;
-    }
-  }
-  if (core->handler != nullptr && core->handler != dispatch) {
-    config_error(cf, ngx::view(words[0]),
-                 "directive cannot be used in a location with another handler such as \"proxy_pass\"");
+  if (refuse_twice(cf, 1) != NGX_CONF_OK || set_content(cf, dispatch) != NGX_CONF_OK)
     return nullptr;
-  }
   location->*action = handler;
-  core->handler = dispatch;
-  if (main->used_by.len == 0) {
-    main->used_by = words[0];
-    main->used_file = cf->conf_file->file.name;
-    main->used_line = cf->conf_file->line;
-  }
+  if (!main->used_by.known())
+    main->used_by = place_of(cf);
   return location;
 }
 

@@ -16,10 +16,13 @@ ngx_int_t dispatch(ngx_http_request_t *r);
 /// content handler of nginx. Returns the configuration of the location; null if the location cannot have this
 /// action, the error is logged.
 LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler handler);
+bool has_action(const LocationConf &location);
 /// Every method that a location answers, for Allow.
 std::string allowed_methods(const LocationConf &location);
 
-/// An error if a location has an action and a handler of another module.
+/// Sets the content handler of the location that is being read. An error if it has another one.
+char *set_content(ngx_conf_t *cf, ngx_http_handler_pt handler);
+/// An error if a directive that follows one of ours in the location has replaced its content handler.
 char *refuse_other_handler(ngx_conf_t *cf, const LocationConf &location);
 /// Actions are not inherited, but `if` and limit_except blocks are part of their location.
 void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner);

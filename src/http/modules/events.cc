@@ -102,7 +102,7 @@ Answer get_page(ngx_http_request_t *r, Runtime &runtime, const Channels &channel
     return wait.answer();
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
-  facts(r).delivery = "events";
+  request_info(r).delivery = "events";
   return ngx::Held::make<EventsPage>(r, runtime, channels, encoding_of(r), events_conf(r).page, cursor, *wait)
       ->start();
 }
@@ -123,7 +123,7 @@ Answer get_events(ngx_http_request_t *r, Runtime &runtime) {
     return channels.answer();
   if (!stream)
     return get_page(r, runtime, *channels, cursor);
-  facts(r).delivery = "sse";
+  request_info(r).delivery = "sse";
   if (!has_room(location_conf(r), runtime) || runtime.lifecycle().draining() ||
       has_too_many_reads(location_conf(r), runtime)) {
     // any status but 200 would stop EventSource for good
@@ -162,7 +162,7 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     } else if (word != "default=sse") {
       return invalid_parameter(
           cf, word,
-          "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or one of "
+          "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or one of "
           "default=sse|json, thin, linger, event= and format=");
     }
   }

@@ -162,7 +162,7 @@ Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
     return id.answer();
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
-  facts(r).delivery = wait->ms > 0 ? "hold" : "poll";
+  request_info(r).delivery = wait->ms > 0 ? "hold" : "poll";
   Representation type = (chosen == 1) != (conf.text_first == 1) ? Representation::text : Representation::json;
   return ngx::Held::make<JobRequest>(r, runtime, type, *wait)->start(*id);
 }
@@ -194,7 +194,7 @@ char *set_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       return invalid_parameter(cf, word, "it must be default=json|text or format=");
     }
   }
-  return compile(cf, words[1], &job->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+  return compile_id(cf, words[1], &job->id);
 }
 
 // clang-format off

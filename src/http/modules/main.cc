@@ -1,12 +1,18 @@
 // ngx_http_await_module: the directives of the backends, those that several actions share, and the start of
 // the runtime.
 
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
 #include "base/redact.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "http/conf/conf.h"
 #include "http/conf/formats.h"
 #include "http/conf/resolve.h"
+#include "http/conf/settings.h"
+#include "http/conf/variables.h"
 #include "http/exchange/channels.h"
 #include "http/exchange/origins.h"
 #include "http/exchange/request_info.h"
@@ -14,6 +20,7 @@
 #include "http/runtime/runtime.h"
 #include "http/runtime/zone_cache.h"
 #include "ngx/str.h"
+#include "wire/headers.h"
 
 namespace await::http {
 namespace {
@@ -23,6 +30,10 @@ char *set_postgres(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (main->postgres.data != nullptr)
     return const_cast<char *>("is duplicate");
+  if (cf->args->nelts > 2)  // without the value, which may contain a password
+    return directive_error(cf, place_of(cf),
+                           "requires one parameter, a connection string with spaces must be in quotes, "
+                           "such as \"host=db.example dbname=await\"");
   const char *why = resolve_postgres(cf, words[1], &main->postgres);
   return why == nullptr ? NGX_CONF_OK : invalid_value(cf, redact(ngx::view(words[1])), why);
 }
@@ -40,6 +51,12 @@ char *set_redis(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (main->redis == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    if (ngx::view(words[i]) == "off")
+      return invalid_value(cf, "off", "it cannot be used with servers");
+    for (ngx_uint_t j = 1; j < i; ++j) {
+      if (ngx::view(words[i]) == ngx::view(words[j]))
+        return invalid_value(cf, redact(ngx::view(words[i])), "the server is given twice");
+    }
     auto *url = static_cast<ngx_str_t *>(ngx_array_push(main->redis));
     if (const char *why = resolve_redis(cf, words[i], url))
       return invalid_value(cf, redact(ngx::view(words[i])), why);
@@ -68,13 +85,18 @@ char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->ping != NGX_CONF_UNSET_MSEC || location->ping_socket != NGX_CONF_UNSET_MSEC)
+    return const_cast<char *>("is duplicate");
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     bool socket = ngx::view(words[i]).starts_with("socket=");
+    auto &field = socket ? location->ping_socket : location->ping;
     ngx_str_t text = socket ? ngx_str_t{words[i].len - 7, words[i].data + 7} : words[i];
     ngx_int_t ms = ngx_parse_time(&text, 0);
     if (ms == NGX_ERROR || ms < 1000 || ms > 120000)
       return invalid_value(cf, ngx::view(words[i]), "it must be between 1s and 2m");
-    (socket ? location->ping_socket : location->ping) = static_cast<ngx_msec_t>(ms);
+    if (field != NGX_CONF_UNSET_MSEC)
+      return invalid_value(cf, ngx::view(words[i]), "it must be one time, and one \"socket=time\"");
+    field = static_cast<ngx_msec_t>(ms);
   }
   return NGX_CONF_OK;
 }
@@ -82,13 +104,17 @@ char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 char *set_retry(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->retry_min != NGX_CONF_UNSET_MSEC)
+    return const_cast<char *>("is duplicate");
+  constexpr ngx_int_t kLeast = 100;
+  constexpr ngx_int_t kMost = ngx_int_t{3600} * 1000;
   ngx_int_t low = ngx_parse_time(&words[1], 0);
-  if (low == NGX_ERROR)
-    return invalid_value(cf, ngx::view(words[1]), "it must be a time");
-  ngx_int_t high = cf->args->nelts > 2 ? ngx_parse_time(&words[2], 0) : 5 * low;
-  if (high == NGX_ERROR || high < low)
+  if (low == NGX_ERROR || low < kLeast || low > kMost)
+    return invalid_value(cf, ngx::view(words[1]), "it must be a time between 100ms and 1h");
+  ngx_int_t high = cf->args->nelts > 2 ? ngx_parse_time(&words[2], 0) : ngx_min(5 * low, kMost);
+  if (high == NGX_ERROR || high < low || high > kMost)
     return invalid_value(cf, ngx::view(words[cf->args->nelts - 1]),
-                         "the maximum must be a time no less than the minimum");
+                         "the maximum must be a time no less than the minimum, and no more than 1h");
   location->retry_min = static_cast<ngx_msec_t>(low);
   location->retry_max = static_cast<ngx_msec_t>(high);
   return NGX_CONF_OK;
@@ -99,25 +125,16 @@ char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   if (location->safe_types != nullptr)
     return const_cast<char *>("is duplicate");
+  if (char *twice = refuse_twice(cf, 1); twice != NGX_CONF_OK)
+    return twice;
   location->safe_types = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
-    if (ngx::view(words[i]).find('/') == std::string_view::npos)
-      return invalid_value(cf, ngx::view(words[i]), "it must be a media type such as \"image/png\"");
+    std::string_view word = ngx::view(words[i]);
+    if (!wire::is_media_type(word) || word.find_first_of("*;") != word.npos)
+      return invalid_value(cf, word, "it must be a media type such as \"image/png\"");
     auto *type = static_cast<ngx_str_t *>(ngx_array_push(location->safe_types));
     *type = ngx::copy(cf->pool, lower(ngx::view(words[i])));
   }
-  return NGX_CONF_OK;
-}
-
-/// For numbers that must be 1 or greater.
-char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
-  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  auto *field = reinterpret_cast<ngx_int_t *>(static_cast<char *>(conf) + command->offset);
-  if (*field != NGX_CONF_UNSET)
-    return const_cast<char *>("is duplicate");
-  *field = ngx_atoi(words[1].data, words[1].len);
-  if (*field == NGX_ERROR || *field < 1)
-    return invalid_value(cf, ngx::view(words[1]), "it must be a number equal to or greater than 1");
   return NGX_CONF_OK;
 }
 
@@ -132,14 +149,59 @@ char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   location->idempotency = word == "off" ? kKeysOff : word == "on" ? kKeysOn : kKeysRequired;
   if (cf->args->nelts == 2)
     return NGX_CONF_OK;
+  constexpr time_t kMost = time_t{90} * 24 * 3600;
   location->keep_keys = ngx_parse_time(&words[2], 1);
-  if (location->keep_keys == NGX_ERROR || location->keep_keys < 1)
-    return invalid_value(cf, ngx::view(words[2]), "it must be equal to or greater than 1s");
+  if (location->keep_keys == NGX_ERROR || location->keep_keys < 1 || location->keep_keys > kMost)
+    return invalid_value(cf, ngx::view(words[2]), "it must be equal to or greater than 1s, and at most 90d");
+  if (word == "off")
+    return invalid_value(cf, ngx::view(words[2]), "\"off\" takes no time");
   return NGX_CONF_OK;
 }
 
-ngx_conf_enum_t trusts[] = {
-    {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
+char *set_hints(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<LocationConf *>(conf);
+  std::string_view word = ngx::view(static_cast<ngx_str_t *>(cf->args->elts)[1]);
+  if (location->hints != NGX_CONF_UNSET_UINT)
+    return const_cast<char *>("is duplicate");
+  if (word != "signed" && word != "verified")
+    return invalid_value(cf, word, "it must be \"signed\" or \"verified\"");
+  location->hints = word == "signed" ? kSigned : kVerified;
+  return NGX_CONF_OK;
+}
+
+char *set_hold(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
+  auto *location = static_cast<LocationConf *>(conf);
+  (command->offset == offsetof(LocationConf, hold) ? location->hold_at : location->hold_max_at) =
+      place_of(cf);
+  return set_time(cf, command, conf);
+}
+
+char *set_problem_base(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
+  std::string_view word = ngx::view(static_cast<ngx_str_t *>(cf->args->elts)[1]);
+  bool uri = std::all_of(word.begin(), word.end(), [](char c) {
+    return c > ' ' && c < 127 && std::string_view("\"<>\\^`{|}$#").find(c) == std::string_view::npos;
+  });
+  if (!uri || (!word.starts_with('/') && word.find(':') == word.npos))
+    return invalid_value(cf, word, "it must be a URI without variables, such as \"/problems/\"");
+  return ngx_conf_set_str_slot(cf, command, conf);
+}
+
+constexpr std::int64_t kKilo = 1024;
+constexpr std::int64_t kMega = 1024 * kKilo;
+constexpr std::int64_t kGiga = 1024 * kMega;
+constexpr std::int64_t kSecond = 1000;
+constexpr std::int64_t kHour = 3600 * kSecond;
+
+Bounds reread{50, kHour, "it must be a time between 50ms and 1h"};
+Bounds drain{kSecond, 24 * kHour, "it must be a time between 1s and 1d"};
+Bounds hold{0, 24 * kHour, "it must be a time such as \"30s\", at most 1d"};
+Bounds hold_max{kSecond, 24 * kHour, "it must be a time between 1s and 1d"};
+Bounds value_max{0, 64 * kKilo,
+                 "it must be a size of at most 64k, larger results are served by \"await_result\""};
+Bounds max_buffered{4 * kKilo, kGiga, "it must be a size between 4k and 1g"};
+Bounds max_uploads{64 * kKilo, 1024 * kGiga, "it must be a size equal to or greater than 64k"};
+Bounds max_frame{128, kGiga, "it must be a size between 128 and 1g"};
+Bounds count{1, INT32_MAX, "it must be a number equal to or greater than 1"};
 
 char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *main = static_cast<MainConf *>(conf);
@@ -163,36 +225,36 @@ char *set_max_batch(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 
 // clang-format off
 ngx_command_t commands[] = {
-    {ngx_string("await_postgres"),     HTTP | NGX_CONF_TAKE1,   set_postgres,               MAIN, 0,                                nullptr},
+    {ngx_string("await_postgres"),     HTTP | NGX_CONF_1MORE,   set_postgres,               MAIN, 0,                                nullptr},
     {ngx_string("await_redis"),        HTTP | NGX_CONF_1MORE,   set_redis,                  MAIN, 0,                                nullptr},
-    {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainConf, reread),   nullptr},
-    {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     MAIN, offsetof(MainConf, drain),    nullptr},
+    {ngx_string("await_reread"),       HTTP | NGX_CONF_TAKE1,   set_time,                  MAIN, offsetof(MainConf, reread),   &reread},
+    {ngx_string("await_drain"),        HTTP | NGX_CONF_TAKE1,   set_time,                  MAIN, offsetof(MainConf, drain),    &drain},
     {ngx_string("await_max_batch"),    HTTP | NGX_CONF_TAKE12,  set_max_batch,              MAIN, 0,                                nullptr},
     {ngx_string("await_format"),       HTTP | NGX_CONF_TAKE2,   set_format,                 MAIN, 0,                                nullptr},
     {ngx_string("await_event_types"),  HSL | NGX_CONF_1MORE,    set_event_types,            LOC,  0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
     {ngx_string("await_allow"),        HSL | NGX_CONF_1MORE,    set_allow,                  LOC,  0,                                nullptr},
     {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
-    {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(LocationConf, job_uri),  nullptr},
-    {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    ngx_http_set_complex_value_slot, LOC, offsetof(LocationConf, result_uri), nullptr},
-    {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   ngx_conf_set_msec_slot,     LOC,  offsetof(LocationConf, hold),         nullptr},
-    {ngx_string("await_hold_max"),     HSL | NGX_CONF_TAKE1,    ngx_conf_set_msec_slot,     LOC,  offsetof(LocationConf, hold_max),     nullptr},
+    {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, job_uri),  nullptr},
+    {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, result_uri), nullptr},
+    {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   set_hold,                  LOC,  offsetof(LocationConf, hold),         &hold},
+    {ngx_string("await_hold_max"),     HSL | NGX_CONF_TAKE1,    set_hold,                  LOC,  offsetof(LocationConf, hold_max),     &hold_max},
     {ngx_string("await_ping"),         HSL | NGX_CONF_TAKE12,   set_ping,                   LOC,  0,                                nullptr},
     {ngx_string("await_retry"),        HSL | NGX_CONF_TAKE12,   set_retry,                  LOC,  0,                                nullptr},
-    {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, value_max),    nullptr},
+    {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, value_max),    &value_max},
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
     {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
     {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
     {ngx_string("await_idempotency"),  HSLI | NGX_CONF_TAKE12,  set_idempotency,            LOC,  0,                                nullptr},
-    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    ngx_conf_set_enum_slot,     LOC,  offsetof(LocationConf, hints),        trusts},
+    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    set_hints,                 LOC,  offsetof(LocationConf, hints),        nullptr},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(LocationConf, park),         nullptr},
-    {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(LocationConf, max_held),     nullptr},
-    {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(LocationConf, max_inflight), nullptr},
-    {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, max_buffered), nullptr},
-    {ngx_string("await_max_uploads"),  HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, max_uploads),  nullptr},
-    {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    ngx_conf_set_size_slot,     LOC,  offsetof(LocationConf, max_frame),    nullptr},
-    {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                  LOC,  offsetof(LocationConf, max_channels), nullptr},
-    {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    ngx_conf_set_str_slot,      LOC,  offsetof(LocationConf, problem_base), nullptr},
+    {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_held),     &count},
+    {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_inflight), &count},
+    {ngx_string("await_max_buffered"), HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, max_buffered), &max_buffered},
+    {ngx_string("await_max_uploads"),  HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, max_uploads),  &max_uploads},
+    {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, max_frame),    &max_frame},
+    {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_channels), &count},
+    {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    set_problem_base,          LOC,  offsetof(LocationConf, problem_base), nullptr},
     ngx_null_command,
 };
 // clang-format on
@@ -210,20 +272,14 @@ void *create_main(ngx_conf_t *cf) {
   return main;
 }
 
-char *init_main(ngx_conf_t *cf, void *conf) {
+char *init_main(ngx_conf_t *, void *conf) {
   auto *main = static_cast<MainConf *>(conf);
   if (main->batch_rows == 0) {
     main->batch_rows = 512;
     main->batch_flights = 2;
   }
   ngx_conf_init_msec_value(main->reread, 4000);
-  if (main->reread < 50) {
-    return config_error(cf, "await_reread", "must be equal to or greater than 50ms");
-  }
   ngx_conf_init_msec_value(main->drain, 30000);
-  if (main->drain < 1000) {
-    return config_error(cf, "await_drain", "must be equal to or greater than 1s");
-  }
   return NGX_CONF_OK;
 }
 
@@ -260,6 +316,30 @@ ngx_array_t *default_safe_types(ngx_conf_t *cf) {
   return types;
 }
 
+std::string time_text(ngx_msec_t ms) {
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
+}
+
+/// A request is never held for longer than await_hold_max. Only refused where it matters: a location may set
+/// what its server does not.
+char *merge_hold(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner) {
+  const Place at = inner.hold_at.known() ? inner.hold_at : inner.hold_max_at;
+  bool both = inner.hold_at.known() && inner.hold_max_at.known();
+  bool by_default = !inner.hold_max_at.known() && !outer.hold_max_at.known();
+  ngx_conf_merge_msec_value(inner.hold, outer.hold, 0);
+  ngx_conf_merge_msec_value(inner.hold_max, outer.hold_max, 55000);
+  if (!inner.hold_at.known())
+    inner.hold_at = outer.hold_at;
+  if (!inner.hold_max_at.known())
+    inner.hold_max_at = outer.hold_max_at;
+  if (inner.hold <= inner.hold_max || (!both && !has_action(inner)))
+    return NGX_CONF_OK;
+  return error_at(cf, at.known() ? at : inner.hold_at,
+                  "\"await_hold\" of " + time_text(inner.hold) + " is longer than \"await_hold_max\" of " +
+                      time_text(inner.hold_max) + (by_default ? ", the default" : "") +
+                      ", no request would be held that long; set a longer \"await_hold_max\"");
+}
+
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   auto &outer = *static_cast<LocationConf *>(parent);
   auto &inner = *static_cast<LocationConf *>(child);
@@ -271,6 +351,10 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.owner = outer.owner;
   }
   ngx_conf_merge_value(inner.scoped, NGX_CONF_UNSET, 0);
+  if (inner.user_channel_at.known() && inner.scoped == 0)
+    return directive_error(cf, inner.user_channel_at,
+                           "has a channel of a user, which only that user can watch, so it requires "
+                           "\"await_owner\", as by \"await_owner $remote_user;\"");
   if (inner.any_origin == NGX_CONF_UNSET) {
     inner.any_origin = outer.any_origin;
     inner.origins = outer.origins;
@@ -283,8 +367,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.job_uri = outer.job_uri;
   if (inner.result_uri == nullptr)
     inner.result_uri = outer.result_uri;
-  ngx_conf_merge_msec_value(inner.hold, outer.hold, 0);
-  ngx_conf_merge_msec_value(inner.hold_max, outer.hold_max, 55000);
+  if (char *refused = merge_hold(cf, outer, inner); refused != NGX_CONF_OK)
+    return refused;
   ngx_conf_merge_msec_value(inner.ping, outer.ping, 15000);
   ngx_conf_merge_msec_value(inner.ping_socket, outer.ping_socket, 25000);
   ngx_conf_merge_msec_value(inner.retry_min, outer.retry_min, 1000);
@@ -305,9 +389,6 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   if (inner.safe_types == nullptr)
     inner.safe_types =
         outer.safe_types != nullptr ? outer.safe_types : outer.safe_types = default_safe_types(cf);
-  if (inner.value_max > 65536)
-    return config_error(cf, "await_value_max",
-                        "must be equal to or less than 64k, larger results are served by \"await_result\"");
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   main->value_max = ngx_max(main->value_max, inner.value_max);
   return NGX_CONF_OK;
@@ -315,14 +396,14 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
 
 ngx_int_t postconfigure(ngx_conf_t *cf) {
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
-  if (main->used_by.len == 0)
+  if (refuse_unknown_variables(cf) != NGX_CONF_OK || refuse_unknown_zones(cf) != NGX_CONF_OK)
+    return NGX_ERROR;
+  if (!main->used_by.known())
     return NGX_OK;
   main->counters = Counters::reserve(cf);
   if (main->postgres.data != nullptr)
     return main->counters != nullptr ? NGX_OK : NGX_ERROR;
-  ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                "\"%V\" directive requires \"await_postgres\" in the \"http\" block in %V:%ui",
-                &main->used_by, &main->used_file, main->used_line);
+  directive_error(cf, main->used_by, "requires \"await_postgres\" in the \"http\" block");
   return NGX_ERROR;
 }
 
@@ -331,7 +412,7 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
 ngx_int_t log_version(ngx_cycle_t *cycle) {
   static bool logged = false;
   auto *main = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
-  if (ngx_test_config || logged || main == nullptr || main->used_by.len == 0)
+  if (ngx_test_config || logged || main == nullptr || !main->used_by.known())
     return NGX_OK;
   logged = true;
   ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "nginx-await/%s", kVersion);

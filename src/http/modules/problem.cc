@@ -2,17 +2,13 @@
 
 #include "http/conf/action.h"
 #include "http/exchange/problem_page.h"
+#include "http/modules/dispatch.h"
 
 namespace await::http {
 
 namespace {
 
-char *set_problem(ngx_conf_t *cf, ngx_command_t *, void *) {
-  auto *core =
-      static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  core->handler = problem_handler;
-  return NGX_CONF_OK;
-}
+char *set_problem(ngx_conf_t *cf, ngx_command_t *, void *) { return set_content(cf, problem_handler); }
 
 // clang-format off
 ngx_command_t commands[] = {

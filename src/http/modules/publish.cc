@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "core/cursor.h"
 #include "http/conf/action.h"
+#include "http/conf/formats.h"
+#include "http/conf/settings.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
@@ -81,7 +83,7 @@ Answer publish(ngx_http_request_t *r, Runtime &runtime) {
     return send_problem(r, 404, "There is no such channel.");
   if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
-  facts(r).delivery = "publish";
+  request_info(r).delivery = "publish";
   std::string type = conf.type != nullptr ? std::string(ngx::evaluate(r, conf.type)) : kDefaultType;
   return ngx::Held::make<PublishRequest>(r, runtime, std::move(topic), std::move(type), conf.latest == 1)
       ->receive();
@@ -93,7 +95,7 @@ char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
   if (add_action(cf, &LocationConf::publish, publish) == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   std::string_view topic = ngx::view(words[1]);
-  if (topic.find('$') == topic.npos && !wire::is_topic_name(topic))
+  if (!wire::is_topic_name(sample(topic, "x")))
     return invalid_value(cf, topic, "a topic must be 1 to 128 characters of A-Z a-z 0-9 _ . : / -");
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
@@ -103,6 +105,9 @@ char *set_publish(ngx_conf_t *cf, ngx_command_t *, void *data) {
     }
     if (!word.starts_with("type="))
       return invalid_parameter(cf, word, "it must be type= or latest");
+    if (!is_event_type(sample(word.substr(5), "x")))
+      return invalid_parameter(
+          cf, word, "a type must be 1 to 64 characters of a-z 0-9 _ . -, and none of the module's own");
     if (!compile(cf, {words[i].len - 5, words[i].data + 5}, &conf->type))
       return static_cast<char *>(NGX_CONF_ERROR);
   }

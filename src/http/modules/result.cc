@@ -81,7 +81,7 @@ Answer get_result(ngx_http_request_t *r, Runtime &runtime) {
     return id.answer();
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
-  facts(r).delivery = "result";
+  request_info(r).delivery = "result";
   return ngx::Held::make<ResultRequest>(r, runtime, *wait)->start(*id);
 }
 
@@ -103,7 +103,7 @@ char *set_result(ngx_conf_t *cf, ngx_command_t *, void *conf) {
       return invalid_parameter(cf, ngx::view(words[i]),
                                "it must be pending=202|404|409, or failed= with a status from 400 to 599");
   }
-  return compile(cf, words[1], &result->id) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+  return compile_id(cf, words[1], &result->id);
 }
 
 // clang-format off

@@ -66,7 +66,7 @@ Answer open_socket(ngx_http_request_t *r, Runtime &runtime) {
   }
   if (runtime.lifecycle().draining())
     return send_unavailable(r, "The server is restarting; retry later.");
-  facts(r).delivery = "socket";
+  request_info(r).delivery = "socket";
   auto *channels = static_cast<ngx_http_complex_value_t *>(conf.channels->elts);
   std::vector<std::string> names;
   for (ngx_uint_t i = 0; i < conf.channels->nelts; ++i) {
@@ -104,7 +104,7 @@ char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     if (!is_channel(word))
       return invalid_parameter(
           cf, word,
-          "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or one of "
+          "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or one of "
           "plain, thin and event=");
     if (!add_channel(cf, words[i], socket->channels))
       return static_cast<char *>(NGX_CONF_ERROR);

@@ -230,7 +230,7 @@ class SubmitRequest : public Receiver {
     if (submission_.job.owner)
       runtime_.user_hints().publish_soon(*submission_.job.owner);
     created_at_ = stored->created_at;
-    facts(r_).state = "pending";
+    request_info(r_).state = "pending";
     if (job_wait_ == nullptr) {
       finish(send_accepted(r_, runtime_, fresh_job(), wait_));
       return;
@@ -246,7 +246,7 @@ class SubmitRequest : public Receiver {
       return;
     }
     runtime_.counters().count(Counter::replayed);
-    facts(r_).id = first.id.text();
+    request_info(r_).id = first.id.text();
     if (job_wait_ != nullptr)
       job_wait_->abandon();
     job_wait_ = Held::make<SubmitWait>(r_, runtime_, first.id, wait_, SubmitWait::replayed);
@@ -394,8 +394,8 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
     wait->ms = 0;  // too many requests are held: answer 202 instead
   job.id = runtime.backends().new_id(static_cast<unsigned>(options.retention));
   apply(options, job);
-  facts(r).id = job.id.text();
-  facts(r).delivery = "submit";
+  request_info(r).id = job.id.text();
+  request_info(r).delivery = "submit";
   return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *wait)
       ->start(std::move(*boundary));
 }

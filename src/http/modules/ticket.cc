@@ -111,7 +111,7 @@ class TicketRequest : public SmallBody {
     ticket.channels = std::move(channels_);
     ticket.issued_ms = runtime_.backends().database_ms();
     ticket.until_ms = ticket.issued_ms + conf_.ttl * 1000;
-    ticket.session_s = facts(r_).expires_s;
+    ticket.session_s = request_info(r_).expires_s;
     std::string text = wire::seal(ticket, runtime_.keys().current());
     if (text.empty()) {
       finish(send_unavailable(r_, "The database is not connected yet; retry later."));
@@ -135,7 +135,7 @@ class TicketRequest : public SmallBody {
 Answer give_ticket(ngx_http_request_t *r, Runtime &runtime) {
   if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
-  facts(r).delivery = "ticket";
+  request_info(r).delivery = "ticket";
   return ngx::Held::make<TicketRequest>(
              r, runtime,
              *static_cast<TicketConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_ticket_module)))
@@ -160,7 +160,7 @@ char *set_ticket(ngx_conf_t *cf, ngx_command_t *, void *data) {
     }
     if (!is_channel(word))
       return invalid_parameter(
-          cf, word, "it must be a channel (job:<id>, topic:<name>, user:<name> or a variable) or ttl=");
+          cf, word, "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or ttl=");
     if (!add_channel(cf, words[i], conf->channels))
       return static_cast<char *>(NGX_CONF_ERROR);
   }

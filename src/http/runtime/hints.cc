@@ -8,7 +8,7 @@
 
 namespace await::http {
 
-void Hints::hinted(const core::Hint &hint) {
+void Hints::on_hint(const core::Hint &hint) {
   if (!hub_.watches(hint.job))
     return;
   if (!hint.signature.empty()) {
@@ -22,7 +22,7 @@ void Hints::hinted(const core::Hint &hint) {
   hub_.notify(hint.job, hint.seq);
 }
 
-void Hints::revoked() { lifecycle_.check_revocations(); }
+void Hints::on_revocation() { lifecycle_.check_revocations(); }
 
 void UserHints::run() {
   for (const std::string &owner : std::exchange(owners_, {}))

@@ -17,9 +17,9 @@ class Hints : public core::Bus::Listener {
   Hints(core::Hub &hub, SigningKeys &keys, Lifecycle &lifecycle)
       : hub_(hub), keys_(keys), lifecycle_(lifecycle) {}
 
-  void hinted(const core::Hint &hint) override;
-  void subscribed(unsigned shard) override { hub_.subscribed(shard); }
-  void revoked() override;
+  void on_hint(const core::Hint &hint) override;
+  void on_subscription(unsigned shard) override { hub_.on_subscription(shard); }
+  void on_revocation() override;
 
  private:
   core::Hub &hub_;

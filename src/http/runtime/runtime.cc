@@ -92,10 +92,10 @@ void Runtime::flush_soon(Flush &flush) {
 }
 
 void Runtime::on_history_changed() {
-  job_reads_.history_changed();
-  event_reads_.history_changed();
-  user_event_reads_.history_changed();
-  hub_.history_changed();
+  job_reads_.on_history_changed();
+  event_reads_.on_history_changed();
+  user_event_reads_.on_history_changed();
+  hub_.on_history_changed();
 }
 
 void Runtime::on_greeting(const pg::Hello &hello) {
@@ -134,7 +134,7 @@ ngx_int_t start_runtime(ngx_cycle_t *cycle) {
   if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     return NGX_OK;
   auto *conf = static_cast<MainConf *>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_await_module));
-  if (conf == nullptr || conf->used_by.len == 0)
+  if (conf == nullptr || !conf->used_by.known())
     return NGX_OK;
   return ngx::guarded(cycle->log, ngx_int_t{NGX_ERROR}, [&]() -> ngx_int_t {
     static const bool seeded = [] {  // only once: hash tables that exist must not change

@@ -7,6 +7,13 @@
 namespace await::http {
 namespace {
 
+/// An await_cache that is not off.
+struct CacheUse {
+  ngx_shm_zone_t *zone;
+  ngx_str_t name;
+  Place place;
+};
+
 /// The object to which the data of a zone's slab pool points.
 struct Zone {
   std::byte *memory;
@@ -81,11 +88,12 @@ char *set_zone(ngx_conf_t *cf, ngx_command_t *, void *) {
                          "it must be in the form \"zone=name:size\", such as \"zone=results:16m\"");
   if (size < 1024 * 1024)
     return invalid_value(cf, ngx::view(words[1]), "the size must be equal to or greater than 1m");
-  ngx_shm_zone_t *zone = zone_named(cf, name, static_cast<std::size_t>(size));
+  ngx_shm_zone_t *zone = zone_named(cf, name, 0);  // an await_cache may have named it already
   if (zone == nullptr)
     return static_cast<char *>(NGX_CONF_ERROR);
   if (zone->init != nullptr)
     return invalid_value(cf, name, "this zone is already defined");
+  zone->shm.size = static_cast<std::size_t>(size);
   zone->init = init_zone;
   return NGX_CONF_OK;
 }
@@ -102,7 +110,30 @@ char *set_cache(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     return invalid_value(cf, ngx::view(words[1]),
                          "it must be \"off\" or the name of a zone defined by \"await_zone\"");
   location->cache = zone_named(cf, ngx::view(words[1]), 0);
-  return location->cache != nullptr ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  if (main->cache_uses == nullptr)
+    main->cache_uses = ngx_array_create(cf->pool, 4, sizeof(CacheUse));
+  auto *use =
+      main->cache_uses != nullptr ? static_cast<CacheUse *>(ngx_array_push(main->cache_uses)) : nullptr;
+  if (location->cache == nullptr || use == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  *use = {location->cache, words[1], place_of(cf)};
+  return NGX_CONF_OK;
+}
+
+char *refuse_unknown_zones(ngx_conf_t *cf) {
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  auto *uses = main->cache_uses != nullptr ? static_cast<CacheUse *>(main->cache_uses->elts) : nullptr;
+  for (ngx_uint_t i = 0; uses != nullptr && i < main->cache_uses->nelts; ++i) {
+    std::string name(ngx::view(uses[i].name));
+    if (uses[i].zone->init == nullptr)
+      return error_at(cf, uses[i].place,
+                      "unknown zone \"" + name +
+                          "\" in \"await_cache\" directive, define it in the \"http\" block, as by "
+                          "\"await_zone zone=" +
+                          name + ":16m;\"");
+  }
+  return NGX_CONF_OK;
 }
 
 ZoneCache::ZoneCache(ngx_shm_zone_t *zone, const std::uint32_t &timeline, Counters &counters)

@@ -11,6 +11,8 @@ namespace await::http {
 
 char *set_zone(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 char *set_cache(ngx_conf_t *cf, ngx_command_t *command, void *conf);
+/// Refuses zones that await_cache uses and no await_zone defines, when all directives have been read.
+char *refuse_unknown_zones(ngx_conf_t *cf);
 
 /// A zone as this nginx worker sees it. The event loop never waits for its lock: if another worker holds it,
 /// the job is read from the database.

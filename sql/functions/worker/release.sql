@@ -1,0 +1,37 @@
+-- Gives a claimed job back, after `delay` or at once, without using up the attempt: the next claim has the same number. What the
+-- worker stored of a result is deleted. False: this claim no longer holds the job, and nothing has changed.
+CREATE OR REPLACE FUNCTION await.release(id uuid, receipt text, delay interval DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    k    int2 := await.class(release.id);
+    h    await.job_head;
+    own  int2;
+    due  timestamptz;
+    last jsonb;                              -- why the attempt before failed: the document goes on to say so
+BEGIN
+    IF delay < interval '0' THEN
+        RAISE EXCEPTION 'the delay of await.release is not negative, as % is', delay USING ERRCODE = '22023';
+    END IF;
+    IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = release.id AND l.receipt = release.receipt) THEN
+        RETURN false;
+    END IF;
+    h := await.lock_job(release.id);
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.attempt INTO own;
+    IF own IS NULL OR h.ended THEN
+        RETURN false;
+    END IF;
+    DELETE FROM await.chunk c WHERE c.class = k AND c.job = release.id AND c.kind = 'r' AND c.attempt = own;
+    due := clock_timestamp() + coalesce(delay, interval '0');
+    IF own > 1 THEN
+        SELECT e.data -> 'error' INTO last FROM await.event e
+            WHERE e.class = k AND e.job = release.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1;
+    END IF;
+    PERFORM await.append_event(h, 'pending', 'pending',
+        jsonb_build_object('released', true, 'retry_at', due) || CASE WHEN last IS NULL THEN '{}' ELSE jsonb_build_object('error', last) END,
+        (own - 1)::int2);
+    PERFORM await.enqueue(h.id, h.queue, h.priority, own, due);
+    RETURN true;
+END $$;

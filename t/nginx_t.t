@@ -1,0 +1,269 @@
+# nginx -t finds what it can: a wrong value, a combination that cannot work, a name that nothing defines. Each error has
+# the file, the line, the reason and a remedy. The line is that of the directive, not that of a closing brace.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Test::More;
+
+my $s = start_stack(without => [ 'postgres', 'redis', 'nginx' ]);
+$s->{port} = Await::Stack::free_port();
+
+# Two lines of a site: the second one is the configuration that is tried.
+sub errors {
+    my ($where, $directives) = @_;
+    my $site =
+        $where eq 'http'
+        ? "# first line\n$directives\n"
+        : "server { listen 127.0.0.1:\${PORT}; location / {\n$directives\n} }\n";
+    $s->configure_nginx($site, $where eq 'http' && $directives =~ /^await_postgres/ ? (bare => 1) : ());
+    return $s->nginx_t;
+}
+sub refused {
+    my ($where, $directives, $what) = @_;
+    my $out = errors($where, $directives);
+    my ($line) = $out =~ /\[emerg\] ([^\n]*)/;
+    (my $name = $directives) =~ s/\s+/ /g;
+    like $line // "it was accepted: $out", qr/$what.* in \S+site\.conf:2$/, "$name is refused with reason and line";
+    return;
+}
+
+# --- backends ----------------------------------------------------------------------------------------------------
+
+my $files = $s->{dir};
+Await::Stack::write_file("$files/open.pass", "*:*:*:*:secret\n", 0644);
+my %conninfo = (
+    '' => 'must specify at least "host="',
+    'port=abc' => '"port" must be a number from 1 to 65535',
+    'host=/a port=0' => '"port" must be a number',
+    'host=/a port=65536' => '"port" must be a number',
+    'host=/a,/b port=1,2,3' => '"port" must be one number, or as many as there are hosts',
+    'host=/a hostaddr=db.example' => '"hostaddr" must be an IP address',
+    'host=/a,/b hostaddr=127.0.0.1' => '"hostaddr" must have as many addresses',
+    'host=/a sslmode=bogus' => '"sslmode" must be disable, allow,',
+    'host=/a sslmode=verify-full' => 'require "sslrootcert", the file of the trusted certificates',
+    'host=/a sslmode=verify-ca' => 'require "sslrootcert"',
+    'host=/a sslrootcert=/no/such' => '"sslrootcert" cannot be read: No such file',
+    'host=/a sslcert=/no/such' => '"sslcert" cannot be read: No such file',
+    'host=/a sslkey=/no/such' => '"sslkey" cannot be read: No such file',
+    'host=/a passfile=/no/such' => '"passfile" cannot be read: No such file',
+    "host=/a passfile=$files/open.pass" => '"passfile" can be read by others than its owner, .*; set mode 0600',
+    'host=/a channel_binding=require sslmode=disable' => '"channel_binding=require" needs TLS',
+    'host=/a ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2' => 'is later than "ssl_max_prot',
+    'host=/a connect_timeout=soon' => '"connect_timeout" must be an integer',
+    'host=/a target_session_attrs=standby' => '"target_session_attrs" must be any, read-write or primary',
+    'host=/a target_session_attrs=prefer-standby' => '"target_session_attrs" must be any, read-write or primary',
+    'host=/a client_encoding=LATIN1' => '"client_encoding" must be UTF8',
+    'host=/a replication=database' => '"replication" must be',
+    'hots=/a' => 'invalid connection option "hots"',
+    'postgresql://u:p@127.0.0.1:abc/x' => '"port" must be a number',
+);
+refused('http', "await_postgres '$_';", "in \"await_postgres\" directive, .*$conninfo{$_}") for sort keys %conninfo;
+refused('http', 'await_postgres host=/a dbname=x;', 'requires one parameter, .*must be in quotes, such as');
+unlike errors('http', 'await_postgres host=/a password=hunter2;'), qr/hunter2/,
+    'a password without quotes is not shown';
+
+refused('http', "await_redis $_->[0];", "\"await_redis\" directive.*$_->[1]")
+    for (
+    [ "''", 'it must begin with "redis://" or "unix:"' ],
+    [ 'valkey://h', 'it must begin with' ],
+    [ 'redis://127.0.0.1:99999', 'the port must be a number from 1 to 65535' ],
+    [ 'redis://127.0.0.1:6379x', 'the port must be a number' ],
+    [ 'redis://127.0.0.1/first', 'the database after the slash must be a number' ],
+    [ 'redis://', 'the host is missing' ],
+    [ 'redis://[::1:6379', 'must be in the form "\[address\]:port"' ],
+    [ 'redis://[::1]6379', 'must be in the form "\[address\]:port"' ],
+    [ 'unix:run/redis.sock', 'requires a path that begins with "/"' ],
+    [ 'off redis://127.0.0.1', 'it cannot be used with servers' ],
+    [ 'redis://127.0.0.1 off', 'it cannot be used with servers' ],
+    [ 'redis://127.0.0.1 redis://127.0.0.1', 'the server is given twice' ]);
+
+# --- values: what is wrong, and what would be right ----------------------------------------------------------------
+
+my %values = (
+    await_reread => [ 'a time between 50ms and 1h', qw(10ms abc 5x 0 -1s 2h 9999999999999s) ],
+    await_drain => [ 'a time between 1s and 1d', qw(500ms abc 5min 2d) ],
+    await_max_batch => [ 'a number between 1 and (?:4096|256)', qw(0 5000 abc -1), '10 0', '10 999' ],
+    await_zone => [ 'in the form "zone=name:size"', qw(results results:1m zone=a zone=a:big zone=:1m) ],
+    await_hold => [ 'a time such as "30s"', qw(5min soon -1 2d) ],
+    await_hold_max => [ 'a time between 1s and 1d', qw(500ms soon 0 2d) ],
+    await_ping =>
+        [ 'between 1s and 2m|one time', qw(500ms abc 3m socket= socket=500ms), '5s 6s', 'socket=5s socket=6s' ],
+    await_retry => [ 'a time between 100ms and 1h|a time no less than', qw(abc 0 10ms 2h), '5s 1s', '5s soon' ],
+    await_value_max => [ 'a size of at most 64k', qw(1m abc -1 65k) ],
+    await_max_buffered => [ 'a size between 4k and 1g', qw(0 1 1k lots 2g) ],
+    await_max_uploads => [ 'a size equal to or greater than 64k', qw(0 1k many) ],
+    await_max_frame => [ 'a size between 128 and 1g', qw(0 x 100 10g) ],
+    await_max_held => [ 'a number equal to or greater than 1', qw(0 x -1 99999999999999999999) ],
+    await_max_inflight => [ 'a number equal to or greater than 1', qw(0 x) ],
+    await_max_channels => [ 'a number equal to or greater than 1', qw(0 x) ],
+    await_hints => [ '"signed" or "verified"', qw(maybe on) ],
+    await_park => [ '"on" or "off"', 'maybe' ],
+    await_cors => [ '"on" or "off"', 'maybe' ],
+    await_auth_ticket => [ '"on" or "off"', 'maybe' ],
+    await_idempotency =>
+        [ '"on", "off" or "required"|at most 90d|takes no time', 'maybe', 'on 5x', 'on 500d', 'off 5m' ],
+    await_auth_jwt_leeway => [ 'a time in whole seconds, at most 1h', qw(5x 500ms 2d) ],
+    await_owner => [ 'contain a variable, or be "off"', 'bob', "''" ],
+    await_allow => [ 'a topic pattern such as', qw(news.* topic: user:*), '"topic:a b"' ],
+    await_origins => [
+        'an origin without a path', qw(example.com null ftp://x https://a/b https://*.example.com https://a:b
+            https://a:443 http://a:80), "''"
+    ],
+    await_safe_types => [ 'a media type such as', qw(png image/* / ), '"text/plain;charset=utf-8"' ],
+    await_event_types => [ '"type=name" or "type=off"', qw(x =x x= X=y) ],
+    await_job_uri => [ 'begin with "/", |a variable such as "\$await_id"', '/job', "''", 'jobs/$await_id' ],
+    await_result_uri => [ 'begin with "/", |a variable such as "\$await_id"', '/job', 'ftp://$await_id' ],
+    await_problem_base => [ 'a URI without variables', "''", 'problems', "'/a b'", '/$arg_x' ],
+    await_job => [
+        'the id of a job must be a variable|without "job:"',
+        'id', "''", '0198c0de-0000-7000-8000-000000000000',
+        'job:$arg_id'
+    ],
+    await_result => [ 'the id of a job must be a variable|without "job:"', 'id', 'job:$arg_id' ],
+    await_events => [
+        'a channel|at least one channel|given twice',
+        qw(id job: job:id topic: user: news thin),
+        'job:0198c0de-0000-7000-8000-000000000000',
+        '"topic:a b"',
+        '"topic:a $arg_b"',
+        'topic:a topic:a'
+    ],
+    await_socket => [ 'a channel|given twice', qw(job:id topic: plain), 'topic:a topic:a' ],
+    await_ticket => [ 'a channel|between 1s and 1h', qw(job:id ttl= ttl=500ms ttl=2h) ],
+    await_publish => [
+        'a topic must be|a type must be|given twice',
+        "''", '"a b"', '"a $arg_b"', 'a type=', 'a type=X',
+        'a type=completed',
+        'a latest latest'
+    ],
+    await_submit => [
+        'it must|a queue name must be|given twice|requires "file="', '"a b"', '"a $arg_q"', "''",
+        'q type=image/*,png', 'q lease=1m lease=2m', 'q file=a file=b', 'q delay=10s deadline=5s',
+        map { "q $_" }
+            qw(lease lease= lease=5x lease=500ms lease=2d delay=0 delay=500d deadline=500ms max_attempts=0
+            max_attempts=x max_attempts=1001 priority= priority=x priority=101 file= type= type=image type=*/*
+            retain= retain=0 retain=91d retain=1y params=a tries=3)
+    ],
+);
+my %in_http = map { $_ => 1 } qw(await_reread await_drain await_max_batch await_zone);
+for my $directive (sort keys %values) {
+    my ($what, @wrong) = @{ $values{$directive} };
+    refused($in_http{$directive} ? 'http' : 'location', "$directive $_;", "\"$directive\" directive.*(?:$what)")
+        for @wrong;
+}
+
+# --- what cannot work together -----------------------------------------------------------------------------------
+
+my @get = ('await_job $arg_id', 'await_result $arg_id', 'await_metrics');
+my @post = ('await_submit q', 'await_publish topic', 'await_ticket topic:a');
+for my $set (
+    [ 'GET', @get ],
+    [ 'POST', @post ],
+    [ 'GET', 'await_metrics', 'await_events topic:a', 'await_socket topic:a' ])
+{
+    my ($method, @actions) = @$set;
+    for my $one (@actions) {
+        for my $other (grep { $_ ne $one } @actions) {
+            next if "$one $other" !~ /metrics/ && "$one $other" =~ /events/;    # a stream and a socket may be together
+            my ($first, $second) = map { /(\w+)/ } $one, $other;
+            refused(
+                'location',
+                "$one; $other;",
+                "\"$second\" directive cannot be used with \"$first\" in the same location, " . "both handle $method"
+            );
+        }
+    }
+}
+for my $one (@get, @post, 'await_events topic:a', 'await_socket topic:a', 'await_problem') {
+    my ($name) = $one =~ /(\w+)/;
+    my $why = "\"$name\" directive cannot be used in a location with another handler such as \"proxy_pass\"";
+    refused('location', "$one; $_;", $why) for 'proxy_pass http://127.0.0.1:1', 'empty_gif';
+    refused('location', "$_; $one;", $why) for 'proxy_pass http://127.0.0.1:1', 'fastcgi_pass 127.0.0.1:1';
+    my $other = $name eq 'await_problem' ? 'await_submit q' : 'await_problem';
+    refused('location', "$one; $other;", 'cannot be used in a location with another handler');
+}
+refused('location', 'await_hold 90s; await_hold_max 10s;',
+    '"await_hold" of 90s is longer than "await_hold_max" of 10s');
+refused('location', 'await_hold 90s; await_job $arg_id;', 'longer than "await_hold_max" of 55s, the default');
+refused('location', 'await_job $arg_id; if ($arg_x) { await_hold 90s; }', 'longer than "await_hold_max" of 55s');
+refused(
+    'http',
+    "await_hold 90s; server { listen 127.0.0.1:\${PORT}; location / { await_job \$arg_id; } }",
+    'of 55s, the default'
+);
+refused(
+    'location',
+    "$_; await_owner off;",
+    '"' . (/(\w+)/)[0] . '" directive has a channel of a user, .*requires "await_owner"'
+) for 'await_events user:$arg_x', 'await_socket user:$arg_x', 'await_ticket user:$arg_x';
+refused('location', 'await_auth_jwt here;', '"await_auth_jwt" directive requires "await_auth_jwt_key_file"');
+refused('location', "await_origins same same;", 'it is given twice');
+refused('http', 'await_zone zone=a:1m; await_zone zone=a:2m;', 'this zone is already defined');
+refused('location', "$_; $_;", 'directive is duplicate')
+    for 'await_ping 5s', 'await_retry 1s', 'await_hold 1s', 'await_hints signed', 'await_max_frame 4k',
+    'await_job_uri /$await_id';
+
+# --- names that nothing defines ------------------------------------------------------------------------------------
+
+refused(
+    'location',
+    "await_cache results; await_job \$arg_id;",
+    'unknown zone "results" in "await_cache" directive, define it'
+);
+my @named = (
+    'await_job %s',
+    'await_result %s',
+    'await_events job:%s',
+    'await_socket topic:%s',
+    'await_submit %s',
+    'await_publish %s',
+    'await_publish a type=%s',
+    'await_ticket topic:%s',
+    'await_owner %s',
+    'await_job_uri /%s',
+    'await_result_uri /%s'
+);
+for my $form (@named) {
+    my ($directive) = $form =~ /(\w+)/;
+    refused(
+        'location',
+        sprintf($form, $_) . ';',
+        "unknown \"idd\" variable in \"$directive\" directive, it must be defined by"
+    ) for $form =~ m{/} ? ('$idd') : ('$idd', '${IDD}');
+}
+
+# --- what is right stays accepted ----------------------------------------------------------------------------------
+
+for my $right (
+    'await_submit q; await_job $arg_id; await_events job:$arg_id; await_socket;',
+    'await_submit q; await_metrics;',
+    'await_result $arg_id; await_events job:$arg_id;',
+    'await_submit q; if ($arg_x) { await_publish news; }',
+    'await_job $arg_id; if ($arg_x) { proxy_pass http://127.0.0.1:1; }',
+    'await_submit "a.$arg_q";',
+    'set $mine 1; await_job $mine$1${http_x_id}$cookie_id$arg_id$request_id;',
+    'await_hold 90s; await_hold_max 2m; await_job $arg_id;',
+    'await_hold 90s;',
+    'await_owner $remote_user; await_events user:$remote_user topic:$arg_topic $arg_more;',
+    'await_origins same https://example.com:8443 http://[::1]:3000 http://localhost:3000;',
+    'await_submit q type=image/*,text/plain,application/vnd.x+json delay=5s deadline=10s lease=1d retain=keep;',
+    'await_problem_base urn:problem:; await_job_uri https://api.example/$await_id; await_retry 100ms 1h;'
+    )
+{
+    like errors('location', $right), qr/test is successful/, "$right is accepted";
+}
+like errors('http', $_), qr/test is successful/,
+    "$_ is accepted"
+    for (
+    "await_postgres 'host=/a,/b port=1,2';",
+    "await_postgres 'host=/a port=5432 sslmode=verify-full sslrootcert=/dev/null';",
+    'await_zone zone=a:1m; server { listen 127.0.0.1:${PORT}; location / { await_cache a; await_job $arg_id; } }',
+    "server { listen 127.0.0.1:\${PORT}; location / { await_cache later; await_job \$arg_id; } }\nawait_zone zone=later:1m;",
+    'server { listen 127.0.0.1:${PORT}; await_hold 90s; location / { await_hold_max 2m; await_job $arg_id; } }',
+    'map $arg_q $queue { default q; } server { listen 127.0.0.1:${PORT}; location ~ ^/(?<id>.+)$ { await_submit $queue; await_job $id; } }'
+    );
+
+finish();
