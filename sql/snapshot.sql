@@ -538,6 +538,7 @@ BEGIN
             missing := concat_ws('; ', missing, format('%s: %s', q.name, sqlerrm));
         END;
     END LOOP;
+    PERFORM await.open_timeline();
     RETURN QUERY SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, await.timeline(),
         (SELECT array_agg(coalesce(floor(extract(epoch FROM r.keep) * 1000)::bigint, 0) ORDER BY r.class) FROM await.retention r),
         (SELECT s.key FROM await.secret s),
@@ -1173,6 +1174,22 @@ BEGIN
     IF NOT EXISTS (SELECT FROM await.lane_in_use m WHERE m.lane = p_lane) THEN
         INSERT INTO await.lane_in_use (lane) VALUES (p_lane) ON CONFLICT (lane) DO NOTHING;
     END IF;
+END $$;
+CREATE FUNCTION await.open_timeline() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF await.timeline() NOT LIKE '%.?' THEN
+        RETURN;
+    END IF;
+    -- stored here before it is used, but without waiting for a standby, which may be the server that has failed
+    PERFORM set_config('synchronous_commit', 'local', true);
+    INSERT INTO await.branch (system, number, relation, name)
+    SELECT s.system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), 'await.branch'::regclass,
+           left(replace(gen_random_uuid()::text, '-', ''), 12)
+    FROM pg_control_system() s
+    ON CONFLICT DO NOTHING;                  -- another edge was faster
 END $$;
 CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, length integer DEFAULT NULL::integer) RETURNS bytea
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1850,9 +1867,11 @@ CREATE FUNCTION await.timeline() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT s.system_identifier || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.'
-               || (SELECT oid FROM pg_database WHERE datname = current_database())
+    SELECT concat_ws('.', s.system_identifier, w.number, d.oid, nullif(coalesce(b.name, '?'), ''))
     FROM pg_control_system() s
+    CROSS JOIN (SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS number) w
+    JOIN pg_database d ON d.datname = current_database()
+    LEFT JOIN await.branch b ON b.system = s.system_identifier AND b.number = w.number AND b.relation = 'await.branch'::regclass
 $$;
 CREATE FUNCTION await.topic_id(name text) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -1945,6 +1964,13 @@ BEGIN
             (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_next) x)))::pg_snapshot;
     END;
 END $$;
+CREATE TABLE await.branch (
+    system bigint NOT NULL,
+    number text NOT NULL,
+    relation oid NOT NULL,
+    name text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
 CREATE TABLE await.chunk (
     class smallint NOT NULL,
     job uuid NOT NULL,
@@ -2261,6 +2287,8 @@ CREATE TABLE await.turn (
 );
 ALTER TABLE ONLY await.event ATTACH PARTITION await.event_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 ALTER TABLE ONLY await.job ATTACH PARTITION await.job_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+ALTER TABLE ONLY await.branch
+    ADD CONSTRAINT branch_pkey PRIMARY KEY (system, number, relation);
 ALTER TABLE ONLY await.chunk
     ADD CONSTRAINT chunk_pkey PRIMARY KEY (class, job, kind, attempt, n);
 ALTER TABLE ONLY await.deadline
@@ -2431,6 +2459,7 @@ REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_lane(p_lane bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) TO await_worker;
 REVOKE ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) FROM PUBLIC;

@@ -69,7 +69,9 @@ sub lie {
                 $name_of{$client} = $name;
                 $said{$client} = {
                     name => $name,
-                    rest => ref $lies{$name} ? join('', @{ $lies{$name} }) : $lies{$name} // $floods{$name} };
+                    rest => ref $lies{$name}
+                    ? join('', @{ $lies{$name} })
+                    : $lies{$name} // "+PONG\r\n$floods{$name}" };
                 $_->add($client) for $read, $write;
                 print $report time, " opened $name\n";
             } else {

@@ -4,46 +4,29 @@
 #include <cstring>
 
 #include "base/redact.h"
+#include "pg/failure.h"
+#include "pg/statements.h"
 
 namespace await::pg {
 namespace {
 
-std::string one_line(const char *text) {
-  std::string out(text != nullptr ? text : "");
-  std::replace(out.begin(), out.end(), '\n', ' ');
-  while (!out.empty() && out.back() == ' ')
-    out.pop_back();
-  return out;
-}
-
-/// Maps an SQLSTATE (PostgreSQL manual, appendix A) to a Code.
-/// @param constraint  the violated constraint; null if there is none with a name
-Code code_of(const char *state, const char *constraint) {
-  if (state == nullptr || std::strlen(state) != 5)
-    return Code::unavailable;
-  std::string_view kind(state, 2);
-  // a limit of await.limits; or there is no partition for the row, which is not the fault of the client
-  if (std::strcmp(state, "53400") == 0 || (std::strcmp(state, "23514") == 0 && constraint == nullptr))
-    return Code::exhausted;
-  if (kind == "08" || kind == "57" || kind == "53" || kind == "25")
-    return Code::unavailable;  // connection, shutdown, out of resources, a read-only standby
-  if (std::strcmp(state, "55P03") == 0 || kind == "40")
-    return Code::conflict;  // lock not available, serialisation, deadlock
-  if (kind == "22" || kind == "23" || kind == "54")
-    return Code::invalid;  // bad data, a constraint, too large for an index
-  return kind == "42" && std::strcmp(state, "42501") == 0 ? Code::forbidden : Code::internal;
-}
+/// A backend that waits for a lock does not notice that its client has left; with this it looks every two
+/// seconds. Version 14 and newer.
+constexpr std::string_view kStartup = "-c client_connection_check_interval=2000";
+constexpr std::size_t kMostReason = 600;
 
 }  // namespace
 
 Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options options, Observer *observer)
     : loop_(loop),
-      log_(log),
       random_(random),
       options_(std::move(options)),
       observer_(observer),
+      outage_(loop, log),
+      statement_outage_(loop, log),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
-      deadline_(loop.timer([this] { lost("timeout waiting for a response"); }, io::Loop::Quit::must_not)) {}
+      deadline_(loop.timer([this] { on_deadline(); }, io::Loop::Quit::must_not)),
+      patience_(loop.timer([this] { expire_queued(); }, io::Loop::Quit::may)) {}
 
 Connection::~Connection() {
   drop_watch();  // before libpq closes the descriptor
@@ -59,22 +42,89 @@ void Connection::nudge() {
     timer_->set(0);
 }
 
+/// Begins a round of attempts, one for each host.
 void Connection::connect() {
-  // defaults that prevent libpq from blocking, from waiting forever and from using a standby; conninfo
-  // overrides them
-  std::string name = std::string("nginx-await-") + options_.role;
-  const char *keywords[] = {"fallback_application_name", "gssencmode", "tcp_user_timeout",
-                            "target_session_attrs",      "dbname",     nullptr};
-  const char *values[] = {name.c_str(), "disable", "10000", "read-write", options_.conninfo.c_str(), nullptr};
-  pg_.reset(PQconnectStartParams(keywords, values, 1));
   state_ = State::connecting;
-  connect_began_ = loop_.monotonic_ms();
-  if (!pg_ || PQstatus(pg_.get()) == CONNECTION_BAD) {
-    lost(message());
+  reasons_.clear();
+  auto hosts = read_hosts(options_.conninfo);
+  if (!hosts) {
+    wait_to_connect("cannot connect to", hosts.error().detail);
     return;
   }
-  timer_->set(options_.connect_ms);
+  hosts_ = std::move(*hosts);
+  auto first = first_ ? std::find(hosts_.list.begin(), hosts_.list.end(), *first_) : hosts_.list.begin();
+  if (first != hosts_.list.end())
+    std::rotate(hosts_.list.begin(), first, hosts_.list.end());
+  if (last_)
+    std::stable_partition(hosts_.list.begin(), hosts_.list.end(), [&](auto &one) { return one != *last_; });
+  host_ = 0;
+  connect_to_host();
+}
+
+void Connection::connect_to_host() {
+  drop_watch();
+  const Host &host = hosts_.list[host_];
+  std::string name = std::string("nginx-await-") + options_.role;
+  std::string startup = hosts_.startup;
+  if (!plain_)  // before those of the conninfo, which override it
+    startup.insert(0, std::string(kStartup) + (startup.empty() ? "" : " "));
+  // defaults that prevent libpq from blocking, from waiting forever and from using a standby; the options
+  // of the conninfo come later and override them
+  std::vector<const char *> keywords{"fallback_application_name", "gssencmode", "tcp_user_timeout",
+                                     "target_session_attrs"};
+  std::vector<const char *> values{name.c_str(), "disable", "10000", "read-write"};
+  auto add = [&](const char *keyword, const std::string &value) {
+    keywords.push_back(keyword);
+    values.push_back(value.c_str());
+  };
+  for (const auto &[keyword, value] : hosts_.options)
+    add(keyword.c_str(), value);
+  add("host", host.host);
+  add("hostaddr", host.hostaddr);
+  add("port", host.port);
+  add("options", startup);
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  pg_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (!pg_ || PQstatus(pg_.get()) == CONNECTION_BAD) {
+    give_up_host(message());
+    return;
+  }
+  timer_->set(share_ms());
   watch_socket(false, true);  // as after PGRES_POLLING_WRITING (manual, 34.1)
+}
+
+std::int64_t Connection::share_ms() const {
+  if (hosts_.connect_timeout_ms > 0)
+    return hosts_.connect_timeout_ms;
+  return hosts_.list.size() > 1 ? options_.share_ms : options_.connect_ms;
+}
+
+/// Tries the next host; after the last one, waits.
+void Connection::give_up_host(const std::string &why) {
+  drop_watch();
+  pg_.reset();
+  if (!plain_ && refuses_startup(why)) {
+    plain_ = true;
+    connect_to_host();
+    return;
+  }
+  if (reasons_.find(why) == std::string::npos && reasons_.size() < kMostReason)
+    reasons_ += (reasons_.empty() ? "" : "; ") + why.substr(0, kMostReason);
+  if (++host_ < hosts_.list.size()) {
+    connect_to_host();
+    return;
+  }
+  last_.reset();
+  wait_to_connect("cannot connect to", reasons_);
+}
+
+/// Whether the reason may be what is in kStartup: poolers reject startup options that they do not know, and
+/// servers a parameter that their platform does not support.
+bool Connection::refuses_startup(const std::string &why) {
+  return why.find("client_connection_check_interval") != std::string::npos ||
+         why.find("startup parameter") != std::string::npos ||
+         why.find("command-line options") != std::string::npos;
 }
 
 void Connection::watch_socket(bool readable, bool writable) {
@@ -114,52 +164,134 @@ void Connection::poll_connect() {
     case PGRES_POLLING_OK:
       break;
     default:
-      lost(message());
+      give_up_host(message());
       return;
   }
+  on_established();
+}
+
+void Connection::on_established() {
   if (is_read_only()) {
-    lost("the server is read-only (a standby)");
+    give_up_host(hosts_.list[host_].text() + " is read-only (a standby)");
     return;
   }
   if (PQsetnonblocking(pg_.get(), 1) != 0 || PQenterPipelineMode(pg_.get()) != 1) {
-    lost(message());
+    give_up_host(message());
     return;
   }
   PQsetNoticeProcessor(
       pg_.get(), [](void *, const char *) {}, nullptr);
   timer_->clear();
-  backoff_.reset();
-  state_ = State::ready;
-  if (told_down_)
-    log_.info(std::string("reconnected to PostgreSQL (") + options_.role + ")");
-  told_down_ = false;
-  if (observer_ != nullptr)
+  proven_ = false;
+  state_ = State::greeting;
+  watch_socket(true, false);
+  if (state_ != State::greeting)
+    return;
+  if (observer_ == nullptr) {
+    state_ = State::ready;
+    first_ = hosts_.list[host_];
+    end_abandoned();
+  } else {
     observer_->connected(*this);
-  auto waiting = std::move(queued_);
-  queued_.clear();
-  for (auto &statement : waiting)
-    send(std::move(statement));
-  if (state_ == State::ready)
+  }
+  send_queued();
+  if (established())
     pump();
+}
+
+void Connection::accept() {
+  if (state_ != State::greeting)
+    return;
+  state_ = State::ready;
+  first_ = hosts_.list[host_];
+  last_.reset();
+  prove();
+  end_abandoned();
+  send_queued();
+}
+
+void Connection::on_deadline() {
+  if (!sent_.empty())
+    abandoned_ = {PQbackendPID(pg_.get()), sent_.front()->sql};
+  lost("timeout waiting for a response");
+}
+
+/// A backend that waits for a lock or for a standby stays after its client has left, and each attempt would
+/// add one.
+void Connection::end_abandoned() {
+  struct Terminate : Statement {
+    using Statement::Statement;
+    void finish(Result<Rows>) override {}
+  };
+  if (!abandoned_)
+    return;
+  Params params;
+  params.int4(abandoned_->backend).text(abandoned_->sql);
+  abandoned_.reset();
+  send(std::make_unique<Terminate>(statements::kTerminate, std::move(params)));
+}
+
+/// Only now is the outage over: a pooler or a proxy accepts connections without a server behind it.
+void Connection::prove() {
+  if (std::exchange(proven_, true))
+    return;
+  backoff_.reset();
+  trouble_.recover(std::string("reconnected to PostgreSQL (") + options_.role + ")");
+}
+
+void Connection::reject(const std::string &why) {
+  if (!established())
+    return;
+  last_ = hosts_.list[host_];
+  first_.reset();
+  lost(why);
 }
 
 void Connection::send(std::unique_ptr<Statement> statement) {
   std::int64_t now = loop_.monotonic_ms();
-  if (state_ == State::connecting && now - connect_began_ < options_.connect_ms) {
+  statement->sent_at = now;
+  if (state_ == State::connecting || (state_ == State::greeting && !statement->greets)) {
     queued_.push_back(std::move(statement));
+    if (!patience_->pending())
+      patience_->set(options_.patience_ms);
     return;
   }
-  if (state_ != State::ready) {
+  if (!established()) {
     fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable");
     return;
   }
-  statement->sent_at = now;
   ++count_;
   Statement &sending = *statement;
   sent_.push_back(std::move(statement));
   if (!deadline_->pending())
     deadline_->set(options_.timeout_ms);
   transmit(sending);
+}
+
+void Connection::send_queued() {
+  auto waiting = std::exchange(queued_, {});
+  patience_->clear();
+  for (auto &statement : waiting) {
+    std::int64_t since = statement->sent_at;
+    Statement *sending = statement.get();
+    send(std::move(statement));
+    if (!queued_.empty() && queued_.back().get() == sending)
+      sending->sent_at = since;  // it still waits
+  }
+  if (!queued_.empty())
+    expire_queued();  // sets the timer
+}
+
+/// Statements that have waited too long fail, so that a client gets its answer while hosts are tried.
+void Connection::expire_queued() {
+  std::int64_t now = loop_.monotonic_ms();
+  while (!queued_.empty() && queued_.front()->sent_at + options_.patience_ms <= now) {
+    fail_later(std::move(queued_.front()), Code::unavailable,
+               "PostgreSQL is unavailable: timeout waiting for a connection");
+    queued_.pop_front();
+  }
+  if (!queued_.empty())
+    patience_->set(std::max<std::int64_t>(1, queued_.front()->sent_at + options_.patience_ms - now));
 }
 
 void Connection::transmit(Statement &statement) {
@@ -191,21 +323,21 @@ void Connection::pump() {
     return;
   }
   watch_socket(true, left == 1);
-  if (state_ == State::ready)
+  if (established())
     take_results();
 }
 
 void Connection::take_results() {
   int nulls = 0;  // one ends the results of a statement; two in a row: nothing more was received
-  while (state_ == State::ready && !sent_.empty() && nulls < 2 && PQisBusy(pg_.get()) == 0) {
+  while (established() && !sent_.empty() && nulls < 2 && PQisBusy(pg_.get()) == 0) {
     PGresult *result = PQgetResult(pg_.get());
     nulls = result == nullptr ? nulls + 1 : 0;
     if (result != nullptr && !take_result(result))
       return;
   }
-  if (state_ == State::ready && PQstatus(pg_.get()) == CONNECTION_BAD)
+  if (established() && PQstatus(pg_.get()) == CONNECTION_BAD)
     lost(message());
-  else if (state_ == State::ready && is_read_only())
+  else if (established() && is_read_only())
     lost("the server has become read-only");
 }
 
@@ -227,8 +359,10 @@ bool Connection::take_result(PGresult *result) {
       rows_ = std::make_unique<Rows>(result);
       return true;
     }
-    failure_ = std::make_unique<Error>(error_of(result));
+    Failure failure = failure_of(result);
     PQclear(result);
+    fatal_ = failure.fatal;
+    failure_ = std::make_unique<Error>(std::move(failure.error));
     return true;
   }
   PQclear(result);
@@ -241,27 +375,21 @@ bool Connection::take_result(PGresult *result) {
   else
     deadline_->set(
         std::max<std::int64_t>(1, sent_.front()->sent_at + options_.timeout_ms - loop_.monotonic_ms()));
-  bool fatal = failure && failure->code == Code::unavailable;
+  bool fatal = std::exchange(fatal_, false);
+  if (!failure && observer_ == nullptr)
+    prove();
   if (failure) {
     if (failure->code == Code::internal || failure->code == Code::forbidden)
-      log_.error("statement \"" + std::string(statement->sql) + "\" failed: " + failure->detail);
+      failed_statement_.fail("statement \"" + std::string(statement->sql) + "\" failed: " + failure->detail);
     statement->finish(*failure);
   } else if (rows) {
     statement->finish(std::move(*rows));
   } else {
     statement->finish(Error{Code::internal, "PostgreSQL returned no result"});
   }
-  if (fatal && state_ == State::ready)
+  if (fatal && established())
     lost(failure->detail);  // the server is shutting down or is a standby now: reconnect
-  return state_ == State::ready;
-}
-
-Error Connection::error_of(PGresult *result) const {
-  const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  return {code_of(state, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME)),
-          std::string("PostgreSQL ") + (state != nullptr ? state : "(no SQLSTATE)") + ": " +
-              one_line(primary != nullptr ? primary : PQresultErrorMessage(result))};
+  return established();
 }
 
 std::string Connection::message() const {
@@ -279,17 +407,22 @@ void Connection::drop_watch() {
 }
 
 void Connection::lost(const std::string &why) {
-  bool connecting = state_ == State::connecting;
+  if (state_ == State::connecting)
+    give_up_host(why);
+  else
+    wait_to_connect("lost connection to", why);
+}
+
+void Connection::wait_to_connect(const std::string &line, const std::string &why) {
   drop_watch();
   pg_.reset();
   state_ = State::waiting;
   rows_.reset();
   failure_.reset();
+  fatal_ = false;
   deadline_->clear();
-  if (!told_down_)
-    log_.error(std::string(connecting ? "cannot connect to" : "lost connection to") + " PostgreSQL (" +
-               options_.role + "), retrying: " + why);
-  told_down_ = true;
+  patience_->clear();
+  trouble_.fail(line + " PostgreSQL (" + options_.role + "), retrying: " + why);
   for (auto *statements : {&sent_, &queued_}) {
     for (auto &statement : *statements)
       fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable: " + why);
@@ -299,10 +432,13 @@ void Connection::lost(const std::string &why) {
 }
 
 void Connection::on_timer() {
-  if (state_ == State::connecting)
-    lost("connect timeout");
-  else
+  if (state_ != State::connecting) {
     connect();
+    return;
+  }
+  std::int64_t ms = share_ms();
+  give_up_host("connection to " + hosts_.list[host_].text() + " failed: no answer within " +
+               (ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms"));
 }
 
 void Connection::fail_later(std::unique_ptr<Statement> statement, Code code, std::string why) {

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/list.h"
@@ -11,7 +12,9 @@
 #include "core/backoff.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "io/outage.h"
 #include "io/random.h"
+#include "pg/hosts.h"
 #include "pg/params.h"
 #include "pg/rows.h"
 
@@ -26,28 +29,37 @@ class Statement {
   virtual void finish(Result<Rows> outcome) = 0;
   const char *sql;  ///< a literal
   Params params;
+  bool greets = false;  ///< may be sent before the connection is accepted
   std::int64_t sent_at = 0;
 };
 
 /// A non-blocking connection to PostgreSQL in pipeline mode. Reconnects with backoff. Results arrive in the
 /// order in which statements were sent. Every statement is a transaction of its own.
 ///
-/// Errors of a statement: `unavailable` if it is sent while the connection is down, except during the first
-/// moments of connecting, when it waits; `unavailable` also if the connection is lost while the statement is
-/// in flight, which may then have been executed. A read-only server (a standby, or a demoted primary) counts
-/// as down. The connection is closed if there is no answer within `Options::timeout_ms`.
+/// Hosts are tried one after the other, each for a share of time: `connect_timeout`, or Options::connect_ms.
+/// The one that worked last comes first. A read-only server (a standby, or a demoted primary) counts as down.
 ///
-/// The caller must have resolved the host names in `conninfo`, because name resolution by libpq blocks.
+/// Errors of a statement: `unavailable` if it is sent while the connection is down, or if it has waited
+/// Options::patience_ms for a connection that is being established; `unavailable` also if the connection is
+/// lost while the statement is in flight, which may then have been executed, and if the server gave up the
+/// statement for a reason that passes, which has changed nothing. The connection is closed if there is no
+/// answer within `Options::timeout_ms`; the statement is then ended on the server, too (docs/adr/0007).
+///
+/// For nginx, the names in `conninfo` must have been resolved, because name resolution blocks.
 class Connection {
  public:
   struct Options {
     std::string conninfo;
     const char *role;  ///< for logs and application_name: "write", "read", "bulk"
     std::int64_t timeout_ms = 10'000;
-    std::int64_t connect_ms = 3'000;
+    std::int64_t connect_ms = 3'000;   ///< for a host, if it is the only one
+    std::int64_t share_ms = 2'000;     ///< for a host, if there are several
+    std::int64_t patience_ms = 3'000;  ///< of a statement that waits for a connection
   };
+  /// Decides whether a connection may be used. Without an observer every connection may.
   class Observer {
    public:
+    /// The connection is established. Until accept() is called, it transmits only statements with `greets`.
     virtual void connected(Connection &connection) = 0;
 
    protected:
@@ -62,20 +74,30 @@ class Connection {
   void nudge();
   void send(std::unique_ptr<Statement> statement);
   bool ready() const { return state_ == State::ready; }
-  /// Closes the connection, if there is one, and reconnects.
-  void drop(const std::string &why) {
-    if (state_ == State::ready)
-      lost(why);
-  }
+  bool established() const { return state_ == State::greeting || state_ == State::ready; }
+  /// Why there is no connection; empty if there is one.
+  const std::string &reason() const { return trouble_.reason(); }
+  /// Whether the connection was lost, or could not be established.
+  bool failing() const { return trouble_.failing(); }
+  /// The server is the right one: all statements may be sent. Does nothing if it was accepted before.
+  void accept();
+  /// Closes the connection, if there is one, and tries the other hosts before this one.
+  void reject(const std::string &why);
   /// The number of statements sent since the last call.
   std::int64_t take_count() { return std::exchange(count_, 0); }
   std::size_t in_flight() const { return sent_.size(); }
 
  private:
-  enum class State { idle, connecting, entering, ready, waiting };
+  /// greeting: established, but not accepted; waiting: for the next attempt
+  enum class State { idle, connecting, greeting, ready, waiting };
 
   void connect();
+  void connect_to_host();
+  void give_up_host(const std::string &why);
+  static bool refuses_startup(const std::string &why);
+  std::int64_t share_ms() const;
   void poll_connect();
+  void on_established();
   void watch_socket(bool readable, bool writable);
   void drop_watch();
   void on_socket();
@@ -84,12 +106,17 @@ class Connection {
   void take_results();
   bool take_result(PGresult *result);
   void transmit(Statement &statement);
+  void send_queued();
+  void expire_queued();
+  void prove();
+  void on_deadline();
+  void end_abandoned();
   void lost(const std::string &why);
+  void wait_to_connect(const std::string &line, const std::string &why);
   void fail_later(std::unique_ptr<Statement> statement, Code code, std::string why);
   void deliver_failures();
   void on_timer();
   std::string message() const;
-  Error error_of(PGresult *result) const;
 
   class FailTask : public io::Task {
    public:
@@ -104,24 +131,41 @@ class Connection {
   };
 
   io::Loop &loop_;
-  io::Log &log_;
   io::Random &random_;
   Options options_;
   Observer *observer_;
   State state_ = State::idle;
-  bool told_down_ = false;  // the failure has been logged
+  io::Outage outage_;
+  io::Outage::Part trouble_{outage_};
+  io::Outage statement_outage_;  // statements that fail because of an error in the schema, or a missing right
+  io::Outage::Part failed_statement_{statement_outage_};
+  bool proven_ = false;  // a statement was answered, or the observer has accepted the connection
   std::int64_t count_ = 0;
-  std::int64_t connect_began_ = 0;
+
+  Hosts hosts_;                // of this round of attempts
+  std::size_t host_ = 0;       // the one that is tried or used
+  std::optional<Host> first_;  // the one that worked last
+  std::optional<Host> last_;   // the one that was rejected
+  std::string reasons_;        // of the hosts that failed in this round
+  struct Abandoned {
+    int backend;      // its process id
+    const char *sql;  // what it was executing
+  };
+  std::optional<Abandoned> abandoned_;  // a backend without an answer, to be ended
+  bool plain_ = false;                  // a server or a pooler does not take startup options
+
   std::unique_ptr<PGconn, Close> pg_;
   std::unique_ptr<io::FdWatcher> watch_;
   int watched_fd_ = -1;
-  std::unique_ptr<io::Timer> timer_;     // for the reconnect, or the connect timeout
+  std::unique_ptr<io::Timer> timer_;     // for the reconnect, or the share of a host
   std::unique_ptr<io::Timer> deadline_;  // of the oldest statement in flight; delays quitting
+  std::unique_ptr<io::Timer> patience_;  // of the oldest statement in queued_
   core::Backoff backoff_{100, 2'000};
-  std::deque<std::unique_ptr<Statement>> queued_;  // until connected
+  std::deque<std::unique_ptr<Statement>> queued_;  // until accepted
   std::deque<std::unique_ptr<Statement>> sent_;
   std::unique_ptr<Rows> rows_;  // of the statement at the front of sent_
   std::unique_ptr<Error> failure_;
+  bool fatal_ = false;  // failure_ ends the connection
   struct Failed {
     std::unique_ptr<Statement> statement;
     Error error;

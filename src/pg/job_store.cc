@@ -380,11 +380,6 @@ std::string schema_mismatch(int schema_version) {
          std::to_string(kNeeded) + "; it is supported for one release, upgrade nginx-await";
 }
 
-bool is_older(std::string_view one, std::string_view other) {
-  // the timeline has eight hexadecimal digits, so the strings have the order of the numbers
-  return cut(one, '.') == cut(other, '.') && cut(one, '.') < cut(other, '.');
-}
-
 void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply) {
   ArrayWriter queues(kText), priorities(kInt2);
   for (const Lane &lane : lanes) {
@@ -393,7 +388,9 @@ void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::
   }
   Params params;
   params.array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
-  connection.send(std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello));
+  auto call = std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello);
+  call->greets = true;
+  connection.send(std::move(call));
 }
 
 void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }

@@ -11,15 +11,12 @@ namespace await::pg {
 /// What the database reports when a connection is established.
 struct Hello {
   std::int64_t now_ms = 0;
-  std::string timeline;               ///< system id, timeline and database, with dots between them
+  std::string timeline;               ///< what await.timeline() returns
   std::vector<std::int64_t> keep_ms;  ///< retention in milliseconds, by class; 0: forever
   std::vector<std::string> keys;      ///< the key to sign with, followed by earlier keys that are still valid
   std::string unmade;                 ///< queues that could not be created, and why
   int schema_version = 0;             ///< 0: older than the first release
 };
-
-/// Whether `one` is an earlier timeline of the same server than `other`: there was a failover.
-bool is_older(std::string_view one, std::string_view other);
 
 struct Lane {
   std::string queue;

@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -39,6 +39,10 @@ inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
 inline constexpr char kGet[] = "SELECT pos, bytes FROM await.edge_get($1,$2,$3)";
 inline constexpr char kDrop[] = "SELECT 1 FROM await.edge_drop($1)";
+/// Only a backend of this role that still executes the same statement: a pooler gives out other process ids.
+inline constexpr char kTerminate[] =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE pid = $1 AND usename = session_user AND left(query, 60) = left($2, 60)";
 
 // of workers
 inline constexpr char kClaim[] =

@@ -76,4 +76,11 @@ Result<Address> parse_url(std::string_view url) {
   return address;
 }
 
+std::string address_text(const Address &address) {
+  if (!address.path.empty())
+    return "unix:" + address.path;
+  bool v6 = address.host.find(':') != std::string::npos;
+  return (v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
 }  // namespace await::redis

@@ -2,6 +2,8 @@
 
 #include <hiredis/hiredis.h>
 
+#include <utility>
+
 #include "base/text.h"
 #include "core/hint.h"
 
@@ -21,51 +23,151 @@ std::string_view text_of(const redisReply *reply) {
 
 }  // namespace
 
+/// The two connections to a server, and what it refuses.
 class Bus::Node {
  public:
   Node(Bus &bus, io::Loop &loop, io::Log &log, io::Random &random, const Address &address)
-      : in_observer_(bus, *this),
-        in(loop, log, random, address, in_observer_),
-        out(loop, quiet_, random, address, out_observer_) {}
+      : bus_(bus),
+        loop_(loop),
+        name_("Redis " + address_text(address)),
+        outage_(loop, log),
+        subscribe_outage_(loop, log),
+        publish_outage_(loop, log),
+        minor_outage_(loop, log),
+        in(loop, random, outage_, address, in_observer_),
+        out(loop, random, outage_, address, out_observer_) {}
+
+  void subscribe(const std::string &channel) { in.command({"SUBSCRIBE", channel}); }
+  void unsubscribe(const std::string &channel) {
+    accepted_.erase(channel);
+    in.command({"UNSUBSCRIBE", channel});
+  }
+  bool subscribed() const { return in.ready() && !not_subscribed_.failing(); }
+  /// Why hints do not arrive; empty if they do.
+  const std::string &problem() const { return in.ready() ? not_subscribed_.reason() : in.reason(); }
 
  private:
+  static constexpr std::int64_t kQuietMs = 10'000;  // without a refusal: then it is over
+
   struct In : Connection::Observer {
-    In(Bus &bus, Node &node) : bus_(bus), node_(node) {}
-    void connected() override {
-      for (unsigned shard = 0; shard < 4096; ++shard) {
-        if (bus_.shards_[shard])
-          node_.in.command({"SUBSCRIBE", shard_channel(shard)});
-      }
-      if (bus_.listener_ != nullptr)
-        node_.in.command({"SUBSCRIBE", kRevoked});
-      if (bus_.cancelled_)
-        node_.in.command({"SUBSCRIBE", kCancelled});
-      for (const std::string &queue : bus_.queues_)
-        node_.in.command({"SUBSCRIBE", std::string(kQueuePrefix) + queue});
+    explicit In(Node &node) : node(node) {}
+    void connected() override { node.on_connected(); }
+    void replied(const redisReply &reply) override { node.on_reply(reply); }
+    void on_refusal(std::string_view command, const std::string &error) override {
+      node.on_in_refusal(command, error);
     }
-    void replied(const redisReply &reply) override {
-      if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3)
-        return;
-      std::string_view kind = text_of(reply.element[0]);
-      if (kind == "message")
-        bus_.heard(text_of(reply.element[1]), text_of(reply.element[2]));
-      else if (kind == "subscribe")
-        bus_.acknowledged(text_of(reply.element[1]));
-    }
-    Bus &bus_;
-    Node &node_;
+    void on_ping() override { node.try_again(); }
+    Node &node;
   };
   struct Out : Connection::Observer {
+    explicit Out(Node &node) : node(node) {}
     void connected() override {}
-    void replied(const redisReply &) override {}
+    void replied(const redisReply &reply) override { node.on_out_reply(reply); }
+    void on_refusal(std::string_view command, const std::string &error) override {
+      node.on_out_refusal(command, error);
+    }
+    void on_ping() override {}
+    Node &node;
   };
-  struct Quiet : io::Log {  // the other connection already logs the failure
-    void info(std::string_view) override {}
-    void error(std::string_view) override {}
-  };
-  In in_observer_;
-  Out out_observer_;
-  Quiet quiet_;
+
+  void on_connected() {
+    accepted_.clear();
+    for (const std::string &channel : bus_.channels())
+      subscribe(channel);
+  }
+
+  void on_reply(const redisReply &reply) {
+    if (reply.type == REDIS_REPLY_STATUS || reply.elements == 2)
+      no_ping_.recover(name_ + " accepts PING again");
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3)
+      return;
+    std::string_view kind = text_of(reply.element[0]);
+    if (kind == "message")
+      bus_.heard(text_of(reply.element[1]), text_of(reply.element[2]));
+    else if (kind == "subscribe")
+      on_subscribed(text_of(reply.element[1]));
+    else if (kind == "unsubscribe")
+      no_unsubscribe_.recover(name_ + " accepts UNSUBSCRIBE again");
+  }
+
+  void on_subscribed(std::string_view channel) {
+    accepted_.emplace(channel);
+    if (not_subscribed_.failing()) {
+      auto missing = not_accepted();
+      if (missing.empty())
+        not_subscribed_.recover(name_ + " accepts SUBSCRIBE again");
+      else if (std::exchange(trying_, false))
+        for (const std::string &one : missing)
+          subscribe(one);
+    }
+    bus_.acknowledged(channel);
+  }
+
+  void on_in_refusal(std::string_view command, const std::string &error) {
+    if (command == "ping") {
+      refuse_ping(error);
+    } else if (command == "unsubscribe") {
+      no_unsubscribe_.fail(name_ + " refuses UNSUBSCRIBE, subscriptions accumulate: " + error);
+    } else {
+      trying_ = false;
+      not_subscribed_.fail(name_ + " refuses SUBSCRIBE, retrying (polling PostgreSQL meanwhile): " + error);
+    }
+  }
+
+  /// One of the subscriptions that were refused; if it is accepted, the others follow.
+  void try_again() {
+    if (!not_subscribed_.failing())
+      return;
+    auto missing = not_accepted();
+    trying_ = !missing.empty();
+    if (trying_)
+      subscribe(missing.front());
+    else
+      not_subscribed_.recover(name_ + " accepts SUBSCRIBE again");
+  }
+
+  std::vector<std::string> not_accepted() const {
+    auto missing = bus_.channels();
+    std::erase_if(missing, [this](const std::string &one) { return accepted_.contains(one); });
+    return missing;
+  }
+
+  void on_out_reply(const redisReply &reply) {
+    if (reply.type == REDIS_REPLY_STATUS)
+      no_ping_.recover(name_ + " accepts PING again");
+    else if (reply.type == REDIS_REPLY_INTEGER && loop_.monotonic_ms() - refused_ms_ >= kQuietMs)
+      no_publish_.recover(name_ + " accepts PUBLISH again");
+  }
+
+  void on_out_refusal(std::string_view command, const std::string &error) {
+    if (command == "ping") {
+      refuse_ping(error);
+      return;
+    }
+    refused_ms_ = loop_.monotonic_ms();
+    no_publish_.fail(name_ + " refuses PUBLISH, others learn of new jobs by polling PostgreSQL: " + error);
+  }
+
+  void refuse_ping(const std::string &error) {
+    no_ping_.fail(name_ + " refuses PING, which is used to detect a broken network: " + error);
+  }
+
+  Bus &bus_;
+  io::Loop &loop_;
+  std::string name_;
+  io::Outage outage_;
+  io::Outage subscribe_outage_;
+  io::Outage publish_outage_;
+  io::Outage minor_outage_;
+  io::Outage::Part not_subscribed_{subscribe_outage_};
+  io::Outage::Part no_publish_{publish_outage_};
+  io::Outage::Part no_ping_{minor_outage_};
+  io::Outage::Part no_unsubscribe_{minor_outage_};
+  std::set<std::string, std::less<>> accepted_;  // channels
+  bool trying_ = false;                          // a subscription that was refused was sent again
+  std::int64_t refused_ms_ = 0;                  // the last PUBLISH
+  In in_observer_{*this};
+  Out out_observer_{*this};
 
  public:
   Connection in;
@@ -93,6 +195,22 @@ int Bus::ready() const {
   return n;
 }
 
+int Bus::subscribed() const {
+  int n = 0;
+  for (const auto &node : nodes_)
+    n += node->subscribed() ? 1 : 0;
+  return n;
+}
+
+std::vector<std::string> Bus::problems() const {
+  std::vector<std::string> out;
+  for (const auto &node : nodes_) {
+    if (!node->subscribed())
+      out.push_back(node->problem());
+  }
+  return out;
+}
+
 bool Bus::ready(std::size_t server) const { return nodes_[server]->in.ready(); }
 
 void Bus::move(std::size_t server, const std::string &host) {
@@ -103,13 +221,29 @@ void Bus::move(std::size_t server, const std::string &host) {
 void Bus::subscribe(unsigned shard) {
   shards_.set(shard);
   for (auto &node : nodes_)
-    node->in.command({"SUBSCRIBE", shard_channel(shard)});
+    node->subscribe(shard_channel(shard));
 }
 
 void Bus::unsubscribe(unsigned shard) {
   shards_.reset(shard);
   for (auto &node : nodes_)
-    node->in.command({"UNSUBSCRIBE", shard_channel(shard)});
+    node->unsubscribe(shard_channel(shard));
+}
+
+/// All that should be subscribed.
+std::vector<std::string> Bus::channels() const {
+  std::vector<std::string> out;
+  if (listener_ != nullptr)
+    out.emplace_back(kRevoked);
+  if (cancelled_)
+    out.emplace_back(kCancelled);
+  for (const std::string &queue : queues_)
+    out.push_back(std::string(kQueuePrefix) + queue);
+  for (unsigned shard = 0; shard < shards_.size(); ++shard) {
+    if (shards_[shard])
+      out.push_back(shard_channel(shard));
+  }
+  return out;
 }
 
 void Bus::publish(const Uuid &job, int seq, std::string_view type) {

@@ -26,6 +26,10 @@ class Bus : public core::Bus {
   void start();
   /// The number of Redis servers with an established subscriber connection.
   int ready() const;
+  /// Of these, the number of servers that have accepted all subscriptions.
+  int subscribed() const;
+  /// Why hints do not arrive from a server: one line for each of them, as it was logged.
+  std::vector<std::string> problems() const;
   /// @param server  its index in the addresses
   bool ready(std::size_t server) const;
   /// From now on connects to this numeric address.
@@ -45,6 +49,7 @@ class Bus : public core::Bus {
 
  private:
   class Node;
+  std::vector<std::string> channels() const;
   void heard(std::string_view channel, std::string_view message);
   void acknowledged(std::string_view channel);
 

@@ -51,12 +51,13 @@ Target target_of(const Address &address) {
 
 void Connection::FreeReader::operator()(redisReader *reader) const { redisReaderFree(reader); }
 
-Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Address address, Observer &observer)
+Connection::Connection(io::Loop &loop, io::Random &random, io::Outage &outage, Address address,
+                       Observer &observer)
     : loop_(loop),
-      log_(log),
       random_(random),
       address_(std::move(address)),
       observer_(observer),
+      trouble_(outage),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 
 Connection::~Connection() {
@@ -105,43 +106,64 @@ void Connection::on_socket() {
     if (error != 0)
       lost(std::strerror(error));
     else
-      on_connected();
+      greet();
     return;
   }
   read();
-  if (state_ == State::ready && !out_.empty())
+  if (connected() && !out_.empty())
     flush();
 }
 
-void Connection::on_connected() {
-  state_ = State::ready;
-  heard_ = true;
-  timer_->set(kPingMs);
+void Connection::greet() {
+  state_ = State::greeting;  // the timer goes on: also for a server that accepts and is silent
   reader_.reset(redisReaderCreate());
   guard_ = {};
-  greeting_ = 0;
+  greeting_.clear();
   out_.clear();
   watch_->want(true, false);
   if (!address_.password.empty()) {
     if (address_.user.empty())
-      command({"AUTH", address_.password});
+      append({"AUTH", address_.password});
     else
-      command({"AUTH", address_.user, address_.password});
-    ++greeting_;
+      append({"AUTH", address_.user, address_.password});
+    greeting_.push_back("AUTH");
   }
   if (address_.database != 0) {
-    command({"SELECT", std::to_string(address_.database)});
-    ++greeting_;
+    append({"SELECT", std::to_string(address_.database)});
+    greeting_.push_back("SELECT");
   }
-  if (told_down_)
-    log_.info("reconnected to Redis");
-  told_down_ = false;
+  append({"PING"});
+  greeting_.push_back("PING");
+}
+
+void Connection::on_greeting_reply(const redisReply &reply) {
+  std::string command = greeting_.front();
+  greeting_.pop_front();
+  bool ping = greeting_.empty();
+  if (reply.type == REDIS_REPLY_ERROR) {
+    std::string why = error_text(reply);
+    if (!ping || !why.starts_with("NOPERM")) {
+      lost(command + " was answered with: " + why);
+      return;
+    }
+    observer_.on_refusal("ping", why);  // Redis does answer, and the user may be allowed all that matters
+  } else if (reply.type != REDIS_REPLY_STATUS) {
+    lost("invalid reply to " + command);
+    return;
+  }
+  if (ping)
+    on_ready();
+}
+
+void Connection::on_ready() {
+  state_ = State::ready;
+  heard_ = true;
+  timer_->set(kPingMs);
+  trouble_.recover("reconnected to Redis " + address_text(address_));
   observer_.connected();
 }
 
-void Connection::command(const std::vector<std::string_view> &words) {
-  if (state_ != State::ready)
-    return;
+void Connection::append(const std::vector<std::string_view> &words) {
   std::vector<const char *> argv;
   std::vector<std::size_t> lengths;
   for (std::string_view word : words) {
@@ -159,7 +181,7 @@ void Connection::command(const std::vector<std::string_view> &words) {
 }
 
 void Connection::flush() {
-  while (state_ == State::ready && !out_.empty()) {
+  while (connected() && !out_.empty()) {
     ssize_t n = ::send(fd_, out_.data(), out_.size(), MSG_NOSIGNAL);
     if (n > 0) {
       out_.erase(0, static_cast<std::size_t>(n));
@@ -172,13 +194,13 @@ void Connection::flush() {
   }
   if (out_.size() > kMaxQueued)
     lost("Redis does not read, send buffer limit exceeded");
-  else if (state_ == State::ready)
+  else if (connected())
     watch_->want(true, !out_.empty());
 }
 
 void Connection::read() {
   char buffer[16384];
-  for (int i = 0; i < kReads && state_ == State::ready; ++i) {
+  for (int i = 0; i < kReads && connected(); ++i) {
     ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return;
@@ -187,7 +209,7 @@ void Connection::read() {
       return;
     }
     if (const char *why = guard_.feed({buffer, static_cast<std::size_t>(n)})) {
-      lost(why);
+      lost(state_ == State::greeting ? std::string(why) + ": no Redis server, or one that expects TLS" : why);
       return;
     }
     if (redisReaderFeed(reader_.get(), buffer, static_cast<std::size_t>(n)) != REDIS_OK) {
@@ -199,7 +221,7 @@ void Connection::read() {
 }
 
 void Connection::parse() {
-  while (state_ == State::ready) {
+  while (connected()) {
     void *raw = nullptr;
     if (redisReaderGetReply(reader_.get(), &raw) != REDIS_OK) {
       lost("invalid reply");
@@ -209,42 +231,51 @@ void Connection::parse() {
       return;
     std::unique_ptr<redisReply, void (*)(void *)> reply(static_cast<redisReply *>(raw), freeReplyObject);
     heard_ = true;  // only complete replies count, because single bytes could be sent forever
-    if (greeting_ > 0) {
-      --greeting_;
-      if (reply->type == REDIS_REPLY_ERROR) {
-        // a Redis server that does not support AUTH repeats its arguments in the error
-        std::string_view said(reply->str, reply->len);
-        lost(scrub(std::string(said.substr(0, said.find(", with args"))), address_.password));
-        return;
-      }
-      if (reply->type != REDIS_REPLY_STATUS) {
-        lost("invalid reply to AUTH or SELECT");
-        return;
-      }
-      continue;
+    if (state_ == State::greeting) {
+      on_greeting_reply(*reply);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+      std::string why = error_text(*reply);
+      auto quote = why.find('\'');
+      observer_.on_refusal(quote == std::string::npos ? std::string_view()
+                                                      : std::string_view(why).substr(
+                                                            quote + 1, why.find('\'', quote + 1) - quote - 1),
+                           why);
+    } else {
+      observer_.replied(*reply);
     }
-    observer_.replied(*reply);
   }
 }
 
+/// Without the password: a Redis server that does not support AUTH repeats its arguments in the error.
+std::string Connection::error_text(const redisReply &reply) const {
+  constexpr std::size_t kMost = 200;
+  std::string_view said(reply.str, reply.len);
+  std::string text = scrub(std::string(said.substr(0, said.find(", with args"))), address_.password);
+  if (text.size() > kMost)
+    text.replace(kMost, std::string::npos, "...");
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 void Connection::lost(const std::string &why) {
-  bool connecting = state_ == State::connecting;
+  bool before = state_ != State::ready;
   watch_.reset();
   if (fd_ >= 0)
     ::close(fd_);
   fd_ = -1;
   out_.clear();
   state_ = State::waiting;
-  if (!told_down_)
-    log_.error(std::string(connecting ? "cannot connect to" : "lost connection to") +
-               " Redis, retrying (polling PostgreSQL meanwhile): " + why);
-  told_down_ = true;
+  trouble_.fail(std::string(before ? "cannot connect to" : "lost connection to") + " Redis " +
+                address_text(address_) + ", retrying (polling PostgreSQL meanwhile): " + why);
   timer_->set(backoff_.next(random_.unit()));
 }
 
 void Connection::on_timer() {
   if (state_ == State::connecting) {
     lost("connect timeout");
+  } else if (state_ == State::greeting) {
+    lost("timeout waiting for a reply to " + std::string(greeting_.front()));
   } else if (state_ == State::waiting) {
     connect();
   } else if (!std::exchange(heard_, false)) {
@@ -254,6 +285,7 @@ void Connection::on_timer() {
                        // a second
     timer_->set(kPingMs);
     command({"PING"});
+    observer_.on_ping();
   }
 }
 

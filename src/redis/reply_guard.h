@@ -16,7 +16,7 @@ class ReplyGuard {
   static constexpr std::int64_t kMaxElements = 16;
   static constexpr std::int64_t kMaxBulk = std::int64_t{1} << 20;
   static constexpr std::size_t kMaxReply = std::size_t{1} << 20;  ///< of a whole reply, including headers
-  static constexpr std::size_t kMaxLine = 1024;                   ///< of a status or an error
+  static constexpr std::size_t kMaxLine = 4096;                   ///< of a status or an error
 
   /// Checks the next bytes. Returns null if they may be parsed, else the reason; the error is permanent.
   const char *feed(std::string_view bytes);

@@ -424,14 +424,6 @@ TEST_F(JobStoreTest, a_lost_connection_fails_its_calls_and_is_made_again) {
   EXPECT_FALSE(log.lines.empty()) << "said once";
 }
 
-TEST(Timeline, the_later_timeline_of_a_server_wins) {
-  EXPECT_TRUE(pg::is_older("77.00000001.5", "77.00000002.5"));
-  EXPECT_TRUE(pg::is_older("77.00000009.5", "77.0000000A.5"));
-  EXPECT_FALSE(pg::is_older("77.00000002.5", "77.00000001.5"));
-  EXPECT_FALSE(pg::is_older("77.00000001.5", "77.00000001.5"));
-  EXPECT_FALSE(pg::is_older("78.00000001.5", "77.00000002.5")) << "another server: nobody can tell";
-}
-
 TEST_F(JobStoreTest, a_server_that_becomes_read_only_is_disconnected) {
   Awaited<std::vector<core::Job>> jobs;
   core::JobQuery query{Uuid(), core::ResultDetail::none};

@@ -1,4 +1,4 @@
--- What an edge needs to know of its database, asked when a connection opens.
+-- What an edge needs to know of its database, asked when a connection opens, and again at every re-read.
 --
 -- The queues in p_queues are named by the edge's configuration: they are created here, in a short transaction, stay, and do not
 -- count against await.limits.queues. `unmade`: those that could not be created, and why. `hint_key`: the signing key; `old_keys`:
@@ -23,6 +23,7 @@ BEGIN
             missing := concat_ws('; ', missing, format('%s: %s', q.name, sqlerrm));
         END;
     END LOOP;
+    PERFORM await.open_timeline();
     RETURN QUERY SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, await.timeline(),
         (SELECT array_agg(coalesce(floor(extract(epoch FROM r.keep) * 1000)::bigint, 0) ORDER BY r.class) FROM await.retention r),
         (SELECT s.key FROM await.secret s),

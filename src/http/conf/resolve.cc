@@ -1,17 +1,15 @@
 #include "http/conf/resolve.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <memory>
 #include <string>
 
 #include "base/text.h"
 #include "ngx/str.h"
-#include "pg/conninfo.h"
+#include "pg/hosts.h"
 #include "redis/connection.h"
 
 namespace await::http {
@@ -20,20 +18,6 @@ namespace {
 bool is_numeric(const std::string &host) {
   in6_addr address;
   return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
-
-/// The first address of `host`; empty if there is none.
-std::string look_up(const std::string &host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo *raw = nullptr;
-  if (getaddrinfo(host.c_str(), nullptr, &hints, &raw) != 0)
-    return {};
-  std::unique_ptr<addrinfo, void (*)(addrinfo *)> found(raw, freeaddrinfo);
-  char text[NI_MAXHOST];
-  if (getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
-    return {};
-  return text;
 }
 
 const char *keep(ngx_conf_t *cf, const std::string &text) {
@@ -105,25 +89,9 @@ const char *resolve_postgres(ngx_conf_t *cf, const ngx_str_t &conninfo, ngx_str_
     return keep(cf, options.error().detail);
   if (std::string wrong = worker_complaint(cf, *options); !wrong.empty())
     return keep(cf, wrong);
-  std::string_view rest;
-  bool given = false;  // hostaddr= is set
-  for (const auto &[keyword, value] : *options) {
-    if (keyword == "host")
-      rest = value;
-    given = given || keyword == "hostaddr";
-  }
-  std::string addresses;
-  while (!given && !rest.empty()) {
-    std::string host(cut(rest, ','));
-    std::string address = host.empty() || host[0] == '/' || host[0] == '@' ? ""
-                          : is_numeric(host)                               ? host
-                                                                           : look_up(host);
-    if (address.empty() && !host.empty() && host[0] != '/' && host[0] != '@')
-      return keep(cf, unresolved(host));
-    addresses += address + (rest.empty() ? "" : ",");
-  }
-  if (addresses.find_first_not_of(',') != std::string::npos)
-    options->emplace_back("hostaddr", addresses);
+  std::string unknown;
+  if (!pg::resolve_hosts(*options, unknown))
+    return keep(cf, unresolved(unknown));
   *out = ngx::copy(cf->pool, pg::to_conninfo(*options));
   return nullptr;
 }
@@ -135,9 +103,10 @@ const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out) 
   *out = url;
   if (!address->path.empty() || is_numeric(address->host))
     return nullptr;
-  std::string numeric = look_up(address->host);
-  if (numeric.empty())
+  auto addresses = pg::addresses_of(address->host);
+  if (addresses.empty())
     return keep(cf, unresolved(address->host));
+  const std::string &numeric = addresses.front();
   std::string text(ngx::view(url));
   auto begin = text.rfind('@');
   auto at = text.find(address->host, begin == std::string::npos ? 8 : begin + 1);

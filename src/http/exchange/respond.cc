@@ -8,6 +8,7 @@
 #include "http/exchange/problem_page.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/retry.h"
+#include "http/runtime/runtime.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -245,8 +246,12 @@ Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view d
 /// Logs the error, once. The database's own message goes to error.log only, not to the client.
 Answer send_error(ngx_http_request_t *r, const Error &error) {
   auto answer = [&](ngx_uint_t level, int status, const char *detail) {
-    ngx_log_error(level, r->connection->log, 0, "await: answering %d: %s", status,
-                  printable(error.detail).c_str());
+    std::string reason = printable(error.detail);
+    auto kind = r->method == NGX_HTTP_POST || r->method == NGX_HTTP_PUT ? Refusals::Kind::submission
+                                                                        : Refusals::Kind::other;
+    if (level == NGX_LOG_ERR && runtime() != nullptr && !runtime()->refusals().count(kind, reason))
+      level = NGX_LOG_INFO;  // it is counted
+    ngx_log_error(level, r->connection->log, 0, "await: answering %d: %s", status, reason.c_str());
     return send_logged_problem(r, status, detail);
   };
   switch (error.code) {

@@ -28,7 +28,9 @@ constexpr Line<Gauge> kGauges[] = {
     {Gauge::buffered,    "await_buffered_bytes",      "Bytes buffered for slow clients (limit per client: await_max_buffered) and of incomplete messages (limit per client: await_max_frame)."},
     {Gauge::uploads,     "await_uploads_bytes",       "Bytes of request bodies not stored yet (limit: await_max_uploads)."},
     {Gauge::postgres,    "await_postgres_connections", "Established connections to PostgreSQL, three per nginx worker."},
-    {Gauge::redis,       "await_redis_connections",   "Redis servers that nginx workers are subscribed to, summed over all workers."},
+    {Gauge::greeted,     "await_postgres_greeted",    "Connections to PostgreSQL that are in use: the database has answered the greeting."},
+    {Gauge::redis,       "await_redis_connections",   "Connections to Redis servers that have answered, one per server and nginx worker."},
+    {Gauge::subscribed,  "await_redis_subscribed",    "Of these, connections whose subscriptions were accepted."},
     {Gauge::draining,    "await_draining_workers",    "Old nginx workers still running after a reload (limit: await_drain)."},
 };
 constexpr Line<Counter> kCounters[] = {

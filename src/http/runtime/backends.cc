@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/cursor.h"
+#include "core/timelines.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -37,12 +38,21 @@ std::vector<pg::Lane> lanes(const MainConf &conf) {
 
 }  // namespace
 
+Backends::Greeting::Greeting(Backends &owner, pg::Connection &connection, const char *part)
+    : owner(owner),
+      connection(connection),
+      part(part),
+      refusal(owner.refusals_),
+      retry(owner.loop_.timer([this] { this->owner.ask(*this); }, io::Loop::Quit::may)) {}
+
 Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const MainConf &conf,
-                   Observer &observer)
+                   Counters &counters, Observer &observer)
     : loop_(loop),
       log_(log),
       random_(random),
+      counters_(counters),
       observer_(observer),
+      refusals_(loop, log),
       write_(loop, log, random, connection(conf, "write", 10'000), this),
       read_(loop, log, random, connection(conf, "read", 10'000), this),
       bulk_(loop, log, random, connection(conf, "bulk", 30'000), this),
@@ -68,42 +78,80 @@ void Backends::start(core::Bus::Listener &listener) {
 }
 
 void Backends::connected(pg::Connection &connection) {
-  // The others reconnect at once: otherwise a read could fail in its back-off after a write has succeeded.
-  for (pg::Connection *other : {&write_, &read_, &bulk_})
-    other->nudge();
   for (Greeting &greeting : greetings_) {
     if (&greeting.connection != &connection)
       continue;
     greeting.timeline.clear();
-    // the queues are created on the connection that writes
-    store_.hello(connection, &connection == &write_ ? lanes_ : std::vector<pg::Lane>(), greeting.reply);
+    ask(greeting);
   }
   if (&connection == &read_)
     observer_.on_reader_connected();
 }
 
-void Backends::on_hello(Greeting &greeting, Result<pg::Hello> hello) {
+void Backends::ask(Greeting &greeting) {
+  greeting.retry->clear();
+  if (greeting.reply.waiting() || !greeting.connection.established())
+    return;
+  // the queues are created on the connection that writes
+  bool writes = &greeting.connection == &write_;
+  store_.hello(greeting.connection, writes ? lanes_ : std::vector<pg::Lane>(), greeting.reply);
+}
+
+void Backends::on_answer(const Result<pg::Hello> &hello) { on_hello(greetings_[1], hello); }
+
+void Backends::on_hello(Greeting &greeting, const Result<pg::Hello> &hello) {
+  if (!greeting.connection.established())
+    return;  // whoever connects asks again
   if (!hello) {
-    if (hello.error().code != Code::unavailable)
-      log_.error("cannot query schema \"await\", run \"await-ctl migrate\": " + hello.error().detail);
+    on_refusal(greeting, hello.error());
     return;
   }
-  greeting.timeline = hello->timeline;
+  greeting.backoff.reset();
+  greeting.refusal.recover("schema \"await\" can be used");
+  if (!counters_.accept_timeline(hello->timeline)) {
+    greeting.timeline.clear();
+    greeting.connection.reject("the server is on timeline " + hello->timeline +
+                               ", which is older than one that this node has used: a former primary; promote "
+                               "it, or restart nginx, if it is to be used");
+    return;
+  }
+  bool is_news = std::exchange(greeting.timeline, hello->timeline) != hello->timeline;
+  if (timeline_ == 0)
+    timeline_ = core::timeline_hash(hello->timeline);  // before anything is answered
+  bool is_new = !greeting.connection.ready();
+  greeting.connection.accept();
+  // The others reconnect at once: otherwise a read could fail in its back-off after a write has succeeded.
+  for (Greeting &other : greetings_) {
+    if (is_new)
+      other.connection.nudge();
+  }
   if (!hello->unmade.empty())
     log_.error("cannot create queues: " + hello->unmade);
   if (&greeting.connection == &read_)
-    on_reader_hello(*hello);
-  drop_older_timelines();
+    on_reader_hello(*hello, is_news);
+  if (is_news)
+    compare_timelines(hello->timeline);
 }
 
-void Backends::on_reader_hello(const pg::Hello &hello) {
+void Backends::on_refusal(Greeting &greeting, const Error &error) {
+  greeting.refusal.fail(
+      "cannot query schema \"await\", retrying; if it is missing or old, run \"await-ctl migrate\": " +
+      error.detail);
+  greeting.retry->set(greeting.backoff.next(random_.unit()));
+}
+
+void Backends::on_reader_hello(const pg::Hello &hello, bool is_news) {
   log_schema_version(hello.schema_version);
-  clock_offset_ms_ = hello.now_ms - loop_.unix_ms();
+  database_ms_ = hello.now_ms;
+  greeted_ms_ = loop_.monotonic_ms();
+  keep_ms_ = hello.keep_ms;
   auto before = std::exchange(timeline_, core::timeline_hash(hello.timeline));
   if (before != 0 && before != timeline_)
     observer_.on_history_changed();
-  keep_ms_ = hello.keep_ms;
-  observer_.on_greeting(hello);
+  if (is_news)
+    observer_.on_greeting(hello);
+  else
+    observer_.on_repeated_greeting(hello);
 }
 
 /// One line for all nginx workers, and no other one after a reconnect.
@@ -114,18 +162,19 @@ void Backends::log_schema_version(int version) {
     log_.error(mismatch);
 }
 
-/// After a failover the former primary may come back and answer as before, but what is read there is out of
-/// date. The connection that writes decides, unless another one has found a newer timeline.
-void Backends::drop_older_timelines() {
+/// The others may still be connected to a former primary: they are asked again, and closed if they are. Of
+/// two databases neither is older; then the connection that writes decides.
+void Backends::compare_timelines(const std::string &newest) {
   const std::string &written = greetings_[0].timeline;
   for (Greeting &greeting : greetings_) {
-    if (!write_.ready() || !greeting.connection.ready() || written.empty() || greeting.timeline.empty() ||
-        greeting.timeline == written)
+    if (greeting.timeline.empty() || greeting.timeline == newest)
       continue;
-    bool newer = pg::is_older(written, greeting.timeline);
-    (newer ? write_ : greeting.connection).drop("another connection found a server with a newer timeline");
-    if (newer)
-      return;
+    if (core::same_database(greeting.timeline, newest) || &greeting.connection == &write_)
+      ask(greeting);
+  }
+  for (Greeting &greeting : greetings_) {
+    if (!written.empty() && !greeting.timeline.empty() && !core::same_database(greeting.timeline, written))
+      greeting.connection.reject("the connection that writes is connected to another database");
   }
 }
 
@@ -135,7 +184,10 @@ void Backends::wait_for_greeting(GreetingWaiter &waiter) {
     request_greeting(waited_for_);  // answered after the greeting that every connection begins with
 }
 
-void Backends::on_first_greeting(const Result<pg::Hello> &) { call_all(waiters_); }
+void Backends::on_first_greeting(Result<pg::Hello> hello) {
+  on_answer(hello);
+  call_all(waiters_);
+}
 
 void Backends::tick() {
   if (write_.ready())
@@ -148,11 +200,31 @@ bool Backends::past_retention(const Uuid &id) const {
   return id.unix_ms() + keep_ms_[id.retention()] < database_ms();
 }
 
+Backends::Readiness Backends::readiness() const {
+  Readiness out;
+  for (const Greeting &greeting : greetings_) {
+    if (!greeting.connection.established())
+      out.problems.push_back({greeting.part, "not connected", greeting.connection.reason()});
+    else if (!greeting.connection.ready())
+      out.problems.push_back({greeting.part, "not greeted", greeting.refusal.reason()});
+  }
+  for (std::string &reason : bus_.problems())
+    out.degraded.push_back({"redis", "not subscribed", std::move(reason)});
+  return out;
+}
+
 void Backends::sample(Counters &counters) {
-  counters.set(Gauge::postgres, (write_.ready() ? 1 : 0) + (read_.ready() ? 1 : 0) + (bulk_.ready() ? 1 : 0));
-  counters.set(Gauge::redis, bus_.ready());
-  for (pg::Connection *connection : {&write_, &read_, &bulk_})
+  int established = 0;
+  int greeted = 0;
+  for (pg::Connection *connection : {&write_, &read_, &bulk_}) {
+    established += connection->established() ? 1 : 0;
+    greeted += connection->ready() ? 1 : 0;
     counters.count(Counter::statements, connection->take_count());
+  }
+  counters.set(Gauge::postgres, established);
+  counters.set(Gauge::greeted, greeted);
+  counters.set(Gauge::redis, bus_.ready());
+  counters.set(Gauge::subscribed, bus_.subscribed());
 }
 
 }  // namespace await::http

@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "core/backoff.h"
 #include "http/conf/conf.h"
 #include "http/runtime/counters.h"
 #include "http/runtime/greeting_waiter.h"
+#include "io/outage.h"
 #include "io/random.h"
 #include "ngx/log.h"
 #include "ngx/loop.h"
@@ -21,7 +23,9 @@ namespace await::http {
 /// is established (the greeting): its timeline, clock, schema version and retention.
 ///
 /// There are three connections to PostgreSQL: to write, to read, and for bulk data, so that a slow upload
-/// delays neither submissions nor reads. They must agree on the timeline of the database.
+/// delays neither submissions nor reads. A connection is used only after it was greeted, by a server on the
+/// newest timeline that this node has seen. A greeting that is refused is asked for again until it is
+/// answered.
 class Backends : private pg::Connection::Observer {
  public:
   /// All calls concern the connection that reads.
@@ -33,12 +37,27 @@ class Backends : private pg::Connection::Observer {
     virtual void on_history_changed() = 0;
     /// After on_history_changed(), if both are called.
     virtual void on_greeting(const pg::Hello &hello) = 0;
+    /// The greeting was asked for again, and the timeline is the same.
+    virtual void on_repeated_greeting(const pg::Hello &hello) = 0;
 
    protected:
     ~Observer() = default;
   };
 
-  Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const MainConf &conf, Observer &observer);
+  /// What keeps this nginx worker from serving all requests.
+  struct Readiness {
+    struct Problem {
+      const char *part;    ///< "postgresql write", "postgresql read", "postgresql bulk", "redis"
+      const char *state;   ///< "not connected", "not greeted", "not subscribed"
+      std::string reason;  ///< as in error.log, without passwords; not for everybody
+    };
+    std::vector<Problem> problems;  ///< of PostgreSQL; empty: ready
+    std::vector<Problem> degraded;  ///< of Redis: slower, but everything works
+    bool ready() const { return problems.empty(); }
+  };
+
+  Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const MainConf &conf, Counters &counters,
+           Observer &observer);
 
   /// Starts to connect. `listener` gets the hints of Redis.
   void start(core::Bus::Listener &listener);
@@ -52,7 +71,10 @@ class Backends : private pg::Connection::Observer {
   /// Lets `waiter` wait for the greeting, as long as a statement would wait for its connection.
   void wait_for_greeting(GreetingWaiter &waiter);
   /// Asks for the greeting again, on the connection that reads.
+  /// The caller passes the answer to on_answer().
   void request_greeting(core::Reply<pg::Hello> &reply) { store_.hello(read_, {}, reply); }
+  /// A server behind a pooler may have changed without a new connection.
+  void on_answer(const Result<pg::Hello> &hello);
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
   void tick();
 
@@ -60,37 +82,49 @@ class Backends : private pg::Connection::Observer {
   /// changes with the timeline.
   const std::uint32_t &timeline() const { return timeline_; }
   /// Unix time in milliseconds by PostgreSQL's clock, after which partitions are named.
-  std::int64_t database_ms() const { return loop_.unix_ms() + clock_offset_ms_; }
+  /// The clock of this node may be wrong, and may be set.
+  std::int64_t database_ms() const {
+    return greeted_ms_ < 0 ? loop_.unix_ms() : database_ms_ + loop_.monotonic_ms() - greeted_ms_;
+  }
   /// A new id of this retention class.
   Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
   /// Whether a job of this id would be past its retention. Needs the id only.
   bool past_retention(const Uuid &id) const;
 
+  Readiness readiness() const;
   /// Brings the gauges and counters of the connections up to date.
   void sample(Counters &counters);
 
  private:
   /// A connection, and the timeline that it reported.
   struct Greeting {
-    Greeting(Backends &owner, pg::Connection &connection) : owner(owner), connection(connection) {}
-    void on_hello(Result<pg::Hello> hello) { owner.on_hello(*this, std::move(hello)); }
+    Greeting(Backends &owner, pg::Connection &connection, const char *part);
+    void on_hello(Result<pg::Hello> hello) { owner.on_hello(*this, hello); }
     Backends &owner;
     pg::Connection &connection;
+    const char *part;
     std::string timeline;  // empty: not reported yet
+    io::Outage::Part refusal;
+    core::Backoff backoff{200, 5'000};
+    std::unique_ptr<io::Timer> retry;
     core::Reply<pg::Hello> reply = core::Reply<pg::Hello>::to<&Greeting::on_hello>(this);
   };
 
   void connected(pg::Connection &connection) override;
-  void on_hello(Greeting &greeting, Result<pg::Hello> hello);
-  void on_reader_hello(const pg::Hello &hello);
-  void on_first_greeting(const Result<pg::Hello> &);
+  void ask(Greeting &greeting);
+  void on_hello(Greeting &greeting, const Result<pg::Hello> &hello);
+  void on_refusal(Greeting &greeting, const Error &error);
+  void on_reader_hello(const pg::Hello &hello, bool is_news);
+  void on_first_greeting(Result<pg::Hello> hello);
   void log_schema_version(int version);
-  void drop_older_timelines();
+  void compare_timelines(const std::string &newest);
 
   ngx::Loop &loop_;
   ngx::Log &log_;
   io::Random &random_;
+  Counters &counters_;
   Observer &observer_;
+  io::Outage refusals_;
   pg::Connection write_;
   pg::Connection read_;
   pg::Connection bulk_;
@@ -98,11 +132,14 @@ class Backends : private pg::Connection::Observer {
   pg::PayloadStore payloads_;
   redis::Bus bus_;
   std::vector<pg::Lane> lanes_;
-  Greeting greetings_[3] = {{*this, write_}, {*this, read_}, {*this, bulk_}};
+  Greeting greetings_[3] = {{*this, write_, "postgresql write"},
+                            {*this, read_, "postgresql read"},
+                            {*this, bulk_, "postgresql bulk"}};
   GreetingWaiters waiters_;
   core::Reply<pg::Hello> waited_for_ = core::Reply<pg::Hello>::to<&Backends::on_first_greeting>(this);
   int schema_version_ = -1;  // of the latest greeting
-  std::int64_t clock_offset_ms_ = 0;
+  std::int64_t database_ms_ = 0;
+  std::int64_t greeted_ms_ = -1;  // monotonic, when it was database_ms_
   std::uint32_t timeline_ = 0;
   std::vector<std::int64_t> keep_ms_;
   std::unique_ptr<io::Timer> purge_timer_;

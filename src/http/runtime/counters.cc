@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "core/timelines.h"
 #include "http/conf/conf.h"
 #include "ngx/str.h"
 
@@ -25,6 +26,7 @@ struct Counters::Slot {
 
 struct Counters::Table {
   Slot slots[kSlots];
+  core::Timelines timelines;  // guarded by the lock of the zone
 };
 
 ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
@@ -49,7 +51,8 @@ ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
 }
 
 Counters::Counters(ngx_shm_zone_t *zone)
-    : table_(*static_cast<Table *>(zone->data)),
+    : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)),
+      table_(*static_cast<Table *>(zone->data)),
       slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]) {
   slot_.pid = ngx_pid;
   for (auto &gauge : slot_.gauges)
@@ -72,6 +75,13 @@ void Counters::add(Gauge gauge, std::int64_t delta) { set(gauge, of(gauge) + del
 void Counters::count(Counter counter, std::int64_t n) {
   auto &number = slot_.counters[static_cast<std::size_t>(counter)];
   number = number + n;
+}
+
+bool Counters::accept_timeline(std::string_view name) {
+  ngx_shmtx_lock(&pool_.mutex);  // held for the time of a few comparisons, once a re-read
+  bool accepted = table_.timelines.accept(name);
+  ngx_shmtx_unlock(&pool_.mutex);
+  return accepted;
 }
 
 std::int64_t Counters::sum(Gauge gauge) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "ngx/nginx.h"
 
@@ -17,7 +18,9 @@ enum class Gauge : std::uint8_t {
   buffered,
   uploads,
   postgres,
+  greeted,
   redis,
+  subscribed,
   draining,
   count
 };
@@ -42,7 +45,8 @@ enum class Counter {
 };
 
 /// The gauges and counters of all nginx workers, in shared memory. Each worker writes a slot of its own, so
-/// there are no locks. Counters outlive the worker that counted, gauges do not.
+/// there are no locks. Counters outlive the worker that counted, gauges do not. Also the timelines of the
+/// database, which all nginx workers must agree on.
 class Counters {
  public:
   /// The counters of this nginx worker; null if it has none.
@@ -59,6 +63,9 @@ class Counters {
   void set(Gauge gauge, std::int64_t value);
   void count(Counter counter, std::int64_t n = 1);
 
+  /// core::Timelines::accept() for all nginx workers, also for those that a reload starts.
+  bool accept_timeline(std::string_view name);
+
   /// The sum over all nginx workers that are running.
   std::int64_t sum(Gauge gauge) const;
   std::int64_t sum(Counter counter) const;
@@ -70,6 +77,7 @@ class Counters {
   struct Slot;
   struct Table;
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
+  ngx_slab_pool_t &pool_;
   Table &table_;
   Slot &slot_;
 };

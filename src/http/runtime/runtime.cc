@@ -24,7 +24,7 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
     : counters_(conf.counters),
       loop_(cycle->log),
       log_(cycle->log),
-      backends_(loop_, log_, random_, conf, *this),
+      backends_(loop_, log_, random_, conf, counters_, *this),
       keys_(loop_, backends_, static_cast<std::int64_t>(conf.reread)),
       lifecycle_(loop_, counters_, backends_.access_store(), static_cast<std::int64_t>(conf.drain)),
       submissions_(backends_.store(), backends_.bus(), *this, limits(conf)),
@@ -92,6 +92,7 @@ void Runtime::flush_soon(Flush &flush) {
 }
 
 void Runtime::on_history_changed() {
+  reread_.reset();  // the connection may be the same: a pooler has another server behind it
   job_reads_.on_history_changed();
   event_reads_.on_history_changed();
   user_event_reads_.on_history_changed();

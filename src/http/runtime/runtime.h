@@ -20,6 +20,7 @@
 #include "http/runtime/heartbeats.h"
 #include "http/runtime/hints.h"
 #include "http/runtime/lifecycle.h"
+#include "http/runtime/refusals.h"
 #include "http/runtime/signing_keys.h"
 #include "http/runtime/zone_cache.h"
 #include "io/random.h"
@@ -39,6 +40,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   Backends &backends() { return backends_; }
   SigningKeys &keys() { return keys_; }
   Lifecycle &lifecycle() { return lifecycle_; }
+  Refusals &refusals() { return refusals_; }
   Heartbeats &heartbeats() { return heartbeats_; }
   UserHints &user_hints() { return user_hints_; }
   core::Hub &hub() { return hub_; }
@@ -79,6 +81,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   void on_reader_connected() override { reread_.reset(); }
   void on_history_changed() override;
   void on_greeting(const pg::Hello &hello) override;
+  void on_repeated_greeting(const pg::Hello &hello) override { keys_.on_greeting(hello); }
   void on_reread();
 
   // Destroyed in reverse order: whatever uses a part stands below it.
@@ -86,6 +89,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   ngx::Loop loop_;
   ngx::Log log_;
   io::Random random_;
+  Refusals refusals_{loop_, log_};
   Backends backends_;
   SigningKeys keys_;
   core::Hub hub_{backends_.bus(), *this};

@@ -62,9 +62,7 @@ void SigningKeys::ask() {
 
 void SigningKeys::on_answer(Result<pg::Hello> hello) {
   is_fresh_ = static_cast<bool>(hello);
-  // of another timeline: the greeting of its connection follows
-  if (hello && core::timeline_hash(hello->timeline) == backends_.timeline())
-    on_greeting(*hello);
+  backends_.on_answer(hello);  // and from there to on_greeting()
   call_all(asking_);
 }
 

@@ -1,0 +1,69 @@
+#include "pg/failure.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace await::pg {
+namespace {
+
+std::string_view field(const PGresult *result, int code) {
+  const char *value = PQresultErrorField(result, code);
+  return value != nullptr ? value : "";
+}
+
+/// Whether a lock that was not available is that of a submission with the same key, or of one that is
+/// creating the same queue: then another request is in the way. Any other lock is none of the client's
+/// business. The names in the context are the same in every language.
+bool is_of_another_submission(const PGresult *result) {
+  std::string_view context = field(result, PG_DIAG_CONTEXT);
+  return context.find("idem") != std::string_view::npos ||
+         context.find("await.queue_id(") != std::string_view::npos;
+}
+
+/// Maps an SQLSTATE (PostgreSQL manual, appendix A) to a Code.
+Code code_of(const PGresult *result) {
+  std::string_view state = field(result, PG_DIAG_SQLSTATE);
+  if (state.size() != 5)
+    return Code::unavailable;
+  std::string_view kind = state.substr(0, 2);
+  // a limit of await.limits; or there is no partition for the row, which is not the fault of the client
+  if (state == "53400" || (state == "23514" && field(result, PG_DIAG_CONSTRAINT_NAME).empty()))
+    return Code::exhausted;
+  // connection, shutdown or a cancelled statement, out of resources, a read-only standby, serialisation and
+  // deadlocks: all of them pass, and the statement has changed nothing
+  if (kind == "08" || kind == "57" || kind == "53" || kind == "25" || kind == "40")
+    return Code::unavailable;
+  if (state == "55P03")
+    return is_of_another_submission(result) ? Code::conflict : Code::unavailable;
+  if (kind == "22" || kind == "23" || kind == "54")
+    return Code::invalid;  // bad data, a constraint, too large for an index
+  return state == "42501" ? Code::forbidden : Code::internal;
+}
+
+bool is_fatal(const PGresult *result) {
+  std::string_view severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  std::string_view state = field(result, PG_DIAG_SQLSTATE);
+  return state.size() != 5 || severity == "FATAL" || severity == "PANIC" || state.starts_with("08") ||
+         state.starts_with("57P") || state.starts_with("25");
+}
+
+}  // namespace
+
+Failure failure_of(const PGresult *result) {
+  std::string_view state = field(result, PG_DIAG_SQLSTATE);
+  const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  Error error{code_of(result), "PostgreSQL " + std::string(state.empty() ? "(no SQLSTATE)" : state) + ": " +
+                                   one_line(primary != nullptr ? primary : PQresultErrorMessage(result))};
+  return {std::move(error), is_fatal(result)};
+}
+
+std::string one_line(const char *text) {
+  std::string out(text != nullptr ? text : "");
+  std::replace(out.begin(), out.end(), '\n', ' ');
+  while (!out.empty() && out.back() == ' ')
+    out.pop_back();
+  return out;
+}
+
+}  // namespace await::pg

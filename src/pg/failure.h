@@ -1,0 +1,21 @@
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <string>
+
+#include "base/result.h"
+
+namespace await::pg {
+
+/// Why PostgreSQL has rejected a statement.
+struct Failure {
+  Error error;
+  bool fatal;  ///< the connection is of no use any more
+};
+Failure failure_of(const PGresult *result);
+
+/// A message of libpq without line breaks.
+std::string one_line(const char *text);
+
+}  // namespace await::pg
