@@ -285,6 +285,10 @@ void Client::fail(const ClaimedJob &job, const std::string &error, std::optional
   change(sql::kFail, std::move(params), job.id, std::move(then));
 }
 
+void Client::release(const ClaimedJob &job) {
+  change(sql::kRelease, job_params(job), job.id, [](const Result<bool> &) {});
+}
+
 void Client::tick() { pg_.send(std::make_unique<pg::Send>(sql::kTick, pg::Params())); }
 void Client::purge() { pg_.send(std::make_unique<pg::Send>(sql::kPurge, pg::Params())); }
 
