@@ -185,9 +185,9 @@ subtest 'bare Prefer: wait' => sub {
     is header($r, 'Preference-Applied'), 'wait=55', 'as long as await_hold_max';
     $id = one_job();
     is header(get("/held/$id", Prefer => 'wait'), 'Preference-Applied'), 'wait=1', 'or as await_hold';
-    for my $wait ('wait=""', 'respond-async, wait', 'wait; x=1', 'wait=99999999999999999999') {
-        is header(get("/short/$id", Prefer => $wait), 'Preference-Applied'), 'wait=1', $wait;
-    }
+    my %short = map { $_ => begin_request('GET', "/short/$id", headers => { Prefer => $_ }) } 'wait=""',
+        'respond-async, wait', 'wait; x=1', 'wait=99999999999999999999';
+    is header($short{$_}->response, 'Preference-Applied'), 'wait=1', $_ for sort keys %short;
     for my $wait ('wait=abc', 'wait=-1', 'wait=1.5', 'waits', 'wait="') {
         my $r = get("/short/$id", Prefer => $wait);
         is $r->{status}, 200, "$wait: it is no error";
@@ -365,6 +365,18 @@ subtest 'submit and stream in one request' => sub {
     close $_->{socket} for @many;
     eventually 'all are gone', sub { metric('await_held') == 0 };
 
+    my $first_of_two =
+        begin_raw("POST /jobs HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Length: 1\r\n\r\nx"
+            . "GET /jobs/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    ok $first_of_two->wait_event('pending'), 'with another request behind it';
+    ($id) = $first_of_two->{buffer} =~ m{^Location: /jobs/(\S+)\r$}mi;
+    complete($id, 'x', attempt => claim($id), hint => 1);
+    $first_of_two->read_until(sub { 0 }, 5);
+    like $first_of_two->{buffer}, qr{event: completed.*\r\nHTTP/1\.1 404 }s, 'which is answered behind the stream';
+    my $old = begin_raw("POST /jobs HTTP/1.0\r\nAccept: text/event-stream\r\nContent-Length: 1\r\n\r\nx");
+    ok $old->wait_event('pending'), 'over HTTP/1.0';
+    close $old->{socket};
+
     for my $accept ('application/json', '*/*', 'application/json, text/event-stream', 'text/event-stream;q=0.1, */*') {
         is post('/jobs', 'x', Accept => $accept)->{status}, 202, "no stream: $accept";
     }
@@ -446,6 +458,10 @@ subtest 'pages of events, and the next one' => sub {
     $r = get("/page?c=job:$id&ticket=secret&wait=1&limit=2");
     unlike header($r, 'Link'), qr/secret|cursor=.*cursor=/, 'Link has no ticket and one cursor';
     like header($r, 'Link'), qr/wait=1&limit=2&cursor=/, 'and the other arguments';
+    for my $strange ('%0d%0aSet-Cookie:a', "\"<>\\|^`\xff", 'a' x 7000) {
+        like header(get("/page?c=job:$id&limit=1&x=$strange"), 'Link'), qr/^<\?[\x21-\x7e]*>; rel="next"$/,
+            'nothing of the arguments ends the link: ' . substr $strange, 0, 10;
+    }
     complete($id, 'x', attempt => $receipt);
     my (undef, undef, $end) = $follow->("/page?c=job:$id");
     ok json($end)->{done}, 'done when the job has ended and all is read';
