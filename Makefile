@@ -55,7 +55,7 @@ build: module worker
 # at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
 CHECKS := lint mutants-sample simulate fuzz model cost valgrind
 test: deps-test
-	@$(MAKE) --no-print-directory -s $(JOBS) module $(PROGRAMS)
+	@$(MAKE) --no-print-directory -s $(JOBS) module workers $(PROGRAMS)
 	@rm -rf $(B)/checks; mkdir -p $(B)/checks
 	@status=0; $(MAKE) --no-print-directory -k $(JOBS) check-servers $(CHECKS:%=check-%) || status=1; \
 	    for check in contract e2e $(CHECKS); do [ -e $(B)/checks/$$check.ok ] || { echo "test: $$check failed"; status=1; }; done; \
@@ -160,6 +160,41 @@ PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/contra
 worker:
 	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
 
+## workers: the samples and libraries of workers/, compiled and with their types checked, for t/samples*.t
+.PHONY: workers
+W := $(B)/workers
+go_sources := $(wildcard workers/go/*.go workers/go/go.mod)
+workers:
+	@mkdir -p $(W); $(MAKE) --no-print-directory -s $(JOBS) $(W)/java/Worker.class $(W)/go/sample $(W)/go/library $(W)/node/library.mjs $(W)/python.ok $(W)/types.ok
+$(W)/java/Worker.class: workers/samples/Worker.java
+	javac -cp /usr/share/java/postgresql.jar -Xlint:all -Werror -d $(@D) $<
+# lib/pq as Debian has it: nothing is fetched
+GO := GOPROXY=off GOFLAGS=-mod=mod GOCACHE=$(W)/go/cache go
+LIB_PQ := github.com/lib/pq => /usr/share/gocode/src/github.com/lib/pq
+$(W)/go/sample: workers/samples/worker.go workers/go/go.mod
+	mkdir -p $(W)/go/sample.d; cp $< $(W)/go/sample.d/
+	{ sed 's/^module .*/module sample/' workers/go/go.mod; echo 'replace $(LIB_PQ)'; } > $(W)/go/sample.d/go.mod
+	cd $(W)/go/sample.d && $(GO) vet && $(GO) build -o $@
+$(W)/go/library: t/samples/go/main.go $(go_sources)
+	mkdir -p $(W)/go/library.d; cp $< $(W)/go/library.d/
+	{ echo 'module library'; echo 'require nginx-await/worker v0.0.0'; sed 1d workers/go/go.mod; \
+	    echo 'replace nginx-await/worker => $(SRC)/workers/go'; echo 'replace $(LIB_PQ)'; } > $(W)/go/library.d/go.mod
+	cd $(W)/go/library.d && $(GO) vet . nginx-await/worker && $(GO) build -o $@
+# Debian's node-pg, else npm's: with a nodejs from elsewhere there is no Debian package
+$(W)/node/node_modules/pg:
+	mkdir -p $(@D)
+	if [ -e /usr/share/nodejs/pg ]; then for package in /usr/share/nodejs/*; do ln -sfn $$package $(@D)/; done; \
+	    else npm install --silent --no-audit --no-fund --prefix $(W)/node pg@8; fi
+# copies, because node looks for modules beside the file that imports them
+$(W)/node/library.mjs: t/samples/library.mjs workers/samples/worker.mjs $(wildcard workers/node/*.js*) | $(W)/node/node_modules/pg
+	mkdir -p $(W)/node/node_modules/nginx-await-worker; cp workers/node/*.js workers/node/package.json $(W)/node/node_modules/nginx-await-worker/
+	cp workers/samples/worker.mjs $(W)/node/; cp $< $@
+$(W)/python.ok: $(wildcard workers/python/*/*.py) workers/python/pyproject.toml
+	mypy --no-error-summary --config-file workers/python/pyproject.toml --cache-dir $(W)/mypy workers/python/await_worker; touch $@
+$(W)/types.ok: t/samples/types.ts workers/node/index.d.ts
+	mkdir -p $(W)/types/node_modules/nginx-await-worker; cp t/samples/types.ts $(W)/types/; cp workers/node/index.d.ts $(W)/types/node_modules/nginx-await-worker/
+	tsc --noEmit --strict --target es2022 --lib es2022,dom --moduleResolution node $(W)/types/types.ts; touch $@
+
 ## unit: the tests of base, core, wire and io
 unit:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/unit
@@ -247,10 +282,11 @@ compdb:
 format:
 	@formatter=$$(tools/formatter) && $$formatter -i $$(git ls-files 'src/*.cc' 'src/*.h' 't/*.cc' 't/*.h' 'bench/*.cc' 'bench/*.h')
 
-## docs: docs/directives.md, made of docs/directives/*.md
+## docs: docs/directives.md, made of docs/directives/*.md, and the samples in docs/workers.md
 .PHONY: docs
 docs:
 	@tools/make-directives
+	@tools/show-samples
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
 BENCHES ?= hold fanout sockets stall unicast deliver submit work scale

@@ -1,10 +1,12 @@
-'use strict';
+import { liveJobs } from './live.js';
+import { announce, available } from './page.js';
 
 const drop = document.getElementById('drop');
 const input = document.getElementById('files');
 const jobs = document.getElementById('jobs');
 const curl = document.getElementById('curl');
 const url = location.origin;
+const live = liveJobs(`${url.replace('http', 'ws')}/live`);
 
 const lines = (job) => `# upload a photo
 curl -F image=@photo.jpg ${url}/jobs
@@ -24,17 +26,26 @@ curl -F image=@photo.jpg -H 'Prefer: wait=20' \\
      -o thumbnail.jpg ${url}/jobs`;
 curl.textContent = lines('<id>');
 
-input.addEventListener('change', () => { [...input.files].forEach(submit); input.value = ''; });
-for (const type of ['dragenter', 'dragover']) {
-  drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.add('over'); });
+if (await available('/jobs', 'conf/minimal.conf')) {
+  input.addEventListener('change', () => { [...input.files].forEach(submit); input.value = ''; });
+  for (const type of ['dragenter', 'dragover']) {
+    drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.add('over'); });
+  }
+  for (const type of ['dragleave', 'drop']) {
+    drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.remove('over'); });
+  }
+  drop.addEventListener('drop', (event) => [...event.dataTransfer.files].forEach(submit));
+} else {
+  input.disabled = true;
 }
-for (const type of ['dragleave', 'drop']) {
-  drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.remove('over'); });
-}
-drop.addEventListener('drop', (event) => [...event.dataTransfer.files].forEach(submit));
 
-async function submit(file) {
-  const view = show(file.name);
+function submit(file) {
+  const view = show(file);
+  upload(file, view);
+}
+
+async function upload(file, view) {
+  view.start();
   const form = new FormData();
   form.append('image', file);
   try {
@@ -42,45 +53,52 @@ async function submit(file) {
     const body = await response.json();
     if (response.status !== 202) throw new Error(body.detail ?? body.title);
     curl.textContent = lines(body.id);
-    watch(body, view);
+    view.submitted(body);
+    live.watch(body, (event) => take(event, body, view));
   } catch (error) {
     view.fail(error.message);
   }
 }
 
-// The events of the job, live. EventSource reconnects by itself and resumes where it left off.
-function watch(job, view) {
-  const source = new EventSource(job.links.events);
-  const on = (type, handler) => source.addEventListener(type, (message) => {
-    const event = JSON.parse(message.data);
-    view.log(type, event);
-    handler(event);
-  });
-  on('pending', () => view.state('pending'));
-  on('processing', () => view.state('processing'));
-  on('progress', ({ data }) => view.progress(data));
-  on('completed', () => { source.close(); view.state('completed'); view.picture(job.links.result); });
-  on('failed', ({ data }) => { source.close(); view.fail(data?.detail ?? 'failed'); });
-  on('cancelled', () => { source.close(); view.fail('cancelled'); });
-  on('reset', ({ state }) => view.state(state));
+function take(event, job, view) {
+  if (event.type) view.log(event.type, event);
+  switch (event.type ?? event.state) {
+    case 'pending': case 'processing': view.state(event.type ?? event.state); break;
+    case 'progress': view.progress(event.data); break;
+    case 'completed': view.state('completed'); view.picture(job.links.result); break;
+    case 'failed': view.fail(event.data?.detail ?? 'It has failed.'); break;
+    case 'cancelled': view.fail('Cancelled.'); break;
+    case 'expired': view.fail('It was not done in time.'); break;
+  }
 }
 
-function show(name) {
+function show(file) {
   const article = document.getElementById('job').content.firstElementChild.cloneNode(true);
   const $ = (selector) => article.querySelector(selector);
   const states = [...article.querySelectorAll('.states li')];
-  $('h3').textContent = name;
-  jobs.prepend(article);
-  const began = performance.now();
+  let began = 0;
+  let job = null;
+  const ended = (again) => { $('.cancel').hidden = true; $('.again').hidden = !again; };
   const view = {
+    start() {
+      began = performance.now();
+      article.classList.remove('failed');
+      $('.events').textContent = '';
+      $('.note').textContent = '';
+      $('progress').value = 0;
+      ended(false);
+      view.state('uploading');
+    },
+    submitted(accepted) { job = accepted; $('.cancel').hidden = false; },
     state(state) {
       const now = states.findIndex((item) => item.dataset.state === state);
       states.forEach((item, index) => { item.className = index < now ? 'past' : index === now ? 'now' : ''; });
       article.dataset.state = state;
-      if (state === 'completed') {
-        $('progress').value = 1;
-        $('.note').textContent = `done in ${Math.round(performance.now() - began)} ms`;
-      }
+      if (state !== 'completed') return;
+      $('progress').value = 1;
+      $('.note').textContent = `Done in ${Math.round(performance.now() - began)} ms`;
+      ended(false);
+      announce(`${file.name}: completed`);
     },
     progress(data) {
       if (data?.total) $('progress').value = data.done / data.total;
@@ -89,15 +107,21 @@ function show(name) {
     picture(address) {
       const image = $('img');
       image.onload = () => image.classList.add('there');
+      image.alt = `Thumbnail of ${file.name}`;
       image.src = address;
     },
     fail(why) {
       article.classList.add('failed');
       article.dataset.state = 'failed';
       $('.note').textContent = why;
+      ended(true);
+      announce(`${file.name}: ${why}`);
     },
     log(type, event) { $('.events').textContent += `${type} ${JSON.stringify(event)}\n`; },
   };
-  view.state('uploading');
+  $('h2').textContent = file.name;
+  $('.cancel').addEventListener('click', () => fetch(job.links.self, { method: 'DELETE' }));   // its event follows
+  $('.again').addEventListener('click', () => upload(file, view));
+  jobs.prepend(article);
   return view;
 }

@@ -1,6 +1,10 @@
+import { announce, available } from './page.js';
+
 const $ = (id) => document.getElementById(id);
 const basic = { Authorization: `Basic ${btoa('admin:admin')}` };     // the demo's own user
-const say = (text) => { $('state').textContent = text; };
+const say = (text) => { if ($('state').textContent !== text) $('state').textContent = text; };
+let leader = null;
+let pause = 1000;
 
 $('curl').textContent = `curl -u admin:admin -H 'Content-Type: application/json' \\
      -d '{"player":"ann","score":120}' ${location.origin}/scores
@@ -10,19 +14,26 @@ curl -kN '${location.origin}/ws/leaderboard?ticket=<ticket>'`;
 async function connect() {
   try {
     const answer = await fetch('/ws/ticket', { method: 'POST', headers: basic });
-    if (!answer.ok) throw new Error(answer.status === 404 ? 'make run CONF=conf/recipes/leaderboard.conf' : `no ticket: ${answer.status}`);
+    if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
     const { ticket } = await answer.json();
     const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/leaderboard?ticket=${ticket}`);
-    socket.onopen = () => say('live');
+    socket.onopen = () => { pause = 1000; say('live'); };
     socket.onmessage = ({ data }) => show(JSON.parse(data).data.top);
-    socket.onclose = () => { say('reconnecting'); setTimeout(connect, 1000); };    // a ticket is single-use
+    socket.onclose = again;                                            // a ticket is single-use
   } catch (error) {
-    say(error.message);
-    setTimeout(connect, 3000);
+    again(error);
   }
 }
 
+function again(error) {
+  say(error?.message ?? 'reconnecting');
+  setTimeout(connect, pause * (0.75 + Math.random() / 2));
+  pause = Math.min(30000, pause * 2);
+}
+
 function show(top) {
+  if (leader !== null && leader !== top[0]?.player) announce(`${top[0]?.player} leads`);
+  leader = top[0]?.player;
   $('board').replaceChildren(...top.map(({ player, score }) => {
     const item = document.createElement('li');
     item.append(Object.assign(document.createElement('b'), { textContent: player }), ` ${score}`);
@@ -37,5 +48,7 @@ $('post').addEventListener('submit', async (event) => {
   if (answer.status !== 202) say(`not taken: ${answer.status}`);
 });
 
-if (location.protocol === 'https:') connect();
-else $('state').innerHTML = 'tickets are given over TLS only: <a href="/tls">go there</a>';
+if (await available('/scores', 'conf/recipes/leaderboard.conf', basic)) {
+  if (location.protocol === 'https:') connect();
+  else $('state').innerHTML = 'Tickets are given over TLS only: <a href="/tls">go there</a>.';
+}

@@ -9,7 +9,7 @@ DECLARE
     rights CONSTANT jsonb := '{
         "await_edge": [
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
-            "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked",
+            "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
@@ -17,7 +17,7 @@ DECLARE
         "await_relay": [
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [
-            "cancel", "retry", "revoke", "topic_id", "hint", "hints", "run_maintenance", "tick", "purge"]
+            "cancel", "retry", "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "run_maintenance", "tick", "purge"]
     }';
     name    text;
     unknown text;

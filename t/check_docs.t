@@ -93,8 +93,15 @@ my @CHANGES = (
         'problem that is new',
         holder(qr/\{410, "gone"/),
         qr/(?=\{410, "gone")/,
-        '{402, "unpaid", "Unpaid"}, ',
+        '{402, "unpaid", "Unpaid", "no money"}, ',
         undocumented('problem `unpaid`')
+    ],
+    [
+        'meaning of a problem',
+        $HTTP,
+        qr/the `Idempotency-Key` was used for another request/,
+        'the key was used',
+        qr{^docs/http\.md:\d+: the when of `unprocessable` is "the key was used" here, but "the Idempotency-Key was}
     ],
     [ 'state', $HTTP, row('expired'), '', undocumented('state `expired`') ],
     [
@@ -114,8 +121,8 @@ my @CHANGES = (
         unknown('reserved event type `batch.done`')
     ],
     [
-        'frame of a stream', holder(qr/push_frame\("reset"/),
-        qr/push_frame\("reset"/, 'push_frame("again"',
+        'frame of a stream', holder(qr/push_state\("reset"/),
+        qr/push_state\("reset"/, 'push_state("again"',
         qr{^src/\S+:\d+: the event type `again` is not documented}
     ],
     [ 'message of the server', $HTTP, row('unsubscribed'), '', undocumented('message of the server `unsubscribed`') ],
@@ -125,8 +132,8 @@ my @CHANGES = (
         'close code that is not sent',
         $HTTP,
         qr/^(?=\| 1008 )/m,
-        "| 1001 | going away |\n",
-        unknown('close code `1001`')
+        "| 1010 | going away |\n",
+        unknown('close code `1010`')
     ],
     [ 'request header', $HTTP, row('If-Range'), '', undocumented('request header `if-range`') ],
     [
@@ -141,8 +148,8 @@ my @CHANGES = (
         'response header that is not sent',
         $HTTP,
         qr/^(?=\| `Accept-Post` )/m,
-        "| `X-Request-Id` | |\n",
-        unknown('response header `x-request-id`')
+        "| `X-Powered-By` | |\n",
+        unknown('response header `x-powered-by`')
     ],
     [
         'header that await_cors exposes',
@@ -156,8 +163,8 @@ my @CHANGES = (
         'query argument that is not read',
         $HTTP,
         qr/^\| `names` /m,
-        '| `names`, `limit` ',
-        unknown('query argument `limit`')
+        '| `names`, `depth` ',
+        unknown('query argument `depth`')
     ],
     [
         'status', $HTTP, row('422'), '',

@@ -20,6 +20,9 @@ start_stack(extra => <<'CONF' =~ s/\$\{DIR\}/$dir/gr);
         location = /app/closed { deny all; await_submit work; }
     }
     location = /any { await_cors on; await_origins any; await_submit work; }
+    location = /more { await_cors on headers=X-Requested-With,sentry-trace,content-type expose=X-Cost,etag;
+        await_origins https://app.example; await_submit work; }
+    location = /all { await_cors on headers=* expose=*; await_origins any; await_submit work; }
 CONF
 my $app = 'https://app.example';
 my $basic = 'Basic ' . do { require MIME::Base64; MIME::Base64::encode_base64('ann:pass', '') };
@@ -90,6 +93,25 @@ subtest 'answers' => sub {
         'any origin is allowed by *';
     ok !defined header(post('/any', 'x', Origin => 'https://whoever.example'), 'Access-Control-Allow-Credentials'),
         'without credentials';
+};
+
+subtest 'lists of headers' => sub {
+    my %from = (Origin => $app, 'Sec-Fetch-Site' => 'cross-site');
+    my $names = sub { my %n; $n{ lc $_ }++ for split /, /, header(@_) // ''; return \%n };
+    my $plain = $names->(preflight('/app/jobs', $app), 'Access-Control-Allow-Headers');
+    my $more = $names->(preflight('/more', $app), 'Access-Control-Allow-Headers');
+    is_deeply $more, { %$plain, 'x-requested-with' => 1, 'sentry-trace' => 1 },
+        'headers= is added to what the module uses, each name once';
+    my $read = $names->(post('/app/jobs', 'x', %from, Authorization => $basic), 'Access-Control-Expose-Headers');
+    ok $read->{$_}, "by default a page can read $_" for qw(content-disposition x-request-id operation-location);
+    is_deeply $names->(post('/more', 'x', %from), 'Access-Control-Expose-Headers'), { %$read, 'x-cost' => 1 },
+        'expose= is added';
+    is_deeply $names->(post('/more', '{', %from, 'Content-Type' => 'application/json'),
+        'Access-Control-Expose-Headers'), { %$read, 'x-cost' => 1 }, 'to problems, too';
+    ok $names->(preflight('/all', 'https://who.example'), 'Access-Control-Allow-Headers')->{'*'}, 'headers=*';
+    ok $names->(preflight('/all', 'https://who.example'), 'Access-Control-Allow-Headers')->{authorization},
+        'headers=* has Authorization beside it, which it does not cover';
+    ok $names->(post('/all', 'x', Origin => 'https://who.example'), 'Access-Control-Expose-Headers')->{'*'}, 'expose=*';
 };
 
 finish();

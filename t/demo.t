@@ -1,4 +1,4 @@
-# The demo, as make run serves it: with curl, and in a real browser that drops photos and watches them by EventSource.
+# The demo, as make run serves it: with curl, and in a real browser that drops photos and watches them on one WebSocket.
 
 use strict;
 use warnings;
@@ -11,7 +11,7 @@ use Test::More;
 
 my $root = $Await::Stack::ROOT;
 my $site = slurp("$root/conf/minimal.conf");
-my $s = start_stack(site => "await_reread 1h;\n$site");
+my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/\}\s*\z/    location = \/metrics { await_metrics; }\n}\n/r);
 for my $line ($site =~ /^# await-worker (.+)$/mg) {
     $line =~ s/\$\{ROOT\}/$root/;
     $s->start_worker('worker1', split ' ', $line);
@@ -42,7 +42,7 @@ subtest 'in a browser' => sub {
     $browser->type('#files', "$photos/a.jpg\n$photos/b.png\n$photos/c.jpg");
     my $states = sub {
         script(
-            'return [...document.querySelectorAll("article")].map(a => a.querySelector("h3").textContent + " " + '
+            'return [...document.querySelectorAll("article")].map(a => a.querySelector("h2").textContent + " " + '
             . 'a.dataset.state).sort()'
         );
     };
@@ -60,7 +60,7 @@ subtest 'in a browser' => sub {
         . '=> n.textContent)'
     ), qr/no picture that we know/, 'the failed one shows why';
     my $log = script(
-        'return [...document.querySelectorAll("article")].find(a => a.querySelector("h3").textContent == '
+        'return [...document.querySelectorAll("article")].find(a => a.querySelector("h2").textContent == '
         . '"a.jpg").querySelector(".events").textContent'
     );
     is join(' ', $log =~ /^(\w+) \{/mg), 'pending processing progress progress progress progress completed',
@@ -71,6 +71,40 @@ subtest 'in a browser' => sub {
         print $file MIME::Base64::decode_base64($browser->screenshot);
         close $file;
     }
+};
+
+subtest 'without barriers' => sub {
+    is_deeply $browser->barriers($root), [], 'the page with jobs passes axe-core, light, dark and on a phone';
+    for my $page ('runs', 'leaderboard') {
+        $browser->visit($s->url . "/$page.html");
+        eventually("$page: the page says which configuration it needs",
+            sub { script('return document.getElementById("notice").textContent') =~ m{conf/recipes/$page\.conf} });
+        is_deeply $browser->barriers($root), [], "$page: the page passes axe-core";
+    }
+    my $log = slurp("$s->{dir}/logs/access.log");
+    unlike $log, qr{"GET /ws|/ws/ticket}, 'a page of another recipe asks for nothing that is not there';
+    $browser->look(1280, 'light');
+};
+
+subtest 'ten photos while the worker is busy' => sub {
+    my $worker = $s->pid('worker1');
+    kill STOP => $worker;
+    $browser->visit($s->url . '/');
+    until_true('the script has begun', sub { script('return document.getElementById("curl").textContent') =~ /curl/ });
+    system("cp $photos/a.jpg $photos/ten.$_.jpg") for 0 .. 9;
+    $browser->type('#files', join "\n", map { "$photos/ten.$_.jpg" } 0 .. 9);
+    my $count = sub { script('return document.querySelectorAll(`article[data-state="' . $_[0] . '"]`).length') };
+    eventually('all ten are pending', sub { $count->('pending') == 10 });
+    eventually('on one socket', sub { metric('await_sockets') == 1 });
+    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204, 'another request gets through';
+    $browser->click('article:first-of-type .cancel');
+    eventually('one is cancelled', sub { $count->('failed') == 1 });
+    is script('return document.querySelector("article .note").textContent'), 'Cancelled.', 'the page says so';
+    ok script('return !document.querySelector("article .again").hidden'), 'it offers to try again';
+    $browser->click('article:first-of-type .again');
+    eventually('it is pending again', sub { $count->('pending') == 10 });
+    kill CONT => $worker;
+    eventually('all ten are completed', sub { $count->('completed') == 10 }, 40);
 };
 
 subtest 'EventSource reconnects by itself, and stops at the end' => sub {

@@ -137,6 +137,20 @@ my @cases = ([
         qr/"example.com" in "await_origins" directive, it must be "same", "any" or an origin/
     ],
     [ 'an origin with a path', location('await_origins https://example.com/;'), qr/an origin without a path/ ],
+    (map {
+        [ "await_cors $_->[0]", location("await_cors $_->[0]; await_submit q;"),
+            qr/in "await_cors" directive, $_->[1]/ ]
+    } [ 'maybe', qr/it must be "on" or "off"/ ], [ 'off headers=A', qr/it cannot be used with "off"/ ],
+        [ 'on header=A', qr/it must be headers= or expose=/ ], [ 'on headers=', qr/it must list names of headers/ ],
+        [ 'on headers=A,,B', qr/it must list names/ ], [ '"on" "headers=A, B"', qr/it must list names/ ],
+        [ 'on headers=A:', qr/it must list names/ ], [ 'on expose=A/B', qr/it must list names/ ],
+        [ 'on expose="(x)"', qr/it must list names/ ]),
+    [ 'headers=* with credentials', location('await_origins https://a.example; await_cors on headers=*;'),
+        qr/"await_cors" directive can only have "headers=\*" or "expose=\*" with "await_origins any"/ ],
+    [ 'expose=* with credentials', location('await_cors on expose=X,*;'), qr/"await_cors" directive can only have/ ],
+    [ 'await_cors twice', location('await_cors on; await_cors off;'), qr/"await_cors" directive is duplicate/ ],
+    [ 'a constant request id', location('await_request_id me;'),
+        qr/invalid value "me" in "await_request_id" directive, it must contain a variable, or be "off"/ ],
     [
         'any and others',
         location('await_origins any same;'),

@@ -1,5 +1,5 @@
 # What the docs show runs: the README's configuration and curl session, the examples of docs/http.md, the pages'
-# snippets, the workers in three languages.
+# snippets, the SQL of docs/workers.md.
 
 use strict;
 use warnings;
@@ -18,9 +18,8 @@ my $contract = slurp("$root/docs/http.md");
 my ($contract_conf) = $contract =~ /```nginx\n(.*?)```/s;
 my $contract_port = Await::Stack::free_port();
 my ($variables_conf) = slurp("$root/docs/variables.md") =~ /```nginx\n(.*?)```/s;
-my $any_queue = 'location ~ ^/to/(?<queue>\w+)$ { await_job_uri /jobs/$await_id; await_submit $queue; }';
 my $site = "await_reread 500ms;\n$variables_conf";
-$site .= $conf =~ s/listen 8080/listen 127.0.0.1:\${PORT}/r =~ s/\}\s*\z/$any_queue\n}\n/r;
+$site .= $conf =~ s/listen 8080/listen 127.0.0.1:\${PORT}/r;
 $site .= $contract_conf =~ s/listen 8080/listen 127.0.0.1:$contract_port/r;
 my $s = start_stack(site => $site);
 
@@ -59,7 +58,7 @@ sub parted {
     my ($text) = @_;
     my @words;
     my $id = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
-    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|$id/m;
+    my $word = qr/(?<=id: )[\w-]{18}$|(?<="cursor":")[\w-]+|(?<="cursor": ")[\w-]+|$id|\b[0-9a-f]{32}\b/m;
     $text =~ s/($word)/push @words, $1; '<word>'/ge;
     $text =~ s/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/<time>/g;
     $text =~ s/^retry: \d+$/retry: <ms>/mg;
@@ -139,39 +138,25 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
         $t->{port} = Await::Stack::free_port();
         system 'touch', "$t->{dir}/users";
         Await::Stack::write_file("$t->{dir}/jwks.json", '{"kty":"oct","k":"' . 'A' x 43 . '"}', 0644);
-        $t->configure_nginx($site);
+        Await::Stack::write_file("$t->{dir}/pgpass", "*:*:*:*:secret\n", 0600);
+        $t->configure_nginx($site =~ s{/etc/await/pgpass}{$t->{dir}/pgpass}r);
         like $t->nginx_t, qr/test is successful/, "$name: nginx accepts the example";
     }
 };
 
-my $docs = slurp("$root/docs/workers.md");
-sub program {
-    my ($language, $file) = @_;
-    my ($text) = $docs =~ /\n## \w+\n\n```\Q$language\E\n(.*?)```/s;
-    Await::Stack::write_file("$s->{dir}/$file", $text);
-    return "$s->{dir}/$file";
-}
-
-my ($shell) = $docs =~ /## Shell\n\n```sh\n(.*?)```/s;
-Await::Stack::write_file("$s->{dir}/worker.sh", $shell);
-my %workers = (
-    shell => [ 'sh', "$s->{dir}/worker.sh" ],
-    python => [ '/usr/bin/python3', program('python', 'worker.py') ],
-    node => [ 'node', program('js', 'worker.js') ]);
-my %expected = (shell => 'ONE TWO', python => '{"words": 2}', node => 'owt eno');
-my $modules = -e '/usr/share/nodejs/pg' ? '/usr/share/nodejs' : "$root/build/node/node_modules";
-if (!-e "$modules/pg") {
-    system("npm install --silent --no-save --prefix $root/build/node pg\@8 >/dev/null 2>&1") == 0
-        or diag 'npm cannot install pg';
-}
-for my $language (sort keys %workers) {
-    subtest "a worker in $language" => sub {
-        $s->spawn("own-$language", $workers{$language},
-            env => { AWAIT_POSTGRES => $s->postgres('worker'), NODE_PATH => $modules });
-        my $r = post("/to/$language", 'one two', Prefer => 'wait=20');
-        is $r->{status}, 200, "$language: the submission is answered with the result";
-        is $r->{body}, $expected{$language}, "$language: the result is what the worker made";
-        $s->end("own-$language", 'TERM');
-    };
-}
+subtest 'docs/workers.md' => sub {
+    my $docs = slurp("$root/docs/workers.md");
+    is `$root/tools/show-samples --check`, '', 'shows the samples of workers/samples as they are; t/samples.t runs them';
+    sql($_) for $docs =~ /```sql\n((?:SELECT \* FROM await.claim|INSERT|SELECT await.submit).*?)```/gs;
+    is sql("SELECT lease, max_attempts FROM await.queue WHERE name = 'thumbnails'"), '00:00:30|3',
+        'its settings of a queue are set';
+    my ($id, $receipt) = split /\|/, sql("SELECT id, receipt FROM await.claim(ARRAY['thumbnails'], 'docs')");
+    my ($steps) = $docs =~ /```sql\n(SELECT id, receipt, .*?)```/s;
+    my %value = (id => "'$id'", receipt => "'$receipt'", result => "'x'::bytea");
+    $steps =~ s/:'(\w+)'/$value{$1}/g;
+    my ($claimed, $beat, $done, $hint) = split /\n/, sql($steps =~ s/^.*await\.claim.*/SELECT 'claimed';/r);
+    is $beat, 'ok', 'its steps: a heartbeat';
+    is $done, 't', 'and the ending';
+    like $hint, qr/^await:\d+\|1 \Q$id\E 3 completed /, 'and the hint';
+};
 finish();

@@ -28,11 +28,12 @@ subtest 'a job\'s whole life, live' => sub {
     like $head, qr{Content-Type: text/event-stream\r}i, 'its type is text/event-stream';
     like $head, qr{Cache-Control: no-store}i, 'no cache stores it';
     like $head, qr{X-Accel-Buffering: no}i, 'no proxy buffers it';
-    like $s->{buffer}, qr/retry: \d{4}\n\n/, 'retry';
+    like $s->{buffer}, qr/\r\nretry: \d{4}\nid: [\w-]+\nevent: ready\n/, 'retry is in the block of ready';
     my ($ready, $pending) = @{ $s->events };
     is $ready->{event}, 'ready', 'the first event is ready';
     is data($ready)->{state}, 'pending', 'ready has the state pending';
     is data($ready)->{cursor}, $ready->{id}, 'ready\'s cursor is its id';
+    is data($ready)->{type}, 'ready', 'ready has its type in the data';
     is_deeply data($pending),
         { job => $id, seq => 1, type => 'pending', data => undef, at => data($pending)->{at}, correlation_id => 'c' },
         'pending has every member';
@@ -101,6 +102,9 @@ subtest 'one URL, several ways to watch' => sub {
 
 subtest '?names=off and ?beat=1' => sub {
     my $id = one_job();
+    my $reset = stream("/ping/$id?names=off&cursor=zzz");
+    $reset->read_until(sub { $_[0] =~ /data/ });
+    is data($reset->events->[0])->{type}, 'reset', 'reset can be told from ready by its data';
     my $s = stream("/ping/$id?names=off&beat=1");
     $s->read_until(sub { $_[0] =~ /pending/ });
     is_deeply [ grep { defined && $_ ne 'beat' } @{ types($s) } ], [], 'onmessage sees all';
@@ -111,8 +115,35 @@ subtest '?names=off and ?beat=1' => sub {
 subtest 'heartbeats' => sub {
     my $id = one_job();
     my $s = stream("/ping/$id");
-    ok $s->read_until(sub { $_[0] =~ /\n:\n\n/ }, 5), 'a comment each await_ping';
+    ok $s->read_until(sub { $_[0] =~ /\n:\n/ }, 5), 'a comment each await_ping';
     is_deeply types($s), [qw(ready pending)], 'which is no event';
+};
+
+# As @microsoft/fetch-event-source and many parsers written by hand do it: each blank line ends a message, with or
+# without data.
+sub messages {
+    my ($body) = @_;
+    my ($message, @out) = ({});
+    while ($body =~ /([^\r\n]*)(?:\r\n|\n|\r)/g) {
+        my $line = $1;
+        if ($line eq '') { push @out, $message; $message = {} }
+        elsif ($line =~ /^(\w+): ?(.*)/) { $message->{$1} = defined $message->{$1} ? "$message->{$1}\n$2" : $2 }
+    }
+    return @out;
+}
+
+subtest 'every block has data, for clients that parse each' => sub {
+    my $id = one_job();
+    for my $query ('', '?names=off', '?cursor=zzz', '?names=off&cursor=zzz', '?beat=1') {
+        my $s = stream("/ping/$id$query");
+        ok $s->read_until(sub { $_[0] =~ /^:|\{\}/m }, 5), "'$query': there is a heartbeat";
+        my ($body) = $s->{buffer} =~ /\r\n\r\n(.*)/s;
+        my @messages = messages(Await::Test::Exchange::dechunk($body));
+        cmp_ok scalar(@messages), '>=', 1, "'$query': there are messages";
+        is_deeply [ grep { !eval { JSON::PP->new->decode($_->{data} // '') } } @messages ], [],
+            "'$query': each has data in JSON";
+        like $messages[0]{retry}, qr/^\d+$/, "'$query': the first has the time to reconnect";
+    }
 };
 
 subtest 'a history longer than a page, and many watchers' => sub {
@@ -209,7 +240,7 @@ subtest 'a job that is no longer kept' => sub {
     is get("/jobs/$gone/events?cursor=x", Accept => 'application/json')->{status}, 410, 'a page is answered the same';
     my $r = get("/jobs/$gone/events", %sse, 'Last-Event-ID' => 'AWrnmsRprKr4AAAABg');
     is $r->{status}, 200, 'an EventSource that was away too long';
-    my ($id, $data) = $r->{body} =~ /^retry: \d+\n\nid: (\S+)\nevent: reset\ndata: (.*)\n\n\z/;
+    my ($id, $data) = $r->{body} =~ /^retry: \d+\nid: (\S+)\nevent: reset\ndata: (.*)\n\n\z/;
     is json({ body => $data // '' })->{state}, 'gone', 'is told so';
     is get("/jobs/$gone/events", %sse, 'Last-Event-ID' => $id // '')->{status}, 204, 'once';
 };

@@ -141,6 +141,7 @@ my %GETS = (
     page    => 'await_events job:$http_x_id default=json;',
     events  => 'await_events job:$http_x_id;',
     metrics => 'await_metrics;',
+    health  => 'await_health;',
     socket  => 'await_socket topic:open plain;',
     watched => 'await_job $http_x_id; await_events job:$http_x_id; await_socket job:$http_x_id;',
 );
@@ -333,7 +334,8 @@ my %INSIDE = (
     result => qr/^r+$/,
     page => qr/"done":true/,
     events => qr/event: completed/,
-    metrics => qr/^await_held /m
+    metrics => qr/^await_held /m,
+    health => qr/"status":"ready"/
 );
 # What stands before, between and after the marks of a page.
 sub between {

@@ -243,7 +243,7 @@ for my $right (
     'await_result $arg_id; await_events job:$arg_id;',
     'await_submit q; if ($arg_x) { await_publish news; }',
     'await_job $arg_id; if ($arg_x) { proxy_pass http://127.0.0.1:1; }',
-    'await_submit "a.$arg_q";',
+    'await_submit "a.$arg_q";', 'await_publish latest latest;',
     'set $mine 1; await_job $mine$1${http_x_id}$cookie_id$arg_id$request_id;',
     'await_hold 90s; await_hold_max 2m; await_job $arg_id;',
     'await_hold 90s;',

@@ -31,7 +31,7 @@ subtest 'await_max_held' => sub {
     is get("/few/$id")->{status}, 200, 'a plain poll is no burden';
     $r = get("/few/$id", Accept => 'text/event-stream');
     is $r->{status}, 200, 'EventSource is told to come back';
-    like $r->{body}, qr/^retry: \d+\n\n$/, 'the stream has nothing but a time to come back';
+    like $r->{body}, qr/^retry: \d+\n\z/, 'the stream has nothing but a time to come back';
     $_->close for @held;
     eventually('there is room again',
         sub { my $h = begin_request('GET', "/few/$id?wait=1"); $h->response->{status} == 200 });

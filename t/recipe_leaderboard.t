@@ -126,6 +126,7 @@ subtest 'the page over wss, in a browser' => sub {
     eventually('somebody else\'s score is on its board',
         sub { ($browser->script('return document.querySelector("#board li")?.textContent') // '') eq 'zed 1500' });
     cmp_ok time - $began, '<', 2, 'within two seconds';
+    is_deeply $browser->barriers($Await::Stack::ROOT), [], 'the page passes axe-core';
     $browser->quit;
 };
 finish();

@@ -40,7 +40,7 @@ subtest 'one socket for all runs of a user, each event one frame' => sub {
         join(', ', @steps[ 0 .. 4 ], 'node_failed train', 'workflow_failed'),
         'the second run: up to the step that fails';
     like $said[0]{timestamp}, qr/^\d{10}$/, 'seconds';
-    ok !grep({ exists $_->{data} || exists $_->{op} || exists $_->{cursor} } @said), 'nothing but what the shape has';
+    ok !grep({ exists $_->{data} || exists $_->{op} || exists $_->{owner} } @said), 'nothing but what the shape has';
     my $three = run('ann');
     is brief($ann->messages(9)), join(', ', @steps, 'workflow_completed'), 'it stays open after one ends';
     ok $bob->quiet(0.2), 'others hear nothing';
@@ -74,10 +74,15 @@ const require = createRequire(import.meta.url);
 const Real = require('/usr/share/nodejs/ws');
 const [url, scenario] = process.argv.slice(2);
 let n = 0;
-class Dropping extends Real {                     // "dropped": the fourth message is lost; "dead": it never opens
-  constructor(to) { super(scenario === 'dead' ? 'ws://127.0.0.1:1/' : to); }
+let sockets = 0;
+class Dropping extends Real {       // "dropped": the last message is lost; "dead": it never opens; "cut": after the third message
+  constructor(to) { super(scenario === 'dead' ? 'ws://127.0.0.1:1/' : to); sockets += 1; }
   set onmessage(handler) {
-    super.onmessage = (message) => { n += 1; if (scenario !== 'dropped' || n !== 9) handler(message); };
+    super.onmessage = (message) => {
+      n += 1;
+      if (scenario === 'cut' && n === 4) this.terminate();
+      else if ((scenario !== 'dropped' || n !== 9) && this.readyState === 1) handler(message);
+    };
   }
 }
 const events = [];
@@ -95,14 +100,20 @@ const over = () => events.some(({ type }) => type === 'workflow_completed');
 while (!over() && Date.now() < end) await new Promise((done) => setTimeout(done, 20));
 const polls = live.polls;
 await new Promise((done) => setTimeout(done, 1600));
-console.log(JSON.stringify({ events, polls, after: live.polls - polls, connected: live.connected }));
+console.log(JSON.stringify({ events, polls, sockets, after: live.polls - polls, connected: live.connected }));
 live.close();
+if (scenario === 'dead') {
+  sockets = 0;
+  await new Promise((done) => setTimeout(done, 1500));
+  if (sockets) process.exit(1);
+}
 process.exit(0);
 JS
 sub hook {
     my ($scenario) = @_;
     my $url = $s->url;
     my $out = `node $s->{dir}/hook.mjs $url $scenario`;
+    is $?, 0, "$scenario: no socket is opened after close()";
     return eval { decode_json($out) } // { broken => $out };
 }
 
@@ -115,6 +126,9 @@ subtest 'push first, poll as fallback' => sub {
         'the last message is dropped: all events';
     is $r->{events}[-1]{how}, 'poll', 'the last event came by a poll';
     is_deeply [ @$r{qw(polls after)} ], [ 1, 0 ], 'by one poll';
+    $r = hook('cut');
+    is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 'the socket is cut: all events, in their order';
+    is_deeply [ @$r{qw(polls sockets)} ], [ 0, 2 ], 'a second socket goes on where the first one was cut';
     $r = hook('dead');
     is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 'the socket is dead: all events';
     cmp_ok $r->{polls}, '>=', 1, 'events came by polls';
@@ -158,6 +172,11 @@ subtest 'the page, in a browser' => sub {
         'the page shows four completed steps';
     like $browser->script('return document.getElementById("link").textContent'), qr/ 0 polls/,
         'the socket brought all of it';
+    is_deeply $browser->barriers($root), [], 'the page passes axe-core';
+    $browser->look(1280, 'light');
+    my $arrow = $browser->script('return getComputedStyle(document.querySelector(".graph li.completed"), "::after").color + '
+        . '" on " + getComputedStyle(document.querySelector(".run")).backgroundColor');
+    unlike $arrow, qr/^(.+) on \1$/, 'the arrow behind a completed step is seen';
     $browser->quit;
 };
 finish();

@@ -143,7 +143,7 @@ subtest 'linger' => sub {
     complete($job, 'x');
     my $stream = stream("/linger/$job");
     ok $stream->wait_event('workflow_completed'), 'the end arrives under its other name';
-    ok $stream->read_until(sub { $_[0] =~ /:\n\n/ }, 10), 'stays open';
+    ok $stream->read_until(sub { $_[0] =~ /^:\n/m }, 10), 'stays open';
     ok stream("/linger/$job?cursor=" . $stream->events->[-1]{id})->wait_event('ready'),
         'also for who comes after the end';
 };

@@ -219,7 +219,16 @@ subtest 'who cannot upgrade is told how' => sub {
     is get('/ws', %good, 'Sec-WebSocket-Key' => $_)->{status}, 400, "key <$_>"
         for '', 'short', 'dGhlIHNhbXBsZSBub25jZQ=', 'dGhlIHNhbXBsZSBub25jZ*==';
     is get('/ws', %good, 'Sec-WebSocket-Protocol' => $_)->{status}, 400, "protocol <$_>"
-        for '', 'chat', 'await.v2, chat';
+        for 'chat', 'await.v2, chat', ',', '"await.v1"';
+    for my $none (undef, '', ' ') {
+        my $id = one_job();
+        my $ws = open_ws('/ws', protocols => $none);
+        is $ws->{status}, 101, 'a client that offers no subprotocol gets in';
+        is $ws->{headers}{'sec-websocket-protocol'}, undef, 'it is told of none';
+        $ws->say({ op => 'subscribe', channel => "job:$id" });
+        is_deeply types($ws->messages(2)), [qw(subscribed pending)], 'it speaks await.v1 all the same';
+        $ws->close;
+    }
     is open_ws('/ws', protocols => 'chat, await.v1')->{headers}{'sec-websocket-protocol'}, 'await.v1',
         'of several protocols ours is taken';
     is open_ws('/ws', key => 'dGhlIHNhbXBsZSBub25jZQ==')->{headers}{'sec-websocket-accept'},
@@ -356,6 +365,16 @@ subtest 'a reload says bye, with a time to come back' => sub {
     is $unparked->message->{op}, 'bye', 'the one that is not parked is told bye';
     is $unparked->closed, 1012, 'and closed with 1012';
     is open_ws("/ws/$id")->message->{op}, 'subscribed', 'the new ones take over';
+};
+
+subtest 'a shutdown says bye as well, and that nobody takes over' => sub {
+    my $id = one_job();
+    my ($ws, $plain) = (open_ws("/ws/$id"), open_ws("/plain/$id"));
+    $ws->messages(2);
+    $plain->message;
+    kill QUIT => stack()->pid('nginx');
+    is $ws->message->{op}, 'bye', 'the socket is told bye';
+    is $_->closed, 1001, 'it is closed with 1001' for $ws, $plain;
 };
 
 finish();

@@ -292,7 +292,8 @@ subtest 'no superuser is needed' => sub {
     sql('CREATE DATABASE plain OWNER plain', 'postgres');
     my $as = $s->postgres =~ s/dbname=await user=await password=\S+/dbname=plain user=plain password=plain/r;
     like `$Await::Stack::ROOT/tools/await-ctl migrate '$as' 2>&1`,
-        qr/^applied schema 1: 0001_baseline\n(?:applied schema \d+: \w+\n)*applied functions \w+ \(\d+ files\)\n/, 'its owner migrates';
+        qr/^applied schema 1: 0001_baseline\n(?:applied schema .*\n)*applied functions \w+ \(\d+ files\)\n/,
+        'its owner migrates';
     like `psql -XAtq -d '$as' -c "SELECT timeline FROM await.edge_hello('{q}', '{0}')" 2>&1`,
         qr/^\d+\.0000000\d\.\d+\n/, 'an edge is told the timeline';
     my $work = "SELECT await.submit('q', 'x'); SELECT attempt FROM await.claim(ARRAY['q'], 'w', 1)";

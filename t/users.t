@@ -18,7 +18,7 @@ my $s = start_stack(workers => 2, extra => <<'CONF');
     location ~ ^/mine/(?<id>[^/]+)$ { await_job $id; }
     location = /page { await_events user:$arg_u default=json; }
     location = /of { await_events user:$arg_of; await_socket; }
-    location = /all { await_owner off; await_events user:$arg_u; await_socket; }
+    location = /all { await_owner off; await_events $arg_channel; await_socket; }
     location = /soon { await_socket user:$arg_u plain; }
     location = /metrics { await_owner off; await_metrics; }
 CONF
@@ -122,7 +122,7 @@ subtest 'a cancel is told at once' => sub {
 subtest 'nobody else\'s' => sub {
     is get('/of?u=ann&of=bob')->{status}, 404, 'another user\'s';
     is get('/of?u=ann&of=')->{status}, 404, 'nobody\'s';
-    is get('/all?u=ann')->{status}, 404, 'without an owner nobody is anybody';
+    is get('/all?channel=user:ann')->{status}, 404, 'without an owner nobody is anybody';
     is stream('/of?u=ann&of=ann')->wait_event('ready')->{event}, 'ready', 'one\'s own';
     my $ws = Await::WebSocket->new($s->{port}, '/of?u=ann');
     $ws->say({ op => 'subscribe', channel => 'user:bob' });

@@ -34,6 +34,7 @@ my @transports = (
     { name => 'post', path => '/jobs', method => 'POST', body => 'x', wait => 1 },
     { name => 'page', path => '/jobs/ID/events', accept => 'application/json', wait => 1, last => 1 },
     { name => 'sse', path => '/jobs/ID/events' },
+    { name => 'stream', path => '/jobs', method => 'POST', body => 'x', accept => 'text/event-stream' },
     { name => 'socket', path => '/ws/ID', upgrade => 1 },
     { name => 'inline', path => '/jobs/SMALL/result' },
     { name => 'large', path => '/jobs/LARGE/result' },
@@ -149,7 +150,7 @@ sub numbers {
 
 my $EVENTS = 50;
 for my $n (0 .. $#ways) { begin($n, $_) for grep { !($_->{upgrade} && $ways[$n]{http2}) && !$_->{last} } @transports }
-my $held = 3 * @ways + grep { !$_->{http2} } @ways;
+my $held = 4 * @ways + grep { !$_->{http2} } @ways;
 ok turn(
     65536,
     sub {
@@ -160,7 +161,7 @@ ok turn(
     'all are held' or diag metric('await_held'),
     " of $held";
 is_deeply [ map { $_->{case} }
-    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse socket) ], [],
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse stream socket) ], [],
     'and none has ended';
 
 # nobody reads: events, and others while the first are stuck; all within send_timeout
@@ -195,7 +196,7 @@ ok turn(65536, sub { metric('await_buffered_bytes') == 0 }, 10), 'nothing waits 
 my $quiet = time;
 turn(65536, sub { time - $quiet > 3.6 }, 6);
 is_deeply [ map { $_->{case} }
-    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse socket) ], [],
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse stream socket) ], [],
     'whoever has read everything stays';
 
 # the end
@@ -205,8 +206,9 @@ ok turn(65536, sub { metric('await_held') == $held + @ways }, 10), 'pages are he
 complete($job, '{"n":1}', type => 'application/json', attempt => $attempt, hint => 1);
 complete($_, 'posted', hint => 1)
     for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim(ARRAY['work'], 'test', 1000, null)");
-ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(poll post page sse) }, 10), 'all end';
-for my $client (map { of($_) } qw(poll post page sse)) {
+ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(poll post page sse stream) }, 10),
+    'all end';
+for my $client (map { of($_) } qw(poll post page sse stream)) {
     is $client->{status}, 200, $client->{case};
     ok $client->{ended}, "ends as it should: $client->{case}";
 }
@@ -214,6 +216,7 @@ is json({ body => $_->{body} })->{state}, 'completed', $_->{case} for of('poll')
 is $_->{body}, 'posted', $_->{case} for of('post');
 is_deeply [ map { $_->{type} } @{ json({ body => $_->{body} })->{events} } ], ['completed'], $_->{case} for of('page');
 is_deeply types($_), [ qw(ready pending processing), ('n') x $EVENTS, 'completed' ], $_->{case} for of('sse');
+is_deeply types($_), [qw(ready pending processing completed)], $_->{case} for of('stream');
 turn(65536, sub { numbers($_) for of('socket'); !grep { !$_->{last} } of('socket') }, 10);
 for my $client (of('socket')) {
     is $client->{status}, 101, "the socket opens: $client->{case}";
@@ -262,7 +265,7 @@ for my $t (map { $_->{name} } @transports) {
         $_->{args} =~ s/way=\d+//, $_->{query_string} =~ s/way=\d+// for $first, $this;
         cmp_ok delete $this->{port}, '>', 0, 'the port of the peer'; delete $first->{port};
         delete @$_{qw(bytes_sent body_bytes_sent)}
-            for $t eq 'sse' ? ($first, $this) : ();    # without a request each event is a chunk
+            for $t =~ /^(?:sse|stream)$/ ? ($first, $this) : ();    # without a request each event is a chunk
         if ($n != 5) {
             delete @$_{ keys %of_protocol } for $first, $this;
         }    # else: TLS, parked and not parked, where all is the same
@@ -271,7 +274,7 @@ for my $t (map { $_->{name} } @transports) {
     my ($parked, $not) = map {
         my $line = { %{ $logged{$t}[$_] } };
         delete $line->{port};
-        delete @$line{qw(bytes_sent body_bytes_sent)} if $t eq 'sse';
+        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /^(?:sse|stream)$/;
         $line->{$_} =~ s/way=\d+// for qw(args query_string);
         $line
     } 0, 1;

@@ -116,5 +116,9 @@ subtest 'SIGTERM twice' => sub {
     eventually('the worker ends', sub { !$s->alive('stopped') });
     cmp_ok time - $begin, '<', 8, 'within the grace';
     is_deeply [ processes($job{$_}) ], [], "a process $_ has ended" for sort keys %leave;
+    is sql(   "SELECT DISTINCT state, attempt FROM await.event e WHERE job = ANY ('{"
+            . join(',', values %job)
+            . "}') AND seq = (SELECT max(seq) FROM await.event l WHERE l.job = e.job)"), 'pending|0',
+        'the jobs were given back, and no attempt was used up';
 };
 finish();

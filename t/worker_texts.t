@@ -156,16 +156,19 @@ subtest 'PostgreSQL restarts while events are told' => sub {
 };
 
 subtest 'a table is locked while events are told' => sub {
-    my $id = run(q(for i in $(seq 30); do echo "{\"type\":\"step\"}" >&3; sleep .01; done),
-        '{"lease": "6 seconds", "max_attempts": 1}');
-    eventually('events come', sub { sql("SELECT count(*) FROM await.event WHERE job = '$id'") > 2 });
+    my $locked = "$s->{dir}/locked";
+    my $tell = q(for i in $(seq 15); do echo '{"type":"step"}'; done >&3);
+    my $id =
+        run("$tell; until [ -e $locked ]; do sleep 0.02; done; $tell", '{"lease": "6 seconds", "max_attempts": 1}');
+    eventually('events come', sub { sql("SELECT count(*) FROM await.event WHERE job = '$id'") > 10 });
     my $lock = Await::Session->new($s->postgres);
     $lock->run('BEGIN; LOCK TABLE await.event IN SHARE MODE');
+    Await::Stack::write_file($locked, '');
     my $until = sub { sql("SELECT until FROM await.lease WHERE job = '$id'") };
     my $first = $until->();
-    eventually('heartbeats are not held up', sub { $until->() ne $first });
-    eventually('a statement has waited for the lock',
+    eventually('a statement waits for the lock',
         sub { sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'await.event'::regclass") });
+    eventually('heartbeats are not held up', sub { $until->() ne $first });
     is state_of($id), '', 'the job waits';
     $lock->run('COMMIT');
     ended($id, 'then it completes', 'completed');

@@ -71,6 +71,11 @@ std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max
   return value;
 }
 
+std::optional<std::int64_t> parse_clipped(std::string_view text, std::int64_t max) {
+  bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  return digits ? parse_number(text, max).value_or(max) : std::optional<std::int64_t>();
+}
+
 bool is_text(std::string_view bytes) {
   while (!bytes.empty()) {
     std::size_t length = bytes[0] == '\0' ? 0 : utf8_length(bytes);

@@ -18,6 +18,8 @@ std::string_view cut(std::string_view &text, char separator);
 
 /// Parses decimal digits. Empty if `text` contains anything else, or a number greater than `max`.
 std::optional<std::int64_t> parse_number(std::string_view text, std::int64_t max = INT64_MAX);
+/// The same, but a number greater than `max` is `max`.
+std::optional<std::int64_t> parse_clipped(std::string_view text, std::int64_t max);
 
 /// Whether `bytes` are well-formed UTF-8 (Unicode §3.9 table 3-7) without NUL.
 bool is_text(std::string_view bytes);

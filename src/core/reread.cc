@@ -55,6 +55,8 @@ void Reread::on_result(Result<Tail> tail) {
   // mutant: reread-cut-short
   if (!tail->complete)
     reset();
+  if (tail->complete && (!asking_ || to_ask_.empty()))
+    ++rounds_;
   // mutant: reread-notifies
   for (auto &[job, seq] : tail->changes)
     hub_.notify(job, seq);

@@ -23,6 +23,8 @@ class Reread {
   /// The connection was lost: the snapshot may be of another timeline.
   // mutant: reread-forgets-history
   void reset() { snapshot_.clear(); }
+  /// How many times everything that is watched has been asked for.
+  std::uint64_t rounds() const { return rounds_; }
 
  private:
   void by_id();
@@ -36,6 +38,7 @@ class Reread {
   std::string next_snapshot_;  // from before the first slice, while reading by id
   std::vector<Uuid> to_ask_;   // what is left, while reading by id
   bool asking_ = false;
+  std::uint64_t rounds_ = 0;
   Reply<Tail> reply_ = Reply<Tail>::to<&Reread::on_result>(this);
 };
 

@@ -40,11 +40,27 @@ void each_variable(ngx_http_request_t *r, Visit visit) {
   }
 }
 
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
 /// The position of the value of a variable in the request line, which is the start of the saved header;
-/// kBehind if it is not there.
-std::uint16_t position_in_head(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
-  auto found = view(r->request_line).find({reinterpret_cast<char *>(value.data), value.len});
-  return found == std::string_view::npos ? kBehind : static_cast<std::uint16_t>(found);
+/// kBehind or kBehindHex if it is not there.
+std::uint16_t place_of(ngx_http_request_t *r, const ngx_http_variable_value_t &value) {
+  std::string_view text(reinterpret_cast<char *>(value.data), value.len);
+  auto found = view(r->request_line).find(text);
+  if (found != std::string_view::npos)
+    return static_cast<std::uint16_t>(found);
+  bool hex = text.size() % 2 == 0 && text.find_first_not_of(kHexDigits) == text.npos;
+  return hex ? kBehindHex : kBehind;
+}
+
+/// The number of bytes that follow the fields of a variable.
+std::size_t size_behind(std::uint16_t place, std::size_t length) {
+  return place == kBehind ? length : place == kBehindHex ? length / 2 : 0;
+}
+
+char hex_byte(const u_char *digits) {
+  return static_cast<char>(kHexDigits.find(static_cast<char>(digits[0])) << 4 |
+                           kHexDigits.find(static_cast<char>(digits[1])));
 }
 
 /// The body of the request and the fields of a response in progress are freed with it, so the variables that
@@ -65,7 +81,7 @@ void read_what_goes(ngx_http_request_t *r) {
 std::size_t variables_size(ngx_http_request_t *r) {
   std::size_t size = 0;
   each_variable(r, [&](std::uint16_t, const ngx_http_variable_value_t &value) {
-    size += 3 * sizeof(std::uint16_t) + (position_in_head(r, value) == kBehind ? value.len : 0);
+    size += 3 * sizeof(std::uint16_t) + size_behind(place_of(r, value), value.len);
   });
   return size;
 }
@@ -198,7 +214,9 @@ bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
 ///   the header of the request, head_size_ bytes
 ///   if rewritten_: uri, args and exten
 ///   if captures_ > 0: the offsets of the captures, then captures_size_ bytes of the text they refer to
-///   variables_ times: index, length and position, 16 bits each; then the value if the position is kBehind
+///   variables_ times: index, length and position, 16 bits each; then the value if the position is kBehind,
+///   or
+///     half as many bytes if it is kBehindHex
 ///   if socklen_ > 0: the address of the client, then its text (keep_address())
 struct Parked::Layout {
   std::size_t head = 0;      // bytes of the header
@@ -295,10 +313,14 @@ void Parked::save_tail(ngx_http_request_t *r, const Layout &layout) {
   }
 #endif
   each_variable(r, [&](std::uint16_t index, const ngx_http_variable_value_t &value) {
-    std::uint16_t words[3] = {index, static_cast<std::uint16_t>(value.len), position_in_head(r, value)};
+    std::uint16_t words[3] = {index, static_cast<std::uint16_t>(value.len), place_of(r, value)};
     out.put(words, sizeof words);
     if (words[2] == kBehind)
       out.put(value.data, value.len);
+    for (unsigned i = 0; words[2] == kBehindHex && i < value.len; i += 2) {
+      char byte = hex_byte(value.data + i);
+      out.put(&byte, 1);
+    }
     ++variables_;
   });
 }

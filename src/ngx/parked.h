@@ -8,8 +8,10 @@
 
 namespace await::ngx {
 
-constexpr std::uint16_t kBehind =
-    UINT16_MAX;  ///< the value of a saved variable follows its fields, and is not in the header
+// Where the value of a saved variable is, if it is not in the header: it follows the variable's fields, as it
+// is, or as bytes of which it is the hexadecimal form, as $request_id is.
+constexpr std::uint16_t kBehind = UINT16_MAX;
+constexpr std::uint16_t kBehindHex = UINT16_MAX - 1;
 
 /// A connection whose request was freed to save memory. A few hundred bytes keep what is needed to answer
 /// (the header of the request, its location, its variables), and a new request is made from them when there

@@ -178,6 +178,17 @@ const char *Parked::restore_captures(ngx_http_request_t *r, const char *at) {
   return at;
 }
 
+namespace {
+
+/// The bytes in hexadecimal.
+ngx_str_t expanded(ngx_pool_t *pool, std::string_view bytes) {
+  ngx_str_t text = copy(pool, std::string(2 * bytes.size(), '\0'));
+  ngx_hex_dump(text.data, reinterpret_cast<u_char *>(const_cast<char *>(bytes.data())), bytes.size());
+  return text;
+}
+
+}  // namespace
+
 void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
   for (unsigned i = 0; i < variables_; ++i) {
     std::uint16_t words[3];
@@ -185,8 +196,14 @@ void Parked::restore_variables(ngx_http_request_t *r, const char *at) {
     at += sizeof words;
     auto [index, length, position] = words;
     // a value that is part of the header, where the variables of most requests come from, is not kept twice
-    ngx_str_t text = copy(r->pool, {position == kBehind ? at : tail() + position, length});
-    at += position == kBehind ? length : 0;
+    ngx_str_t text{};
+    if (position == kBehindHex) {
+      text = expanded(r->pool, {at, length / 2u});
+      at += length / 2;
+    } else {
+      text = copy(r->pool, {position == kBehind ? at : tail() + position, length});
+      at += position == kBehind ? length : 0;
+    }
     ngx_http_variable_value_t &value = r->variables[index];
     value.data = text.data;
     value.len = length;

@@ -369,6 +369,8 @@ void JobStore::revocations(core::Reply<std::vector<core::Revoked>> &reply) {
                                                                 decode_revocations));
 }
 
+bool schema_is_older(int schema_version) { return schema_version < statements::kSchemaVersion; }
+
 std::string schema_mismatch(int schema_version) {
   constexpr int kNeeded = statements::kSchemaVersion;
   if (schema_version == kNeeded)
@@ -391,12 +393,6 @@ void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::
   auto call = std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello);
   call->greets = true;
   connection.send(std::move(call));
-}
-
-void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }
-
-void JobStore::purge(Connection &connection) {
-  connection.send(std::make_unique<Send>(statements::kPurge, Params()));
 }
 
 }  // namespace await::pg

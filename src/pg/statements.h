@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 5;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -34,6 +34,9 @@ inline constexpr char kCancel[] = "SELECT await.edge_cancel($1, $2)";
 inline constexpr char kPublish[] = "SELECT await.edge_publish($1, $2, $3::text::jsonb, $4)";
 inline constexpr char kUseTickets[] = "SELECT item, good FROM await.edge_use_tickets($1, $2, $3, $4)";
 inline constexpr char kRevoked[] = "SELECT owner, at FROM await.edge_revoked()";
+inline constexpr char kQueues[] =
+    "SELECT queue, ready, delayed, leased, oldest_ms, completed, failed, cancelled, expired, retries, "
+    "waits, wait_ms, runs, run_ms, totals, total_ms, lag_ms FROM await.edge_queues($1)";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
@@ -73,6 +76,7 @@ inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4) FR
 inline constexpr char kComplete[] = "SELECT await.complete($1, $2, $3, $4, $5, $6) FROM " AWAIT_BOUNDED;
 inline constexpr char kFail[] =
     "SELECT await.fail($1, $2, $3::text::jsonb, $4 * interval '1 ms') FROM " AWAIT_BOUNDED;
+inline constexpr char kRelease[] = "SELECT await.release($1, $2) FROM " AWAIT_BOUNDED;
 inline constexpr char kCompleteMany[] =
     "SELECT m.id, m.done FROM " AWAIT_BOUNDED ", await.complete_many($1, $2, $3, $4, $5, $6) m";
 #undef AWAIT_BOUNDED

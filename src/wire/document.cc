@@ -74,7 +74,7 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   else
     out.null("result");
   if (job.state == core::State::failed)
-    out.raw("error", encode_failure(job.error, 424, problem_base, links.self));
+    out.raw("error", encode_failure(job.error, problem_of_status(424), problem_base, links.self));
   else
     out.null("error");
   add_waiting(out, job, problem_base, links);

@@ -36,8 +36,8 @@ void parse_prefer(std::string_view field, Prefer &prefer) {
       value = value.substr(1, value.size() - 2);
     if (iequals(name, "respond-async") && value.empty())
       prefer.respond_async = true;
-    else if (iequals(name, "wait") && !prefer.wait_s)
-      prefer.wait_s = parse_number(value, 1'000'000'000);
+    else if (iequals(name, "wait") && !prefer.wait && !prefer.wait_s)
+      value.empty() ? void(prefer.wait = true) : void(prefer.wait_s = parse_clipped(value, 1'000'000'000));
   }
 }
 

@@ -84,6 +84,6 @@ std::string mixed_frame(const core::EventPage &page, const core::Event &event, s
   return sse_frame(cursor, named ? type : std::string_view(), json.view());
 }
 
-std::string sse_retry(std::int64_t ms) { return "retry: " + std::to_string(ms) + "\n\n"; }
+std::string sse_retry(std::int64_t ms) { return "retry: " + std::to_string(ms) + "\n"; }
 
 }  // namespace await::wire

@@ -10,6 +10,9 @@
 
 namespace await::wire {
 
+// Some clients take every blank line for the end of an event, even if the event has no data. So only blocks
+// with data end with a blank line: `retry:` and comments take effect without one.
+
 /// A frame of an event stream (WHATWG HTML §9.2.6). `data` is split at CR and LF, so that it cannot start
 /// another field.
 /// @param type  omitted if empty
@@ -38,10 +41,10 @@ const Bytes &page_frame(const core::EventPage &page, core::Position &position, F
 std::string mixed_frame(const core::EventPage &page, const core::Event &event, std::string_view cursor,
                         bool named, const EventEncoding &encoding);
 
-/// A frame that only sets `retry:`.
+/// The field `retry:`: it takes effect at once, so it needs no event, and a frame may follow.
 std::string sse_retry(std::int64_t ms);
 
 /// A heartbeat that is not visible to scripts.
-inline constexpr std::string_view kSseComment = ":\n\n";
+inline constexpr std::string_view kSseComment = ":\n";
 
 }  // namespace await::wire

@@ -267,6 +267,7 @@ void Child::on_timer() {
   } else if (state_ == State::killed) {
     on_gone();
   } else if (is_over()) {
+    killed_rest_ = !terminating_;
     kill();
   } else {
     timer_->set(std::min<std::int64_t>(100, grace_ms_));

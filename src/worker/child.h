@@ -52,6 +52,8 @@ class Child {
   void pause(Stream stream, bool paused);
   /// Sends SIGTERM to all its processes.
   void terminate();
+  /// Whether processes that it has left behind were killed, perhaps before they had written everything.
+  bool killed_rest() const { return killed_rest_; }
   /// Kills all its processes. ended() follows, after at most a second even if one cannot be killed.
   void kill();
 
@@ -99,6 +101,7 @@ class Child {
   std::unique_ptr<io::Timer> timer_;
   std::string to_write_;
   bool close_stdin_ = false;
+  bool killed_rest_ = false;
 };
 
 }  // namespace await::worker

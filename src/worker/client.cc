@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pg/call.h"
+#include "pg/maintenance.h"
 #include "pg/statements.h"
 
 namespace await::worker {
@@ -285,7 +286,11 @@ void Client::fail(const ClaimedJob &job, const std::string &error, std::optional
   change(sql::kFail, std::move(params), job.id, std::move(then));
 }
 
-void Client::tick() { pg_.send(std::make_unique<pg::Send>(sql::kTick, pg::Params())); }
-void Client::purge() { pg_.send(std::make_unique<pg::Send>(sql::kPurge, pg::Params())); }
+void Client::release(const ClaimedJob &job) {
+  change(sql::kRelease, job_params(job), job.id, [](const Result<bool> &) {});
+}
+
+void Client::tick() { pg::Maintenance::run(pg_); }
+void Client::purge() { pg::Purge::run(pg_); }
 
 }  // namespace await::worker

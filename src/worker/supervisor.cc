@@ -74,7 +74,7 @@ pid_t parent_of(const char *pid) {
   return name_end != nullptr && std::strlen(name_end) > 4 ? std::atoi(name_end + 4) : 0;
 }
 
-/// The processes below this one.
+/// The processes below this one. Empty without /proc.
 std::vector<pid_t> descendants() {
   std::vector<std::pair<pid_t, pid_t>> all;  // parent and child
   std::unique_ptr<DIR, int (*)(DIR *)> proc(::opendir("/proc"), ::closedir);
@@ -93,8 +93,11 @@ std::vector<pid_t> descendants() {
   return found;
 }
 
-void signal_all(int number) {
-  for (pid_t pid : descendants())
+void signal_all(pid_t command, int number) {
+  std::vector<pid_t> all = descendants();
+  if (all.empty())
+    ::kill(-command, number);
+  for (pid_t pid : all)
     ::kill(pid, number);
 }
 
@@ -130,13 +133,13 @@ int open_child_signal() {
 }
 
 /// Reads the next order. Returns whether all processes are to be killed.
-bool follow_order(int control) {
+bool follow_order(pid_t command, int control) {
   char order = 0;
   ssize_t n = ::recv(control, &order, 1, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return false;
   if (n == 1 && order == static_cast<char>(Order::terminate)) {
-    signal_all(SIGTERM);
+    signal_all(command, SIGTERM);
     return false;
   }
   return true;  // ordered, or the worker has gone
@@ -166,14 +169,14 @@ void supervise(const Launch &launch) {
   int pause_ms = 10;  // between attempts to kill: a process may have forked in the meantime
   while (reap(command, launch.control)) {
     if (killing) {
-      signal_all(SIGKILL);
+      signal_all(command, SIGKILL);
       pause_ms = std::min(2 * pause_ms, 500);
     }
     ::poll(waits, 2, killing ? pause_ms : -1);
     signalfd_siginfo info;
     while (::read(waits[1].fd, &info, sizeof info) > 0) {
     }
-    if (!killing && waits[0].revents != 0 && follow_order(launch.control)) {
+    if (!killing && waits[0].revents != 0 && follow_order(command, launch.control)) {
       killing = true;
       waits[0].fd = -1;
     }

@@ -159,7 +159,7 @@ void Task::leased(Lease lease) {
     return;
   if (lease ==
       Lease::cancelled)  // this removes the lease, which nobody needs any more, and changes nothing else
-    client_.fail(job_, "{}", -1, [](const Result<bool> &) {});
+    client_.release(job_);
   stop_command(lease == Lease::cancelled ? "the job was cancelled" : "the lease is lost");
 }
 
@@ -211,12 +211,15 @@ void Task::over() {
   payload_timer_->clear();
   report_timer_->clear();
   kill_timer_->clear();
+  if (releasing_)
+    client_.release(job_);
   done_();
 }
 
 void Task::abandon() {
   if (!alive_)
     return;
+  releasing_ = mine_;
   stop_command("the worker received a second signal to stop");
   kill_timer_->set(std::min(kAbandonMs, options_.grace_ms));
 }
@@ -254,6 +257,9 @@ void Task::on_stored(const Result<bool> &stored, const std::string &piece) {
 void Task::ended(int wait_status) {
   wait_status_ = wait_status;
   ended_ = true;
+  if (child_ && child_->killed_rest())
+    log_.info("job " + name() +
+              ": killed processes that the command has left behind, which had its output open");
   child_.reset();
   kill_timer_->clear();
   payload_timer_->clear();

@@ -37,7 +37,7 @@ class Task : private Child::Observer, private Notes::Observer {
   bool holds() const { return mine_; }
   /// A heartbeat was answered.
   void leased(Lease lease);
-  /// Stops the command without reporting to the database: the lease expires, and another attempt follows.
+  /// Stops the command and gives the job back.
   void abandon();
 
  private:
@@ -97,6 +97,7 @@ class Task : private Child::Observer, private Notes::Observer {
   std::string start_error_;
   bool mine_ = true;  // the lease is held, as far as is known
   bool killing_ = false;
+  bool releasing_ = false;
   bool ended_ = false;
   bool reporting_ = false;
   bool refused_ = false;  // PostgreSQL did not take the outcome

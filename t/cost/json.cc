@@ -42,7 +42,8 @@ void shape(std::string_view text) {
 }
 
 void fail(std::string_view text) {
-  std::string out = wire::encode_failure(std::string(text), 500, "/problems/", "/jobs/1");
+  std::string out =
+      wire::encode_failure(std::string(text), wire::problem_of_status(424), "/problems/", "/jobs/1");
   keep(&out);
 }
 

@@ -11,5 +11,10 @@ TEST(Sse, line_breaks_in_data_cannot_start_another_field) {
   EXPECT_EQ(sse_frame("", "", ""), "data: \n\n");
 }
 
+TEST(Sse, only_what_has_data_ends_with_a_blank_line) {
+  EXPECT_EQ(sse_retry(1500), "retry: 1500\n");
+  EXPECT_EQ(kSseComment, ":\n");
+}
+
 }  // namespace
 }  // namespace await::wire

@@ -38,6 +38,11 @@ TEST(Text, numbers_consist_of_digits_only) {
   for (const char *bad : {"", "-1", "+1", " 1", "1 ", "1x", "99999999999999999999"})
     EXPECT_FALSE(parse_number(bad)) << bad;
   EXPECT_FALSE(parse_number("18", 17));
+  EXPECT_EQ(parse_clipped("18", 17), 17);
+  EXPECT_EQ(parse_clipped("99999999999999999999", 17), 17);
+  EXPECT_EQ(parse_clipped("007", 17), 7);
+  for (const char *bad : {"", "-1", "+1", " 1", "1 ", "1x", "1.5", "0x1"})
+    EXPECT_FALSE(parse_clipped(bad, 17)) << bad;
 }
 
 TEST(Text, base64url_round_trips) {

@@ -6,7 +6,7 @@ namespace await::http {
 
 /// The configuration of an action's module. Actions do not inherit, but `if` and limit_except blocks are
 /// part of their location.
-/// @tparam Given  the member that is not null where the directive stands
+/// @tparam Given  the member that is not null, or not 0, where the directive stands
 template <class Conf, auto Given>
 constexpr ngx_http_module_t action_context() {
   auto create = [](ngx_conf_t *cf) -> void * { return ngx_pcalloc(cf->pool, sizeof(Conf)); };
@@ -14,7 +14,7 @@ constexpr ngx_http_module_t action_context() {
     auto *core =
         static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     auto *inner = static_cast<Conf *>(child);
-    if (core->noname && inner->*Given == nullptr)
+    if (core->noname && !(inner->*Given))
       *inner = *static_cast<Conf *>(parent);
     return NGX_CONF_OK;
   };

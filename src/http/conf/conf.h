@@ -29,11 +29,15 @@ struct MainConf {
   ngx_msec_t drain;
   ngx_int_t batch_rows;      ///< of a submission's batch
   ngx_int_t batch_flights;   ///< batches that are sent at the same time
+  ngx_flag_t wants_queues;   ///< a location has await_metrics
+  ngx_shm_zone_t *queues;    ///< the zone of QueueCache; null: not needed
   ngx_shm_zone_t *counters;  ///< the zone of Counters
   size_t value_max;          ///< the largest await_value_max of all locations
+  ngx_int_t request_id;      ///< the index of nginx's variable $request_id
   ngx_array_t *formats;      ///< of await_format; null: none
   ngx_array_t *lanes;        ///< of LaneName: the queues that await_submit names without variables
   Place used_by;             ///< the first directive with an action; unknown: none, so nothing is started
+  Place redis_required_at;   ///< of await_health
   ngx_array_t *variables;    ///< that directives contain, for variables.cc; null: none
   ngx_array_t *cache_uses;   ///< of await_cache, for zone_cache.cc; null: none
 };
@@ -97,6 +101,8 @@ struct LocationConf {
   size_t max_frame;        ///< of a message of a WebSocket's client
   ngx_int_t max_channels;  ///< of a WebSocket
   ngx_str_t problem_base;
+  ngx_flag_t sends_request_id;
+  ngx_http_complex_value_t *request_id;  ///< null: nginx's $request_id
 };
 
 MainConf &main_conf(ngx_http_request_t *r);

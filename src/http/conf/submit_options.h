@@ -4,6 +4,7 @@
 
 #include "core/job.h"
 #include "ngx/nginx.h"
+#include "wire/event_encoding.h"
 
 namespace await::http {
 
@@ -18,7 +19,8 @@ struct SubmitOptions {
   std::int64_t lease_ms;   ///< 0: the queue's
   std::int64_t delay_ms;
   std::int64_t deadline_ms;
-  ngx_uint_t retention;  ///< class
+  ngx_uint_t retention;                 ///< class
+  const wire::EventEncoding *encoding;  ///< of streams of events; made at first use
 };
 
 struct LocationConf;

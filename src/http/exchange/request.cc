@@ -39,6 +39,18 @@ std::string client_path(ngx_http_request_t *r) {
   return out.append(path);
 }
 
+void append_escaped(std::string &out, char c) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  auto byte = static_cast<unsigned char>(c);
+  if (byte > 0x20 && byte < 0x7f && std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos) {
+    out += c;
+    return;
+  }
+  out += '%';
+  out += kHex[byte >> 4];
+  out += kHex[byte & 15];
+}
+
 wire::Links make_links(ngx_http_request_t *r, std::string self) {
   const LocationConf &location = location_conf(r);
   std::string result =
@@ -102,11 +114,14 @@ Wait wait_of(ngx_http_request_t *r) {
   if (r == r->main)
     each_header(r, "prefer", [&](std::string_view field) { wire::parse_prefer(field, prefer); });
   if (auto asked = argument(r, "wait")) {
-    auto seconds = parse_number(*asked, 1'000'000'000);
+    auto seconds = parse_clipped(*asked, 1'000'000'000);
     wait.malformed = !seconds;
     wait.ms = seconds.value_or(0) * 1000;
   } else if (prefer.wait_s) {
     wait.ms = *prefer.wait_s * 1000;
+    wait.preferred = true;
+  } else if (prefer.wait) {
+    wait.ms = static_cast<std::int64_t>(location.hold > 0 ? location.hold : location.hold_max);
     wait.preferred = true;
   } else if (!prefer.respond_async) {
     wait.ms = static_cast<std::int64_t>(location.hold);
@@ -121,6 +136,23 @@ void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view 
   add_header(r, "Vary", vary);
   if (wait.preferred)
     add_header(r, "Preference-Applied", "wait=" + std::to_string(wait.ms / 1000));
+}
+
+std::string next_page(ngx_http_request_t *r, std::string_view cursor) {
+  std::string_view args = ngx::view(r->unparsed_uri);
+  cut(args, '?');
+  std::string out = "?";
+  while (!args.empty()) {
+    std::string_view one = cut(args, '&');
+    std::string_view name = one.substr(0, one.find('='));
+    bool masked = name.size() + 1 < one.size() && one.find_first_not_of('*', name.size() + 1) == one.npos;
+    if (one.empty() || masked || iequals(name, "cursor") || iequals(name, "ticket"))
+      continue;
+    for (char c : one)  // as a URI has it, so that nothing ends the reference in the header
+      append_escaped(out, c);
+    out += '&';
+  }
+  return out.append("cursor=").append(cursor);
 }
 
 wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {

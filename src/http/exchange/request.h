@@ -40,6 +40,10 @@ Wait wait_of(ngx_http_request_t *r);
 /// Preference-Applied and Vary as `wait` needs them.
 void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view vary);
 
+/// The URL of what follows a page that was just answered: a reference to the same path with the arguments of
+/// the client, with this cursor, and without a ticket, which was used.
+std::string next_page(ngx_http_request_t *r, std::string_view cursor);
+
 /// The links of a job, relative to this location.
 /// @param suffix  the part of this location's URL after that of the job, e.g. "/result"
 wire::Links links_of(ngx_http_request_t *r, std::string_view suffix);

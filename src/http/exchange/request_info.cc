@@ -1,5 +1,7 @@
 #include "http/exchange/request_info.h"
 
+#include <algorithm>
+
 #include "http/conf/conf.h"
 #include "http/exchange/access.h"
 #include "ngx/guard.h"
@@ -33,6 +35,7 @@ enum class Which : uintptr_t {
   cache,
   hold_time,
   problem_type,
+  request_id,
   safe_request,
   safe_request_uri
 };
@@ -40,6 +43,8 @@ enum class Which : uintptr_t {
 std::string value_of(ngx_http_request_t *r, Which which) {
   if (which == Which::owner)
     return std::string(owner_of(r).value_or(""));
+  if (which == Which::request_id)
+    return std::string(request_id_of(r));
   if (which == Which::safe_request)
     return starred(ngx::view(r->request_line));
   if (which == Which::safe_request_uri)
@@ -61,6 +66,7 @@ std::string value_of(ngx_http_request_t *r, Which which) {
     case Which::problem_type:
       return known->problem ? std::string(problem_base(r)) + known->problem->name : "";
     case Which::owner:
+    case Which::request_id:
     case Which::safe_request:
     case Which::safe_request_uri:
       break;
@@ -97,11 +103,35 @@ constexpr Known kVariables[] = {
     {"await_cache_status", Which::cache},
     {"await_hold_time", Which::hold_time},
     {"await_problem_type", Which::problem_type},
+    {"await_request_id", Which::request_id},
     {"await_safe_request", Which::safe_request},
     {"await_safe_request_uri", Which::safe_request_uri},
 };
 
+/// An id that can stand in a header, a log line, a URL and a shell command as it is.
+bool is_request_id(std::string_view text) {
+  constexpr std::string_view kOthers = "-_.:=+/@";
+  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [&](char c) {
+    bool alphanumeric = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return alphanumeric || kOthers.find(c) != kOthers.npos;
+  });
+}
+
 }  // namespace
+
+std::string_view request_id_of(ngx_http_request_t *r) {
+  const LocationConf &location = location_conf(r);
+  if (location.request_id != nullptr) {
+    std::string_view given = ngx::evaluate(r, location.request_id);
+    if (is_request_id(given))
+      return given;
+  }
+  auto index = static_cast<ngx_uint_t>(main_conf(r).request_id);
+  const ngx_http_variable_value_t *value = ngx_http_get_indexed_variable(r, index);
+  if (value == nullptr || value->not_found)
+    return {};
+  return {reinterpret_cast<const char *>(value->data), value->len};
+}
 
 RequestInfo *find_request_info(ngx_http_request_t *r) {
   RequestInfo *known = own_info(r);
@@ -134,6 +164,11 @@ void RequestInfo::take_identity(const RequestInfo &from) {
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem) { request_info(r).problem = problem; }
 
 ngx_int_t add_variables(ngx_conf_t *cf) {
+  auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
+  ngx_str_t id = ngx_string("request_id");
+  main->request_id = ngx_http_get_variable_index(cf, &id);  // indexed, it is the same each time it is read
+  if (main->request_id == NGX_ERROR)
+    return NGX_ERROR;
   for (const Known &known : kVariables) {
     ngx_str_t name = ngx::borrow(known.name);
     ngx_http_variable_t *variable = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOCACHEABLE);

@@ -29,6 +29,7 @@ struct RequestInfo {
   void *ticket_check = nullptr;           ///< http/modules/auth_ticket.cc's, in the request's pool
   std::optional<std::vector<std::string>> ticket_channels;  ///< the channels of the ticket; empty: no ticket
   std::optional<std::string> readable_by;  ///< by await_cors of the first location: an origin, or empty
+  std::string_view may_be_read;            ///< the headers that this origin may read, of the configuration
 
   /// Copies the identity of the client to a subrequest: nginx runs the access phase for the main request
   /// only.
@@ -40,6 +41,10 @@ RequestInfo &request_info(ngx_http_request_t *r);
 /// Null if there are none. A subrequest uses those of its main request until it has its own.
 RequestInfo *find_request_info(ngx_http_request_t *r);
 void note_problem(ngx_http_request_t *r, const wire::Problem &problem);
+
+/// The id of the request, for X-Request-Id and problems: what await_request_id says, if that is a well-formed
+/// id, otherwise nginx's $request_id. The same each time.
+std::string_view request_id_of(ngx_http_request_t *r);
 
 /// Registers the $await_… variables.
 ngx_int_t add_variables(ngx_conf_t *cf);

@@ -14,6 +14,8 @@
 namespace await::http {
 namespace {
 
+constexpr std::string_view kRequestId = "X-Request-Id";
+
 const ngx_http_core_loc_conf_t &core_conf(ngx_http_request_t *r) {
   return *static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
 }
@@ -55,7 +57,8 @@ void register_header(ngx_http_request_t *r, std::string_view name, ngx_table_elt
 /// The header that this one replaces: the same header, or another one of a kind that may occur only once. An
 /// error_page may lead through several of our handlers.
 ngx_table_elt_t *same_header(ngx_http_request_t *r, std::string_view name, std::string_view value) {
-  bool single = name == "Retry-After" || name == "Cache-Control" || name == "ETag" || name == "Allow";
+  bool single = name == "Retry-After" || name == "Cache-Control" || name == "ETag" || name == "Allow" ||
+                name == kRequestId;
   for (ngx_list_part_t *part = &r->headers_out.headers.part; part != nullptr; part = part->next) {
     auto *headers = static_cast<ngx_table_elt_t *>(part->elts);
     for (ngx_uint_t i = 0; i < part->nelts; ++i) {
@@ -148,8 +151,16 @@ void add_header(ngx_http_request_t *r, std::string_view name, std::string_view v
   register_header(r, name, header);
 }
 
+std::string_view sent_request_id(ngx_http_request_t *r) {
+  return location_conf(r).sends_request_id == 1 ? request_id_of(r) : std::string_view();
+}
+
 ngx_int_t send_head(ngx_http_request_t *r) {
   if (r == r->main) {
+    std::string_view id = sent_request_id(r);
+    // await_problem has added that of the location of the error
+    if (!id.empty() && same_header(r, kRequestId, {}) == nullptr)
+      add_header(r, "X-Request-Id", id);
     if (r->headers_out.status >= NGX_HTTP_SPECIAL_RESPONSE)
       r->expect_tested = 1;  // do not send "100 Continue": the body is not wanted
     if (r->reading_body || ngx_http_discard_request_body(r) != NGX_OK)
@@ -196,7 +207,8 @@ Answer send_problem_body(ngx_http_request_t *r, int status, std::string_view bod
 
 namespace {
 
-Answer give_problem(ngx_http_request_t *r, const wire::Problem &problem) {
+Answer give_problem(ngx_http_request_t *r, wire::Problem problem) {
+  problem.request_id = sent_request_id(r);
   note_problem(r, problem);
   if (error_page(r, problem.status) != nullptr) {
     if (r->reading_body)

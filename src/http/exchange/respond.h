@@ -19,6 +19,9 @@ using ngx::Refusal;
 /// see it. `name` is a literal, `value` is copied.
 void add_header(ngx_http_request_t *r, std::string_view name, std::string_view value);
 
+/// The id for problems, which send_head() sends in X-Request-Id. Empty if await_request_id is off.
+std::string_view sent_request_id(ngx_http_request_t *r);
+
 /// Sends the header of an answer whose status, type and length are set in r->headers_out. Every response
 /// of the module begins here: the rest of the request's body is discarded, or the connection is closed after
 /// the response, so that the next request on it is read from where it begins.

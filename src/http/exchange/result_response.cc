@@ -105,10 +105,11 @@ void ResultResponse::answer(const core::Job &job, const ResultResponseOptions &o
       auto status = static_cast<int>(options.failed_status);
       wire::Problem problem = wire::problem_of_status(424);
       problem.status = status;
+      problem.request_id = sent_request_id(r_);
       note_problem(r_, problem);
       // written by the worker: error_page does not replace it
       on_end_(send_problem_body(
-          r_, status, wire::encode_failure(job.error, status, problem_base(r_), ngx::view(r_->uri))));
+          r_, status, wire::encode_failure(job.error, problem, problem_base(r_), ngx::view(r_->uri))));
       return;
     }
     default:

@@ -11,11 +11,14 @@
 namespace await::http {
 
 EventsPage::EventsPage(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
-                       const wire::EventEncoding &encoding, const wire::Format *format,
-                       const std::string &cursor, Wait wait)
-    : HeldPoll(r, runtime), wait_(wait), encoding_(encoding), format_(format) {
+                       const wire::EventEncoding &encoding, const PageOptions &options)
+    : HeldPoll(r, runtime),
+      wait_(options.wait),
+      encoding_(encoding),
+      format_(options.format),
+      room_(options.limit) {
   for (const wire::Channel &channel : channels)
-    parts_.push_back(std::make_unique<Part>(*this, channel, cursor));
+    parts_.push_back(std::make_unique<Part>(*this, channel, options.cursor));
   register_held();
 }
 
@@ -98,13 +101,18 @@ void EventsPage::on_flush() {
 }
 
 void EventsPage::take(Part &part, const core::EventPage &page) {
-  part.position().advance(
-      page, [] { return true; },
-      [&](const core::Event &event) {
-        if (!encoding_.name_of(event.type).empty())
+  if (room_ > 0)  // the first event of a job comes without asking for room
+    part.position().advance(
+        page, [this] { return room_ > 0; },
+        [&](const core::Event &event) {
+          if (encoding_.name_of(event.type).empty())
+            return;
           part.events +=
               (part.events.empty() ? "" : ",") + wire::encode_event(page, event, encoding_, !is_alone());
-      });
+          --room_;
+        });
+  auto [seen, last] = part.position().standing(page);
+  part.more = seen < last;
 }
 
 void EventsPage::answer() {
@@ -122,7 +130,8 @@ void EventsPage::answer() {
     out.text("channel", first.channel());
   }
   out.made("events", "[" + events + "]");
-  out.text("cursor", is_alone() ? cursors.front() : core::join_cursors(std::move(cursors)));
+  std::string cursor = is_alone() ? cursors.front() : core::join_cursors(std::move(cursors));
+  out.text("cursor", cursor);
   out.text("state", is_alone() ? wire::standing(first.kind(), first.state) : wire::kLive);
   out.boolean("done", all([](const Part &part) { return part.done; }));
   if (any([](const Part &part) { return part.reset; })) {
@@ -133,6 +142,8 @@ void EventsPage::answer() {
   request_info(r_).state = core::state_name(first.state);
   add_header(r_, "Cache-Control", "no-store");
   add_wait_headers(r_, wait_, "Accept, Prefer");
+  if (any([](const Part &part) { return part.more; }))
+    add_header(r_, "Link", "<" + next_page(r_, cursor) + ">; rel=\"next\"");
   // usually destroys this
   finish(send(r_, 200, "application/json", format_ != nullptr ? format_->apply(text) : text));
 }

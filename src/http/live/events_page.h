@@ -15,15 +15,22 @@
 
 namespace await::http {
 
+/// What a request says of the page that it gets.
+struct PageOptions {
+  static constexpr int kMostEvents = 100;
+  std::string cursor;          ///< as sent; empty: from the start
+  Wait wait;                   ///< how long to wait for events
+  int limit = kMostEvents;     ///< of events, 1 to kMostEvents
+  const wire::Format *format;  ///< of the whole page; null: as in docs/http.md
+};
+
 /// The events of one or several channels after a cursor, as a JSON object. If the client is willing to wait,
 /// the request is held until there are events.
 class EventsPage : public HeldPoll, private core::PartReader {
  public:
   /// @param channels  at least one
-  /// @param format  of the whole page; null: as in docs/http.md
   EventsPage(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
-             const wire::EventEncoding &encoding, const wire::Format *format, const std::string &cursor,
-             Wait wait);
+             const wire::EventEncoding &encoding, const PageOptions &options);
 
   Answer start();
 
@@ -36,6 +43,7 @@ class EventsPage : public HeldPoll, private core::PartReader {
     bool read = false;   // as often as it must be before the answer
     bool news = false;   // it has something to answer with
     bool reset = false;  // events before these were missed
+    bool more = false;   // it has events that are not in the answer
   };
   template <class Test>
   bool all(Test test) const;
@@ -61,6 +69,7 @@ class EventsPage : public HeldPoll, private core::PartReader {
   Wait wait_;
   const wire::EventEncoding &encoding_;
   const wire::Format *format_;
+  int room_;  // for events
   std::vector<std::unique_ptr<Part>> parts_;
 };
 

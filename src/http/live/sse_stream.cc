@@ -1,5 +1,8 @@
 #include "http/live/sse_stream.h"
 
+#include <utility>
+
+#include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
@@ -14,9 +17,12 @@
 namespace await::http {
 namespace {
 
+/// @param type  ready or reset; also in the data, because ?names=off leaves out `event:`
 /// @param channel  empty if the stream has only one
-std::string state_data(std::string_view cursor, std::string_view state, std::string_view channel = {}) {
+std::string state_data(std::string_view type, std::string_view cursor, std::string_view state,
+                       std::string_view channel = {}) {
   wire::JsonWriter data;
+  data.text("type", type);
   if (!channel.empty())
     data.text("channel", channel);
   data.text("cursor", cursor);
@@ -33,6 +39,12 @@ std::string_view standing(const core::MultiSubscription &subscriptions) {
 }
 
 }  // namespace
+
+StreamOptions stream_options(ngx_http_request_t *r, std::string cursor) {
+  return {.cursor = std::move(cursor),
+          .names = argument(r, "names").value_or("") != "off",
+          .visible_beat = argument(r, "beat").value_or("") == "1"};
+}
 
 SseStream::SseStream(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
                      const wire::EventEncoding &encoding, const StreamOptions &options)
@@ -51,11 +63,22 @@ Answer SseStream::start() {
   bind_request();
   out_ = ngx::make<ngx::FilterOutput>(r_->pool, r_);
   Answer held = hold();
+  begin();
+  return held;
+}
+
+void SseStream::take_over() {
+  request_info(r_).delivery = "sse";
+  bind_request();
+  out_ = ngx::make<ngx::FilterOutput>(r_->pool, r_);
+  begin();
+}
+
+void SseStream::begin() {
   subscriptions_.start(
       (r_->method & NGX_HTTP_HEAD) == 0, !linger_, [this](const core::MultiSubscription::Part &part) {
         return part.kind() == core::Kind::job && runtime_.backends().past_retention(part.id());
       });
-  return held;
 }
 
 std::optional<std::string_view> SseStream::owner() const { return owner_of(r_); }
@@ -79,14 +102,13 @@ bool SseStream::on_ready() {
   if (!send_head())
     return false;
   if (!subscriptions_.is_alone() || !subscriptions_.first().lost)
-    push_frame("ready", state_data(subscriptions_.cursor(), standing(subscriptions_)));
+    push_state("ready", standing(subscriptions_));
   return true;
 }
 
 void SseStream::on_gap(core::MultiSubscription::Part &part) {
   runtime_.counters().count(Counter::resets);
-  push_frame("reset", state_data(subscriptions_.cursor(), standing(part),
-                                 subscriptions_.is_alone() ? std::string() : part.channel()));
+  push_state("reset", standing(part), subscriptions_.is_alone() ? std::string() : part.channel());
 }
 
 void SseStream::on_events(core::MultiSubscription::Part &part, const core::EventPage &page) {
@@ -95,7 +117,7 @@ void SseStream::on_events(core::MultiSubscription::Part &part, const core::Event
 
 void SseStream::on_end() {
   if (behind_)
-    push_frame("ready", state_data(subscriptions_.cursor(), standing(subscriptions_)));
+    push_state("ready", standing(subscriptions_));
   end();
 }
 
@@ -118,7 +140,6 @@ bool SseStream::send_head() {
   if (r_->stream == nullptr && core_conf().tcp_nodelay)
     ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
   handle_writable();
-  push(wire::sse_retry(retry_ms(conf_, runtime_.random())));
   schedule_heartbeat();
   return true;
 }
@@ -146,9 +167,13 @@ void SseStream::push_shared(const Bytes &frame) {
     push_bytes(frame);
 }
 
-void SseStream::push_frame(std::string_view type, std::string_view data) {
+/// `ready` or `reset`. The first of them begins the stream, and sets the client's time to reconnect.
+void SseStream::push_state(std::string_view type, std::string_view state, std::string_view channel) {
   behind_ = false;
-  push(wire::sse_frame(subscriptions_.cursor(), names_ ? type : std::string_view(), data));
+  std::string cursor = subscriptions_.cursor();
+  std::string retry = std::exchange(opened_, true) ? "" : wire::sse_retry(retry_ms(conf_, runtime_.random()));
+  push(retry +
+       wire::sse_frame(cursor, names_ ? type : std::string_view(), state_data(type, cursor, state, channel)));
 }
 
 /// nginx's filters make chunks of what goes through them.
@@ -209,8 +234,10 @@ void SseStream::restore_info(RequestInfo &info) {
 /// The database is not available before anything was sent. Any status but 200 would stop EventSource for
 /// good. May destroy this.
 void SseStream::end_with_retry() {
-  if (send_head())
-    end();
+  if (!send_head())
+    return;
+  push(wire::sse_retry(retry_ms(conf_, runtime_.random())));
+  end();
 }
 
 void SseStream::drain() {

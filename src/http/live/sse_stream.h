@@ -20,6 +20,9 @@ struct StreamOptions {
   bool linger = false;        ///< stays open after a job has ended
 };
 
+/// The options that the request asks for.
+StreamOptions stream_options(ngx_http_request_t *r, std::string cursor);
+
 /// The events of one or several channels as Server-Sent Events: the missed events since the cursor, then new
 /// ones, until the jobs have ended. Once the client has caught up, the request is freed and its connection
 /// parked. Until then the response goes through nginx's filters, afterwards straight to the connection.
@@ -30,6 +33,8 @@ class SseStream : public LiveConnection, private core::MultiSubscription::Reader
             const wire::EventEncoding &encoding, const StreamOptions &options);
 
   ngx::Answer start();
+  /// The same for a request that is held already, by another object, which has unlinked itself.
+  void take_over();
   /// Ends the stream; the client returns after `retry`. May destroy this, as may revoke().
   void drain() override;
   void revoke() override { drain(); }
@@ -59,9 +64,10 @@ class SseStream : public LiveConnection, private core::MultiSubscription::Reader
   ngx::Answer lost_answer(bool timed_out) const override;
   void leave() override;
 
+  void begin();
   bool send_head();
   void push_shared(const Bytes &frame);
-  void push_frame(std::string_view type, std::string_view data);
+  void push_state(std::string_view type, std::string_view state, std::string_view channel = {});
   void push(std::string_view text);
   void push_bytes(const Bytes &bytes);
   void end_with_retry();
@@ -75,6 +81,7 @@ class SseStream : public LiveConnection, private core::MultiSubscription::Reader
   bool linger_;
   bool behind_ = false;  // the format hid the last events, so the client's cursor is older than ours
   bool sent_ = false;    // the header is sent
+  bool opened_ = false;  // so is the first frame
 };
 
 }  // namespace await::http

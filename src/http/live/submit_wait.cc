@@ -4,15 +4,43 @@
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
 #include "http/runtime/runtime.h"
+#include "wire/accept.h"
+#include "wire/headers.h"
 
 namespace await::http {
+namespace {
+
+/// Whether a browser sends a form without a script, and would show the answer as a page.
+bool is_plain_form(ngx_http_request_t *r) {
+  constexpr std::string_view kOffers[] = {"application/json", "text/html"};
+  std::string type = wire::essence(header(r, "content-type"));
+  bool form =
+      type == "multipart/form-data" || type == "application/x-www-form-urlencoded" || type == "text/plain";
+  return form && wire::choose(own_header(r, "accept"), kOffers) == 1;
+}
+
+void add_status_link(ngx_http_request_t *r, const wire::Links &links) {
+  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
+}
+
+}  // namespace
+
+void add_stream_headers(ngx_http_request_t *r, const Uuid &id) {
+  wire::Links links = links_of_new(r, id);
+  add_status_link(r, links);
+  add_header(r, "Location", links.self);
+  add_header(r, "Content-Location", links.events);
+}
 
 Answer send_accepted(ngx_http_request_t *r, Runtime &runtime, const core::Job &job, const Wait &wait) {
   wire::Links links = links_of_new(r, job.id);
   add_wait_headers(r, wait, "Prefer");
-  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
+  add_status_link(r, links);
   add_header(r, "Location", links.self);
   add_header(r, "Cache-Control", "no-store");
+  if (is_plain_form(r))
+    return send_empty(r, 303);  // to the page of the job, which can be reloaded
+  add_header(r, "Operation-Location", links.self);
   add_retry_after(r);
   return send(r, 202, "application/json",
               job_document(r, runtime.backends().timeline(), job, links, location_conf(r).submitted));
@@ -44,7 +72,7 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
   }
   wire::Links links = links_of_new(r_, id_);
   add_wait_headers(r_, wait_, "Prefer");
-  add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
+  add_status_link(r_, links);
   add_header(r_, "Content-Location", links.result);
   delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::on_end>(this));
   delivery_->answer(job, {424, 202}, runtime_.backends().payloads());
@@ -54,7 +82,7 @@ void SubmitWait::refuse(const Error &error) {
   if (!revive())
     return;
   // the job exists even if waiting for it has failed
-  add_header(r_, "Link", "<" + links_of_new(r_, id_).self + ">; rel=\"status\"");
+  add_status_link(r_, links_of_new(r_, id_));
   finish(send_error(r_, error));
 }
 

@@ -10,6 +10,9 @@ namespace await::http {
 /// 202: the job is stored; its document as it is now.
 Answer send_accepted(ngx_http_request_t *r, Runtime &runtime, const core::Job &job, const Wait &wait);
 
+/// Adds the headers of an answer that is the stream of a new job's events.
+void add_stream_headers(ngx_http_request_t *r, const Uuid &id);
+
 /// Waits for the job of a POST after it is stored: for `Prefer: wait`, and for a request that was sent before
 /// (Idempotency-Key), whose job may be in any state.
 class SubmitWait : public JobWait {

@@ -370,7 +370,10 @@ void WebSocket::drain() {
   if (closing_)
     return;
   send_text(wire::encode_bye(retry_ms(conf_, runtime_.random())));
-  close(wire::kRestart, "The server is restarting; reconnect.");
+  if (runtime_.counters().is_reloaded())
+    close(wire::kRestart, "The server is restarting; reconnect.");
+  else
+    close(wire::kGoingAway, "The server is shutting down; reconnect later.");
 }
 
 void WebSocket::revoke() { close(wire::kUnauthenticated, "The session was revoked."); }

@@ -27,14 +27,19 @@ struct Action {
   Handler LocationConf::*handler;
   unsigned requests;
   const char *name;
+  ngx_uint_t options;  ///< the first word of the directive that is one
 };
 
-constexpr Action kActions[] = {
-    {&LocationConf::submit, kPost, "await_submit"},   {&LocationConf::publish, kPost, "await_publish"},
-    {&LocationConf::ticket, kPost, "await_ticket"},   {&LocationConf::job, kDocument, "await_job"},
-    {&LocationConf::cancel, kDelete, "await_job"},    {&LocationConf::result, kDocument, "await_result"},
-    {&LocationConf::events, kStream, "await_events"}, {&LocationConf::socket, kSocket, "await_socket"},
-    {&LocationConf::metrics, kGet, "await_metrics"},  {&LocationConf::health, kGet, "await_health"}};
+constexpr Action kActions[] = {{&LocationConf::submit, kPost, "await_submit", 2},
+                               {&LocationConf::publish, kPost, "await_publish", 2},
+                               {&LocationConf::ticket, kPost, "await_ticket", 1},
+                               {&LocationConf::job, kDocument, "await_job", 2},
+                               {&LocationConf::cancel, kDelete, "await_job", 2},
+                               {&LocationConf::result, kDocument, "await_result", 2},
+                               {&LocationConf::events, kStream, "await_events", 1},
+                               {&LocationConf::socket, kSocket, "await_socket", 1},
+                               {&LocationConf::metrics, kGet, "await_metrics", 1},
+                               {&LocationConf::health, kGet, "await_health", 1}};
 
 constexpr char kOtherHandler[] =
     "cannot be used in a location with another handler such as \"proxy_pass\", only one of them would run";
@@ -223,7 +228,7 @@ LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler 
                                           "\" in the same location, both handle " + method);
     return nullptr;
   }
-  if (refuse_twice(cf, 1) != NGX_CONF_OK || set_content(cf, dispatch) != NGX_CONF_OK)
+  if (refuse_twice(cf, added.options) != NGX_CONF_OK || set_content(cf, dispatch) != NGX_CONF_OK)
     return nullptr;
   location->*action = handler;
   if (!main->used_by.known())

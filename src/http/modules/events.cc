@@ -95,16 +95,30 @@ OrAnswer<Channels> watched_channels(ngx_http_request_t *r, Runtime &runtime, boo
   return out;
 }
 
+/// ?limit=: how many events a page may have.
+OrAnswer<int> asked_limit(ngx_http_request_t *r) {
+  auto asked = argument(r, "limit");
+  if (!asked)
+    return PageOptions::kMostEvents;
+  auto number = parse_clipped(*asked, PageOptions::kMostEvents);
+  if (number.value_or(0) == 0)
+    return send_problem(r, 400, "The argument \"limit\" must be a number between 1 and 100.");
+  return static_cast<int>(*number);
+}
+
 Answer get_page(ngx_http_request_t *r, Runtime &runtime, const Channels &channels,
                 const std::string &cursor) {
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
+  auto limit = asked_limit(r);
+  if (!limit)
+    return limit.answer();
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
   request_info(r).delivery = "events";
-  return ngx::Held::make<EventsPage>(r, runtime, channels, encoding_of(r), events_conf(r).page, cursor, *wait)
-      ->start();
+  PageOptions options{cursor, *wait, *limit, events_conf(r).page};
+  return ngx::Held::make<EventsPage>(r, runtime, channels, encoding_of(r), options)->start();
 }
 
 Answer get_events(ngx_http_request_t *r, Runtime &runtime) {
@@ -130,8 +144,8 @@ Answer get_events(ngx_http_request_t *r, Runtime &runtime) {
     add_header(r, "Cache-Control", "no-store");
     return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(location_conf(r), runtime.random())));
   }
-  StreamOptions options{std::move(cursor), argument(r, "names").value_or("") != "off",
-                        argument(r, "beat").value_or("") == "1", events_conf(r).linger == 1};
+  StreamOptions options = stream_options(r, std::move(cursor));
+  options.linger = events_conf(r).linger == 1;
   return ngx::Held::make<SseStream>(r, runtime, *channels, encoding_of(r), std::move(options))->start();
 }
 

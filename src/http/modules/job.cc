@@ -1,5 +1,7 @@
 // ngx_http_await_job_module: returns a job's document, by poll and long poll, and cancels jobs.
 
+#include <span>
+
 #include "http/conf/action.h"
 
 #include "base/text.h"
@@ -14,6 +16,8 @@
 #include "ngx/str.h"
 #include "wire/accept.h"
 #include "wire/headers.h"
+#include "wire/html.h"
+#include "wire/job_page.h"
 
 extern ngx_module_t ngx_http_await_job_module;
 
@@ -26,7 +30,9 @@ struct JobConf {
   ngx_uint_t text_first;
 };
 
-enum class Representation { json, text };
+enum class Representation { json, text, html };
+
+constexpr std::string_view kNames[] = {"json", "text", "html"};  // in entity tags
 
 class JobRequest : public JobWait {
  public:
@@ -40,7 +46,7 @@ class JobRequest : public JobWait {
 
  private:
   std::string etag(const core::Job &job) const {
-    return wire::job_etag(job.seq, type_ == Representation::json ? "json" : "text");
+    return wire::job_etag(job.seq, kNames[static_cast<std::size_t>(type_)]);
   }
   std::vector<std::string> etags(const core::Job &job) const override { return {etag(job)}; }
 
@@ -58,6 +64,9 @@ class JobRequest : public JobWait {
     add_job_headers(r_, job);
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
       finish(send_empty(r_, 304));
+    } else if (type_ == Representation::html) {
+      add_header(r_, "Content-Security-Policy", wire::kHtmlPolicy);
+      finish(send(r_, 200, "text/html; charset=utf-8", wire::encode_job_page(job, links_of(r_, ""))));
     } else if (type_ == Representation::json) {
       finish(send(r_, 200, "application/json",
                   job_document(r_, runtime_.backends().timeline(), job, links_of(r_, ""),
@@ -91,7 +100,10 @@ class CancelRequest : public JobWait {
   bool enough(const core::Job &) const override { return true; }
 
   std::vector<std::string> etags(const core::Job &job) const override {
-    return {wire::job_etag(job.seq, "json"), wire::job_etag(job.seq, "text")};
+    std::vector<std::string> all;
+    for (std::string_view name : kNames)
+      all.push_back(wire::job_etag(job.seq, name));
+    return all;
   }
 
   void answer(const core::Job &job, bool) override {
@@ -149,11 +161,16 @@ const JobConf &job_settings(ngx_http_request_t *r) {
 
 Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
   const JobConf &conf = job_settings(r);
-  constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain"};
-  constexpr std::string_view kTextFirst[] = {"text/plain", "application/json"};
-  int chosen = wire::choose(header(r, "accept"), conf.text_first ? kTextFirst : kJsonFirst);
+  constexpr std::string_view kJsonFirst[] = {"application/json", "text/plain", "text/html"};
+  constexpr std::string_view kTextFirst[] = {"text/plain", "application/json", "text/html"};
+  // what SSI includes is for its page, whatever the browser prefers
+  std::span offers = std::span(conf.text_first ? kTextFirst : kJsonFirst).first(r == r->main ? 3 : 2);
+  int chosen = wire::choose(header(r, "accept"), offers);
+  if (chosen < 0 && location_conf(r).events != nullptr)
+    return send_problem(
+        r, 406, "A job is available as application/json, text/plain, text/html or text/event-stream.");
   if (chosen < 0)
-    return send_problem(r, 406, "A job is available as application/json or text/plain.");
+    return send_problem(r, 406, "A job is available as application/json, text/plain or text/html.");
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
@@ -163,7 +180,9 @@ Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
   if (auto refusal = check_room(r, runtime, wait->ms > 0))
     return *refusal;
   request_info(r).delivery = wait->ms > 0 ? "hold" : "poll";
-  Representation type = (chosen == 1) != (conf.text_first == 1) ? Representation::text : Representation::json;
+  Representation type = chosen == 2                               ? Representation::html
+                        : (chosen == 1) != (conf.text_first == 1) ? Representation::text
+                                                                  : Representation::json;
   return ngx::Held::make<JobRequest>(r, runtime, type, *wait)->start(*id);
 }
 

@@ -82,6 +82,22 @@ char *set_owner(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
+char *set_request_id(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto *location = static_cast<LocationConf *>(conf);
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  if (location->sends_request_id != NGX_CONF_UNSET)
+    return const_cast<char *>("is duplicate");
+  location->sends_request_id = ngx::view(words[1]) != "off" ? 1 : 0;
+  if (location->sends_request_id == 0)
+    return NGX_CONF_OK;
+  if (!compile(cf, words[1], &location->request_id))
+    return static_cast<char *>(NGX_CONF_ERROR);
+  if (location->request_id->lengths == nullptr)
+    return invalid_value(cf, ngx::view(words[1]),
+                         "it must contain a variable, or be \"off\" to send no X-Request-Id");
+  return NGX_CONF_OK;
+}
+
 char *set_ping(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -158,15 +174,16 @@ char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
-char *set_hints(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<LocationConf *>(conf);
+ngx_conf_enum_t trusts[] = {
+    {ngx_string("signed"), kSigned}, {ngx_string("verified"), kVerified}, {ngx_null_string, 0}};
+
+/// As ngx_conf_set_enum_slot(), with an error that names the values.
+char *set_hints(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   std::string_view word = ngx::view(static_cast<ngx_str_t *>(cf->args->elts)[1]);
-  if (location->hints != NGX_CONF_UNSET_UINT)
-    return const_cast<char *>("is duplicate");
-  if (word != "signed" && word != "verified")
-    return invalid_value(cf, word, "it must be \"signed\" or \"verified\"");
-  location->hints = word == "signed" ? kSigned : kVerified;
-  return NGX_CONF_OK;
+  bool known = std::any_of(std::begin(trusts), std::end(trusts) - 1,
+                           [&](const ngx_conf_enum_t &one) { return ngx::view(one.name) == word; });
+  return known ? ngx_conf_set_enum_slot(cf, command, conf)
+               : invalid_value(cf, word, "it must be \"signed\" or \"verified\"");
 }
 
 char *set_hold(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
@@ -246,7 +263,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
     {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
     {ngx_string("await_idempotency"),  HSLI | NGX_CONF_TAKE12,  set_idempotency,            LOC,  0,                                nullptr},
-    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    set_hints,                 LOC,  offsetof(LocationConf, hints),        nullptr},
+    {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    set_hints,                 LOC,  offsetof(LocationConf, hints),        trusts},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(LocationConf, park),         nullptr},
     {ngx_string("await_max_held"),     HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_held),     &count},
     {ngx_string("await_max_inflight"), HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_inflight), &count},
@@ -255,6 +272,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_max_frame"),    HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, max_frame),    &max_frame},
     {ngx_string("await_max_channels"), HSL | NGX_CONF_TAKE1,    set_count,                 LOC,  offsetof(LocationConf, max_channels), &count},
     {ngx_string("await_problem_base"), HSL | NGX_CONF_TAKE1,    set_problem_base,          LOC,  offsetof(LocationConf, problem_base), nullptr},
+    {ngx_string("await_request_id"),   HSL | NGX_CONF_TAKE1,    set_request_id,             LOC,  0,                                nullptr},
     ngx_null_command,
 };
 // clang-format on
@@ -290,6 +308,7 @@ void *create_location(ngx_conf_t *cf) {
   location->scoped = NGX_CONF_UNSET;
   location->any_origin = NGX_CONF_UNSET;
   location->park = NGX_CONF_UNSET;
+  location->sends_request_id = NGX_CONF_UNSET;
   location->cache = static_cast<ngx_shm_zone_t *>(NGX_CONF_UNSET_PTR);
   location->hints = NGX_CONF_UNSET_UINT;
   location->idempotency = NGX_CONF_UNSET_UINT;
@@ -359,6 +378,11 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.any_origin = outer.any_origin;
     inner.origins = outer.origins;
   }
+  if (inner.sends_request_id == NGX_CONF_UNSET) {
+    inner.sends_request_id = outer.sends_request_id;
+    inner.request_id = outer.request_id;
+  }
+  ngx_conf_merge_value(inner.sends_request_id, NGX_CONF_UNSET, 1);
   if (inner.allow == nullptr)
     inner.allow = outer.allow;
   if (inner.event_types == nullptr)
@@ -400,7 +424,15 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
     return NGX_ERROR;
   if (!main->used_by.known())
     return NGX_OK;
+  if (main->redis_required_at.known() && main->redis == nullptr) {
+    directive_error(
+        cf, main->redis_required_at,
+        "has \"redis=required\", which requires \"await_redis\" with a server in the \"http\" block");
+    return NGX_ERROR;
+  }
   main->counters = Counters::reserve(cf);
+  if (main->wants_queues == 1 && (main->queues = QueueCache::reserve(cf)) == nullptr)
+    return NGX_ERROR;
   if (main->postgres.data != nullptr)
     return main->counters != nullptr ? NGX_OK : NGX_ERROR;
   directive_error(cf, main->used_by, "requires \"await_postgres\" in the \"http\" block");

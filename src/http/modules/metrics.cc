@@ -4,6 +4,7 @@
 #include "http/exchange/respond.h"
 #include "http/modules/dispatch.h"
 #include "http/runtime/runtime.h"
+#include "wire/queue_metrics.h"
 
 extern ngx_module_t ngx_http_await_metrics_module;
 
@@ -70,13 +71,23 @@ Answer get_metrics(ngx_http_request_t *r, Runtime &runtime) {
   std::string out;
   add_lines(out, runtime.counters(), kGauges, "gauge");
   add_lines(out, runtime.counters(), kCounters, "counter");
+  std::string lag = std::to_string(runtime.counters().highest(Gauge::reread_lag) / 1000);
+  out +=
+      "# HELP await_reread_lag_seconds Time by which the re-read of changes is late, in the slowest nginx "
+      "worker.\n"
+      "# TYPE await_reread_lag_seconds gauge\nawait_reread_lag_seconds " +
+      lag + "\n";
+  const QueueCache::Known &known = runtime.queues().get();
+  out += wire::queue_metrics(known.queues, runtime.now_ms() - known.read_at_ms);
   add_header(r, "Cache-Control", "no-store");
   return send(r, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 }
 
 char *set_metrics(ngx_conf_t *cf, ngx_command_t *, void *) {
-  return add_action(cf, &LocationConf::metrics, get_metrics) != nullptr ? NGX_CONF_OK
-                                                                        : static_cast<char *>(NGX_CONF_ERROR);
+  if (add_action(cf, &LocationConf::metrics, get_metrics) == nullptr)
+    return static_cast<char *>(NGX_CONF_ERROR);
+  static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module))->wants_queues = 1;
+  return NGX_CONF_OK;
 }
 
 // clang-format off

@@ -55,9 +55,10 @@ Answer open_socket(ngx_http_request_t *r, Runtime &runtime) {
     return send_problem(r, 400, "The Sec-WebSocket-Key must be 16 bytes encoded in base64.");
   std::string offered = header(r, "sec-websocket-protocol");
   bool ours = lists(offered, kSubprotocol);
-  if (!ours && (conf.plain == 0 || !offered.empty()))
+  // a browser fails a connection for which it has offered subprotocols and got none (RFC 6455 §4.1)
+  if (!ours && !trim(offered).empty())
     return send_problem(r, 400,
-                        "This resource supports the subprotocol await.v1, which the client did not offer.");
+                        "This resource supports the subprotocol await.v1; offer it, or no subprotocol.");
   bool room = runtime.counters().of(Gauge::sockets) < location_conf(r).max_held;
   if (!room || !has_room(location_conf(r), runtime)) {
     if (!room)

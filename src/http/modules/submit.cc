@@ -6,14 +6,19 @@
 #include "base/text.h"
 #include "core/upload.h"
 #include "http/conf/action.h"
+#include "http/conf/formats.h"
 #include "http/conf/submit_options.h"
+#include "http/exchange/file_type.h"
 #include "http/exchange/receiver.h"
+#include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/live/sse_stream.h"
 #include "http/live/submit_wait.h"
 #include "http/modules/dispatch.h"
 #include "http/runtime/runtime.h"
 #include "ngx/str.h"
+#include "wire/accept.h"
 #include "wire/form_fields.h"
 #include "wire/headers.h"
 #include "wire/idempotency.h"
@@ -28,11 +33,13 @@ constexpr char kTooManyFields[] = "The form fields exceed 64 KB, or there are mo
 
 class SubmitRequest : public Receiver {
  public:
+  /// @param streams  whether the answer is the stream of the job's events
   SubmitRequest(ngx_http_request_t *r, Runtime &runtime, const SubmitOptions &options, core::NewJob job,
-                Wait wait)
+                Wait wait, bool streams)
       : Receiver(r, runtime),
         options_(options),
         wait_(wait),
+        streams_(streams),
         submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::on_submitted>(this)),
         upload_(runtime_.backends().payloads(), job.id,
                 core::Callback<Result<Done>>::to<&SubmitRequest::on_upload>(this)) {
@@ -129,14 +136,16 @@ class SubmitRequest : public Receiver {
 
   MaybeObjection set_file(const wire::Multipart::Part &part) {
     core::NewJob &job = submission_.job;
-    job.content_type = part.type.empty() ? "application/octet-stream" : part.type;
+    std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
+    // some clients, Python's requests among them, do not say what they send
+    std::string_view type = part.type.empty() ? type_of_file(r_, name) : std::string_view(part.type);
+    job.content_type = type.empty() ? "application/octet-stream" : type;
     if (!wire::is_media_type(job.content_type))
       return Objection{400, "The Content-Type of the file is not in the form type/subtype."};
-    if (auto objection = check_type())
+    if (auto objection = check_type(type.empty()))
       return objection;
     if (wire::is_json_type(job.content_type))
       json_.emplace();
-    std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
     if (name.empty())
       return std::nullopt;
     bool clean = is_text(name) && std::none_of(name.begin(), name.end(),
@@ -174,7 +183,8 @@ class SubmitRequest : public Receiver {
   }
 
   /// 415 if the payload's type is not accepted here.
-  MaybeObjection check_type() {
+  /// @param unknown  whether the client has not said it, and the file name does not tell it
+  MaybeObjection check_type(bool unknown) {
     if (is_taken(options_, submission_.job.content_type))
       return std::nullopt;
     std::string types;
@@ -182,6 +192,11 @@ class SubmitRequest : public Receiver {
     for (ngx_uint_t i = 0; i < options_.types->nelts; ++i)
       types += (types.empty() ? "" : ", ") + std::string(ngx::view(items[i]));
     add_header(r_, "Accept-Post", types);
+    if (unknown)
+      return Objection{415,
+                       "The file has no Content-Type, and its name has no extension that is known here; "
+                       "send it with a Content-Type of " +
+                           types + "."};
     return Objection{415,
                      "Unsupported content type " + submission_.job.content_type + "; use " + types + "."};
   }
@@ -231,6 +246,10 @@ class SubmitRequest : public Receiver {
       runtime_.user_hints().publish_soon(*submission_.job.owner);
     created_at_ = stored->created_at;
     request_info(r_).state = "pending";
+    if (may_stream()) {
+      stream(stored->id, {});
+      return;
+    }
     if (job_wait_ == nullptr) {
       finish(send_accepted(r_, runtime_, fresh_job(), wait_));
       return;
@@ -247,6 +266,11 @@ class SubmitRequest : public Receiver {
     }
     runtime_.counters().count(Counter::replayed);
     request_info(r_).id = first.id.text();
+    if (may_stream()) {
+      add_header(r_, "Idempotency-Replayed", "true");
+      stream(first.id, own_header(r_, "last-event-id"));
+      return;
+    }
     if (job_wait_ != nullptr)
       job_wait_->abandon();
     job_wait_ = Held::make<SubmitWait>(r_, runtime_, first.id, wait_, SubmitWait::replayed);
@@ -257,6 +281,20 @@ class SubmitRequest : public Receiver {
   void start_wait() {
     Hook<ngx::IsHeld>::unlink();
     job_wait_->stored();
+  }
+
+  /// If not, the answer is 202: the job is stored.
+  bool may_stream() const {
+    return streams_ && !runtime_.lifecycle().draining() && has_room(location_conf(r_), runtime_);
+  }
+
+  /// The stream has the request from now on.
+  void stream(const Uuid &id, std::string cursor) {
+    Hook<ngx::IsHeld>::unlink();
+    add_stream_headers(r_, id);
+    Held::make<SseStream>(r_, runtime_, std::vector{wire::Channel{id, {}}}, *options_.encoding,
+                          stream_options(r_, std::move(cursor)))
+        ->take_over();
   }
 
   void answer_error(const Error &error) {
@@ -281,6 +319,7 @@ class SubmitRequest : public Receiver {
 
   const SubmitOptions &options_;
   Wait wait_;
+  bool streams_;
   core::Submission submission_;
   core::Upload upload_;
   std::optional<wire::Multipart> form_;
@@ -294,14 +333,6 @@ class SubmitRequest : public Receiver {
   SubmitWait *job_wait_ =
       nullptr;  // for Prefer: wait; of the same request, answers it once the job is stored
 };
-
-std::string request_id(ngx_http_request_t *r) {
-  ngx_str_t name = ngx_string("request_id");
-  ngx_http_variable_value_t *value = ngx_http_get_variable(r, &name, ngx_hash_key(name.data, name.len));
-  return value == nullptr || value->not_found
-             ? ""
-             : std::string(reinterpret_cast<char *>(value->data), value->len);
-}
 
 /// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is ignored.
 bool is_traceparent(std::string_view text) {
@@ -354,7 +385,7 @@ Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::New
   bool clean = is_text(correlation) && correlation.size() <= 255;
   if (!clean)
     return send_problem(r, 400, "The X-Correlation-Id is not valid UTF-8, or is longer than 255 bytes.");
-  job.correlation_id = correlation.empty() ? request_id(r) : correlation;
+  job.correlation_id = correlation.empty() ? std::string(request_id_of(r)) : correlation;
   if (std::string trace = header(r, "traceparent"); is_traceparent(trace))
     job.trace = trace;
   if (auto owner = owner_of(r))
@@ -376,8 +407,21 @@ OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const Subm
   return boundary;
 }
 
+/// Whether the client wants the events of the job that it submits.
+bool asks_for_stream(ngx_http_request_t *r) {
+  constexpr std::string_view kOffers[] = {"application/json", "text/html", "text/event-stream"};
+  return wire::choose(own_header(r, "accept"), kOffers) == 2;
+}
+
+/// Refuses a stream before anything is stored.
+Refusal check_stream(ngx_http_request_t *r, Runtime &runtime) {
+  if (runtime.lifecycle().draining())
+    return send_restarting(r);
+  return http::check_room(r, runtime, true);
+}
+
 Answer submit(ngx_http_request_t *r, Runtime &runtime) {
-  const auto &options =
+  auto &options =
       *static_cast<SubmitOptions *>(ngx_http_get_module_loc_conf(r, ngx_http_await_submit_module));
   if (auto refusal = Receiver::check_room(r, runtime))
     return *refusal;
@@ -390,13 +434,21 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   auto boundary = read_type(r, options, job);
   if (!boundary)
     return boundary.answer();
+  bool streams = asks_for_stream(r);
+  if (streams) {
+    if (auto refusal = check_stream(r, runtime))
+      return *refusal;
+    wait = Wait();
+    if (options.encoding == nullptr)
+      options.encoding = make_shape(r, nullptr, false);
+  }
   if (wait->ms > 0 && !has_room(location_conf(r), runtime))
     wait->ms = 0;  // too many requests are held: answer 202 instead
   job.id = runtime.backends().new_id(static_cast<unsigned>(options.retention));
   apply(options, job);
   request_info(r).id = job.id.text();
   request_info(r).delivery = "submit";
-  return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *wait)
+  return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *wait, streams)
       ->start(std::move(*boundary));
 }
 

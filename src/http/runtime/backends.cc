@@ -5,6 +5,7 @@
 #include "core/cursor.h"
 #include "core/timelines.h"
 #include "ngx/str.h"
+#include "pg/maintenance.h"
 
 namespace await::http {
 namespace {
@@ -64,7 +65,7 @@ Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const Mai
       purge_timer_(loop.timer(
           [this] {
             purge_timer_->set(kPurgeMs);
-            store_.purge(bulk_);
+            pg::Purge::run(bulk_);
           },
           io::Loop::Quit::may)) {}
 
@@ -152,6 +153,7 @@ void Backends::on_reader_hello(const pg::Hello &hello, bool is_news) {
   auto before = std::exchange(timeline_, core::timeline_hash(hello.timeline));
   if (before != 0 && before != timeline_)
     observer_.on_history_changed();
+  learn_retention(hello);
   if (is_news)
     observer_.on_greeting(hello);
   else
@@ -194,8 +196,8 @@ void Backends::on_first_greeting(Result<pg::Hello> hello) {
 }
 
 void Backends::tick() {
-  if (write_.ready())
-    store_.tick();
+  if (bulk_.ready())  // no submission waits behind it
+    pg::Maintenance::run(bulk_);
 }
 
 bool Backends::past_retention(const Uuid &id) const {
@@ -212,6 +214,8 @@ Backends::Readiness Backends::readiness() const {
     else if (!greeting.connection.ready())
       out.problems.push_back({greeting.part, "not greeted", greeting.refusal.reason()});
   }
+  if (pg::schema_is_older(schema_version_) && out.problems.empty())
+    out.problems.push_back({"postgresql schema", "older than the module", {}});
   for (std::string &reason : bus_.problems())
     out.degraded.push_back({"redis", "not subscribed", std::move(reason)});
   return out;

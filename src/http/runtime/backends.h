@@ -17,6 +17,7 @@
 #include "pg/job_store.h"
 #include "pg/notify_bus.h"
 #include "pg/payload_store.h"
+#include "pg/queue_stats.h"
 #include "redis/bus.h"
 
 namespace await::http {
@@ -80,6 +81,12 @@ class Backends : private pg::Connection::Observer {
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
   void tick();
 
+  /// Whether read_queue_stats() can be called: while disconnected, and on an older schema, it would fail.
+  bool has_queue_stats() const { return bulk_.ready() && !pg::schema_is_older(schema_version_); }
+  void read_queue_stats(int most, core::Reply<std::vector<core::QueueStats>> &reply) {
+    pg::read_queue_stats(bulk_, most, reply);
+  }
+
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value
   /// changes with the timeline.
   const std::uint32_t &timeline() const { return timeline_; }
@@ -90,7 +97,9 @@ class Backends : private pg::Connection::Observer {
   }
   /// A new id of this retention class.
   Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
-  /// Whether a job of this id would be past its retention. Needs the id only.
+  /// Learns how old jobs can be: the database keeps those that have not ended.
+  void learn_retention(const pg::Hello &hello) { keep_ms_ = hello.keep_ms; }
+  /// Whether a job of this id is no longer kept, whenever it ended. Needs the id only.
   bool past_retention(const Uuid &id) const;
 
   Readiness readiness() const;

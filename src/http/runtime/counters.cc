@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/timelines.h"
@@ -26,7 +27,8 @@ struct Counters::Slot {
 
 struct Counters::Table {
   Slot slots[kSlots];
-  core::Timelines timelines;  // guarded by the lock of the zone
+  core::Timelines timelines;             // guarded by the lock of the zone
+  volatile std::int64_t configurations;  // that the master has read; written by the master only
 };
 
 ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
@@ -41,6 +43,8 @@ ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
 ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
   if (old != nullptr) {
     zone->data = old;
+    auto &table = *static_cast<Table *>(old);
+    table.configurations = table.configurations + 1;
     return NGX_OK;
   }
   auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
@@ -53,7 +57,8 @@ ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
 Counters::Counters(ngx_shm_zone_t *zone)
     : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)),
       table_(*static_cast<Table *>(zone->data)),
-      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]) {
+      slot_(table_.slots[static_cast<std::size_t>(ngx_process_slot) % kSlots]),
+      configuration_(table_.configurations) {
   slot_.pid = ngx_pid;
   for (auto &gauge : slot_.gauges)
     gauge = 0;
@@ -65,6 +70,8 @@ Counters::~Counters() {
   if (of_this_worker == this)
     of_this_worker = nullptr;
 }
+
+bool Counters::is_reloaded() const { return table_.configurations != configuration_; }
 
 Counters *Counters::of_worker() { return of_this_worker; }
 
@@ -84,13 +91,22 @@ bool Counters::accept_timeline(std::string_view name) {
   return accepted;
 }
 
+bool Counters::is_alive(const Slot &slot) {
+  return slot.pid != 0 && (::kill(static_cast<pid_t>(slot.pid), 0) == 0 || errno == EPERM);
+}
+
 std::int64_t Counters::sum(Gauge gauge) const {
   std::int64_t total = 0;
-  for (const Slot &slot : table_.slots) {
-    bool alive = slot.pid != 0 && (::kill(static_cast<pid_t>(slot.pid), 0) == 0 || errno == EPERM);
-    total += alive ? slot.gauges[static_cast<std::size_t>(gauge)] : 0;
-  }
+  for (const Slot &slot : table_.slots)
+    total += is_alive(slot) ? slot.gauges[static_cast<std::size_t>(gauge)] : 0;
   return total;
+}
+
+std::int64_t Counters::highest(Gauge gauge) const {
+  std::int64_t most = 0;
+  for (const Slot &slot : table_.slots)
+    most = std::max<std::int64_t>(most, is_alive(slot) ? slot.gauges[static_cast<std::size_t>(gauge)] : 0);
+  return most;
 }
 
 std::int64_t Counters::sum(Counter counter) const {

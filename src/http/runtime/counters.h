@@ -23,6 +23,7 @@ enum class Gauge : std::uint8_t {
   subscribed,
   listening,
   draining,
+  reread_lag,  ///< milliseconds; await_metrics tells the highest of all workers
   count
 };
 /// Numbers of events since nginx was started.
@@ -67,9 +68,13 @@ class Counters {
   /// core::Timelines::accept() for all nginx workers, also for those that a reload starts.
   bool accept_timeline(std::string_view name);
 
+  /// Whether nginx was reloaded since this nginx worker was started: others run in its place.
+  bool is_reloaded() const;
   /// The sum over all nginx workers that are running.
   std::int64_t sum(Gauge gauge) const;
   std::int64_t sum(Counter counter) const;
+  /// The highest value of all nginx workers that are running.
+  std::int64_t highest(Gauge gauge) const;
   /// Requests the shared memory while nginx reads its configuration. Returns null if that fails; the error is
   /// logged.
   static ngx_shm_zone_t *reserve(ngx_conf_t *cf);
@@ -77,10 +82,12 @@ class Counters {
  private:
   struct Slot;
   struct Table;
+  static bool is_alive(const Slot &slot);
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
   ngx_slab_pool_t &pool_;
   Table &table_;
   Slot &slot_;
+  std::int64_t configuration_;  // the number of the one that this nginx worker runs
 };
 
 /// Counts in a gauge while it lives. Every held request has several of them, so it keeps no reference to the

@@ -1,5 +1,8 @@
 #include "http/runtime/runtime.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/siphash.h"
 #include "ngx/guard.h"
 
@@ -8,6 +11,7 @@ namespace {
 
 std::unique_ptr<Runtime> the_runtime;
 
+constexpr std::int64_t kReadMs = 2000;   // a read and a sample of the gauges take no longer
 constexpr std::size_t kUserFlights = 2;  // batches of reads on their way
 constexpr std::size_t kUserBatch = 64;   // users in one
 
@@ -26,11 +30,12 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
       log_(cycle->log),
       backends_(loop_, log_, random_, conf, counters_, *this),
       keys_(loop_, backends_, static_cast<std::int64_t>(conf.reread)),
+      queues_(loop_, backends_, conf.queues),
       lifecycle_(loop_, counters_, backends_.access_store(), static_cast<std::int64_t>(conf.drain)),
       submissions_(backends_.store(), backends_.bus(), *this, limits(conf)),
       user_event_reads_(backends_.store(), *this, kUserFlights, kUserBatch),
       reread_ms_(static_cast<std::int64_t>(conf.reread)),
-      heartbeats_(loop_, [this] { sample_gauges(); }),
+      heartbeats_(loop_, [this] { on_second(); }),
       run_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { on_reread(); }, io::Loop::Quit::may)) {
   backends_.start(hints_);
@@ -115,7 +120,18 @@ void Runtime::on_reread() {
   backends_.tick();
 }
 
+void Runtime::on_second() {
+  sample_gauges();
+  if (!lifecycle_.draining())
+    queues_.on_second();
+}
+
 void Runtime::sample_gauges() {
+  std::int64_t now = now_ms();
+  std::uint64_t before = std::exchange(reread_rounds_, reread_.rounds());
+  if (before != reread_rounds_ || hub_.jobs() == 0)
+    reread_at_ms_ = now;
+  counters_.set(Gauge::reread_lag, std::max<std::int64_t>(0, now - reread_at_ms_ - reread_ms_ - kReadMs));
   counters_.set(Gauge::held, static_cast<std::int64_t>(hub_.listeners()));
   counters_.set(Gauge::watched, static_cast<std::int64_t>(hub_.jobs()));
   backends_.sample(counters_);

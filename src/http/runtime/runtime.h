@@ -21,6 +21,7 @@
 #include "http/runtime/hints.h"
 #include "http/runtime/lifecycle.h"
 #include "http/runtime/refusals.h"
+#include "http/runtime/queue_cache.h"
 #include "http/runtime/signing_keys.h"
 #include "http/runtime/zone_cache.h"
 #include "io/random.h"
@@ -39,6 +40,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   io::Random &random() { return random_; }
   Backends &backends() { return backends_; }
   SigningKeys &keys() { return keys_; }
+  QueueCache &queues() { return queues_; }
   Lifecycle &lifecycle() { return lifecycle_; }
   Refusals &refusals() { return refusals_; }
   Heartbeats &heartbeats() { return heartbeats_; }
@@ -83,6 +85,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   void on_greeting(const pg::Hello &hello) override;
   void on_repeated_greeting(const pg::Hello &hello) override { keys_.on_greeting(hello); }
   void on_reread();
+  void on_second();
 
   // Destroyed in reverse order: whatever uses a part stands below it.
   Counters counters_;
@@ -92,6 +95,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   Refusals refusals_{loop_, log_};
   Backends backends_;
   SigningKeys keys_;
+  QueueCache queues_;
   core::Hub hub_{backends_.bus(), *this};
   Lifecycle lifecycle_;
   Hints hints_{hub_, keys_, lifecycle_};
@@ -110,6 +114,8 @@ class Runtime : private core::Scheduler, private Backends::Observer {
       {hub_, retries_, user_event_reads_}, backends_.timeline(), keys_.cursor_keys()};
   core::Reread reread_{backends_.store(), hub_, {}};
   std::int64_t reread_ms_;
+  std::int64_t reread_at_ms_ = 0;  // when a round was last seen to be done
+  std::uint64_t reread_rounds_ = 0;
   Heartbeats heartbeats_;
   List<Flush, Flush> flushes_;
   RunTask run_task_{*this};

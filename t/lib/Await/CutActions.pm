@@ -146,6 +146,8 @@ our %ACTIONS = (
     'submit held' => sub { submit('/held', some(200), prefer(20), slow => 0.08) },
     'submit held large' => sub { submit('/held', 'h' x rand 60_000, prefer(20), slow => 0.08) },
     'submit held for good' => sub { submit('/jobs', some(200), prefer(20), held => 1) },
+    'submit streamed' => sub { submit('/jobs', some(200), sse(), held => 1) },
+    'submit streamed large' => sub { submit('/jobs', 's' x rand 60_000, sse(), held => 1) },
     'submit one at a time' => sub { my $r = submit('/one', some(2000), full => 1) },
     'submit asked for' => sub { submit('/asked', some(2000)) },
     'submit of a user' => sub { submit('/me?u=ann', some(100)) },

@@ -24,11 +24,13 @@ my %ACTIONS = (
         [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
             [ 'Sec-WebSocket-Protocol' => 'await.v1' ] ] },
     metrics => { conf => 'await_metrics;', method => 'GET', unscoped => 1 },
+    health  => { conf => 'await_health;', method => 'GET', unscoped => 1 },
     problem => { conf => 'await_problem;', method => 'GET', unscoped => 1, open => 1 },
 );
 my $JSON = [ 'Content-Type' => 'application/json' ];
 my $FORM = [ 'Content-Type' => 'multipart/form-data; boundary=b' ];
 my $WAIT = [ Prefer => 'wait=30' ];
+my $STREAM = [ Accept => 'text/event-stream' ];
 my $UPLOAD = 'await_submit QUEUE file=image;';
 sub part {
     my ($disposition, $value, @lines) = @_;
@@ -63,6 +65,13 @@ our @ROWS = (
     [ submit => 422, 'clash', headers => [ [ 'Idempotency-Key' => '"clash"' ] ], at => 'end', stored => 1 ],
     [ submit => 422, 'clash held', headers => [ [ 'Idempotency-Key' => '"clash"' ], $WAIT ], at => 'end', stored => 1 ],
     [ submit => 409, 'under way', headers => [ [ 'Idempotency-Key' => '"taken"' ] ], at => 'end', phase => 'taken' ],
+    [ submit => 400, 'JSON streamed', headers => [ $JSON, $STREAM ], at => 'mid' ],
+    [ submit => 422, 'clash streamed', headers => [ [ 'Idempotency-Key' => '"clash"' ], $STREAM ], at => 'end',
+        stored => 1 ],
+    [ submit => 503, 'streamed', conf => 'await_max_held 1; await_submit QUEUE;', headers => [$STREAM] ],
+    [ submit => 503, 'reads streamed', conf => 'await_max_inflight 1; await_submit QUEUE;', headers => [$STREAM],
+        phase => 'reads' ],
+    [ submit => 503, 'database streamed', headers => [$STREAM], phase => 'away', at => 'end' ],
     [ submit => 503, 'inflight', conf => 'await_max_inflight 1; await_submit QUEUE;' ],
     [ submit => 503, 'inflight form', conf => 'await_max_inflight 1; await_submit QUEUE file=image;',
         headers => [$FORM], body => "$FILE$TAIL" ],
@@ -94,6 +103,8 @@ our @ROWS = (
     [ submit => 400, 'form twice', conf => $UPLOAD, headers => [$FORM], body => "$FILE$FILE$TAIL", at => 'mid' ],
     [ submit => 400, 'form file type', conf => $UPLOAD, headers => [$FORM],
         body => part('name="image"; filename="x"', 'x', 'Content-Type: none') . $TAIL, at => 'mid' ],
+    [ submit => 415, 'form file without a type', conf => 'await_submit QUEUE file=image type=image/jpeg;',
+        headers => [$FORM], body => part('name="image"; filename="a"', 'x') . $TAIL, at => 'mid' ],
     [ submit => 415, 'form file types', conf => 'await_submit QUEUE file=image type=image/jpeg;', headers => [$FORM],
         body => "$FILE$TAIL", at => 'mid' ],
     [ submit => 400, 'form file name', conf => $UPLOAD, headers => [$FORM],
@@ -145,11 +156,15 @@ our @ROWS = (
         [ events => 410, 'old', args => 'id={old}' ],
     [ events => 404, 'foreign', conf => 'await_owner $arg_u; await_events job:$arg_id;', args => 'id={foreign}&u=bob' ],
     [ job => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
+    [ job => 406, 'accept beside events', conf => 'await_job $arg_id; await_events job:$arg_id;',
+        headers => [ [ Accept => 'image/png' ] ] ],
     [ events => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
     [ page => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
     [ events => 404, 'channel', conf => 'await_events $arg_c;', args => 'c=topic:closed%20' ],
     (map { my ($action, $id) = @$_; [ $action => 400, 'wait', args => "id={$id}&wait=soon" ] } [ job => 'pending' ],
         [ result => 'pending' ], [ page => 'pending' ]),
+    [ page => 400, 'limit', args => 'id={pending}&limit=none' ],
+    [ page => 400, 'limit held', args => 'id={pending}&limit=0&wait=30' ],
     (map {
         my ($action, $id) = @$_;
         ([ $action => 412, 'match', args => "id={$id}", headers => [ [ 'If-Match' => '"another"' ] ] ],
@@ -162,10 +177,10 @@ our @ROWS = (
     [ job => 412, 'match of what goes on', args => 'id={pending}', headers => [ [ 'If-Match' => '"another"' ] ] ],
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
-        [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics socket)),
+        [ 'If-Match' => '"another"' ] ] ] } qw(submit publish ticket events page metrics health socket)),
     # a ticket is for watching, and gets no other
     (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
-        access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics)),
+        access => 'auth_ticket.cc' ] } qw(submit publish ticket cancel metrics health)),
     [ cancel => 409, 'ended', args => 'id={done}' ],
     (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf",
         args => 'id={pending}&wait=30' ] }

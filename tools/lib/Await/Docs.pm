@@ -124,7 +124,7 @@ sub context_of {
 sub syntax_of {
     my ($command) = @_;
     my %flags = map { $_ => 1 } @{ $command->{flags} };
-    return "$command->{name};" if $flags{NGX_CONF_NOARGS};
+    return "$command->{name};" if $flags{NGX_CONF_NOARGS} && !grep { /TAKE/ } keys %flags;
     return "$command->{name} on | off;" if $flags{NGX_CONF_FLAG};
     return undef;
 }

@@ -70,14 +70,21 @@ sub check_members {
     return @complaints;
 }
 
+# A cell without links and marks, as the pages of the problem types show it.
+sub plain { my ($text) = @_; return $text =~ s/\[([^\]]*)\]\([^)]*\)/$1/gr =~ s/`//gr }
+
 sub check_problems {
     my ($files, $code) = @_;
     my (%source, %said, @complaints);
-    $source{ $_->{got}[1] } = { place => $_->{place}, status => $_->{got}[0], title => $_->{got}[2] }
-        for sites($code, qr{^src/}, qr/\{([45]\d\d), "([a-z-]+)", "([^"]+)"\}/);
+    for (sites($code, qr{^src/}, qr/\{([45]\d\d), "([a-z-]+)", "([^"]+)",((?:\s*"(?:\\.|[^"\\])*")+)\}/)) {
+        my ($status, $name, $title, $when) = @{ $_->{got} };
+        $when = join '', $when =~ /"((?:\\.|[^"\\])*)"/g;
+        $source{$name} = { place => $_->{place}, status => $status, title => $title, when => $when =~ s/\\(.)/$1/gr };
+    }
     for my $row (rows_under($files, $HTTP, 'problem')) {
         my ($name) = $row->{cells}[0] =~ /`([a-z-]+)`/ or next;
-        $said{$name} = { place => "$HTTP:$row->{line}", status => $row->{cells}[1], title => $row->{cells}[2] };
+        $said{$name} = { place => "$HTTP:$row->{line}", status => $row->{cells}[1], title => $row->{cells}[2],
+            when => plain($row->{cells}[3]) };
         push @complaints,
             "$said{$name}{place}: write <a id=\"problem-$name\"></a> before `$name`, so that links find it"
             unless $row->{cells}[0] =~ /<a id="problem-\Q$name\E">/;
@@ -90,7 +97,7 @@ sub check_problems {
         "the table of problems in $HTTP"
         );
     for my $name (sort grep { $said{$_} } keys %source) {
-        for (qw(status title)) {
+        for (qw(status title when)) {
             push @complaints,
                 "$said{$name}{place}: the $_ of `$name` is \"$said{$name}{$_}\" here, but \"$source{$name}{$_}\" in "
                 . "$source{$name}{place}: write that"
@@ -129,7 +136,7 @@ sub check_event_types {
     }
     my $sent = names(
         sites($code, qr{^src/}, qr/\bsse_frame\([^,()]*, "(\w+)"/),
-        sites($code, qr{^src/}, qr/\bpush_frame\("(\w+)"/));
+        sites($code, qr{^src/}, qr/\bpush_state\("(\w+)"/));
     push @complaints, "src: no frame of a stream is found in the source: $MEND" unless %$sent;
     push @complaints,
         map { "$sent->{$_}: the event type `$_` is not documented: add it to the table of event types in $HTTP" }

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <vector>
+
+#include "core/ports.h"
+#include "core/queue_stats.h"
+#include "pg/connection.h"
+
+namespace await::pg {
+
+/// Reads the state of the `most` most important queues, and in one more row of all others together. One
+/// session also counts what has happened since the last call.
+void read_queue_stats(Connection &connection, int most, core::Reply<std::vector<core::QueueStats>> &reply);
+
+}  // namespace await::pg
