@@ -5,36 +5,23 @@
 
 #include "base/redact.h"
 #include "pg/failure.h"
+#include "pg/session.h"
 #include "pg/statements.h"
 
 namespace await::pg {
 namespace {
 
-/// Sent before each statement, in its transaction: neither what the database or the role has by default, nor
-/// what a pooler's other clients have left, changes how our functions see rows and wait. It ends with the
-/// transaction: PostgreSQL takes the default isolation anew for each. A SELECT would be too late for it.
-constexpr char kIsolation[] = "SET transaction_isolation = 'read committed'";
-
-/// Also before each statement: the server gives up with us, and nothing stays behind a lock that we no longer
-/// wait for. await.single tells await.run_maintenance() that the transaction ends with the statement.
-std::string limits_sql(std::int64_t timeout_ms) {
-  return "SELECT set_config('statement_timeout', '" + std::to_string(timeout_ms) +
-         "', true), set_config('lock_timeout', '0', true), set_config('await.single', 'on', true)";
-}
-
-/// A backend that waits for a lock does not notice that its client has left; with this it looks every two
-/// seconds. Version 14 and newer.
-constexpr std::string_view kStartup = "-c client_connection_check_interval=2000";
 constexpr std::size_t kMostReason = 600;
 
 }  // namespace
 
 Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options options, Observer *observer)
     : loop_(loop),
+      log_(log),
       random_(random),
       options_(std::move(options)),
       observer_(observer),
-      limits_(limits_sql(options_.timeout_ms)),
+      limits_(session::limits(options_.timeout_ms)),
       outage_(loop, log),
       statement_outage_(loop, log),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
@@ -80,7 +67,7 @@ void Connection::connect_to_host() {
   std::string name = std::string("nginx-await-") + options_.role;
   std::string startup = hosts_.startup;
   if (!plain_)  // before those of the conninfo, which override it
-    startup.insert(0, std::string(kStartup) + (startup.empty() ? "" : " "));
+    startup.insert(0, session::startup_options(options_.timeout_ms) + (startup.empty() ? "" : " "));
   // defaults that prevent libpq from blocking, from waiting forever and from using a standby; the options
   // of the conninfo come later and override them
   std::vector<const char *> keywords{"fallback_application_name", "gssencmode", "tcp_user_timeout",
@@ -117,7 +104,7 @@ std::int64_t Connection::share_ms() const {
 void Connection::give_up_host(const std::string &why) {
   drop_watch();
   pg_.reset();
-  if (!plain_ && refuses_startup(why)) {
+  if (!plain_ && session::refuses_startup(why)) {
     plain_ = true;
     connect_to_host();
     return;
@@ -130,14 +117,6 @@ void Connection::give_up_host(const std::string &why) {
   }
   last_.reset();
   wait_to_connect("cannot connect to", reasons_);
-}
-
-/// Whether the reason may be what is in kStartup: poolers reject startup options that they do not know, and
-/// servers a parameter that their platform does not support.
-bool Connection::refuses_startup(const std::string &why) {
-  return why.find("client_connection_check_interval") != std::string::npos ||
-         why.find("startup parameter") != std::string::npos ||
-         why.find("command-line options") != std::string::npos;
 }
 
 void Connection::watch_socket(bool readable, bool writable) {
@@ -195,10 +174,12 @@ void Connection::on_established() {
   PQsetNoticeReceiver(pg_.get(), on_notice, this);
   timer_->clear();
   proven_ = false;
+  has_settings_ = false;
   state_ = State::greeting;
   watch_socket(true, false);
   if (state_ != State::greeting)
     return;
+  check_settings();
   if (observer_ == nullptr) {
     state_ = State::ready;
     first_ = hosts_.list[host_];
@@ -209,6 +190,25 @@ void Connection::on_established() {
   send_queued();
   if (established())
     pump();
+}
+
+/// Asks whether the session is that of the server, not of a pooler, and has the settings of
+/// session::startup_options(). Until then, and if not, they are sent with each statement.
+void Connection::check_settings() {
+  struct Check : Statement {
+    Check(Connection &to, Params values) : Statement(session::kCheck, std::move(values)), owner(to) {}
+    void finish(Result<Rows> rows) override {
+      owner.has_settings_ = rows && rows->count() == 1 && rows->number(0, 0) != 0;
+    }
+    Connection &owner;
+  };
+  if (plain_)
+    return;
+  Params params;
+  params.int4(PQbackendPID(pg_.get())).text(std::to_string(options_.timeout_ms));
+  auto check = std::make_unique<Check>(*this, std::move(params));
+  check->greets = true;
+  send(std::move(check));
 }
 
 void Connection::accept() {
@@ -313,7 +313,7 @@ void Connection::transmit(Statement &statement) {
   auto values = statement.params.pointers();
   auto lengths = statement.params.lengths();
   std::vector<int> formats(values.size(), 1);
-  if (!before(kIsolation) || !before(limits_.c_str()) ||
+  if ((!has_settings_ && (!before(session::kIsolation) || !before(limits_.c_str()))) ||
       PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
                         values.data(), lengths.data(), formats.data(), 1) != 1 ||
       PQpipelineSync(pg_.get()) != 1) {

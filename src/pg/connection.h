@@ -100,7 +100,6 @@ class Connection {
   void connect();
   void connect_to_host();
   void give_up_host(const std::string &why);
-  static bool refuses_startup(const std::string &why);
   std::int64_t share_ms() const;
   void poll_connect();
   void on_established();
@@ -117,6 +116,7 @@ class Connection {
   void expire_queued();
   void prove();
   void on_deadline();
+  void check_settings();
   void end_abandoned();
   void lost(const std::string &why);
   void wait_to_connect(const std::string &line, const std::string &why);
@@ -139,10 +139,12 @@ class Connection {
   };
 
   io::Loop &loop_;
+  io::Log &log_;
   io::Random &random_;
   Options options_;
   Observer *observer_;
-  const std::string limits_;  // SQL, sent before each statement
+  const std::string limits_;  // SQL, sent before each statement unless the session has these settings
+  bool has_settings_ = false;
   State state_ = State::idle;
   io::Outage outage_;
   io::Outage::Part trouble_{outage_};

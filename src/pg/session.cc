@@ -1,0 +1,22 @@
+#include "pg/session.h"
+
+namespace await::pg::session {
+
+std::string limits(std::int64_t timeout_ms) {
+  return "SELECT set_config('statement_timeout', '" + std::to_string(timeout_ms) +
+         "', true), set_config('lock_timeout', '0', true), set_config('await.single', 'on', true)";
+}
+
+std::string startup_options(std::int64_t timeout_ms) {
+  return "-c client_connection_check_interval=2000 -c default_transaction_isolation=read\\ committed "
+         "-c lock_timeout=0 -c await.single=on -c statement_timeout=" +
+         std::to_string(timeout_ms);
+}
+
+bool refuses_startup(const std::string &why) {
+  return why.find("client_connection_check_interval") != std::string::npos ||
+         why.find("startup parameter") != std::string::npos ||
+         why.find("command-line options") != std::string::npos;
+}
+
+}  // namespace await::pg::session

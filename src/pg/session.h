@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+/// The settings that every transaction needs, whatever those of the role or the database are: as options of
+/// the session, or, where a pooler hides the session, in each transaction.
+namespace await::pg::session {
+
+/// Before each statement, as it must come first in a transaction.
+inline constexpr char kIsolation[] = "SET transaction_isolation = 'read committed'";
+
+/// Also before each statement: the server gives up when the client does, and nothing stays behind a lock that
+/// nobody waits for any more. await.single tells await.run_maintenance() that the transaction ends with the
+/// statement.
+std::string limits(std::int64_t timeout_ms);
+
+/// The same as options of the session, which override the settings of the role and the database, and cost
+/// nothing for each statement. A pooler may ignore them. Also, a backend that waits for a lock does not
+/// notice that its client has left: with client_connection_check_interval it looks every two seconds (version
+/// 14 and newer).
+std::string startup_options(std::int64_t timeout_ms);
+
+/// Whether the reason of a failed attempt to connect may be what is in startup_options(): poolers reject
+/// options that they do not know, and servers a parameter that their platform does not support.
+bool refuses_startup(const std::string &why);
+
+/// Whether the session is that of the server to which the client has connected, not one of a pooler, and has
+/// the settings of startup_options(). $1: the process id that was announced, $2: the time limit.
+inline constexpr char kCheck[] =
+    "SELECT pg_backend_pid() = $1 AND current_setting('default_transaction_isolation') = 'read committed' "
+    "AND current_setting('lock_timeout') = '0' AND current_setting('await.single', true) = 'on' "
+    "AND (SELECT s.setting FROM pg_catalog.pg_settings s WHERE s.name = 'statement_timeout') = $2";
+
+}  // namespace await::pg::session
