@@ -1,5 +1,5 @@
-# What operators see: await_metrics with what happens in each queue, checked by promtool, and await_health, which tells a load
-# balancer whether to send requests here. Neither waits for the database.
+# What operators see: await_metrics with what happens in each queue, checked by promtool, and await_health, which tells
+# a load balancer whether to send requests here. Neither waits for the database.
 
 use strict;
 use warnings;
