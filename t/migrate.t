@@ -141,9 +141,7 @@ ok $go_on->(), 'and both still go on';
 Await::Stack::write_file("$before/enough", '');
 waitpid $_, 0 for $edge, $worker;
 is_deeply [ grep { $_ ne 't' } split /\n/, slurp($worked) ], [], 'the worker saw no error';
-# on a slow machine migrate may hold its locks for longer than a submission waits for one: nothing is stored, the client
-# is answered 409 and tries again
-my @answers = grep { !/^ERROR:  canceling statement due to lock timeout$/ } split /\n/, slurp($out);
+my @answers = split /\n/, slurp($out);
 my @stored = grep { /^[-0-9a-f]{36}$/ } @answers;
 is_deeply [ grep { !/^[-0-9a-f]{36}$/ } @answers ], [], 'the edge saw no other error';
 is old("SELECT count(*) FROM await.job j JOIN await.ready r ON r.job = j.id JOIN await.queue q ON q.id = j.queue

@@ -10,6 +10,18 @@
 namespace await::pg {
 namespace {
 
+/// Sent before each statement, in its transaction: neither what the database or the role has by default, nor
+/// what a pooler's other clients have left, changes how our functions see rows and wait. It ends with the
+/// transaction: PostgreSQL takes the default isolation anew for each. A SELECT would be too late for it.
+constexpr char kIsolation[] = "SET transaction_isolation = 'read committed'";
+
+/// Also before each statement: the server gives up with us, and nothing stays behind a lock that we no longer
+/// wait for. await.single tells await.run_maintenance() that the transaction ends with the statement.
+std::string limits_sql(std::int64_t timeout_ms) {
+  return "SELECT set_config('statement_timeout', '" + std::to_string(timeout_ms) +
+         "', true), set_config('lock_timeout', '0', true), set_config('await.single', 'on', true)";
+}
+
 /// A backend that waits for a lock does not notice that its client has left; with this it looks every two
 /// seconds. Version 14 and newer.
 constexpr std::string_view kStartup = "-c client_connection_check_interval=2000";
@@ -22,6 +34,7 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       random_(random),
       options_(std::move(options)),
       observer_(observer),
+      limits_(limits_sql(options_.timeout_ms)),
       outage_(loop, log),
       statement_outage_(loop, log),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
@@ -71,8 +84,8 @@ void Connection::connect_to_host() {
   // defaults that prevent libpq from blocking, from waiting forever and from using a standby; the options
   // of the conninfo come later and override them
   std::vector<const char *> keywords{"fallback_application_name", "gssencmode", "tcp_user_timeout",
-                                     "target_session_attrs"};
-  std::vector<const char *> values{name.c_str(), "disable", "10000", "read-write"};
+                                     "target_session_attrs", "client_encoding"};
+  std::vector<const char *> values{name.c_str(), "disable", "10000", "read-write", "UTF8"};
   auto add = [&](const char *keyword, const std::string &value) {
     keywords.push_back(keyword);
     values.push_back(value.c_str());
@@ -179,8 +192,7 @@ void Connection::on_established() {
     give_up_host(message());
     return;
   }
-  PQsetNoticeProcessor(
-      pg_.get(), [](void *, const char *) {}, nullptr);
+  PQsetNoticeReceiver(pg_.get(), on_notice, this);
   timer_->clear();
   proven_ = false;
   state_ = State::greeting;
@@ -295,10 +307,14 @@ void Connection::expire_queued() {
 }
 
 void Connection::transmit(Statement &statement) {
+  auto before = [this](const char *sql) {
+    return PQsendQueryParams(pg_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 1) == 1;
+  };
   auto values = statement.params.pointers();
   auto lengths = statement.params.lengths();
   std::vector<int> formats(values.size(), 1);
-  if (PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
+  if (!before(kIsolation) || !before(limits_.c_str()) ||
+      PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
                         values.data(), lengths.data(), formats.data(), 1) != 1 ||
       PQpipelineSync(pg_.get()) != 1) {
     lost(message());
@@ -373,8 +389,10 @@ bool Connection::take_result(PGresult *result) {
     }
     Failure failure = failure_of(result);
     PQclear(result);
-    fatal_ = failure.fatal;
-    failure_ = std::make_unique<Error>(std::move(failure.error));
+    if (!failure_) {  // what follows it in the transaction is only said to be skipped
+      fatal_ = failure.fatal;
+      failure_ = std::make_unique<Error>(std::move(failure.error));
+    }
     return true;
   }
   PQclear(result);
@@ -402,6 +420,19 @@ bool Connection::take_result(PGresult *result) {
   if (fatal && established())
     lost(failure->detail);  // the server is shutting down or is a standby now: reconnect
   return established();
+}
+
+/// Warnings of our functions, which begin with "await: ", go to the log; other notices are for nobody.
+void Connection::on_notice(void *self, const PGresult *result) noexcept {
+  const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (severity == nullptr || text == nullptr || std::strcmp(severity, "WARNING") != 0 ||
+      std::strncmp(text, "await: ", 7) != 0)
+    return;
+  try {
+    static_cast<Connection *>(self)->log_.error(one_line(text + 7));
+  } catch (...) {  // out of memory: only a log line is lost
+  }
 }
 
 std::string Connection::message() const {

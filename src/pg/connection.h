@@ -35,7 +35,8 @@ class Statement {
 };
 
 /// A non-blocking connection to PostgreSQL in pipeline mode. Reconnects with backoff. Results arrive in the
-/// order in which statements were sent. Every statement is a transaction of its own.
+/// order in which statements were sent. Every statement is a transaction of its own, at READ COMMITTED, and
+/// the server cancels it after `Options::timeout_ms`, whatever the defaults of the role and the database are.
 ///
 /// Hosts are tried one after the other, each for a share of time: `connect_timeout`, or Options::connect_ms.
 /// The one that worked last comes first. A read-only server (a standby, or a demoted primary) counts as down.
@@ -123,6 +124,7 @@ class Connection {
   void deliver_failures();
   void on_timer();
   std::string message() const;
+  static void on_notice(void *self, const PGresult *result) noexcept;
 
   class FailTask : public io::Task {
    public:
@@ -140,6 +142,7 @@ class Connection {
   io::Random &random_;
   Options options_;
   Observer *observer_;
+  const std::string limits_;  // SQL, sent before each statement
   State state_ = State::idle;
   io::Outage outage_;
   io::Outage::Part trouble_{outage_};

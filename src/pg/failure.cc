@@ -13,8 +13,9 @@ std::string_view field(const PGresult *result, int code) {
 }
 
 /// Whether a lock that was not available is that of a submission with the same key, or of one that is
-/// creating the same queue: then another request is in the way. Any other lock is none of the client's
-/// business. The names in the context are the same in every language.
+/// creating the same queue: then another request is in the way. Our functions say so by the name of a
+/// constraint, too. Any other lock is none of the client's business. The names in the context are the same in
+/// every language.
 bool is_of_another_submission(const PGresult *result) {
   std::string_view context = field(result, PG_DIAG_CONTEXT);
   return context.find("idem") != std::string_view::npos ||
@@ -27,15 +28,17 @@ Code code_of(const PGresult *result) {
   if (state.size() != 5)
     return Code::unavailable;
   std::string_view kind = state.substr(0, 2);
-  // a limit of await.limits; or there is no partition for the row, which is not the fault of the client
-  if (state == "53400" || (state == "23514" && field(result, PG_DIAG_CONSTRAINT_NAME).empty()))
-    return Code::exhausted;
+  bool unnamed = field(result, PG_DIAG_CONSTRAINT_NAME).empty();
+  if (state == "53400")
+    return Code::exhausted;  // a limit of await.limits
+  if (state == "23514" && unnamed)
+    return Code::unavailable;  // no partition for the row: it is being created
   // connection, shutdown or a cancelled statement, out of resources, a read-only standby, serialisation and
   // deadlocks: all of them pass, and the statement has changed nothing
   if (kind == "08" || kind == "57" || kind == "53" || kind == "25" || kind == "40")
     return Code::unavailable;
   if (state == "55P03")
-    return is_of_another_submission(result) ? Code::conflict : Code::unavailable;
+    return !unnamed || is_of_another_submission(result) ? Code::conflict : Code::unavailable;
   if (kind == "22" || kind == "23" || kind == "54")
     return Code::invalid;  // bad data, a constraint, too large for an index
   return state == "42501" ? Code::forbidden : Code::internal;

@@ -395,10 +395,4 @@ void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::
   connection.send(std::move(call));
 }
 
-void JobStore::tick() { write_.send(std::make_unique<Send>(statements::kTick, Params())); }
-
-void JobStore::purge(Connection &connection) {
-  connection.send(std::make_unique<Send>(statements::kPurge, Params()));
-}
-
 }  // namespace await::pg

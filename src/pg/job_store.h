@@ -11,11 +11,12 @@ namespace await::pg {
 /// What the database reports when a connection is established.
 struct Hello {
   std::int64_t now_ms = 0;
-  std::string timeline;               ///< what await.timeline() returns
-  std::vector<std::int64_t> keep_ms;  ///< retention in milliseconds, by class; 0: forever
-  std::vector<std::string> keys;      ///< the key to sign with, followed by earlier keys that are still valid
-  std::string unmade;                 ///< queues that could not be created, and why
-  int schema_version = 0;             ///< 0: older than the first release
+  std::string timeline;  ///< what await.timeline() returns
+  std::vector<std::int64_t>
+      keep_ms;                    ///< how old jobs can be, in milliseconds, by retention class; 0: forever
+  std::vector<std::string> keys;  ///< the key to sign with, followed by earlier keys that are still valid
+  std::string unmade;             ///< queues that could not be created, and why
+  int schema_version = 0;         ///< 0: older than the first release
 };
 
 struct Lane {
@@ -52,11 +53,6 @@ class JobStore : public core::Store, public core::Topics, public core::AccessSto
   /// @param connection  the connection to use
   /// @param lanes  queues and priorities to create, because jobs will be submitted to them
   void hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply);
-  /// Processes expired leases, due retries and deadlines in the database. No reply.
-  void tick();
-  /// Creates partitions and drops old ones. No reply.
-  /// @param connection  the connection to use; later statements on it wait, for seconds if much is dropped
-  void purge(Connection &connection);
 
   static constexpr int kEventsAPage = 100;
   static constexpr int kUserEventsAPage = 500;

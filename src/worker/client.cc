@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pg/call.h"
+#include "pg/maintenance.h"
 #include "pg/statements.h"
 
 namespace await::worker {
@@ -289,7 +290,7 @@ void Client::release(const ClaimedJob &job) {
   change(sql::kRelease, job_params(job), job.id, [](const Result<bool> &) {});
 }
 
-void Client::tick() { pg_.send(std::make_unique<pg::Send>(sql::kTick, pg::Params())); }
-void Client::purge() { pg_.send(std::make_unique<pg::Send>(sql::kPurge, pg::Params())); }
+void Client::tick() { pg::Maintenance::run(pg_); }
+void Client::purge() { pg::Purge::run(pg_); }
 
 }  // namespace await::worker

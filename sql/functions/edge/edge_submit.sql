@@ -23,7 +23,7 @@ BEGIN
         IF NOT FOUND THEN
             in_queue := await.make_lane(r.queue, r.priority);
         END IF;
-        PERFORM await.note_use(in_queue, r.class);
+        PERFORM await.need_partitions(r.class), await.note_use(in_queue, r.class);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';

@@ -17,6 +17,7 @@ DECLARE
     stands   uuid[];                         -- for each index, the job that the submission stands for
     clashes  boolean[];
 BEGIN
+    LOCK TABLE await.idem IN ROW EXCLUSIVE MODE; -- so that only the wait for a key is short
     PERFORM set_config('lock_timeout', '200ms', true);
     SELECT array_agg(k.id ORDER BY k.ord), array_agg(k.clash ORDER BY k.ord),
            array_agg(k.ord ORDER BY k.ord) FILTER (WHERE k.id = p_ids[k.ord])

@@ -63,10 +63,11 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_few   CONSTANT int := 50;  -- one would do; the best of several narrows the range more
+    v_floor CONSTANT int8 := (SELECT h.floor FROM await.home h); -- rows up to it are seen by every snapshot
     v_from  int8;                -- what is wanted has a higher eid, unless p_since lists its transaction as running,
     v_until int8;                -- and a lower eid than this
 BEGIN
-    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
+    SELECT greatest(p_after, v_floor, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
         (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
          ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
         UNION ALL
@@ -74,9 +75,9 @@ BEGIN
          ORDER BY j.xid DESC, j.eid DESC LIMIT v_few)
     ) u WHERE await.is_whole_snapshot(p_since) AND pg_visible_in_snapshot(u.xid, p_since);
     SELECT coalesce(min(u.eid), 9223372036854775807) INTO v_until FROM (
-        (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) ORDER BY e.xid, e.eid LIMIT v_few)
+        (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) AND e.eid > v_floor ORDER BY e.xid, e.eid LIMIT v_few)
         UNION ALL
-        (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) ORDER BY j.xid, j.eid LIMIT v_few)
+        (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) AND j.eid > v_floor ORDER BY j.xid, j.eid LIMIT v_few)
     ) u WHERE await.is_whole_snapshot(p_upto);
     RETURN QUERY
     SELECT u.eid, u.class, u.job, u.seq, u.weight FROM (
@@ -92,13 +93,13 @@ BEGIN
         UNION ALL -- transactions that were running may have drawn their eids long before
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
-            WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, p_after) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+            WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, greatest(p_after, v_floor)) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
               AND pg_visible_in_snapshot(e.xid, p_upto)
             ORDER BY e.xid, e.eid LIMIT p_limit) w
         UNION ALL
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT j.eid, j.class, j.id, 1, 0::int8 FROM await.job j
-            WHERE j.owner = p_owner AND (j.xid, j.eid) > (x.xid, p_after) AND (j.xid, j.eid) <= (x.xid, v_from) AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+            WHERE j.owner = p_owner AND (j.xid, j.eid) > (x.xid, greatest(p_after, v_floor)) AND (j.xid, j.eid) <= (x.xid, v_from) AND j.id < 'ffffffff-0000-0000-0000-000000000000'
               AND pg_visible_in_snapshot(j.xid, p_upto)
             ORDER BY j.xid, j.eid LIMIT p_limit) w
     ) u ORDER BY u.eid LIMIT p_limit;
@@ -121,6 +122,7 @@ AS $$
 DECLARE
     v_now     int8 := floor(extract(epoch FROM clock_timestamp()));
     v_kept    int8 := (SELECT extract(epoch FROM min(r.keep)) FROM await.retention r);
+    v_floor   CONSTANT int8 := (SELECT h.floor FROM await.home h); -- rows up to it are seen by every snapshot
     v_moment  pg_snapshot := CASE WHEN '' = ANY (p_upto) THEN await.whole_snapshot() END;
     v_since   pg_snapshot[];
     v_upto    pg_snapshot[];
@@ -147,18 +149,18 @@ BEGIN
                pg_visible_in_snapshot(u.xid, a.upto) AND u.eid > a.eid AND u.job < 'ffffffff-0000-0000-0000-000000000000' AS due
         FROM unnest(p_owners, v_since, v_upto, p_eids) WITH ORDINALITY a (owner, since, upto, eid, n) CROSS JOIN LATERAL (
             (SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight
-             FROM await.event e WHERE e.owner = a.owner AND e.xid >= pg_snapshot_xmax(a.since) ORDER BY e.xid, e.eid LIMIT p_limit + 1)
+             FROM await.event e WHERE e.owner = a.owner AND e.xid >= pg_snapshot_xmax(a.since) AND e.eid > v_floor ORDER BY e.xid, e.eid LIMIT p_limit + 1)
             UNION ALL
             (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
                 SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END
-                FROM await.event e WHERE e.owner = a.owner AND e.xid >= x.xid AND e.xid <= x.xid ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+                FROM await.event e WHERE e.owner = a.owner AND e.xid >= x.xid AND e.xid <= x.xid AND e.eid > v_floor ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
             UNION ALL
             (SELECT j.class, j.id, 1, j.xid, j.eid, 0
-             FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) ORDER BY j.xid, j.eid LIMIT p_limit + 1)
+             FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) AND j.eid > v_floor ORDER BY j.xid, j.eid LIMIT p_limit + 1)
             UNION ALL
             (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
                 SELECT j.class, j.id, 1, j.xid, j.eid, 0
-                FROM await.job j WHERE j.owner = a.owner AND j.xid >= x.xid AND j.xid <= x.xid ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+                FROM await.job j WHERE j.owner = a.owner AND j.xid >= x.xid AND j.xid <= x.xid AND j.eid > v_floor ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
         ) u
     )
     SELECT array_agg(DISTINCT r.n::int) FILTER (WHERE r.long), array_agg(r.n) FILTER (WHERE r.due AND NOT r.long),

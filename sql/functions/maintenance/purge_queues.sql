@@ -18,8 +18,10 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN;
     END IF;
+    -- a partition stays as long as a job in it has not ended, and its queues with it
     DELETE FROM await.queue_used u USING await.retention r
-        WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today;
+        WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today
+          AND to_regclass('await.' || await.partition_name('job', u.class, await.partition_start(r.step, u.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
     -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
         WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)

@@ -15,6 +15,9 @@ BEGIN
     FOR k IN SELECT r.class FROM await.retention r ORDER BY r.class LOOP
         last := coalesce((SELECT s.upto FROM await.swept s WHERE s.what = 'uploads' AND s.class = k), none);
         upto := await.floor_id(clock_timestamp() - interval '1 day');
+        IF last > await.floor_id(clock_timestamp()) THEN
+            last := none;                    -- the clock was ahead
+        END IF;
         CONTINUE WHEN last >= upto;
         upto := coalesce((SELECT c.job FROM await.chunk c WHERE c.class = k AND c.job > last AND c.job < upto
                           ORDER BY c.class, c.job OFFSET p_limit LIMIT 1), upto);

@@ -14,24 +14,48 @@ AS $$
                                        LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE r.owner = old.owner;
 $$;
 
--- Reaps and deletes expired rows, unless somebody has in this second. Edges call it with every re-read, and await.claim() calls
--- it. The second is kept in a sequence, which is read and set outside of any transaction: no row is updated, and there is no lock
--- that a caller could keep. If two sessions run it at once, each skips the rows that the other has. Returns how many jobs changed.
-CREATE OR REPLACE FUNCTION await.run_maintenance(p_limit int DEFAULT 100) RETURNS int
+-- Whether the caller has opened a transaction, in which it may stay: what is done in it is seen by nobody else until its end. nginx
+-- and await-worker send a setting before each statement, and say by await.single that nothing comes after it.
+CREATE OR REPLACE FUNCTION await.in_transaction() RETURNS boolean
+LANGUAGE sql STABLE
+AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
+
+-- Does what time brings (await.reap), deletes expired rows, creates partitions that are missing, and settles a restored dump, unless
+-- somebody has in this second. Edges and await-worker call it every second, and await.claim() calls it. The second is kept in a
+-- sequence, which is read and set outside of any transaction: no row is updated, and there is no lock that a caller could keep. If
+-- two sessions run it at once, each skips the rows that the other has. It only asks whether the second is another one, so a clock
+-- that is set back stops nothing. While more is overdue the second does not count: whoever comes next goes on at once.
+--
+-- Returns how much was done; 0: nothing is left to do in this second. A caller that has opened a transaction leaves the work to
+-- others, unless nobody does it.
+CREATE OR REPLACE FUNCTION await.run_maintenance(p_limit int DEFAULT 1000) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most        int := least(greatest(coalesce(p_limit, 100), 1), 10000);
+    most        int := least(greatest(coalesce(p_limit, 1000), 1), 10000);
+    last_second bigint := (SELECT last_value FROM await.last_maintenance);
     this_second bigint := floor(extract(epoch FROM clock_timestamp()));
-    touched     int;
+    in_block    boolean := await.in_transaction();
+    handled     int;
 BEGIN
-    IF (SELECT last_value FROM await.last_maintenance) = this_second
-        OR current_setting('transaction_isolation') <> 'read committed' THEN -- with one snapshot for all statements it could do less
+    IF last_second = this_second OR in_block AND this_second - last_second BETWEEN 1 AND 4 THEN
         RETURN 0;
     END IF;
+    IF in_block THEN
+        most := least(most, 100);
+    END IF;
+    IF last_second > this_second + 1 THEN
+        PERFORM await.clock_was_ahead(clock_timestamp());
+    END IF;
     PERFORM setval('await.last_maintenance', this_second);
-    touched := await.reap(most);
-    PERFORM await.purge_expired(most * 100);
-    RETURN touched;
+    IF NOT in_block THEN
+        PERFORM await.need_partitions(), await.settle();
+    END IF;
+    handled := await.reap(most);
+    IF handled >= most THEN
+        PERFORM setval('await.last_maintenance', 0); -- there is more
+    END IF;
+    PERFORM await.purge_expired(most * 10);
+    RETURN handled;
 END $$;

@@ -13,5 +13,8 @@ BEGIN
             CASE WHEN p_type = 'progress' THEN h.seq + 1 ELSE h.progress END, p_data, p_event_id,
             p_state IN ('completed', 'failed', 'cancelled', 'expired'),
             p_status, p_content_type, p_file_name, p_size, p_body);
+    IF p_state IN ('completed', 'failed', 'cancelled', 'expired') THEN
+        PERFORM await.job_ended(ARRAY[h.id]);
+    END IF;
     RETURN h.seq + 1;
 END $$;

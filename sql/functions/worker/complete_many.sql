@@ -56,5 +56,6 @@ BEGIN
         RETURNING event.job
     )
     SELECT array_agg(s.job) INTO ended FROM said s;
+    PERFORM await.job_ended(ended);
     RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
 END $$;

@@ -5,6 +5,7 @@
 #include "core/cursor.h"
 #include "core/timelines.h"
 #include "ngx/str.h"
+#include "pg/maintenance.h"
 
 namespace await::http {
 namespace {
@@ -64,7 +65,7 @@ Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const Mai
       purge_timer_(loop.timer(
           [this] {
             purge_timer_->set(kPurgeMs);
-            store_.purge(bulk_);
+            pg::Purge::run(bulk_);
           },
           io::Loop::Quit::may)) {}
 
@@ -152,6 +153,7 @@ void Backends::on_reader_hello(const pg::Hello &hello, bool is_news) {
   auto before = std::exchange(timeline_, core::timeline_hash(hello.timeline));
   if (before != 0 && before != timeline_)
     observer_.on_history_changed();
+  learn_retention(hello);
   if (is_news)
     observer_.on_greeting(hello);
   else
@@ -194,8 +196,8 @@ void Backends::on_first_greeting(Result<pg::Hello> hello) {
 }
 
 void Backends::tick() {
-  if (write_.ready())
-    store_.tick();
+  if (bulk_.ready())  // no submission waits behind it
+    pg::Maintenance::run(bulk_);
 }
 
 bool Backends::past_retention(const Uuid &id) const {

@@ -97,7 +97,9 @@ class Backends : private pg::Connection::Observer {
   }
   /// A new id of this retention class.
   Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
-  /// Whether a job of this id would be past its retention. Needs the id only.
+  /// Learns how old jobs can be: the database keeps those that have not ended.
+  void learn_retention(const pg::Hello &hello) { keep_ms_ = hello.keep_ms; }
+  /// Whether a job of this id is no longer kept, whenever it ended. Needs the id only.
   bool past_retention(const Uuid &id) const;
 
   Readiness readiness() const;

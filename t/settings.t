@@ -1,0 +1,180 @@
+# What surrounds us: defaults of the database that would change how statements see rows and wait, partitions that are
+# missing, locks that others hold. None stops time or the submissions of others; only conflicts are answered as such.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Session;
+use Await::Test;
+use Test::More;
+
+my $s = start_stack(reread => '500ms', extra => <<'CONF');
+location ~ ^/q/(?<queue>.*)$ { await_submit $queue; }
+location = /later { await_submit later delay=1s; }
+location = /bounded { await_submit bounded deadline=1s; }
+location ~ ^/topic/(?<topic>.+)$ { await_publish $topic type=update; }
+CONF
+
+sub state { my ($id) = @_; return json(get("/jobs/$id"))->{state} }
+
+# Runs with a setting of the database, with nginx and what it has connected anew.
+sub with_setting {
+    my ($set, $code) = @_;
+    sql("ALTER DATABASE await SET $set", 'postgres');
+    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await%'",
+        'postgres');
+    eventually(
+        'nginx is connected again',
+        sub { sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await%'", 'postgres') == 3 }
+    );
+    $code->();
+    sql("ALTER DATABASE await RESET " . ($set =~ /^(\w+)/)[0], 'postgres');
+    return;
+}
+
+for my $set (
+    "default_transaction_isolation = 'repeatable read'",
+    "default_transaction_isolation = 'serializable'",
+    "lock_timeout = '50ms'",
+    "statement_timeout = '50ms'",
+    "client_encoding = 'LATIN1'"
+    )
+{
+    subtest $set => sub {
+        with_setting(
+            $set,
+            sub {
+                my $lock = Await::Session->new($s->postgres);
+                $lock->run(
+                    'SET statement_timeout = 0; SET lock_timeout = 0; BEGIN; LOCK TABLE await.ready IN EXCLUSIVE MODE');
+                my @held = map { begin_request('POST', '/jobs', body => 'x') } 1 .. 20;
+                until_true(
+                    'they wait',
+                    sub {
+                        sql(
+                            "SET statement_timeout = 0; SELECT count(*) FROM pg_locks WHERE NOT granted
+                AND relation = 'await.ready'::regclass"
+                        ) > 0;
+                    },
+                    3
+                );
+                $lock->run('COMMIT');
+                is_deeply [ map { $_->response->{status} } @held ], [ (202) x 20 ],
+                    'submissions that waited are stored';
+                my @many = map { begin_request('POST', '/jobs', body => 'x') } 1 .. 60;
+                is_deeply [ map { $_->response->{status} } @many ], [ (202) x 60 ], 'and many at once';
+                my ($later, $bounded) = map { one_job($_) } '/later', '/bounded';
+                eventually(
+                    'a delay passes',
+                    sub {
+                        sql(
+                            "SET statement_timeout = 0; SELECT count(*) FROM await.delayed
+                WHERE job = '$later'"
+                        ) == 0;
+                    },
+                    10
+                );
+                eventually('a deadline comes', sub { &state($bounded) eq 'expired' }, 10);
+                my $text = "Zo\x{c3}\x{ab}";    # as UTF-8
+                my $named = id_of(post('/jobs', 'x', 'Idempotency-Key' => 'k' . int rand 1e9));
+                is &state($named), 'pending', 'a key is taken';
+                my $topic = 'enc-' . int rand 1e9;
+                post("/topic/$topic", "{\"name\": \"$text\"}", 'Content-Type' => 'application/json');
+                is sql(
+                    "SET client_encoding = 'UTF8';
+                        SELECT data ->> 'name' = convert_from('\\x5a6fc3ab', 'UTF8') FROM await.event
+                WHERE job = await.topic_id('$topic')"
+                    ),
+                    't', 'text is stored as it came';
+            });
+    };
+}
+
+subtest 'maintenance in an old snapshot' => sub {
+    # workers in other languages call await.claim(), which does what time brings; nobody else may be there
+    for my $level ('repeatable read', 'serializable') {
+        my $id = sql("SELECT await.submit('alone', 'x', 'text/plain', '{\"delay\": \"1 second\"}')");
+        eventually(
+            "a delay passes at $level",
+            sub {
+                sql(
+                    "SET default_transaction_isolation = '$level';
+                SELECT count(*) FROM await.claim(ARRAY['alone'], 'w', 1)"
+                ) =~ /1$/;
+            });
+    }
+};
+
+subtest 'a partition that is missing is created at once' => sub {
+    for my $what ('job', 'event', 'chunk') {
+        my $name = sql("SELECT await.partition_name('$what', 1::int2, await.partition_start('1 day', now()))");
+        sql("DROP TABLE await.$name");
+        my $id = id_of(post('/jobs', 'x' x ($what eq 'chunk' ? 200_000 : 1)));
+        eventually("the partition $what", sub { sql("SELECT to_regclass('await.$name') IS NOT NULL") eq 't' }, 5);
+        is &state(one_job()), 'pending', "without the partition of $what: the next job is stored";
+    }
+    like error_log(), qr/partitions of today or tomorrow were missing and have been created/, 'and error.log says so';
+};
+
+subtest 'what others lock stops only who needs it' => sub {
+    my $open = Await::Session->new($s->postgres);
+    $open->run("BEGIN; SELECT await.submit('fresh', 'x')");
+    my $fresh = begin_request('POST', '/q/fresh', body => 'x');
+    my $began = time;
+    is post('/q/other', 'x')->{status}, 202, 'a queue that is being made: others are stored';
+    cmp_ok time - $began, '<', 4, 'soon';
+    is $fresh->response->{status}, 409, 'who submits to it is told to come again';
+    $open->run('COMMIT');
+    # ANALYZE and VACUUM hold this lock, behind which no partition can be attached
+    $open->run('BEGIN; LOCK TABLE await.job IN SHARE UPDATE EXCLUSIVE MODE');
+    sql('DELETE FROM await.swept');
+    my $next =
+        sql("SELECT relname FROM pg_class WHERE relname ~ '^job_1_' AND relkind = 'r' ORDER BY relname DESC LIMIT 1");
+    is post('/jobs', 'x')->{status}, 202, 'beside an ANALYZE';
+    $open->run('COMMIT');
+    # a table that is rewritten
+    my $id = one_job();
+    $open->run('BEGIN; LOCK TABLE await.event, await.idem IN ACCESS EXCLUSIVE MODE');
+    my @held = (
+        begin_request('DELETE', "/jobs/$id"),
+        begin_request('POST', '/jobs', body => 'x', headers => { 'Idempotency-Key' => 'rewritten' }),
+    );
+    until_true('they wait',
+        sub { sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'await.event'::regclass") > 0 }, 3);
+    $open->run('COMMIT');
+    is_deeply [ map { $_->response->{status} } @held ], [ 202, 202 ], 'are no conflicts';
+};
+subtest 'through PgBouncer in transaction mode' => sub {
+    plan skip_all => 'pgbouncer is missing' if !-x '/usr/sbin/pgbouncer';
+    my $port = Await::Stack::free_port();
+    Await::Stack::write_file("$s->{dir}/users", qq("edge" "@{[ $s->password('edge') ]}"\n), 0644);
+    Await::Stack::write_file("$s->{dir}/pgbouncer.ini", <<"INI", 0644);
+[databases]
+await = host=127.0.0.1 port=$s->{pg_port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+auth_type = plain
+auth_file = $s->{dir}/users
+pool_mode = transaction
+default_pool_size = 3
+INI
+    sql("ALTER DATABASE await SET default_transaction_isolation = 'serializable'", 'postgres');
+    $s->spawn('pgbouncer', [ '/usr/sbin/pgbouncer', "$s->{dir}/pgbouncer.ini" ], user => $s->{user});
+    my $pooled = $s->postgres('edge') =~ s/port=\d+/port=$port/r;
+    $s->end('nginx', 'QUIT');
+    my $site = "await_postgres \"$pooled\";\n" . $Await::Test::SITE;
+    $s->start_nginx($site,
+        vars => { EXTRA => 'location = /later { await_submit later delay=1s; }', REREAD => '500ms' });
+    is_deeply [ map { $_->response->{status} } map { begin_request('POST', '/jobs', body => 'x') } 1 .. 60 ],
+        [ (202) x 60 ], 'submissions are stored';
+    my $later = one_job('/later');
+    eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 }, 10);
+    local $ENV{PGPASSWORD} = $s->password('edge');
+    my $left = `psql -XAtq -d '@{[ $s->place('edge') =~ s/port=\d+/port=$port/r ]}' -c "SELECT
+        current_setting('transaction_isolation'), current_setting('statement_timeout'), current_setting('lock_timeout'),
+        current_setting('await.single', true)"`;
+    is $left, "serializable|0|0|\n", 'and no setting of ours is left in the pooled session';
+};
+finish();
