@@ -559,7 +559,7 @@ BEGIN
     RETURN QUERY
     SELECT j.id, q.name, j.owner, coalesce(e.state, 'pending'), coalesce(e.seq, 1), coalesce(e.attempt, 0::int2), j.correlation_id,
            j.batch, j.phase, j.retry_of, j.params::text, p.data::text, j.created_at, coalesce(e.at, j.created_at),
-           CASE WHEN e.state = 'failed' THEN e.data::text END,
+           CASE WHEN e.state IN ('failed', 'pending') THEN e.data::text END,
            e.status, e.content_type, e.file_name, e.size, e.body IS NOT NULL,
            CASE WHEN k.want = 2 OR (k.want = 1 AND e.size <= p_value_max AND await.is_json(e.content_type))
                 THEN e.body END
@@ -1167,6 +1167,42 @@ BEGIN
         INSERT INTO await.queue_used (queue, class, day) VALUES (p_queue, p_class, today);
     END IF;
 END $$;
+CREATE FUNCTION await.notify_event() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('await_hint', format('1 %s %s %s', NEW.job, NEW.seq, NEW.type));
+    IF NEW.owner IS NOT NULL AND NEW.job < 'ffffffff-0000-0000-0000-000000000000' THEN
+        PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(NEW.owner)));
+    END IF;
+    IF NEW.state IN ('cancelled', 'expired') AND EXISTS (SELECT FROM await.lease l WHERE l.job = NEW.job) THEN
+        PERFORM pg_notify('await_cancel', NEW.job::text);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION await.notify_job() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.id < 'ffffffff-0000-0000-0000-000000000000' THEN
+        PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(NEW.owner)));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION await.notify_ready() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('await_work', q.name) FROM await.queue q WHERE q.id = NEW.lane >> 8;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION await.notify_revoked() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('await_revoked', '1');
+    RETURN NULL;
+END $$;
 CREATE FUNCTION await.open_lane(p_lane bigint) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1610,9 +1646,7 @@ BEGIN
         SELECT e.data -> 'error' INTO last FROM await.event e
             WHERE e.class = k AND e.job = release.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1;
     END IF;
-    PERFORM await.append_event(h, 'pending', 'pending',
-        jsonb_build_object('released', true, 'retry_at', due) || CASE WHEN last IS NULL THEN '{}' ELSE jsonb_build_object('error', last) END,
-        (own - 1)::int2);
+    PERFORM await.append_event(h, 'pending', 'pending', await.waiting(h, due, last) || '{"released": true}', (own - 1)::int2);
     PERFORM await.enqueue(h.id, h.queue, h.priority, own, due);
     RETURN true;
 END $$;
@@ -1668,6 +1702,7 @@ CREATE FUNCTION await.retry_or_fail(h await.job_head, p_attempt smallint, p_erro
 DECLARE
     q       await.queue;
     pause   interval := p_retry_in;
+    due     timestamptz;
     problem jsonb := CASE jsonb_typeof(p_error) WHEN 'object' THEN p_error
                      ELSE jsonb_build_object('detail', p_error) END;
 BEGIN
@@ -1679,9 +1714,9 @@ BEGIN
     IF pause IS NULL THEN                    -- doubled each time, with a jitter of a quarter
         pause := least(q.backoff_min * (2 ^ least(p_attempt - 1, 30)), q.backoff_max) * (0.75 + random() / 2);
     END IF;
-    PERFORM await.append_event(h, 'pending', 'pending',
-        jsonb_build_object('error', problem, 'retry_at', clock_timestamp() + pause), p_attempt);
-    PERFORM await.enqueue(h.id, h.queue, h.priority, (p_attempt + 1)::int2, clock_timestamp() + pause);
+    due := clock_timestamp() + pause;
+    PERFORM await.append_event(h, 'pending', 'pending', await.waiting(h, due, problem), p_attempt);
+    PERFORM await.enqueue(h.id, h.queue, h.priority, (p_attempt + 1)::int2, due);
 END $$;
 CREATE FUNCTION await.revoke(owner text) RETURNS TABLE(channel text, message text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1938,6 +1973,13 @@ BEGIN
             ORDER BY j.xid, j.eid LIMIT p_limit) w
     ) u ORDER BY u.eid LIMIT p_limit;
 END $$;
+CREATE FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT jsonb_build_object('retry_at', to_char(p_due AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+               'max_attempts', coalesce(h.max_attempts, (SELECT q.max_attempts FROM await.queue q WHERE q.id = h.queue)))
+           || CASE WHEN p_error IS NULL THEN '{}' ELSE jsonb_build_object('error', p_error) END
+$$;
 CREATE FUNCTION await.whole_snapshot() RETURNS pg_snapshot
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2370,6 +2412,10 @@ ALTER INDEX await.job_owner_eid ATTACH PARTITION await.job_topic_owner_eid_idx;
 ALTER INDEX await.job_owner_xid ATTACH PARTITION await.job_topic_owner_xid_eid_idx;
 ALTER INDEX await.job_pkey ATTACH PARTITION await.job_topic_pkey;
 ALTER INDEX await.job_xid ATTACH PARTITION await.job_topic_xid_idx;
+CREATE TRIGGER notify AFTER INSERT ON await.event FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_event();
+CREATE TRIGGER notify AFTER INSERT ON await.job FOR EACH ROW WHEN (((new.owner IS NOT NULL) AND (current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text])))) EXECUTE FUNCTION await.notify_job();
+CREATE TRIGGER notify AFTER INSERT ON await.ready FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_ready();
+CREATE TRIGGER notify AFTER INSERT OR UPDATE ON await.revoked FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_revoked();
 GRANT USAGE ON SCHEMA await TO await_console;
 GRANT USAGE ON SCHEMA await TO await_edge;
 GRANT USAGE ON SCHEMA await TO await_relay;
@@ -2458,6 +2504,10 @@ GRANT ALL ON FUNCTION await.may_queue(queue text) TO await_worker;
 REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notify_event() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notify_job() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notify_ready() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notify_revoked() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_lane(p_lane bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;
@@ -2516,4 +2566,5 @@ GRANT ALL ON FUNCTION await.topic_id(name text) TO await_relay;
 GRANT ALL ON FUNCTION await.topic_id(name text) TO await_console;
 REVOKE ALL ON FUNCTION await.user_id(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.whole_snapshot() FROM PUBLIC;

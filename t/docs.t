@@ -146,7 +146,7 @@ subtest 'the snippet of every directive is taken by nginx' => sub {
 
 subtest 'docs/workers.md' => sub {
     my $docs = slurp("$root/docs/workers.md");
-    is `$root/tools/show-samples --check`, '', 'shows the samples of workers/samples as they are; t/samples.t runs them';
+    is `$root/tools/show-samples --check`, '', 'shows the samples as they are; t/samples.t runs them';
     sql($_) for $docs =~ /```sql\n((?:SELECT \* FROM await.claim|INSERT|SELECT await.submit).*?)```/gs;
     is sql("SELECT lease, max_attempts FROM await.queue WHERE name = 'thumbnails'"), '00:00:30|3',
         'its settings of a queue are set';

@@ -1,5 +1,5 @@
 # What clients of other people's make expect: request ids, forms without scripts, submit and stream in one request,
-# types guessed from file names, pages of events with a next one, problem types that can be read.
+# types guessed from file names.
 
 use strict;
 use warnings;
@@ -27,7 +27,6 @@ server {
     error_page 404 405 413 429 500 503 @problem;
     location @problem { await_problem; }
     location /problems/ { await_problem; }
-    location /docs/ { await_problem_base https://api.example/docs/; await_problem; }
     location = /jobs { await_submit work; }
     location ~ ^/jobs/(?<id>[0-9a-fA-F-]+)$ { await_job $id; await_events job:$id; await_socket job:$id; }
     location ~ ^/jobs/(?<id>[0-9a-fA-F-]+)/result$ { await_result $id; }
@@ -36,7 +35,6 @@ server {
     location = /photos { await_job_uri /jobs/$await_id; types { image/jpeg jpg jpeg; application/json json; }
         await_submit photos file=image type=image/*,application/json; }
     location = /any { types { image/png png; } await_job_uri /jobs/$await_id; await_submit photos file=image; }
-    location = /page { await_events $arg_c default=json; await_allow topic:*; }
     location = /held { await_hold 1s; await_job_uri /jobs/$await_id; await_submit work; }
     location ~ ^/held/(?<id>[^/]+)$ { await_hold 1s; await_job $id; }
     location ~ ^/short/(?<id>[^/]+)$ { await_hold_max 1s; await_job $id; }
@@ -185,9 +183,9 @@ subtest 'bare Prefer: wait' => sub {
     is header($r, 'Preference-Applied'), 'wait=55', 'as long as await_hold_max';
     $id = one_job();
     is header(get("/held/$id", Prefer => 'wait'), 'Preference-Applied'), 'wait=1', 'or as await_hold';
-    for my $wait ('wait=""', 'respond-async, wait', 'wait; x=1', 'wait=99999999999999999999') {
-        is header(get("/short/$id", Prefer => $wait), 'Preference-Applied'), 'wait=1', $wait;
-    }
+    my %short = map { $_ => begin_request('GET', "/short/$id", headers => { Prefer => $_ }) } 'wait=""',
+        'respond-async, wait', 'wait; x=1', 'wait=99999999999999999999';
+    is header($short{$_}->response, 'Preference-Applied'), 'wait=1', $_ for sort keys %short;
     for my $wait ('wait=abc', 'wait=-1', 'wait=1.5', 'waits', 'wait="') {
         my $r = get("/short/$id", Prefer => $wait);
         is $r->{status}, 200, "$wait: it is no error";
@@ -365,6 +363,18 @@ subtest 'submit and stream in one request' => sub {
     close $_->{socket} for @many;
     eventually 'all are gone', sub { metric('await_held') == 0 };
 
+    my $first_of_two =
+        begin_raw("POST /jobs HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Length: 1\r\n\r\nx"
+            . "GET /jobs/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    ok $first_of_two->wait_event('pending'), 'with another request behind it';
+    ($id) = $first_of_two->{buffer} =~ m{^Location: /jobs/(\S+)\r$}mi;
+    complete($id, 'x', attempt => claim($id), hint => 1);
+    $first_of_two->read_until(sub { 0 }, 5);
+    like $first_of_two->{buffer}, qr{event: completed.*\r\nHTTP/1\.1 404 }s, 'which is answered behind the stream';
+    my $old = begin_raw("POST /jobs HTTP/1.0\r\nAccept: text/event-stream\r\nContent-Length: 1\r\n\r\nx");
+    ok $old->wait_event('pending'), 'over HTTP/1.0';
+    close $old->{socket};
+
     for my $accept ('application/json', '*/*', 'application/json, text/event-stream', 'text/event-stream;q=0.1, */*') {
         is post('/jobs', 'x', Accept => $accept)->{status}, 202, "no stream: $accept";
     }
@@ -409,69 +419,6 @@ subtest 'over HTTP/2' => sub {
     close $out;
     like `$curl -i -H 'Accept: text/html' -d a=1 $url/jobs`, qr{^HTTP/2 303 }, 'a form';
     like `$curl -i $url/jobs/0`, qr{^x-request-id: (\S+)\r\n.*"request_id":"\1"}ms, 'a problem';
-};
-
-subtest 'pages of events, and the next one' => sub {
-    my $id = one_job();
-    my $receipt = claim($id);
-    sql("SELECT count(await.emit('$id', test.receipt('$id'), 'n', to_jsonb(i))) FROM generate_series(1, 248) i");
-    my $follow = sub {
-        my ($path, $most) = @_;
-        my (@seqs, @sizes);
-        for (1 .. 60) {
-            my $r = get($path);
-            push @seqs, map { $_->{seq} } @{ json($r)->{events} };
-            push @sizes, scalar @{ json($r)->{events} };
-            my ($next) = (header($r, 'Link') // '') =~ /^<(\?[^>]+)>; rel="next"$/ or return (\@seqs, \@sizes, $r);
-            $path = "/page$next";
-        }
-        return (\@seqs, \@sizes);
-    };
-    for my $case ([ '', 100 ], [ '&limit=100', 100 ], [ '&limit=7', 7 ], [ '&limit=1000000', 100 ],
-        [ '&x=%3E%22', 100 ])
-    {
-        my ($args, $most) = @$case;
-        my ($seqs, $sizes, $last) = $follow->("/page?c=job:$id$args");
-        is_deeply $seqs, [ 1 .. 250 ], "'$args': Link leads through all events, each once";
-        cmp_ok((sort { $b <=> $a } @$sizes)[0], '<=', $most + ($most == 100 ? 1 : 0), "'$args': none has more");
-        ok !json($last)->{done}, "'$args': the last is not done, the job goes on";
-        is header($last, 'Link'), undef, "'$args': nor has it a next one";
-    }
-    my ($one) = $follow->("/page?c=job:$id&limit=1");
-    is_deeply $one, [ 1 .. 60 ], 'one by one';
-    is get("/page?c=job:$id&limit=$_")->{status}, 400, "limit=$_: 400" for '0', '-1', 'abc', '', '1.5', '%31%00';
-    my $r = get("/page?c=job:$id&cursor=zzz&ticket=secret&limit=2");
-    is json($r)->{reset}, JSON::PP::true, 'a reset';
-    is header($r, 'Link'), undef, 'has nothing behind it';
-    $r = get("/page?c=job:$id&ticket=secret&wait=1&limit=2");
-    unlike header($r, 'Link'), qr/secret|cursor=.*cursor=/, 'Link has no ticket and one cursor';
-    like header($r, 'Link'), qr/wait=1&limit=2&cursor=/, 'and the other arguments';
-    complete($id, 'x', attempt => $receipt);
-    my (undef, undef, $end) = $follow->("/page?c=job:$id");
-    ok json($end)->{done}, 'done when the job has ended and all is read';
-};
-
-subtest 'problem types at their URLs' => sub {
-    my $r = get('/problems/');
-    my @all = @{ json($r)->{problems} };
-    cmp_ok scalar(@all), '>', 20, 'the list has them';
-    my $problem = json(get('/jobs/0'));
-    ok scalar(grep { $_->{type} eq $problem->{type} } @all), 'that of a problem among them';
-    for my $type (@all) {
-        my $one = json(get($type->{type}));
-        is_deeply $one, $type, "$type->{type} is described there";
-        my $page = get($type->{type}, @browser);
-        is header($page, 'Content-Type'), 'text/html; charset=utf-8', "$type->{type} is a page for browsers";
-        like $page->{body}, qr{<h1>\Q$type->{title}\E</h1>}, "$type->{type} has its title";
-    }
-    like get('/problems/', @browser)->{body}, qr{<a href="conflict">Conflict</a>}, 'the list links them';
-    is get('/problems/nonesuch')->{status}, 404, 'another name: 404';
-    is get('/problems/conflict/x')->{status}, 404, 'what is below: 404';
-    is request('HEAD', '/problems/conflict')->{status}, 200, 'HEAD';
-    is post('/problems/conflict', 'x')->{status}, 404, 'nothing can be posted';
-    is json(get('/docs/conflict'))->{type}, 'https://api.example/docs/conflict',
-        'a base of another host: its path counts';
-    is json(get('/closed'))->{status}, 404, 'error_page works as before';
 };
 
 subtest 'words of refusals' => sub {

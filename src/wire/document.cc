@@ -28,7 +28,7 @@ void add_waiting(JsonWriter &out, const core::Job &job, std::string_view problem
   };
   std::optional<std::string> error = find("error");
   if (error)
-    out.raw("last_error", encode_failure(error, 424, problem_base, links.self));
+    out.raw("last_error", encode_failure(error, problem_of_status(424), problem_base, links.self));
   else
     out.null("last_error");
   out.raw_or_null("retry_at", find("retry_at"));

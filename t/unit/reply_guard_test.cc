@@ -60,8 +60,8 @@ TEST(ReplyGuard, invalid_replies_are_rejected) {
                                  std::string("+O\rK\r\n"),
                                  std::string("\r\n"),
                                  std::string("\0", 1),
-                                 "+" + std::string(2000, 'x'),
-                                 "-" + std::string(2000, 'x'),
+                                 "+" + std::string(5000, 'x'),
+                                 "-" + std::string(5000, 'x'),
                                  std::string("$600000\r\n") + std::string(600000, 'x'),
                                  "*2\r\n$600000\r\n" + std::string(600000, 'x') + "\r\n$600000\r\n" +
                                      std::string(600000, 'x') + "\r\n"}) {

@@ -290,11 +290,11 @@ class SubmitRequest : public Receiver {
 
   /// The stream has the request from now on.
   void stream(const Uuid &id, std::string cursor) {
+    auto *stream = Held::make<SseStream>(r_, runtime_, std::vector{wire::Channel{id, {}}}, *options_.encoding,
+                                         stream_options(r_, std::move(cursor)));
     Hook<ngx::IsHeld>::unlink();
     add_stream_headers(r_, id);
-    Held::make<SseStream>(r_, runtime_, std::vector{wire::Channel{id, {}}}, *options_.encoding,
-                          stream_options(r_, std::move(cursor)))
-        ->take_over();
+    stream->take_over();
   }
 
   void answer_error(const Error &error) {

@@ -58,7 +58,7 @@ sub start_workers {
     );
     for my $queue (@$queues) {
         my @arguments = $queue =~ /-library$/ ? @{ $o{arguments} // \@one_job } : ();
-        $s->spawn($queue, [ @{ $command{$queue} }, @arguments ], env => \%env);
+        $s->spawn($queue, [ @{ $command{$queue} }, @arguments ], env => { %env, PGAPPNAME => $queue });
     }
 }
 
