@@ -174,7 +174,8 @@ for my $directive (sort keys %values) {
 }
 
 subtest 'every directive is tried' => sub {
-    my %apart = map { $_ => 1 } qw(await_postgres await_redis await_metrics await_problem await_auth_jwt_key_file);
+    my %apart =
+        map { $_ => 1 } qw(await_postgres await_redis await_metrics await_problem await_auth_jwt_key_file await_cache);
     my @directives = map { slurp($_) =~ /^ +\{ngx_string\("(await_\w+)"\), *(?:NGX_HTTP|HTTP|HSL)/mg }
         glob "$FindBin::Bin/../src/http/modules/*.cc";
     cmp_ok scalar @directives, '>', 40, 'the source has its directives';

@@ -77,8 +77,10 @@ sub look {
     my $cdp = sub { $self->call('POST', "$self->{session}/goog/cdp/execute", { cmd => $_[0], params => $_[1] }) };
     $cdp->('Emulation.setDeviceMetricsOverride',
         { width => $width, height => 900, deviceScaleFactor => 1, mobile => JSON::PP::false });
+    # without transitions, so that no colour is on its way
+    my %media = ('prefers-color-scheme' => $scheme, 'prefers-reduced-motion' => 'reduce');
     return $cdp->('Emulation.setEmulatedMedia',
-        { features => [ { name => 'prefers-color-scheme', value => $scheme } ] });
+        { features => [ map { { name => $_, value => $media{$_} } } sort keys %media ] });
 }
 
 # What axe-core finds on the page that is serious or critical: ["rule: selector", …]. In both schemes, and on a phone.
