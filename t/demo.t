@@ -11,7 +11,7 @@ use Test::More;
 
 my $root = $Await::Stack::ROOT;
 my $site = slurp("$root/conf/minimal.conf");
-my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/\}\s*\z/    location = \/metrics { await_metrics; }\n}\n/r);
+my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/\}\s*\z/location = \/metrics { await_metrics; } }\n/r);
 for my $line ($site =~ /^# await-worker (.+)$/mg) {
     $line =~ s/\$\{ROOT\}/$root/;
     $s->start_worker('worker1', split ' ', $line);
@@ -96,7 +96,8 @@ subtest 'ten photos while the worker is busy' => sub {
     my $count = sub { script('return document.querySelectorAll(`article[data-state="' . $_[0] . '"]`).length') };
     eventually('all ten are pending', sub { $count->('pending') == 10 });
     eventually('on one socket', sub { metric('await_sockets') == 1 });
-    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204, 'another request gets through';
+    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204,
+        'another request gets through';
     $browser->click('article:first-of-type .cancel');
     eventually('one is cancelled', sub { $count->('failed') == 1 });
     is script('return document.querySelector("article .note").textContent'), 'Cancelled.', 'the page says so';

@@ -1,5 +1,5 @@
-# What operators see: await_metrics with what happens in each queue, checked by promtool, and await_health, which tells a load
-# balancer whether to send requests here. Neither waits for the database.
+# What operators see: await_metrics with what happens in each queue, checked by promtool, and await_health, which tells
+# a load balancer whether to send requests here. Neither waits for the database.
 
 use strict;
 use warnings;
@@ -138,7 +138,7 @@ subtest 'not ready' => sub {
     sql('UPDATE await.schema_history SET version = version + 1000');
     sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await-%'");
     until_true('ready again', sub { get('/health')->{status} == 200 }, 20);
-    $s->end('postgres', 'QUIT');
+    $s->end('postgres', 'INT');
     my $began = time;
     ok until_true('unavailable', sub { get('/health')->{status} == 503 }), 'without PostgreSQL it is not ready';
     my $r = get('/health');

@@ -135,7 +135,8 @@ ok $go_on->(), 'an edge and a worker go on meanwhile';
 my ($status, $said) = migrate("$root/sql");
 is $status, 0, 'its owner, who is no superuser, converts it';
 like $said,
-    qr/^converted migrations 001 to 021 to schema 1\n(?:applied schema \d+: \w+\n)*applied functions \w+ \(\d+ files\)\nchanged grants: \d+\n\z/,
+    qr/^converted[ ]migrations[ ]001[ ]to[ ]021[ ]to[ ]schema[ ]1\n(?:applied[ ]schema[ ]\d+:[ ]\w+\n)*
+        applied[ ]functions[ ]\w+[ ]\(\d+[ ]files\)\nchanged[ ]grants:[ ]\d+\n\z/x,
     'and is told what was done';
 ok $go_on->(), 'and both still go on';
 Await::Stack::write_file("$before/enough", '');

@@ -101,7 +101,25 @@ my %values = (
     await_max_channels => [ 'a number equal to or greater than 1', qw(0 x) ],
     await_hints => [ '"signed" or "verified"', qw(maybe on) ],
     await_park => [ '"on" or "off"', 'maybe' ],
-    await_cors => [ '"on" or "off"', 'maybe' ],
+    await_cors => [
+        '"on" or "off"|list names of headers|headers= or expose=|cannot be used with "off"|with "await_origins any"',
+        'maybe', 'on headers=',
+        '"on headers=a b"',
+        'on "expose=a b"',
+        'on names=x', 'off headers=x',
+        'on headers=*'
+    ],
+    await_request_id => [ 'contain a variable, or be "off"', 'abc', "''" ],
+    await_health => [ 'it must be redis=optional\|required', qw(yes redis=maybe redis) ],
+    await_auth_jwt => [
+        'a realm must not|in the form|cannot be used with|requires',
+        "''", "'a\"b'", 'r token=abc', 'off token=$arg_t', 'r'
+    ],
+    await_auth_jwt_require => [ '"claim=value"', qw(x =x) ],
+    await_format => [
+        'a name without spaces|invalid JSON|invalid filter|invalid path',
+        "'' '{}'", "f 'x'", "f ''", "f '{\"a\":\"\@id|no\"}'"
+    ],
     await_auth_ticket => [ '"on" or "off"', 'maybe' ],
     await_idempotency =>
         [ '"on", "off" or "required"|at most 90d|takes no time', 'maybe', 'on 5x', 'on 500d', 'off 5m' ],
@@ -148,12 +166,21 @@ my %values = (
             retain= retain=0 retain=91d retain=1y params=a tries=3)
     ],
 );
-my %in_http = map { $_ => 1 } qw(await_reread await_drain await_max_batch await_zone);
+my %in_http = map { $_ => 1 } qw(await_reread await_drain await_max_batch await_zone await_format);
 for my $directive (sort keys %values) {
     my ($what, @wrong) = @{ $values{$directive} };
     refused($in_http{$directive} ? 'http' : 'location', "$directive $_;", "\"$directive\" directive.*(?:$what)")
         for @wrong;
 }
+
+subtest 'every directive is tried' => sub {
+    my %apart =
+        map { $_ => 1 } qw(await_postgres await_redis await_metrics await_problem await_auth_jwt_key_file await_cache);
+    my @directives = map { slurp($_) =~ /^ +\{ngx_string\("(await_\w+)"\), *(?:NGX_HTTP|HTTP|HSL)/mg }
+        glob "$FindBin::Bin/../src/http/modules/*.cc";
+    cmp_ok scalar @directives, '>', 40, 'the source has its directives';
+    ok exists $values{$_} || $apart{$_}, "$_ is given wrong values" for @directives;
+};
 
 # --- what cannot work together -----------------------------------------------------------------------------------
 
@@ -199,6 +226,12 @@ refused(
     "$_; await_owner off;",
     '"' . (/(\w+)/)[0] . '" directive has a channel of a user, .*requires "await_owner"'
 ) for 'await_events user:$arg_x', 'await_socket user:$arg_x', 'await_ticket user:$arg_x';
+refused(
+    'http',
+    "await_redis off; server { listen 127.0.0.1:\${PORT}; location / { await_health redis=required; } }",
+    'requires "await_redis" with a server'
+);
+refused('location', 'await_auth_jwt_key_file /no/such;', 'open\(\) "/no/such" failed \(2: No such file');
 refused('location', 'await_auth_jwt here;', '"await_auth_jwt" directive requires "await_auth_jwt_key_file"');
 refused('location', "await_origins same same;", 'it is given twice');
 refused('http', 'await_zone zone=a:1m; await_zone zone=a:2m;', 'this zone is already defined');
@@ -243,7 +276,8 @@ for my $right (
     'await_result $arg_id; await_events job:$arg_id;',
     'await_submit q; if ($arg_x) { await_publish news; }',
     'await_job $arg_id; if ($arg_x) { proxy_pass http://127.0.0.1:1; }',
-    'await_submit "a.$arg_q";', 'await_publish latest latest;',
+    'await_submit "a.$arg_q";',
+    'await_publish latest latest;',
     'set $mine 1; await_job $mine$1${http_x_id}$cookie_id$arg_id$request_id;',
     'await_hold 90s; await_hold_max 2m; await_job $arg_id;',
     'await_hold 90s;',
@@ -261,9 +295,11 @@ like errors('http', $_), qr/test is successful/,
     "await_postgres 'host=/a,/b port=1,2';",
     "await_postgres 'host=/a port=5432 sslmode=verify-full sslrootcert=/dev/null';",
     'await_zone zone=a:1m; server { listen 127.0.0.1:${PORT}; location / { await_cache a; await_job $arg_id; } }',
-    "server { listen 127.0.0.1:\${PORT}; location / { await_cache later; await_job \$arg_id; } }\nawait_zone zone=later:1m;",
+    "server { listen 127.0.0.1:\${PORT}; location / { await_cache later; await_job \$arg_id; } }\n"
+    . 'await_zone zone=later:1m;',
     'server { listen 127.0.0.1:${PORT}; await_hold 90s; location / { await_hold_max 2m; await_job $arg_id; } }',
-    'map $arg_q $queue { default q; } server { listen 127.0.0.1:${PORT}; location ~ ^/(?<id>.+)$ { await_submit $queue; await_job $id; } }'
+    'map $arg_q $queue { default q; } server { listen 127.0.0.1:${PORT}; '
+    . 'location ~ ^/(?<id>.+)$ { await_submit $queue; await_job $id; } }'
     );
 
 finish();

@@ -75,7 +75,8 @@ const Real = require('/usr/share/nodejs/ws');
 const [url, scenario] = process.argv.slice(2);
 let n = 0;
 let sockets = 0;
-class Dropping extends Real {       // "dropped": the last message is lost; "dead": it never opens; "cut": after the third message
+// "dropped": the last message is lost; "dead": it never opens; "cut": after the third message
+class Dropping extends Real {
   constructor(to) { super(scenario === 'dead' ? 'ws://127.0.0.1:1/' : to); sockets += 1; }
   set onmessage(handler) {
     super.onmessage = (message) => {
@@ -127,7 +128,8 @@ subtest 'push first, poll as fallback' => sub {
     is $r->{events}[-1]{how}, 'poll', 'the last event came by a poll';
     is_deeply [ @$r{qw(polls after)} ], [ 1, 0 ], 'by one poll';
     $r = hook('cut');
-    is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 'the socket is cut: all events, in their order';
+    is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 
+        'the socket is cut: all events, in their order';
     is_deeply [ @$r{qw(polls sockets)} ], [ 0, 2 ], 'a second socket goes on where the first one was cut';
     $r = hook('dead');
     is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 'the socket is dead: all events';
@@ -174,7 +176,8 @@ subtest 'the page, in a browser' => sub {
         'the socket brought all of it';
     is_deeply $browser->barriers($root), [], 'the page passes axe-core';
     $browser->look(1280, 'light');
-    my $arrow = $browser->script('return getComputedStyle(document.querySelector(".graph li.completed"), "::after").color + '
+    my $arrow = $browser->script(
+        'return getComputedStyle(document.querySelector(".graph li.completed"), "::after").color + '
         . '" on " + getComputedStyle(document.querySelector(".run")).backgroundColor');
     unlike $arrow, qr/^(.+) on \1$/, 'the arrow behind a completed step is seen';
     $browser->quit;

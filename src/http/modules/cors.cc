@@ -34,8 +34,7 @@ struct CorsConf {
   ngx_str_t sent;  ///< Access-Control-Allow-Headers
   ngx_str_t read;  ///< Access-Control-Expose-Headers
   ngx_flag_t any;  ///< one of them is "*" too
-  ngx_str_t file;  ///< where the directive stands, for errors
-  ngx_uint_t line;
+  Place at;
 };
 
 ngx_http_output_header_filter_pt next_filter;
@@ -119,8 +118,7 @@ char *set_cors(ngx_conf_t *cf, ngx_command_t *, void *data) {
     return invalid_value(cf, first, "it must be \"on\" or \"off\"");
   conf.on = first == "on" ? 1 : 0;
   conf.any = 0;
-  conf.file = cf->conf_file->file.name;
-  conf.line = cf->conf_file->line;
+  conf.at = place_of(cf);
   conf.sent = ngx::borrow(kMayBeSent);
   conf.read = ngx::borrow(kMayBeRead);
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
@@ -164,11 +162,10 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   // to a request with credentials, "*" is the name of a header (Fetch §3.3.2, §4.9)
   if (conf.on != 1 || conf.any != 1 || location->any_origin == 1)
     return NGX_CONF_OK;
-  ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                "\"await_cors\" directive can only have \"headers=*\" or \"expose=*\" with \"await_origins "
-                "any\", browsers do not take \"*\" for all headers if credentials are allowed in %V:%ui",
-                &conf.file, conf.line);
-  return static_cast<char *>(NGX_CONF_ERROR);
+  return directive_error(
+      cf, conf.at,
+      "can only have \"headers=*\" or \"expose=*\" with \"await_origins any\", browsers do not "
+      "take \"*\" for all headers if credentials are allowed");
 }
 
 ngx_int_t postconfigure(ngx_conf_t *cf) {

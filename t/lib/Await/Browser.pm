@@ -67,14 +67,20 @@ sub type {
     my ($self, $selector, $text) = @_;
     return $self->call('POST', "$self->{session}/element/" . $self->element($selector) . '/value', { text => $text });
 }
-sub click { my ($self, $selector) = @_; return $self->call('POST', "$self->{session}/element/" . $self->element($selector) . '/click', {}) }
+sub click {
+    my ($self, $selector) = @_;
+    return $self->call('POST', "$self->{session}/element/" . $self->element($selector) . '/click', {});
+}
 # The size of the page, and "light" or "dark".
 sub look {
     my ($self, $width, $scheme) = @_;
     my $cdp = sub { $self->call('POST', "$self->{session}/goog/cdp/execute", { cmd => $_[0], params => $_[1] }) };
     $cdp->('Emulation.setDeviceMetricsOverride',
         { width => $width, height => 900, deviceScaleFactor => 1, mobile => JSON::PP::false });
-    return $cdp->('Emulation.setEmulatedMedia', { features => [ { name => 'prefers-color-scheme', value => $scheme } ] });
+    # without transitions, so that no colour is on its way
+    my %media = ('prefers-color-scheme' => $scheme, 'prefers-reduced-motion' => 'reduce');
+    return $cdp->('Emulation.setEmulatedMedia',
+        { features => [ map { { name => $_, value => $media{$_} } } sort keys %media ] });
 }
 
 # What axe-core finds on the page that is serious or critical: ["rule: selector", …]. In both schemes, and on a phone.
@@ -93,11 +99,14 @@ sub barriers {
         my $all = $self->script(
             "$code; return axe.run(document, { resultTypes: ['violations'] }).then((r) => ({ rules: r.passes.length, "
             . 'wide: document.documentElement.scrollWidth > innerWidth, violations: r.violations'
-            . '.map((v) => [v.id, v.impact, v.nodes.map((n) => n.target.join(" ") + " " + (n.any[0]?.message ?? "")).join("; ")]) }))'
+            . '.map((v) => [v.id, v.impact, v.nodes.map((n) => n.target.join(" ") + " " + (n.any[0]?.message ?? ""))'
+            . '.join("; ")]) }))'
         );
         die "axe-core has checked nothing\n" unless $all->{rules};
         push @found, "@$look: it scrolls sideways" if $all->{wide};
-        push @found, map { "@$look: $_->[0]: $_->[2]" } grep { $_->[1] =~ /^(?:serious|critical|moderate)$/ } @{ $all->{violations} };
+        push @found,
+            map { "@$look: $_->[0]: $_->[2]" } grep { $_->[1] =~ /^(?:serious|critical|moderate)$/ }
+            @{ $all->{violations} };
     }
     return \@found;
 }
