@@ -31,6 +31,7 @@ constexpr std::size_t kMostReason = 600;
 
 Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options options, Observer *observer)
     : loop_(loop),
+      log_(log),
       random_(random),
       options_(std::move(options)),
       observer_(observer),

@@ -139,6 +139,7 @@ class Connection {
   };
 
   io::Loop &loop_;
+  io::Log &log_;
   io::Random &random_;
   Options options_;
   Observer *observer_;
