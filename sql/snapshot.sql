@@ -12,6 +12,14 @@ CREATE TYPE await.job_head AS (
 	progress integer,
 	ended boolean
 );
+CREATE FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT array_agg(coalesce(p_counts[b + 1], 0) + coalesce(s.n, 0) ORDER BY b)
+    FROM generate_series(0, cardinality(await.buckets())) b
+    LEFT JOIN (SELECT width_bucket(x, await.buckets()) AS bucket, count(*) AS n FROM unnest(p_seconds) x GROUP BY 1) s ON s.bucket = b
+$$;
 CREATE FUNCTION await.advance_horizon() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -76,6 +84,9 @@ BEGIN
             CASE WHEN p_type = 'progress' THEN h.seq + 1 ELSE h.progress END, p_data, p_event_id,
             p_state IN ('completed', 'failed', 'cancelled', 'expired'),
             p_status, p_content_type, p_file_name, p_size, p_body);
+    IF p_state IN ('completed', 'failed', 'cancelled', 'expired') THEN
+        PERFORM await.job_ended(ARRAY[h.id]);
+    END IF;
     RETURN h.seq + 1;
 END $$;
 CREATE FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) RETURNS bigint
@@ -114,6 +125,9 @@ END $$;
 CREATE FUNCTION await.base64url(bytes bytea) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
+CREATE FUNCTION await.buckets() RETURNS double precision[]
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT ARRAY[0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600]::float8[] $$;
 CREATE FUNCTION await.cancel(id uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -328,6 +342,28 @@ END $$;
 CREATE FUNCTION await.class(id uuid) RETURNS smallint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT (get_byte(uuid_send(id), 5) & 3)::int2 $$;
+CREATE FUNCTION await.clock_was_ahead(p_now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    ahead uuid := await.floor_id(p_now + interval '1 second'); -- ids of then are higher
+BEGIN
+    UPDATE await.lease l SET until = p_now + l.span WHERE l.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.lease o WHERE o.until > p_now + o.span + interval '1 second' FOR UPDATE SKIP LOCKED));
+    -- of new jobs, and of those that were put back
+    UPDATE await.delayed d SET due = d.due - (k.at - p_now) FROM (
+            SELECT o.due, o.pos, w.at FROM await.delayed o CROSS JOIN LATERAL (
+                SELECT j.created_at AS at FROM await.job j WHERE o.attempt = 1 AND o.job > ahead AND j.class = await.class(o.job) AND j.id = o.job
+                UNION ALL
+                (SELECT e.at FROM await.event e WHERE o.attempt > 1 AND e.class = await.class(o.job) AND e.job = o.job ORDER BY e.seq DESC LIMIT 1)) w
+            WHERE w.at > p_now + interval '1 second' FOR UPDATE OF o SKIP LOCKED) k
+        WHERE d.due = k.due AND d.pos = k.pos;
+    UPDATE await.deadline d SET at = d.at - (k.created_at - p_now) FROM (
+            SELECT o.at, o.job, j.created_at FROM await.deadline o JOIN await.job j ON j.class = await.class(o.job) AND j.id = o.job
+            WHERE o.job > ahead AND j.created_at > p_now + interval '1 second' FOR UPDATE OF o SKIP LOCKED) k
+        WHERE d.at = k.at AND d.job = k.job;
+END $$;
 CREATE FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text DEFAULT 'application/octet-stream'::text, status integer DEFAULT 200, file_name text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -427,7 +463,88 @@ BEGIN
         RETURNING event.job
     )
     SELECT array_agg(s.job) INTO ended FROM said s;
+    PERFORM await.job_ended(ended);
     RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
+END $$;
+CREATE FUNCTION await.count_events(p_every interval DEFAULT '00:00:05'::interval, p_most integer DEFAULT 50000) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    last   await.counted;
+    now_   CONSTANT pg_snapshot := pg_current_snapshot();
+    server CONSTANT bigint := (SELECT s.system_identifier FROM pg_control_system() s);
+    low    bigint;                           -- transactions from here on, and below `high`
+    high   bigint;
+    seen   pg_snapshot := now_;
+BEGIN
+    SELECT * INTO last FROM await.counted c FOR UPDATE SKIP LOCKED;
+    IF last.at IS NULL OR last.at > clock_timestamp() - p_every AND last.at <= clock_timestamp() THEN
+        RETURN false;
+    END IF;
+    low := pg_snapshot_xmax(last.upto)::text::bigint;
+    high := pg_snapshot_xmax(now_)::text::bigint;
+    -- a restored dump has the snapshot of another server
+    IF last.system <> server OR low > high OR last.at < clock_timestamp() - interval '1 hour' THEN
+        UPDATE await.counted c SET upto = now_, at = clock_timestamp(), system = server;
+        RETURN false;
+    END IF;
+    IF high - low > p_most THEN              -- what was seen when `high` was the next transaction, as far as it has ended
+        high := low + p_most;
+        seen := format('%s:%s:%s', least(pg_snapshot_xmin(now_)::text::bigint, high), high,
+            (SELECT string_agg(x::text, ',' ORDER BY x::text::bigint) FROM pg_snapshot_xip(now_) x WHERE x::text::bigint < high))::pg_snapshot;
+    END IF;
+    WITH fresh AS MATERIALIZED (
+        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending FROM await.event e
+        WHERE e.xid >= low::text::xid8 AND e.xid < high::text::xid8 AND (e.ending OR e.type IN ('processing', 'pending'))
+          AND pg_visible_in_snapshot(e.xid, seen)
+        UNION ALL
+        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending FROM pg_snapshot_xip(last.upto) x JOIN await.event e ON e.xid = x
+        WHERE (e.ending OR e.type IN ('processing', 'pending')) AND pg_visible_in_snapshot(x, seen)
+    ), timed AS MATERIALIZED (
+        SELECT j.queue, f.type, f.ending, f.state,
+            CASE WHEN f.type = 'processing' THEN f.at - coalesce((p.data ->> 'retry_at')::timestamptz, greatest(j.created_at, j.due)) END AS wait,
+            CASE WHEN f.type <> 'processing' AND p.type = 'processing' THEN f.at - p.at END AS run,
+            CASE WHEN f.ending THEN f.at - j.created_at END AS total
+        FROM fresh f JOIN await.job j ON j.class = f.class AND j.id = f.job
+        LEFT JOIN LATERAL (SELECT e.type, e.at, e.data FROM await.event e
+                           WHERE e.class = f.class AND e.job = f.job AND e.seq < f.seq AND e.type IN ('processing', 'pending')
+                           ORDER BY e.seq DESC LIMIT 1) p ON true
+    ), seconds AS (                          -- clocks may have stepped
+        SELECT t.*, greatest(extract(epoch FROM t.wait), 0)::float8 AS wait_s, greatest(extract(epoch FROM t.run), 0)::float8 AS run_s,
+            greatest(extract(epoch FROM t.total), 0)::float8 AS total_s FROM timed t
+    ), added AS (
+        SELECT s.queue, count(*) FILTER (WHERE s.ending AND s.state = 'completed') AS completed,
+            count(*) FILTER (WHERE s.ending AND s.state = 'failed') AS failed,
+            count(*) FILTER (WHERE s.ending AND s.state = 'cancelled') AS cancelled,
+            count(*) FILTER (WHERE s.ending AND s.state = 'expired') AS expired,
+            count(*) FILTER (WHERE s.type = 'pending') AS retries,
+            array_agg(s.wait_s) FILTER (WHERE s.wait IS NOT NULL) AS waits, coalesce(sum(s.wait_s) FILTER (WHERE s.wait IS NOT NULL), 0) AS wait_sum,
+            array_agg(s.run_s) FILTER (WHERE s.run IS NOT NULL) AS runs, coalesce(sum(s.run_s) FILTER (WHERE s.run IS NOT NULL), 0) AS run_sum,
+            array_agg(s.total_s) FILTER (WHERE s.total IS NOT NULL) AS totals, coalesce(sum(s.total_s) FILTER (WHERE s.total IS NOT NULL), 0) AS total_sum
+        FROM seconds s GROUP BY s.queue
+    )
+    INSERT INTO await.queue_count AS c (queue, completed, failed, cancelled, expired, retries, waits, wait_sum, runs, run_sum, totals, total_sum)
+    SELECT a.queue, coalesce(o.completed, 0) + a.completed, coalesce(o.failed, 0) + a.failed, coalesce(o.cancelled, 0) + a.cancelled,
+        coalesce(o.expired, 0) + a.expired, coalesce(o.retries, 0) + a.retries,
+        await.add_to_histogram(o.waits, a.waits), coalesce(o.wait_sum, 0) + a.wait_sum,
+        await.add_to_histogram(o.runs, a.runs), coalesce(o.run_sum, 0) + a.run_sum,
+        await.add_to_histogram(o.totals, a.totals), coalesce(o.total_sum, 0) + a.total_sum
+    FROM added a LEFT JOIN await.queue_count o ON o.queue = a.queue
+    WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = a.queue)
+    ON CONFLICT (queue) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled,
+        expired = excluded.expired, retries = excluded.retries, waits = excluded.waits, wait_sum = excluded.wait_sum, runs = excluded.runs,
+        run_sum = excluded.run_sum, totals = excluded.totals, total_sum = excluded.total_sum;
+    IF random() < 0.01 THEN                  -- of queues that were deleted
+        DELETE FROM await.queue_count c WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = c.queue);
+    END IF;
+    UPDATE await.counted c SET upto = seen, at = clock_timestamp();
+    RETURN high < pg_snapshot_xmax(now_)::text::bigint;
 END $$;
 CREATE FUNCTION await.drop_partition(p_name text) RETURNS text
     LANGUAGE plpgsql
@@ -443,15 +560,22 @@ END $$;
 CREATE FUNCTION await.edge_cancel(p_id uuid, p_seq integer DEFAULT NULL::integer) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET lock_timeout TO '200ms'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
-    h await.job_head := await.lock_job(p_id);
+    h await.job_head := await.lock_job(p_id, true);
 BEGIN
-    IF h.id IS NOT NULL AND h.seq <> p_seq THEN
+    -- not by lock_timeout, which would also end the wait for a table that is being vacuumed or altered
+    FOR i IN 1 .. 20 LOOP
+        EXIT WHEN h.id IS NOT NULL OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id);
+        PERFORM pg_sleep(0.01);
+        h := await.lock_job(p_id, true);
+    END LOOP;
+    IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id) THEN
+        RAISE EXCEPTION 'job % is locked by a transaction that does not end', p_id USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
+    ELSIF h.id IS NOT NULL AND h.seq <> p_seq THEN
         RETURN 'changed';
     END IF;
     RETURN await.cancel(p_id);
@@ -523,28 +647,27 @@ END $$;
 CREATE FUNCTION await.edge_hello(p_queues text[], p_priorities smallint[]) RETURNS TABLE(now_ms bigint, timeline text, keep_ms bigint[], hint_key bytea, old_keys bytea[], unmade text, schema_version integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET lock_timeout TO '200ms'
-    AS $$
+    AS $_$
 #variable_conflict use_column
 DECLARE
     q       record;
     missing text;
 BEGIN
+    PERFORM await.settle(), await.need_partitions();
     FOR q IN SELECT g.name, g.priority FROM unnest(p_queues, p_priorities) g (name, priority) LOOP
-        BEGIN
-            PERFORM await.open_lane(await.lane(await.queue_id(q.name, true), q.priority));
-            UPDATE await.queue u SET named = true WHERE u.name = q.name AND NOT u.named;
-        EXCEPTION WHEN OTHERS THEN           -- a queue that cannot be created does not stop the others
-            missing := concat_ws('; ', missing, format('%s: %s', q.name, sqlerrm));
-        END;
+        missing := nullif(concat_ws('; ', missing, await.make_named_lane(q.name, q.priority)), '');
     END LOOP;
     PERFORM await.open_timeline();
     RETURN QUERY SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, await.timeline(),
-        (SELECT array_agg(coalesce(floor(extract(epoch FROM r.keep) * 1000)::bigint, 0) ORDER BY r.class) FROM await.retention r),
+        (SELECT array_agg(coalesce(floor(extract(epoch FROM greatest(r.keep, clock_timestamp() - o.starts)) * 1000)::bigint * (r.keep IS NOT NULL)::int, 0)
+                          ORDER BY r.class)
+         FROM await.retention r LEFT JOIN LATERAL (
+             SELECT min(to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC') AS starts FROM pg_class c
+             WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r' AND c.relname ~ format('^job_%s_[0-9]{8}$', r.class)) o ON true),
         (SELECT s.key FROM await.secret s),
         ARRAY(SELECT o.key FROM await.old_secret o WHERE o.until > clock_timestamp()), missing,
         (SELECT max(h.version) FROM await.schema_history h);
-END $$;
+END $_$;
 CREATE FUNCTION await.edge_jobs(p_ids uuid[], p_bodies smallint[], p_value_max integer) RETURNS TABLE(id uuid, queue text, owner text, state text, seq integer, attempt smallint, correlation_id text, batch uuid, phase text, retry_of uuid, params text, progress text, created_at timestamp with time zone, updated_at timestamp with time zone, error text, status smallint, content_type text, file_name text, size bigint, inlined boolean, body bytea)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -572,18 +695,30 @@ END $$;
 CREATE FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET lock_timeout TO '200ms'
     AS $$
 BEGIN
-    RETURN await.publish(p_topic, p_type, p_data, p_latest);
+    LOCK TABLE ONLY await.job, ONLY await.event, await.job_topic, await.event_topic IN ROW EXCLUSIVE MODE;
+    RETURN await.publish_soon(p_topic, p_type, p_data, p_latest);
 END $$;
 CREATE FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+    SELECT await.need_partitions(await.class(p_job), 'chunk') WHERE p_n = 0;
     INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
     VALUES (await.class(p_job), p_job, 'p', 0, p_n, p_pos, p_bytes) ON CONFLICT DO NOTHING
 $$;
+CREATE FUNCTION await.edge_queues(p_most integer) RETURNS TABLE(queue text, ready bigint, delayed bigint, leased bigint, oldest_ms bigint, completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint, waits bigint[], wait_ms bigint, runs bigint[], run_ms bigint, totals bigint[], total_ms bigint, lag_ms bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM await.count_events();
+    RETURN QUERY SELECT s.queue, s.ready, s.delayed, s.leased, (s.oldest * 1000)::bigint, s.completed, s.failed, s.cancelled, s.expired,
+        s.retries, s.waits, (s.wait_sum * 1000)::bigint, s.runs, (s.run_sum * 1000)::bigint, s.totals, (s.total_sum * 1000)::bigint,
+        (await.reap_lag() * 1000)::bigint
+        FROM await.queue_stats(p_most) s;
+END $$;
 CREATE FUNCTION await.edge_revoked() RETURNS TABLE(owner text, at bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -611,7 +746,7 @@ BEGIN
         IF NOT FOUND THEN
             in_queue := await.make_lane(r.queue, r.priority);
         END IF;
-        PERFORM await.note_use(in_queue, r.class);
+        PERFORM await.need_partitions(r.class), await.note_use(in_queue, r.class);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
@@ -660,6 +795,7 @@ DECLARE
     stands   uuid[];                         -- for each index, the job that the submission stands for
     clashes  boolean[];
 BEGIN
+    LOCK TABLE await.idem IN ROW EXCLUSIVE MODE; -- so that only the wait for a key is short
     PERFORM set_config('lock_timeout', '200ms', true);
     SELECT array_agg(k.id ORDER BY k.ord), array_agg(k.clash ORDER BY k.ord),
            array_agg(k.ord ORDER BY k.ord) FILTER (WHERE k.id = p_ids[k.ord])
@@ -691,20 +827,22 @@ CREATE FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) RETURNS TA
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+DECLARE
+    v_floor bigint := (SELECT h.floor FROM await.home h);
 BEGIN
     RETURN QUERY
     WITH tail AS MATERIALIZED (
-        SELECT e.job, e.seq, e.owner FROM await.event e
+        SELECT e.job, e.seq, e.owner, e.eid > v_floor AS ours FROM await.event e
         WHERE e.xid >= pg_snapshot_xmax(p_since) OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(p_since)))
         LIMIT p_limit
     ), came AS MATERIALIZED (
-        SELECT j.owner FROM await.job j
+        SELECT j.owner, j.eid > v_floor AS ours FROM await.job j
         WHERE j.owner IS NOT NULL AND (j.xid >= pg_snapshot_xmax(p_since) OR j.xid = ANY (ARRAY(SELECT pg_snapshot_xip(p_since))))
         LIMIT p_limit
     ), newest AS (
-        SELECT t.job, max(t.seq) AS seq FROM tail t GROUP BY t.job
+        SELECT t.job, max(t.seq) AS seq FROM tail t WHERE t.ours GROUP BY t.job
         UNION ALL
-        SELECT await.user_id(o.owner), 0 FROM (SELECT t.owner FROM tail t WHERE t.owner IS NOT NULL UNION SELECT c.owner FROM came c) o
+        SELECT await.user_id(o.owner), 0 FROM (SELECT t.owner FROM tail t WHERE t.owner IS NOT NULL AND t.ours UNION SELECT c.owner FROM came c WHERE c.ours) o
     )
     SELECT pg_current_snapshot()::text, (SELECT count(*) FROM tail) < p_limit AND (SELECT count(*) FROM came) < p_limit,
            coalesce(array_agg(n.job), '{}'), coalesce(array_agg(n.seq), '{}') FROM newest n;
@@ -747,6 +885,7 @@ CREATE FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_sinc
 DECLARE
     v_now     int8 := floor(extract(epoch FROM clock_timestamp()));
     v_kept    int8 := (SELECT extract(epoch FROM min(r.keep)) FROM await.retention r);
+    v_floor   CONSTANT int8 := (SELECT h.floor FROM await.home h); -- rows up to it are seen by every snapshot
     v_moment  pg_snapshot := CASE WHEN '' = ANY (p_upto) THEN await.whole_snapshot() END;
     v_since   pg_snapshot[];
     v_upto    pg_snapshot[];
@@ -772,18 +911,18 @@ BEGIN
                pg_visible_in_snapshot(u.xid, a.upto) AND u.eid > a.eid AND u.job < 'ffffffff-0000-0000-0000-000000000000' AS due
         FROM unnest(p_owners, v_since, v_upto, p_eids) WITH ORDINALITY a (owner, since, upto, eid, n) CROSS JOIN LATERAL (
             (SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END AS weight
-             FROM await.event e WHERE e.owner = a.owner AND e.xid >= pg_snapshot_xmax(a.since) ORDER BY e.xid, e.eid LIMIT p_limit + 1)
+             FROM await.event e WHERE e.owner = a.owner AND e.xid >= pg_snapshot_xmax(a.since) AND e.eid > v_floor ORDER BY e.xid, e.eid LIMIT p_limit + 1)
             UNION ALL
             (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
                 SELECT e.class, e.job, e.seq, e.xid, e.eid, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END
-                FROM await.event e WHERE e.owner = a.owner AND e.xid >= x.xid AND e.xid <= x.xid ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+                FROM await.event e WHERE e.owner = a.owner AND e.xid >= x.xid AND e.xid <= x.xid AND e.eid > v_floor ORDER BY e.xid, e.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
             UNION ALL
             (SELECT j.class, j.id, 1, j.xid, j.eid, 0
-             FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) ORDER BY j.xid, j.eid LIMIT p_limit + 1)
+             FROM await.job j WHERE j.owner = a.owner AND j.xid >= pg_snapshot_xmax(a.since) AND j.eid > v_floor ORDER BY j.xid, j.eid LIMIT p_limit + 1)
             UNION ALL
             (SELECT r.* FROM pg_snapshot_xip(a.since) x (xid), LATERAL (
                 SELECT j.class, j.id, 1, j.xid, j.eid, 0
-                FROM await.job j WHERE j.owner = a.owner AND j.xid >= x.xid AND j.xid <= x.xid ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
+                FROM await.job j WHERE j.owner = a.owner AND j.xid >= x.xid AND j.xid <= x.xid AND j.eid > v_floor ORDER BY j.xid, j.eid LIMIT p_limit + 1) r LIMIT p_limit + 1)
         ) u
     )
     SELECT array_agg(DISTINCT r.n::int) FILTER (WHERE r.long), array_agg(r.n) FILTER (WHERE r.due AND NOT r.long),
@@ -1015,6 +1154,9 @@ CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text
     AS $$
     SELECT DISTINCT h.channel, h.message FROM unnest(ids) k, LATERAL await.hint(k) h
 $$;
+CREATE FUNCTION await.in_transaction() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
 CREATE FUNCTION await.is_json(content_type text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $_$ SELECT content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' $_$;
@@ -1030,6 +1172,32 @@ CREATE FUNCTION await.is_whole_snapshot(s pg_snapshot) RETURNS boolean
     AS $$
     SELECT EXISTS (SELECT FROM pg_snapshot_xip(s) x WHERE x = ((pg_snapshot_xmax(s)::text::int8 - 1)::text)::xid8)
 $$;
+CREATE FUNCTION await.job_ended(p_jobs uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    today date;
+    r     record;
+BEGIN
+    IF EXISTS (SELECT FROM await.deadline) THEN
+        FOR r IN SELECT j.deadline, j.id FROM unnest(p_jobs) k (id)
+                 CROSS JOIN LATERAL (SELECT j.id, j.deadline FROM await.job j WHERE j.class = await.class(k.id) AND j.id = k.id OFFSET 0) j
+                 WHERE j.deadline IS NOT NULL LOOP
+            DELETE FROM await.deadline d WHERE d.at = r.deadline AND d.job = r.id;
+        END LOOP;
+    END IF;
+    IF NOT await.floor_id(clock_timestamp() - interval '1 day') > ANY (p_jobs) THEN
+        RETURN;
+    END IF;
+    today := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    FOR r IN SELECT DISTINCT await.class(k.id) AS class,
+                 (to_timestamp(('x' || left(replace(k.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AT TIME ZONE 'UTC')::date AS day
+             FROM unnest(p_jobs) k (id) WHERE k.id < await.floor_id((today - 1)::timestamp AT TIME ZONE 'UTC') LOOP
+        IF NOT EXISTS (SELECT FROM await.late_ending l WHERE l.class = r.class AND l.day = r.day AND l.ended = today) THEN
+            INSERT INTO await.late_ending (class, day, ended) VALUES (r.class, r.day, today);
+        END IF;
+    END LOOP;
+END $$;
 CREATE FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) RETURNS uuid
     LANGUAGE plpgsql
     AS $$
@@ -1088,12 +1256,26 @@ CREATE FUNCTION await.make_lane(p_queue text, p_priority smallint) RETURNS integ
     SET lock_timeout TO '200ms'
     AS $$
 DECLARE
-    in_queue int4 := await.queue_id(p_queue);
+    in_queue int4;
 BEGIN
+    in_queue := await.queue_id(p_queue);     -- not above, where its error would not be handled below
     PERFORM await.open_lane(await.lane(in_queue, p_priority));
     RETURN in_queue;
 EXCEPTION WHEN lock_not_available THEN
-    RAISE EXCEPTION 'queue % is being made by a transaction that does not end', quote_literal(p_queue) USING ERRCODE = '55P03';
+    RAISE EXCEPTION 'queue % is being made by a transaction that does not end', quote_literal(p_queue)
+        USING ERRCODE = '55P03', CONSTRAINT = 'queue_name_key';
+END $$;
+CREATE FUNCTION await.make_named_lane(p_queue text, p_priority smallint) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+BEGIN
+    PERFORM await.open_lane(await.lane(await.queue_id(p_queue, true), p_priority));
+    UPDATE await.queue u SET named = true WHERE u.name = p_queue AND NOT u.named;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN                   -- a queue that cannot be created does not stop the others
+    RETURN format('%s: %s', p_queue, sqlerrm);
 END $$;
 CREATE FUNCTION await.make_partition(p_base text, p_class smallint, p_from timestamp with time zone, p_until timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -1102,7 +1284,7 @@ CREATE FUNCTION await.make_partition(p_base text, p_class smallint, p_from times
     AS $$
 DECLARE
     who  text;
-    name text := format('%s_%s_%s', p_base, p_class, to_char(p_from AT TIME ZONE 'UTC', 'YYYYMMDD'));
+    name text := await.partition_name(p_base, p_class, p_from);
 BEGIN
     IF to_regclass('await.' || name) IS NOT NULL THEN
         RETURN NULL;
@@ -1120,6 +1302,31 @@ BEGIN
 EXCEPTION WHEN lock_not_available OR duplicate_table OR unique_violation THEN
     RETURN 'busy ' || name;
 END $$;
+CREATE FUNCTION await.make_partitions(p_ahead interval DEFAULT NULL::interval) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    r     record;
+    said  text;
+    moment timestamptz := clock_timestamp();
+BEGIN
+    FOR r IN
+        SELECT p.class, base.name AS base, s.start, make_interval(secs => extract(epoch FROM p.step)) AS step
+        FROM await.retention p
+        CROSS JOIN LATERAL generate_series(0, ceil(extract(epoch FROM coalesce(p_ahead, p.ahead)) / extract(epoch FROM p.step))::int) n
+        CROSS JOIN LATERAL (SELECT await.partition_start(p.step, moment) + n * make_interval(secs => extract(epoch FROM p.step)) AS start) s
+        CROSS JOIN (VALUES (1, 'job'), (2, 'event'), (3, 'chunk')) base (ord, name)
+        WHERE s.start <= moment + coalesce(p_ahead, p.ahead)
+          AND to_regclass('await.' || await.partition_name(base.name, p.class, s.start)) IS NULL
+        ORDER BY s.start > moment, p.class, s.start, base.ord
+    LOOP
+        said := await.make_partition(r.base, r.class, r.start, r.start + r.step);
+        CONTINUE WHEN said IS NULL;
+        RETURN NEXT said;
+        EXIT WHEN said LIKE 'busy %';        -- so would be the next ones
+    END LOOP;
+END $$;
 CREATE FUNCTION await.may_queue(queue text) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1134,6 +1341,60 @@ BEGIN
                AND may_queue.queue LIKE replace(replace(g.queue, '_', '\_'), '*', '%'))), false)
         INTO allowed FROM await.queue_grant g WHERE pg_has_role(session_user, g.role, 'MEMBER') HAVING count(*) > 0;
     RETURN coalesce(allowed, true) OR await.sees_all();
+END $$;
+CREATE FUNCTION await.move_due(p_limit integer, p_now timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    busy  bigint[] := '{}';
+    lanes bigint[];
+    lane  bigint;
+    moved int;
+BEGIN
+    LOOP
+        SELECT array_agg(DISTINCT d.lane) INTO lanes FROM (
+            SELECT d.lane FROM await.delayed d WHERE d.due <= p_now AND d.lane <> ALL (busy) ORDER BY d.due, d.pos LIMIT p_limit) d
+            WHERE NOT EXISTS (SELECT FROM await.lane_in_use u WHERE u.lane = d.lane)
+              AND EXISTS (SELECT FROM await.queue q WHERE q.id = d.lane >> 8);
+        EXIT WHEN lanes IS NULL OR cardinality(busy) >= 3;
+        FOREACH lane IN ARRAY lanes LOOP
+            BEGIN
+                PERFORM await.open_lane(lane);
+            EXCEPTION WHEN lock_not_available OR serialization_failure OR deadlock_detected THEN
+                busy := busy || lane;
+                EXIT WHEN cardinality(busy) >= 3;
+            END;
+        END LOOP;
+    END LOOP;
+    busy := busy || lanes;                   -- not opened: next time
+    PERFORM await.reserve_positions();
+    WITH due AS MATERIALIZED (
+        SELECT d.due, d.pos FROM await.delayed d WHERE d.due <= p_now AND d.lane <> ALL (busy)
+        ORDER BY d.due, d.pos LIMIT p_limit FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM await.delayed d USING due k WHERE d.due = k.due AND d.pos = k.pos RETURNING d.*
+    ), now_ready AS (
+        INSERT INTO await.ready (lane, pos, job, attempt)
+        SELECT s.lane, nextval('await.pos'), s.job, s.attempt
+        FROM (SELECT g.* FROM gone g WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = g.lane >> 8) -- else it went, and its jobs
+              ORDER BY g.due, g.pos) s
+    )
+    SELECT count(*) INTO moved FROM gone;
+    RETURN moved;
+END $$;
+CREATE FUNCTION await.need_partitions(p_class smallint DEFAULT NULL::smallint, p_base text DEFAULT 'job'::text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF p_class IS NOT NULL AND to_regclass('await.' || await.partition_name(p_base, p_class, await.partition_start(
+           (SELECT r.step FROM await.retention r WHERE r.class = p_class), clock_timestamp()))) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM await.make_partitions(interval '1 day') said WHERE said LIKE 'made %') THEN
+        RAISE WARNING 'await: partitions of today or tomorrow were missing and have been created; await.purge() should run every hour';
+    END IF;
 END $$;
 CREATE FUNCTION await.new_id(class smallint DEFAULT 1) RETURNS uuid
     LANGUAGE plpgsql
@@ -1166,6 +1427,27 @@ BEGIN
     IF NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = p_queue AND u.class = p_class AND u.day = today) THEN
         INSERT INTO await.queue_used (queue, class, day) VALUES (p_queue, p_class, today);
     END IF;
+END $$;
+CREATE FUNCTION await.notice_restore() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    here record;
+    h    await.home;
+BEGIN
+    SELECT s.system_identifier AS system, d.oid AS database INTO here FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+    SELECT * INTO h FROM await.home;
+    IF (h.system, h.database) = (here.system, here.database) THEN
+        RETURN false;
+    END IF;
+    LOCK TABLE await.home IN SHARE ROW EXCLUSIVE MODE; -- one session writes it
+    INSERT INTO await.home AS o (system, database, floor, foreign_rows)
+        SELECT here.system, here.database, e.last_value, true FROM await.eid e
+        ON CONFLICT (one) DO UPDATE SET system = excluded.system, database = excluded.database, floor = excluded.floor, foreign_rows = true
+        WHERE (o.system, o.database) <> (excluded.system, excluded.database);
+    RAISE WARNING 'await: the data was restored from another server or database: run "await-ctl restored"';
+    RETURN true;
 END $$;
 CREATE FUNCTION await.notify_event() RETURNS trigger
     LANGUAGE plpgsql
@@ -1203,6 +1485,34 @@ BEGIN
     PERFORM pg_notify('await_revoked', '1');
     RETURN NULL;
 END $$;
+CREATE FUNCTION await.old_partitions() RETURNS TABLE(relname name, class smallint, starts timestamp with time zone, ends timestamp with time zone, needed boolean)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    old  name[] := ARRAY(
+        SELECT c.relname FROM await.retention o JOIN pg_class c ON c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', o.class)
+        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r'
+          AND to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' + o.step + o.keep < clock_timestamp() - interval '1 day');
+    open text[];
+BEGIN
+    IF old = '{}' THEN
+        RETURN;
+    END IF;
+    open := await.open_partitions();
+    RETURN QUERY
+    SELECT p.relname, r.class, p.start, p.start + r.step,
+           'job' || substr(p.relname, strpos(p.relname, '_')) = ANY (coalesce(open, '{}'))
+           OR EXISTS (SELECT FROM await.late_ending l WHERE l.class = r.class
+                      AND l.day >= (p.start AT TIME ZONE 'UTC')::date AND l.day < ((p.start + r.step) AT TIME ZONE 'UTC')::date
+                      AND (l.ended + 1)::timestamp AT TIME ZONE 'UTC' + r.keep >= clock_timestamp())
+    FROM (SELECT o AS relname, to_date(right(o, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS start,
+                 substr(o, strpos(o, '_') + 1, 1)::int2 AS class
+          FROM unnest(old) o) p
+    JOIN await.retention r ON r.class = p.class;
+END $_$;
 CREATE FUNCTION await.open_lane(p_lane bigint) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1211,6 +1521,18 @@ BEGIN
         INSERT INTO await.lane_in_use (lane) VALUES (p_lane) ON CONFLICT (lane) DO NOTHING;
     END IF;
 END $$;
+CREATE FUNCTION await.open_partitions() RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    SELECT array_agg(DISTINCT await.partition_name('job', r.class, await.partition_start(r.step,
+               to_timestamp(('x' || rpad('0000' || o.digits, 16, filler))::bit(64)::bigint / 1000.0))))
+    FROM (SELECT DISTINCT await.class(w.job) AS class, left(w.job::text, 7) AS digits
+          FROM (SELECT job FROM await.ready UNION ALL SELECT job FROM await.delayed UNION ALL SELECT job FROM await.lease) w) o
+    JOIN await.retention r ON r.class = o.class AND r.keep IS NOT NULL
+    CROSS JOIN (VALUES ('0'), ('f')) f (filler)
+$$;
 CREATE FUNCTION await.open_timeline() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1227,6 +1549,12 @@ BEGIN
     FROM pg_control_system() s
     ON CONFLICT DO NOTHING;                  -- another edge was faster
 END $$;
+CREATE FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ SELECT format('%s_%s_%s', p_base, p_class, to_char(p_start AT TIME ZONE 'UTC', 'YYYYMMDD')) $$;
+CREATE FUNCTION await.partition_start(p_step interval, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$ SELECT to_timestamp(floor(extract(epoch FROM p_at) / extract(epoch FROM p_step)) * extract(epoch FROM p_step)) $$;
 CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, length integer DEFAULT NULL::integer) RETURNS bytea
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1304,33 +1632,27 @@ BEGIN
     DELETE FROM await.event e WHERE e.class = 3 AND e.job = topic_job AND e.seq <= said - kept;
     RETURN said;
 END $_$;
+CREATE FUNCTION await.publish_soon(p_topic text, p_type text, p_data jsonb, p_latest boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '200ms'
+    AS $$
+BEGIN
+    RETURN await.publish(p_topic, p_type, p_data, p_latest);
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'topic % is being written to by a transaction that does not end', quote_literal(p_topic)
+        USING ERRCODE = '55P03', CONSTRAINT = 'job_topic_pkey';
+END $$;
 CREATE FUNCTION await.purge() RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
-    AS $_$
+    AS $$
 DECLARE
-    r    await.retention;
-    base text;
-    old  text;
+    old  record;
     said text;
-    step interval;
-    cut  timestamptz;
 BEGIN
-    <<making>>
-    FOR r IN SELECT * FROM await.retention ORDER BY class LOOP
-        step := make_interval(secs => extract(epoch FROM r.step)); -- a day has 24 hours in every time zone
-        cut := to_timestamp(floor(extract(epoch FROM clock_timestamp()) / extract(epoch FROM step)) * extract(epoch FROM step));
-        WHILE cut <= clock_timestamp() + r.ahead LOOP
-            FOREACH base IN ARRAY ARRAY['job', 'event', 'chunk'] LOOP
-                said := await.make_partition(base, r.class, cut, cut + step);
-                CONTINUE WHEN said IS NULL;
-                RETURN NEXT said;
-                EXIT making WHEN said LIKE 'busy %'; -- so would be the next ones
-            END LOOP;
-            cut := cut + step;
-        END LOOP;
-    END LOOP;
+    RETURN QUERY SELECT await.make_partitions();
     IF NOT await.sees_all() THEN
         RETURN;
     END IF;
@@ -1341,18 +1663,66 @@ BEGIN
     -- what takes long comes first: from the first drop on all others wait until the caller's transaction ends
     RETURN QUERY SELECT await.purge_uploads(20000);
     RETURN QUERY SELECT await.purge_topics(5000);
-    FOR old IN
-        SELECT c.relname FROM await.retention o JOIN pg_class c ON c.relname ~ format('^(job|event|chunk)_%s_[0-9]{8}$', o.class)
-        WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r'
-          AND to_timestamp(right(c.relname, 8), 'YYYYMMDD') + o.step + o.keep < clock_timestamp() - interval '1 day'
-        ORDER BY c.relname
-    LOOP
-        said := await.drop_partition(old);
+    RETURN QUERY SELECT await.purge_ended(20000);
+    FOR old IN SELECT o.relname FROM await.old_partitions() o WHERE NOT o.needed ORDER BY o.relname LOOP
+        said := await.drop_partition(old.relname);
         RETURN NEXT said;
         EXIT WHEN said LIKE 'busy %';
     END LOOP;
     RETURN QUERY SELECT await.purge_queues();
-END $_$;
+END $$;
+CREATE FUNCTION await.purge_ended(p_limit integer) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    r      record;
+    last   uuid;
+    upto   uuid;
+    jobs   uuid[];
+    found_old boolean := false;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN;
+    END IF;
+    FOR r IN SELECT o.relname, o.class, await.floor_id(o.starts) AS first, await.floor_id(o.ends) AS beyond, a.keep
+             FROM await.old_partitions() o JOIN await.retention a ON a.class = o.class
+             WHERE o.needed AND o.relname LIKE 'job%' ORDER BY o.starts, o.class LOOP
+        found_old := true;
+        last := coalesce((SELECT s.upto FROM await.swept s WHERE s.what = r.relname AND s.class = r.class), r.first);
+        upto := coalesce((SELECT j.id FROM await.job j WHERE j.class = r.class AND j.id > last AND j.id < r.beyond
+                          ORDER BY j.class, j.id OFFSET p_limit - 1 LIMIT 1), r.beyond);
+        SELECT array_agg(k.id) INTO jobs FROM (
+            SELECT j.id FROM await.job j
+            CROSS JOIN LATERAL (SELECT FROM await.event e WHERE e.class = r.class AND e.job = j.id AND e.ending
+                                AND e.at < clock_timestamp() - r.keep OFFSET 0) e
+            WHERE j.class = r.class AND j.id > last AND j.id <= upto FOR UPDATE OF j SKIP LOCKED) k;
+        DELETE FROM await.chunk c USING unnest(jobs) k (id) WHERE c.class = r.class AND c.job = k.id;
+        DELETE FROM await.event e USING unnest(jobs) k (id) WHERE e.class = r.class AND e.job = k.id;
+        DELETE FROM await.job j USING unnest(jobs) k (id) WHERE j.class = r.class AND j.id = k.id;
+        INSERT INTO await.swept VALUES (r.relname, r.class, CASE WHEN upto = r.beyond THEN r.first ELSE upto END)
+            ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
+        IF jobs IS NOT NULL THEN
+            RETURN NEXT format('dropped %s ended jobs of %s', cardinality(jobs), r.relname);
+        END IF;
+        IF upto < r.beyond THEN
+            RETURN NEXT 'more ended jobs in ' || r.relname;
+            RETURN;
+        END IF;
+    END LOOP;
+    IF found_old AND await.purge_ready(p_limit) THEN
+        RETURN NEXT 'more ready rows';
+    END IF;
+    -- what was noted of partitions that are gone
+    DELETE FROM await.swept s WHERE s.what LIKE 'job\_%' AND to_regclass('await.' || s.what) IS NULL;
+    DELETE FROM await.late_ending l USING await.retention o WHERE o.class = l.class AND o.keep IS NOT NULL
+        AND to_regclass('await.' || await.partition_name('job', l.class, await.partition_start(o.step, l.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
+END $$;
 CREATE FUNCTION await.purge_expired(p_limit integer) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1385,8 +1755,10 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN;
     END IF;
+    -- a partition stays as long as a job in it has not ended, and its queues with it
     DELETE FROM await.queue_used u USING await.retention r
-        WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today;
+        WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today
+          AND to_regclass('await.' || await.partition_name('job', u.class, await.partition_start(r.step, u.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
     -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
         WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
@@ -1427,6 +1799,41 @@ BEGIN
     IF queues > 0 THEN
         RETURN NEXT format('dropped %s queues', queues);
     END IF;
+END $$;
+CREATE FUNCTION await.purge_ready(p_limit integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    place     text := coalesce((SELECT replace(s.upto::text, '-', '') FROM await.swept s WHERE s.what = 'ready' AND s.class = 0), repeat('0', 32));
+    last_lane bigint := ('x' || left(place, 16))::bit(64)::bigint;
+    last_pos  bigint := ('x' || right(place, 16))::bit(64)::bigint;
+    seen      bigint;
+BEGIN
+    WITH page AS MATERIALIZED (
+        SELECT y.lane, y.pos, y.job FROM await.ready y WHERE (y.lane, y.pos) > (last_lane, last_pos) ORDER BY y.lane, y.pos LIMIT p_limit
+    ), ended AS MATERIALIZED (
+        SELECT y.lane, y.pos FROM page g JOIN await.ready y ON y.lane = g.lane AND y.pos = g.pos
+        WHERE EXISTS (SELECT FROM await.event e WHERE e.class = await.class(g.job) AND e.job = g.job AND e.ending)
+           OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(g.job) AND j.id = g.job)
+        FOR UPDATE OF y SKIP LOCKED
+    ), gone AS (
+        DELETE FROM await.ready y USING ended e WHERE y.lane = e.lane AND y.pos = e.pos
+    )
+    SELECT count(*), max(g.lane), max(g.pos) FILTER (WHERE g.lane = (SELECT max(m.lane) FROM page m))
+    INTO seen, last_lane, last_pos FROM page g;
+    IF seen < p_limit THEN
+        place := repeat('0', 32);
+    ELSE
+        place := lpad(to_hex(last_lane), 16, '0') || lpad(to_hex(last_pos), 16, '0');
+    END IF;
+    INSERT INTO await.swept VALUES ('ready', 0, place::uuid) ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
+    RETURN seen = p_limit;
 END $$;
 CREATE FUNCTION await.purge_topics(p_limit integer) RETURNS SETOF text
     LANGUAGE plpgsql
@@ -1490,6 +1897,9 @@ BEGIN
     FOR k IN SELECT r.class FROM await.retention r ORDER BY r.class LOOP
         last := coalesce((SELECT s.upto FROM await.swept s WHERE s.what = 'uploads' AND s.class = k), none);
         upto := await.floor_id(clock_timestamp() - interval '1 day');
+        IF last > await.floor_id(clock_timestamp()) THEN
+            last := none;                    -- the clock was ahead
+        END IF;
         CONTINUE WHEN last >= upto;
         upto := coalesce((SELECT c.job FROM await.chunk c WHERE c.class = k AND c.job > last AND c.job < upto
                           ORDER BY c.class, c.job OFFSET p_limit LIMIT 1), upto);
@@ -1530,6 +1940,49 @@ BEGIN
     END IF;
     RETURN found_id;
 END $_$;
+CREATE FUNCTION await.queue_stats(p_most integer DEFAULT 100) RETURNS TABLE(queue text, ready bigint, delayed bigint, leased bigint, oldest double precision, completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint, waits bigint[], wait_sum double precision, runs bigint[], run_sum double precision, totals bigint[], total_sum double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    WITH lanes AS (
+        SELECT (m.lane >> 8)::int4 AS queue, m.lane, coalesce((SELECT max(w.pos) FROM await.low_water w WHERE w.lane = m.lane), 0) AS mark
+        FROM await.lane_in_use m
+    ), waiting AS (
+        SELECT l.queue, sum(c.n)::bigint AS ready, min(f.since) AS since FROM lanes l
+        CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM await.ready r WHERE r.lane = l.lane AND r.pos >= l.mark LIMIT 100000) x) c
+        LEFT JOIN LATERAL (SELECT r.job FROM await.ready r WHERE r.lane = l.lane AND r.pos >= l.mark ORDER BY r.pos LIMIT 1) o ON true
+        LEFT JOIN LATERAL (
+            SELECT coalesce((SELECT (e.data ->> 'retry_at')::timestamptz FROM await.event e
+                             WHERE e.class = j.class AND e.job = j.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1),
+                            greatest(j.created_at, j.due)) AS since
+            FROM await.job j WHERE j.class = await.class(o.job) AND j.id = o.job) f ON true
+        WHERE c.n > 0 GROUP BY l.queue
+    ), later AS (
+        SELECT (d.lane >> 8)::int4 AS queue, count(*) AS delayed FROM (SELECT y.lane FROM await.delayed y ORDER BY y.due LIMIT 200000) d GROUP BY 1
+    ), held AS (
+        SELECT j.queue, count(*) AS leased FROM (SELECT y.job FROM await.lease y LIMIT 100000) l
+        JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job GROUP BY 1
+    ), everything AS (
+        SELECT q.name, coalesce(w.ready, 0) AS ready, coalesce(l.delayed, 0) AS delayed, coalesce(h.leased, 0) AS leased,
+            coalesce(greatest(extract(epoch FROM clock_timestamp() - w.since), 0), 0)::float8 AS oldest, c AS counts,
+            row_number() OVER (ORDER BY q.named DESC, coalesce(c.completed + c.failed + c.cancelled + c.expired, 0) DESC, q.id) AS place
+        FROM await.queue q LEFT JOIN waiting w ON w.queue = q.id LEFT JOIN later l ON l.queue = q.id LEFT JOIN held h ON h.queue = q.id
+        LEFT JOIN await.queue_count c ON c.queue = q.id
+    )
+    (SELECT e.name, e.ready, e.delayed, e.leased, e.oldest,
+        coalesce((e.counts).completed, 0), coalesce((e.counts).failed, 0), coalesce((e.counts).cancelled, 0), coalesce((e.counts).expired, 0),
+        coalesce((e.counts).retries, 0),
+        coalesce((e.counts).waits, await.add_to_histogram(NULL, NULL)), coalesce((e.counts).wait_sum, 0),
+        coalesce((e.counts).runs, await.add_to_histogram(NULL, NULL)), coalesce((e.counts).run_sum, 0),
+        coalesce((e.counts).totals, await.add_to_histogram(NULL, NULL)), coalesce((e.counts).total_sum, 0)
+     FROM everything e WHERE e.place <= p_most ORDER BY e.name)
+    UNION ALL
+    SELECT NULL, coalesce(sum(e.ready), 0)::bigint, coalesce(sum(e.delayed), 0)::bigint, coalesce(sum(e.leased), 0)::bigint,
+        coalesce(max(e.oldest), 0), 0, 0, 0, 0, 0, '{}', 0, '{}', 0, '{}', 0
+    FROM everything e WHERE e.place > p_most
+$$;
 CREATE FUNCTION await.queues_are_full() RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1542,61 +1995,128 @@ BEGIN
     PERFORM setval('await.queues', (SELECT count(*) FROM await.queue q WHERE NOT q.named));
     RETURN (SELECT last_value FROM await.queues) >= most;
 END $$;
-CREATE FUNCTION await.reap(p_limit integer DEFAULT 100) RETURNS integer
+CREATE FUNCTION await.reap(p_limit integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET lock_timeout TO '200ms'
     AS $$
 DECLARE
-    most    int := least(greatest(coalesce(p_limit, 100), 1), 10000);
+    most    int := least(greatest(coalesce(p_limit, 1000), 1), 10000);
     now_at  timestamptz := clock_timestamp();
-    r       record;
-    h       await.job_head;
-    touched int := 0;
-    passed  int := 0;                        -- locked by others
+    handled int := 0;
 BEGIN
-    FOR r IN SELECT l.job, l.attempt FROM await.lease l WHERE l.until < now_at ORDER BY l.until LOOP
-        EXIT WHEN touched >= most OR passed >= most * 100;
-        h := await.lock_job(r.job, true);    -- job first, lease second, as everywhere
-        IF h.id IS NULL THEN
-            passed := passed + 1;
-            CONTINUE;
-        END IF;
-        DELETE FROM await.lease l WHERE l.job = r.job AND l.attempt = r.attempt AND l.until < now_at;
-        CONTINUE WHEN NOT FOUND;
-        touched := touched + 1;
-        CONTINUE WHEN h.ended;
-        PERFORM await.retry_or_fail(h, r.attempt, jsonb_build_object('title', 'Lease expired', 'detail',
-            format('the worker of attempt %s did not renew its lease in time', r.attempt)), interval '0');
+    FOR part IN 0 .. 1 LOOP
+        BEGIN
+            handled := handled + await.reap_rows(part = 1, most, now_at, false);
+        EXCEPTION WHEN OTHERS THEN
+            handled := handled + await.reap_rows(part = 1, most, now_at, true);
+        END;
     END LOOP;
-    passed := 0;
-    FOR r IN SELECT d.at, d.job FROM await.deadline d WHERE d.at <= now_at ORDER BY d.at LOOP
-        EXIT WHEN touched >= most * 2 OR passed >= most * 100;
-        h := await.lock_job(r.job, true);
-        IF h.id IS NULL THEN
-            passed := passed + 1;
-            CONTINUE;
-        END IF;
-        DELETE FROM await.deadline d WHERE d.at = r.at AND d.job = r.job;
-        CONTINUE WHEN NOT FOUND OR h.ended;
-        PERFORM await.append_event(h, 'expired', 'expired');
-        touched := touched + 1;
-    END LOOP;
-    PERFORM await.reserve_positions();
-    FOR r IN DELETE FROM await.delayed d USING (
-                 SELECT due, pos FROM await.delayed WHERE due <= now_at
-                 ORDER BY due, pos LIMIT most FOR UPDATE SKIP LOCKED) k
-             WHERE d.due = k.due AND d.pos = k.pos RETURNING d.* LOOP
-        -- its queue, and so the job, was deleted before it was due
-        CONTINUE WHEN NOT EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8);
-        PERFORM await.open_lane(r.lane);
-        INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
-        touched := touched + 1;
-    END LOOP;
+    BEGIN
+        handled := handled + await.move_due(most * 5, now_at);
+    EXCEPTION WHEN serialization_failure OR lock_not_available THEN
+        NULL;                                -- in an old snapshot others were faster
+    END;
     PERFORM await.advance_horizon();
-    RETURN touched;
+    RETURN handled;
+END $$;
+CREATE FUNCTION await.reap_deadline(p_at timestamp with time zone, p_job uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h await.job_head := await.lock_job(p_job, true);
+BEGIN
+    IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job) THEN
+        RETURN false;
+    END IF;
+    DELETE FROM await.deadline d WHERE d.at = p_at AND d.job = p_job;
+    IF NOT FOUND THEN
+        RETURN false;
+    ELSIF NOT h.ended THEN
+        PERFORM await.append_event(h, 'expired', 'expired');
+    END IF;
+    RETURN true;
+END $$;
+CREATE FUNCTION await.reap_lag() RETURNS double precision
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT greatest(extract(epoch FROM clock_timestamp() - least((SELECT min(d.due) FROM await.delayed d),
+        (SELECT min(l.until) FROM await.lease l), (SELECT min(d.at) FROM await.deadline d))), 0)::float8
+$$;
+CREATE FUNCTION await.reap_lease(p_job uuid, p_attempt smallint, p_now timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h await.job_head := await.lock_job(p_job, true); -- job first, lease second, as everywhere
+BEGIN
+    IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job) THEN
+        RETURN false;
+    END IF;
+    PERFORM FROM await.lease l WHERE l.job = p_job AND l.attempt = p_attempt AND l.until < p_now FOR UPDATE SKIP LOCKED; -- of a heartbeat
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DELETE FROM await.lease l WHERE l.job = p_job AND l.attempt = p_attempt;
+    IF NOT h.ended THEN                      -- NULL: the job is gone
+        PERFORM await.retry_or_fail(h, p_attempt, jsonb_build_object('title', 'Lease expired', 'detail',
+            format('the worker of attempt %s did not renew its lease in time', p_attempt)), interval '0');
+    END IF;
+    RETURN true;
+END $$;
+CREATE FUNCTION await.reap_rows(p_deadlines boolean, p_limit integer, p_now timestamp with time zone, p_each boolean) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    due     refcursor;
+    r       record;
+    handled int := 0;
+    passed  int := 0;
+    did     boolean;
+    waited  int := 0;
+BEGIN
+    IF p_deadlines THEN
+        OPEN due FOR SELECT d.at, d.job, NULL::int2 AS attempt FROM await.deadline d WHERE d.at <= p_now ORDER BY d.at;
+    ELSE
+        OPEN due FOR SELECT l.until AS at, l.job, l.attempt FROM await.lease l WHERE l.until < p_now ORDER BY l.until;
+    END IF;
+    LOOP
+        FETCH due INTO r;
+        EXIT WHEN NOT FOUND OR handled >= p_limit OR passed >= 10000 OR waited >= 3;
+        IF NOT p_each THEN
+            did := CASE WHEN p_deadlines THEN await.reap_deadline(r.at, r.job) ELSE await.reap_lease(r.job, r.attempt, p_now) END;
+        ELSE
+            BEGIN
+                did := CASE WHEN p_deadlines THEN await.reap_deadline(r.at, r.job) ELSE await.reap_lease(r.job, r.attempt, p_now) END;
+            EXCEPTION
+                WHEN lock_not_available THEN
+                    did := false;
+                    waited := waited + 1;
+                WHEN unique_violation OR serialization_failure OR deadlock_detected THEN
+                    did := false;            -- another transaction was faster
+                WHEN OTHERS THEN
+                    did := false;
+                    RAISE WARNING 'await: the % of job % cannot be handled: %', CASE WHEN p_deadlines THEN 'deadline' ELSE 'expired lease' END, r.job, sqlerrm;
+                    IF p_deadlines THEN
+                        UPDATE await.deadline d SET at = p_now + interval '1 minute' WHERE d.at = r.at AND d.job = r.job;
+                    ELSE
+                        UPDATE await.lease l SET until = p_now + interval '1 minute' WHERE l.job = r.job AND l.until = r.at;
+                    END IF;
+            END;
+        END IF;
+        IF did THEN
+            handled := handled + 1;
+        ELSE
+            passed := passed + 1;
+        END IF;
+    END LOOP;
+    CLOSE due;
+    RETURN handled;
 END $$;
 CREATE FUNCTION await.refuse_payload(p_job uuid, p_attempt smallint, p_inline integer) RETURNS void
     LANGUAGE plpgsql
@@ -1753,23 +2273,36 @@ BEGIN
         ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE
         SET key = excluded.key, inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad;
 END $$;
-CREATE FUNCTION await.run_maintenance(p_limit integer DEFAULT 100) RETURNS integer
+CREATE FUNCTION await.run_maintenance(p_limit integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    most        int := least(greatest(coalesce(p_limit, 100), 1), 10000);
+    most        int := least(greatest(coalesce(p_limit, 1000), 1), 10000);
+    last_second bigint := (SELECT last_value FROM await.last_maintenance);
     this_second bigint := floor(extract(epoch FROM clock_timestamp()));
-    touched     int;
+    in_block    boolean := await.in_transaction();
+    handled     int;
 BEGIN
-    IF (SELECT last_value FROM await.last_maintenance) = this_second
-        OR current_setting('transaction_isolation') <> 'read committed' THEN -- with one snapshot for all statements it could do less
+    IF last_second = this_second OR in_block AND this_second - last_second BETWEEN 1 AND 4 THEN
         RETURN 0;
     END IF;
+    IF in_block THEN
+        most := least(most, 100);
+    END IF;
+    IF last_second > this_second + 1 THEN
+        PERFORM await.clock_was_ahead(clock_timestamp());
+    END IF;
     PERFORM setval('await.last_maintenance', this_second);
-    touched := await.reap(most);
-    PERFORM await.purge_expired(most * 100);
-    RETURN touched;
+    IF NOT in_block THEN
+        PERFORM await.need_partitions(), await.settle();
+    END IF;
+    handled := await.reap(most);
+    IF handled >= most THEN
+        PERFORM setval('await.last_maintenance', 0); -- there is more
+    END IF;
+    PERFORM await.purge_expired(most * 10);
+    RETURN handled;
 END $$;
 CREATE FUNCTION await.sees_all() RETURNS boolean
     LANGUAGE sql STABLE
@@ -1778,6 +2311,47 @@ CREATE FUNCTION await.sees_all() RETURNS boolean
     SELECT pg_has_role(session_user, (SELECT s.nspowner FROM pg_namespace s WHERE s.nspname = 'await'), 'MEMBER')
         OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('await_edge', 'await_relay') AND pg_has_role(session_user, r.oid, 'MEMBER'))
 $$;
+CREATE FUNCTION await.settle() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT await.notice_restore() AND EXISTS (SELECT FROM await.home h WHERE h.foreign_rows) THEN
+        PERFORM FROM await.turn t WHERE t.what = 'purge' FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            PERFORM await.settle_rows(2000);
+        END IF;
+    END IF;
+END $$;
+CREATE FUNCTION await.settle_rows(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    foreign_upto bigint := (SELECT h.floor FROM await.home h);
+    given        xid8 := pg_current_xact_id();  -- this server has not given higher ones to what was committed before
+    events       int;
+    jobs         int;
+BEGIN
+    UPDATE await.event e SET xid = '3' FROM (
+            SELECT o.class, o.job, o.seq FROM await.event o WHERE o.xid > given AND o.eid <= foreign_upto LIMIT p_limit FOR UPDATE SKIP LOCKED) k
+        WHERE e.class = k.class AND e.job = k.job AND e.seq = k.seq;
+    GET DIAGNOSTICS events = ROW_COUNT;
+    UPDATE await.job j SET xid = '3' FROM (
+            SELECT o.class, o.id FROM await.job o WHERE o.owner IS NOT NULL AND o.xid > given AND o.eid <= foreign_upto
+            LIMIT p_limit FOR UPDATE SKIP LOCKED) k
+        WHERE j.class = k.class AND j.id = k.id;
+    GET DIAGNOSTICS jobs = ROW_COUNT;
+    IF events + jobs = 0 THEN
+        UPDATE await.home h SET foreign_rows = false WHERE h.foreign_rows;
+    END IF;
+    RETURN events + jobs;
+END $$;
 CREATE FUNCTION await.shard(id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT 'await:' || ((get_byte(uuid_send(id), 14) & 15) << 8 | get_byte(uuid_send(id), 15)) $$;
@@ -1933,10 +2507,11 @@ CREATE FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_sna
 #variable_conflict use_column
 DECLARE
     v_few   CONSTANT int := 50;  -- one would do; the best of several narrows the range more
+    v_floor CONSTANT int8 := (SELECT h.floor FROM await.home h); -- rows up to it are seen by every snapshot
     v_from  int8;                -- what is wanted has a higher eid, unless p_since lists its transaction as running,
     v_until int8;                -- and a lower eid than this
 BEGIN
-    SELECT greatest(p_after, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
+    SELECT greatest(p_after, v_floor, coalesce(max(u.eid), 0)) INTO v_from FROM ( -- a snapshot that is not whole gives no bound
         (SELECT e.eid, e.xid FROM await.event e WHERE e.owner = p_owner AND e.xid < pg_snapshot_xmax(p_since)
          ORDER BY e.xid DESC, e.eid DESC LIMIT v_few)
         UNION ALL
@@ -1944,9 +2519,9 @@ BEGIN
          ORDER BY j.xid DESC, j.eid DESC LIMIT v_few)
     ) u WHERE await.is_whole_snapshot(p_since) AND pg_visible_in_snapshot(u.xid, p_since);
     SELECT coalesce(min(u.eid), 9223372036854775807) INTO v_until FROM (
-        (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) ORDER BY e.xid, e.eid LIMIT v_few)
+        (SELECT e.eid FROM await.event e WHERE e.owner = p_owner AND e.xid >= pg_snapshot_xmax(p_upto) AND e.eid > v_floor ORDER BY e.xid, e.eid LIMIT v_few)
         UNION ALL
-        (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) ORDER BY j.xid, j.eid LIMIT v_few)
+        (SELECT j.eid FROM await.job j WHERE j.owner = p_owner AND j.xid >= pg_snapshot_xmax(p_upto) AND j.eid > v_floor ORDER BY j.xid, j.eid LIMIT v_few)
     ) u WHERE await.is_whole_snapshot(p_upto);
     RETURN QUERY
     SELECT u.eid, u.class, u.job, u.seq, u.weight FROM (
@@ -1962,13 +2537,13 @@ BEGIN
         UNION ALL -- transactions that were running may have drawn their eids long before
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT e.eid, e.class, e.job, e.seq, coalesce(pg_column_size(e.data), 0) + CASE WHEN e.size <= p_value_max THEN e.size ELSE 0 END FROM await.event e
-            WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, p_after) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
+            WHERE e.owner = p_owner AND (e.xid, e.eid) > (x.xid, greatest(p_after, v_floor)) AND (e.xid, e.eid) <= (x.xid, v_from) AND e.job < 'ffffffff-0000-0000-0000-000000000000'
               AND pg_visible_in_snapshot(e.xid, p_upto)
             ORDER BY e.xid, e.eid LIMIT p_limit) w
         UNION ALL
         SELECT w.* FROM pg_snapshot_xip(p_since) x (xid), LATERAL (
             SELECT j.eid, j.class, j.id, 1, 0::int8 FROM await.job j
-            WHERE j.owner = p_owner AND (j.xid, j.eid) > (x.xid, p_after) AND (j.xid, j.eid) <= (x.xid, v_from) AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+            WHERE j.owner = p_owner AND (j.xid, j.eid) > (x.xid, greatest(p_after, v_floor)) AND (j.xid, j.eid) <= (x.xid, v_from) AND j.id < 'ffffffff-0000-0000-0000-000000000000'
               AND pg_visible_in_snapshot(j.xid, p_upto)
             ORDER BY j.xid, j.eid LIMIT p_limit) w
     ) u ORDER BY u.eid LIMIT p_limit;
@@ -2025,6 +2600,14 @@ CREATE TABLE await.chunk (
 )
 PARTITION BY RANGE (class, job);
 ALTER TABLE ONLY await.chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;
+CREATE TABLE await.counted (
+    one boolean DEFAULT true NOT NULL,
+    upto pg_snapshot NOT NULL,
+    at timestamp with time zone NOT NULL,
+    system bigint NOT NULL,
+    CONSTRAINT counted_one_check CHECK (one)
+)
+WITH (fillfactor='50');
 CREATE TABLE await.deadline (
     at timestamp with time zone NOT NULL,
     job uuid NOT NULL
@@ -2111,6 +2694,14 @@ CREATE TABLE await.function_set (
     catalogue text,
     signatures text[],
     CONSTRAINT function_set_one_check CHECK (one)
+);
+CREATE TABLE await.home (
+    one boolean DEFAULT true NOT NULL,
+    system bigint NOT NULL,
+    database oid NOT NULL,
+    floor bigint DEFAULT 0 NOT NULL,
+    foreign_rows boolean DEFAULT false NOT NULL,
+    CONSTRAINT home_one_check CHECK (one)
 );
 CREATE SEQUENCE await.horizon
     START WITH 0
@@ -2205,6 +2796,11 @@ CREATE SEQUENCE await.last_maintenance
     MINVALUE 0
     NO MAXVALUE
     CACHE 1;
+CREATE TABLE await.late_ending (
+    class smallint NOT NULL,
+    day date NOT NULL,
+    ended date NOT NULL
+);
 CREATE TABLE await.lease (
     job uuid NOT NULL,
     attempt smallint NOT NULL,
@@ -2246,6 +2842,21 @@ CREATE TABLE await.queue (
     CONSTRAINT queue_max_attempts_check CHECK ((max_attempts >= 1)),
     CONSTRAINT queue_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
 );
+CREATE TABLE await.queue_count (
+    queue integer NOT NULL,
+    completed bigint DEFAULT 0 NOT NULL,
+    failed bigint DEFAULT 0 NOT NULL,
+    cancelled bigint DEFAULT 0 NOT NULL,
+    expired bigint DEFAULT 0 NOT NULL,
+    retries bigint DEFAULT 0 NOT NULL,
+    waits bigint[] NOT NULL,
+    wait_sum double precision DEFAULT 0 NOT NULL,
+    runs bigint[] NOT NULL,
+    run_sum double precision DEFAULT 0 NOT NULL,
+    totals bigint[] NOT NULL,
+    total_sum double precision DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
 CREATE TABLE await.queue_grant (
     role regrole NOT NULL,
     queue text NOT NULL,
@@ -2333,6 +2944,8 @@ ALTER TABLE ONLY await.branch
     ADD CONSTRAINT branch_pkey PRIMARY KEY (system, number, relation);
 ALTER TABLE ONLY await.chunk
     ADD CONSTRAINT chunk_pkey PRIMARY KEY (class, job, kind, attempt, n);
+ALTER TABLE ONLY await.counted
+    ADD CONSTRAINT counted_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY await.deadline
     ADD CONSTRAINT deadline_pkey PRIMARY KEY (at, job);
 ALTER TABLE ONLY await.delayed
@@ -2343,6 +2956,8 @@ ALTER TABLE ONLY await.event_topic
     ADD CONSTRAINT event_topic_pkey PRIMARY KEY (class, job, seq);
 ALTER TABLE ONLY await.function_set
     ADD CONSTRAINT function_set_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.home
+    ADD CONSTRAINT home_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY await.idem
     ADD CONSTRAINT idem_pkey PRIMARY KEY (owner, queue, key);
 ALTER TABLE ONLY await.job
@@ -2355,6 +2970,8 @@ ALTER TABLE ONLY await.lease
     ADD CONSTRAINT lease_pkey PRIMARY KEY (job);
 ALTER TABLE ONLY await.limits
     ADD CONSTRAINT limits_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.queue_count
+    ADD CONSTRAINT queue_count_pkey PRIMARY KEY (queue);
 ALTER TABLE ONLY await.queue_grant
     ADD CONSTRAINT queue_grant_pkey PRIMARY KEY (role, queue);
 ALTER TABLE ONLY await.queue
@@ -2398,6 +3015,7 @@ CREATE INDEX job_topic_owner_xid_eid_idx ON await.job_topic USING btree (owner, 
 CREATE INDEX job_xid ON ONLY await.job USING btree (xid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_topic_xid_idx ON await.job_topic USING btree (xid) WHERE (owner IS NOT NULL);
 CREATE INDEX lane_of_queue ON await.lane_in_use USING btree (((lane >> 8)));
+CREATE INDEX late_ending_day ON await.late_ending USING btree (class, day, ended);
 CREATE INDEX lease_until ON await.lease USING btree (until);
 CREATE INDEX low_water_of_lane ON await.low_water USING btree (lane, pos);
 CREATE INDEX queue_used_day ON await.queue_used USING btree (queue, class, day);
@@ -2420,6 +3038,7 @@ GRANT USAGE ON SCHEMA await TO await_console;
 GRANT USAGE ON SCHEMA await TO await_edge;
 GRANT USAGE ON SCHEMA await TO await_relay;
 GRANT USAGE ON SCHEMA await TO await_worker;
+REVOKE ALL ON FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon_soon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_low_water(p_lane bigint) FROM PUBLIC;
@@ -2427,6 +3046,7 @@ REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state
 REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
 REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.buckets() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.cancel(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_edge;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_console;
@@ -2439,10 +3059,12 @@ REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) TO await_worker;
 REVOKE ALL ON FUNCTION await.class(id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.clock_was_ahead(p_now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) TO await_worker;
 REVOKE ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) TO await_worker;
+REVOKE ALL ON FUNCTION await.count_events(p_every interval, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) TO await_edge;
@@ -2462,6 +3084,8 @@ REVOKE ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data json
 GRANT ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) FROM PUBLIC;
@@ -2491,44 +3115,65 @@ REVOKE ALL ON FUNCTION await.hints(ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_worker;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
+REVOKE ALL ON FUNCTION await.in_transaction() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_json(content_type text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_short(value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.job_ended(p_jobs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lane(queue integer, priority smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lock_job(p_id uuid, p_skip boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_lane(p_queue text, p_priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.make_named_lane(p_queue text, p_priority smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_partition(p_base text, p_class smallint, p_from timestamp with time zone, p_until timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.make_partitions(p_ahead interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.may_queue(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.may_queue(queue text) TO await_worker;
+REVOKE ALL ON FUNCTION await.move_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.need_partitions(p_class smallint, p_base text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notice_restore() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_event() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_job() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_ready() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_revoked() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.old_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_lane(p_lane bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.open_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.partition_start(p_step interval, p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) TO await_worker;
 REVOKE ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_edge;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_worker;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_relay;
+REVOKE ALL ON FUNCTION await.publish_soon(p_topic text, p_type text, p_data jsonb, p_latest boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.purge() TO await_edge;
 GRANT ALL ON FUNCTION await.purge() TO await_worker;
 GRANT ALL ON FUNCTION await.purge() TO await_relay;
 GRANT ALL ON FUNCTION await.purge() TO await_console;
+REVOKE ALL ON FUNCTION await.purge_ended(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_expired(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_queues() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.purge_ready(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_topics(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_uploads(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_id(p_name text, p_named boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.queue_stats(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.queue_stats(p_most integer) TO await_console;
 REVOKE ALL ON FUNCTION await.queues_are_full() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.reap(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.reap(p_limit integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.reap_deadline(p_at timestamp with time zone, p_job uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.reap_lag() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.reap_lag() TO await_console;
+REVOKE ALL ON FUNCTION await.reap_lease(p_job uuid, p_attempt smallint, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.reap_rows(p_deadlines boolean, p_limit integer, p_now timestamp with time zone, p_each boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.refuse_payload(p_job uuid, p_attempt smallint, p_inline integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;
@@ -2546,6 +3191,8 @@ GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_worker;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_relay;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_console;
 REVOKE ALL ON FUNCTION await.sees_all() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.settle() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.settle_rows(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.shard(id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.sign(message text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint, p_body bytea) FROM PUBLIC;

@@ -11,12 +11,11 @@ namespace await::pg {
 /// What the database reports when a connection is established.
 struct Hello {
   std::int64_t now_ms = 0;
-  std::string timeline;  ///< what await.timeline() returns
-  std::vector<std::int64_t>
-      keep_ms;                    ///< how old jobs can be, in milliseconds, by retention class; 0: forever
-  std::vector<std::string> keys;  ///< the key to sign with, followed by earlier keys that are still valid
-  std::string unmade;             ///< queues that could not be created, and why
-  int schema_version = 0;         ///< 0: older than the first release
+  std::string timeline;               ///< what await.timeline() returns
+  std::vector<std::int64_t> keep_ms;  ///< how old a job can be, in milliseconds, by class; 0: any age
+  std::vector<std::string> keys;      ///< the key to sign with, followed by earlier keys that are still valid
+  std::string unmade;                 ///< queues that could not be created, and why
+  int schema_version = 0;             ///< 0: older than the first release
 };
 
 struct Lane {
