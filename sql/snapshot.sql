@@ -735,18 +735,19 @@ CREATE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities sm
 #variable_conflict use_column
 DECLARE
     at       timestamptz := clock_timestamp();
+    today    date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     r        record;
-    in_queue int4;
     inserted int;
 BEGIN
-    FOR r IN SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)
+    -- usually there is none: one statement for all of them, instead of several for each
+    FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
+                              FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)) d
+             WHERE NOT EXISTS (SELECT FROM await.queue q
+                               JOIN await.lane_in_use m ON m.lane = await.lane(q.id, d.priority)
+                               JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
+                               WHERE q.name = d.queue)
              ORDER BY 1, 2, 3 LOOP
-        SELECT q.id INTO in_queue FROM await.queue q WHERE q.name = r.queue
-            AND EXISTS (SELECT FROM await.lane_in_use m WHERE m.lane = await.lane(q.id, r.priority));
-        IF NOT FOUND THEN
-            in_queue := await.make_lane(r.queue, r.priority);
-        END IF;
-        PERFORM await.need_partitions(r.class), await.note_use(in_queue, r.class);
+        PERFORM await.need_partitions(r.class), await.note_use(await.make_lane(r.queue, r.priority), r.class);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
