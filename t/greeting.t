@@ -54,14 +54,10 @@ my @refusals = ([
         sub { sql('GRANT EXECUTE ON FUNCTION await.edge_hello TO await_edge') }
     ],
     [
-        'a lock',
-        qr/55P03/,
-        sub {
-            $s->{lock} = Await::Session->new($s->postgres('admin'));
-            $s->{lock}->run('BEGIN; LOCK TABLE await.retention');
-            'await';
-        },
-        sub { $s->{lock}->run('ROLLBACK') }
+        'no function',
+        qr/42883/,
+        sub { sql('ALTER FUNCTION await.edge_hello RENAME TO other_hello'); 'await' },
+        sub { sql('ALTER FUNCTION await.other_hello RENAME TO edge_hello') }
     ],
 );
 for (@refusals) {
@@ -83,6 +79,20 @@ for (@refusals) {
         eventually('and that it is over', sub { told($from, qr/schema "await" can be used after/) == 1 });
     };
 }
+
+subtest 'a lock' => sub {
+    my $from = length error_log();
+    my $lock = Await::Session->new($s->postgres('admin'));
+    $lock->run('BEGIN; LOCK TABLE await.retention');
+    restart($s->postgres('edge'));
+    eventually('it waits',
+        sub { metric('await_postgres_connections') == 3 && metric('await_postgres_greeted') == 0 });
+    $lock->run('ROLLBACK');
+    my $answer;
+    ok until_true('202', sub { ($answer = post('/jobs', 'x'))->{status} == 202 }, 15), 'it is accepted soon after';
+    ok timeline_of(json($answer)), 'with a cursor of the timeline of the database';
+    is told($from, qr/cannot query schema/), 0, 'nothing was refused';
+};
 
 subtest 'an outage, and its reasons' => sub {
     restart();
