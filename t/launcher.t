@@ -103,7 +103,7 @@ sub fails_clearly {
     fails_clearly(
         'a configuration that nginx does not take',
         qr/nginx[ ]rejected[ ]the[ ]configuration:[ ]invalid[ ]parameter[ ]"lease=x"[ ]in[ ]"await_submit"[ ]directive,
-            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]equal[ ]to[ ]or[ ]greater[ ]than[ ]1s[ ]in[ ]\S+site\.conf:3/x
+            [ ]it[ ]must[ ]be[ ]a[ ]time[ ]between[ ]1s[ ]and[ ]1d[ ]in[ ]\S+site\.conf:3/x
     );
 }
 {

@@ -311,7 +311,7 @@ subtest 'arguments that are NULL' => sub {
         "await.claim(ARRAY['mails'], 'w', -1)", 'await.emit(ID, RECEIPT, NULL)',
         "await.append_result(ID, RECEIPT, NULL, 'x')", 'await.append_result(ID, RECEIPT, 0, NULL)',
         "await.append_result(ID, RECEIPT, -1, 'x')", "await.payload(ID, RECEIPT, -1, 1)",
-        "await.payload(ID, RECEIPT, 0, -1)", "await.payload(ID, RECEIPT, 0, 16777217)",
+        "await.payload(ID, RECEIPT, 0, -1)", "await.payload(ID, RECEIPT, 0, 268435457)",
         "await.complete_many(NULL, ARRAY[RECEIPT], ARRAY['x'::bytea])",
         "await.complete_many(ARRAY[ID], NULL, ARRAY['x'::bytea])",
         'await.complete_many(ARRAY[ID], ARRAY[RECEIPT], NULL)',

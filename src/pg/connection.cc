@@ -1,7 +1,6 @@
 #include "pg/connection.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/redact.h"
 #include "pg/failure.h"
@@ -163,7 +162,7 @@ void Connection::poll_connect() {
 }
 
 void Connection::on_established() {
-  if (is_read_only()) {
+  if (session::is_read_only(pg_.get())) {
     give_up_host(hosts_.list[host_].text() + " is read-only (a standby)");
     return;
   }
@@ -199,6 +198,7 @@ void Connection::check_settings() {
     Check(Connection &to, Params values) : Statement(session::kCheck, std::move(values)), owner(to) {}
     void finish(Result<Rows> rows) override {
       owner.has_settings_ = rows && rows->count() == 1 && rows->number(0, 0) != 0;
+      owner.transmit_next();
     }
     Connection &owner;
   };
@@ -273,11 +273,21 @@ void Connection::send(std::unique_ptr<Statement> statement) {
     return;
   }
   ++count_;
-  Statement &sending = *statement;
   sent_.push_back(std::move(statement));
-  if (!deadline_->pending())
+  transmit_next();
+  if (!sent_.empty() && !deadline_->pending())
     deadline_->set(options_.timeout_ms);
-  transmit(sending);
+}
+
+/// PgBouncer gives a server back when a result is complete, also while the client is in the middle of its
+/// next message: the rest of it then goes to another server. So behind a pooler there is one statement at a
+/// time.
+void Connection::transmit_next() {
+  while (established() && transmitted_ < sent_.size() && (has_settings_ || transmitted_ == 0)) {
+    Statement &next = *sent_[transmitted_++];
+    next.sent_at = loop_.monotonic_ms();
+    transmit(next);
+  }
 }
 
 void Connection::send_queued() {
@@ -365,18 +375,8 @@ void Connection::take_results() {
   }
   if (established() && PQstatus(pg_.get()) == CONNECTION_BAD)
     lost(message());
-  else if (established() && is_read_only())
+  else if (established() && session::is_read_only(pg_.get()))
     lost("the server has become read-only");
-}
-
-/// Uses what the server reports by itself since version 14 (manual, 34.2 PQparameterStatus).
-bool Connection::is_read_only() const {
-  for (const char *name : {"in_hot_standby", "default_transaction_read_only"}) {
-    const char *value = PQparameterStatus(pg_.get(), name);
-    if (value != nullptr && std::strcmp(value, "on") == 0)
-      return true;
-  }
-  return false;
 }
 
 /// Returns false if the connection was lost; then do not access it.
@@ -398,14 +398,17 @@ bool Connection::take_result(PGresult *result) {
   PQclear(result);
   auto statement = std::move(sent_.front());
   sent_.pop_front();
+  --transmitted_;
   auto rows = std::move(rows_);
   auto failure = std::move(failure_);
+  bool fatal = std::exchange(fatal_, false);
+  if (!fatal)
+    transmit_next();
   if (sent_.empty())
     deadline_->clear();
   else
     deadline_->set(
         std::max<std::int64_t>(1, sent_.front()->sent_at + options_.timeout_ms - loop_.monotonic_ms()));
-  bool fatal = std::exchange(fatal_, false);
   if (!failure && observer_ == nullptr)
     prove();
   if (failure) {
@@ -422,15 +425,10 @@ bool Connection::take_result(PGresult *result) {
   return established();
 }
 
-/// Warnings of our functions, which begin with "await: ", go to the log; other notices are for nobody.
 void Connection::on_notice(void *self, const PGresult *result) noexcept {
-  const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  if (severity == nullptr || text == nullptr || std::strcmp(severity, "WARNING") != 0 ||
-      std::strncmp(text, "await: ", 7) != 0)
-    return;
   try {
-    static_cast<Connection *>(self)->log_.error(one_line(text + 7));
+    if (std::string warning = warning_of(result); !warning.empty())
+      static_cast<Connection *>(self)->log_.error(warning);
   } catch (...) {  // out of memory: only a log line is lost
   }
 }
@@ -462,6 +460,7 @@ void Connection::wait_to_connect(const std::string &line, const std::string &why
   state_ = State::waiting;
   rows_.reset();
   failure_.reset();
+  transmitted_ = 0;
   fatal_ = false;
   deadline_->clear();
   patience_->clear();

@@ -107,7 +107,6 @@ class Connection {
   void drop_watch();
   void on_socket();
   void pump();
-  bool is_read_only() const;
   void take_results();
   bool take_result(PGresult *result);
   void take_notifications();
@@ -117,6 +116,7 @@ class Connection {
   void prove();
   void on_deadline();
   void check_settings();
+  void transmit_next();
   void end_abandoned();
   void lost(const std::string &why);
   void wait_to_connect(const std::string &line, const std::string &why);
@@ -174,7 +174,8 @@ class Connection {
   core::Backoff backoff_{100, 2'000};
   std::deque<std::unique_ptr<Statement>> queued_;  // until accepted
   std::deque<std::unique_ptr<Statement>> sent_;
-  std::unique_ptr<Rows> rows_;  // of the statement at the front of sent_
+  std::size_t transmitted_ = 0;  // of these, from the front on; the others wait for their turn
+  std::unique_ptr<Rows> rows_;   // of the statement at the front of sent_
   std::unique_ptr<Error> failure_;
   bool fatal_ = false;  // failure_ ends the connection
   struct Failed {

@@ -61,6 +61,13 @@ Failure failure_of(const PGresult *result) {
   return {std::move(error), is_fatal(result)};
 }
 
+std::string warning_of(const PGresult *notice) {
+  constexpr std::string_view kOurs = "await: ";
+  std::string_view text = field(notice, PG_DIAG_MESSAGE_PRIMARY);
+  bool is_ours = field(notice, PG_DIAG_SEVERITY_NONLOCALIZED) == "WARNING" && text.starts_with(kOurs);
+  return is_ours ? one_line(text.data() + kOurs.size()) : std::string();
+}
+
 std::string one_line(const char *text) {
   std::string out(text != nullptr ? text : "");
   std::replace(out.begin(), out.end(), '\n', ' ');

@@ -15,6 +15,9 @@ struct Failure {
 };
 Failure failure_of(const PGresult *result);
 
+/// A warning of our functions, which begins with "await: ", for the log. Empty: another notice, for nobody.
+std::string warning_of(const PGresult *notice);
+
 /// A message of libpq without line breaks.
 std::string one_line(const char *text);
 

@@ -1,5 +1,7 @@
 #include "pg/session.h"
 
+#include <cstring>
+
 namespace await::pg::session {
 
 std::string limits(std::int64_t timeout_ms) {
@@ -17,6 +19,15 @@ bool refuses_startup(const std::string &why) {
   return why.find("client_connection_check_interval") != std::string::npos ||
          why.find("startup parameter") != std::string::npos ||
          why.find("command-line options") != std::string::npos;
+}
+
+bool is_read_only(const PGconn *pg) {
+  for (const char *name : {"in_hot_standby", "default_transaction_read_only"}) {
+    const char *value = PQparameterStatus(pg, name);
+    if (value != nullptr && std::strcmp(value, "on") == 0)
+      return true;
+  }
+  return false;
 }
 
 }  // namespace await::pg::session

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <libpq-fe.h>
+
 #include <cstdint>
 #include <string>
 
@@ -24,6 +26,10 @@ std::string startup_options(std::int64_t timeout_ms);
 /// Whether the reason of a failed attempt to connect may be what is in startup_options(): poolers reject
 /// options that they do not know, and servers a parameter that their platform does not support.
 bool refuses_startup(const std::string &why);
+
+/// Whether the server is a standby, or does not permit to write: what it reports by itself since version 14
+/// (manual, 34.2 PQparameterStatus).
+bool is_read_only(const PGconn *pg);
 
 /// Whether the session is that of the server to which the client has connected, not one of a pooler, and has
 /// the settings of startup_options(). $1: the process id that was announced, $2: the time limit.

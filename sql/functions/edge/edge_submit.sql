@@ -16,6 +16,7 @@ DECLARE
     r        record;
     inserted int;
 BEGIN
+    PERFORM await.need_partitions(d.class) FROM (SELECT DISTINCT await.class(k) AS class FROM unnest(p_ids) k) d;
     -- usually there is none: one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
                               FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)) d
@@ -24,7 +25,7 @@ BEGIN
                                JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
                                WHERE q.name = d.queue)
              ORDER BY 1, 2, 3 LOOP
-        PERFORM await.need_partitions(r.class), await.note_use(await.make_lane(r.queue, r.priority), r.class);
+        PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
