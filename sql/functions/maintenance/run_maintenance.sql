@@ -14,8 +14,8 @@ AS $$
                                        LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE r.owner = old.owner;
 $$;
 
--- Whether the caller has opened a transaction, in which it may stay: what is done in it is seen by nobody else until its end. nginx
--- and await-worker send a setting before each statement, and say by await.single that nothing comes after it.
+-- Whether the caller has opened a transaction, in which it may stay: what is done in it is seen by nobody else until its end. Behind a
+-- pooler, nginx and await-worker send settings before each statement, and say by await.single that nothing comes after it.
 CREATE OR REPLACE FUNCTION await.in_transaction() RETURNS boolean
 LANGUAGE sql STABLE
 AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
