@@ -1643,7 +1643,7 @@ BEGIN
     RETURN await.publish(p_topic, p_type, p_data, p_latest);
 EXCEPTION WHEN lock_not_available THEN
     RAISE EXCEPTION 'topic % is being written to by a transaction that does not end', quote_literal(p_topic)
-        USING ERRCODE = '55P03', CONSTRAINT = 'job_topic_pkey';
+        USING ERRCODE = '55P03';
 END $$;
 CREATE FUNCTION await.purge() RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
