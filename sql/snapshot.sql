@@ -500,14 +500,15 @@ BEGIN
             (SELECT string_agg(x::text, ',' ORDER BY x::text::bigint) FROM pg_snapshot_xip(now_) x WHERE x::text::bigint < high))::pg_snapshot;
     END IF;
     WITH fresh AS MATERIALIZED (
-        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending FROM await.event e
+        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending, e.data FROM await.event e
         WHERE e.xid >= low::text::xid8 AND e.xid < high::text::xid8 AND (e.ending OR e.type IN ('processing', 'pending'))
           AND pg_visible_in_snapshot(e.xid, seen)
         UNION ALL
-        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending FROM pg_snapshot_xip(last.upto) x JOIN await.event e ON e.xid = x
+        SELECT e.class, e.job, e.seq, e.type, e.state, e.at, e.ending, e.data FROM pg_snapshot_xip(last.upto) x JOIN await.event e ON e.xid = x
         WHERE (e.ending OR e.type IN ('processing', 'pending')) AND pg_visible_in_snapshot(x, seen)
     ), timed AS MATERIALIZED (
         SELECT j.queue, f.type, f.ending, f.state,
+            f.type = 'pending' AND NOT coalesce(f.data ? 'released', false) AS retried, -- one that was given back has not failed
             CASE WHEN f.type = 'processing' THEN f.at - coalesce((p.data ->> 'retry_at')::timestamptz, greatest(j.created_at, j.due)) END AS wait,
             CASE WHEN f.type <> 'processing' AND p.type = 'processing' THEN f.at - p.at END AS run,
             CASE WHEN f.ending THEN f.at - j.created_at END AS total
@@ -523,7 +524,7 @@ BEGIN
             count(*) FILTER (WHERE s.ending AND s.state = 'failed') AS failed,
             count(*) FILTER (WHERE s.ending AND s.state = 'cancelled') AS cancelled,
             count(*) FILTER (WHERE s.ending AND s.state = 'expired') AS expired,
-            count(*) FILTER (WHERE s.type = 'pending') AS retries,
+            count(*) FILTER (WHERE s.retried) AS retries,
             array_agg(s.wait_s) FILTER (WHERE s.wait IS NOT NULL) AS waits, coalesce(sum(s.wait_s) FILTER (WHERE s.wait IS NOT NULL), 0) AS wait_sum,
             array_agg(s.run_s) FILTER (WHERE s.run IS NOT NULL) AS runs, coalesce(sum(s.run_s) FILTER (WHERE s.run IS NOT NULL), 0) AS run_sum,
             array_agg(s.total_s) FILTER (WHERE s.total IS NOT NULL) AS totals, coalesce(sum(s.total_s) FILTER (WHERE s.total IS NOT NULL), 0) AS total_sum
@@ -1643,7 +1644,7 @@ BEGIN
     RETURN await.publish(p_topic, p_type, p_data, p_latest);
 EXCEPTION WHEN lock_not_available THEN
     RAISE EXCEPTION 'topic % is being written to by a transaction that does not end', quote_literal(p_topic)
-        USING ERRCODE = '55P03', CONSTRAINT = 'job_topic_pkey';
+        USING ERRCODE = '55P03';
 END $$;
 CREATE FUNCTION await.purge() RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER

@@ -145,6 +145,23 @@ my %strike = (
     'line to Redis cut' => sub { print $proxy 'cut ' . pick('reda', 'redb') . "\n" },
     'line to Redis stalled' => sub { print $proxy 'stall ' . pick('reda', 'redb') . ' ' . int(rand 6000) . "\n" },
 );
+# what a DBA does under load, and what a database does with it
+my %dba = (
+    'backends terminated' => [ 2.5, q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE application_name ~ '^nginx-await' AND random() < 0.5} ],
+    'statements cancelled' => [ 0.5, join ';', (q{SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+        WHERE state = 'active' AND pid <> pg_backend_pid() AND backend_type = 'client backend'}) x 50 ],
+    'tables rewritten' => [ 0.5, 'VACUUM FULL await.ready; VACUUM FULL await.lease; '
+            . 'VACUUM FULL await.event; CLUSTER await.ready USING ready_pkey; REINDEX TABLE await.job' ],
+    'purge' => [ 0.5, q{SELECT await.purge(); SELECT await.count_events('0 s'); ANALYZE await.event} ],
+    'snapshot held' => [ 0, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id(), pg_sleep(2); ROLLBACK' ],
+);
+for my $what (keys %dba) {
+    my ($recovery, $do) = @{ $dba{$what} };
+    $strike{$what} = sub {
+        during($recovery, sub { $s->try_sql($do) or diag "$what: not done" });
+    };
+}
 # who watches as this owner is sent away, at once where Redis says so
 $strike{'owner revoked'} = sub {
     my $asked = time;

@@ -105,6 +105,14 @@ subtest 'each event is counted once' => sub {
     claim(my $after = one_job('/queue?q=beta', 'x'), queue => 'beta');
     complete($after, 'done');
     is $count->(), 11, 'and counts what is new';
+    # was a bug: a release is a pending event, too
+    claim(my $back = one_job('/queue?q=gamma', 'x'), queue => 'gamma');
+    sql("SELECT await.release('$back', test.receipt('$back'))");
+    claim($back, queue => 'gamma');
+    sql("SELECT await.fail('$back', test.receipt('$back'), '{}', '0')");
+    $count->();
+    is sql("SELECT c.retries FROM await.queue_count c JOIN await.queue q ON q.id = c.queue WHERE q.name = 'gamma'"), 1,
+        'a failed attempt is a retry, one that was given back is not';
 };
 
 subtest 'promtool' => sub {

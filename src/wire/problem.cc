@@ -22,7 +22,7 @@ constexpr ProblemType kTypes[] = {
     {406, "not-acceptable", "Not acceptable", "no type of Accept can be given"},
     {408, "request-timeout", "Request timeout", "the request came too slowly; nginx's own, by await_problem"},
     {409, "conflict", "Conflict",
-     "the job has ended already; the key's first request is in progress; a queue or topic is being created: "
+     "the job has ended already; the key's first request is in progress; a queue is being created: "
      "try again after Retry-After; with pending=409, no result yet"},
     {410, "gone", "Gone", "past its retention; or no result, because the job was cancelled or has expired"},
     {411, "length-required", "Length required",
