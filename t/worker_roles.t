@@ -191,22 +191,6 @@ subtest 'a role\'s queues' => sub {
     is((taken('anyone', $_))[0], $job{$_}, "claim from $_ by who may all") for qw(thumbsx mails);
 };
 
-subtest 'no setting of a session widens what a role may claim' => sub {
-    # a function is read with the settings of its caller: with the first, the "_" of a grant was any character
-    done_by_ctl($admin, 'grant', 'mails', 'mails', 'mail_in');
-    submit('mail-in');
-    for my $set ('standard_conforming_strings = off', 'transform_null_equals = on', 'quote_all_identifiers = on') {
-        delete $session{mails};
-        as('mails', $_) for "SET $set", 'SET escape_string_warning = off';
-        like as('mails', "SELECT await.claim(ARRAY['mail-in'], 'w')"), qr/may not claim from queue/, "with $set";
-    }
-    delete $session{mails};
-    my @functions = glob "$Await::Stack::ROOT/sql/functions/*/*.sql";
-    my @open = grep { join('', map { s/--.*//r } split /^/m, Await::Stack::read_file($_)) =~ s/\bE'(?:[^']|'')*'//gr =~ /\\/ }
-        @functions;
-    is_deeply \@open, [], 'a string with a backslash is written E\'\', which is read alike everywhere';
-};
-
 subtest 'hints: a stranger\'s are thin' => sub {
     my $id = submit('mails', '{"owner": "anna", "params": {"secret": 1}}');
     my (undef, $receipt) = taken('mails', 'mails');
