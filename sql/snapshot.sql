@@ -150,7 +150,7 @@ CREATE FUNCTION await.check_content_type(value text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     AS $_$
 BEGIN
-    IF value !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}/[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}([ \t]*;[\x20-\x7e\t]*)?$' OR length(value) > 255 THEN
+    IF value !~ E'^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}/[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}([ \\t]*;[\\x20-\\x7e\\t]*)?$' OR length(value) > 255 THEN
         RAISE EXCEPTION 'content type % is not type/subtype as RFC 9110 has it', quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $_$;
@@ -181,7 +181,7 @@ CREATE FUNCTION await.check_file_name(value text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     AS $$
 BEGIN
-    IF value ~ '[[:cntrl:]/\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
+    IF value ~ E'[[:cntrl:]/\\\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'file name % holds a control character or a path, or is not 1 to 255 long', quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $$;
@@ -1341,7 +1341,7 @@ DECLARE
     allowed  boolean;
 BEGIN
     SELECT coalesce(bool_or(g.queue = '*' OR (of_topic = (g.queue LIKE 'topic:%')
-               AND may_queue.queue LIKE replace(replace(g.queue, '_', '\_'), '*', '%'))), false)
+               AND may_queue.queue LIKE replace(replace(g.queue, '_', E'\\_'), '*', '%'))), false)
         INTO allowed FROM await.queue_grant g WHERE pg_has_role(session_user, g.role, 'MEMBER') HAVING count(*) > 0;
     RETURN coalesce(allowed, true) OR await.sees_all();
 END $$;
@@ -1722,7 +1722,7 @@ BEGIN
         RETURN NEXT 'more ready rows';
     END IF;
     -- what was noted of partitions that are gone
-    DELETE FROM await.swept s WHERE s.what LIKE 'job\_%' AND to_regclass('await.' || s.what) IS NULL;
+    DELETE FROM await.swept s WHERE s.what LIKE E'job\\_%' AND to_regclass('await.' || s.what) IS NULL;
     DELETE FROM await.late_ending l USING await.retention o WHERE o.class = l.class AND o.keep IS NOT NULL
         AND to_regclass('await.' || await.partition_name('job', l.class, await.partition_start(o.step, l.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
 END $$;
@@ -2489,13 +2489,13 @@ CREATE FUNCTION await.topic_id(name text) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
     SELECT encode(set_byte(set_byte(b, 6, (get_byte(b, 6) & 15) | 128), 8, (get_byte(b, 8) & 63) | 128), 'hex')::uuid
-    FROM (SELECT '\xffffffffffff'::bytea || substring(sha256(convert_to('topic:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
+    FROM (SELECT E'\\xffffffffffff'::bytea || substring(sha256(convert_to('topic:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
 $$;
 CREATE FUNCTION await.user_id(name text) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
     SELECT encode(set_byte(set_byte(b, 6, (get_byte(b, 6) & 15) | 128), 8, (get_byte(b, 8) & 63) | 128), 'hex')::uuid
-    FROM (SELECT '\xfffffffeffff'::bytea || substring(sha256(convert_to('user:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
+    FROM (SELECT E'\\xfffffffeffff'::bytea || substring(sha256(convert_to('user:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
 $$;
 CREATE FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) RETURNS TABLE(eid bigint, class smallint, job uuid, seq integer, weight bigint)
     LANGUAGE plpgsql STABLE

@@ -147,6 +147,24 @@ subtest 'what others lock stops only who needs it' => sub {
     $open->run('COMMIT');
     is_deeply [ map { $_->response->{status} } @held ], [ 202, 202 ], 'are no conflicts';
 };
+
+subtest 'options of the connection string that are in the way' => sub {
+    # the session does not have our settings then: each statement has to bring them
+    $s->end('nginx', 'QUIT');
+    my $options = "options='-c lock_timeout=5ms -c statement_timeout=500ms -c await.single=off'";
+    $s->start_nginx("await_postgres \"@{[ $s->postgres('edge') ]} $options\";\n" . $Await::Test::SITE,
+        vars => { EXTRA => 'location = /later { await_submit later delay=1s; }', REREAD => '500ms' });
+    is post('/jobs', 'x')->{status}, 202, 'a submission is stored';
+    my $lock = Await::Session->new($s->postgres);
+    $lock->run('BEGIN; LOCK TABLE await.ready IN EXCLUSIVE MODE');
+    my $held = begin_request('POST', '/jobs', body => 'x');
+    ok !$held->read_until(sub { length $_[0] }, 0.7), 'behind a lock a submission waits';
+    $lock->run('COMMIT');
+    is $held->response->{status}, 202, 'and is stored after it';
+    my $later = one_job('/later');
+    eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 }, 3);
+};
+
 subtest 'through PgBouncer in transaction mode' => sub {
     plan skip_all => 'pgbouncer is missing' if !-x '/usr/sbin/pgbouncer';
     my $port = Await::Stack::free_port();

@@ -5,6 +5,7 @@ use warnings;
 no warnings "exec";
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Session;
 use Await::Test;
 use Test::More;
 
@@ -305,4 +306,19 @@ subtest 'no superuser is needed' => sub {
 
 like `$Await::Stack::ROOT/tools/await-ctl migrate '@{[ stack()->postgres ]}' 2>&1`,
     qr/^already up to date: schema \d+, functions \w+\n\z/, 'migrate is idempotent';
+subtest 'no setting of a session widens what a role may claim' => sub {
+    # a function is read with the settings of its caller: with the first, the "_" of a grant was any character
+    submit('mail-in');
+    sql("SELECT await.grant_queues('worker', '{mail_in}')");
+    for my $set ('standard_conforming_strings = off', 'transform_null_equals = on', 'quote_all_identifiers = on') {
+        my $worker = Await::Session->new(stack()->postgres('worker'));
+        $worker->run($_) for "SET $set", 'SET escape_string_warning = off';
+        like $worker->run("SELECT await.claim(ARRAY['mail-in'], 'w')"), qr/may not claim from queue/, "with $set";
+    }
+    sql('DELETE FROM await.queue_grant');
+    my %text = map { $_ => slurp($_) =~ s/--.*//gr } glob "$Await::Stack::ROOT/sql/functions/*/*.sql";
+    my @open = grep { $text{$_} =~ s/\bE'(?:[^']|'')*'//gr =~ /\\/ } sort keys %text;
+    is_deeply \@open, [], 'a string with a backslash is written E\'\', which is read alike everywhere';
+};
+
 finish();

@@ -191,8 +191,8 @@ void Connection::on_established() {
     pump();
 }
 
-/// Asks whether the session is that of the server, not of a pooler, and has the settings of
-/// session::startup_options(). Until then, and if not, they are sent with each statement.
+/// Asks whether the session is that of the server and has the settings of session::startup_options(). If not,
+/// they are sent with each statement; not with this one, from which they would hide those of the session.
 void Connection::check_settings() {
   struct Check : Statement {
     Check(Connection &to, Params values) : Statement(session::kCheck, std::move(values)), owner(to) {}
@@ -208,6 +208,7 @@ void Connection::check_settings() {
   params.int4(PQbackendPID(pg_.get())).text(std::to_string(options_.timeout_ms));
   auto check = std::make_unique<Check>(*this, std::move(params));
   check->greets = true;
+  check->bare = true;
   send(std::move(check));
 }
 
@@ -323,7 +324,7 @@ void Connection::transmit(Statement &statement) {
   auto values = statement.params.pointers();
   auto lengths = statement.params.lengths();
   std::vector<int> formats(values.size(), 1);
-  if ((!has_settings_ && (!before(session::kIsolation) || !before(limits_.c_str()))) ||
+  if ((!has_settings_ && !statement.bare && (!before(session::kIsolation) || !before(limits_.c_str()))) ||
       PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
                         values.data(), lengths.data(), formats.data(), 1) != 1 ||
       PQpipelineSync(pg_.get()) != 1) {

@@ -31,6 +31,7 @@ class Statement {
   const char *sql;  ///< a literal
   Params params;
   bool greets = false;  ///< may be sent before the connection is accepted
+  bool bare = false;    ///< is sent without the settings before it, because it looks at those of the session
   std::int64_t sent_at = 0;
 };
 

@@ -10,7 +10,7 @@ DECLARE
     allowed  boolean;
 BEGIN
     SELECT coalesce(bool_or(g.queue = '*' OR (of_topic = (g.queue LIKE 'topic:%')
-               AND may_queue.queue LIKE replace(replace(g.queue, '_', '\_'), '*', '%'))), false)
+               AND may_queue.queue LIKE replace(replace(g.queue, '_', E'\\_'), '*', '%'))), false)
         INTO allowed FROM await.queue_grant g WHERE pg_has_role(session_user, g.role, 'MEMBER') HAVING count(*) > 0;
     RETURN coalesce(allowed, true) OR await.sees_all();
 END $$;

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION await.check_file_name(value text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
-    IF value ~ '[[:cntrl:]/\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
+    IF value ~ E'[[:cntrl:]/\\\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'file name % holds a control character or a path, or is not 1 to 255 long', quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $$;
