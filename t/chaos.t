@@ -154,7 +154,8 @@ my %dba = (
     'tables rewritten' => [ 0.5, 'VACUUM FULL await.ready; VACUUM FULL await.lease; '
             . 'VACUUM FULL await.event; CLUSTER await.ready USING ready_pkey; REINDEX TABLE await.job' ],
     'purge' => [ 0.5, q{SELECT await.purge(); SELECT await.count_events('0 s'); ANALYZE await.event} ],
-    'snapshot held' => [ 0, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id(), pg_sleep(2); ROLLBACK' ],
+    'snapshot held' =>
+        [ 0, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id(), pg_sleep(2); ROLLBACK' ],
 );
 for my $what (keys %dba) {
     my ($recovery, $do) = @{ $dba{$what} };
