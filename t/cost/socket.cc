@@ -10,13 +10,13 @@ namespace {
 constexpr std::size_t kMost = 65536;  // await_max_frame
 
 struct Client : wire::WebSocketReader::Listener {
-  void text(std::string_view message) override { keep(&message); }
-  void binary() override {}
-  void reply(std::string_view frames) override { keep(&frames); }
+  void on_text(std::string_view message) override { keep(&message); }
+  void on_binary() override {}
+  void on_reply(std::string_view frames) override { keep(&frames); }
 };
 
 struct Talker : Client {
-  void text(std::string_view message) override {
+  void on_text(std::string_view message) override {
     auto request = wire::parse_request(message);
     keep(&request);
   }
