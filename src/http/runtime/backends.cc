@@ -190,7 +190,7 @@ void Backends::wait_for_greeting(GreetingWaiter &waiter) {
     request_greeting(waited_for_);  // answered after the greeting that every connection begins with
 }
 
-void Backends::on_first_greeting(Result<pg::Hello> hello) {
+void Backends::on_first_greeting(const Result<pg::Hello> &hello) {
   on_answer(hello);
   call_all(waiters_);
 }

@@ -110,7 +110,7 @@ class Backends : private pg::Connection::Observer {
   /// A connection, and the timeline that it reported.
   struct Greeting {
     Greeting(Backends &owner, pg::Connection &connection, const char *part);
-    void on_hello(Result<pg::Hello> hello) { owner.on_hello(*this, hello); }
+    void on_hello(const Result<pg::Hello> &hello) { owner.on_hello(*this, hello); }
     Backends &owner;
     pg::Connection &connection;
     const char *part;
@@ -129,7 +129,7 @@ class Backends : private pg::Connection::Observer {
   void on_hello(Greeting &greeting, const Result<pg::Hello> &hello);
   void on_refusal(Greeting &greeting, const Error &error);
   void on_reader_hello(const pg::Hello &hello, bool is_news);
-  void on_first_greeting(Result<pg::Hello> hello);
+  void on_first_greeting(const Result<pg::Hello> &hello);
   void log_schema_version(int version);
   void compare_timelines(const std::string &newest);
 

@@ -27,7 +27,7 @@ struct Counters::Slot {
 
 struct Counters::Table {
   Slot slots[kSlots];
-  core::Timelines timelines;  // guarded by the lock of the zone
+  core::Timelines timelines;             // guarded by the lock of the zone
   volatile std::int64_t configurations;  // that the master has read; written by the master only
 };
 

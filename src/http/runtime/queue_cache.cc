@@ -4,8 +4,6 @@
 
 #include "ngx/str.h"
 
-extern ngx_module_t ngx_http_await_module;
-
 namespace await::http {
 namespace {
 

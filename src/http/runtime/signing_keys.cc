@@ -60,7 +60,7 @@ void SigningKeys::ask() {
   backends_.request_greeting(reply_);
 }
 
-void SigningKeys::on_answer(Result<pg::Hello> hello) {
+void SigningKeys::on_answer(const Result<pg::Hello> &hello) {
   is_fresh_ = static_cast<bool>(hello);
   backends_.on_answer(hello);  // and from there to on_greeting()
   call_all(asking_);

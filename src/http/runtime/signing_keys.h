@@ -45,7 +45,7 @@ class SigningKeys {
  private:
   void ask_at(std::int64_t due_ms);
   void ask();
-  void on_answer(Result<pg::Hello> hello);
+  void on_answer(const Result<pg::Hello> &hello);
 
   ngx::Loop &loop_;
   Backends &backends_;
