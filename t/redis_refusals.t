@@ -212,7 +212,7 @@ for (@cases) {
     if ($o{connected}) { hear(); is scalar @{ $opened{$name} }, 2, "$name: it stays connected"; next }
     eventually("$name: it is tried again", sub { hear() && @{ $opened{$name} } >= 10 });
     my @times = @{ $opened{$name} };
-    # five of each connection; pauses of at least 50, 100, 200 and 400 ms, and of at most 400 in all if they did not grow
+    # five of each connection, with pauses of at least 50, 100, 200 and 400 ms; of 400 in all if they did not grow
     cmp_ok $times[9] - $times[0], '>=', 0.6, "$name: less and less often";
 }
 for (@cases) {
