@@ -10,6 +10,7 @@ use Await::WebSocket;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
 use Digest::SHA qw(hmac_sha256);
+use List::Util qw(min);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -139,7 +140,8 @@ for my $round (1 .. 5) {
         sleep 1.1;      # counted once a second
         push @{ $asked{$id} }, statements() - $before;
     }
-    last if $round > 1 && grep { $asked{$mine}[-1] == $_ } @{ $asked{$none} };
+    last if $round > 1 && min(@{ $asked{$mine} }) == min(@{ $asked{$none} });
 }
-is $asked{$mine}[-1], $asked{$none}[-1], 'as many statements for a foreign job as for none';
+# the least of some rounds: the numbers of queues are read now and then, because the metrics are
+is min(@{ $asked{$mine} }), min(@{ $asked{$none} }), 'as many statements for a foreign job as for none';
 finish();
