@@ -294,7 +294,9 @@ subtest 'many at once leave nothing behind' => sub {
         is $active->(), 1, 'nginx counts them no more' if $round == 1;
         push @sizes, memory_kb($pid, 'VmRSS');
     }
-    cmp_ok $sizes[-1] - $sizes[1], '<', $ENV{AWAIT_ASAN} ? 100_000 : 600, "memory is level: @sizes";
+    # what is lost for each client shows in each round; a buffer that something else needed, in one
+    my @growth = sort { $a <=> $b } map { $sizes[$_] - $sizes[ $_ - 1 ] } 2 .. $#sizes;
+    cmp_ok $growth[1], '<', $ENV{AWAIT_ASAN} ? 33_000 : 200, "memory is level: @sizes";
 };
 
 subtest 'a reload moves them on' => sub {
