@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Pooler qw(start_pooler);
 use Await::Session;
 use Await::Test;
 use Test::More;
@@ -187,45 +188,25 @@ subtest 'after the connection was lost' => sub {
 };
 unlike error_log(), qr/LISTEN/, 'no trouble is logged';
 
-SKIP: {
-    my ($pgbouncer) = grep { -x } qw(/usr/sbin/pgbouncer /usr/local/bin/pgbouncer);
-    skip 'PgBouncer is not installed', 1 unless $pgbouncer;
-    subtest 'behind a pooler' => sub {
-        my $port = Await::Stack::free_port();
-        Await::Stack::write_file("$s->{dir}/users.txt",
-            join('', map { qq("$_" "@{[ $s->password($_) ]}"\n) } qw(edge await)), 0644);
-        Await::Stack::write_file("$s->{dir}/pgbouncer.ini", <<"INI", 0644);
-[databases]
-await = host=127.0.0.1 port=$s->{pg_port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = $port
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = $s->{dir}/users.txt
-pool_mode = transaction
-default_pool_size = 3
-ignore_startup_parameters = extra_float_digits
-INI
-        $s->spawn('pgbouncer', [ $pgbouncer, "$s->{dir}/pgbouncer.ini" ], user => $> == 0 ? 'postgres' : undef);
-        my $pooled = "host=127.0.0.1 port=$port dbname=await user=edge password=@{[ $s->password('edge') ]}";
-        eventually('PgBouncer answers', sub { `psql -XAtq -d '$pooled' -c 'SELECT 1' 2>&1` eq "1\n" });
-        $s->end('nginx', 'QUIT', 10);
-        unlink "$s->{dir}/nginx.started";
-        $s->start_nginx("await_postgres '$pooled';\n$SITE", vars => { REREAD => '1s' });
-        eventually(
-            'nginx says why it does not listen',
-            sub {
-                error_log() =~
-                    /cannot LISTEN to PostgreSQL, although await\.notify is on: a pooler stands between; changes/;
-            });
-        my $r = post('/to/words', 'pooled', Prefer => 'wait=20');
-        is_deeply [ $r->{status}, $r->{body} ], [ 200, 'pooled' ], 'clients are answered by re-reading';
-        is metric('await_listen_connections'), 0, 'it is told as not listening';
-        is join(',', map { `psql -XAtq -d '$pooled' -c 'SELECT count(*) FROM pg_listening_channels()'` } 1 .. 6) =~
-            tr/1-9//,
-            0, 'no pooled session was left listening';
-    };
-}
+subtest 'behind a pooler' => sub {
+    my $port = start_pooler();
+    my $pooled = "host=127.0.0.1 port=$port dbname=await user=edge password=@{[ $s->password('edge') ]}";
+    eventually('PgBouncer answers', sub { `psql -XAtq -d '$pooled' -c 'SELECT 1' 2>&1` eq "1\n" });
+    $s->end('nginx', 'QUIT', 10);
+    unlink "$s->{dir}/nginx.started";
+    $s->start_nginx("await_postgres '$pooled';\n$SITE", vars => { REREAD => '1s' });
+    eventually(
+        'nginx says why it does not listen',
+        sub {
+            error_log() =~
+                /cannot LISTEN to PostgreSQL, although await\.notify is on: a pooler stands between; changes/;
+        });
+    my $r = post('/to/words', 'pooled', Prefer => 'wait=20');
+    is_deeply [ $r->{status}, $r->{body} ], [ 200, 'pooled' ], 'clients are answered by re-reading';
+    is metric('await_listen_connections'), 0, 'it is told as not listening';
+    is join(',', map { `psql -XAtq -d '$pooled' -c 'SELECT count(*) FROM pg_listening_channels()'` } 1 .. 6) =~
+        tr/1-9//,
+        0, 'no pooled session was left listening';
+};
 
 finish();

@@ -5,25 +5,13 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Database qw(submit state);
 use Await::Session;
 use Await::Test;
 use Test::More;
 
 my $s = start_stack(without => [ 'redis', 'nginx' ]);
 
-sub submit {
-    my ($queue, $options, $bytes) = @_;
-    $bytes //= 1;
-    $options //= '{}';
-    return sql("SELECT await.submit('$queue', convert_to(repeat('x', $bytes), 'UTF8'), 'text/plain', '$options')");
-}
-sub state {
-    my ($id) = @_;
-    return sql(
-        "SELECT coalesce((SELECT coalesce((SELECT state FROM await.event e WHERE e.job = j.id ORDER BY seq DESC
-        LIMIT 1), 'pending') FROM await.job j WHERE id = '$id'), 'gone')"
-    );
-}
 subtest 'what cannot be handled stands before nobody' => sub {
     sql("INSERT INTO await.deadline SELECT now() - interval '1 hour', gen_random_uuid() FROM generate_series(1, 1500)");
     sql(

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Pooler qw(start_pooler);
 use Await::Session;
 use Await::Test;
 use Test::More;
@@ -166,22 +167,8 @@ subtest 'options of the connection string that are in the way' => sub {
 };
 
 subtest 'through PgBouncer in transaction mode' => sub {
-    plan skip_all => 'pgbouncer is missing' if !-x '/usr/sbin/pgbouncer';
-    my $port = Await::Stack::free_port();
-    Await::Stack::write_file("$s->{dir}/users", qq("edge" "@{[ $s->password('edge') ]}"\n), 0644);
-    Await::Stack::write_file("$s->{dir}/pgbouncer.ini", <<"INI", 0644);
-[databases]
-await = host=127.0.0.1 port=$s->{pg_port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = $port
-auth_type = plain
-auth_file = $s->{dir}/users
-pool_mode = transaction
-default_pool_size = 3
-INI
     sql("ALTER DATABASE await SET default_transaction_isolation = 'serializable'", 'postgres');
-    $s->spawn('pgbouncer', [ '/usr/sbin/pgbouncer', "$s->{dir}/pgbouncer.ini" ], user => $s->{user});
+    my $port = start_pooler();
     my $pooled = $s->postgres('edge') =~ s/port=\d+/port=$port/r;
     $s->end('nginx', 'QUIT');
     my $site = "await_postgres \"$pooled\";\n" . $Await::Test::SITE;

@@ -6,7 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Clock;
-use Await::Database;
+use Await::Database qw(:DEFAULT submit state);
 use Await::Test;
 use Test::More;
 
@@ -16,19 +16,6 @@ plan skip_all => $why if !$can;
 $ENV{PGOPTIONS} = '-c client_min_messages=error';    # sql() returns warnings as well
 clocked_postgres(start_stack(without => [ 'postgres', 'redis', 'nginx' ]));
 
-sub submit {
-    my ($queue, $options, $bytes) = @_;
-    $bytes //= 1;
-    $options //= '{}';
-    return sql("SELECT await.submit('$queue', convert_to(repeat('x', $bytes), 'UTF8'), 'text/plain', '$options')");
-}
-sub state {
-    my ($id) = @_;
-    return sql(
-        "SELECT coalesce((SELECT coalesce((SELECT state FROM await.event e WHERE e.job = j.id ORDER BY seq DESC
-        LIMIT 1), 'pending') FROM await.job j WHERE id = '$id'), 'gone')"
-    );
-}
 # What edges and workers do, until there is no more of it.
 sub tend {
     sql('SELECT await.run_maintenance()') for 1 .. 2;

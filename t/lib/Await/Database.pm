@@ -10,7 +10,23 @@ use Test::More;
 
 use Exporter 'import';
 our @EXPORT = qw(refused old_partition timed purge background end);
+our @EXPORT_OK = qw(submit state);
 
+# A job of so many bytes (1), submitted by SQL. Options: JSON.
+sub submit {
+    my ($queue, $options, $bytes) = @_;
+    $bytes //= 1;
+    $options //= '{}';
+    return sql("SELECT await.submit('$queue', convert_to(repeat('x', $bytes), 'UTF8'), 'text/plain', '$options')");
+}
+# Of a job, as the database has it; "gone" if it has none.
+sub state {
+    my ($id) = @_;
+    return sql(
+        "SELECT coalesce((SELECT coalesce((SELECT state FROM await.event e WHERE e.job = j.id ORDER BY seq DESC
+        LIMIT 1), 'pending') FROM await.job j WHERE id = '$id'), 'gone')"
+    );
+}
 # PostgreSQL refuses the statement, and says why in few words.
 sub refused {
     my ($what, $sql, $why) = @_;
