@@ -1,6 +1,5 @@
 #include "pg/conninfo.h"
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/addresses.h"
 #include "base/redact.h"
 #include "base/text.h"
 
@@ -74,9 +74,7 @@ std::optional<std::string> complaint(std::string_view keyword, const std::string
     std::string_view rest = value;
     while (!rest.empty()) {
       std::string address(trim(cut(rest, ',')));
-      in6_addr parsed;
-      if (!address.empty() && inet_pton(AF_INET, address.c_str(), &parsed) != 1 &&
-          inet_pton(AF_INET6, address.c_str(), &parsed) != 1)
+      if (!address.empty() && !is_numeric_address(address))
         return "must be an IP address, or one for each host; a name is for \"host\"";
     }
   }
@@ -90,14 +88,6 @@ std::optional<std::string> complaint(std::string_view keyword, const std::string
       return std::string("cannot be read: ") + std::strerror(errno);
   }
   return std::nullopt;
-}
-
-std::string_view value_of(const Options &options, std::string_view keyword) {
-  for (const auto &[name, value] : options) {
-    if (name == keyword)
-      return value;
-  }
-  return {};
 }
 
 std::size_t count_of(std::string_view list) {
@@ -123,6 +113,14 @@ std::optional<std::string> contradiction(const Options &options) {
 }
 
 }  // namespace
+
+std::string_view value_of(const Options &options, std::string_view keyword) {
+  for (const auto &[name, value] : options) {
+    if (name == keyword)
+      return value;
+  }
+  return {};
+}
 
 Result<Options> parse_conninfo(const std::string &text) {
   char *why = nullptr;

@@ -1,13 +1,12 @@
 #include "pg/hosts.h"
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
-#include <netdb.h>
 
 #include <algorithm>
 #include <memory>
 #include <string_view>
 
+#include "base/addresses.h"
 #include "base/text.h"
 
 namespace await::pg {
@@ -36,21 +35,8 @@ std::string join(const std::vector<std::string> &items) {
   return out;
 }
 
-std::string value_of(const Options &options, std::string_view keyword) {
-  for (const auto &[name, value] : options) {
-    if (name == keyword)
-      return value;
-  }
-  return {};
-}
-
-bool is_numeric(const std::string &host) {
-  in6_addr address;
-  return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
-
 bool needs_lookup(const std::string &host) {
-  return !host.empty() && host[0] != '/' && host[0] != '@' && !is_numeric(host);
+  return !host.empty() && host[0] != '/' && host[0] != '@' && !is_numeric_address(host);
 }
 
 Options options_of(const PQconninfoOption *option) {
@@ -122,23 +108,6 @@ std::string Host::text() const {
   return port.empty() ? out : out + ", port " + port;
 }
 
-std::vector<std::string> addresses_of(const std::string &name) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo *raw = nullptr;
-  std::vector<std::string> out;
-  if (getaddrinfo(name.c_str(), nullptr, &hints, &raw) != 0)
-    return out;
-  std::unique_ptr<addrinfo, void (*)(addrinfo *)> found(raw, freeaddrinfo);
-  for (const addrinfo *one = raw; one != nullptr; one = one->ai_next) {
-    char text[NI_MAXHOST];
-    if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0 &&
-        std::find(out.begin(), out.end(), text) == out.end())
-      out.emplace_back(text);
-  }
-  return out;
-}
-
 Result<Hosts> read_hosts(const std::string &conninfo) {
   OptionList parsed(PQconninfoParse(conninfo.c_str(), nullptr), PQconninfoFree);
   if (!parsed)
@@ -174,7 +143,9 @@ bool resolve_hosts(Options &options, std::string &unknown) {
   std::vector<std::string> hosts, addresses, ports;
   for (const Host &host : found) {
     hosts.push_back(host.host);
-    addresses.push_back(needs_lookup(host.host) ? host.hostaddr : is_numeric(host.host) ? host.host : "");
+    addresses.push_back(needs_lookup(host.host)         ? host.hostaddr
+                        : is_numeric_address(host.host) ? host.host
+                                                        : "");
     ports.push_back(host.port);
   }
   if (std::all_of(addresses.begin(), addresses.end(), [](auto &one) { return one.empty(); }))

@@ -35,9 +35,6 @@ struct Hosts {
 /// name can be resolved. Source: PostgreSQL manual, 34.1.1 and 34.1.2.
 Result<Hosts> read_hosts(const std::string &conninfo);
 
-/// All addresses of a host name, in numeric form. May block. Empty: there are none.
-std::vector<std::string> addresses_of(const std::string &name);
-
 /// Replaces host names by all of their addresses: `hostaddr` is added, and `host` and `port` are repeated as
 /// needed. May block.
 /// @param unknown  the first name that has no address

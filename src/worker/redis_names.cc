@@ -1,43 +1,22 @@
 #include "worker/redis_names.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "base/addresses.h"
 #include "base/text.h"
 
 namespace await::worker {
 namespace {
 
 bool is_name(const redis::Address &address) {
-  in6_addr numeric;
-  return address.path.empty() && ::inet_pton(AF_INET, address.host.c_str(), &numeric) != 1 &&
-         ::inet_pton(AF_INET6, address.host.c_str(), &numeric) != 1;
-}
-
-/// The addresses of a name, one on each line. Blocks.
-std::string addresses_of(const std::string &name) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo *raw = nullptr;
-  if (::getaddrinfo(name.c_str(), nullptr, &hints, &raw) != 0)
-    return {};
-  std::unique_ptr<addrinfo, void (*)(addrinfo *)> found(raw, ::freeaddrinfo);
-  std::string out;
-  for (addrinfo *one = found.get(); one != nullptr; one = one->ai_next) {
-    char text[NI_MAXHOST];
-    if (::getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
-      out += std::string(text) + '\n';
-  }
-  return out;
+  return address.path.empty() && !is_numeric_address(address.host);
 }
 
 /// Runs in the process of a look-up.
@@ -48,7 +27,9 @@ std::string addresses_of(const std::string &name) {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::alarm(patience);
-  std::string addresses = addresses_of(name);
+  std::string addresses;  // one on each line
+  for (const std::string &address : addresses_of(name))
+    addresses += address + '\n';
   if (::write(fd, addresses.data(), addresses.size()) < 0)
     ::_exit(1);
   ::_exit(0);
@@ -60,11 +41,10 @@ Result<std::string> resolve(redis::Address &address) {
   if (!is_name(address))
     return std::string();
   std::string name = address.host;
-  std::string addresses = addresses_of(name);
+  auto addresses = addresses_of(name);
   if (addresses.empty())
     return Error{Code::invalid, "host not found: \"" + name + "\""};
-  std::string_view rest = addresses;
-  address.host = cut(rest, '\n');
+  address.host = addresses.front();
   return name;
 }
 

@@ -1,12 +1,12 @@
 #include "http/conf/resolve.h"
 
-#include <arpa/inet.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
 
+#include "base/addresses.h"
 #include "base/text.h"
 #include "ngx/str.h"
 #include "pg/hosts.h"
@@ -14,11 +14,6 @@
 
 namespace await::http {
 namespace {
-
-bool is_numeric(const std::string &host) {
-  in6_addr address;
-  return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
 
 const char *keep(ngx_conf_t *cf, const std::string &text) {
   return reinterpret_cast<const char *>(ngx::copy(cf->pool, text + '\0').data);
@@ -101,9 +96,9 @@ const char *resolve_redis(ngx_conf_t *cf, const ngx_str_t &url, ngx_str_t *out) 
   if (!address)
     return keep(cf, address.error().detail);
   *out = url;
-  if (!address->path.empty() || is_numeric(address->host))
+  if (!address->path.empty() || is_numeric_address(address->host))
     return nullptr;
-  auto addresses = pg::addresses_of(address->host);
+  auto addresses = addresses_of(address->host);
   if (addresses.empty())
     return keep(cf, unresolved(address->host));
   const std::string &numeric = addresses.front();

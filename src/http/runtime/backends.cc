@@ -149,11 +149,10 @@ void Backends::on_reader_hello(const pg::Hello &hello, bool is_news) {
   log_schema_version(hello.schema_version);
   database_ms_ = hello.now_ms;
   greeted_ms_ = loop_.monotonic_ms();
-  keep_ms_ = hello.keep_ms;
+  keep_ms_ = hello.keep_ms;  // of jobs that have not ended, too
   auto before = std::exchange(timeline_, core::timeline_hash(hello.timeline));
   if (before != 0 && before != timeline_)
     observer_.on_history_changed();
-  learn_retention(hello);
   if (is_news)
     observer_.on_greeting(hello);
   else

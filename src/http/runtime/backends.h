@@ -56,7 +56,6 @@ class Backends : private pg::Connection::Observer {
     };
     std::vector<Problem> problems;  ///< of PostgreSQL; empty: ready
     std::vector<Problem> degraded;  ///< of Redis: slower, but everything works
-    bool ready() const { return problems.empty(); }
   };
 
   Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const MainConf &conf, Counters &counters,
@@ -97,8 +96,6 @@ class Backends : private pg::Connection::Observer {
   }
   /// A new id of this retention class.
   Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
-  /// Learns how old jobs can be: the database keeps those that have not ended.
-  void learn_retention(const pg::Hello &hello) { keep_ms_ = hello.keep_ms; }
   /// Whether a job of this id is no longer kept, whenever it ended. Needs the id only.
   bool past_retention(const Uuid &id) const;
 

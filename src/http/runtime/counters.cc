@@ -6,8 +6,7 @@
 #include <cerrno>
 
 #include "core/timelines.h"
-#include "http/conf/conf.h"
-#include "ngx/str.h"
+#include "http/runtime/shared_table.h"
 
 namespace await::http {
 namespace {
@@ -32,26 +31,15 @@ struct Counters::Table {
 };
 
 ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
-  ngx_str_t name = ngx_string("await_counters");
-  ngx_shm_zone_t *zone =
-      ngx_shared_memory_add(cf, &name, sizeof(Table) + 8 * ngx_pagesize, &ngx_http_await_module);
-  if (zone != nullptr)
-    zone->init = init_zone;
-  return zone;
+  return reserve_table(cf, "await_counters", sizeof(Table), 8, init_zone);
 }
 
 ngx_int_t Counters::init_zone(ngx_shm_zone_t *zone, void *old) {
   if (old != nullptr) {
-    zone->data = old;
     auto &table = *static_cast<Table *>(old);
     table.configurations = table.configurations + 1;
-    return NGX_OK;
   }
-  auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
-  if (!zone->shm.exists)
-    pool->data = ngx_slab_calloc(pool, sizeof(Table));
-  zone->data = pool->data;
-  return zone->data != nullptr ? NGX_OK : NGX_ERROR;
+  return init_table(zone, old, sizeof(Table));
 }
 
 Counters::Counters(ngx_shm_zone_t *zone)

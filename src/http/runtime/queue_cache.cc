@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ngx/str.h"
+#include "http/runtime/shared_table.h"
 
 namespace await::http {
 namespace {
@@ -12,23 +12,6 @@ constexpr std::size_t kRows = kListed + 1;  // and all others
 constexpr std::int64_t kEveryMs = 5'000;
 constexpr std::int64_t kIdleEveryMs = std::int64_t{5} * 60 * 1000;
 constexpr std::int64_t kAskedMs = std::int64_t{10} * 60 * 1000;  // so long after the last request it is idle
-
-/// Holds the lock, if it was free. It is held for the copy of some rows only.
-class Lock {
- public:
-  explicit Lock(ngx_slab_pool_t &pool) : pool_(pool), held_(ngx_shmtx_trylock(&pool.mutex) != 0) {}
-  Lock(const Lock &) = delete;
-  Lock &operator=(const Lock &) = delete;
-  ~Lock() {
-    if (held_)
-      ngx_shmtx_unlock(&pool_.mutex);
-  }
-  explicit operator bool() const { return held_; }
-
- private:
-  ngx_slab_pool_t &pool_;
-  bool held_;
-};
 
 }  // namespace
 
@@ -42,24 +25,11 @@ struct QueueCache::Table {
 };
 
 ngx_shm_zone_t *QueueCache::reserve(ngx_conf_t *cf) {
-  ngx_str_t name = ngx_string("await_queues");
-  ngx_shm_zone_t *zone =
-      ngx_shared_memory_add(cf, &name, sizeof(Table) + 16 * ngx_pagesize, &ngx_http_await_module);
-  if (zone != nullptr)
-    zone->init = init_zone;
-  return zone;
+  return reserve_table(cf, "await_queues", sizeof(Table), 16, init_zone);
 }
 
 ngx_int_t QueueCache::init_zone(ngx_shm_zone_t *zone, void *old) {
-  if (old != nullptr) {
-    zone->data = old;
-    return NGX_OK;
-  }
-  auto *pool = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
-  if (!zone->shm.exists)
-    pool->data = ngx_slab_calloc(pool, sizeof(Table));
-  zone->data = pool->data;
-  return zone->data != nullptr ? NGX_OK : NGX_ERROR;
+  return init_table(zone, old, sizeof(Table));
 }
 
 QueueCache::QueueCache(ngx::Loop &loop, Backends &backends, ngx_shm_zone_t *zone)
@@ -75,7 +45,7 @@ void QueueCache::on_second() {
   if (table_ == nullptr || reply_.waiting() || !backends_.has_queue_stats())
     return;
   {
-    Lock lock(*pool_);
+    TryLock lock(*pool_);
     if (!lock || now < table_->next_ms)
       return;
     bool asked = table_->asked_ms != 0 && now - table_->asked_ms < kAskedMs;
@@ -87,7 +57,7 @@ void QueueCache::on_second() {
 void QueueCache::on_read(Result<std::vector<core::QueueStats>> queues) {
   if (!queues)
     return;  // it was logged; the next read may do better
-  Lock lock(*pool_);
+  TryLock lock(*pool_);
   if (!lock)
     return;
   table_->count = std::min(queues->size(), kRows);
@@ -99,7 +69,7 @@ const QueueCache::Known &QueueCache::get() {
   if (table_ == nullptr)
     return known_;
   std::int64_t now = loop_.monotonic_ms();
-  Lock lock(*pool_);
+  TryLock lock(*pool_);
   if (lock) {
     table_->asked_ms = now;
     table_->next_ms = std::min(table_->next_ms, now + kEveryMs);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "http/conf/conf.h"
+#include "http/runtime/shared_table.h"
 #include "ngx/str.h"
 
 namespace await::http {
@@ -51,23 +52,6 @@ std::span<std::byte> memory_of(ngx_shm_zone_t *zone) {
   auto *data = static_cast<Zone *>(zone->data);
   return {data->memory, data->size};
 }
-
-/// Holds the lock, if it was free.
-class Lock {
- public:
-  explicit Lock(ngx_slab_pool_t &pool) : pool_(pool), held_(ngx_shmtx_trylock(&pool.mutex) != 0) {}
-  Lock(const Lock &) = delete;
-  Lock &operator=(const Lock &) = delete;
-  ~Lock() {
-    if (held_)
-      ngx_shmtx_unlock(&pool_.mutex);
-  }
-  explicit operator bool() const { return held_; }
-
- private:
-  ngx_slab_pool_t &pool_;
-  bool held_;
-};
 
 ngx_shm_zone_t *zone_named(ngx_conf_t *cf, std::string_view name, std::size_t size) {
   ngx_str_t text = ngx::copy(cf->pool, "await_zone_" + std::string(name));
@@ -143,14 +127,14 @@ ZoneCache::ZoneCache(ngx_shm_zone_t *zone, const std::uint32_t &timeline, Counte
       ring_(memory_of(zone)) {}
 
 std::optional<core::Job> ZoneCache::find(const Uuid &id, core::ResultDetail detail) {
-  Lock lock(pool_);
+  TryLock lock(pool_);
   auto found = lock ? ring_.find(id, detail, timeline_) : std::nullopt;
   counters_.count(found ? Counter::cache_hits : Counter::cache_misses);
   return found;
 }
 
 void ZoneCache::keep(const core::Job &job, core::ResultDetail detail) {
-  if (Lock lock(pool_); lock)
+  if (TryLock lock(pool_); lock)
     ring_.keep(job, detail, timeline_);
 }
 
