@@ -205,7 +205,7 @@ void Connection::check_settings() {
   if (plain_)
     return;
   Params params;
-  params.int4(PQbackendPID(pg_.get())).text(std::to_string(options_.timeout_ms));
+  params.int4(PQbackendPID(pg_.get()));
   auto check = std::make_unique<Check>(*this, std::move(params));
   check->greets = true;
   check->bare = true;
