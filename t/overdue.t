@@ -137,4 +137,17 @@ subtest 'all that is overdue is done, in steps' => sub {
     is $stays->run('SELECT await.run_maintenance()'), 0, 'in a transaction nothing is moved';
     $stays->run('ROLLBACK');
 };
+
+subtest 'nginx alone keeps the time, whatever await_reread is' => sub {
+    my ($delayed, $leased) = (submit('later', '{"delay": "1 second"}'), submit('lost', '{"lease": "1 second"}'));
+    sql("SELECT count(*) FROM await.claim(ARRAY['lost'], 'w', 1)");
+    $s->start_redis;
+    $s->start_nginx(
+        'await_reread 1h; server { listen ${PORT}; location = /health { await_health; } }',
+        vars => { EXTRA => '', REREAD => '1h' }
+    );
+    eventually('a delayed job is ready',
+        sub { sql("SELECT count(*) FROM await.ready WHERE job = '$delayed'") == 1 });
+    eventually('a lease that ran out is taken back', sub { &state($leased) eq 'pending' });
+};
 finish();

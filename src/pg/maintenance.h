@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "pg/connection.h"
 #include "pg/statements.h"
@@ -9,20 +10,29 @@ namespace await::pg {
 
 /// Does what time brings: expired leases, delays, deadlines. Each call of the function is a bounded step;
 /// while it says that it has done something, it is called again at once.
-class Maintenance : public Statement {
+class Maintenance {
  public:
-  static void run(Connection &connection) { connection.send(std::make_unique<Maintenance>(connection)); }
+  explicit Maintenance(Connection &connection) : connection_(connection) {}
 
-  explicit Maintenance(Connection &connection)
-      : Statement(statements::kTick, Params()), connection_(connection) {}
-
-  void finish(Result<Rows> outcome) override {
-    if (outcome && outcome->count() == 1 && outcome->number(0, 0) > 0)
-      run(connection_);
+  /// Begins, unless it is still running, as when PostgreSQL is slow.
+  void run() {
+    if (!std::exchange(running_, true))
+      connection_.send(std::make_unique<Step>(*this));
   }
 
  private:
+  struct Step : Statement {
+    explicit Step(Maintenance &maintenance) : Statement(statements::kTick, Params()), owner(maintenance) {}
+    void finish(Result<Rows> outcome) override {
+      owner.running_ = false;
+      if (outcome && outcome->count() == 1 && outcome->number(0, 0) > 0)
+        owner.run();
+    }
+    Maintenance &owner;
+  };
+
   Connection &connection_;
+  bool running_ = false;
 };
 
 /// Creates partitions, and deletes what is past its retention. A line that begins with "more" asks for

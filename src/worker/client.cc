@@ -290,7 +290,7 @@ void Client::release(const ClaimedJob &job) {
   change(sql::kRelease, job_params(job), job.id, [](const Result<bool> &) {});
 }
 
-void Client::tick() { pg::Maintenance::run(pg_); }
+void Client::tick() { maintenance_.run(); }
 void Client::purge() { pg::Purge::run(pg_); }
 
 }  // namespace await::worker

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pg/connection.h"
+#include "pg/maintenance.h"
 #include "pg/notify_bus.h"
 #include "redis/bus.h"
 #include "worker/note.h"
@@ -121,6 +122,7 @@ class Client : private pg::Connection::Observer {
 
   io::Loop &loop_;
   pg::Connection pg_;
+  pg::Maintenance maintenance_{pg_};
   redis::Bus bus_;
   pg::NotifyBus notify_bus_;
   std::vector<Completion> completions_;

@@ -21,7 +21,7 @@ LANGUAGE sql STABLE
 AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
 
 -- Does what time brings (await.reap), deletes expired rows, creates partitions that are missing, and settles a restored dump, unless
--- somebody has in this second. Edges call it with every re-read, await-worker every second, and await.claim() too. The second is kept in a
+-- somebody has in this second. Edges and await-worker call it every second, and await.claim() does too. The second is kept in a
 -- sequence, which is read and set outside of any transaction: no row is updated, and there is no lock that a caller could keep. If
 -- two sessions run it at once, each skips the rows that the other has. It only asks whether the second is another one, so a clock
 -- that is set back stops nothing. While more is overdue the second does not count: whoever comes next goes on at once.

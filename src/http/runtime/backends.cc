@@ -194,9 +194,9 @@ void Backends::on_first_greeting(const Result<pg::Hello> &hello) {
   call_all(waiters_);
 }
 
-void Backends::tick() {
+void Backends::run_maintenance() {
   if (bulk_.ready())  // no submission waits behind it
-    pg::Maintenance::run(bulk_);
+    maintenance_.run();
 }
 
 bool Backends::past_retention(const Uuid &id) const {

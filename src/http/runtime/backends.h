@@ -15,6 +15,7 @@
 #include "ngx/log.h"
 #include "ngx/loop.h"
 #include "pg/job_store.h"
+#include "pg/maintenance.h"
 #include "pg/notify_bus.h"
 #include "pg/payload_store.h"
 #include "pg/queue_stats.h"
@@ -78,7 +79,7 @@ class Backends : private pg::Connection::Observer {
   /// A server behind a pooler may have changed without a new connection.
   void on_answer(const Result<pg::Hello> &hello);
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
-  void tick();
+  void run_maintenance();
 
   /// Whether read_queue_stats() can be called: while disconnected, and on an older schema, it would fail.
   bool has_queue_stats() const { return bulk_.ready() && !pg::schema_is_older(schema_version_); }
@@ -139,6 +140,7 @@ class Backends : private pg::Connection::Observer {
   pg::Connection write_;
   pg::Connection read_;
   pg::Connection bulk_;
+  pg::Maintenance maintenance_{bulk_};
   pg::JobStore store_;
   pg::PayloadStore payloads_;
   redis::Bus bus_;

@@ -117,13 +117,14 @@ void Runtime::on_reread() {
   if (lifecycle_.has_active())
     lifecycle_.check_revocations();
   hub_.sweep();
-  backends_.tick();
 }
 
 void Runtime::on_second() {
   sample_gauges();
-  if (!lifecycle_.draining())
-    queues_.on_second();
+  if (lifecycle_.draining())
+    return;
+  queues_.on_second();
+  backends_.run_maintenance();
 }
 
 void Runtime::sample_gauges() {
