@@ -114,7 +114,7 @@ BEGIN
         SELECT c.pos + length(c.bytes) INTO start FROM await.chunk c WHERE c.class = k AND c.job = append_result.id
             AND c.kind = 'r' AND c.attempt = own AND c.n = append_result.n - 1;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'piece % of the result comes before piece %', n, n - 1 USING ERRCODE = '22023';
+            RAISE EXCEPTION 'piece % of the result is missing: it is stored before piece %', n - 1, n USING ERRCODE = '22023';
         END IF;
     END IF;
     INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
@@ -151,7 +151,7 @@ CREATE FUNCTION await.check_content_type(value text) RETURNS void
     AS $_$
 BEGIN
     IF value !~ E'^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}/[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}([ \\t]*;[\\x20-\\x7e\\t]*)?$' OR length(value) > 255 THEN
-        RAISE EXCEPTION 'content type % is not type/subtype as RFC 9110 has it', quote_literal(left(value, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION 'content type % is not of the form type/subtype (RFC 9110)', quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $_$;
 CREATE FUNCTION await.check_data(data jsonb) RETURNS void
@@ -174,7 +174,8 @@ CREATE FUNCTION await.check_event_type(type text) RETURNS void
 BEGIN
     IF type IS NULL OR type !~ '^[a-z0-9_.-]{1,64}$' OR type IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'expired',
         'progress', 'batch.ready', 'open', 'error', 'message', 'reset', 'ready', 'beat') THEN
-        RAISE EXCEPTION 'event type % is taken or not [a-z0-9_.-]{1,64}', quote_nullable(left(type, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION 'event type % is reserved, or is not 1 to 64 of a-z 0-9 _ . -', quote_nullable(left(type, 80))
+            USING ERRCODE = '22023';
     END IF;
 END $_$;
 CREATE FUNCTION await.check_file_name(value text) RETURNS void
@@ -182,7 +183,8 @@ CREATE FUNCTION await.check_file_name(value text) RETURNS void
     AS $$
 BEGIN
     IF value ~ E'[[:cntrl:]/\\\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
-        RAISE EXCEPTION 'file name % holds a control character or a path, or is not 1 to 255 long', quote_literal(left(value, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION 'file name % contains a control character or a path separator, or does not have 1 to 255 characters',
+            quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $$;
 CREATE FUNCTION await.check_json(value jsonb, what text) RETURNS void
@@ -193,7 +195,7 @@ BEGIN
         RETURN;
     ELSIF EXISTS (SELECT FROM jsonb_path_query(value, 'strict $.** ? (@.type() == "number")') n
                   WHERE (scale(n::numeric) > 90 OR abs(n::numeric) >= 1e90) AND length(n::text) > 400) THEN
-        RAISE EXCEPTION '% holds a number of more than 400 characters', what USING ERRCODE = '22023';
+        RAISE EXCEPTION '% contains a number of more than 400 characters', what USING ERRCODE = '22023';
     END IF;
 END $_$;
 CREATE FUNCTION await.check_options(o jsonb) RETURNS void
@@ -211,7 +213,7 @@ BEGIN
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('priority', 'owner',
         'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'await.submit knows no option %', wrong USING ERRCODE = '22023';
+        RAISE EXCEPTION 'await.submit has no option %', wrong USING ERRCODE = '22023';
     END IF;
     SELECT e.key INTO wrong FROM jsonb_each_text(o - 'params') e WHERE length(e.value) > 1000 LIMIT 1;
     IF wrong IS NOT NULL THEN
@@ -258,7 +260,7 @@ BEGIN
     ELSIF length(p_worker) > 255 THEN
         RAISE EXCEPTION 'a worker''s name has at most 255 characters' USING ERRCODE = '22023';
     ELSIF p_inline NOT BETWEEN 0 AND 268435456 THEN
-        RAISE EXCEPTION 'payloads come inline up to 0 to 268435456 bytes, not %', p_inline USING ERRCODE = '22023',
+        RAISE EXCEPTION 'inline is a number of bytes from 0 to 268435456, not %', p_inline USING ERRCODE = '22023',
             HINT = 'larger ones are read in pieces: pieces => true, and await.payload()';
     END IF;
     IF EXISTS (SELECT FROM await.queue_grant) THEN
@@ -1029,8 +1031,10 @@ DECLARE
     h   await.job_head;
     own int2;
 BEGIN
-    IF NOT await.is_short(error) THEN
-        PERFORM await.check_data(error);
+    IF retry_in > interval '10 years' THEN
+        RAISE EXCEPTION 'retry_in is at most 10 years, not %', retry_in USING ERRCODE = '22023';
+    ELSIF NOT await.is_short(error) THEN
+        error := await.fit_error(error);
     END IF;
     IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = fail.id AND l.receipt = fail.receipt) THEN
         RETURN false;
@@ -1042,6 +1046,24 @@ BEGIN
     END IF;
     PERFORM await.retry_or_fail(h, own, coalesce(error, '{}'), retry_in);
     RETURN true;
+END $$;
+CREATE FUNCTION await.fit_error(error jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF error IS NULL OR await.is_short(error) THEN
+        RETURN error;
+    END IF;
+    PERFORM await.check_json(error, 'the error of an attempt');
+    IF pg_column_size(error) <= 393216 AND octet_length(error::text) <= 49152 THEN
+        RETURN error;
+    END IF;
+    RETURN '{"truncated": true}' || CASE jsonb_typeof(error)
+        WHEN 'object' THEN coalesce((SELECT jsonb_object_agg(e.key, CASE jsonb_typeof(e.value)
+                WHEN 'string' THEN to_jsonb(left(e.value #>> '{}', CASE e.key WHEN 'detail' THEN 4000 ELSE 400 END)) ELSE e.value END)
+            FROM jsonb_each(error) e WHERE e.key IN ('type', 'title', 'status', 'detail', 'instance')
+              AND (jsonb_typeof(e.value) = 'string' OR await.is_short(e.value))), '{}')
+        ELSE jsonb_build_object('detail', left(error #>> '{}', 4000)) END;
 END $$;
 CREATE FUNCTION await.floor_id(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -1265,7 +1287,7 @@ BEGIN
     PERFORM await.open_lane(await.lane(in_queue, p_priority));
     RETURN in_queue;
 EXCEPTION WHEN lock_not_available THEN
-    RAISE EXCEPTION 'queue % is being made by a transaction that does not end', quote_literal(p_queue)
+    RAISE EXCEPTION 'queue % is being created by a transaction that does not end', quote_literal(p_queue)
         USING ERRCODE = '55P03', CONSTRAINT = 'queue_name_key';
 END $$;
 CREATE FUNCTION await.make_named_lane(p_queue text, p_priority smallint) RETURNS text
@@ -1385,6 +1407,34 @@ BEGIN
               ORDER BY g.due, g.pos) s
     )
     SELECT count(*) INTO moved FROM gone;
+    RETURN moved;
+END $$;
+CREATE FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    r      record;
+    moved  int := 0;
+    waited int := 0;
+BEGIN
+    PERFORM await.reserve_positions();
+    FOR r IN SELECT d.* FROM await.delayed d WHERE d.due <= p_now ORDER BY d.due, d.pos LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
+        EXIT WHEN waited >= 3;
+        BEGIN
+            DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
+            IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
+                PERFORM await.open_lane(r.lane);
+                INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+            END IF;
+            moved := moved + 1;
+        EXCEPTION
+            WHEN lock_not_available OR serialization_failure OR deadlock_detected THEN
+                waited := waited + 1;
+            WHEN OTHERS THEN
+                RAISE WARNING 'await: job % is due and cannot be moved into its queue: %', r.job, sqlerrm;
+                UPDATE await.delayed d SET due = p_now + interval '1 minute' WHERE d.due = r.due AND d.pos = r.pos;
+        END;
+    END LOOP;
     RETURN moved;
 END $$;
 CREATE FUNCTION await.need_partitions(p_class smallint DEFAULT NULL::smallint, p_base text DEFAULT 'job'::text) RETURNS void
@@ -1552,6 +1602,36 @@ BEGIN
     FROM pg_control_system() s
     ON CONFLICT DO NOTHING;                  -- another edge was faster
 END $$;
+CREATE FUNCTION await.option_number(o jsonb, p_name text, p_least integer, p_most integer) RETURNS smallint
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+BEGIN
+    IF o ->> p_name IS NULL THEN
+        RETURN NULL;
+    ELSIF o ->> p_name !~ '^-?[0-9]{1,5}$' OR (o ->> p_name)::int NOT BETWEEN p_least AND p_most THEN
+        RAISE EXCEPTION '% is a whole number from % to %, not %', p_name, p_least, p_most, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
+    END IF;
+    RETURN (o ->> p_name)::int2;
+END $_$;
+CREATE FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) RETURNS interval
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    span interval;
+BEGIN
+    IF o ->> p_name IS NULL THEN
+        RETURN NULL;
+    END IF;
+    BEGIN
+        span := (o ->> p_name)::interval;
+    EXCEPTION WHEN data_exception THEN
+        span := NULL;
+    END;
+    IF span IS NULL OR span NOT BETWEEN p_least AND p_most THEN
+        RAISE EXCEPTION '% is an interval from % to %, not %', p_name, p_least, p_most, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
+    END IF;
+    RETURN span;
+END $$;
 CREATE FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$ SELECT format('%s_%s_%s', p_base, p_class, to_char(p_start AT TIME ZONE 'UTC', 'YYYYMMDD')) $$;
@@ -1615,7 +1695,8 @@ BEGIN
     LOOP
         IF NOT EXISTS (SELECT FROM await.job j WHERE j.class = 3 AND j.id = topic_job) THEN
             IF (SELECT last_value FROM await.topics) >= (SELECT l.topics FROM await.limits l) THEN
-                RAISE EXCEPTION 'there are as many topics as await.limits allows; % is not made', quote_literal(publish.topic) USING ERRCODE = '53400';
+                RAISE EXCEPTION 'topic % is not created: there are as many topics as await.limits permits', quote_literal(publish.topic)
+                    USING ERRCODE = '53400', HINT = 'raise await.limits.topics';
             END IF;
             SELECT CASE WHEN f.last_value > 0 THEN f.last_value + 1 ELSE 1 END INTO base FROM await.topic_floor f;
             INSERT INTO await.job (class, id, queue, owner, content_type, payload, payload_size, extra)
@@ -1927,7 +2008,7 @@ BEGIN
     ELSIF p_name IS NULL OR p_name !~ '^[A-Za-z0-9_.-]{1,64}$' THEN
         RAISE EXCEPTION 'a queue''s name is 1 to 64 of A-Z a-z 0-9 _ . -, not %', quote_nullable(left(p_name, 80)) USING ERRCODE = '22023';
     ELSIF NOT p_named AND await.queues_are_full() THEN
-        RAISE EXCEPTION 'there are as many queues as await.limits allows; % is not made', quote_literal(p_name)
+        RAISE EXCEPTION 'queue % is not created: there are as many queues as await.limits permits', quote_literal(p_name)
             USING ERRCODE = '53400', HINT = 'name it literally in the configuration, or raise await.limits.queues';
     END IF;
     FOR i IN 1 .. 100 LOOP                   -- another may create it meanwhile, or its number may be taken
@@ -1939,7 +2020,7 @@ BEGIN
         EXIT WHEN FOUND;
     END LOOP;
     IF found_id IS NULL THEN
-        RAISE EXCEPTION 'queue % cannot be made', quote_literal(p_name) USING ERRCODE = '53400';
+        RAISE EXCEPTION 'queue % cannot be created', quote_literal(p_name) USING ERRCODE = '53400';
     END IF;
     RETURN found_id;
 END $_$;
@@ -2020,8 +2101,11 @@ BEGIN
     END LOOP;
     BEGIN
         handled := handled + await.move_due(most * 5, now_at);
-    EXCEPTION WHEN serialization_failure OR lock_not_available THEN
-        NULL;                                -- in an old snapshot others were faster
+    EXCEPTION
+        WHEN serialization_failure OR lock_not_available THEN
+            NULL;                            -- in an old snapshot others were faster
+        WHEN OTHERS THEN
+            handled := handled + await.move_each_due(most, now_at);
     END;
     PERFORM await.advance_horizon();
     RETURN handled;
@@ -2150,10 +2234,11 @@ DECLARE
     h    await.job_head;
     own  int2;
     due  timestamptz;
-    last jsonb;                              -- why the attempt before failed: the document goes on to say so
+    before jsonb;                            -- the data of the last event "pending"
+    times int := 1;                          -- how often this attempt has been given back
 BEGIN
-    IF delay < interval '0' THEN
-        RAISE EXCEPTION 'the delay of await.release is not negative, as % is', delay USING ERRCODE = '22023';
+    IF delay NOT BETWEEN interval '0' AND interval '10 years' THEN
+        RAISE EXCEPTION 'the delay of await.release is an interval from 0 to 10 years, not %', delay USING ERRCODE = '22023';
     END IF;
     IF NOT EXISTS (SELECT FROM await.lease l WHERE l.job = release.id AND l.receipt = release.receipt) THEN
         RETURN false;
@@ -2165,11 +2250,17 @@ BEGIN
     END IF;
     DELETE FROM await.chunk c WHERE c.class = k AND c.job = release.id AND c.kind = 'r' AND c.attempt = own;
     due := clock_timestamp() + coalesce(delay, interval '0');
-    IF own > 1 THEN
-        SELECT e.data -> 'error' INTO last FROM await.event e
-            WHERE e.class = k AND e.job = release.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1;
+    -- its "error" says why the attempt before failed: the document goes on to say so
+    SELECT e.data INTO before FROM await.event e WHERE e.class = k AND e.job = release.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1;
+    IF jsonb_typeof(before -> 'releases') = 'number' THEN
+        times := (before ->> 'releases')::int + 1;
     END IF;
-    PERFORM await.append_event(h, 'pending', 'pending', await.waiting(h, due, last) || '{"released": true}', (own - 1)::int2);
+    IF times > 100 THEN
+        PERFORM await.retry_or_fail(h, own, jsonb_build_object('title', 'Released too often',
+            'detail', format('attempt %s was given back %s times', own, times)), nullif(delay, interval '0'));
+        RETURN true;
+    END IF;
+    PERFORM await.append_event(h, 'pending', 'pending', await.waiting(h, due, before -> 'error') || jsonb_build_object('released', true, 'releases', times), (own - 1)::int2);
     PERFORM await.enqueue(h.id, h.queue, h.priority, own, due);
     RETURN true;
 END $$;
@@ -2190,7 +2281,8 @@ BEGIN
             RETURN;
         END IF;
     END LOOP;
-    RAISE EXCEPTION 'somebody holds the advisory locks that announce positions' USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
+    RAISE EXCEPTION 'another session holds the advisory locks that announce positions'
+        USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
 END $$;
 CREATE FUNCTION await.retry(id uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2397,7 +2489,9 @@ DECLARE
     new_id   uuid;
     first_id uuid;
     in_queue int4;
-    prio     int2;
+    prio     int2 := 0;
+    attempts int2;
+    lease    interval;
     due      timestamptz;
     deadline timestamptz;
 BEGIN
@@ -2410,14 +2504,13 @@ BEGIN
     IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(submit.queue) THEN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
-    IF (o ->> 'priority')::numeric NOT BETWEEN -100 AND 100 THEN
-        RAISE EXCEPTION 'priority is a number from -100 to 100, not %', left(o ->> 'priority', 80) USING ERRCODE = '22023';
-    ELSIF (o ->> 'lease')::interval NOT BETWEEN interval '1 second' AND interval '1 day' THEN
-        RAISE EXCEPTION 'a lease lasts a second to a day, not %; heartbeats renew it', left(o ->> 'lease', 80) USING ERRCODE = '22023';
+    IF o <> '{}' THEN
+        lease := await.option_span(o, 'lease', '1 second', '1 day');
+        due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
+        deadline := clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years');
+        attempts := await.option_number(o, 'max_attempts', 1, 1000);
+        prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
     END IF;
-    prio := coalesce((o ->> 'priority')::int2, 0);
-    due := clock_timestamp() + (o ->> 'delay')::interval;
-    deadline := clock_timestamp() + (o ->> 'deadline')::interval;
     SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
@@ -2436,7 +2529,7 @@ BEGIN
     VALUES (class, new_id, in_queue, prio, o ->> 'owner', (o ->> 'batch')::uuid, o ->> 'phase', o ->> 'correlation_id',
             o ->> 'trace', type, o ->> 'file_name', o -> 'params',
             CASE WHEN length(body) <= 65536 THEN body END, length(body),
-            (o ->> 'lease')::interval, (o ->> 'max_attempts')::int2, due, deadline);
+            lease, attempts, due, deadline);
     IF length(body) > 65536 THEN
         PERFORM await.store_chunks(new_id, 'p', 0::int2, body);
     END IF;
@@ -3106,6 +3199,7 @@ GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, e
 REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.grant_queues(role name, queues text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb) FROM PUBLIC;
@@ -3133,6 +3227,7 @@ REVOKE ALL ON FUNCTION await.make_partitions(p_ahead interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.may_queue(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.may_queue(queue text) TO await_worker;
 REVOKE ALL ON FUNCTION await.move_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.need_partitions(p_class smallint, p_base text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
@@ -3146,6 +3241,8 @@ REVOKE ALL ON FUNCTION await.old_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_lane(p_lane bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.option_number(o jsonb, p_name text, p_least integer, p_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.partition_start(p_step interval, p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;

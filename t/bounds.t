@@ -36,7 +36,7 @@ subtest 'unknown queues past the limit are refused, alone; what a configuration 
     is_deeply [ map { $_->{status} } @refused ], [ (503) x 20 ], 'submissions to unknown queues are refused';
     like header($refused[0], 'Retry-After'), qr/^\d+$/, 'they say when to come back';
     unlike $refused[0]{body}, qr/await\.limits|more\.1'/, 'what PostgreSQL says is in the log';
-    like error_log(), qr/answering 503: PostgreSQL 53400: there are as many queues as await.limits allows/,
+    like error_log(), qr/answering 503: PostgreSQL 53400: queue \S+ is not created: there are as many queues/,
         'the log has what PostgreSQL says';
     refused 'by SQL too', "SELECT await.submit('more.99', 'x')", qr/as many queues/;
     is sql("SELECT now_ms > 0, unmade IS NULL FROM await.edge_hello(ARRAY['literal', 'work'], ARRAY[0, 7]::int2[])"),

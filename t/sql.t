@@ -161,15 +161,15 @@ subtest 'what is refused' => sub {
         "SELECT await.complete('$id', test.receipt('$id'), 'x', E'text/plain\\r\\nX: y')", qr/content type/;
     refused 'a file name with a path',
         "SELECT await.complete('$id', test.receipt('$id'), 'x', 'text/plain', 200, '../x')", qr/file name/;
-    refused 'an event of ours', "SELECT await.emit('$id', test.receipt('$id'), 'completed')", qr/taken/;
-    refused 'an event type out of rule', "SELECT await.emit('$id', test.receipt('$id'), 'A B')", qr/taken/;
+    refused 'an event of ours', "SELECT await.emit('$id', test.receipt('$id'), 'completed')", qr/reserved/;
+    refused 'an event type out of rule', "SELECT await.emit('$id', test.receipt('$id'), 'A B')", qr/reserved/;
     refused 'too much data', "SELECT await.emit('$id', test.receipt('$id'), 'x', to_jsonb(repeat('x', 60000)))",
         qr/48 KB/;
     refused 'an unknown option', "SELECT await.submit('bad', 'x', 'text/plain', '{\"prioritty\": 1}')",
         qr/no option prioritty/;
     refused 'a queue name out of rule', "SELECT await.submit('a b', 'x')", qr/a queue's name is/;
     refused 'a claim of none', "SELECT await.claim(ARRAY['bad'], 'w', 0)", qr/1 to 1000/;
-    refused 'a piece out of order', "SELECT await.append_result('$id', test.receipt('$id'), 1, 'x')", qr/comes before/;
+    refused 'a piece out of order', "SELECT await.append_result('$id', test.receipt('$id'), 1, 'x')", qr/piece 0 of the result is missing/;
     is history($id), '2:processing', 'and nothing has changed';
 };
 
@@ -274,10 +274,10 @@ subtest 'roles: each can do its own work and no more' => sub {
 
 subtest 'options of await.submit out of range' => sub {
     for my $case (
-        [ priority => 101, 'priority is a number from -100 to 100, not 101' ],
-        [ priority => 99_999, 'priority is a number from -100 to 100, not 99999' ],
-        [ lease => '2 days', 'a lease lasts a second to a day, not 2 days' ],
-        [ lease => '0.5 s', 'a lease lasts a second to a day, not 0.5 s' ])
+        [ priority => 101, "priority is a whole number from -100 to 100, not '101'" ],
+        [ priority => 99_999, "priority is a whole number from -100 to 100, not '99999'" ],
+        [ lease => '2 days', "lease is an interval from 00:00:01 to 1 day, not '2 days'" ],
+        [ lease => '0.5 s', "lease is an interval from 00:00:01 to 1 day, not '0.5 s'" ])
     {
         my ($option, $value, $why) = @$case;
         my (undef, $error) =

@@ -28,7 +28,8 @@ BEGIN
     LOOP
         IF NOT EXISTS (SELECT FROM await.job j WHERE j.class = 3 AND j.id = topic_job) THEN
             IF (SELECT last_value FROM await.topics) >= (SELECT l.topics FROM await.limits l) THEN
-                RAISE EXCEPTION 'there are as many topics as await.limits allows; % is not made', quote_literal(publish.topic) USING ERRCODE = '53400';
+                RAISE EXCEPTION 'topic % is not created: there are as many topics as await.limits permits', quote_literal(publish.topic)
+                    USING ERRCODE = '53400', HINT = 'raise await.limits.topics';
             END IF;
             SELECT CASE WHEN f.last_value > 0 THEN f.last_value + 1 ELSE 1 END INTO base FROM await.topic_floor f;
             INSERT INTO await.job (class, id, queue, owner, content_type, payload, payload_size, extra)

@@ -14,7 +14,7 @@ BEGIN
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('priority', 'owner',
         'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'await.submit knows no option %', wrong USING ERRCODE = '22023';
+        RAISE EXCEPTION 'await.submit has no option %', wrong USING ERRCODE = '22023';
     END IF;
     SELECT e.key INTO wrong FROM jsonb_each_text(o - 'params') e WHERE length(e.value) > 1000 LIMIT 1;
     IF wrong IS NOT NULL THEN
@@ -73,7 +73,9 @@ DECLARE
     new_id   uuid;
     first_id uuid;
     in_queue int4;
-    prio     int2;
+    prio     int2 := 0;
+    attempts int2;
+    lease    interval;
     due      timestamptz;
     deadline timestamptz;
 BEGIN
@@ -86,14 +88,13 @@ BEGIN
     IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(submit.queue) THEN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
-    IF (o ->> 'priority')::numeric NOT BETWEEN -100 AND 100 THEN
-        RAISE EXCEPTION 'priority is a number from -100 to 100, not %', left(o ->> 'priority', 80) USING ERRCODE = '22023';
-    ELSIF (o ->> 'lease')::interval NOT BETWEEN interval '1 second' AND interval '1 day' THEN
-        RAISE EXCEPTION 'a lease lasts a second to a day, not %; heartbeats renew it', left(o ->> 'lease', 80) USING ERRCODE = '22023';
+    IF o <> '{}' THEN
+        lease := await.option_span(o, 'lease', '1 second', '1 day');
+        due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
+        deadline := clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years');
+        attempts := await.option_number(o, 'max_attempts', 1, 1000);
+        prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
     END IF;
-    prio := coalesce((o ->> 'priority')::int2, 0);
-    due := clock_timestamp() + (o ->> 'delay')::interval;
-    deadline := clock_timestamp() + (o ->> 'deadline')::interval;
     SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
@@ -112,7 +113,7 @@ BEGIN
     VALUES (class, new_id, in_queue, prio, o ->> 'owner', (o ->> 'batch')::uuid, o ->> 'phase', o ->> 'correlation_id',
             o ->> 'trace', type, o ->> 'file_name', o -> 'params',
             CASE WHEN length(body) <= 65536 THEN body END, length(body),
-            (o ->> 'lease')::interval, (o ->> 'max_attempts')::int2, due, deadline);
+            lease, attempts, due, deadline);
     IF length(body) > 65536 THEN
         PERFORM await.store_chunks(new_id, 'p', 0::int2, body);
     END IF;

@@ -12,6 +12,6 @@ BEGIN
     PERFORM await.open_lane(await.lane(in_queue, p_priority));
     RETURN in_queue;
 EXCEPTION WHEN lock_not_available THEN
-    RAISE EXCEPTION 'queue % is being made by a transaction that does not end', quote_literal(p_queue)
+    RAISE EXCEPTION 'queue % is being created by a transaction that does not end', quote_literal(p_queue)
         USING ERRCODE = '55P03', CONSTRAINT = 'queue_name_key';
 END $$;

@@ -4,6 +4,6 @@ LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
     IF value !~ E'^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}/[A-Za-z0-9!#$%&''*+.^_`|~-]{1,127}([ \\t]*;[\\x20-\\x7e\\t]*)?$' OR length(value) > 255 THEN
-        RAISE EXCEPTION 'content type % is not type/subtype as RFC 9110 has it', quote_literal(left(value, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION 'content type % is not of the form type/subtype (RFC 9110)', quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $$;

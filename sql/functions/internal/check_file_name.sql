@@ -4,6 +4,7 @@ LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
     IF value ~ E'[[:cntrl:]/\\\\]' OR length(value) NOT BETWEEN 1 AND 255 THEN
-        RAISE EXCEPTION 'file name % holds a control character or a path, or is not 1 to 255 long', quote_literal(left(value, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION 'file name % contains a control character or a path separator, or does not have 1 to 255 characters',
+            quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
 END $$;

@@ -135,8 +135,39 @@ BEGIN
     RETURN moved;
 END $$;
 
+-- The same one by one, after move_due() failed. A job that cannot be moved is put off by a minute, with a warning.
+CREATE OR REPLACE FUNCTION await.move_each_due(p_limit int, p_now timestamptz) RETURNS int
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    r      record;
+    moved  int := 0;
+    waited int := 0;
+BEGIN
+    PERFORM await.reserve_positions();
+    FOR r IN SELECT d.* FROM await.delayed d WHERE d.due <= p_now ORDER BY d.due, d.pos LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
+        EXIT WHEN waited >= 3;
+        BEGIN
+            DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
+            IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
+                PERFORM await.open_lane(r.lane);
+                INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+            END IF;
+            moved := moved + 1;
+        EXCEPTION
+            WHEN lock_not_available OR serialization_failure OR deadlock_detected THEN
+                waited := waited + 1;
+            WHEN OTHERS THEN
+                RAISE WARNING 'await: job % is due and cannot be moved into its queue: %', r.job, sqlerrm;
+                UPDATE await.delayed d SET due = p_now + interval '1 minute' WHERE d.due = r.due AND d.pos = r.pos;
+        END;
+    END LOOP;
+    RETURN moved;
+END $$;
+
 -- Handles what time brings: expired leases, deadlines, delayed jobs that are due, and the horizon; at most `p_limit` of each, oldest
--- first; of delayed jobs, which are moved all at once, five times as many. Waits for nobody. Returns how many rows it handled: as many as p_limit, or more, mean that there is more to do.
+-- first; of delayed jobs, which are moved all at once, five times as many. Waits for nobody. Returns how many rows it handled: as many as
+-- p_limit, or more, mean that there is more to do.
 --
 -- The time is taken once: clock_timestamp() is volatile, so a condition with it would not use an index. Each part is tried as one; if
 -- that fails, row by row, so that one row that cannot be handled stops no other.
@@ -159,8 +190,11 @@ BEGIN
     END LOOP;
     BEGIN
         handled := handled + await.move_due(most * 5, now_at);
-    EXCEPTION WHEN serialization_failure OR lock_not_available THEN
-        NULL;                                -- in an old snapshot others were faster
+    EXCEPTION
+        WHEN serialization_failure OR lock_not_available THEN
+            NULL;                            -- in an old snapshot others were faster
+        WHEN OTHERS THEN
+            handled := handled + await.move_each_due(most, now_at);
     END;
     PERFORM await.advance_horizon();
     RETURN handled;

@@ -27,7 +27,7 @@ BEGIN
     ELSIF p_name IS NULL OR p_name !~ '^[A-Za-z0-9_.-]{1,64}$' THEN
         RAISE EXCEPTION 'a queue''s name is 1 to 64 of A-Z a-z 0-9 _ . -, not %', quote_nullable(left(p_name, 80)) USING ERRCODE = '22023';
     ELSIF NOT p_named AND await.queues_are_full() THEN
-        RAISE EXCEPTION 'there are as many queues as await.limits allows; % is not made', quote_literal(p_name)
+        RAISE EXCEPTION 'queue % is not created: there are as many queues as await.limits permits', quote_literal(p_name)
             USING ERRCODE = '53400', HINT = 'name it literally in the configuration, or raise await.limits.queues';
     END IF;
     FOR i IN 1 .. 100 LOOP                   -- another may create it meanwhile, or its number may be taken
@@ -39,7 +39,7 @@ BEGIN
         EXIT WHEN FOUND;
     END LOOP;
     IF found_id IS NULL THEN
-        RAISE EXCEPTION 'queue % cannot be made', quote_literal(p_name) USING ERRCODE = '53400';
+        RAISE EXCEPTION 'queue % cannot be created', quote_literal(p_name) USING ERRCODE = '53400';
     END IF;
     RETURN found_id;
 END $$;

@@ -21,5 +21,6 @@ BEGIN
             RETURN;
         END IF;
     END LOOP;
-    RAISE EXCEPTION 'somebody holds the advisory locks that announce positions' USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
+    RAISE EXCEPTION 'another session holds the advisory locks that announce positions'
+        USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
 END $$;

@@ -23,7 +23,7 @@ BEGIN
         SELECT c.pos + length(c.bytes) INTO start FROM await.chunk c WHERE c.class = k AND c.job = append_result.id
             AND c.kind = 'r' AND c.attempt = own AND c.n = append_result.n - 1;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'piece % of the result comes before piece %', n, n - 1 USING ERRCODE = '22023';
+            RAISE EXCEPTION 'piece % of the result is missing: it is stored before piece %', n - 1, n USING ERRCODE = '22023';
         END IF;
     END IF;
     INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)

@@ -64,7 +64,7 @@ BEGIN
     ELSIF length(p_worker) > 255 THEN
         RAISE EXCEPTION 'a worker''s name has at most 255 characters' USING ERRCODE = '22023';
     ELSIF p_inline NOT BETWEEN 0 AND 268435456 THEN
-        RAISE EXCEPTION 'payloads come inline up to 0 to 268435456 bytes, not %', p_inline USING ERRCODE = '22023',
+        RAISE EXCEPTION 'inline is a number of bytes from 0 to 268435456, not %', p_inline USING ERRCODE = '22023',
             HINT = 'larger ones are read in pieces: pieces => true, and await.payload()';
     END IF;
     IF EXISTS (SELECT FROM await.queue_grant) THEN

@@ -1,0 +1,21 @@
+-- An option of await.submit() or await.create_batch() that is a span of time, NULL if it is not there. An error (22023) names the option, its
+-- value and the bounds.
+CREATE OR REPLACE FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) RETURNS interval
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    span interval;
+BEGIN
+    IF o ->> p_name IS NULL THEN
+        RETURN NULL;
+    END IF;
+    BEGIN
+        span := (o ->> p_name)::interval;
+    EXCEPTION WHEN data_exception THEN
+        span := NULL;
+    END;
+    IF span IS NULL OR span NOT BETWEEN p_least AND p_most THEN
+        RAISE EXCEPTION '% is an interval from % to %, not %', p_name, p_least, p_most, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
+    END IF;
+    RETURN span;
+END $$;

@@ -1,0 +1,133 @@
+# Values that workers and back-end code pass to functions: one that is out of bounds is refused with its name and its
+# bounds, and nothing is stored; the text of a failure is never refused.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Database qw(submit state);
+use Await::Test;
+use Test::More;
+
+my $s = start_stack(without => [ 'redis', 'nginx' ]);
+
+# What PostgreSQL says to a statement: its error code and message, or nothing.
+sub complaint {
+    my ($sql) = @_;
+    my (undef, $error) = $s->psql("\\set VERBOSITY verbose\n$sql;");
+    my ($code, $text) = ($error // '') =~ /ERROR:\s+(\w{5}): (.*)/;
+    return $code ? "$code $text" : '';
+}
+sub jobs { return sql('SELECT count(*) FROM await.job') }
+
+subtest 'options of a submission' => sub {
+    my $before = jobs();
+    my @bad = map { ("-1 second", "290000 years", "11 years", "soon", "", "infinity")[ $_ ] } 0 .. 5;
+    for my $name (qw(delay deadline)) {
+        for my $value (@bad) {
+            like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"$name\": \"$value\"}')"),
+                qr/^22023 $name is an interval from 00:00:00 to 10 years, not '\Q$value\E'/, "$name $value";
+        }
+    }
+    for my $value ('0', '25 hours', '-1 second', 'NaN') {
+        like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"lease\": \"$value\"}')"),
+            qr/^22023 lease is an interval from 00:00:01 to 1 day, not '$value'/, "lease $value";
+    }
+    my %numbers = (priority => [ -100, 100 ], max_attempts => [ 1, 1000 ]);
+    for my $name (sort keys %numbers) {
+        my ($least, $most) = @{ $numbers{$name} };
+        for my $value ($least - 1, $most + 1, '1.5', '"1e2"', '"NaN"', '"x"', '""', '99999999999999999999', 'true', '[1]')
+        {
+            like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"$name\": $value}')"),
+                qr/^22023 $name is a whole number from $least to $most, not /, "$name $value";
+        }
+        for my $value ($least, $most, "\"$most\"", 'null') {
+            is complaint("SELECT await.submit('kept', 'x', 'text/plain', '{\"$name\": $value}')"), '', "$name $value";
+        }
+    }
+    is sql("SELECT count(*) FROM await.job j JOIN await.queue q ON q.id = j.queue WHERE q.name = 'q'"), 0,
+        'nothing is stored of what was refused';
+    is jobs() - $before, 8, 'the others are';
+};
+
+# A job of this queue that is claimed: its id and its receipt.
+sub claimed {
+    my ($queue) = @_;
+    submit($queue, '{}');
+    return split /\|/, sql("SELECT id, receipt FROM await.claim(ARRAY['$queue'], 'w', 1)");
+}
+
+subtest 'spans of a failure and of a release' => sub {
+    my ($id, $receipt) = claimed('spans');
+    like complaint("SELECT await.fail('$id', '$receipt', '{}', '290000 years')"), qr/^22023 retry_in is at most 10 years/,
+        'a retry in 290000 years';
+    for my $delay ('-1 second', '290000 years') {
+        like complaint("SELECT await.release('$id', '$receipt', '$delay')"),
+            qr/^22023 the delay of await.release is an interval from 0 to 10 years/, "a release for $delay";
+    }
+    is sql("SELECT await.complete('$id', '$receipt', 'x')"), 't', 'the attempt goes on all the same';
+};
+
+subtest 'the text of a failure' => sub {
+    my %errors = (
+        'a long text' => "jsonb_build_object('title', 't', 'detail', repeat('x', 100000))",
+        'long control characters' => "jsonb_build_object('title', repeat(chr(1), 9000), 'detail', repeat(chr(2), 90000))",
+        'many members' =>
+            "(SELECT jsonb_object_agg('m' || i, repeat('y', 100)) || '{\"title\": \"t\"}' FROM generate_series(1, 2000) i)",
+        'a long text alone' => "to_jsonb(repeat('z', 200000))",
+        'a long array' => "(SELECT jsonb_agg(i) FROM generate_series(1, 100000) i)",
+    );
+    for my $what (sort keys %errors) {
+        my ($id, $receipt) = claimed('errors');
+        is sql("SELECT await.fail('$id', '$receipt', $errors{$what}, '-1 second')"), 't', "$what: the attempt fails";
+        my $kept = sql("SELECT octet_length(data::text), data ? 'truncated' FROM await.event WHERE job = '$id' AND ending");
+        my ($size, $cut) = split /\|/, $kept;
+        cmp_ok $size, '<=', 49152, "$what: it fits";
+        is $cut, 't', "$what: and says that it was cut";
+    }
+    my ($id, $receipt) = claimed('errors');
+    is sql("SELECT await.fail('$id', '$receipt', '{\"title\": \"short\"}', '-1 second')"), 't', 'a short one fails, too';
+    is sql("SELECT data FROM await.event WHERE job = '$id' AND ending"), '{"title": "short"}', 'and is kept as it is';
+    ($id, $receipt) = claimed('errors');
+    like complaint("SELECT await.fail('$id', '$receipt', '{\"title\": \"t\", \"status\": 1e99999}', '-1 second')"),
+        qr/^22023 the error of an attempt contains a number/, 'a number of 100,000 digits is no text';
+};
+
+subtest 'an attempt that is given back for ever' => sub {
+    my ($id, $receipt) = claimed('back');
+    sql(
+        "DO \$\$ DECLARE r record; BEGIN
+            PERFORM await.release('$id', '$receipt');
+            FOR i IN 2 .. 100 LOOP
+                SELECT * INTO r FROM await.claim(ARRAY['back'], 'w', 1);
+                PERFORM await.release(r.id, r.receipt);
+            END LOOP;
+        END \$\$"
+    );
+    ($id, $receipt) = split /\|/, sql("SELECT id, receipt FROM await.claim(ARRAY['back'], 'w', 1)");
+    like $receipt, qr/^1\./, 'a hundred times it is the same attempt';
+    sql("SELECT await.release('$id', '$receipt')");
+    my $last = "FROM await.event WHERE job = '$id' ORDER BY seq DESC LIMIT 1";
+    is sql("SELECT attempt, data -> 'error' ->> 'title' $last"), '1|Released too often', 'then it has failed';
+    sql("UPDATE await.delayed SET due = now() WHERE job = '$id'");
+    eventually(
+        'the next attempt',
+        sub { ($id, $receipt) = split /\|/, sql("SELECT id, receipt FROM await.claim(ARRAY['back'], 'w', 1)"); $id }
+    );
+    like $receipt, qr/^2\./, 'it has the next number';
+    is sql("SELECT await.release('$id', '$receipt')"), 't', 'and can be given back';
+    is sql("SELECT data ->> 'releases' $last"), 1, 'counted anew';
+};
+
+subtest 'a delayed job that cannot be moved' => sub {
+    my ($bad, $good) = map { submit("due$_", '{"delay": "1 second"}') } 1, 2;
+    sql("ALTER TABLE await.ready ADD CONSTRAINT poison CHECK (job <> '$bad') NOT VALID");
+    my $moved = sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.ready WHERE job = '$good'") };
+    eventually('the other one is moved', $moved);
+    is sql("SELECT due > now() FROM await.delayed WHERE job = '$bad'"), 't', 'it is put off';
+    sql('ALTER TABLE await.ready DROP CONSTRAINT poison');
+    sql("UPDATE await.delayed SET due = now() WHERE job = '$bad'");
+    eventually('and moved later',
+        sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.ready WHERE job = '$bad'") });
+};
+finish();
