@@ -24,6 +24,7 @@ server {
     location ~ ^/topics/(?<topic>[a-z]+)$ { await_events topic:$topic; }
     location ~ ^/users/(?<user>[a-z]+)$ { await_owner $user; await_events user:$user; }
     location = /metrics { await_metrics; }
+    location = /health { await_health; }
 }
 CONF
 
@@ -204,6 +205,9 @@ subtest 'behind a pooler' => sub {
     my $r = post('/to/words', 'pooled', Prefer => 'wait=20');
     is_deeply [ $r->{status}, $r->{body} ], [ 200, 'pooled' ], 'clients are answered by re-reading';
     is metric('await_listen_connections'), 0, 'it is told as not listening';
+    is_deeply json(get('/health')),
+        { status => 'degraded', problems => [], degraded => [ { part => 'postgresql notify', state => 'not listening' } ] },
+        'and as degraded by a check of its health';
     is join(',', map { `psql -XAtq -d '$pooled' -c 'SELECT count(*) FROM pg_listening_channels()'` } 1 .. 6) =~
         tr/1-9//,
         0, 'no pooled session was left listening';

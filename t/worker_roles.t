@@ -280,7 +280,7 @@ subtest 'revoke' => sub {
 
 subtest 'leases last a second to a day' => sub {
     like as('anyone', qq{SELECT await.submit('long', 'x', options => '{"lease": "$_"}')}),
-        qr/a lease lasts a second to a day, not \Q$_\E/, "a job with $_"
+        qr/lease is an interval from 00:00:01 to 1 day, not '\Q$_\E'/, "a job with $_"
         for '10 years', '0';
     my $id = submit('long');
     sql("UPDATE await.queue SET lease = '10 years' WHERE name = 'long'");

@@ -39,7 +39,7 @@ class Call : public Statement {
 /// A statement whose result is ignored. The connection logs unexpected errors.
 class Send : public Statement {
  public:
-  using Statement::Statement;
+  Send(const char *sql, Params params) : Statement(sql, std::move(params)) { background = true; }
   void finish(Result<Rows>) override {}
 };
 

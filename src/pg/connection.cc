@@ -24,7 +24,8 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       outage_(loop, log),
       statement_outage_(loop, log),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
-      deadline_(loop.timer([this] { on_deadline(); }, io::Loop::Quit::must_not)),
+      deadline_(loop.timer([this] { on_deadline(); }, io::Loop::Quit::may)),
+      hold_(loop.timer([this] { update_hold(); }, io::Loop::Quit::must_not)),
       patience_(loop.timer([this] { expire_queued(); }, io::Loop::Quit::may)) {}
 
 Connection::~Connection() {
@@ -208,6 +209,7 @@ void Connection::check_settings() {
   params.int4(PQbackendPID(pg_.get()));
   auto check = std::make_unique<Check>(*this, std::move(params));
   check->greets = true;
+  check->background = true;
   check->bare = true;
   send(std::move(check));
 }
@@ -233,7 +235,9 @@ void Connection::on_deadline() {
 /// add one.
 void Connection::end_abandoned() {
   struct Terminate : Statement {
-    using Statement::Statement;
+    explicit Terminate(Params values) : Statement(statements::kTerminate, std::move(values)) {
+      background = true;
+    }
     void finish(Result<Rows>) override {}
   };
   if (!abandoned_)
@@ -241,7 +245,7 @@ void Connection::end_abandoned() {
   Params params;
   params.int4(abandoned_->backend).text(abandoned_->sql);
   abandoned_.reset();
-  send(std::make_unique<Terminate>(statements::kTerminate, std::move(params)));
+  send(std::make_unique<Terminate>(std::move(params)));
 }
 
 /// Only now is the outage over: a pooler or a proxy accepts connections without a server behind it.
@@ -273,11 +277,23 @@ void Connection::send(std::unique_ptr<Statement> statement) {
     fail_later(std::move(statement), Code::unavailable, "PostgreSQL is unavailable");
     return;
   }
-  ++count_;
+  if (!statement->background) {
+    ++count_;
+    ++awaited_;
+  }
   sent_.push_back(std::move(statement));
+  update_hold();
   transmit_next();
   if (!sent_.empty() && !deadline_->pending())
     deadline_->set(options_.timeout_ms);
+}
+
+/// The process quits when no such timer is left. It is the deadline's business to end what takes too long.
+void Connection::update_hold() {
+  if (awaited_ == 0)
+    hold_->clear();
+  else if (!hold_->pending())
+    hold_->set(options_.timeout_ms);
 }
 
 /// PgBouncer gives a server back when a result is complete, also while the client is in the middle of its
@@ -400,6 +416,9 @@ bool Connection::take_result(PGresult *result) {
   auto statement = std::move(sent_.front());
   sent_.pop_front();
   --transmitted_;
+  if (!statement->background)
+    --awaited_;
+  update_hold();
   auto rows = std::move(rows_);
   auto failure = std::move(failure_);
   bool fatal = std::exchange(fatal_, false);
@@ -462,8 +481,10 @@ void Connection::wait_to_connect(const std::string &line, const std::string &why
   rows_.reset();
   failure_.reset();
   transmitted_ = 0;
+  awaited_ = 0;
   fatal_ = false;
   deadline_->clear();
+  hold_->clear();
   patience_->clear();
   trouble_.fail(line + " PostgreSQL (" + options_.role + "), retrying: " + why);
   for (auto *statements : {&sent_, &queued_}) {

@@ -32,6 +32,8 @@ class Statement {
   Params params;
   bool greets = false;  ///< may be sent before the connection is accepted
   bool bare = false;    ///< is sent without the settings before it, because it looks at those of the session
+  /// No client waits for it: it does not delay quitting, and is not counted.
+  bool background = false;
   std::int64_t sent_at = 0;
 };
 
@@ -114,6 +116,7 @@ class Connection {
   void transmit(Statement &statement);
   void send_queued();
   void expire_queued();
+  void update_hold();
   void prove();
   void on_deadline();
   void check_settings();
@@ -170,11 +173,13 @@ class Connection {
   std::unique_ptr<io::FdWatcher> watch_;
   int watched_fd_ = -1;
   std::unique_ptr<io::Timer> timer_;     // for the reconnect, or the share of a host
-  std::unique_ptr<io::Timer> deadline_;  // of the oldest statement in flight; delays quitting
+  std::unique_ptr<io::Timer> deadline_;  // of the oldest statement in flight
+  std::unique_ptr<io::Timer> hold_;      // delays quitting while a client waits for one in flight
   std::unique_ptr<io::Timer> patience_;  // of the oldest statement in queued_
   core::Backoff backoff_{100, 2'000};
   std::deque<std::unique_ptr<Statement>> queued_;  // until accepted
   std::deque<std::unique_ptr<Statement>> sent_;
+  std::size_t awaited_ = 0;      // of those in flight, the ones that a client waits for
   std::size_t transmitted_ = 0;  // of these, from the front on; the others wait for their turn
   std::unique_ptr<Rows> rows_;   // of the statement at the front of sent_
   std::unique_ptr<Error> failure_;

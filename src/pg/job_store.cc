@@ -392,6 +392,7 @@ void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::
   params.array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
   auto call = std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello);
   call->greets = true;
+  call->background = true;
   connection.send(std::move(call));
 }
 

@@ -22,7 +22,9 @@ class Maintenance {
 
  private:
   struct Step : Statement {
-    explicit Step(Maintenance &maintenance) : Statement(statements::kTick, Params()), owner(maintenance) {}
+    explicit Step(Maintenance &maintenance) : Statement(statements::kTick, Params()), owner(maintenance) {
+      background = true;
+    }
     void finish(Result<Rows> outcome) override {
       owner.running_ = false;
       if (outcome && outcome->count() == 1 && outcome->number(0, 0) > 0)
@@ -41,7 +43,9 @@ class Purge : public Statement {
  public:
   static void run(Connection &connection) { connection.send(std::make_unique<Purge>(connection)); }
 
-  explicit Purge(Connection &connection) : Statement(statements::kPurge, Params()), connection_(connection) {}
+  explicit Purge(Connection &connection) : Statement(statements::kPurge, Params()), connection_(connection) {
+    background = true;
+  }
 
   void finish(Result<Rows> outcome) override {
     for (int row = 0; outcome && row < outcome->count(); ++row) {

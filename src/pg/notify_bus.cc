@@ -31,7 +31,9 @@ void NotifyBus::on_connection() {
   silence_timer_->clear();
   if (reply_.waiting())
     reply_.unlink();  // of the connection before
-  connection_.send(std::make_unique<Call<Setting>>(statements::kNotifySetting, Params(), reply_, decode));
+  auto ask = std::make_unique<Call<Setting>>(statements::kNotifySetting, Params(), reply_, decode);
+  ask->background = true;
+  connection_.send(std::move(ask));
 }
 
 Result<NotifyBus::Setting> NotifyBus::decode(const Rows &rows, std::size_t) {

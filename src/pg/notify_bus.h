@@ -37,6 +37,8 @@ class NotifyBus : public core::Bus {
   void on_notification(std::string_view channel, std::string_view message);
   /// Whether notifications arrive.
   bool ready() const { return ready_ && connection_.ready(); }
+  /// Why no notifications arrive although `await.notify` is on, as it was logged; else empty.
+  const std::string &problem() const { return told_; }
 
   void subscribe(unsigned shard) override { shards_.set(shard); }
   void unsubscribe(unsigned shard) override { shards_.reset(shard); }

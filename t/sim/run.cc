@@ -300,7 +300,7 @@ void Run::strike() {
         node->store.read.lose(), node->store.write.lose();
     }
   };
-  switch (world_.between(0, failovers_ ? 10 : 7)) {
+  switch (world_.between(0, failovers_ ? 11 : 8)) {
     case 0:
       world_.say("PostgreSQL restarts");
       weather_.away = true;
@@ -339,12 +339,16 @@ void Run::strike() {
       return;
     case 7:
       return crash(static_cast<std::size_t>(world_.between(0, kNodes - 1)));
+    case 8:
+      world_.say("statements are cancelled");
+      weather_.cancelling = world_.unit() * 0.5;
+      return end(lasts * 2, [this] { weather_.cancelling = 0; });
     default:
       if (weather_.away)
         return;
-      world_.say("a standby takes over");
+      world_.say("a standby takes over, or a dump is restored");
       weather_.away = true;
-      database_.fail_over(static_cast<std::size_t>(world_.between(0, 12)));
+      database_.fail_over(static_cast<std::size_t>(world_.chance(0.2) ? world_.between(50, 500) : world_.between(0, 12)));
       lose_lines();
       for (auto &hold : holds_)
         hold->failed_over();

@@ -77,13 +77,18 @@ void Line::happen(std::shared_ptr<Any> op, std::uint64_t epoch) {
   }
   if (weather_.away)
     return;
-  op->happen();
+  bool cancelled = world_.chance(weather_.cancelling);
+  if (!cancelled)
+    op->happen();
   last_answer_ = std::max({last_answer_, last_exec_, world_.now() + world_.between(0, weather_.latency_ms)});
-  world_.after(last_answer_ - world_.now(), [this, alive = alive_, op, epoch] {
+  world_.after(last_answer_ - world_.now(), [this, alive = alive_, op, epoch, cancelled] {
     if (!*alive || epoch != epoch_ || op->over)
       return;
     out_.remove(op);
-    op->answer();
+    if (cancelled)
+      op->fail();
+    else
+      op->answer();
   });
 }
 

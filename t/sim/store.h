@@ -13,6 +13,7 @@ namespace await::sim {
 struct Weather {
   std::int64_t latency_ms = 1;  ///< at most, each way
   double failing = 0;           ///< of reads, by an error of their own
+  double cancelling = 0;        ///< of all statements: they change nothing
   bool stalled = false;         ///< PostgreSQL is there and does nothing
   bool away = false;
   double hints_lost = 0;

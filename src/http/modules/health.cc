@@ -1,6 +1,9 @@
 // ngx_http_await_health_module: whether this nginx can serve requests, for load balancers and orchestrators.
 // It answers from what is known, without a query, so that a check is never slow and costs nothing.
 
+#include <algorithm>
+#include <string_view>
+
 #include "http/conf/action.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
@@ -39,8 +42,10 @@ Answer get_health(ngx_http_request_t *r, Runtime &runtime) {
   if (draining)
     known.problems.insert(known.problems.begin(), {"nginx", "shutting down", {}});
   if (conf.redis_required == 1) {
-    known.problems.insert(known.problems.end(), known.degraded.begin(), known.degraded.end());
-    known.degraded.clear();
+    auto others = std::stable_partition(known.degraded.begin(), known.degraded.end(),
+                                        [](const auto &one) { return one.part != std::string_view("redis"); });
+    known.problems.insert(known.problems.end(), others, known.degraded.end());
+    known.degraded.erase(others, known.degraded.end());
   }
   bool ready = known.problems.empty();
   wire::JsonWriter out;

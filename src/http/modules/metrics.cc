@@ -50,7 +50,7 @@ constexpr Line<Counter> kCounters[] = {
     {Counter::resets,              "await_resets_total",                           "Resets sent because a cursor could not be resumed."},
     {Counter::cache_hits,          "await_cache_total{status=\"hit\"}",            "Job reads looked up in await_cache, by status."},
     {Counter::cache_misses,        "await_cache_total{status=\"miss\"}",           nullptr},
-    {Counter::statements,          "await_postgres_statements_total",              "Statements sent to PostgreSQL."},
+    {Counter::statements,          "await_postgres_statements_total",              "Statements sent to PostgreSQL for clients."},
 };
 // clang-format on
 

@@ -217,6 +217,8 @@ Backends::Readiness Backends::readiness() const {
     out.problems.push_back({"postgresql schema", "older than the module", {}});
   for (std::string &reason : bus_.problems())
     out.degraded.push_back({"redis", "not subscribed", std::move(reason)});
+  if (!notify_bus_.problem().empty())
+    out.degraded.push_back({"postgresql notify", "not listening", notify_bus_.problem()});
   return out;
 }
 

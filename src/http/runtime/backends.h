@@ -56,7 +56,7 @@ class Backends : private pg::Connection::Observer {
       std::string reason;  ///< as in error.log, without passwords; not for everybody
     };
     std::vector<Problem> problems;  ///< of PostgreSQL; empty: ready
-    std::vector<Problem> degraded;  ///< of Redis: slower, but everything works
+    std::vector<Problem> degraded;  ///< of hints: slower, but everything works
   };
 
   Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const MainConf &conf, Counters &counters,
