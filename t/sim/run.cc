@@ -343,13 +343,17 @@ void Run::strike() {
       world_.say("statements are cancelled");
       weather_.cancelling = world_.unit() * 0.5;
       return end(lasts * 2, [this] { weather_.cancelling = 0; });
-    default:
+    default: {
       if (weather_.away)
         return;
-      world_.say("a standby takes over, or a dump is restored");
-      weather_.away = true;
-      database_.fail_over(static_cast<std::size_t>(world_.chance(0.2) ? world_.between(50, 500) : world_.between(0, 12)));
-      lose_lines();
+      bool pooled = world_.chance(0.3);  // then the lines stay: the switch is seen by asking
+      world_.say(pooled ? "a pooler points to another server"
+                        : "a standby takes over, or a dump is restored");
+      weather_.away = !pooled;
+      database_.fail_over(
+          static_cast<std::size_t>(world_.chance(0.2) ? world_.between(50, 500) : world_.between(0, 12)));
+      if (!pooled)
+        lose_lines();
       for (auto &hold : holds_)
         hold->failed_over();
       for (auto &session : sessions_)
@@ -358,7 +362,8 @@ void Run::strike() {
       for (auto &submitter : submitters_)
         submitter->failed_over();
       std::erase_if(service_.accepted, [this](const Uuid &id) { return !database_.has(id); });
-      return end(lasts, [this] { weather_.away = false; });
+      return end(pooled ? Node::kRereadMs + 1000 : lasts, [this] { weather_.away = false; });
+    }
   }
 }
 
