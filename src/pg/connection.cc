@@ -422,7 +422,7 @@ bool Connection::take_result(PGresult *result) {
   auto rows = std::move(rows_);
   auto failure = std::move(failure_);
   bool fatal = std::exchange(fatal_, false);
-  if (!fatal)
+  if (!fatal && !statement->bare)  // whose answer decides how the next one is sent
     transmit_next();
   if (sent_.empty())
     deadline_->clear();
