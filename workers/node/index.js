@@ -87,6 +87,8 @@ export async function work(options, handler) {
   if (signal?.aborted) stop();
 
   keepLeases();
+  // the end of a job that is done before Redis is connected could not be published
+  await Promise.race([bus.tried, sleep(5000, undefined, { ref: false })]);
   try {
     while (!stopping) {
       const woken = new Promise((resolve) => { wake = resolve; });

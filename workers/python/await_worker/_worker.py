@@ -50,6 +50,8 @@ class Worker:
                 signal.signal(number, lambda *_: self.stop())
         for task in (self._keep_leases, self._bus.listen):
             threading.Thread(target=task, daemon=True).start()
+        if isinstance(self._bus, Redis):
+            self._bus.tried.wait(5)  # the end of a job that is done before it is connected could not be published
         try:
             while not self._stopping:
                 self._woken.clear()
