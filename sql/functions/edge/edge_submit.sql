@@ -16,15 +16,16 @@ DECLARE
     r        record;
     inserted int;
 BEGIN
-    PERFORM await.need_partitions(d.class) FROM (SELECT DISTINCT await.class(k) AS class FROM unnest(p_ids) k) d;
-    -- usually there is none: one statement for all of them, instead of several for each
+    -- queues, lanes and partitions that are missing: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
                               FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)) d
              WHERE NOT EXISTS (SELECT FROM await.queue q
                                JOIN await.lane_in_use m ON m.lane = await.lane(q.id, d.priority)
                                JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
-                               WHERE q.name = d.queue)
+                               JOIN await.retention o ON o.class = d.class
+                               WHERE q.name = d.queue AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
              ORDER BY 1, 2, 3 LOOP
+        PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
