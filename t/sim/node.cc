@@ -163,6 +163,10 @@ void Node::tick() {
   reread.run();
   revocations.look();
   hub.sweep();
+  later(world.between(1, 1000), [this] {  // the answer to a greeting
+    if (timeline_ != 0 && database.timeline() != timeline_ && store.read.ready())
+      connected();
+  });
 }
 
 }  // namespace await::sim

@@ -12,6 +12,8 @@
 
 namespace await::sim {
 
+inline constexpr std::size_t kNodes = 3;
+
 /// Counts over runs, to show that something was tested.
 struct Totals {
   std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0,
