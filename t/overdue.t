@@ -10,7 +10,7 @@ use Await::Session;
 use Await::Test;
 use Test::More;
 
-my $s = start_stack(without => [ 'redis', 'nginx' ]);
+my $s = start_stack(without => [ 'redis', 'nginx' ], workers => 4);
 
 subtest 'what cannot be handled stands before nobody' => sub {
     sql("INSERT INTO await.deadline SELECT now() - interval '1 hour', gen_random_uuid() FROM generate_series(1, 1500)");
@@ -149,5 +149,21 @@ subtest 'nginx alone keeps the time, whatever await_reread is' => sub {
     eventually('a delayed job is ready',
         sub { sql("SELECT count(*) FROM await.ready WHERE job = '$delayed'") == 1 });
     eventually('a lease that ran out is taken back', sub { &state($leased) eq 'pending' });
+    my (%calls, %seconds);
+    eventually(
+        'it goes on, in every second',
+        sub {
+            for (
+                split /\n/,
+                sql("SELECT DISTINCT pid || ' ' || extract(epoch FROM query_start) FROM pg_stat_activity
+                    WHERE application_name = 'nginx-await-bulk' AND query LIKE '%run_maintenance%'")
+                )
+            {
+                $calls{$_} = 1;
+                $seconds{$1} = 1 if / (\d+)/;
+            }
+            return keys %seconds >= 5;
+        });
+    cmp_ok scalar(keys %calls), '<=', 8, 'of 4 nginx workers one calls PostgreSQL, once a second';
 };
 finish();

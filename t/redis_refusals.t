@@ -178,7 +178,7 @@ $s->start_nginx(
         )
         . ";\n"
         . $Await::Test::SITE,
-    vars => { EXTRA => 'location = /metrics { await_metrics; }', REREAD => '1h' });
+    vars => { EXTRA => 'location = /metrics { await_metrics; } location = /health { await_health; }', REREAD => '1h' });
 one_job();                    # announced, by PUBLISH
 
 sub told {
@@ -206,6 +206,14 @@ my %expected = (
 eventually('connected are those that have answered PING',
     sub { metric('await_redis_connections') == $expected{connected} });
 is metric('await_redis_subscribed'), $expected{subscribed}, 'subscribed are those that have accepted it';
+my %missing = ('not connected' => @cases - $expected{connected},
+    'not subscribed' => $expected{connected} - $expected{subscribed});
+my $health = get('/health');
+is $health->{status}, 200, 'without them it can serve requests';
+my %told;
+$told{"$_->{part}: $_->{state}"}++ for @{ json($health)->{degraded} };
+is_deeply \%told, { map { ("redis: $_" => $missing{$_}) } keys %missing },
+    'a check of its health tells those that are not connected from those that are not subscribed';
 
 for (@cases) {
     my ($name, undef, undef, %o) = @$_;
@@ -228,6 +236,7 @@ for (@cases) {
     eventually("$name: the recovery is in the log", sub { told($name, $again) }) if $again;
 }
 eventually('all are subscribed', sub { metric('await_redis_subscribed') == @cases });
+is json(get('/health'))->{status}, 'ready', 'and it is ready';
 $s->end('nginx', 'TERM');
 end_servers();
 finish();

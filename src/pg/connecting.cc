@@ -156,6 +156,7 @@ void Connection::on_established() {
   PQsetNoticeReceiver(pg_.get(), on_notice, this);
   timer_->clear();
   proven_ = false;
+  direct_ = false;
   has_settings_ = false;
   state_ = State::greeting;
   watch_socket(true, false);
@@ -180,13 +181,12 @@ void Connection::check_settings() {
   struct Check : Statement {
     Check(Connection &to, Params values) : Statement(session::kCheck, std::move(values)), owner(to) {}
     void finish(Result<Rows> rows) override {
-      owner.has_settings_ = rows && rows->count() == 1 && rows->number(0, 0) != 0;
+      owner.direct_ = rows && rows->count() == 1 && rows->boolean(0, 0);
+      owner.has_settings_ = owner.direct_ && rows->boolean(0, 1);
       owner.transmit_next();
     }
     Connection &owner;
   };
-  if (plain_)
-    return;
   Params params;
   params.int4(PQbackendPID(pg_.get()));
   auto check = std::make_unique<Check>(*this, std::move(params));

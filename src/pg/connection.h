@@ -93,8 +93,9 @@ class Connection {
   /// The number of statements sent since the last call.
   std::int64_t take_count() { return std::exchange(count_, 0); }
   std::size_t in_flight() const { return sent_.size(); }
-  /// The process id that the server announced for this session; 0 while disconnected.
-  int backend() const { return pg_ ? PQbackendPID(pg_.get()) : 0; }
+  /// Whether the session is the server's own, so that it is the same one for every statement: no pooler
+  /// stands between. It is known to whoever gets a result of this session.
+  bool is_direct() const { return direct_; }
 
  private:
   /// greeting: established, but not accepted; waiting: for the next attempt
@@ -148,6 +149,7 @@ class Connection {
   Options options_;
   Observer *observer_;
   const std::string limits_;  // SQL, sent before each statement unless the session has these settings
+  bool direct_ = false;
   bool has_settings_ = false;
   State state_ = State::idle;
   io::Outage outage_;

@@ -20,6 +20,8 @@ class Maintenance {
       connection_.send(std::make_unique<Step>(*this));
   }
 
+  bool running() const { return running_; }
+
  private:
   struct Step : Statement {
     explicit Step(Maintenance &maintenance) : Statement(statements::kTick, Params()), owner(maintenance) {

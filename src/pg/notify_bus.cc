@@ -31,24 +31,26 @@ void NotifyBus::on_connection() {
   silence_timer_->clear();
   if (reply_.waiting())
     reply_.unlink();  // of the connection before
-  auto ask = std::make_unique<Call<Setting>>(statements::kNotifySetting, Params(), reply_, decode);
+  auto ask = std::make_unique<Call<bool>>(statements::kNotifySetting, Params(), reply_, decode);
   ask->background = true;
   connection_.send(std::move(ask));
 }
 
-Result<NotifyBus::Setting> NotifyBus::decode(const Rows &rows, std::size_t) {
+Result<bool> NotifyBus::decode(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.notify was not returned"};
-  return Setting{rows.boolean(0, 0), rows.number(0, 1)};
+  return rows.boolean(0, 0);
 }
 
-void NotifyBus::on_setting(Result<Setting> setting) {
-  if (!setting || !setting->on)
+void NotifyBus::on_setting(Result<bool> is_on) {
+  if (!is_on)
     return;
-  if (setting->backend != connection_.backend())
-    tell("a pooler stands between");
-  else
+  if (!*is_on)
+    told_.clear();  // it was switched off: nothing is missing
+  else if (connection_.is_direct())
     prove();
+  else
+    tell("a pooler stands between");
 }
 
 void NotifyBus::prove() {

@@ -18,9 +18,8 @@ namespace await::pg {
 ///
 /// Listens on a connection that has other work too: whoever owns it forwards on_connection() and
 /// on_notification(). A pooler that gives each transaction another session would leave the LISTEN to the next
-/// client. So nothing is done unless the session has the process id that was announced when the connection
-/// was established; and it counts only after a notification of its own has come back. Otherwise changes are
-/// found by reading periodically, as without notifications.
+/// client. So nothing is done unless the session is the server's own; and it counts only after a notification
+/// of its own has come back. Otherwise changes are found by reading periodically, as without notifications.
 class NotifyBus : public core::Bus {
  public:
   NotifyBus(io::Loop &loop, io::Log &log, io::Random &random, Connection &connection);
@@ -46,12 +45,8 @@ class NotifyBus : public core::Bus {
   void announce(std::string_view) override {}
 
  private:
-  struct Setting {
-    bool on;
-    std::int64_t backend;  ///< process id
-  };
-  static Result<Setting> decode(const Rows &rows, std::size_t);
-  void on_setting(Result<Setting> setting);
+  static Result<bool> decode(const Rows &rows, std::size_t);
+  void on_setting(Result<bool> is_on);
   void prove();
   void on_proof();
   void on_silence();
@@ -67,7 +62,7 @@ class NotifyBus : public core::Bus {
   std::string proof_;  // the message that is expected back; empty: none
   bool ready_ = false;
   std::string told_;  // the trouble that was logged
-  core::Reply<Setting> reply_ = core::Reply<Setting>::to<&NotifyBus::on_setting>(this);
+  core::Reply<bool> reply_ = core::Reply<bool>::to<&NotifyBus::on_setting>(this);
   std::unique_ptr<io::Timer> silence_timer_;
 };
 

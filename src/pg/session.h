@@ -31,12 +31,12 @@ bool refuses_startup(const std::string &why);
 /// (manual, 34.2 PQparameterStatus).
 bool is_read_only(const PGconn *pg);
 
-/// Whether the session is that of the server to which the client has connected, not one of a pooler, and has
-/// the settings of startup_options(); its time limit may be another one that is in the conninfo. $1: the
-/// process id that was announced. Source: PostgreSQL manual, 54.24 (pg_settings.source: "client" is the start
-/// of the session).
+/// Two answers: whether the session is that of the server to which the client has connected, not one of a
+/// pooler, and whether it has the settings of startup_options(); its time limit may be another one that is in
+/// the conninfo. $1: the process id that was announced. Source: PostgreSQL manual, 54.24 (pg_settings.source:
+/// "client" is the start of the session).
 inline constexpr char kCheck[] =
-    "SELECT pg_backend_pid() = $1 AND current_setting('default_transaction_isolation') = 'read committed' "
+    "SELECT pg_backend_pid() = $1, current_setting('default_transaction_isolation') = 'read committed' "
     "AND current_setting('lock_timeout') = '0' AND current_setting('await.single', true) = 'on' "
     "AND (SELECT s.source FROM pg_catalog.pg_settings s WHERE s.name = 'statement_timeout') = 'client'";
 

@@ -49,8 +49,7 @@ inline constexpr char kTerminate[] =
 
 // of listeners; a listener of a pooled session must not LISTEN, see NotifyBus
 inline constexpr char kNotifySetting[] =
-    "SELECT coalesce(current_setting('await.notify', true), '') IN ('on', 'true', 'yes', '1'), "
-    "pg_backend_pid()";
+    "SELECT coalesce(current_setting('await.notify', true), '') IN ('on', 'true', 'yes', '1')";
 inline constexpr char kListenHint[] = "LISTEN await_hint";
 inline constexpr char kListenRevoked[] = "LISTEN await_revoked";
 inline constexpr char kListenWork[] = "LISTEN await_work";

@@ -202,11 +202,11 @@ int Bus::subscribed() const {
   return n;
 }
 
-std::vector<std::string> Bus::problems() const {
-  std::vector<std::string> out;
+std::vector<Bus::Problem> Bus::problems() const {
+  std::vector<Problem> out;
   for (const auto &node : nodes_) {
     if (!node->subscribed())
-      out.push_back(node->problem());
+      out.push_back({node->in.ready(), node->problem()});
   }
   return out;
 }

@@ -28,8 +28,13 @@ class Bus : public core::Bus {
   int ready() const;
   /// Of these, the number of servers that have accepted all subscriptions.
   int subscribed() const;
-  /// Why hints do not arrive from a server: one line for each of them, as it was logged.
-  std::vector<std::string> problems() const;
+  /// Why hints do not arrive from a server.
+  struct Problem {
+    bool connected;      ///< so it is the subscriptions that it refuses
+    std::string reason;  ///< as it was logged
+  };
+  /// One for each such server.
+  std::vector<Problem> problems() const;
   /// @param server  its index in the addresses
   bool ready(std::size_t server) const;
   /// From now on connects to this numeric address.

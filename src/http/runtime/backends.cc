@@ -195,7 +195,8 @@ void Backends::on_first_greeting(const Result<pg::Hello> &hello) {
 }
 
 void Backends::run_maintenance() {
-  if (bulk_.ready())  // no submission waits behind it
+  // on a connection behind which no submission waits; a nginx worker that is still at it lets others try
+  if (bulk_.ready() && !maintenance_.running() && counters_.take_second(loop_.monotonic_ms() / 1000))
     maintenance_.run();
 }
 
@@ -215,8 +216,9 @@ Backends::Readiness Backends::readiness() const {
   }
   if (pg::schema_is_older(schema_version_) && out.problems.empty())
     out.problems.push_back({"postgresql schema", "older than the module", {}});
-  for (std::string &reason : bus_.problems())
-    out.degraded.push_back({"redis", "not subscribed", std::move(reason)});
+  for (redis::Bus::Problem &one : bus_.problems())
+    out.degraded.push_back(
+        {"redis", one.connected ? "not subscribed" : "not connected", std::move(one.reason)});
   if (!notify_bus_.problem().empty())
     out.degraded.push_back({"postgresql notify", "not listening", notify_bus_.problem()});
   return out;

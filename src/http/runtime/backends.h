@@ -51,8 +51,8 @@ class Backends : private pg::Connection::Observer {
   /// What keeps this nginx worker from serving all requests.
   struct Readiness {
     struct Problem {
-      const char *part;    ///< "postgresql write", "postgresql read", "postgresql bulk", "redis"
-      const char *state;   ///< "not connected", "not greeted", "not subscribed"
+      const char *part;    ///< "postgresql write", "redis" and so on
+      const char *state;   ///< "not connected", "not greeted" and so on
       std::string reason;  ///< as in error.log, without passwords; not for everybody
     };
     std::vector<Problem> problems;  ///< of PostgreSQL; empty: ready
@@ -81,7 +81,8 @@ class Backends : private pg::Connection::Observer {
   }
   /// A server behind a pooler may have changed without a new connection.
   void on_answer(const Result<pg::Hello> &hello);
-  /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.
+  /// Processes expired leases, due retries and deadlines in the database, unless another nginx worker of this
+  /// node has in this second. Does nothing while disconnected.
   void run_maintenance();
 
   /// Whether read_queue_stats() can be called: while disconnected, and on an older schema, it would fail.

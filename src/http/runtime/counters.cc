@@ -28,6 +28,7 @@ struct Counters::Table {
   Slot slots[kSlots];
   core::Timelines timelines;             // guarded by the lock of the zone
   volatile std::int64_t configurations;  // that the master has read; written by the master only
+  ngx_atomic_t taken;                    // the latest second that was taken
 };
 
 ngx_shm_zone_t *Counters::reserve(ngx_conf_t *cf) {
@@ -77,6 +78,12 @@ bool Counters::accept_timeline(std::string_view name) {
   bool accepted = table_.timelines.accept(name);
   ngx_shmtx_unlock(&pool_.mutex);
   return accepted;
+}
+
+bool Counters::take_second(std::int64_t second) {
+  ngx_atomic_uint_t before = table_.taken;
+  auto now = static_cast<ngx_atomic_uint_t>(second);
+  return before != now && ngx_atomic_cmp_set(&table_.taken, before, now) != 0;
 }
 
 bool Counters::is_alive(const Slot &slot) {

@@ -48,7 +48,7 @@ enum class Counter {
 
 /// The gauges and counters of all nginx workers, in shared memory. Each worker writes a slot of its own, so
 /// there are no locks. Counters outlive the worker that counted, gauges do not. Also the timelines of the
-/// database, which all nginx workers must agree on.
+/// database, which all nginx workers must agree on, and what one of them does for all.
 class Counters {
  public:
   /// The counters of this nginx worker; null if it has none.
@@ -67,6 +67,10 @@ class Counters {
 
   /// core::Timelines::accept() for all nginx workers, also for those that a reload starts.
   bool accept_timeline(std::string_view name);
+
+  /// True once for each second, for one of all nginx workers: the first that asks.
+  /// @param second  of a clock that they share
+  bool take_second(std::int64_t second);
 
   /// Whether nginx was reloaded since this nginx worker was started: others run in its place.
   bool is_reloaded() const;
