@@ -24,7 +24,7 @@ std::string Totals::text() const {
          std::to_string(answers) + " answers delivered, " + std::to_string(reconnects) + " reconnects, " +
          std::to_string(resets) + " resets, " + std::to_string(ended) + " ended by revocation, " +
          std::to_string(tickets) + " tickets, " + std::to_string(poisoned) + " bad values, " +
-         std::to_string(faults) + " faults";
+         std::to_string(purged) + " purged, " + std::to_string(faults) + " faults";
 }
 
 Run::Run(std::uint64_t seed, std::uint64_t steps)
@@ -32,7 +32,8 @@ Run::Run(std::uint64_t seed, std::uint64_t steps)
       steps_(steps),
       calm_(seed % 4 == 0),
       few_shards_(seed % 4 != 0 || seed % 8 == 0),
-      failovers_(!calm_ && seed % 3 == 0) {
+      failovers_(!calm_ && seed % 3 == 0),
+      pooled_(!calm_ && seed % 5 < 2) {
   // calm: a hint may be 200 ms ahead of its commit, and the tries after it are up to 250 ms apart
   // A client that shares a read with a bad value waits while the batch is halved, up to six times. Each takes
   // as long as a read: that of usual(), or in other weather up to 100 ms; longer ones count as a fault.
@@ -49,6 +50,7 @@ Weather Run::usual() const {
   Weather weather;
   if (calm_)
     weather.latency_ms = few_shards_ ? 20 : 90, weather.hints_late_ms = few_shards_ ? 40 : 120;
+  weather.pooled = pooled_;
   return weather;
 }
 
@@ -71,6 +73,7 @@ std::string Run::go(Totals &totals) {
   totals.ended += service_.ended;
   totals.tickets += tickets_used_;
   totals.poisoned += service_.poisoned;
+  totals.purged += purged_;
   std::string violation = world_.violation();
   holds_.clear();
   sessions_.clear();
@@ -109,6 +112,10 @@ void Run::act() {
     show_ticket();
   else if (dice < 0.977)
     poison();
+  else if (dice < 0.987)
+    purge();
+  else if (dice < 0.988 && !weather_.away)
+    backup_ = database_;
 }
 
 /// A client disconnects for a while, or for good.
@@ -130,7 +137,7 @@ void Run::submit() {
     if (few_shards_)  // which are shared then, and subscribed to already
       random[8] = 0, random[9] &= 7;
     ++made_;
-    open_.push_back(Uuid::v7(world_.now(), 1, random));
+    open_.push_back(Uuid::v7(service_.database_ms(), 1, random));
     submitters_.push_back(
         std::make_unique<Submitter>(service_, *node, open_.back(), world_.chance(0.03), world_.chance(0.4)));
     if (world_.chance(0.05))
@@ -171,7 +178,7 @@ void Run::advance(const Uuid &job, core::State to) {
     takes = std::min<std::int64_t>(takes, 200);
   if (early)
     broker_.publish(job, seq);  // the user's channel gets a hint again after the commit
-  world_.after(takes, [this, xid, job, seq, early] {
+  world_.after(takes, [this, xid, job, seq, to, early] {
     if (!database_.running(xid))
       return;  // the server has crashed meanwhile
     if (!calm_ && world_.chance(0.03)) {
@@ -180,6 +187,8 @@ void Run::advance(const Uuid &job, core::State to) {
     }
     database_.commit(xid);
     world_.say(job.text().substr(24) + " stands at " + std::to_string(seq));
+    if (core::is_ending(to))
+      ended_.emplace_back(job, world_.now());
     if (early && calm_)
       tell_user_of(job);
     if (!early && (calm_ || world_.chance(0.8)))
@@ -283,113 +292,11 @@ void Run::watch() {
   sessions_.back()->start();
 }
 
-void Run::trouble(std::int64_t ms) {
-  weather_.trouble_until = std::max(weather_.trouble_until, world_.now() + ms);
-}
-
-void Run::strike() {
-  ++faults_;
-  auto lasts = world_.between(100, 8000);
-  auto end = [this](std::int64_t ms, auto mend) {
-    trouble(ms + 1500);  // and the time to find back
-    world_.after(ms, mend);
-  };
-  auto lose_lines = [this] {
-    for (auto &node : service_.nodes) {
-      if (node)
-        node->store.read.lose(), node->store.write.lose();
-    }
-  };
-  switch (world_.between(0, failovers_ ? 11 : 8)) {
-    case 0:
-      world_.say("PostgreSQL restarts");
-      weather_.away = true;
-      database_.crash();
-      lose_lines();
-      return end(world_.chance(0.2) ? lasts * 6 : lasts, [this] { weather_.away = false; });
-    case 1:
-      world_.say("PostgreSQL stands still");
-      weather_.stalled = true;
-      return end(lasts * 2, [this] { weather_.stalled = false; });
-    case 2:
-      world_.say("PostgreSQL is slow");
-      weather_.latency_ms = world_.between(10, 900);
-      return end(lasts, [this] { weather_.latency_ms = 1; });
-    case 3:
-      world_.say("reads fail");
-      weather_.failing = world_.unit() * 0.8;
-      return end(lasts * 2, [this] { weather_.failing = 0; });
-    case 4:
-      world_.say("a line is cut");
-      if (Node *node = service_.some_node())
-        (world_.chance(0.5) ? node->store.read : node->store.write).lose();
-      return trouble(1500);
-    case 5:
-      world_.say("Redis is away");  // not a fault: the bound holds without Redis
-      weather_.bus_away = true;
-      world_.after(lasts * 3, [this] {
-        weather_.bus_away = false;
-        broker_.restarted();
-      });
-      return;
-    case 6:
-      weather_.hints_lost = world_.chance(0.5) ? world_.unit() : 0;
-      weather_.hints_doubled = world_.chance(0.5) ? world_.unit() : 0;
-      weather_.hints_late_ms = world_.chance(0.5) ? world_.between(1, 3000) : 1;
-      return;
-    case 7:
-      return crash(static_cast<std::size_t>(world_.between(0, kNodes - 1)));
-    case 8:
-      world_.say("statements are cancelled");
-      weather_.cancelling = world_.unit() * 0.5;
-      return end(lasts * 2, [this] { weather_.cancelling = 0; });
-    default:
-      if (weather_.away)
-        return;
-      world_.say("a standby takes over, or a dump is restored");
-      weather_.away = true;
-      database_.fail_over(static_cast<std::size_t>(world_.chance(0.2) ? world_.between(50, 500) : world_.between(0, 12)));
-      lose_lines();
-      for (auto &hold : holds_)
-        hold->failed_over();
-      for (auto &session : sessions_)
-        session->failed_over();
-      service_.revoked.clear();  // they may be undone
-      for (auto &submitter : submitters_)
-        submitter->failed_over();
-      std::erase_if(service_.accepted, [this](const Uuid &id) { return !database_.has(id); });
-      return end(lasts, [this] { weather_.away = false; });
-  }
-}
-
-void Run::crash(std::size_t which) {
-  Node *node = service_.nodes[which].get();
-  if (node == nullptr)
-    return;
-  world_.say("a node crashes");
-  for (auto &submitter : submitters_) {
-    if (submitter->node() == node)
-      submitter->leave();
-  }
-  for (auto &hold : holds_) {
-    if (hold->node() == node)
-      hold->disconnect();
-  }
-  for (auto &session : sessions_) {
-    if (session->node() == node)
-      session->disconnect();
-  }
-  service_.nodes[which].reset();
-  trouble(0);
-  world_.after(world_.between(1, 3000), [this, which] {
-    service_.nodes[which] = start_node();
-    trouble(1500);
-  });
-}
-
 /// Removes the clients that have received everything.
 void Run::sweep() {
-  std::erase_if(holds_, [this](const auto &hold) { return hold->done() || !database_.has(hold->job()); });
+  std::erase_if(holds_, [this](const auto &hold) {
+    return hold->done() || (!database_.has(hold->job()) && !database_.is_purged(hold->job()));
+  });
   std::erase_if(sessions_, [](const auto &session) { return session->done() || session->is_lost(); });
   sweep_tickets();
   std::erase_if(submitters_, [](const auto &submitter) { return submitter->done(); });
@@ -407,13 +314,6 @@ void Run::check() {
   for (auto &submitter : submitters_)
     submitter->check_wait();
   check_revoked();
-}
-
-void Run::heal() {
-  auto until = weather_.trouble_until;
-  weather_ = usual();
-  weather_.trouble_until = until;
-  broker_.restarted();
 }
 
 /// The weather clears. Clients keep watching and nothing is written: then only the periodic read may query
