@@ -299,6 +299,9 @@ BEGIN
                       JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job) u;
                 INSERT INTO await.ready (lane, pos, job, attempt)
                     SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
+                IF await.notifies() THEN     -- for other workers
+                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(in_lanes[fit + 1:]) x)));
+                END IF;
                 jobs := jobs[:fit];
                 attempts := attempts[:fit];
                 wanted := 0;                 -- and nothing of lower priority passes them
@@ -780,6 +783,9 @@ BEGIN
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
     SELECT count(*) INTO inserted FROM ins;
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY(SELECT g.queue FROM unnest(p_queues, p_delays) g (queue, delay) WHERE g.delay IS NULL), p_owners);
+    END IF;
     IF inserted = cardinality(p_ids) THEN
         RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
     ELSE
@@ -1021,6 +1027,9 @@ BEGIN
     PERFORM await.reserve_positions();
     PERFORM await.open_lane(in_lane);
     INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = p_queue));
+    END IF;
 END $$;
 CREATE FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval DEFAULT NULL::interval) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1408,7 +1417,10 @@ BEGIN
         FROM (SELECT g.* FROM gone g WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = g.lane >> 8) -- else it went, and its jobs
               ORDER BY g.due, g.pos) s
     )
-    SELECT count(*) INTO moved FROM gone;
+    SELECT count(*), array_agg(DISTINCT g.lane) INTO moved, lanes FROM gone g;
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(lanes) x)));
+    END IF;
     RETURN moved;
 END $$;
 CREATE FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time zone) RETURNS integer
@@ -1427,6 +1439,9 @@ BEGIN
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
                 PERFORM await.open_lane(r.lane);
                 INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+                IF await.notifies() THEN
+                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = r.lane >> 8));
+                END IF;
             END IF;
             moved := moved + 1;
         EXCEPTION
@@ -1504,6 +1519,9 @@ BEGIN
     RAISE WARNING 'await: the data was restored from another server or database: run "await-ctl restored"';
     RETURN true;
 END $$;
+CREATE FUNCTION await.notifies() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT coalesce(current_setting('await.notify', true), '') IN ('on', 'true', 'yes', '1') $$;
 CREATE FUNCTION await.notify_event() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1517,28 +1535,20 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE FUNCTION await.notify_job() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    IF NEW.id < 'ffffffff-0000-0000-0000-000000000000' THEN
-        PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(NEW.owner)));
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE FUNCTION await.notify_ready() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    PERFORM pg_notify('await_work', q.name) FROM await.queue q WHERE q.id = NEW.lane >> 8;
-    RETURN NULL;
-END $$;
 CREATE FUNCTION await.notify_revoked() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     PERFORM pg_notify('await_revoked', '1');
     RETURN NULL;
+END $$;
+CREATE FUNCTION await.notify_work(p_queues text[], p_owners text[] DEFAULT NULL::text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('await_work', d.queue) FROM (SELECT DISTINCT k AS queue FROM unnest(p_queues) k) d;
+    PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(d.owner)))
+        FROM (SELECT DISTINCT o AS owner FROM unnest(p_owners) o WHERE o IS NOT NULL) d;
 END $$;
 CREATE FUNCTION await.old_partitions() RETURNS TABLE(relname name, class smallint, starts timestamp with time zone, ends timestamp with time zone, needed boolean)
     LANGUAGE plpgsql
@@ -2311,6 +2321,9 @@ BEGIN
         SELECT k, new, c.kind, c.attempt, c.n, c.pos, c.bytes FROM await.chunk c
         WHERE c.class = k AND c.job = retry.id AND c.kind = 'p' AND c.attempt = 0;
     PERFORM await.enqueue(new, h.queue, h.priority, 1::int2);
+    IF h.owner IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[h.owner]);
+    END IF;
     RETURN new;
 END $$;
 CREATE FUNCTION await.retry_or_fail(h await.job_head, p_attempt smallint, p_error jsonb, p_retry_in interval) RETURNS void
@@ -2539,6 +2552,9 @@ BEGIN
         INSERT INTO await.deadline (at, job) VALUES (deadline, new_id);
     END IF;
     PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
+    IF o ? 'owner' AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[o ->> 'owner']);
+    END IF;
     RETURN new_id;
 END $$;
 CREATE FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(ord integer, id uuid, clash boolean)
@@ -3129,8 +3145,6 @@ ALTER INDEX await.job_owner_xid ATTACH PARTITION await.job_topic_owner_xid_eid_i
 ALTER INDEX await.job_pkey ATTACH PARTITION await.job_topic_pkey;
 ALTER INDEX await.job_xid ATTACH PARTITION await.job_topic_xid_idx;
 CREATE TRIGGER notify AFTER INSERT ON await.event FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_event();
-CREATE TRIGGER notify AFTER INSERT ON await.job FOR EACH ROW WHEN (((new.owner IS NOT NULL) AND (current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text])))) EXECUTE FUNCTION await.notify_job();
-CREATE TRIGGER notify AFTER INSERT ON await.ready FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_ready();
 CREATE TRIGGER notify AFTER INSERT OR UPDATE ON await.revoked FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_revoked();
 GRANT USAGE ON SCHEMA await TO await_console;
 GRANT USAGE ON SCHEMA await TO await_edge;
@@ -3235,10 +3249,10 @@ REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notice_restore() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notifies() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_event() FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.notify_job() FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.notify_ready() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_revoked() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notify_work(p_queues text[], p_owners text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.old_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_lane(p_lane bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_partitions() FROM PUBLIC;

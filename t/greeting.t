@@ -185,4 +185,16 @@ subtest 'a dump that is restored is another branch' => sub {
     is $hello->(), $after, 'which stays';
 };
 
+# was a bug: it waited for the answer, up to ten seconds each time
+subtest 'a greeting without an answer does not keep nginx from quitting' => sub {
+    my $holder = Await::Session->new($s->postgres);
+    $holder->run('BEGIN; LOCK TABLE await.secret IN ACCESS EXCLUSIVE MODE');
+    restart();
+    my $waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'edge_hello'";
+    eventually('greetings wait', sub { sql($waiting) >= 3 });
+    my @workers = worker_pids();
+    kill QUIT => $s->pid('nginx');
+    ok until_true('the nginx workers are gone', sub { !grep { kill 0, $_ } @workers }, 4), 'it quits at once';
+    $holder->run('ROLLBACK');
+};
 finish();

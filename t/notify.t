@@ -205,9 +205,9 @@ subtest 'behind a pooler' => sub {
     my $r = post('/to/words', 'pooled', Prefer => 'wait=20');
     is_deeply [ $r->{status}, $r->{body} ], [ 200, 'pooled' ], 'clients are answered by re-reading';
     is metric('await_listen_connections'), 0, 'it is told as not listening';
-    is_deeply json(get('/health')),
-        { status => 'degraded', problems => [], degraded => [ { part => 'postgresql notify', state => 'not listening' } ] },
-        'and as degraded by a check of its health';
+    my $health = json(get('/health'));
+    is $health->{status}, 'degraded', 'and as degraded by a check of its health';
+    is_deeply $health->{degraded}, [ { part => 'postgresql notify', state => 'not listening' } ], 'which says why';
     is join(',', map { `psql -XAtq -d '$pooled' -c 'SELECT count(*) FROM pg_listening_channels()'` } 1 .. 6) =~
         tr/1-9//,
         0, 'no pooled session was left listening';

@@ -11,8 +11,11 @@ use Test::More;
 
 build();
 my $s = start_stack(
-    extra => 'location ~ ^/once/(?<queue>[\w-]+)$ {
-        await_job_uri /jobs/$await_id; await_submit $queue file=text max_attempts=1; }'
+    extra => join ' ',
+    map {
+        "location ~ ^/$_/(?<queue>[\\w-]+)\$ {
+            await_job_uri /jobs/\$await_id; await_submit \$queue file=text max_attempts=$_; }"
+    } 1, 2
 );
 start_workers(\@LIBRARIES, arguments => [ 2, 1 ]);
 
@@ -22,7 +25,7 @@ sub begin {
     my @params = map { [ $_, $params{$_} ] } sort keys %params;
     my ($form, $type) = multipart([ 'do', $do ], @params, [ 'text', $text // 'abc', 'a.txt', 'text/plain' ]);
     return begin_request(
-        'POST', "/once/$queue",
+        'POST', ($do eq 'deaf' ? '/2' : '/1') . "/$queue",
         body => $form,
         headers => { Prefer => 'wait=20', 'Content-Type' => $type });
 }
@@ -65,7 +68,8 @@ subtest 'bodies in pieces' => sub {
 
 my %why = (
     fail => [ 'No way', qr/^because$/, 'what the handler says' ],
-    crash => [ undef, qr/^a.b.*$/s, 'text that JSON cannot hold is repaired' ],
+    crash => [ undef, qr/^a[^\0]b.+\\u0000$/s, 'text that JSON cannot hold is repaired, and no other' ],
+    unwritable => [ undef, qr/\w/, 'a problem with a member that is no JSON' ],
     refused => [ undef, qr/content.type/i, 'a result that PostgreSQL refuses' ],
     nothing => [ undef, qr/\w/, 'a handler that returns nothing, not an empty result' ]);
 for my $do (sort keys %why) {
@@ -82,6 +86,23 @@ for my $do (sort keys %why) {
         }
     };
 }
+
+# A worker whose lease was lost can claim the same job again while it is still at it.
+subtest 'the same job twice' => sub {
+    my %deaf = map { $_ => begin($_, 'deaf') } @LIBRARIES;
+    eventually 'each has claimed its job', sub { sql('SELECT count(*) FROM await.lease') == @LIBRARIES };
+    sql(<<'SQL');
+UPDATE await.lease SET until = clock_timestamp() - interval '1 second';
+SELECT await.reap(1000);
+SQL
+    for my $queue (@LIBRARIES) {
+        my $answer = $deaf{$queue}->response(30);
+        is $answer->{body}, 'ABC', "$queue: the second attempt ends well beside the first";
+        my $log = "$s->{dir}/logs/$queue.log";
+        eventually "$queue: the first attempt notices that it is lost",
+            sub { slurp($log) =~ /attempt 1: nothing was changed, it is lost/ };
+    }
+};
 
 subtest 'concurrency' => sub {
     my %slow = map { $_ => begin($_, 'upper', 'slow', seconds => 60) } @LIBRARIES;
@@ -104,15 +125,15 @@ subtest 'PostgreSQL restarts' => sub {
 };
 
 subtest 'SIGTERM' => sub {
-    my %stubborn = map { $_ => begin($_, 'stubborn') } @LIBRARIES;
-    eventually 'each has claimed a job that takes minutes',
-        sub { sql("SELECT count(*) FROM await.lease") == @LIBRARIES };
+    my @begun = map { (begin($_, 'stubborn'), begin($_, 'upper', 'abc', seconds => 600)) } @LIBRARIES;
+    eventually 'each has claimed two jobs that take minutes, one of which heeds its end',
+        sub { sql("SELECT count(*) FROM await.lease") == @begun };
     my $status = stop_workers(@LIBRARIES);
     is $status->{$_}, 0, "$_: ends after its grace" for @LIBRARIES;
     my @waiting = split /\n/, sql(<<'SQL');
 SELECT q.name || ' ' || r.attempt FROM await.ready r JOIN await.queue q ON q.id = r.lane >> 8 ORDER BY 1
 SQL
-    is_deeply [ grep { /-library / } @waiting ], [ map { "$_ 1" } sort @LIBRARIES ],
+    is_deeply [ grep { /-library / } @waiting ], [ map { ("$_ 1") x 2 } sort @LIBRARIES ],
         'the jobs are given back, and no attempt is used up';
 };
 

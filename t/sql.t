@@ -169,7 +169,8 @@ subtest 'what is refused' => sub {
         qr/no option prioritty/;
     refused 'a queue name out of rule', "SELECT await.submit('a b', 'x')", qr/a queue's name is/;
     refused 'a claim of none', "SELECT await.claim(ARRAY['bad'], 'w', 0)", qr/1 to 1000/;
-    refused 'a piece out of order', "SELECT await.append_result('$id', test.receipt('$id'), 1, 'x')", qr/piece 0 of the result is missing/;
+    refused 'a piece out of order', "SELECT await.append_result('$id', test.receipt('$id'), 1, 'x')",
+        qr/piece 0 of the result is missing/;
     is history($id), '2:processing', 'and nothing has changed';
 };
 

@@ -36,8 +36,8 @@ subtest 'options of a submission' => sub {
     my %numbers = (priority => [ -100, 100 ], max_attempts => [ 1, 1000 ]);
     for my $name (sort keys %numbers) {
         my ($least, $most) = @{ $numbers{$name} };
-        for my $value ($least - 1, $most + 1, '1.5', '"1e2"', '"NaN"', '"x"', '""', '99999999999999999999', 'true', '[1]')
-        {
+        my @wrong = ('1.5', '"1e2"', '"NaN"', '"x"', '""', '99999999999999999999', 'true', '[1]');
+        for my $value ($least - 1, $most + 1, @wrong) {
             like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"$name\": $value}')"),
                 qr/^22023 $name is a whole number from $least to $most, not /, "$name $value";
         }
@@ -59,7 +59,8 @@ sub claimed {
 
 subtest 'spans of a failure and of a release' => sub {
     my ($id, $receipt) = claimed('spans');
-    like complaint("SELECT await.fail('$id', '$receipt', '{}', '290000 years')"), qr/^22023 retry_in is at most 10 years/,
+    like complaint("SELECT await.fail('$id', '$receipt', '{}', '290000 years')"),
+        qr/^22023 retry_in is at most 10 years/,
         'a retry in 290000 years';
     for my $delay ('-1 second', '290000 years') {
         like complaint("SELECT await.release('$id', '$receipt', '$delay')"),
@@ -71,22 +72,24 @@ subtest 'spans of a failure and of a release' => sub {
 subtest 'the text of a failure' => sub {
     my %errors = (
         'a long text' => "jsonb_build_object('title', 't', 'detail', repeat('x', 100000))",
-        'long control characters' => "jsonb_build_object('title', repeat(chr(1), 9000), 'detail', repeat(chr(2), 90000))",
+        'long control characters' =>
+            "jsonb_build_object('title', repeat(chr(1), 9000), 'detail', repeat(chr(2), 90000))",
         'many members' =>
-            "(SELECT jsonb_object_agg('m' || i, repeat('y', 100)) || '{\"title\": \"t\"}' FROM generate_series(1, 2000) i)",
+            "(SELECT jsonb_object_agg('m' || i, repeat('y', 100)) FROM generate_series(1, 2000) i)",
         'a long text alone' => "to_jsonb(repeat('z', 200000))",
         'a long array' => "(SELECT jsonb_agg(i) FROM generate_series(1, 100000) i)",
     );
     for my $what (sort keys %errors) {
         my ($id, $receipt) = claimed('errors');
         is sql("SELECT await.fail('$id', '$receipt', $errors{$what}, '-1 second')"), 't', "$what: the attempt fails";
-        my $kept = sql("SELECT octet_length(data::text), data ? 'truncated' FROM await.event WHERE job = '$id' AND ending");
-        my ($size, $cut) = split /\|/, $kept;
+        my $ending = "FROM await.event WHERE job = '$id' AND ending";
+        my ($size, $cut) = split /\|/, sql("SELECT octet_length(data::text), data ? 'truncated' $ending");
         cmp_ok $size, '<=', 49152, "$what: it fits";
         is $cut, 't', "$what: and says that it was cut";
     }
     my ($id, $receipt) = claimed('errors');
-    is sql("SELECT await.fail('$id', '$receipt', '{\"title\": \"short\"}', '-1 second')"), 't', 'a short one fails, too';
+    is sql("SELECT await.fail('$id', '$receipt', '{\"title\": \"short\"}', '-1 second')"), 't',
+        'a short one fails, too';
     is sql("SELECT data FROM await.event WHERE job = '$id' AND ending"), '{"title": "short"}', 'and is kept as it is';
     ($id, $receipt) = claimed('errors');
     like complaint("SELECT await.fail('$id', '$receipt', '{\"title\": \"t\", \"status\": 1e99999}', '-1 second')"),
@@ -122,7 +125,8 @@ subtest 'an attempt that is given back for ever' => sub {
 subtest 'a delayed job that cannot be moved' => sub {
     my ($bad, $good) = map { submit("due$_", '{"delay": "1 second"}') } 1, 2;
     sql("ALTER TABLE await.ready ADD CONSTRAINT poison CHECK (job <> '$bad') NOT VALID");
-    my $moved = sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.ready WHERE job = '$good'") };
+    my $ready = 'SELECT count(*) FROM await.ready WHERE job =';
+    my $moved = sub { sql('SELECT await.run_maintenance()'); sql("$ready '$good'") };
     eventually('the other one is moved', $moved);
     is sql("SELECT due > now() FROM await.delayed WHERE job = '$bad'"), 't', 'it is put off';
     sql('ALTER TABLE await.ready DROP CONSTRAINT poison');

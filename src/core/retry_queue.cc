@@ -16,7 +16,6 @@ void RetryQueue::run(std::int64_t now_ms) {
       next = std::min(next, list.front()->when_ms_);
   }
   if (next != INT64_MAX)
-    // mutant: retries-wake
     scheduler_.run_after(next - now_ms);
   while (Retry *retry = due.pop_front())
     retry->on_retry();

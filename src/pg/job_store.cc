@@ -382,7 +382,8 @@ std::string schema_mismatch(int schema_version) {
          std::to_string(kNeeded) + "; it is supported for one release, upgrade nginx-await";
 }
 
-void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply) {
+void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply,
+                     bool background) {
   ArrayWriter queues(kText), priorities(kInt2);
   for (const Lane &lane : lanes) {
     queues.bytes(lane.queue);
@@ -392,7 +393,7 @@ void JobStore::hello(Connection &connection, std::span<const Lane> lanes, core::
   params.array(kTextArray, std::move(queues)).array(kInt2Array, std::move(priorities));
   auto call = std::make_unique<Call<Hello>>(statements::kHello, std::move(params), reply, decode_hello);
   call->greets = true;
-  call->background = true;
+  call->background = background;
   connection.send(std::move(call));
 }
 

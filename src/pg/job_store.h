@@ -51,7 +51,7 @@ class JobStore : public core::Store, public core::Topics, public core::AccessSto
   /// Asks for the state of the database, after connecting.
   /// @param connection  the connection to use
   /// @param lanes  queues and priorities to create, because jobs will be submitted to them
-  void hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply);
+  void hello(Connection &connection, std::span<const Lane> lanes, core::Reply<Hello> &reply, bool background);
 
   static constexpr int kEventsAPage = 100;
   static constexpr int kUserEventsAPage = 500;

@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::size_t kMask = 4;
-constexpr std::size_t kMostHead = 2 + 8 + kMask;
 
 /// The first bytes of a final frame.
 std::string head(std::uint8_t opcode, std::size_t length) {
@@ -28,27 +27,44 @@ std::string head(std::uint8_t opcode, std::size_t length) {
   return out;
 }
 
-std::size_t head_size(std::uint64_t length) {
-  return 2 + (length < 126 ? 0 : length < 65536 ? 2 : 8) + kMask;
+bool is_control(std::string_view frame) {
+  int opcode = frame.empty() ? 0 : frame[0] & 0x0f;
+  return wslay_is_ctrl_frame(opcode);  // a macro that does not put its argument in parentheses
 }
 
-/// The payload length in the header of a data frame. Empty until that part of the header has been received.
-std::optional<std::uint64_t> length_in(std::string_view head) {
-  if (head.size() < 2)
+/// How many bytes the payload length has in the header of a frame, after the first two.
+std::size_t length_size(std::string_view frame) {
+  int length = frame[1] & 0x7f;
+  return length == 126 ? 2 : length == 127 ? 8 : 0;
+}
+
+/// The payload length in the header of a frame. Empty until that part of the header has been received.
+std::optional<std::uint64_t> length_in(std::string_view frame) {
+  if (frame.size() < 2)
     return std::nullopt;
-  int opcode = head[0] & 0x0f;
-  if (wslay_is_ctrl_frame(opcode))
-    return std::nullopt;
-  std::size_t length = static_cast<unsigned char>(head[1]) & 0x7f;
-  std::size_t bytes = length == 126 ? 2 : length == 127 ? 8 : 0;
+  std::size_t bytes = length_size(frame);
   if (bytes == 0)
-    return length;
-  if (head.size() < 2 + bytes)
+    return frame[1] & 0x7f;
+  if (frame.size() < 2 + bytes)
     return std::nullopt;
   std::uint64_t announced = 0;
-  for (unsigned char c : head.substr(2, bytes))
+  for (unsigned char c : frame.substr(2, bytes))
     announced = announced << 8 | c;
-  return announced >> 63 == 0 ? std::optional(announced) : std::nullopt;  // libwslay rejects those
+  return announced;
+}
+
+/// How many of the bytes at the beginning of a frame belong to it; of a frame that libwslay rejects, all.
+/// Empty: its header is incomplete, or it is a control frame and incomplete.
+std::optional<std::uint64_t> frame_size(std::string_view bytes) {
+  auto length = length_in(bytes);
+  if (!length)
+    return std::nullopt;
+  if (*length >> 63 != 0 || (is_control(bytes) && *length > 125))
+    return bytes.size();
+  std::uint64_t head = 2 + length_size(bytes) + ((bytes[1] & 0x80) != 0 ? kMask : 0);
+  if (bytes.size() < head + (is_control(bytes) ? *length : 0))
+    return std::nullopt;
+  return head + *length;
 }
 
 }  // namespace
@@ -83,14 +99,14 @@ std::string websocket_close(std::uint16_t code, std::string_view reason) {
   return out.append(reason);
 }
 
-/// A libwslay context, the number of bytes of complete frames, and the incomplete message. libwslay would
-/// store each fragment in a separate block, so its buffering is disabled, and fragments are collected here.
+/// A libwslay context, and the incomplete message. libwslay would store each fragment in a separate block, so
+/// its buffering is disabled, and fragments are collected here. It gets headers and control frames in one
+/// piece, because it checks the text of a close frame as if each piece were the first one.
 struct WebSocketReader::State {
   wslay_event_context_ptr context = nullptr;
-  std::string_view bytes;  // not processed yet
-  std::uint64_t fed = 0;
-  std::uint64_t framed = 0;  // bytes of all frames that have started
-  std::string tail;          // the last bytes, of an incomplete frame header
+  std::string_view bytes;    // not processed yet
+  std::string start;         // an incomplete header or control frame, at most 131 bytes
+  std::uint64_t left = 0;    // bytes of the current frame that libwslay has not got yet
   std::string message;       // the received part of a text message
   std::uint64_t length = 0;  // of all its fragments that have started, also of a binary message
   std::uint64_t most = 0;
@@ -120,7 +136,7 @@ struct WebSocketReader::State {
   ~State() { wslay_event_context_free(context); }
 
   /// Whether nothing is incomplete, so that the state can be discarded and created again.
-  bool at_rest() const { return fed == framed && !in_message; }
+  bool at_rest() const { return start.empty() && left == 0 && !in_message; }
 
   /// Sends pongs before the replies to later messages, all in one string.
   void hand_on() {
@@ -139,29 +155,31 @@ struct WebSocketReader::State {
     message += chunk;
   }
 
-  /// libwslay reports a frame with the first byte of its payload. A frame that is too long is rejected by its
-  /// header.
-  void look_at_tail(std::string_view fresh) {
-    std::uint64_t n = fed > framed ? std::min<std::uint64_t>(fed - framed, kMostHead) : 0;
-    tail.append(fresh.substr(fresh.size() - std::min<std::size_t>(fresh.size(), kMostHead)));
-    tail.erase(0, tail.size() - std::min<std::size_t>(tail.size(), n));
-    auto announced = length_in(tail);
-    if (announced && (in_message ? length : 0) + *announced > most)
-      refusal = kTooLarge;
+  /// A frame that makes the message too long is rejected by its header, before libwslay has more of it.
+  bool refuse_too_long(std::string_view frame) {
+    auto announced = is_control(frame) ? std::nullopt : length_in(frame);
+    if (!announced || *announced >> 63 != 0 || (in_message ? length : 0) + *announced <= most)
+      return false;
+    refusal = kTooLarge;
+    return true;
   }
 
   static State &of(void *data) { return *static_cast<State *>(data); }
   static ssize_t receive(wslay_event_context_ptr context, std::uint8_t *to, std::size_t most, int,
                          void *data) {
     State &self = of(data);
-    std::size_t n = std::min(most, self.bytes.size());
+    if (self.left == 0 && self.refuse_too_long(self.bytes))
+      self.bytes = {};
+    if (self.left == 0)
+      self.left = frame_size(self.bytes).value_or(0);
+    std::size_t n = std::min({most, self.bytes.size(), static_cast<std::size_t>(self.left)});
     if (n == 0) {
       wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
       return -1;
     }
     std::memcpy(to, self.bytes.data(), n);
     self.bytes.remove_prefix(n);
-    self.fed += n;
+    self.left -= n;
     return static_cast<ssize_t>(n);
   }
   static ssize_t send(wslay_event_context_ptr, const std::uint8_t *bytes, std::size_t n, int, void *data) {
@@ -171,7 +189,6 @@ struct WebSocketReader::State {
   static void begin_frame(wslay_event_context_ptr context, const wslay_event_on_frame_recv_start_arg *what,
                           void *data) {
     State &self = of(data);
-    self.framed += head_size(what->payload_length) + what->payload_length;
     self.frame = what->opcode;
     if (wslay_is_ctrl_frame(what->opcode)) {
       if (what->opcode == WSLAY_CONNECTION_CLOSE && what->payload_length == 1)
@@ -243,13 +260,14 @@ std::optional<std::uint16_t> WebSocketReader::feed(std::string_view bytes, std::
   State &state = *state_;
   wslay_event_config_set_max_recv_msg_length(state.context, most);
   state.most = most;
-  state.bytes = bytes;
+  std::string joined = std::exchange(state.start, {});
+  state.bytes = joined.empty() ? bytes : joined.append(bytes);
   state.listener = &listener;
   if (wslay_event_recv(state.context) != 0 && state.refusal == 0)
     state.refusal = kProtocolError;
   bool closed = wslay_event_get_read_enabled(state.context) == 0;
   if (!closed && state.refusal == 0)
-    state.look_at_tail(bytes);
+    state.start = state.bytes;
   bool over = state.refusal != 0 || state.accepted_close;
   std::uint16_t why = state.refusal;
   if (state.refusal != 0) {

@@ -17,7 +17,12 @@ const actions = {
   },
   stream: (job) => new Result(inPieces(job), { contentType: 'text/plain', fileName: 'up.txt', status: 201 }),
   fail() { throw new Failed('No way', { detail: 'because', code: 7 }, -1); },
-  crash() { throw new Error('a\0b\udcff'); },
+  crash() { throw new Error('a\0b\udcff\\u0000'); },
+  unwritable() { throw new Failed('No way', { detail: 'because', number: 1n }); },
+  async deaf(job) {
+    if (job.attempt === 1) await sleep(2000);
+    return actions.upper(job);
+  },
   refused: () => new Result('x', { contentType: 'text/plain\r\nX: y' }),
   nothing() {},
   stubborn: () => sleep(600_000),

@@ -18,7 +18,11 @@ def handle(job: Job):  # type: ignore[no-untyped-def]
     if params.get("do") == "fail":
         raise Failed("No way", "because", retry_in=-1, code=7)
     if params.get("do") == "crash":
-        raise RuntimeError("a\0b\udcff")
+        raise RuntimeError("a\0b\udcff\\u0000")
+    if params.get("do") == "unwritable":
+        raise Failed("No way", "because", number=float("nan"))
+    if params.get("do") == "deaf" and job.attempt == 1:
+        time.sleep(2)
     if params.get("do") == "refused":
         return Result(b"x", "text/plain\r\nX: y")
     if params.get("do") == "nothing":

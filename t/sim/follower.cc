@@ -158,7 +158,12 @@ void UserFollower::hear(const Message &message) {
     check(message);
   } else if (since_.empty() && !must_be_reset_) {
     auto since = core::decode_snapshot_cursor(kKeys, message.cursor, message.timeline, id_);
-    if (!since)
+    bool undone = false;  // read before the node noticed that a pooler points to another server
+    for (std::uint32_t earlier = 1; !since && earlier < message.timeline; ++earlier)
+      undone = undone || core::decode_snapshot_cursor(kKeys, message.cursor, earlier, id_);
+    if (undone)
+      must_be_reset_ = true;
+    else if (!since)
       service_.world.violated("P4", name() + ": a primer's cursor that says nothing");
     else
       begin(since->seen.text);

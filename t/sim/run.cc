@@ -5,7 +5,6 @@
 namespace await::sim {
 namespace {
 
-constexpr std::size_t kNodes = 3;
 constexpr std::size_t kClients = 60;
 constexpr std::size_t kOpenJobs = 40;
 constexpr std::size_t kForEver = 8;  // sessions that watch users and topics

@@ -13,6 +13,8 @@
 
 namespace await::sim {
 
+inline constexpr std::size_t kNodes = 3;
+
 /// Counts over runs, to show that something was tested.
 struct Totals {
   std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0,
@@ -25,7 +27,7 @@ struct Totals {
 /// clears, everything must come to rest, every client must have everything, and nothing may be left over.
 ///
 /// Profiles by seed: every fourth is calm, where hints work and must be fast; the others have faults, and
-/// every third of all has failovers and restores; every fifth has a pooler before PostgreSQL.
+/// every third of all has failovers and restores; two of five have a pooler in front of PostgreSQL.
 class Run {
  public:
   Run(std::uint64_t seed, std::uint64_t steps);

@@ -54,7 +54,7 @@ void Run::strike() {
       weather_.hints_late_ms = world_.chance(0.5) ? world_.between(1, 3000) : 1;
       return;
     case 7:
-      return crash(static_cast<std::size_t>(world_.between(0, static_cast<int>(service_.nodes.size()) - 1)));
+      return crash(static_cast<std::size_t>(world_.between(0, kNodes - 1)));
     case 9:  // not a fault either: no bound depends on it
       weather_.clock_ms = world_.between(-kDayMs, kDayMs);
       return world_.say("the clock of PostgreSQL is set to " + std::to_string(weather_.clock_ms) + " ms");

@@ -119,6 +119,21 @@ TEST(WebSocketReader, close_codes_are_answered_alike_whenever_they_were_register
   }
 }
 
+TEST(WebSocketReader, a_close_frame_is_the_same_in_any_pieces) {
+  std::string reason = "gr\xc3\xbc\xc3\x9f dich \xf0\x9f\x91\x8b";
+  std::string close = frame(0x88, "\x03\xe8" + reason);
+  for (std::size_t piece = 1; piece <= close.size(); ++piece) {
+    Heard heard;
+    WebSocketReader reader;
+    std::optional<std::uint16_t> over;
+    for (std::string_view rest = close; !over && !rest.empty();
+         rest.remove_prefix(std::min(piece, rest.size())))
+      over = reader.feed(rest.substr(0, piece), kMost, heard);
+    EXPECT_EQ(over, std::optional<std::uint16_t>(0)) << "in pieces of " << piece;
+    EXPECT_EQ(heard.replies, std::vector{websocket_close(1000, reason)});
+  }
+}
+
 TEST(WebSocketReader, pongs_are_sent_together_and_before_later_replies) {
   struct Order : Heard {
     void on_text(std::string_view) override { replies.emplace_back("text"); }

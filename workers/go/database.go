@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"regexp"
 	"strings"
 	"time"
 
@@ -77,14 +78,15 @@ func (w *worker) publish(id string) error {
 	return rows.Err()
 }
 
+var escapes = regexp.MustCompile(`\\u0000|\\.`)
+
 // As jsonb takes it: without NUL.
-func toJSON(value any) any {
+func toJSON(value any) (any, error) {
 	if value == nil {
-		return nil
+		return nil, nil
 	}
 	text, err := json.Marshal(value)
-	if err != nil {
-		text, _ = json.Marshal(err.Error())
-	}
-	return strings.ReplaceAll(string(text), `\u0000`, `\ufffd`)
+	return escapes.ReplaceAllStringFunc(string(text), func(found string) string {
+		return strings.Replace(found, `\u0000`, `\ufffd`, 1)
+	}), err
 }

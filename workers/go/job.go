@@ -102,7 +102,11 @@ func (r *reader) Read(into []byte) (int, error) {
 
 // Progress reports progress (JSON), which clients get as an event.
 func (j *Job) Progress(progress any) error {
-	if err := j.beat(toJSON(progress)); err != nil {
+	text, err := toJSON(progress)
+	if err == nil {
+		err = j.beat(text)
+	}
+	if err != nil {
 		return err
 	}
 	return j.w.publish(j.ID)
@@ -115,7 +119,11 @@ func (j *Job) Emit(kind string, data any, id string) error {
 		rand.Read(random)
 		id = hex.EncodeToString(random) // when the connection breaks, it is sent again
 	}
-	if _, err := call[int](j, "emit", kind, toJSON(data), id); err != nil {
+	text, err := toJSON(data)
+	if err == nil {
+		_, err = call[int](j, "emit", kind, text, id)
+	}
+	if err != nil {
 		return err
 	}
 	return j.w.publish(j.ID)
@@ -189,5 +197,9 @@ func (j *Job) fail(err error) (ours bool, _ error) {
 			retryIn = fmt.Sprintf("%f seconds", failed.RetryIn.Seconds())
 		}
 	}
-	return call[bool](j, "fail", toJSON(problem), retryIn)
+	text, refused := toJSON(problem)
+	if refused != nil { // a member of the problem is no JSON
+		text, _ = toJSON(map[string]any{"title": problem["title"], "detail": refused.Error()})
+	}
+	return call[bool](j, "fail", text, retryIn)
 }

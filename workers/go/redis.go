@@ -19,6 +19,7 @@ type redis struct {
 	w       *worker
 	mutex   sync.Mutex
 	conn    net.Conn // nil while there is none
+	tried   chan struct{}
 }
 
 func (r *redis) connected() bool {
@@ -51,6 +52,7 @@ func (r *redis) listen(ctx context.Context) {
 			r.mutex.Unlock()
 			conn.Close()
 		}
+		signalTo(r.tried)
 		if err.Error() != said {
 			r.w.Log("Redis: %v", err)
 		}
@@ -116,6 +118,7 @@ func (r *redis) receive(conn net.Conn, said *string) error {
 		r.mutex.Lock()
 		r.conn = conn
 		r.mutex.Unlock()
+		signalTo(r.tried)
 		if bytes.Contains(data, []byte("await:")) { // not the answer to a PUBLISH
 			signalTo(r.w.wake)
 		}

@@ -16,7 +16,8 @@ func (w *worker) claim() (*Job, context.Context, error) {
 	var deadline sql.NullTime
 	var lease float64
 	err := w.db.QueryRow(`SELECT id, receipt, attempt, queue, payload, content_type, file_name, params, deadline,
-		payload_size, extract(epoch FROM lease_for)::float8 FROM await.claim($1, $2, 1, pieces => true)`, pq.Array(w.Queues), w.name,
+		payload_size, extract(epoch FROM lease_for)::float8 FROM await.claim($1, $2, 1, pieces => true)`,
+		pq.Array(w.Queues), w.name,
 	).Scan(&job.ID, &job.receipt, &job.Attempt, &job.Queue, &job.payload, &job.ContentType, &name,
 		(*[]byte)(&job.Params), &deadline, &job.PayloadSize, &lease)
 	if errors.Is(err, sql.ErrNoRows) {

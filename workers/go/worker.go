@@ -53,6 +53,10 @@ func Run(ctx context.Context, options Options, handler Handler) error {
 	defer cancel()
 	if w.Redis != "" {
 		go w.redis.listen(stop)
+		select { // the end of a job that is done before it is connected could not be published
+		case <-w.redis.tried:
+		case <-time.After(5 * time.Second):
+		}
 	} else {
 		go w.listen(stop)
 	}
@@ -137,7 +141,7 @@ func (w *worker) open() (err error) {
 	}
 	host, _ := os.Hostname()
 	w.name = fmt.Sprintf("%s:%d", host, os.Getpid())
-	w.redis = &redis{address: w.Redis, w: w}
+	w.redis = &redis{address: w.Redis, w: w, tried: make(chan struct{}, 1)}
 	w.db, err = sql.Open("postgres", w.Postgres+" binary_parameters=yes") // no prepared statements, because of poolers
 	if err == nil {
 		w.db.SetMaxIdleConns(w.Concurrency + 2)

@@ -60,11 +60,8 @@ export async function work(options, handler) {
     const said = `job ${job.id}, attempt ${job.attempt}`;
     try {
       const ours = await Promise.resolve(job).then(handler).then((answer) => job.complete(answer)).catch((error) => {
-        if (error instanceof Failed) return job.fail(error.problem, error.retryIn);
-        // changes nothing; if it was cancelled, ends the lease
-        if (error instanceof Over || job.signal.aborted) return job.fail({});
-        log(`${said} failed: ${error.stack ?? error}`);
-        return job.fail({ title: error.name ?? 'Error', detail: String(error.message ?? error).slice(0, 4000) });
+        if (!job.signal.aborted && !(error instanceof Failed)) log(`${said} failed: ${error?.stack ?? error}`);
+        return job.fail(error).catch((refused) => job.fail(refused)); // such as a problem that is no JSON
       });
       if (!ours) log(`${said}: nothing was changed, it is ${job.why ?? 'lost'}`);
       await publish(job.id);
@@ -90,6 +87,8 @@ export async function work(options, handler) {
   if (signal?.aborted) stop();
 
   keepLeases();
+  // the end of a job that is done before Redis is connected could not be published
+  await Promise.race([bus.tried, sleep(5000, undefined, { ref: false })]);
   try {
     while (!stopping) {
       const woken = new Promise((resolve) => { wake = resolve; });
@@ -102,10 +101,13 @@ export async function work(options, handler) {
         await Promise.race([woken, sleep(1000)]);
       }
     }
-    for (const until = Date.now() + grace; jobs.size && Date.now() < until;) await sleep(20);
-    await Promise.all([...jobs].map((job) => { job.end('stopped'); return job.release(); }));
   } finally {
     stopping = true;
+    for (const until = Date.now() + grace; jobs.size && Date.now() < until;) await sleep(20);
+    await Promise.all([...jobs].map((job) => {
+      job.end('stopped');
+      return job.release().catch((error) => log(`job ${job.id} could not be given back: ${error.message}`));
+    }));
     for (const name of ['SIGTERM', 'SIGINT']) process.off(name, stop);
     await bus.close();
     await pool.end();

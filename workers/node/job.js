@@ -5,7 +5,8 @@ const PIECE = 1 << 20;
 
 // As jsonb takes it: without NUL, and without halves of surrogate pairs.
 export const json = (value) =>
-  (value === undefined ? null : JSON.stringify(value).replace(/\\u(0000|d[89a-f]..)/g, '\\ufffd'));
+  (value === undefined ? null : JSON.stringify(value).replace(/\\u(0000|d[89a-f]..)|\\./g,
+    (found, refused) => (refused ? '\\ufffd' : found)));
 
 export class Over extends Error {
   constructor(why) {
@@ -105,7 +106,16 @@ export class Job {
     return this.#call('complete', null, contentType, status, fileName);
   }
 
-  fail(problem, retryIn) { return this.#call('fail', json(problem), retryIn === undefined ? null : `${retryIn} s`); }
+  async fail(error) {
+    // a failure ends the lease of what was cancelled; what is given back must not fail
+    if (this.signal.aborted) return this.why === 'cancelled' && this.#call('fail', '{}');
+    if (error instanceof Failed) {
+      return this.#call('fail', json(error.problem), error.retryIn == null ? null : `${error.retryIn} s`);
+    }
+    const detail = String(error?.message ?? error).slice(0, 4000);
+    return this.#call('fail', json({ title: error?.name ?? 'Error', detail }));
+  }
+
   release() { return this.#call('release'); }
 
   async #call(name, ...values) {

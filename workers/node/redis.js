@@ -14,6 +14,8 @@ export class Redis {
   #said = '';
   #closed = false;
   connected = false;
+  #tried;
+  tried = new Promise((resolve) => { this.#tried = resolve; }); // to connect
 
   // on: { work(), cancel(), trouble(message) }
   constructor(url, queues, on) {
@@ -51,6 +53,7 @@ export class Redis {
       const text = data.toString('latin1');
       if (text.startsWith('-')) return socket.destroy(new Error(text.split('\r\n')[0]));
       this.connected = true;
+      this.#tried();
       this.#said = '';
       if (text.includes('await:')) this.#on.work(); // not the answer to a PUBLISH
       if (text.includes('await:cancel')) this.#on.cancel();
@@ -58,6 +61,7 @@ export class Redis {
     socket.on('error', (error) => this.#complain(error.message));
     socket.on('close', () => {
       this.connected = false;
+      this.#tried();
       if (this.#closed) return;
       this.#complain('the connection was closed');
       this.#timer = setTimeout(() => this.#connect(), 1000);

@@ -104,6 +104,7 @@ public class Worker {
         place += "?prepareThreshold=0";                      // for poolers
         db = DriverManager.getConnection(place, env("PGUSER"), env("PGPASSWORD"));
         db.createStatement().execute("LISTEN await_work");   // without Redis: heard if the database has await.notify
+        if (!env("AWAIT_REDIS").isEmpty()) waitForWork();    // connects before the first job, whose end is to be told
         while (!stop) {
             try (ResultSet job = query("SELECT id, receipt, payload, params->>'seconds' "
                     + "FROM await.claim(ARRAY['java'], 'java', 1, inline => 64 << 20)")) {

@@ -132,6 +132,9 @@ func main() {
 	must(err)
 	listener := pq.NewListener("", time.Second, time.Minute, nil)
 	must(listener.Listen("await_work")) // without Redis: heard if the database has await.notify
+	if os.Getenv("AWAIT_REDIS") != "" {
+		connectRedis() // before the first job, whose end is to be told
+	}
 	for stop.Err() == nil {
 		var id, receipt string
 		var payload, params []byte

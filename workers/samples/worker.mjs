@@ -50,6 +50,7 @@ async function run({ id, receipt, payload, params }) {
   (await db.query('SELECT channel, message FROM await.hint($1)', [id])).rows.forEach(publish);
 }
 
+if (process.env.AWAIT_REDIS) connectRedis(); // before the first job, whose end is to be told
 while (!stop) {
   const woken = new Promise((resolve) => { wake = resolve; }); // by a message that there is work
   const { rows } = await db.query("SELECT * FROM await.claim(ARRAY['node'], 'node', 1, inline => 64 << 20)");

@@ -53,7 +53,7 @@ pcntl_async_signals(true);
 pcntl_signal(SIGTERM, function () use (&$stop) { $stop = true; });   // finishes its job, then ends
 $db = pg_connect('') or exit(1);                     // to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
 pg_query($db, 'LISTEN await_work');                  // without Redis: heard if the database has await.notify
-$redis = null;
+$redis = getenv('AWAIT_REDIS') ? connect_redis() : null;             // before the first job, whose end is to be told
 while (!$stop) {
     $jobs = query("SELECT * FROM await.claim(ARRAY['php'], 'php', 1, inline => 64 << 20)");
     if (!$jobs) $redis = wait_for_work($redis);

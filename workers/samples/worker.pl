@@ -40,6 +40,7 @@ sub wait_for_work {                          # for a message that there is work,
     warn "Redis: $message" if $message =~ /^-/m;
 }
 
+connect_redis() if $ENV{AWAIT_REDIS};        # before the first job, whose end is to be told
 until ($stop) {
     my $job = $db->selectrow_hashref("SELECT * FROM await.claim(ARRAY['perl'], 'perl', 1, inline => 64 << 20)");
     if (!$job) { wait_for_work(); next }

@@ -62,7 +62,7 @@ signal.signal(signal.SIGTERM, lambda *_: stop.set())  # finishes its job, then e
 db = psycopg2.connect("")  # to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
 db.autocommit = True
 db.cursor().execute("LISTEN await_work")  # without Redis: heard if the database has await.notify
-redis = None
+redis = wait_for_work(None) if os.environ.get("AWAIT_REDIS") else None  # connects before the first job
 while not stop.is_set():
     jobs = query("""SELECT id, receipt, payload, params
                     FROM await.claim(ARRAY['python'], 'python', 1, inline => 64 << 20)""")

@@ -47,7 +47,7 @@ DB = PG.connect # to PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD
 DB.exec('LISTEN await_work') # without Redis: heard if the database has await.notify
 stop = false
 trap('TERM') { stop = true } # finishes its job, then ends
-redis = nil
+redis = ENV['AWAIT_REDIS'].to_s.empty? ? nil : wait_for_work(nil) # connects before the first job
 until stop
   job = query("SELECT * FROM await.claim(ARRAY['ruby'], 'ruby', 1, inline => 64 << 20)").first
   next redis = wait_for_work(redis) unless job

@@ -23,7 +23,7 @@ one_job() {
     work & work=$!
     keep_lease $work & beats=$!
     while wait $work; status=$?; kill -0 $work; do :; done 2> /dev/null      # SIGTERM interrupts "wait", not the work
-    { kill -- -$beats; wait $beats; } 2> /dev/null
+    { kill -KILL -- -$beats; wait $beats; } 2> /dev/null    # TERM would run the traps below in a subshell just begun
 
     {   if [ $status = 0 ]; then
             echo "SELECT await.complete('$id', '$receipt', decode('$(base64 -w 0 result)', 'base64'), 'text/plain');"

@@ -22,5 +22,8 @@ BEGIN
         SELECT k, new, c.kind, c.attempt, c.n, c.pos, c.bytes FROM await.chunk c
         WHERE c.class = k AND c.job = retry.id AND c.kind = 'p' AND c.attempt = 0;
     PERFORM await.enqueue(new, h.queue, h.priority, 1::int2);
+    IF h.owner IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[h.owner]);
+    END IF;
     RETURN new;
 END $$;

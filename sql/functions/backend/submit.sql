@@ -121,5 +121,8 @@ BEGIN
         INSERT INTO await.deadline (at, job) VALUES (deadline, new_id);
     END IF;
     PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
+    IF o ? 'owner' AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[o ->> 'owner']);
+    END IF;
     RETURN new_id;
 END $$;

@@ -52,6 +52,9 @@ BEGIN
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
     SELECT count(*) INTO inserted FROM ins;
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY(SELECT g.queue FROM unnest(p_queues, p_delays) g (queue, delay) WHERE g.delay IS NULL), p_owners);
+    END IF;
     IF inserted = cardinality(p_ids) THEN
         RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
     ELSE

@@ -131,7 +131,10 @@ BEGIN
         FROM (SELECT g.* FROM gone g WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = g.lane >> 8) -- else it went, and its jobs
               ORDER BY g.due, g.pos) s
     )
-    SELECT count(*) INTO moved FROM gone;
+    SELECT count(*), array_agg(DISTINCT g.lane) INTO moved, lanes FROM gone g;
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(lanes) x)));
+    END IF;
     RETURN moved;
 END $$;
 
@@ -152,6 +155,9 @@ BEGIN
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
                 PERFORM await.open_lane(r.lane);
                 INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+                IF await.notifies() THEN
+                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = r.lane >> 8));
+                END IF;
             END IF;
             moved := moved + 1;
         EXCEPTION

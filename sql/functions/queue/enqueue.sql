@@ -13,4 +13,7 @@ BEGIN
     PERFORM await.reserve_positions();
     PERFORM await.open_lane(in_lane);
     INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = p_queue));
+    END IF;
 END $$;

@@ -104,6 +104,9 @@ BEGIN
                       JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job) u;
                 INSERT INTO await.ready (lane, pos, job, attempt)
                     SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
+                IF await.notifies() THEN     -- for other workers
+                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(in_lanes[fit + 1:]) x)));
+                END IF;
                 jobs := jobs[:fit];
                 attempts := attempts[:fit];
                 wanted := 0;                 -- and nothing of lower priority passes them

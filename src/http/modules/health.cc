@@ -42,8 +42,9 @@ Answer get_health(ngx_http_request_t *r, Runtime &runtime) {
   if (draining)
     known.problems.insert(known.problems.begin(), {"nginx", "shutting down", {}});
   if (conf.redis_required == 1) {
-    auto others = std::stable_partition(known.degraded.begin(), known.degraded.end(),
-                                        [](const auto &one) { return one.part != std::string_view("redis"); });
+    auto others = std::stable_partition(known.degraded.begin(), known.degraded.end(), [](const auto &one) {
+      return one.part != std::string_view("redis");
+    });
     known.problems.insert(known.problems.end(), others, known.degraded.end());
     known.degraded.erase(others, known.degraded.end());
   }

@@ -97,7 +97,7 @@ void Backends::ask(Greeting &greeting) {
     return;
   // the queues are created on the connection that writes
   bool writes = &greeting.connection == &write_;
-  store_.hello(greeting.connection, writes ? lanes_ : std::vector<pg::Lane>(), greeting.reply);
+  store_.hello(greeting.connection, writes ? lanes_ : std::vector<pg::Lane>(), greeting.reply, true);
 }
 
 void Backends::on_answer(const Result<pg::Hello> &hello) { on_hello(greetings_[1], hello); }
@@ -186,7 +186,7 @@ void Backends::compare_timelines(const std::string &newest) {
 void Backends::wait_for_greeting(GreetingWaiter &waiter) {
   waiters_.push_back(waiter);
   if (!waited_for_.waiting())
-    request_greeting(waited_for_);  // answered after the greeting that every connection begins with
+    request_greeting(waited_for_, false);  // answered after the greeting that every connection begins with
 }
 
 void Backends::on_first_greeting(const Result<pg::Hello> &hello) {

@@ -75,7 +75,10 @@ class Backends : private pg::Connection::Observer {
   void wait_for_greeting(GreetingWaiter &waiter);
   /// Asks for the greeting again, on the connection that reads.
   /// The caller passes the answer to on_answer().
-  void request_greeting(core::Reply<pg::Hello> &reply) { store_.hello(read_, {}, reply); }
+  /// @param background  whether no client waits for it
+  void request_greeting(core::Reply<pg::Hello> &reply, bool background) {
+    store_.hello(read_, {}, reply, background);
+  }
   /// A server behind a pooler may have changed without a new connection.
   void on_answer(const Result<pg::Hello> &hello);
   /// Processes expired leases, due retries and deadlines in the database. Does nothing while disconnected.

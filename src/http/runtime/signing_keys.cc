@@ -16,7 +16,8 @@ SigningKeys::SigningKeys(ngx::Loop &loop, Backends &backends, std::int64_t rerea
     : loop_(loop),
       backends_(backends),
       reread_ms_(reread_ms),
-      timer_(loop.timer([this] { ask(); }, io::Loop::Quit::must_not)) {}
+      timer_(loop.timer([this] { ask(); }, io::Loop::Quit::may)),
+      client_timer_(loop.timer([this] { ask(); }, io::Loop::Quit::must_not)) {}
 
 void SigningKeys::on_greeting(const pg::Hello &hello) {
   std::int64_t now = loop_.monotonic_ms();
@@ -44,10 +45,11 @@ void SigningKeys::refresh(GreetingWaiter &waiter) {
 }
 
 void SigningKeys::ask_at(std::int64_t due_ms) {
-  if (timer_->pending() && due_ms_ <= due_ms)
+  io::Timer &timer = waiting_.empty() ? *timer_ : *client_timer_;
+  if (timer.pending() && due_ms_ <= due_ms)
     return;
   due_ms_ = due_ms;
-  timer_->set(std::max<std::int64_t>(0, due_ms - loop_.monotonic_ms()));
+  timer.set(std::max<std::int64_t>(0, due_ms - loop_.monotonic_ms()));
 }
 
 void SigningKeys::ask() {
@@ -57,7 +59,7 @@ void SigningKeys::ask() {
   }
   asked_ms_ = loop_.monotonic_ms();
   asking_.take_all(waiting_);
-  backends_.request_greeting(reply_);
+  backends_.request_greeting(reply_, asking_.empty());
 }
 
 void SigningKeys::on_answer(const Result<pg::Hello> &hello) {

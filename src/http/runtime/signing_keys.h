@@ -63,6 +63,7 @@ class SigningKeys {
   GreetingWaiters asking_;   // for the answer to the question that was asked
   core::Reply<pg::Hello> reply_ = core::Reply<pg::Hello>::to<&SigningKeys::on_answer>(this);
   std::unique_ptr<io::Timer> timer_;
+  std::unique_ptr<io::Timer> client_timer_;  // delays quitting: a client waits for the answer
 };
 
 }  // namespace await::http

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"math"
 	"os"
 	"strconv"
 	"time"
@@ -49,7 +50,13 @@ func handle(ctx context.Context, job *worker.Job) (worker.Result, error) {
 	case "fail":
 		return worker.Result{}, &worker.Failed{Title: "No way", Detail: "because", Members: map[string]any{"code": 7}, RetryIn: -1}
 	case "crash":
-		panic("a\x00b\xff")
+		panic("a\x00b\xff\\u0000")
+	case "unwritable":
+		return worker.Result{}, &worker.Failed{Title: "No way", Detail: "because", Members: map[string]any{"number": math.NaN()}}
+	case "deaf":
+		if job.Attempt == 1 {
+			time.Sleep(2 * time.Second)
+		}
 	case "refused":
 		return worker.Result{Body: []byte("x"), ContentType: "text/plain\r\nX: y"}, nil
 	case "nothing":

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Union
@@ -87,8 +88,13 @@ class Job:
                 self._checked(self._call("append_result", n, piece))
         return bool(self._call("complete", body, result.content_type, result.status, result.file_name))
 
-    def fail(self, problem: Any, retry_in: Optional[float] = None) -> bool:
-        return bool(self._call("fail", to_json(problem), None if retry_in is None else f"{retry_in} s"))
+    def fail(self, error: BaseException) -> bool:
+        if self.over.is_set():  # a failure ends the lease of what was cancelled; what is given back must not fail
+            return self.why == "cancelled" and bool(self._call("fail", "{}"))
+        problem, retry_in = {"title": type(error).__name__, "detail": str(error)[:4000]}, None
+        if isinstance(error, Failed):
+            problem, retry_in = error.problem, None if error.retry_in is None else f"{error.retry_in:f} s"
+        return bool(self._call("fail", to_json(problem), retry_in))
 
     def release(self) -> bool:
         return bool(self._call("release"))
@@ -121,5 +127,5 @@ def to_json(value: Any) -> Optional[str]:
     """As jsonb takes it: without NUL, and without halves of surrogate pairs."""
     if value is None:
         return None
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text.replace("\\u0000", "\\ufffd").encode(errors="replace").decode()
+    text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False).encode(errors="replace").decode()
+    return re.sub(r"\\u0000|\\.", lambda found: found[0].replace("\\u0000", "\\ufffd"), text)

@@ -18,7 +18,7 @@ class Redis:
     def __init__(self, url: str, queues: Sequence[str], work: threading.Event, cancel: threading.Event) -> None:
         self._url, self._queues, self._work, self._cancel = url, queues, work, cancel
         self._socket: Optional[socket.socket] = None
-        self._sending = threading.Lock()
+        self._sending, self.tried = threading.Lock(), threading.Event()
 
     @property
     def connected(self) -> bool:
@@ -35,12 +35,14 @@ class Redis:
                         if data[:1] in (b"", b"-"):
                             raise OSError(data.decode(errors="replace").split("\r\n")[0] or "the connection was closed")
                         self._socket, said = connection, ""
+                        self.tried.set()
                         if b"await:" in data:  # not the answer to a PUBLISH
                             self._work.set()
                         if b"await:cancel" in data:
                             self._cancel.set()
             except (OSError, ValueError) as error:
                 self._socket = None
+                self.tried.set()
                 if str(error) != said:
                     log.warning("Redis: %s", error)
                 said = str(error)

@@ -10,9 +10,9 @@ import threading
 import time
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Union
 
-from ._job import Answer, Failed, Job, Over
+from ._job import Answer, Failed, Job
 from ._notify import Notify
 from ._redis import Redis
 
@@ -36,9 +36,8 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._conninfo = os.environ.get("AWAIT_POSTGRES", "") if postgres is None else postgres
         self._idle: List[Any] = []  # connections to PostgreSQL
-        self._jobs: Dict[str, Job] = {}
-        self._slots = threading.Semaphore(concurrency)
-        self._stopping, self._woken, self._beat_now = threading.Event(), threading.Event(), threading.Event()
+        self._jobs: Set[Job] = set()  # not by id: one that was lost can be claimed again while its handler still runs
+        self._stopping, self._woken, self._beat_now = False, threading.Event(), threading.Event()
         url = os.environ.get("AWAIT_REDIS", "") if redis is None else redis
         self._bus: Union[Redis, Notify] = (
             Redis(url, self.queues, self._woken, self._beat_now) if url
@@ -51,27 +50,30 @@ class Worker:
                 signal.signal(number, lambda *_: self.stop())
         for task in (self._keep_leases, self._bus.listen):
             threading.Thread(target=task, daemon=True).start()
-        while not self._stopping.is_set():
-            if not self._slots.acquire(timeout=0.5):
-                continue
-            self._woken.clear()
-            job = self._claim()
-            if job:
-                threading.Thread(target=self._work, args=(job,), daemon=True).start()
-            else:
-                self._slots.release()
-                self._woken.wait(1)
+        if isinstance(self._bus, Redis):
+            self._bus.tried.wait(5)  # the end of a job that is done before it is connected could not be published
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                if len(self._jobs) >= self.concurrency or not self._claim():
+                    self._woken.wait(1)
+        finally:
+            self._drain()
+
+    def stop(self) -> None:
+        self._stopping = True  # sets no event: a signal may have interrupted the thread that holds its lock
+
+    def _drain(self) -> None:
         until = time.monotonic() + self.grace
         while self._jobs and time.monotonic() < until:
             time.sleep(0.02)
-        for job in list(self._jobs.values()):
+        for job in list(self._jobs):
             job.end("stopped")
-            job.release()
+            try:
+                job.release()
+            except driver.Error as error:  # its lease will run out
+                log.error("job %s could not be given back: %s", job.id, str(error).strip())
         log.info("stopped")
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._woken.set()
 
     def sql(self, statement: str, *values: Any, patience: float = 60) -> List[Dict[str, Any]]:
         """Runs a statement in a transaction of its own; again, for `patience` seconds, while PostgreSQL is away."""
@@ -79,30 +81,33 @@ class Worker:
         while True:
             connection = None
             try:
-                connection = self._idle.pop() if self._idle else self._connect()
+                connection = self._take() or self._connect()
                 with connection.cursor() as cursor:
                     cursor.execute(statement, values)
                     names = [column[0] for column in cursor.description]
                     rows = [dict(zip(names, row)) for row in cursor.fetchall()]
                 self._idle.append(connection)
                 return rows
-            except AWAY as error:
+            except driver.Error as error:
                 if connection:
                     connection.close()
-                if time.monotonic() > until:
+                if not isinstance(error, AWAY) or time.monotonic() > until:
                     raise
                 log.warning("PostgreSQL: %s", str(error).strip())
                 time.sleep(pause * random.uniform(0.5, 1))
                 pause = min(2 * pause, 5)
-            except driver.Error:  # the statement is refused, the connection is well
-                self._idle.append(connection)
-                raise
 
     def publish(self, id: str) -> None:
         """Tells clients of the newest event at once. Without it they hear of it at the next await_reread."""
         if self._bus.connected:
             for hint in self.sql("SELECT channel, message FROM await.hint(%s)", id):
                 self._bus.publish(hint["channel"], hint["message"])
+
+    def _take(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:  # all are in use
+            return None
 
     def _connect(self) -> Any:
         patience = dict(connect_timeout=10, keepalives_idle=10, keepalives_interval=5, keepalives_count=3)
@@ -113,33 +118,25 @@ class Worker:
         connection.autocommit = True
         return connection
 
-    def _claim(self) -> Optional[Job]:
+    def _claim(self) -> bool:
         try:
             rows = self.sql("SELECT * FROM await.claim(%s, %s, 1, pieces => true)", self.queues, self.name, patience=0)
         except AWAY as error:
             log.error("PostgreSQL: %s", str(error).strip())
-            return None
-        if not rows:
-            return None
-        job = Job(rows[0], self.sql, self.publish)
-        self._jobs[job.id] = job
-        if job.lease / 3 < self.beat:
-            self._beat_now.set()
-        return job
+            return False
+        for job in [Job(row, self.sql, self.publish) for row in rows]:
+            self._jobs.add(job)
+            threading.Thread(target=self._work, args=(job,), daemon=True).start()
+            if job.lease / 3 < self.beat:
+                self._beat_now.set()
+        return bool(rows)
 
     def _work(self, job: Job) -> None:
         try:
             try:
                 ours = job.complete(self.handler(job))
-            except Failed as failed:
-                ours = job.fail(failed.problem, failed.retry_in)
-            except Over:
-                ours = job.fail({})  # changes nothing; if it was cancelled, ends the lease
-            except AWAY:
-                raise
-            except Exception as error:  # the handler's, or its answer was refused
-                log.exception("job %s, attempt %d failed", job.id, job.attempt)
-                ours = job.fail({"title": type(error).__name__, "detail": str(error)[:4000]})
+            except BaseException as error:  # the handler's, or its answer was refused
+                ours = self._fail(job, error)
             if not ours:
                 log.warning("job %s, attempt %d: nothing was changed, it is %s", job.id, job.attempt, job.why or "lost")
             self.publish(job.id)
@@ -147,16 +144,24 @@ class Worker:
             log.exception("job %s, attempt %d could not be ended", job.id, job.attempt)
         finally:
             job.end("ended")
-            del self._jobs[job.id]
-            self._slots.release()
+            self._jobs.discard(job)
+            self._woken.set()
+
+    def _fail(self, job: Job, error: BaseException) -> bool:
+        if not job.over.is_set() and not isinstance(error, Failed):
+            log.exception("job %s, attempt %d failed", job.id, job.attempt)
+        try:
+            return job.fail(error)
+        except (TypeError, ValueError, driver.DataError) as refused:  # a problem that is no JSON
+            return job.fail(refused)
 
     def _keep_leases(self) -> None:
         while True:
-            self._beat_now.wait(min([self.beat] + [job.lease / 3 for job in list(self._jobs.values())]))
+            self._beat_now.wait(min([self.beat] + [job.lease / 3 for job in list(self._jobs)]))
             self._beat_now.clear()
-            for job in list(self._jobs.values()):
+            for job in list(self._jobs):
                 try:
                     if not job.over.is_set():
                         job.beat()
-                except driver.Error as error:
+                except Exception as error:  # whatever it is, the other jobs need theirs
                     log.error("job %s: no heartbeat: %s", job.id, str(error).strip())
