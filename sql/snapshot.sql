@@ -368,6 +368,8 @@ BEGIN
             SELECT o.at, o.job, j.created_at FROM await.deadline o JOIN await.job j ON j.class = await.class(o.job) AND j.id = o.job
             WHERE o.job > ahead AND j.created_at > p_now + interval '1 second' FOR UPDATE OF o SKIP LOCKED) k
         WHERE d.at = k.at AND d.job = k.job;
+    UPDATE await.revoked r SET at = p_now WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.revoked o WHERE o.at > p_now + interval '1 second' FOR UPDATE SKIP LOCKED));
 END $$;
 CREATE FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text DEFAULT 'application/octet-stream'::text, status integer DEFAULT 200, file_name text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER

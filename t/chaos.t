@@ -15,6 +15,13 @@ use List::Util qw(shuffle);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+# In a mount namespace of its own, whose small disk is gone with the test, however it ends.
+my $may_mount = $ENV{AWAIT_CHAOS_MOUNTS} // system('unshare -m true 2>/dev/null') == 0;
+if ($may_mount && !defined $ENV{AWAIT_CHAOS_MOUNTS}) {
+    $ENV{AWAIT_CHAOS_MOUNTS} = 1;
+    exec 'unshare', '-m', $^X, $0, @ARGV;
+}
+
 my $seconds = $ENV{AWAIT_CHAOS_SECONDS} // 40;
 my $jobs = $ENV{AWAIT_CHAOS_JOBS} // 80 * $seconds;
 alarm $seconds + 400;
@@ -24,6 +31,9 @@ diag "AWAIT_SEED=$seed AWAIT_CHAOS_SECONDS=$seconds";
 
 my $reread = 1;
 my $s = start_stack(fsync => 1, without => ['nginx']);
+my ($disk, $mounted) = "$s->{dir}/postgres";
+END { local $?; system('umount', '-l', $disk) if $mounted }
+move_to_small_disk() if $may_mount;
 my %port = map { $_ => Await::Stack::free_port() } qw(pga pgb reda redb);
 my $proxy_pid = open2(
     my $proxy_out,
@@ -44,6 +54,29 @@ my $LOCATIONS = <<'CONF';
     location = /ownedws { await_owner $arg_u; await_socket; }
     location = /both { await_owner $arg_u; await_events topic:chaos user:$arg_u; }
 CONF
+
+# What PostgreSQL has moves to a file system that can be filled.
+sub move_to_small_disk {
+    sql(q{ALTER SYSTEM SET max_wal_size = '128MB'});
+    $s->end('postgres', 'INT');
+    rename $disk, "$disk.was" or die "rename: $!";
+    mkdir $disk or die "mkdir: $!";
+    system('mount', '-t', 'tmpfs', '-o', 'size=700m', 'tmpfs', $disk) == 0 or die 'mount';
+    $mounted = 1;
+    system('cp', '-aT', "$disk.was", $disk) == 0 && system('rm', '-r', "$disk.was") == 0 or die 'cp';
+    return $s->start_postgres;
+}
+# Leaves not a page, for a while. PostgreSQL refuses what needs one, and ends if the WAL does.
+sub fill_disk {
+    system("cat /dev/zero 2>/dev/null >'$disk/ballast'");    # until nothing fits
+    my $until = time + 0.5 + rand 2;
+    ok !$s->try_sql('CREATE TABLE public.more AS SELECT generate_series(1, 1000)'), 'the disk is full';
+    sleep 0.05 while time < $until;
+    unlink "$disk/ballast";
+    until_true('PostgreSQL goes on, or has ended', sub { !$s->alive('postgres') || $s->try_sql('SELECT 1') });
+    $s->start_postgres if !$s->alive('postgres');
+    return;
+}
 
 # two nodes that share nothing but the backends
 sub site {
@@ -170,6 +203,11 @@ $strike{'owner revoked'} = sub {
     push @revoked, [ $asked, time ];
     $s->redis_command('PUBLISH', 'await:revoked', 1) if rand() < 0.5 && $s->alive('redis');
 };
+if ($may_mount) {
+    $strike{'disk full'} = sub { during(2.5, \&fill_disk) };
+} else {
+    diag 'no disk is filled: mounts are not allowed here';
+}
 my $until = time + $seconds;
 my @order;
 while (time < $until) {

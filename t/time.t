@@ -125,6 +125,7 @@ subtest 'a clock that was ahead costs seconds' => sub {
         "SELECT await.fail('$job{retry}', test.receipt('$job{retry}'), '{}', '2 seconds');
         SELECT await.run_maintenance()"
     );
+    sql(q{SELECT await.revoke('ahead')});
     set_clock(20);
     my $new = submit('ahead-new', '{"delay": "1 second"}');
     my $claimed = sub {
@@ -136,6 +137,17 @@ subtest 'a clock that was ahead costs seconds' => sub {
     eventually('a retry of then comes', $claimed->('ahead-retry'), 10);
     eventually('a deadline of then comes',
         sub { sql('SELECT await.run_maintenance()'); &state($job{deadline}) eq 'expired' }, 10);
+    eventually(
+        'who was revoked then gets in with a new ticket',
+        sub {
+            sql('SELECT await.run_maintenance()');
+            sql(
+                q{SELECT good FROM (SELECT extract(epoch FROM clock_timestamp())::int8 * 1000 + 1000 AS ms) n,
+                await.edge_use_tickets(ARRAY[gen_random_uuid()], '{ahead}', ARRAY[ms], ARRAY[ms + 60000])}
+            ) eq 't';
+        },
+        10
+    );
     eventually('a lease of then runs out', $claimed->('ahead-lease'), 15);
 };
 finish();

@@ -278,6 +278,7 @@ class ReadBatcher {
       auto at = flight.found.find(read->key());
       const Row *row = at == flight.found.end() ? nullptr : at->second;
       read->store_in_cache(row);
+      // mutant: absent-row-is-answered
       read->on_row(row);  // may destroy any read
     }
     if (!flight.reads.empty()) {

@@ -35,7 +35,7 @@ class Revocations {
       for (Revoked &one : *list) {
         auto before = known_.find(one.owner);
         // mutant: revocation-again
-        if (before == known_.end() || before->second < one.at_ms)
+        if (before == known_.end() || before->second != one.at_ms)  // earlier: the clock was set back
           end_(one.owner);
         known.emplace(std::move(one.owner), one.at_ms);
       }

@@ -97,6 +97,7 @@ void SubmitBatcher::on_result(Flight &flight, Result<std::vector<Submitted>> out
 void SubmitBatcher::on_refusal(Flight &flight, const Error &error) {
   List<Submission> members;
   members.take_all(flight.members);
+  // mutant: what-passes-is-sent-again
   bool away = error.code == Code::unavailable || error.code == Code::timeout;
   // mutant: bad-row-alone
   bool hopeless = flight.size == 1;

@@ -8,8 +8,10 @@
  * Left out: the lane and its mark (queue.pml), back-off, heartbeats (they only put off what is chance here),
  * deadlines (they end a job as a cancel does), payloads.
  *
- * A receipt is its attempt here: no two claims of a job share one.
+ * A receipt is a number that is never given again, as the secret in it is not: that of an attempt is, if a backup is restored.
  *
+ *   RESTORE       once, everything goes back to a moment before, and the workers go on
+ *   REPEATED      a receipt is the number of its attempt
  *   NO_FENCE      complete does not look at the lease's receipt
  *   NO_ENDED      ... nor whether the job has ended
  *   NO_REAPER     leases never run out
@@ -19,7 +21,9 @@
 byte endings, completions;
 bool ready = true;                     /* a ready row, for attempt `next` */
 byte next = 1;
-byte lease;                            /* the attempt that holds it; 0: none */
+byte lease;                            /* the receipt of who holds it; 0: none */
+byte holder;                           /* who does */
+byte given;                            /* the last receipt */
 bool ended;
 
 inline claim(mine) {
@@ -28,7 +32,16 @@ inline claim(mine) {
         ready = false;
         if
         :: ended -> mine = 0           /* it was cancelled while it waited: the row falls out */
-        :: else -> assert(lease == 0); lease = next; mine = next
+        :: else ->
+            assert(lease == 0);
+#ifdef REPEATED
+            lease = next;
+#else
+            given++;
+            lease = given;
+#endif
+            holder = _pid;
+            mine = lease
         fi
     }
 }
@@ -40,11 +53,11 @@ inline complete(mine) {
 #ifdef NO_ENDED
         :: lease = 0; ended = true; endings++
 #else
-        :: !ended -> lease = 0; ended = true; endings++; assert(mine == next)
+        :: !ended -> lease = 0; ended = true; endings++; assert(mine == given)
         :: else
 #endif
 #else
-        :: lease == mine && !ended -> lease = 0; ended = true; endings++
+        :: lease == mine && !ended -> assert(holder == _pid); lease = 0; ended = true; endings++
         :: lease == mine && ended -> lease = 0
         :: else                         /* false: another's, and nothing has changed */
 #endif
@@ -116,6 +129,21 @@ end:
 #endif
 }
 
+#ifdef RESTORE
+active proctype Restorer() {
+    bool ready_then, ended_then;
+    byte next_then, lease_then, holder_then, endings_then;
+    atomic {
+        ready_then = ready; next_then = next; lease_then = lease; holder_then = holder;
+        ended_then = ended; endings_then = endings
+    }
+    atomic {
+        ready = ready_then; next = next_then; lease = lease_then; holder = holder_then;
+        ended = ended_then; endings = endings_then
+    }
+}
+#endif
+
 active proctype Canceller() {
     if
     :: atomic { !ended -> ended = true; endings++ }
@@ -124,4 +152,4 @@ active proctype Canceller() {
 }
 
 ltl one_ending { [] (endings <= 1) }
-ltl an_ending { <> ended }
+ltl an_ending { [] <> ended }

@@ -7,6 +7,8 @@
 namespace await::sim {
 namespace {
 
+constexpr std::int64_t kPatienceMs = core::SubmitBatcher::Limits{}.patience_ms;
+
 std::string name(const Uuid &job) { return job.text().substr(24); }
 
 }  // namespace
@@ -73,6 +75,9 @@ Node *HoldClient::node() const { return request_ ? &request_->node : nullptr; }
 void HoldClient::check_wait() {
   auto now = service_.world.now();
   auto entries = service_.database.history(job_);
+  if (request_ && service_.database.is_purged(job_) &&
+      now - std::max(began_, service_.weather.trouble_until) > service_.bound_ms)
+    service_.world.violated("P3", name(job_) + " was purged, and who asks for it gets no answer");
   if (done_ || !request_ || entries.empty() || !core::is_ending(entries.back().state)) {
     owed_since_ = now;
     return;
@@ -103,7 +108,9 @@ void HoldClient::disconnect() {
 void HoldClient::answered(const core::Job *job) {
   ++service_.answers;
   bool same_history = request_->node.timeline() == service_.database.timeline();
-  if (job != nullptr && same_history) {
+  if (service_.database.is_purged(job_)) {
+    done_ = true;
+  } else if (job != nullptr && same_history) {
     if (job->seq < seen_)
       service_.world.violated("P4", name(job_) + ": a document goes back from " + std::to_string(seen_) +
                                         " to " + std::to_string(job->seq));
@@ -152,6 +159,8 @@ void Submitter::stored(Result<core::Submitted> outcome) {
   if (accepted_)
     service_.world.violated("P1", name(id()) + " was answered twice");
   if (!outcome) {
+    if (outcome.error().code == Code::unavailable && service_.world.now() - began_ < kPatienceMs)
+      service_.world.violated("P1", name(id()) + " was refused for what passes");
     if (outcome.error().code == Code::invalid && !poison_)
       service_.world.violated("P1", name(id()) + " was refused for its neighbour's fault");
     leave();

@@ -249,10 +249,33 @@ void Database::fail_over(std::size_t lost) {
     erase(committed_.back());
     committed_.pop_back();
   }
-  next_xid_ = 100;
+  next_xid_ = kRestoredXid + 1;
   for (std::uint64_t xid : committed_)
     next_xid_ = std::max(next_xid_, xid + 1);
   ++timeline_;
+}
+
+void Database::restore(const Database &backup) {
+  Database old = std::move(*this);
+  *this = backup;
+  crash();
+  for (auto &[id, entries] : jobs_) {
+    for (Entry &entry : entries)
+      entry.xid = kRestoredXid;
+  }
+  for (auto &[user, by] : revoked_)
+    by.first = kRestoredXid;
+  committed_.clear();
+  next_xid_ = kRestoredXid + 1;
+  next_uid_ = old.next_uid_;  // only so that a client's event is known for one of before
+  timeline_ = old.timeline_ + 1;
+  version_ = old.version_ + 1;
+}
+
+void Database::purge(const Uuid &job) {
+  ++version_;
+  jobs_.erase(job);
+  purged_.insert(job);
 }
 
 }  // namespace await::sim

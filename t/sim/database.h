@@ -42,6 +42,7 @@ class Database {
   static constexpr int kPage = 100;
   static constexpr std::size_t kUserPage = 7;
   static constexpr int kUsers = 3;
+  static constexpr std::uint64_t kRestoredXid = 99;
   static constexpr int kTopicKept = 12;  ///< events of a topic
   /// Of every other topic only the latest value counts.
   static bool is_latest_only(const Uuid &id) {
@@ -80,6 +81,10 @@ class Database {
   void crash();
   /// A standby takes over that has not got the last `lost` commits.
   void fail_over(std::size_t lost);
+  /// Another server is given what this backup had committed: its numbers begin anew.
+  void restore(const Database &backup);
+  void purge(const Uuid &job);
+  bool is_purged(const Uuid &job) const { return purged_.contains(job); }
   std::uint32_t timeline() const { return timeline_; }
   /// Another one whenever a reader may see something else.
   std::uint64_t version() const { return version_; }
@@ -90,7 +95,7 @@ class Database {
   void erase(std::uint64_t xid);
 
   std::uint64_t version_ = 1;
-  std::uint64_t next_xid_ = 100;
+  std::uint64_t next_xid_ = kRestoredXid + 1;
   std::uint64_t next_uid_ = 1;
   std::uint32_t timeline_ = 1;
   std::set<std::uint64_t> running_;
@@ -98,6 +103,7 @@ class Database {
   std::map<Uuid, std::vector<Entry>> jobs_;  // the first entry is the job's own row; topics too
   std::map<Uuid, std::pair<std::uint64_t, std::int64_t>> revoked_;  // by whom, and when
   std::set<Uuid> used_;
+  std::set<Uuid> purged_;
 };
 
 }  // namespace await::sim

@@ -22,7 +22,7 @@ void Run::revoke() {
     return;
   Uuid user = user_id(static_cast<std::uint8_t>(world_.between(0, Database::kUsers - 1)));
   auto xid = database_.begin();
-  database_.revoke(xid, user, world_.now());
+  database_.revoke(xid, user, service_.database_ms());
   world_.after(world_.between(0, 5), [this, xid, user] {
     if (!database_.running(xid))
       return;
@@ -71,7 +71,7 @@ void Run::check_revoked() {
 void Run::show_ticket() {
   auto random = world_.ten();
   for (int n = 0; n < 3; ++n, ++random[0]) {
-    tickets_.push_back(std::make_unique<ShownTicket>(service_, Uuid::v7(world_.now(), 0, random)));
+    tickets_.push_back(std::make_unique<ShownTicket>(service_, Uuid::v7(service_.database_ms(), 0, random)));
     ++tickets_used_;
     for (bool first : {true, false})
       world_.after(world_.between(0, 3),

@@ -146,27 +146,39 @@ void Node::run() {
 
 void Node::connected() {
   reread.reset();
+  look_at(database.timeline());
+  reread.run();
+  revocations.look();
+}
+
+/// As of http/runtime/backends.cc, which asks again with each re-read: the server may be another one.
+void Node::on_greeting(const Result<std::uint32_t> &timeline) {
+  if (!timeline || *timeline == timeline_)
+    return;
+  look_at(*timeline);
+  reread.run();
+  revocations.look();
+}
+
+void Node::look_at(std::uint32_t timeline) {
   keys_ = kKeys;
-  auto before = std::exchange(timeline_, database.timeline());
+  auto before = std::exchange(timeline_, timeline);
   if (before != 0 && before != timeline_) {
+    reread.reset();
     jobs.on_history_changed();
     events.on_history_changed();
     user_events.on_history_changed();
     hub.on_history_changed();
   }
-  reread.run();
-  revocations.look();
 }
 
 void Node::tick() {
   later(kRereadMs, [this] { tick(); });
   reread.run();
+  if (!greeting_.waiting())
+    store.hello(greeting_);
   revocations.look();
   hub.sweep();
-  later(world.between(1, 1000), [this] {  // the answer to a greeting
-    if (timeline_ != 0 && database.timeline() != timeline_ && store.read.ready())
-      connected();
-  });
 }
 
 }  // namespace await::sim

@@ -107,6 +107,8 @@ class Node : private core::Scheduler, private core::Bus {
   void run();
   void revoked(const std::string &owner) { end_all_of_(*this, owner); }
   void connected();
+  void on_greeting(const Result<std::uint32_t> &timeline);
+  void look_at(std::uint32_t timeline);
   void tick();
   template <class Do>
   void later(std::int64_t ms, Do what) {
@@ -123,6 +125,7 @@ class Node : private core::Scheduler, private core::Bus {
   std::set<unsigned> subscribed_;
   std::uint32_t timeline_ = 0;
   core::CursorKeys keys_;  // known with it
+  core::Reply<std::uint32_t> greeting_ = core::Reply<std::uint32_t>::to<&Node::on_greeting>(this);
   bool woken_ = false;
   std::int64_t wake_at_ = 0;
 

@@ -23,7 +23,7 @@ std::string Totals::text() const {
          std::to_string(answers) + " answers delivered, " + std::to_string(reconnects) + " reconnects, " +
          std::to_string(resets) + " resets, " + std::to_string(ended) + " ended by revocation, " +
          std::to_string(tickets) + " tickets, " + std::to_string(poisoned) + " bad values, " +
-         std::to_string(faults) + " faults";
+         std::to_string(purged) + " purged, " + std::to_string(faults) + " faults";
 }
 
 Run::Run(std::uint64_t seed, std::uint64_t steps)
@@ -31,7 +31,8 @@ Run::Run(std::uint64_t seed, std::uint64_t steps)
       steps_(steps),
       calm_(seed % 4 == 0),
       few_shards_(seed % 4 != 0 || seed % 8 == 0),
-      failovers_(!calm_ && seed % 3 == 0) {
+      failovers_(!calm_ && seed % 3 == 0),
+      pooled_(!calm_ && seed % 5 < 2) {
   // calm: a hint may be 200 ms ahead of its commit, and the tries after it are up to 250 ms apart
   // A client that shares a read with a bad value waits while the batch is halved, up to six times. Each takes
   // as long as a read: that of usual(), or in other weather up to 100 ms; longer ones count as a fault.
@@ -48,6 +49,7 @@ Weather Run::usual() const {
   Weather weather;
   if (calm_)
     weather.latency_ms = few_shards_ ? 20 : 90, weather.hints_late_ms = few_shards_ ? 40 : 120;
+  weather.pooled = pooled_;
   return weather;
 }
 
@@ -70,6 +72,7 @@ std::string Run::go(Totals &totals) {
   totals.ended += service_.ended;
   totals.tickets += tickets_used_;
   totals.poisoned += service_.poisoned;
+  totals.purged += purged_;
   std::string violation = world_.violation();
   holds_.clear();
   sessions_.clear();
@@ -108,6 +111,10 @@ void Run::act() {
     show_ticket();
   else if (dice < 0.977)
     poison();
+  else if (dice < 0.987)
+    purge();
+  else if (dice < 0.988 && !weather_.away)
+    backup_ = database_;
 }
 
 /// A client disconnects for a while, or for good.
@@ -129,7 +136,7 @@ void Run::submit() {
     if (few_shards_)  // which are shared then, and subscribed to already
       random[8] = 0, random[9] &= 7;
     ++made_;
-    open_.push_back(Uuid::v7(world_.now(), 1, random));
+    open_.push_back(Uuid::v7(service_.database_ms(), 1, random));
     submitters_.push_back(
         std::make_unique<Submitter>(service_, *node, open_.back(), world_.chance(0.03), world_.chance(0.4)));
     if (world_.chance(0.05))
@@ -170,7 +177,7 @@ void Run::advance(const Uuid &job, core::State to) {
     takes = std::min<std::int64_t>(takes, 200);
   if (early)
     broker_.publish(job, seq);  // the user's channel gets a hint again after the commit
-  world_.after(takes, [this, xid, job, seq, early] {
+  world_.after(takes, [this, xid, job, seq, to, early] {
     if (!database_.running(xid))
       return;  // the server has crashed meanwhile
     if (!calm_ && world_.chance(0.03)) {
@@ -179,6 +186,8 @@ void Run::advance(const Uuid &job, core::State to) {
     }
     database_.commit(xid);
     world_.say(job.text().substr(24) + " stands at " + std::to_string(seq));
+    if (core::is_ending(to))
+      ended_.emplace_back(job, world_.now());
     if (early && calm_)
       tell_user_of(job);
     if (!early && (calm_ || world_.chance(0.8)))
@@ -284,7 +293,9 @@ void Run::watch() {
 
 /// Removes the clients that have received everything.
 void Run::sweep() {
-  std::erase_if(holds_, [this](const auto &hold) { return hold->done() || !database_.has(hold->job()); });
+  std::erase_if(holds_, [this](const auto &hold) {
+    return hold->done() || (!database_.has(hold->job()) && !database_.is_purged(hold->job()));
+  });
   std::erase_if(sessions_, [](const auto &session) { return session->done() || session->is_lost(); });
   sweep_tickets();
   std::erase_if(submitters_, [](const auto &submitter) { return submitter->done(); });
@@ -302,13 +313,6 @@ void Run::check() {
   for (auto &submitter : submitters_)
     submitter->check_wait();
   check_revoked();
-}
-
-void Run::heal() {
-  auto until = weather_.trouble_until;
-  weather_ = usual();
-  weather_.trouble_until = until;
-  broker_.restarted();
 }
 
 /// The weather clears. Clients keep watching and nothing is written: then only the periodic read may query

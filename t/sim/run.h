@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,7 +18,7 @@ inline constexpr std::size_t kNodes = 3;
 /// Counts over runs, to show that something was tested.
 struct Totals {
   std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0,
-                ended = 0, tickets = 0, poisoned = 0;
+                ended = 0, tickets = 0, poisoned = 0, purged = 0;
   std::int64_t virtual_ms = 0;
   std::string text() const;
 };
@@ -26,7 +27,7 @@ struct Totals {
 /// clears, everything must come to rest, every client must have everything, and nothing may be left over.
 ///
 /// Profiles by seed: every fourth is calm, where hints work and must be fast; the others have faults, and
-/// every third of all has failovers.
+/// every third of all has failovers and restores; two of five have a pooler in front of PostgreSQL.
 class Run {
  public:
   Run(std::uint64_t seed, std::uint64_t steps);
@@ -55,9 +56,17 @@ class Run {
   void poison();
   std::unique_ptr<Node> start_node();
   void strike();
+  void strike_database(std::int64_t what, std::int64_t lasts);
+  void change_history(std::int64_t what, std::int64_t lasts);
+  void on_history_changed();
+  void lose_lines();
+  void purge();
   void heal();
   void crash(std::size_t node);
   void trouble(std::int64_t ms);
+  /// @param mend  ends it; then there is the time to find back
+  template <class Mend>
+  void trouble_for(std::int64_t ms, Mend mend);
   void check();
   void rest();
   void finish_jobs();
@@ -74,7 +83,11 @@ class Run {
   bool few_shards_;
   bool failovers_;
   bool acting_ = true;
+  bool pooled_;
+  std::optional<Database> backup_;
+  std::deque<std::pair<Uuid, std::int64_t>> ended_;  // jobs, and when
   std::uint64_t faults_ = 0;
+  std::uint64_t purged_ = 0;
   std::uint64_t made_ = 0;
   std::vector<Uuid> open_;  // submitted, and not ended as far as the workers know
   std::vector<std::unique_ptr<HoldClient>> holds_;

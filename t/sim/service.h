@@ -28,6 +28,8 @@ struct Service {
   std::uint64_t ended = 0;     ///< by revocation
   std::uint64_t poisoned = 0;  ///< answers that were refused for what was asked
 
+  /// Unix time, as PostgreSQL has it.
+  std::int64_t database_ms() const { return weather.database_ms(world.now()); }
   /// A node that is up, by chance; null if none is.
   Node *some_node() {
     std::vector<Node *> up;

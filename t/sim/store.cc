@@ -54,6 +54,8 @@ void Line::start(std::shared_ptr<Any> op) {
     return;
   }
   out_.push_back(op);
+  if (weather_.pooled)
+    last_exec_ = std::max(last_exec_, last_answer_);
   last_exec_ = std::max(last_exec_, world_.now() + world_.between(0, weather_.latency_ms));
   auto epoch = epoch_;
   world_.after(last_exec_ - world_.now(), [this, alive = alive_, op, epoch] {
@@ -100,19 +102,19 @@ void Store::submit(std::span<const core::NewJob *const> jobs,
     ids.push_back(job->id);
     poison = poison || job->params == "poison";
   }
-  write.call<std::vector<core::Submitted>>(reply,
-                                           [this, ids, poison]() -> Result<std::vector<core::Submitted>> {
-                                             if (poison)
-                                               return Error{Code::invalid, "a row is bad"};
-                                             auto xid = database_.begin();
-                                             std::vector<core::Submitted> out;
-                                             for (const Uuid &id : ids) {
-                                               std::int64_t created = database_.insert(xid, id, world_.now());
-                                               out.push_back({id, created});
-                                             }
-                                             database_.commit(xid);
-                                             return out;
-                                           });
+  write.call<std::vector<core::Submitted>>(
+      reply, [this, ids, poison]() -> Result<std::vector<core::Submitted>> {
+        if (poison)
+          return Error{Code::invalid, "a row is bad"};
+        auto xid = database_.begin();
+        std::vector<core::Submitted> out;
+        for (const Uuid &id : ids) {
+          std::int64_t created = database_.insert(xid, id, weather_.database_ms(world_.now()));
+          out.push_back({id, created});
+        }
+        database_.commit(xid);
+        return out;
+      });
 }
 
 namespace {
@@ -169,9 +171,13 @@ void Store::use(std::span<const core::TicketUse> tickets, core::Reply<std::vecto
       return Error{Code::invalid, "a value is bad"};
     std::vector<bool> out;
     for (const core::TicketUse &ticket : all)
-      out.push_back(database_.use(ticket, world_.now()));
+      out.push_back(database_.use(ticket, weather_.database_ms(world_.now())));
     return out;
   });
+}
+
+void Store::hello(core::Reply<std::uint32_t> &reply) {
+  ask<std::uint32_t>(reply, [this] { return database_.timeline(); });
 }
 
 void Store::revocations(core::Reply<std::vector<core::Revoked>> &reply) {

@@ -16,11 +16,14 @@ struct Weather {
   double cancelling = 0;        ///< of all statements: they change nothing
   bool stalled = false;         ///< PostgreSQL is there and does nothing
   bool away = false;
+  bool pooled = false;        ///< one statement of a connection at a time
+  std::int64_t clock_ms = 0;  ///< by which the clock of PostgreSQL is ahead
   double hints_lost = 0;
   double hints_doubled = 0;
   std::int64_t hints_late_ms = 1;  ///< at most; so they overtake one another
   bool bus_away = false;
   std::int64_t trouble_until = 0;  ///< when it was last not fine
+  std::int64_t database_ms(std::int64_t now) const { return 1'800'000'000'000 + now + clock_ms; }
 };
 
 /// One connection, as pg::Connection is: statements in order, answers in order; lost with everything
@@ -36,6 +39,11 @@ class Line {
   bool ready() const { return up_; }
   std::uint64_t count() const { return count_; }
   void lose();
+  /// The server behind a pooler has gone: the connection ends if a statement is in flight.
+  void lose_busy() {
+    if (!out_.empty())
+      lose();
+  }
 
   template <class T>
   void call(core::Reply<T> &reply, std::function<Result<T>()> execute) {
@@ -109,6 +117,8 @@ class Store : public core::Store, public core::AccessStore {
   void cancel(const Uuid &, std::optional<int>, core::Reply<core::Cancelled> &) override {}
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
   void revocations(core::Reply<std::vector<core::Revoked>> &reply) override;
+  /// The timeline.
+  void hello(core::Reply<std::uint32_t> &reply);
 
  private:
   template <class T>

@@ -10,7 +10,7 @@ namespace await::sim {
 struct ShownTicket {
   ShownTicket(Service &at, const Uuid &id) : service(at) {
     for (core::TicketRedemption *one : {&first, &second})
-      one->ticket = {id, "u", at.world.now(), INT64_MAX};
+      one->ticket = {id, "u", at.database_ms(), INT64_MAX};
   }
   void show(core::TicketRedemption &entrant) {
     if (Node *node = service.some_node())

@@ -1,5 +1,5 @@
 -- Takes back what was written by a clock that has been set back since, so that a wrong clock costs seconds: a lease of then would
--- last as much longer, and a delay or a deadline begin as much later. Called when the clock is found before the second of the last
+-- last as much longer, a delay or a deadline begin as much later, and a revoked owner's new tickets be refused until then. Called when the clock is found before the second of the last
 -- maintenance. Leaves out rows that others have locked.
 CREATE OR REPLACE FUNCTION await.clock_was_ahead(p_now timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -22,4 +22,6 @@ BEGIN
             SELECT o.at, o.job, j.created_at FROM await.deadline o JOIN await.job j ON j.class = await.class(o.job) AND j.id = o.job
             WHERE o.job > ahead AND j.created_at > p_now + interval '1 second' FOR UPDATE OF o SKIP LOCKED) k
         WHERE d.at = k.at AND d.job = k.job;
+    UPDATE await.revoked r SET at = p_now WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.revoked o WHERE o.at > p_now + interval '1 second' FOR UPDATE SKIP LOCKED));
 END $$;
