@@ -15,7 +15,7 @@ class SimulatedTransaction : public Transaction {
   void emit(const core::NewJob &job) override { append(job, core::State::processing); }
   void complete(const core::NewJob &job) override { append(job, core::State::completed); }
   void revoke(const std::string &owner) override {
-    database_.revoke(xid_, *Uuid::parse(owner), world_.now());
+    database_.revoke(xid_, *Uuid::parse(owner), sim::Weather().database_ms(world_.now()));
   }
   void commit() override { database_.commit(xid_); }
 
@@ -41,10 +41,10 @@ class Simulated : public Backend {
     }
     return done();
   }
-  std::int64_t now_ms() override { return world_.now(); }
+  std::int64_t now_ms() override { return weather_.database_ms(world_.now()); }
   core::NewJob new_job() override {
     core::NewJob job;
-    job.id = Uuid::v7(world_.now(), 1, world_.ten());
+    job.id = Uuid::v7(now_ms(), 1, world_.ten());
     job.queue = "q";
     job.owner = sim::user_of(job.id).text();
     return job;
