@@ -1,6 +1,6 @@
 # A day of a busy queue, hour by hour: the clock jumps three times, and twice the data is dumped and restored into
-# another server. Each job ends once, with a whole history; a reader of the user's channel is told of each event
-# once. No job is dropped before it has ended, no two attempts of it count at once, no wait is longer than asked for.
+# another server. Each job ends once, with a whole history; a reader of the user's channel is told of each event once.
+# No job is dropped before it has ended, no two attempts of it count at once, no wait is longer than it was asked for.
 # AWAIT_DAY_JOBS=…: of each of five kinds, every hour.
 
 use strict;

@@ -1,6 +1,6 @@
 -- Takes back what was written by a clock that has been set back since, so that a wrong clock costs seconds: a lease of then would
--- last as much longer, a delay or a deadline begin as much later, and a revoked owner's new tickets be refused until then. Called when the clock is found before the second of the last
--- maintenance. Leaves out rows that others have locked.
+-- last as much longer, a delay or a deadline begin as much later, and new tickets of an owner who was revoked be refused as much
+-- longer. Called when the clock is found before the second of the last maintenance. Leaves out rows that others have locked.
 CREATE OR REPLACE FUNCTION await.clock_was_ahead(p_now timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET jit = off
