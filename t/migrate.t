@@ -147,6 +147,8 @@ waitpid $_, 0 for $edge, $worker;
 is_deeply [ grep { $_ ne 't' } split /\n/, slurp($worked) ], [], 'the worker saw no error';
 # what greets and publishes has a lock_timeout in its functions of before; submissions wait
 my @answers = grep { !/^ERROR:  canceling statement due to lock timeout$/ } split /\n/, slurp($out);
+# a call of the tick of before that waited for the conversion finds no table: the next one is that of after
+@answers = grep { !/^ERROR:  relation "await\.ticked" does not exist/ } @answers;
 my @stored = grep { /^[-0-9a-f]{36}$/ } @answers;
 is_deeply [ grep { !/^[-0-9a-f]{36}$/ } @answers ], [], 'the edge saw no other error';
 is scalar @stored, slurp("$before/submitted"), 'no submission failed';
