@@ -164,21 +164,46 @@ struct WebSocketReader::State {
     return true;
   }
 
+  /// At the beginning of a frame: finds its size, which is then `left`. What came of it before goes to `to`,
+  /// which has room for it. If not enough has come, it is kept.
+  /// @return  how many bytes went to `to`
+  std::size_t take_start(std::uint8_t *to) {
+    std::optional<std::uint64_t> size;
+    bool refused = false;
+    if (start.empty()) {
+      refused = refuse_too_long(bytes);
+      size = frame_size(bytes);
+      if (!size)
+        start = std::exchange(bytes, {});
+    } else {  // byte by byte, so that it has nothing of the next frame
+      while (!(refused = refuse_too_long(start)) && !(size = frame_size(start)) && !bytes.empty()) {
+        start += bytes.front();
+        bytes.remove_prefix(1);
+      }
+    }
+    if (refused)
+      bytes = {};
+    if (refused || !size)
+      return 0;
+    left = *size;
+    std::memcpy(to, start.data(), start.size());
+    return std::exchange(start, {}).size();
+  }
+
   static State &of(void *data) { return *static_cast<State *>(data); }
   static ssize_t receive(wslay_event_context_ptr context, std::uint8_t *to, std::size_t most, int,
                          void *data) {
     State &self = of(data);
-    if (self.left == 0 && self.refuse_too_long(self.bytes))
-      self.bytes = {};
-    if (self.left == 0)
-      self.left = frame_size(self.bytes).value_or(0);
-    std::size_t n = std::min({most, self.bytes.size(), static_cast<std::size_t>(self.left)});
+    std::size_t n = self.left == 0 ? self.take_start(to) : 0;
+    if (n == 0) {
+      n = std::min({most, self.bytes.size(), static_cast<std::size_t>(self.left)});
+      std::memcpy(to, self.bytes.data(), n);
+      self.bytes.remove_prefix(n);
+    }
     if (n == 0) {
       wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
       return -1;
     }
-    std::memcpy(to, self.bytes.data(), n);
-    self.bytes.remove_prefix(n);
     self.left -= n;
     return static_cast<ssize_t>(n);
   }
@@ -260,14 +285,11 @@ std::optional<std::uint16_t> WebSocketReader::feed(std::string_view bytes, std::
   State &state = *state_;
   wslay_event_config_set_max_recv_msg_length(state.context, most);
   state.most = most;
-  std::string joined = std::exchange(state.start, {});
-  state.bytes = joined.empty() ? bytes : joined.append(bytes);
+  state.bytes = bytes;
   state.listener = &listener;
   if (wslay_event_recv(state.context) != 0 && state.refusal == 0)
     state.refusal = kProtocolError;
   bool closed = wslay_event_get_read_enabled(state.context) == 0;
-  if (!closed && state.refusal == 0)
-    state.start = state.bytes;
   bool over = state.refusal != 0 || state.accepted_close;
   std::uint16_t why = state.refusal;
   if (state.refusal != 0) {
