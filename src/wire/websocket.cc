@@ -197,12 +197,12 @@ struct WebSocketReader::State {
     std::size_t n = self.left == 0 ? self.take_start(to) : 0;
     if (n == 0) {
       n = std::min({most, self.bytes.size(), static_cast<std::size_t>(self.left)});
+      if (n == 0) {
+        wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+      }
       std::memcpy(to, self.bytes.data(), n);
       self.bytes.remove_prefix(n);
-    }
-    if (n == 0) {
-      wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
-      return -1;
     }
     self.left -= n;
     return static_cast<ssize_t>(n);
