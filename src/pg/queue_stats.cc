@@ -45,8 +45,10 @@ Result<std::vector<core::QueueStats>> decode(const Rows &rows, std::size_t) {
 void read_queue_stats(Connection &connection, int most, core::Reply<std::vector<core::QueueStats>> &reply) {
   Params params;
   params.int4(most);
-  connection.send(std::make_unique<Call<std::vector<core::QueueStats>>>(statements::kQueues,
-                                                                        std::move(params), reply, decode));
+  auto call = std::make_unique<Call<std::vector<core::QueueStats>>>(statements::kQueues, std::move(params),
+                                                                    reply, decode);
+  call->background = true;  // the metrics have what was read before
+  connection.send(std::move(call));
 }
 
 }  // namespace await::pg
