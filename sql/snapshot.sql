@@ -300,7 +300,7 @@ BEGIN
                 INSERT INTO await.ready (lane, pos, job, attempt)
                     SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
                 IF await.notifies() THEN     -- for other workers
-                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(in_lanes[fit + 1:]) x)));
+                    PERFORM await.notify_lanes(in_lanes[fit + 1:]);
                 END IF;
                 jobs := jobs[:fit];
                 attempts := attempts[:fit];
@@ -1029,7 +1029,7 @@ BEGIN
     PERFORM await.open_lane(in_lane);
     INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
     IF await.notifies() THEN
-        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = p_queue));
+        PERFORM await.notify_lanes(ARRAY[in_lane]);
     END IF;
 END $$;
 CREATE FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval DEFAULT NULL::interval) RETURNS boolean
@@ -1420,7 +1420,7 @@ BEGIN
     )
     SELECT count(*), array_agg(DISTINCT g.lane) INTO moved, lanes FROM gone g;
     IF await.notifies() THEN
-        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(lanes) x)));
+        PERFORM await.notify_lanes(lanes);
     END IF;
     RETURN moved;
 END $$;
@@ -1441,7 +1441,7 @@ BEGIN
                 PERFORM await.open_lane(r.lane);
                 INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
                 IF await.notifies() THEN
-                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = r.lane >> 8));
+                    PERFORM await.notify_lanes(ARRAY[r.lane]);
                 END IF;
             END IF;
             moved := moved + 1;
@@ -1536,6 +1536,9 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+CREATE FUNCTION await.notify_lanes(p_lanes bigint[]) RETURNS void
+    LANGUAGE sql
+    AS $$ SELECT await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(p_lanes) x))) $$;
 CREATE FUNCTION await.notify_revoked() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -3252,6 +3255,7 @@ REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PU
 REVOKE ALL ON FUNCTION await.notice_restore() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notifies() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_event() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.notify_lanes(p_lanes bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_revoked() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.notify_work(p_queues text[], p_owners text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.old_partitions() FROM PUBLIC;

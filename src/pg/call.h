@@ -36,7 +36,7 @@ class Call : public Statement {
   std::size_t asked_;
 };
 
-/// A statement whose result is ignored. The connection logs unexpected errors.
+/// A statement whose result is ignored, and that no client waits for. The connection logs unexpected errors.
 class Send : public Statement {
  public:
   Send(const char *sql, Params params) : Statement(sql, std::move(params)) { background = true; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/redact.h"
+#include "pg/call.h"
 #include "pg/connection.h"
 #include "pg/session.h"
 #include "pg/statements.h"
@@ -216,18 +217,12 @@ void Connection::on_deadline() {
 /// A backend that waits for a lock or for a standby stays after its client has left, and each attempt would
 /// add one.
 void Connection::end_abandoned() {
-  struct Terminate : Statement {
-    explicit Terminate(Params values) : Statement(statements::kTerminate, std::move(values)) {
-      background = true;
-    }
-    void finish(Result<Rows>) override {}
-  };
   if (!abandoned_)
     return;
   Params params;
   params.int4(abandoned_->backend).text(abandoned_->sql);
   abandoned_.reset();
-  send(std::make_unique<Terminate>(std::move(params)));
+  send(std::make_unique<Send>(statements::kTerminate, std::move(params)));
 }
 
 /// Only now is the outage over: a pooler or a proxy accepts connections without a server behind it.

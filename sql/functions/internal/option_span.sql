@@ -1,5 +1,4 @@
--- An option of await.submit() or await.create_batch() that is a span of time, NULL if it is not there. An error (22023) names the option, its
--- value and the bounds.
+-- An option of await.submit() that is a span of time, NULL if it is not there. An error (22023) names the option, its value and the bounds.
 CREATE OR REPLACE FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) RETURNS interval
 LANGUAGE plpgsql IMMUTABLE
 AS $$

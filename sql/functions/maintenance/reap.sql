@@ -133,7 +133,7 @@ BEGIN
     )
     SELECT count(*), array_agg(DISTINCT g.lane) INTO moved, lanes FROM gone g;
     IF await.notifies() THEN
-        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(lanes) x)));
+        PERFORM await.notify_lanes(lanes);
     END IF;
     RETURN moved;
 END $$;
@@ -156,7 +156,7 @@ BEGIN
                 PERFORM await.open_lane(r.lane);
                 INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
                 IF await.notifies() THEN
-                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = r.lane >> 8));
+                    PERFORM await.notify_lanes(ARRAY[r.lane]);
                 END IF;
             END IF;
             moved := moved + 1;

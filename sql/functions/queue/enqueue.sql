@@ -14,6 +14,6 @@ BEGIN
     PERFORM await.open_lane(in_lane);
     INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
     IF await.notifies() THEN
-        PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id = p_queue));
+        PERFORM await.notify_lanes(ARRAY[in_lane]);
     END IF;
 END $$;

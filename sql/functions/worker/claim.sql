@@ -105,7 +105,7 @@ BEGIN
                 INSERT INTO await.ready (lane, pos, job, attempt)
                     SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
                 IF await.notifies() THEN     -- for other workers
-                    PERFORM await.notify_work(ARRAY(SELECT q.name FROM await.queue q WHERE q.id IN (SELECT x >> 8 FROM unnest(in_lanes[fit + 1:]) x)));
+                    PERFORM await.notify_lanes(in_lanes[fit + 1:]);
                 END IF;
                 jobs := jobs[:fit];
                 attempts := attempts[:fit];

@@ -1,6 +1,6 @@
 -- Gives a claimed job back, after `delay` or at once, without using up the attempt: the next claim has the same number. An attempt that
--- is given back more than 100 times has failed. What the
--- worker stored of a result is deleted. False: this claim no longer holds the job, and nothing has changed.
+-- is given back more than 100 times has failed. What the worker stored of a result is deleted. False: this claim no longer holds the
+-- job, and nothing has changed.
 CREATE OR REPLACE FUNCTION await.release(id uuid, receipt text, delay interval DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -57,6 +57,8 @@ void SigningKeys::ask() {
     ask_at(loop_.monotonic_ms() + kShortPauseMs);
     return;
   }
+  timer_->clear();  // one question is enough for both
+  client_timer_->clear();
   asked_ms_ = loop_.monotonic_ms();
   asking_.take_all(waiting_);
   backends_.request_greeting(reply_, asking_.empty());
