@@ -17,6 +17,7 @@ use Time::HiRes qw(time sleep);
 use lib abs_path(dirname(abs_path(__FILE__)) . '/../../../tools/lib');
 use Await::Leftovers;
 use Await::Stack;
+use Await::Template;
 use Await::Trace;
 
 use Exporter 'import';
@@ -67,7 +68,11 @@ sub start_stack {
     my $dir = tempdir('await-t-XXXXXX', TMPDIR => 1);
     $stack = Await::Stack->new(dir => $dir, fsync => $o{fsync} // 0, worker_processes => $o{workers} // 1);
     my %without = map { $_ => 1 } @{ $o{without} // [] };
-    unless ($without{postgres}) { $stack->start_postgres; $stack->sql($RECEIPT) }
+    unless ($without{postgres}) {
+        Await::Template::give($stack);
+        $stack->start_postgres;
+        $stack->sql($RECEIPT);
+    }
     $stack->start_redis unless $without{redis};
     my $site = ($o{http} // '') . ($o{site} // $SITE);
     if ($o{bare} // (($ENV{AWAIT_FIXTURE} // '') eq 'bare')) {
