@@ -46,13 +46,13 @@ Uuid Uuid::v7(std::int64_t unix_ms, unsigned retention, const std::array<std::ui
 }
 
 std::string Uuid::text() const {
-  std::string out;
-  out.reserve(36);
+  std::string out(36, '-');
+  std::size_t at = 0;
   for (std::size_t byte = 0; byte < raw_.size(); ++byte) {
     if (dash_before(byte))
-      out += '-';
-    out += kHex[raw_[byte] >> 4];
-    out += kHex[raw_[byte] & 15];
+      ++at;
+    out[at++] = kHex[raw_[byte] >> 4];
+    out[at++] = kHex[raw_[byte] & 15];
   }
   return out;
 }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/eight_bytes.h"
+
 namespace await {
 namespace {
 
@@ -77,11 +79,15 @@ std::optional<std::int64_t> parse_clipped(std::string_view text, std::int64_t ma
 }
 
 bool is_text(std::string_view bytes) {
+  auto is_plain = [](EightBytes eight) { return eight.are_ascii() && !eight.have_below(1); };
   while (!bytes.empty()) {
-    std::size_t length = bytes[0] == '\0' ? 0 : utf8_length(bytes);
-    if (length == 0)
-      return false;
-    bytes.remove_prefix(length);
+    bytes.remove_prefix(length_while(bytes, is_plain));  // mostly nearly all of it
+    for (std::size_t n = 0; n < EightBytes::kSize && !bytes.empty(); ++n) {
+      std::size_t length = bytes[0] == '\0' ? 0 : utf8_length(bytes);
+      if (length == 0)
+        return false;
+      bytes.remove_prefix(length);
+    }
   }
   return true;
 }

@@ -1,9 +1,9 @@
 #include "wire/json_writer.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
+#include "base/eight_bytes.h"
 #include "base/text.h"
 #include "wire/json_check.h"
 
@@ -13,9 +13,13 @@ namespace {
 bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
 
 void escape_into(std::string &out, std::string_view text) {
-  auto end = std::find_if_not(text.begin(), text.end(), is_plain);
-  out.append(text.begin(), end);  // mostly all of it
-  for (char c : text.substr(static_cast<std::size_t>(end - text.begin()))) {
+  std::size_t plain = length_while(text, [](EightBytes eight) {
+    return !eight.have_below(0x20) && !eight.have('"') && !eight.have('\\');
+  });
+  while (plain < text.size() && is_plain(text[plain]))
+    ++plain;
+  out.append(text.substr(0, plain));  // mostly all of it
+  for (char c : text.substr(plain)) {
     switch (c) {
       case '"':
         out += "\\\"";
@@ -44,17 +48,23 @@ void escape_into(std::string &out, std::string_view text) {
   }
 }
 
-}  // namespace
-
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
+void string_into(std::string &out, std::string_view text) {
+  out += '"';
   if (is_text(text)) {
     escape_into(out, text);
   } else {
     for (char c : text)  // rare: keep what is ASCII
       escape_into(out, static_cast<unsigned char>(c) < 0x80 ? std::string_view(&c, 1) : "\xef\xbf\xbd");
   }
-  return out += '"';
+  out += '"';
+}
+
+}  // namespace
+
+std::string json_string(std::string_view text) {
+  std::string out;
+  string_into(out, text);
+  return out;
 }
 
 void JsonWriter::name(std::string_view name) {
@@ -67,7 +77,7 @@ void JsonWriter::name(std::string_view name) {
 
 void JsonWriter::text(std::string_view key, std::string_view value) {
   name(key);
-  out_ += json_string(value);
+  string_into(out_, value);
 }
 
 void JsonWriter::text_or_null(std::string_view key, const std::optional<std::string> &value) {

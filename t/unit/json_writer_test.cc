@@ -15,5 +15,20 @@ TEST(JsonWriter, strings_are_escaped_and_invalid_utf8_is_replaced) {
   EXPECT_TRUE(is_json(json_string("\xff\xfe")));
 }
 
+TEST(JsonWriter, each_character_is_escaped_at_each_place) {
+  for (std::size_t size = 1; size <= 19; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int c = 0; c < 0x80; ++c) {
+        std::string text(size, 'a');
+        text[at] = static_cast<char>(c);
+        std::string json = json_string(text);
+        bool is_plain = c >= 0x20 && c != '"' && c != '\\';
+        EXPECT_TRUE(is_json(json)) << size << " " << at << " " << c;
+        EXPECT_EQ(json == '"' + text + '"', is_plain) << size << " " << at << " " << c;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace await::wire

@@ -15,6 +15,19 @@ TEST(Text, utf8_is_validated_as_unicode_says) {
     EXPECT_FALSE(is_text(bad));
 }
 
+// eight bytes are looked at together: no byte may hide among them
+TEST(Text, each_byte_counts_at_each_place) {
+  for (std::size_t size = 1; size <= 19; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text(size, 'a');
+        text[at] = static_cast<char>(byte);
+        EXPECT_EQ(is_text(text), byte > 0 && byte < 0x80) << size << " " << at << " " << byte;
+      }
+    }
+  }
+}
+
 TEST(Text, a_repair_changes_the_bad_bytes_only) {
   const std::string bad = "\xef\xbf\xbd";
   EXPECT_EQ(repair_text("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
