@@ -57,6 +57,7 @@ class JsonCheck {
     literal,
     end
   };
+  void skip_plain(std::string_view &bytes);
   bool step(unsigned char c);
   bool value(unsigned char c);
   bool string(unsigned char c);

@@ -96,17 +96,36 @@ TEST(JsonCheck, agrees_with_jansson_on_mutations) {
   }
 }
 
+// where it stops, why, and how much PostgreSQL would write
+std::string result_of(std::initializer_list<std::string_view> parts) {
+  JsonCheck check;
+  for (std::string_view part : parts)
+    check.feed(part);
+  check.finish();
+  std::string error = check.error() == nullptr ? "" : check.error();
+  return std::to_string(check.offset()) + " " + error + " " + std::to_string(check.written());
+}
+
 TEST(JsonCheck, the_result_does_not_depend_on_how_the_text_is_split) {
-  const std::string text = "{\"k\\u00fc\": [1.25, \"\xf0\x9f\xa6\xb6\", {\"a\": null}]}";
-  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+  using namespace std::string_literals;
+  const std::string escaped =
+      R"({"k\u00fc and more": [1.25, "a text that is long enough \ud83e\uddb6, and goes on", {"a": null}]})";
+  for (const std::string &text :
+       {escaped, "[\"a quotation mark after some \xf0\x9f\xa6\xb6 and \xc3\xbc characters\", -0.5e7]"s,
+        "[\"a control character in the midst \x1f of a long text\"]"s,
+        "[\"bytes that are not UTF-8: \xff, and more\"]"s, R"(["half a pair: \ud83e and text after it"])"s,
+        "[\"a string without an end"s, "[1,x"s}) {
+    std::string whole = result_of({text});
+    for (std::size_t cut = 0; cut <= text.size(); ++cut)
+      EXPECT_EQ(result_of({std::string_view(text).substr(0, cut), std::string_view(text).substr(cut)}), whole)
+          << text << " " << cut;
+    std::string_view rest = text;
     JsonCheck check;
-    EXPECT_TRUE(check.feed(std::string_view(text).substr(0, cut)) &&
-                check.feed(std::string_view(text).substr(cut)) && check.finish())
-        << cut;
+    while (!rest.empty() && check.feed(rest.substr(0, 1)))
+      rest.remove_prefix(1);
+    EXPECT_EQ(whole.substr(0, whole.find(' ')), std::to_string(check.offset())) << text;
   }
-  JsonCheck bad;
-  EXPECT_FALSE(bad.feed("[1,x"));
-  EXPECT_EQ(bad.offset(), 3U);
+  EXPECT_EQ(result_of({"[1,x"}), "3 unexpected character where a value should be 4");
 }
 
 TEST(JsonCheck, nesting_deeper_than_512_is_rejected) {
