@@ -26,7 +26,7 @@ void PartReader::on_page(Subscription &subscription, const EventPage &page, bool
     if (!on_gap(part))
       return;
   }
-  on_events(part, page);
+  give(part, page);
   part.done = part.position().is_at_the_end(page);
   if (is_complete(part)) {
     on_end(part);
@@ -34,6 +34,42 @@ void PartReader::on_page(Subscription &subscription, const EventPage &page, bool
   }
   part.next(page);
   on_flush();
+}
+
+/// Delivers events of the page if it is the part's turn, and pauses the part otherwise.
+void PartReader::give(SubscriptionPart &part, const EventPage &page) {
+  if (next_ != nullptr && next_ != &part) {
+    part.pause();
+    return;
+  }
+  bool room = can_deliver();
+  bool waited = next_ != nullptr;
+  on_events(part, page);
+  // with news left, its read follows when it is resumed
+  next_ = !room && part.position().has_news(page) ? &part : nullptr;
+  if (waited && next_ == nullptr && can_deliver())
+    resume_all();  // otherwise this is done when there is room
+}
+
+void PartReader::on_error(Subscription &subscription, const Error &error) {
+  auto &part = static_cast<SubscriptionPart &>(subscription);
+  forget(part);
+  on_failure(part, error);
+}
+
+void PartReader::forget(const SubscriptionPart &part) {
+  if (next_ != &part)
+    return;
+  next_ = nullptr;
+  if (can_deliver())
+    resume_all();
+}
+
+void PartReader::resume_parts() {
+  if (next_ != nullptr)
+    next_->resume();
+  else
+    resume_all();
 }
 
 bool MultiSubscription::on_ready(SubscriptionPart &part, const EventPage &page) {
@@ -68,14 +104,13 @@ void MultiSubscription::on_events(SubscriptionPart &part, const EventPage &page)
   reader_.on_events(static_cast<Part &>(part), page);
 }
 
-void MultiSubscription::on_error(Subscription &subscription, const Error &error) {
+void MultiSubscription::on_failure(SubscriptionPart &part, const Error &error) {
   if (!open_) {
     reader_.on_error(error);
     return;
   }
   if (error.code != Code::not_found)
     return;  // open channels wait for the end of what may be a restart
-  auto &part = static_cast<Part &>(subscription);
   part.leave();
   part.done = true;
   if (all([](const Part &one) { return one.done; }))
@@ -95,7 +130,7 @@ std::string MultiSubscription::cursor() const {
 void MultiSubscription::resume() {
   // mutant: resume-all-channels
   if (open_)
-    each([](Part &part) { part.resume(); });
+    resume_parts();
 }
 
 void MultiSubscription::leave() {

@@ -22,8 +22,12 @@ struct SubscriptionPart : Subscription {
 /// on_events, and then on_end or on_flush. Every transport derives from this, so that the order is written
 /// once.
 ///
-/// on_ready() and on_gap() may destroy the part or this; they return false then. on_events() and
-/// is_complete() must not. on_end(), on_flush() and on_error() may: nothing is accessed after them.
+/// If the page of a part comes when there is no room, that part is the next one: the others wait until it has
+/// got something, because busy channels would otherwise keep a quiet one from its events for ever.
+///
+/// on_ready() and on_gap() may destroy the part or this; they return false then. on_events(),
+/// can_deliver() and is_complete() must not. on_end(), on_flush() and on_failure() may: nothing is accessed
+/// after them.
 class PartReader : protected Subscription::Reader {
  protected:
   /// Whether events of this part may be delivered. If not, on_ready() is called.
@@ -32,6 +36,8 @@ class PartReader : protected Subscription::Reader {
   virtual bool on_ready(SubscriptionPart &part, const EventPage &page) = 0;
   /// What the client has missed cannot be replayed. False: this page is not delivered.
   virtual bool on_gap(SubscriptionPart &part) = 0;
+  /// Whether there is room for an event now.
+  virtual bool can_deliver() const { return true; }
   /// Delivers events of the page, as many as there is room for. Pauses the part if there is none.
   virtual void on_events(SubscriptionPart &part, const EventPage &page) = 0;
   /// Whether on_end() is due.
@@ -40,10 +46,23 @@ class PartReader : protected Subscription::Reader {
   virtual void on_end(SubscriptionPart &part) = 0;
   /// The end of this page.
   virtual void on_flush() = 0;
+  /// As Subscription::Reader::on_error().
+  virtual void on_failure(SubscriptionPart &part, const Error &error) = 0;
+  /// Resumes all parts.
+  virtual void resume_all() {}
+
+  /// There is room for events again.
+  void resume_parts();
+  /// Call before a part is destroyed, unless all are.
+  void forget(const SubscriptionPart &part);
   ~PartReader() = default;
 
  private:
   void on_page(Subscription &subscription, const EventPage &page, bool lost) final;
+  void on_error(Subscription &subscription, const Error &error) final;
+  void give(SubscriptionPart &part, const EventPage &page);
+
+  SubscriptionPart *next_ = nullptr;
 };
 
 /// Several channels that a client reads with one cursor; usually there is one. No event is delivered before
@@ -63,6 +82,8 @@ class MultiSubscription : private PartReader {
     virtual bool on_ready() = 0;
     /// The client has missed events of this channel that cannot be replayed.
     virtual void on_gap(Part &part) = 0;
+    /// Whether there is room for an event now.
+    virtual bool can_deliver() const = 0;
     /// Delivers events of the page, as many as there is room for. Pauses the part if there is none.
     virtual void on_events(Part &part, const EventPage &page) = 0;
     /// End of this batch: flush.
@@ -108,11 +129,15 @@ class MultiSubscription : private PartReader {
   bool is_open(const SubscriptionPart &) const override { return open_; }
   bool on_ready(SubscriptionPart &part, const EventPage &page) override;
   bool on_gap(SubscriptionPart &part) override;
+  bool can_deliver() const override { return reader_.can_deliver(); }
   void on_events(SubscriptionPart &part, const EventPage &page) override;
   bool is_complete(const SubscriptionPart &) const override { return is_done(); }
   void on_end(SubscriptionPart &) override { reader_.on_end(); }
   void on_flush() override { reader_.on_flush(); }
-  void on_error(Subscription &subscription, const Error &error) override;
+  void on_failure(SubscriptionPart &part, const Error &error) override;
+  void resume_all() override {
+    each([](Part &part) { part.resume(); });
+  }
   std::optional<std::string_view> owner() const override { return reader_.owner(); }
   bool open();
   bool is_done() const {

@@ -220,7 +220,9 @@ void UserFollower::check_wait(bool ready) {
   }
   const auto &all = due();
   // a crowd comes piece by piece: the bound counts from where the last piece begins
-  if (std::exchange(knew_, had_.size()) < had_.size() && had_.size() + Database::kUserPage / 2 < all.size())
+  auto missing = static_cast<std::size_t>(
+      std::count_if(all.begin(), all.end(), [this](const auto &one) { return !had_.contains(one.first); }));
+  if (std::exchange(knew_, had_.size()) < had_.size() && missing > Database::kUserPage / 2)
     waiting_.clear();
   for (const auto &[uid, what] : all) {
     if (had_.contains(uid))

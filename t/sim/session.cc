@@ -85,6 +85,7 @@ struct Session::Stream : Connection, private core::MultiSubscription::Reader {
   void on_gap(core::MultiSubscription::Part &part) override {
     say(follower_of(part), subscriptions.cursor(), true, !subscriptions.is_alone());
   }
+  bool can_deliver() const override { return !wire.full(); }
   void on_events(core::MultiSubscription::Part &part, const core::EventPage &page) override {
     part.position().advance(
         page, [this] { return !wire.full(); },
@@ -152,19 +153,16 @@ struct Session::Pages : Connection, private core::Subscription::Reader {
 };
 
 /// A WebSocket, as in http/live/websocket.cc.
-struct Session::Socket : Connection, private core::Subscription::Reader {
-  struct Entry : core::Subscription {
+struct Session::Socket : Connection, private core::PartReader {
+  struct Entry : core::SubscriptionPart {
     Entry(Socket &socket, Follower &to, std::string cursor)
-        : Subscription(socket, socket.node.services(to.id()), to.source(std::move(cursor))), follower(to) {}
+        : SubscriptionPart(socket, socket.node.services(to.id()), to.source(std::move(cursor))),
+          follower(to) {}
     Follower &follower;
-    bool confirmed = false;
   };
 
   Socket(Session &to, Node &from) : Connection(to, from) {
-    wire.room = [this] {
-      for (auto &one : subscriptions)
-        one->resume();
-    };
+    wire.room = [this] { resume_parts(); };
     for (std::size_t i = 0; i < to.followers_.size(); ++i) {
       const std::string &own = to.cursors_[i];
       bool mixed = !to.mixed_.empty() && node.world.chance(0.5);  // it counts for each of them
@@ -173,37 +171,47 @@ struct Session::Socket : Connection, private core::Subscription::Reader {
     }
   }
 
-  void on_page(core::Subscription &subscription, const core::EventPage &page, bool lost) override {
-    auto &entry = static_cast<Entry &>(subscription);
-    Follower &follower = entry.follower;
-    core::Position &position = subscription.position();
-    if (!std::exchange(entry.confirmed, true) && !lost)
-      say(follower, position.cursor(), false);
-    if (lost)
-      say(follower, position.cursor(), true);
+  static Follower &follower_of(core::SubscriptionPart &part) { return static_cast<Entry &>(part).follower; }
+  bool on_ready(core::SubscriptionPart &part, const core::EventPage &) override {
+    if (!part.lost)
+      say(follower_of(part), part.position().cursor(), false);
+    return true;
+  }
+  bool on_gap(core::SubscriptionPart &part) override {
+    say(follower_of(part), part.position().cursor(), true);
+    return true;
+  }
+  bool can_deliver() const override { return !wire.full(); }
+  void on_events(core::SubscriptionPart &part, const core::EventPage &page) override {
+    core::Position &position = part.position();
     position.advance(
         page, [this] { return !wire.full(); },
-        [&](const core::Event &event) { tell(follower, position.cursor(), page, event); });
+        [&](const core::Event &event) { tell(follower_of(part), position.cursor(), page, event); });
     if (wire.full())
-      subscription.pause();
-    if (position.is_at_the_end(page)) {
-      ended.push_back(&follower);
-      forget(subscription);
-    } else {
-      subscription.next(page);
-    }
+      part.pause();
   }
-  void on_error(core::Subscription &subscription, const Error &error) override {
+  bool is_complete(const core::SubscriptionPart &part) const override { return part.done; }
+  void on_end(core::SubscriptionPart &part) override {
+    ended.push_back(&follower_of(part));
+    drop(part);
+  }
+  void on_flush() override {}
+  void on_failure(core::SubscriptionPart &part, const Error &error) override {
     Poisoner::must_be_innocent(client.service_, error);
     if (error.code == Code::not_found)
-      forget(subscription);
+      drop(part);
+  }
+  void resume_all() override {
+    for (auto &one : subscriptions)
+      one->resume();
   }
   std::optional<std::string_view> owner() const override { return std::nullopt; }
   bool has_ended(const Follower &follower) const override {
     return std::find(ended.begin(), ended.end(), &follower) != ended.end();
   }
-  void forget(core::Subscription &subscription) {
-    std::erase_if(subscriptions, [&](auto &one) { return one.get() == &subscription; });
+  void drop(core::SubscriptionPart &part) {
+    forget(part);
+    std::erase_if(subscriptions, [&](auto &one) { return one.get() == &part; });
   }
 
   std::vector<std::unique_ptr<Entry>> subscriptions;

@@ -62,8 +62,8 @@ void EventsPage::restore_info(RequestInfo &info) {
 
 std::optional<std::string_view> EventsPage::owner() const { return owner_of(r_); }
 
-void EventsPage::on_error(core::Subscription &subscription, const Error &error) {
-  bool final = error.code == Code::not_found || !subscription.known() || is_over();
+void EventsPage::on_failure(core::SubscriptionPart &part, const Error &error) {
+  bool final = error.code == Code::not_found || !part.known() || is_over();
   if (final && revive())  // else the database may be restarting: a client that is held already waits for it
     finish(send_error(r_, error));  // usually destroys this
 }

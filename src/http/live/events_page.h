@@ -55,7 +55,7 @@ class EventsPage : public HeldPoll, private core::PartReader {
   void read_last() override;
   void restore_info(RequestInfo &info) override;
   std::optional<std::string_view> owner() const override;
-  void on_error(core::Subscription &subscription, const Error &error) override;
+  void on_failure(core::SubscriptionPart &part, const Error &error) override;
   bool on_ready(core::SubscriptionPart &part, const core::EventPage &page) override;
   bool on_gap(core::SubscriptionPart &part) override;
   void on_events(core::SubscriptionPart &part, const core::EventPage &page) override;

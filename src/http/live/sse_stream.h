@@ -42,6 +42,7 @@ class SseStream : public LiveConnection, private core::MultiSubscription::Reader
  private:
   bool on_ready() override;
   void on_gap(core::MultiSubscription::Part &part) override;
+  bool can_deliver() const override { return !is_full(); }
   void on_events(core::MultiSubscription::Part &part, const core::EventPage &page) override;
   void on_flush() override { write(); }
   void on_end() override;

@@ -112,24 +112,25 @@ void WebSocket::unsubscribe(std::string_view name) {
     refuse(name, 404, "Not subscribed to this channel.");
     return;
   }
-  subscriptions_.erase(at);
+  drop(**at);
   send_text(wire::encode_unsubscribed(name));
 }
 
-/// Destroys the subscription.
-void WebSocket::drop(const core::Subscription &subscription) {
-  std::erase_if(subscriptions_, [&](auto &one) { return one.get() == &subscription; });
+/// Destroys the part.
+void WebSocket::drop(const core::SubscriptionPart &part) {
+  forget(part);
+  std::erase_if(subscriptions_, [&](auto &one) { return one.get() == &part; });
 }
 
 std::optional<std::string_view> WebSocket::owner() const {
   return owner_ ? std::optional<std::string_view>(*owner_) : std::nullopt;
 }
 
-void WebSocket::on_error(core::Subscription &subscription, const Error &error) {
+void WebSocket::on_failure(core::SubscriptionPart &part, const Error &error) {
   if (error.code != Code::not_found)
     return;  // the subscription tries again
-  std::string name = subscription.channel();
-  drop(subscription);
+  std::string name = part.channel();
+  drop(part);
   refuse(name, 404, kNoJob);
 }
 
@@ -329,9 +330,13 @@ WebSocket::Written WebSocket::send() {
 void WebSocket::on_room() {
   if (!std::exchange(paused_, false))
     return;
+  resume_parts();
+  read_on();
+}
+
+void WebSocket::resume_all() {
   for (auto &subscription : subscriptions_)
     subscription->resume();
-  read_on();
 }
 
 void WebSocket::restore_info(RequestInfo &info) { info.delivery = "socket"; }

@@ -48,7 +48,7 @@ class WebSocket : public LiveConnection,
   /// or an error.
   void subscribe(std::string_view name, std::string cursor, NamedBy by);
   void unsubscribe(std::string_view name);
-  void drop(const core::Subscription &subscription);
+  void drop(const core::SubscriptionPart &part);
   bool on_ready(core::SubscriptionPart &part, const core::EventPage &page) override;
   bool on_gap(core::SubscriptionPart &part) override;
   void on_events(core::SubscriptionPart &part, const core::EventPage &page) override;
@@ -56,7 +56,9 @@ class WebSocket : public LiveConnection,
   bool is_complete(const core::SubscriptionPart &part) const override { return part.done; }
   void on_end(core::SubscriptionPart &part) override;
   void on_flush() override;
-  void on_error(core::Subscription &subscription, const Error &error) override;
+  void on_failure(core::SubscriptionPart &part, const Error &error) override;
+  bool can_deliver() const override { return !is_full(); }
+  void resume_all() override;
   std::optional<std::string_view> owner() const override;
   void refuse(std::string_view channel, int status, const char *detail);
   void log_refusal(int status, const char *why);
