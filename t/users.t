@@ -233,4 +233,41 @@ subtest 'many users at once, many jobs, by random commits: each event once' => s
         }
     }
 };
+
+# was a bug: the timeline of the database was known with the greeting of any connection, and the key of these cursors with that
+# of the one that reads; a request between them had a cursor that nobody could verify
+subtest 'a new nginx worker knows a cursor as soon as it answers anything' => sub {
+    my $first = ready('/mine?u=eve');
+    my $job = submit('eve');
+    $first->wait_event('pending');
+    my $cursor = last_id($first);
+    $first->close;
+    sql('ALTER FUNCTION await.edge_hello RENAME TO true_hello');
+    sql(<<'SQL');
+CREATE FUNCTION await.edge_hello(p_queues text[], p_priorities int2[])
+RETURNS TABLE (now_ms bigint, timeline text, keep_ms bigint[], hint_key bytea, old_keys bytea[], unmade text, schema_version int)
+LANGUAGE sql SECURITY DEFINER AS $$
+    SELECT h.* FROM await.true_hello(p_queues, p_priorities) h,
+        pg_sleep(CASE WHEN current_setting('application_name') ~ 'read' THEN 1.5 ELSE 0 END)
+$$
+SQL
+    sql('GRANT EXECUTE ON FUNCTION await.edge_hello TO await_edge');
+    my @old = worker_pids();
+    kill 'HUP', $s->pid('nginx');
+    eventually('new nginx workers have started', sub { workers_are_new(@old) });
+    my $stream;
+    ok until_true(
+        'a submission is answered',
+        sub {
+            return unless eval { post('/mine?u=eve', 'y')->{status} == 202 };
+            $stream = stream("/mine?u=eve&cursor=$cursor");
+        },
+        15
+        ),
+        'the connection that writes is in use';
+    ok $stream->wait_event('pending'), 'the stream goes on';
+    is scalar(grep { $_->{event} eq 'reset' } @{ $stream->events }), 0, 'without a reset';
+    sql('DROP FUNCTION await.edge_hello');
+    sql('ALTER FUNCTION await.true_hello RENAME TO edge_hello');
+};
 finish();

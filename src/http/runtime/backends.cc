@@ -119,8 +119,10 @@ void Backends::on_hello(Greeting &greeting, const Result<pg::Hello> &hello) {
     return;
   }
   bool is_news = std::exchange(greeting.timeline, hello->timeline) != hello->timeline;
-  if (timeline_ == 0)
-    timeline_ = core::timeline_hash(hello->timeline);  // before anything is answered
+  if (timeline_ == 0) {  // the first of all connections: a request may come before the greeting of the reader
+    learn(*hello);
+    timeline_ = core::timeline_hash(hello->timeline);
+  }
   bool is_new = !greeting.connection.ready();
   greeting.connection.accept();
   if (is_new && &greeting.connection == &read_)
@@ -145,18 +147,21 @@ void Backends::on_refusal(Greeting &greeting, const Error &error) {
   greeting.retry->set(greeting.backoff.next(random_.unit()));
 }
 
-void Backends::on_reader_hello(const pg::Hello &hello, bool is_news) {
+void Backends::learn(const pg::Hello &hello) {
   log_schema_version(hello.schema_version);
   database_ms_ = hello.now_ms;
   greeted_ms_ = loop_.monotonic_ms();
   keep_ms_ = hello.keep_ms;  // of jobs that have not ended, too
+  observer_.on_keys(hello);
+}
+
+void Backends::on_reader_hello(const pg::Hello &hello, bool is_news) {
+  learn(hello);
   auto before = std::exchange(timeline_, core::timeline_hash(hello.timeline));
   if (before != 0 && before != timeline_)
     observer_.on_history_changed();
   if (is_news)
-    observer_.on_greeting(hello);
-  else
-    observer_.on_repeated_greeting(hello);
+    observer_.on_reader_greeting();
 }
 
 /// One line for all nginx workers, and no other one after a reconnect.

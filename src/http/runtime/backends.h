@@ -39,10 +39,10 @@ class Backends : private pg::Connection::Observer {
     virtual void on_reader_connected() = 0;
     /// The timeline has changed: there was a failover, and data that was read may not exist any more.
     virtual void on_history_changed() = 0;
-    /// After on_history_changed(), if both are called.
-    virtual void on_greeting(const pg::Hello &hello) = 0;
-    /// The greeting was asked for again, and the timeline is the same.
-    virtual void on_repeated_greeting(const pg::Hello &hello) = 0;
+    /// The keys that the database signs with, before they are needed, and again with each greeting.
+    virtual void on_keys(const pg::Hello &hello) = 0;
+    /// Its greeting has come, and what it reads may be new. After on_history_changed(), if both are called.
+    virtual void on_reader_greeting() = 0;
 
    protected:
     ~Observer() = default;
@@ -130,6 +130,7 @@ class Backends : private pg::Connection::Observer {
   void ask(Greeting &greeting);
   void on_hello(Greeting &greeting, const Result<pg::Hello> &hello);
   void on_refusal(Greeting &greeting, const Error &error);
+  void learn(const pg::Hello &hello);
   void on_reader_hello(const pg::Hello &hello, bool is_news);
   void on_first_greeting(const Result<pg::Hello> &hello);
   void log_schema_version(int version);

@@ -104,8 +104,7 @@ void Runtime::on_history_changed() {
   hub_.on_history_changed();
 }
 
-void Runtime::on_greeting(const pg::Hello &hello) {
-  keys_.on_greeting(hello);
+void Runtime::on_reader_greeting() {
   reread_.run();  // for what happened while disconnected
   lifecycle_.check_revocations();
 }

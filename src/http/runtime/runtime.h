@@ -82,8 +82,8 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   void run();
   void on_reader_connected() override { reread_.reset(); }
   void on_history_changed() override;
-  void on_greeting(const pg::Hello &hello) override;
-  void on_repeated_greeting(const pg::Hello &hello) override { keys_.on_greeting(hello); }
+  void on_keys(const pg::Hello &hello) override { keys_.on_greeting(hello); }
+  void on_reader_greeting() override;
   void on_reread();
   void on_second();
 
