@@ -234,8 +234,8 @@ subtest 'many users at once, many jobs, by random commits: each event once' => s
     }
 };
 
-# was a bug: the timeline of the database was known with the greeting of any connection, and the key of these cursors with that
-# of the one that reads; a request between them had a cursor that nobody could verify
+# was a bug: the timeline of the database was known with the greeting of any connection, and the key of these cursors
+# with that of the one that reads; a request between them had a cursor that nobody could verify
 subtest 'a new nginx worker knows a cursor as soon as it answers anything' => sub {
     my $first = ready('/mine?u=eve');
     my $job = submit('eve');
@@ -245,7 +245,8 @@ subtest 'a new nginx worker knows a cursor as soon as it answers anything' => su
     sql('ALTER FUNCTION await.edge_hello RENAME TO true_hello');
     sql(<<'SQL');
 CREATE FUNCTION await.edge_hello(p_queues text[], p_priorities int2[])
-RETURNS TABLE (now_ms bigint, timeline text, keep_ms bigint[], hint_key bytea, old_keys bytea[], unmade text, schema_version int)
+RETURNS TABLE (now_ms bigint, timeline text, keep_ms bigint[], hint_key bytea, old_keys bytea[], unmade text,
+    schema_version int)
 LANGUAGE sql SECURITY DEFINER AS $$
     SELECT h.* FROM await.true_hello(p_queues, p_priorities) h,
         pg_sleep(CASE WHEN current_setting('application_name') ~ 'read' THEN 1.5 ELSE 0 END)
