@@ -160,12 +160,10 @@ CREATE FUNCTION await.check_data(data jsonb) RETURNS void
 BEGIN
     IF data IS NULL OR await.is_short(data) THEN
         RETURN;
-    ELSIF pg_column_size(data) > 393216 THEN  -- its text has at least an eighth of that
-        RAISE EXCEPTION 'an event carries at most 48 KB of data; put more into the result' USING ERRCODE = '22023';
     END IF;
     PERFORM await.check_json(data, 'an event''s data');
-    IF octet_length(data::text) > 49152 THEN
-        RAISE EXCEPTION 'an event carries at most 48 KB of data, not %; put more into the result', octet_length(data::text) USING ERRCODE = '22023';
+    IF NOT await.fits_event(data) THEN
+        RAISE EXCEPTION 'an event carries at most 48 KB of data; put more into the result' USING ERRCODE = '22023';
     END IF;
 END $$;
 CREATE FUNCTION await.check_event_type(type text) RETURNS void
@@ -1067,7 +1065,7 @@ BEGIN
         RETURN error;
     END IF;
     PERFORM await.check_json(error, 'the error of an attempt');
-    IF pg_column_size(error) <= 393216 AND octet_length(error::text) <= 49152 THEN
+    IF await.fits_event(error) THEN
         RETURN error;
     END IF;
     RETURN '{"truncated": true}' || CASE jsonb_typeof(error)
@@ -1077,6 +1075,9 @@ BEGIN
               AND (jsonb_typeof(e.value) = 'string' OR await.is_short(e.value))), '{}')
         ELSE jsonb_build_object('detail', left(error #>> '{}', 4000)) END;
 END $$;
+CREATE FUNCTION await.fits_event(data jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT pg_column_size(data) <= 393216 AND octet_length(data::text) <= 49152 $$;
 CREATE FUNCTION await.floor_id(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT rpad(lpad(to_hex((floor(extract(epoch FROM at) * 1000))::bigint), 12, '0'), 32, '0')::uuid $$;
@@ -1428,13 +1429,14 @@ CREATE FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time z
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    r      record;
-    moved  int := 0;
-    waited int := 0;
+    r     record;
+    moved int := 0;
+    busy  bigint[] := '{}';
 BEGIN
     PERFORM await.reserve_positions();
     FOR r IN SELECT d.* FROM await.delayed d WHERE d.due <= p_now ORDER BY d.due, d.pos LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
-        EXIT WHEN waited >= 3;
+        EXIT WHEN cardinality(busy) >= 3;
+        CONTINUE WHEN r.lane = ANY (busy);
         BEGIN
             DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
@@ -1447,7 +1449,7 @@ BEGIN
             moved := moved + 1;
         EXCEPTION
             WHEN lock_not_available OR serialization_failure OR deadlock_detected THEN
-                waited := waited + 1;
+                busy := busy || r.lane;
             WHEN OTHERS THEN
                 RAISE WARNING 'await: job % is due and cannot be moved into its queue: %', r.job, sqlerrm;
                 UPDATE await.delayed d SET due = p_now + interval '1 minute' WHERE d.due = r.due AND d.pos = r.pos;
@@ -3220,6 +3222,7 @@ REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority sma
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.fits_event(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.grant_queues(role name, queues text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb) FROM PUBLIC;

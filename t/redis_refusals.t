@@ -11,7 +11,7 @@ use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
 
-# name; what it answers to a command (undef: it closes the connection; HELLO: to whoever connects); what the log
+# name; what it answers to a command (undef: it closes the connection; empty: nothing; HELLO: to whoever connects); what the log
 # says; options: whether it counts as connected and subscribed, and what the log says when it is over.
 my $denied = '-DENIED Redis is running in protected mode because ' . 'x' x 1500;
 my @cases = ([
@@ -68,6 +68,13 @@ my @cases = ([
         again => qr/ accepts SUBSCRIBE again after \d/
     ],
     [
+        # was a bug: it counted as subscribed
+        'no answer to subscribe', { SUBSCRIBE => '' },
+        qr/ does not answer SUBSCRIBE, .*timeout/,
+        connected => 1,
+        again => qr/ accepts SUBSCRIBE again after \d/
+    ],
+    [
         'no publish', { PUBLISH => "-NOPERM this user has no permissions to run the 'publish' command" },
         qr/ refuses PUBLISH, .*NOPERM this user/,
         connected => 1,
@@ -106,7 +113,7 @@ sub answer {
         my ($key) = grep { exists $refuses->{$_} } $words[0], '*';
         my $reply = defined $key ? $refuses->{$key} : well(@words[ 0, 1 ], $client);
         return 0 unless defined $reply;
-        syswrite $socket, "$reply\r\n";
+        syswrite $socket, "$reply\r\n" if length $reply;
     }
     return 1;
 }

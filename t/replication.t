@@ -6,66 +6,23 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Replication;
 use Await::Test;
 use IO::Socket::INET;
 use Test::More;
 
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
-my $bin = Await::Stack::pg_bin();
-my %port = (a => $s->{pg_port}, map { $_ => Await::Stack::free_port() } qw(b c pooler));
-my %data = (a => "$s->{dir}/postgres", map { $_ => "$s->{dir}/$_" } qw(b c));
+my $servers = Await::Replication->new($s, qw(a b c));
+my $pooler_port = Await::Stack::free_port();
 # accepts connections, and says nothing: a machine that hangs
 my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64) or die "listen: $!";
-
-sub on {
-    my ($name, $sql) = @_;
-    local $s->{pg_port} = $port{$name};
-    return $s->sql($sql);
-}
-
-sub as_owner { my (@files) = @_; chown((getpwnam($s->{user}))[ 2, 3 ], @files) if $s->{user} }
-
-sub start_server {
-    my ($name) = @_;
-    unlink "$data{$name}/postmaster.pid";
-    $s->spawn(
-        $name,
-        [
-            "$bin/postgres", '-D', $data{$name}, '-p',
-            $port{$name}, '-c', 'max_connections=200', '-c',
-            'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c',
-            'fsync=off', '-c', 'log_min_messages=fatal', '-c',
-            'wal_retrieve_retry_interval=200ms'
-        ],
-        user => $s->{user});
-    return eventually("$name is up", sub { local $s->{pg_port} = $port{$name}; $s->try_sql('SELECT 1') }, 60);
-}
-
-sub kill_server {
-    my ($name) = @_;
-    my $process = $s->alive($name) ? $name : 'postgres';
-    $s->end($process, 'QUIT');    # at once, without a checkpoint
-    Await::Stack::wait_for_orphans($data{$name});
-}
-
-sub promote {
-    my ($name) = @_;
-    on($name, 'SELECT pg_promote()');
-    $s->{pg_port} = $port{$name};
-    return eventually("$name takes over", sub { on($name, 'SELECT pg_is_in_recovery()') eq 'f' }, 60);
-}
 
 sub timeline { return sql("SELECT timeline FROM await.edge_hello('{}', '{}')") }
 
 # Two standbys of A, which hear of nobody else.
-mkdir $data{b}, 0700;
-as_owner($data{b});
-system('sh', '-c', join ' ', $s->as_pg,
-    "env PGPASSWORD=@{[ $s->password('admin') ]} $bin/pg_basebackup -R -X stream -c fast --no-sync -D $data{b} -d "
-        . "'host=127.0.0.1 port=$port{a} user=admin' >$s->{dir}/logs/basebackup.log 2>&1") == 0
-    or BAIL_OUT(slurp("$s->{dir}/logs/basebackup.log"));
-system('cp', '-a', $data{b}, $data{c}) == 0 or BAIL_OUT('cp');
-start_server($_) for qw(b c);
+$servers->make_standby('a', 'b');
+system('cp', '-a', map { $servers->data($_) } 'b', 'c') == 0 or BAIL_OUT('cp');
+$servers->start($_) for qw(b c);
 
 # --- a pooler, and two nodes: one with a list of hosts, one behind the pooler
 
@@ -73,10 +30,10 @@ sub configure_pooler {
     my ($to) = @_;
     Await::Stack::write_file("$s->{dir}/pooler.ini", <<"INI", 0644);
 [databases]
-await = host=127.0.0.1 port=$port{$to} dbname=await user=edge password=@{[ $s->password('edge') ]}
+await = host=127.0.0.1 port=@{[ $servers->port($to) ]} dbname=await user=edge password=@{[ $s->password('edge') ]}
 [pgbouncer]
 listen_addr = 127.0.0.1
-listen_port = $port{pooler}
+listen_port = $pooler_port
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
@@ -88,15 +45,15 @@ configure_pooler('a');
 my ($pgbouncer) = grep { -x } '/usr/sbin/pgbouncer', '/usr/bin/pgbouncer';
 die 'PgBouncer is missing (Debian: pgbouncer)' unless $pgbouncer;
 $s->spawn('pooler', [ $pgbouncer, "$s->{dir}/pooler.ini" ], user => $> == 0 ? 'nobody' : undef);
-$s->wait_for('pooler', 20, sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port{pooler}") });
+$s->wait_for('pooler', 20, sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$pooler_port") });
 
 my $site = "await_redis off;\n" . $Await::Test::SITE;
 my %vars = (EXTRA => 'location = /metrics { await_metrics; }', REREAD => '1s');
 my $hosts = join ',', ('127.0.0.1') x 4;
-my $ports = join ',', $silent->sockport, @port{qw(a b c)};
+my $ports = join ',', $silent->sockport, map { $servers->port($_) } qw(a b c);
 my $who = 'dbname=await user=edge password=' . $s->password('edge');
 my $node = Await::Stack->new(dir => "$s->{dir}/pooled", worker_processes => 1);
-$node->start_nginx("await_postgres \"host=127.0.0.1 port=$port{pooler} $who\";\n$site", vars => \%vars);
+$node->start_nginx("await_postgres \"host=127.0.0.1 port=$pooler_port $who\";\n$site", vars => \%vars);
 $s->{worker_processes} = 2;
 $s->start_nginx("await_postgres \"host=$hosts port=$ports connect_timeout=1 $who\";\n$site", vars => \%vars);
 
@@ -119,7 +76,7 @@ my $held = begin_request('GET', "/jobs/$other?wait=60");
 ok $stream{$_}->wait_event('kept'), "$_: a stream has seen the last event that all have" for sort keys %stream;
 my $lsn = sql('SELECT pg_current_wal_lsn()');
 for my $standby (qw(b c)) {
-    eventually("$standby has it", sub { on($standby, "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' });
+    eventually("$standby has it", sub { $servers->on($standby, "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' });
 }
 
 # Nobody sees numbers that were given twice as one history.
@@ -138,8 +95,8 @@ my %name;
 subtest 'one standby takes over' => sub {
     emit('only_a') for 1 .. 2;
     ok $stream{$_}->wait_event('only_a'), "$_: sees what will be lost" for sort keys %stream;
-    kill_server('a');
-    promote('b');
+    $servers->kill('a');
+    $servers->promote('b');
     failover('b', 'on_b', sort keys %stream);
     $name{b} = timeline();
 };
@@ -148,8 +105,8 @@ subtest 'the other one takes over from it, on the same timeline number' => sub {
     # was a bug: two lines of history had one name, and numbers of the second were taken for those of the first
     emit('more_b');
     ok $stream{$_}->wait_event('more_b'), "$_: sees what will be lost" for sort keys %stream;
-    kill_server('b');
-    promote('c');
+    $servers->kill('b');
+    $servers->promote('c');
     failover('c', 'on_c', sort keys %stream);
     $name{c} = timeline();
     is((split /\./, $name{c})[1], (split /\./, $name{b})[1], 'PostgreSQL gives both the same number');
@@ -160,11 +117,12 @@ subtest 'the other one takes over from it, on the same timeline number' => sub {
 };
 
 subtest 'the first one comes back without pg_rewind' => sub {
-    kill_server('c');
-    Await::Stack::write_file("$data{a}/standby.signal", '');
-    as_owner("$data{a}/standby.signal");
-    start_server('a');
-    promote('a');
+    $servers->kill('c');
+    my $signal = $servers->data('a') . '/standby.signal';
+    Await::Stack::write_file($signal, '');
+    $servers->give_to_owner($signal);
+    $servers->start('a');
+    $servers->promote('a');
     failover('a', 'on_a', sort keys %stream);
     $name{a} = timeline();
     is_deeply [ sort { $a cmp $b } map { (split /\./, $_)[1] } values %name ], [ ('00000002') x 3 ],
@@ -173,8 +131,8 @@ subtest 'the first one comes back without pg_rewind' => sub {
 };
 
 subtest 'a former primary that comes back is not used' => sub {
-    kill_server('a');
-    start_server('c');    # a primary, as it was
+    $servers->kill('a');
+    $servers->start('c');    # a primary, as it was
     my @workers = worker_pids();
     kill 'HUP', $s->pid('nginx');
     eventually('nginx was reloaded', sub { workers_are_new(@workers) });
@@ -183,18 +141,18 @@ subtest 'a former primary that comes back is not used' => sub {
         sub { error_log() =~ /timeline \Q$name{c}\E, which is older than one that this node has used.*promote it, or/ }
     );
     is post('/jobs', 'x')->{status}, 503, 'nothing is stored there by new nginx workers';
-    is on(
+    is $servers->on(
         'c',
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%edge_submit%' AND application_name LIKE 'nginx-%'"
         ),
         0, 'nor tried';
-    my $sessions = sub { on('c', "SELECT sessions FROM pg_stat_database WHERE datname = 'await'") };
+    my $sessions = sub { $servers->on('c', "SELECT sessions FROM pg_stat_database WHERE datname = 'await'") };
     my $before = $sessions->();
     is post('/jobs', 'x')->{status}, 503, 'some seconds later neither';
     cmp_ok $sessions->() - $before, '<', 60, 'it is asked less and less often';
-    start_server('a');
+    $servers->start('a');
     ok until_true('202', sub { post('/jobs', 'x')->{status} == 202 }, 20), 'when the newest is up again, it is used';
-    $s->{pg_port} = $port{a};
+    $s->{pg_port} = $servers->port('a');
     is sql('SELECT pg_is_in_recovery()'), 'f', 'which is a primary';
 };
 

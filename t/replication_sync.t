@@ -5,75 +5,43 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Replication;
 use Await::Test;
 use Test::More;
 use Time::HiRes qw(time);
 
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
-my $bin = Await::Stack::pg_bin();
-my %port = (a => $s->{pg_port}, b => Await::Stack::free_port());
-my %data = (a => "$s->{dir}/postgres", b => "$s->{dir}/b");
-
-sub on {
-    my ($name, $sql) = @_;
-    local $s->{pg_port} = $port{$name};
-    return $s->sql($sql);
-}
-
-sub start_server {
-    my ($name) = @_;
-    unlink "$data{$name}/postmaster.pid";
-    my @settings = (
-        'max_connections=100', 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off',
-        'wal_retrieve_retry_interval=200ms', 'log_min_messages=fatal'
-    );
-    $s->spawn(
-        $name,
-        [ "$bin/postgres", '-D', $data{$name}, '-p', $port{$name}, map { ('-c', $_) } @settings ],
-        user => $s->{user});
-    return eventually("$name is up", sub { local $s->{pg_port} = $port{$name}; $s->try_sql('SELECT 1') }, 60);
-}
-
-sub as_postgres {
-    my ($log, @command) = @_;
-    my $command = join ' ', $s->as_pg, "env PGPASSWORD=@{[ $s->password('admin') ]}", @command;
-    my $file = "$s->{dir}/logs/$log.log";
-    return system('sh', '-c', "$command >>$file 2>&1") == 0 || BAIL_OUT(slurp($file));
-}
+my $servers = Await::Replication->new($s, qw(a b));
 
 # From now on a commit on this server waits for the other one.
 sub wait_for_standby {
     my ($name, $standby) = @_;
-    on($name, "ALTER SYSTEM SET synchronous_standby_names = '$standby'");
-    on($name, 'SELECT pg_reload_conf()');
+    $servers->on($name, "ALTER SYSTEM SET synchronous_standby_names = '$standby'");
+    $servers->on($name, 'SELECT pg_reload_conf()');
     return eventually("$name waits for $standby",
-        sub { on($name, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1 }, 30);
+        sub { $servers->on($name, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1 }, 30);
 }
 
 # The other one is lost: commits wait for nobody.
 sub promote {
     my ($name) = @_;
-    on($name, 'SELECT pg_promote()');
-    $s->{pg_port} = $port{$name};
-    ok until_true("$name takes over", sub { on($name, 'SELECT pg_is_in_recovery()') eq 'f' }, 60), "$name takes over";
-    on($name, 'ALTER SYSTEM RESET synchronous_standby_names');
-    on($name, 'SELECT pg_reload_conf()');
+    $servers->promote($name);
+    $servers->on($name, 'ALTER SYSTEM RESET synchronous_standby_names');
+    $servers->on($name, 'SELECT pg_reload_conf()');
 }
 
 sql("ALTER SYSTEM SET $_") for 'wal_log_hints = on', "wal_keep_size = '1GB'";    # pg_rewind needs them
 $s->end('postgres', 'INT');
-start_server('a');
-mkdir $data{b}, 0700;
-chown((getpwnam($s->{user}))[ 2, 3 ], $data{b}) if $s->{user};
-as_postgres('basebackup', "$bin/pg_basebackup -R -X stream -c fast --no-sync -D $data{b} -d",
-    "'host=127.0.0.1 port=$port{a} user=admin application_name=b'");
-start_server('b');
+$servers->start('a');
+$servers->make_standby('a', 'b');
+$servers->start('b');
 wait_for_standby('a', 'b');
 
+my $ports = join ',', map { $servers->port($_) } qw(a b);
 my $who = 'dbname=await user=edge password=' . $s->password('edge');
 my $site = "await_redis off;\n" . $Await::Test::SITE;
 $s->start_nginx(
-    "await_postgres \"host=127.0.0.1,127.0.0.1 port=$port{a},$port{b} connect_timeout=1 $who\";\n$site",
+    "await_postgres \"host=127.0.0.1,127.0.0.1 port=$ports connect_timeout=1 $who\";\n$site",
     vars => { EXTRA => 'location = /metrics { await_metrics; }', REREAD => '1s' });
 
 my @accepted;
@@ -93,7 +61,10 @@ sub missing {
         WHERE NOT EXISTS (SELECT FROM await.job j WHERE j.id = a.id)"
     );
 }
-sub backends { return on($_[0], "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await-%'") }
+sub backends {
+    my ($name) = @_;
+    return $servers->on($name, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await-%'");
+}
 
 subtest 'a standby that stands still' => sub {
     is_deeply [ submit_some(5) ], [ (202) x 5 ], 'with it submissions are accepted';
@@ -107,7 +78,7 @@ subtest 'a standby that stands still' => sub {
     cmp_ok time - $began, '<', 25, 'and that is said after a while';
     is submit_some(1), 1, 'another one is answered too';
     ok until_true('backends', sub { backends('a') <= 6 }, 20), 'no backend piles up on the server'
-        or diag on('a', 'SELECT application_name, wait_event, state, left(query, 60) FROM pg_stat_activity');
+        or diag $servers->on('a', 'SELECT application_name, wait_event, state, left(query, 60) FROM pg_stat_activity');
     kill 'CONT', @standby;
     ok until_true('accepted again', sub { (submit_some(1))[0] == 202 }, 30), 'when it goes on, they are accepted';
     my @again = map { post('/jobs', 'late', 'Idempotency-Key' => qq("late-$_")) } 1 .. 5;
@@ -120,8 +91,7 @@ ok $stream->wait_event('ready'), 'a stream';
 
 subtest 'the primary is lost' => sub {
     my @under_way = map { begin_request('POST', '/jobs', body => 'x') } 1 .. 20;
-    $s->end('a', 'QUIT');
-    Await::Stack::wait_for_orphans($data{a});
+    $servers->kill('a');
     promote('b');
     push @accepted, map { json($_)->{id} } grep { $_->{status} == 202 } map { $_->response(30) } @under_way;
     ok until_true('accepted again', sub { (submit_some(1))[0] == 202 }, 30), 'the standby is used';
@@ -130,15 +100,14 @@ subtest 'the primary is lost' => sub {
 };
 
 subtest 'the former primary comes back by pg_rewind' => sub {
-    on('b', 'CHECKPOINT');    # or pg_rewind does not see the new timeline
-    as_postgres('rewind', "$bin/pg_rewind --no-sync -R -D $data{a} --source-server",
-        "'host=127.0.0.1 port=$port{b} user=admin dbname=postgres application_name=a'");
-    start_server('a');
+    $servers->on('b', 'CHECKPOINT');    # or pg_rewind does not see the new timeline
+    $servers->run('rewind', 'pg_rewind', '--no-sync -R -D', $servers->data('a'), '--source-server',
+        "'host=127.0.0.1 port=@{[ $servers->port('b') ]} user=admin dbname=postgres application_name=a'");
+    $servers->start('a');
     wait_for_standby('b', 'a');
     is_deeply [ submit_some(5) ], [ (202) x 5 ], 'it is the standby now';
     $stream->{buffer} =~ s/event: reset/event: was/g;
-    $s->end('b', 'QUIT');
-    Await::Stack::wait_for_orphans($data{b});
+    $servers->kill('b');
     promote('a');
     ok until_true('accepted again', sub { (submit_some(1))[0] == 202 }, 30), 'and the primary again';
     is missing(), 0, 'nothing that was accepted is missing: ' . @accepted;

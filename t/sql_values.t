@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Database qw(submit state);
+use Await::Session;
 use Await::Test;
 use Test::More;
 
@@ -123,11 +124,19 @@ subtest 'an attempt that is given back for ever' => sub {
 };
 
 subtest 'a delayed job that cannot be moved' => sub {
+    # was a bug: three jobs of a queue that another transaction was just creating stood before those behind them
+    my @locked = map { submit('locked', '{"delay": "500 ms"}') } 1 .. 4;
     my ($bad, $good) = map { submit("due$_", '{"delay": "1 second"}') } 1, 2;
+    my $holder = Await::Session->new($s->postgres);
+    $holder->run("BEGIN; SELECT await.open_lane(await.lane(id, 0::int2)) FROM await.queue WHERE name = 'locked'");
     sql("ALTER TABLE await.ready ADD CONSTRAINT poison CHECK (job <> '$bad') NOT VALID");
     my $ready = 'SELECT count(*) FROM await.ready WHERE job =';
     my $moved = sub { sql('SELECT await.run_maintenance()'); sql("$ready '$good'") };
     eventually('the other one is moved', $moved);
+    $holder->run('ROLLBACK');
+    my $ids = join ',', map { "'$_'" } @locked;
+    eventually('those whose queue was locked, too',
+        sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.ready WHERE job IN ($ids)") == 4 });
     is sql("SELECT due > now() FROM await.delayed WHERE job = '$bad'"), 't', 'it is put off';
     sql('ALTER TABLE await.ready DROP CONSTRAINT poison');
     sql("UPDATE await.delayed SET due = now() WHERE job = '$bad'");

@@ -41,6 +41,7 @@ void Connection::connect() {
   if (last_)
     std::stable_partition(hosts_.list.begin(), hosts_.list.end(), [&](auto &one) { return one != *last_; });
   host_ = 0;
+  plain_ = false;
   connect_to_host();
 }
 
@@ -73,6 +74,8 @@ void Connection::connect_to_host() {
     give_up_host(message());
     return;
   }
+  // from now on: a server may warn while it is connected to, of its collations for example
+  PQsetNoticeReceiver(pg_.get(), on_notice, this);
   timer_->set(share_ms());
   watch_socket(false, true);  // as after PGRES_POLLING_WRITING (manual, 34.1)
 }
@@ -95,6 +98,7 @@ void Connection::give_up_host(const std::string &why) {
   if (reasons_.find(why) == std::string::npos && reasons_.size() < kMostReason)
     reasons_ += (reasons_.empty() ? "" : "; ") + why.substr(0, kMostReason);
   if (++host_ < hosts_.list.size()) {
+    plain_ = false;
     connect_to_host();
     return;
   }
@@ -154,7 +158,6 @@ void Connection::on_established() {
     give_up_host(message());
     return;
   }
-  PQsetNoticeReceiver(pg_.get(), on_notice, this);
   timer_->clear();
   proven_ = false;
   direct_ = false;

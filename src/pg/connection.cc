@@ -168,6 +168,10 @@ bool Connection::take_result(PGresult *result) {
     }
     Failure failure = failure_of(result);
     PQclear(result);
+    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+      lost("an answer that nobody has asked for: COPY");  // libpq would go on to return it for ever
+      return false;
+    }
     if (!failure_) {  // what follows it in the transaction is only said to be skipped
       fatal_ = failure.fatal;
       failure_ = std::make_unique<Error>(std::move(failure.error));

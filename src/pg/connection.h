@@ -169,7 +169,7 @@ class Connection {
     const char *sql;  // what it was executing
   };
   std::optional<Abandoned> abandoned_;  // a backend without an answer, to be ended
-  bool plain_ = false;                  // a server or a pooler does not take startup options
+  bool plain_ = false;                  // this host has refused the startup options in this round
 
   std::unique_ptr<PGconn, Close> pg_;
   std::unique_ptr<io::FdWatcher> watch_;

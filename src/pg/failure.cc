@@ -39,6 +39,9 @@ Code code_of(const PGresult *result) {
     return Code::unavailable;
   if (state == "55P03")
     return !unnamed || is_of_another_submission(result) ? Code::conflict : Code::unavailable;
+  // not by the data: a session that listens does not read its notifications, so all of them wait
+  if (state == "54000" && field(result, PG_DIAG_SOURCE_FILE) == "async.c")
+    return Code::unavailable;
   if (kind == "22" || kind == "23" || kind == "54")
     return Code::invalid;  // bad data, a constraint, too large for an index
   return state == "42501" ? Code::forbidden : Code::internal;

@@ -28,6 +28,10 @@ void NotifyBus::listen(std::function<void(std::string_view)> on_work,
 void NotifyBus::on_connection() {
   ready_ = false;
   proof_.clear();
+  ask();
+}
+
+void NotifyBus::ask() {
   silence_timer_->clear();
   if (reply_.waiting())
     reply_.unlink();  // of the connection before
@@ -44,8 +48,8 @@ Result<bool> NotifyBus::decode(const Rows &rows, std::size_t) {
 
 void NotifyBus::on_setting(Result<bool> is_on) {
   if (!is_on)
-    return;
-  if (!*is_on)
+    silence_timer_->set(kSilenceMs);  // a statement that was cancelled, for example
+  else if (!*is_on)
     told_.clear();  // it was switched off: nothing is missing
   else if (connection_.is_direct())
     prove();
@@ -71,9 +75,12 @@ void NotifyBus::prove() {
   silence_timer_->set(kSilenceMs);
 }
 
+/// Asks again, because the reason may pass: a right that was missing, a statement that was cancelled.
 void NotifyBus::on_silence() {
-  if (!std::exchange(proof_, {}).empty())
+  if (!proof_.empty())
     tell("no notification came back");
+  if (connection_.ready())
+    ask();
 }
 
 /// Once for each reason.

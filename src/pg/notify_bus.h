@@ -45,6 +45,7 @@ class NotifyBus : public core::Bus {
   void announce(std::string_view) override {}
 
  private:
+  void ask();
   static Result<bool> decode(const Rows &rows, std::size_t);
   void on_setting(Result<bool> is_on);
   void prove();

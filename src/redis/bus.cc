@@ -37,12 +37,16 @@ class Bus::Node {
         in(loop, random, outage_, address, in_observer_),
         out(loop, random, outage_, address, out_observer_) {}
 
-  void subscribe(const std::string &channel) { in.command({"SUBSCRIBE", channel}); }
+  void subscribe(const std::string &channel) {
+    if (in.ready())
+      ++asked_;
+    in.command({"SUBSCRIBE", channel});
+  }
   void unsubscribe(const std::string &channel) {
     accepted_.erase(channel);
     in.command({"UNSUBSCRIBE", channel});
   }
-  bool subscribed() const { return in.ready() && !not_subscribed_.failing(); }
+  bool subscribed() const { return in.ready() && answers_ && !not_subscribed_.failing(); }
   /// Why hints do not arrive; empty if they do.
   const std::string &problem() const { return in.ready() ? not_subscribed_.reason() : in.reason(); }
 
@@ -56,7 +60,10 @@ class Bus::Node {
     void on_refusal(std::string_view command, const std::string &error) override {
       node.on_in_refusal(command, error);
     }
-    void on_ping() override { node.try_again(); }
+    void on_ping() override {
+      node.expect_answers();
+      node.try_again();
+    }
     Node &node;
   };
   struct Out : Connection::Observer {
@@ -72,8 +79,27 @@ class Bus::Node {
 
   void on_connected() {
     accepted_.clear();
+    asked_ = answered_ = 0;
     for (const std::string &channel : bus_.channels())
       subscribe(channel);
+    due_ = asked_;
+    answers_ = due_ == 0;
+  }
+
+  /// Redis answers each SUBSCRIBE, in their order.
+  void on_answer() {
+    ++answered_;
+    answers_ = answers_ || answered_ >= due_;
+  }
+
+  /// Redis, or a proxy, may answer PING and nothing else. What was asked for before the last ping is late.
+  void expect_answers() {
+    if (answered_ < due_) {
+      answered_ = asked_ = 0;  // they are lost
+      not_subscribed_.fail(name_ +
+                           " does not answer SUBSCRIBE, retrying (polling PostgreSQL meanwhile): timeout");
+    }
+    due_ = asked_;
   }
 
   void on_reply(const redisReply &reply) {
@@ -92,6 +118,7 @@ class Bus::Node {
 
   void on_subscribed(std::string_view channel) {
     accepted_.emplace(channel);
+    on_answer();
     if (not_subscribed_.failing()) {
       auto missing = not_accepted();
       if (missing.empty())
@@ -110,6 +137,7 @@ class Bus::Node {
       no_unsubscribe_.fail(name_ + " refuses UNSUBSCRIBE, subscriptions accumulate: " + error);
     } else {
       trying_ = false;
+      on_answer();
       not_subscribed_.fail(name_ + " refuses SUBSCRIBE, retrying (polling PostgreSQL meanwhile): " + error);
     }
   }
@@ -165,6 +193,10 @@ class Bus::Node {
   io::Outage::Part no_unsubscribe_{minor_outage_};
   std::set<std::string, std::less<>> accepted_;  // channels
   bool trying_ = false;                          // a subscription that was refused was sent again
+  std::uint64_t asked_ = 0;                      // subscriptions, on this connection
+  std::uint64_t answered_ = 0;                   // of these, accepted or refused
+  std::uint64_t due_ = 0;                        // so many should have been answered by now
+  bool answers_ = false;                         // those at the beginning of the connection were answered
   std::int64_t refused_ms_ = 0;                  // the last PUBLISH
   In in_observer_{*this};
   Out out_observer_{*this};

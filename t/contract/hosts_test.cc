@@ -39,27 +39,52 @@ class Silent {
   ~Silent() {
     watch_.reset();
     ::close(fd_);
-    for (int client : clients_)
-      ::close(client);
+    for (auto &client : clients_) {
+      client->watch.reset();
+      ::close(client->fd);
+    }
   }
-  /// Says this to everybody who connects.
-  void say(io::Loop &loop, const std::string &words, bool then_close) {
-    watch_ = loop.watch(fd_, [this, words, then_close] {
-      int client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-      EXPECT_EQ(::send(client, words.data(), words.size(), MSG_NOSIGNAL), static_cast<ssize_t>(words.size()));
-      if (then_close)
-        ::close(client);
-      else
-        clients_.push_back(client);
+  /// Says this to everybody who connects, and an answer to each further thing that they say.
+  void say(io::Loop &loop, const std::string &words, bool then_close, const std::string &answer = "") {
+    watch_ = loop.watch(fd_, [this, &loop, words, then_close, answer] {
+      int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      send(fd, words);
+      if (then_close) {
+        ::close(fd);
+        return;
+      }
+      auto &client = *clients_.emplace_back(std::make_unique<Client>());
+      client.fd = fd;
+      client.watch = loop.watch(fd, [this, &client, answer] { on_client(client, answer); });
+      client.watch->want(true, false);
     });
     watch_->want(true, false);
   }
   std::string port;
+  std::vector<std::string> greetings;  ///< what was said first
 
  private:
+  struct Client {
+    int fd;
+    std::unique_ptr<io::FdWatcher> watch;
+    bool has_greeted = false;
+  };
+  static void send(int fd, const std::string &words) {
+    EXPECT_EQ(::send(fd, words.data(), words.size(), MSG_NOSIGNAL), static_cast<ssize_t>(words.size()));
+  }
+  void on_client(Client &client, const std::string &answer) {
+    char words[4096];
+    ssize_t n = ::recv(client.fd, words, sizeof words, 0);
+    if (n <= 0)
+      client.watch->want(false, false);
+    else if (std::exchange(client.has_greeted, true))
+      ::send(client.fd, answer.data(), answer.size(), MSG_NOSIGNAL);
+    else
+      greetings.emplace_back(words, static_cast<std::size_t>(n));
+  }
   int fd_;
   std::unique_ptr<io::FdWatcher> watch_;
-  std::vector<int> clients_;
+  std::vector<std::unique_ptr<Client>> clients_;
 };
 
 class HostsTest : public testing::Test {
@@ -232,6 +257,92 @@ TEST_F(HostsTest, a_cancelled_statement_fails_alone) {
   EXPECT_EQ((*quick)->text(0, 0), "2s") << "beside the options of the conninfo";
   EXPECT_TRUE(connection.ready());
   EXPECT_TRUE(log.lines.empty());
+}
+
+/// A message of PostgreSQL (manual, 55.7).
+std::string said(char type, const std::string &body) {
+  auto size = static_cast<std::uint32_t>(body.size() + 4);
+  std::string out(1, type);
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out += static_cast<char>(size >> shift & 0xff);
+  return out + body;
+}
+
+using namespace std::string_literals;
+const std::string kWelcome =
+    said('R', "\0\0\0\0"s) + said('S', "server_version\00015.0\0"s) + said('S', "in_hot_standby\0off\0"s) +
+    said('S', "default_transaction_read_only\0off\0"s) + said('K', "\0\0\0\1\0\0\0\1"s) + said('Z', "I");
+const std::string kReady = said('Z', "I");
+
+// was a bug: an answer that began a COPY was taken for ever
+TEST_F(HostsTest, a_server_that_answers_nonsense_costs_its_connection_at_most) {
+  const std::string bound = said('1', "") + said('2', "");
+  const std::string copy = "\0\0\0"s;
+  const std::pair<const char *, std::string> answers[] = {
+      {"COPY in", bound + said('G', copy)},
+      {"COPY out", bound + said('H', copy)},
+      {"COPY in both ways", bound + said('W', copy)},
+      {"rows without columns", bound + said('D', "\0\1\0\0\0\1x"s)},
+      {"a row with too few values", bound + said('T', "\0\1x\0\0\0\0\0\0\0\0\0\0\x17\0\4\0\0\0\0\0\1"s) +
+                                        said('D', "\0\0"s) + said('C', "SELECT 1\0"s) + kReady},
+      {"nothing but the end", kReady},
+      {"an error that says nothing", said('E', "\0"s) + kReady},
+      {"an empty query", bound + said('I', "") + kReady},
+      {"another password request", said('R', "\0\0\0\3"s)},
+      {"a length of two gigabytes", "D\x7f\xff\xff\xff"s},
+      {"zeros", std::string(1000, '\0')},
+  };
+  ::alarm(60);
+  for (const auto &[what, answer] : answers) {
+    Silent liar;
+    liar.say(loop, kWelcome, false, answer);
+    Connection connection(loop, log, random,
+                          {conninfo("host=127.0.0.1 port=" + liar.port, "sslmode=disable"), "write", 300});
+    std::optional<Result<Rows>> outcome;
+    connection.start();
+    connection.send(std::make_unique<Outcome>(outcome, "SELECT 1"));
+    EXPECT_TRUE(loop.run_until([&] { return outcome.has_value(); }, 5'000)) << what;
+  }
+  ::alarm(0);
+}
+
+// was a bug: what a server says before it is ready, each time it is connected to, was written raw into
+// error.log
+TEST_F(HostsTest, what_a_server_says_while_it_is_connected_to_is_not_written_to_the_standard_error) {
+  std::string warning = said('N', "SWARNING\0VWARNING\0C01000\0Mcollation version mismatch\0\0"s);
+  silent.say(loop, kWelcome.substr(0, kWelcome.size() - kReady.size()) + warning + kReady, false);
+  Connection connection(loop, log, random,
+                        {conninfo("host=127.0.0.1 port=" + silent.port, "sslmode=disable"), "write"});
+  testing::internal::CaptureStderr();
+  EXPECT_GE(connect(connection), 0);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+// was a bug: submissions were refused as invalid
+TEST_F(HostsTest, a_full_queue_of_notifications_passes) {
+  std::string error =
+      said('E', "SERROR\0VERROR\0C54000\0Mtoo many notifications in the NOTIFY queue\0Fasync.c\0\0"s);
+  silent.say(loop, kWelcome, false, error + kReady);
+  Connection connection(loop, log, random,
+                        {conninfo("host=127.0.0.1 port=" + silent.port, "sslmode=disable"), "write"});
+  std::optional<Result<Rows>> outcome;
+  connection.start();
+  connection.send(std::make_unique<Outcome>(outcome, "SELECT 1"));
+  ASSERT_TRUE(loop.run_until([&] { return outcome.has_value(); }, 5'000));
+  ASSERT_FALSE(*outcome);
+  EXPECT_NE(outcome->error().detail.find("54000"), std::string::npos) << outcome->error().detail;
+  EXPECT_EQ(outcome->error().code, Code::unavailable);
+}
+
+// was a bug: after one refusal no connection had the settings any more
+TEST_F(HostsTest, what_a_pooler_refuses_once_is_tried_again_with_the_next_connection) {
+  silent.say(loop, said('E', "SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"s), false);
+  Connection connection(loop, log, random,
+                        {conninfo("host=127.0.0.1 port=" + silent.port, "sslmode=disable"), "write"});
+  connection.start();
+  ASSERT_TRUE(loop.run_until([&] { return silent.greetings.size() >= 4; }, 5'000));
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(silent.greetings[i].find("await.single") != std::string::npos, i % 2 == 0) << i;
 }
 
 /// A lock that is never granted, and a connection that gives up waiting for it.

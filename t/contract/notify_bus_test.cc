@@ -111,6 +111,23 @@ TEST_F(NotifyBusTest, listens_again_after_the_connection_was_lost) {
   EXPECT_EQ(ear.shards, std::vector<unsigned>{job.shard()}) << "hints may have been missed meanwhile";
 }
 
+// was a bug: it was tried once for each connection
+TEST_F(NotifyBusTest, listens_when_the_reason_why_it_could_not_has_passed) {
+  auto run = [&](const char *sql) {
+    other.send(std::make_unique<pg::Send>(sql, pg::Params()));
+    ASSERT_TRUE(until([&] { return other.ready() && other.in_flight() == 0; }));
+  };
+  other.start();
+  run("CREATE SCHEMA broken");
+  run("CREATE FUNCTION broken.pg_notify(text, text) RETURNS int LANGUAGE sql AS 'SELECT 1 / 0'");
+  start("on -c search_path=broken,pg_catalog");
+  bool is_told = until([&] { return !bus->problem().empty(); });
+  run("DROP SCHEMA broken CASCADE");
+  EXPECT_TRUE(is_told);
+  EXPECT_TRUE(until([&] { return bus->ready(); }));
+  EXPECT_EQ(bus->problem(), "");
+}
+
 TEST_F(NotifyBusTest, does_not_listen_while_the_setting_is_off) {
   start("off");
   ASSERT_TRUE(until([&] { return connection->ready() && connection->in_flight() == 0; }));

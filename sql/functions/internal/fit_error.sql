@@ -8,7 +8,7 @@ BEGIN
         RETURN error;
     END IF;
     PERFORM await.check_json(error, 'the error of an attempt');
-    IF pg_column_size(error) <= 393216 AND octet_length(error::text) <= 49152 THEN
+    IF await.fits_event(error) THEN
         RETURN error;
     END IF;
     RETURN '{"truncated": true}' || CASE jsonb_typeof(error)

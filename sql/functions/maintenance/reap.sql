@@ -138,18 +138,20 @@ BEGIN
     RETURN moved;
 END $$;
 
--- The same one by one, after move_due() failed. A job that cannot be moved is put off by a minute, with a warning.
+-- The same one by one, after move_due() failed. A job that cannot be moved is put off by a minute, with a warning; the jobs of a lane
+-- that another transaction has locked are left out.
 CREATE OR REPLACE FUNCTION await.move_each_due(p_limit int, p_now timestamptz) RETURNS int
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-    r      record;
-    moved  int := 0;
-    waited int := 0;
+    r     record;
+    moved int := 0;
+    busy  bigint[] := '{}';
 BEGIN
     PERFORM await.reserve_positions();
     FOR r IN SELECT d.* FROM await.delayed d WHERE d.due <= p_now ORDER BY d.due, d.pos LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
-        EXIT WHEN waited >= 3;
+        EXIT WHEN cardinality(busy) >= 3;
+        CONTINUE WHEN r.lane = ANY (busy);
         BEGIN
             DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
@@ -162,7 +164,7 @@ BEGIN
             moved := moved + 1;
         EXCEPTION
             WHEN lock_not_available OR serialization_failure OR deadlock_detected THEN
-                waited := waited + 1;
+                busy := busy || r.lane;
             WHEN OTHERS THEN
                 RAISE WARNING 'await: job % is due and cannot be moved into its queue: %', r.job, sqlerrm;
                 UPDATE await.delayed d SET due = p_now + interval '1 minute' WHERE d.due = r.due AND d.pos = r.pos;
