@@ -78,7 +78,6 @@ DECLARE
     lease    interval;
     due      timestamptz;
     deadline timestamptz;
-    wrong    text;                           -- an option
 BEGIN
     -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
@@ -90,9 +89,9 @@ BEGIN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
     IF o <> '{}' THEN
-        SELECT e.key INTO wrong FROM jsonb_each(o) e WHERE e.key <> 'params' AND jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1;
-        IF wrong IS NOT NULL THEN
-            RAISE EXCEPTION 'the option % is a text or a number', wrong USING ERRCODE = '22023';
+        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")') THEN
+            RAISE EXCEPTION 'the option % is a text or a number', (SELECT e.key FROM jsonb_each(o - 'params') e
+                WHERE jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1) USING ERRCODE = '22023';
         END IF;
         lease := await.option_span(o, 'lease', '1 second', '1 day');
         due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
