@@ -1648,7 +1648,7 @@ BEGIN
     IF span IS NULL OR span NOT BETWEEN p_least AND p_most THEN
         RAISE EXCEPTION '% is an interval from % to %, not %', p_name, p_least, p_most, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
     END IF;
-    RETURN span;
+    RETURN make_interval(secs => extract(epoch FROM span));
 END $$;
 CREATE FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
@@ -2501,7 +2501,7 @@ CREATE FUNCTION await.submit(queue text, payload bytea, content_type text DEFAUL
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
+    AS $_$
 DECLARE
     o        jsonb := coalesce(options, '{}');
     type     text  := coalesce(content_type, 'application/octet-stream');
@@ -2526,6 +2526,10 @@ BEGIN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
     IF o <> '{}' THEN
+        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")') THEN
+            RAISE EXCEPTION 'the option % is a text or a number', (SELECT e.key FROM jsonb_each(o - 'params') e
+                WHERE jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1) USING ERRCODE = '22023';
+        END IF;
         lease := await.option_span(o, 'lease', '1 second', '1 day');
         due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
         deadline := clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years');
@@ -2562,7 +2566,7 @@ BEGIN
         PERFORM await.notify_work(NULL, ARRAY[o ->> 'owner']);
     END IF;
     RETURN new_id;
-END $$;
+END $_$;
 CREATE FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(ord integer, id uuid, clash boolean)
     LANGUAGE plpgsql
     AS $$

@@ -11,8 +11,8 @@ use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
 
-# name; what it answers to a command (undef: it closes the connection; empty: nothing; HELLO: to whoever connects); what the log
-# says; options: whether it counts as connected and subscribed, and what the log says when it is over.
+# name; what it answers to a command (undef: it closes the connection; empty: nothing; HELLO: to whoever connects); what
+# the log says; options: whether it counts as connected and subscribed, and what the log says when it is over.
 my $denied = '-DENIED Redis is running in protected mode because ' . 'x' x 1500;
 my @cases = ([
         'no password given',

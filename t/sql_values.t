@@ -34,10 +34,20 @@ subtest 'options of a submission' => sub {
         like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"lease\": \"$value\"}')"),
             qr/^22023 lease is an interval from 00:00:01 to 1 day, not '$value'/, "lease $value";
     }
+    # was a bug: a job whose owner is '{"id": 1}' is a job that nobody sees
+    for my $name (qw(owner correlation_id trace file_name phase batch retain lease priority)) {
+        for my $value ('{"id": 1}', '["x"]', 'true') {
+            like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"$name\": $value}')"),
+                qr/^22023 the option $name is a text or a number/, "$name $value";
+        }
+    }
+    # was a bug: in February this one had run out before it began
+    is sql("SELECT await.option_span('{\"lease\": \"1 mon -29 days -23:59:50\"}', 'lease', '1 second', '1 day')"),
+        '00:00:10', 'a month has thirty days';
     my %numbers = (priority => [ -100, 100 ], max_attempts => [ 1, 1000 ]);
     for my $name (sort keys %numbers) {
         my ($least, $most) = @{ $numbers{$name} };
-        my @wrong = ('1.5', '"1e2"', '"NaN"', '"x"', '""', '99999999999999999999', 'true', '[1]');
+        my @wrong = ('1.5', '"1e2"', '"NaN"', '"x"', '""', '99999999999999999999', '"\u0663"', '"1\\n"');
         for my $value ($least - 1, $most + 1, @wrong) {
             like complaint("SELECT await.submit('q', 'x', 'text/plain', '{\"$name\": $value}')"),
                 qr/^22023 $name is a whole number from $least to $most, not /, "$name $value";
@@ -135,8 +145,9 @@ subtest 'a delayed job that cannot be moved' => sub {
     eventually('the other one is moved', $moved);
     $holder->run('ROLLBACK');
     my $ids = join ',', map { "'$_'" } @locked;
+    my $found = "SELECT count(*) FROM await.ready WHERE job IN ($ids)";
     eventually('those whose queue was locked, too',
-        sub { sql('SELECT await.run_maintenance()'); sql("SELECT count(*) FROM await.ready WHERE job IN ($ids)") == 4 });
+        sub { sql('SELECT await.run_maintenance()'); sql($found) == 4 });
     is sql("SELECT due > now() FROM await.delayed WHERE job = '$bad'"), 't', 'it is put off';
     sql('ALTER TABLE await.ready DROP CONSTRAINT poison');
     sql("UPDATE await.delayed SET due = now() WHERE job = '$bad'");

@@ -211,7 +211,7 @@ struct WebSocketReader::State {
     of(data).replies.append(reinterpret_cast<const char *>(bytes), n);
     return static_cast<ssize_t>(n);
   }
-  static void begin_frame(wslay_event_context_ptr context, const wslay_event_on_frame_recv_start_arg *what,
+  static void begin_frame(wslay_event_context_ptr, const wslay_event_on_frame_recv_start_arg *what,
                           void *data) {
     State &self = of(data);
     self.frame = what->opcode;
@@ -224,12 +224,8 @@ struct WebSocketReader::State {
       self.opcode = what->opcode;
       self.length = 0;
     }
-    self.length += what->payload_length;
+    self.length += what->payload_length;  // take_start() has refused what is too long
     self.in_message = what->fin == 0;
-    if (self.length > self.most) {
-      self.refusal = kTooLarge;
-      wslay_event_shutdown_read(context);
-    }
   }
   static void take_chunk(wslay_event_context_ptr, const wslay_event_on_frame_recv_chunk_arg *what,
                          void *data) {

@@ -89,6 +89,10 @@ BEGIN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
     IF o <> '{}' THEN
+        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")') THEN
+            RAISE EXCEPTION 'the option % is a text or a number', (SELECT e.key FROM jsonb_each(o - 'params') e
+                WHERE jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1) USING ERRCODE = '22023';
+        END IF;
         lease := await.option_span(o, 'lease', '1 second', '1 day');
         due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
         deadline := clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years');
