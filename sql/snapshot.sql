@@ -10,8 +10,18 @@ CREATE TYPE await.job_head AS (
 	state text,
 	attempt smallint,
 	progress integer,
-	ended boolean
+	ended boolean,
+	batch uuid,
+	phase text
 );
+CREATE FUNCTION await.add_to_batch(p_batch uuid, p_jobs uuid[], p_phases text[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+    INSERT INTO await.batch_open (batch, job, phase)
+        SELECT p_batch, g.job, g.phase FROM unnest(p_jobs, p_phases) g (job, phase);
+    INSERT INTO await.batch_added (batch, phase, jobs)
+        SELECT p_batch, g.phase, count(*) FROM unnest(p_phases) g (phase) GROUP BY g.phase
+$$;
 CREATE FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) RETURNS bigint[]
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -86,6 +96,11 @@ BEGIN
             p_status, p_content_type, p_file_name, p_size, p_body);
     IF p_state IN ('completed', 'failed', 'cancelled', 'expired') THEN
         PERFORM await.job_ended(ARRAY[h.id]);
+        IF h.batch IS NOT NULL THEN
+            PERFORM await.batch_jobs_ended(h.batch, ARRAY[h.id], p_state);
+        ELSIF await.is_batch(h.id) THEN
+            PERFORM await.batch_ended(h.id, p_state);
+        END IF;
     END IF;
     RETURN h.seq + 1;
 END $$;
@@ -125,6 +140,115 @@ END $$;
 CREATE FUNCTION await.base64url(bytes bytea) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
+CREATE FUNCTION await.batch_ended(p_batch uuid, p_state text) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    k     int2 := await.class(p_batch);
+    today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+BEGIN
+    DELETE FROM await.batch_live l WHERE l.batch = p_batch;
+    IF p_state <> 'completed' THEN
+        INSERT INTO await.batch_todo (batch) VALUES (p_batch);
+    END IF;
+    IF p_batch < await.floor_id((today - 1)::timestamp AT TIME ZONE 'UTC') THEN
+        INSERT INTO await.late_ending (class, day, ended)
+        SELECT DISTINCT k, (to_timestamp(('x' || left(replace(j.id::text, '-', ''), 12))::bit(48)::bigint / 1000.0)
+                            AT TIME ZONE 'UTC')::date, today
+        FROM await.job j
+        WHERE j.class = k AND j.batch = p_batch AND j.id < await.floor_id((today - 1)::timestamp AT TIME ZONE 'UTC');
+    END IF;
+END $$;
+CREATE FUNCTION await.batch_failures(p_batch uuid) RETURNS jsonb
+    LANGUAGE sql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', l.job, 'phase', l.phase, 'state', l.state,
+               'title', left(e.data ->> 'title', 80), 'detail', left(e.data ->> 'detail', 200))) ORDER BY l.job), '[]')
+    FROM (SELECT * FROM await.batch_loss l WHERE l.batch = p_batch ORDER BY l.job LIMIT 50) l
+    LEFT JOIN LATERAL (SELECT e.data FROM await.event e
+                       WHERE e.class = await.class(l.job) AND e.job = l.job AND e.ending) e ON true
+$$;
+CREATE FUNCTION await.batch_jobs_ended(p_batch uuid, p_jobs uuid[], p_state text) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    here uuid := p_jobs[1];
+BEGIN
+    IF p_state = 'completed' THEN
+        DELETE FROM await.batch_open o WHERE o.batch = p_batch AND o.job = ANY (p_jobs);
+    ELSE
+        WITH gone AS (
+            DELETE FROM await.batch_open o WHERE o.batch = p_batch AND o.job = ANY (p_jobs) RETURNING o.*
+        )
+        INSERT INTO await.batch_loss (batch, job, phase, state) SELECT g.batch, g.job, g.phase, p_state FROM gone g;
+    END IF;
+    IF NOT FOUND THEN
+        RETURN;                              -- no open row: it was counted before
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        INSERT INTO await.batch_todo (batch) VALUES (p_batch); -- it cannot know whether it was the last
+        RETURN;
+    END IF;
+    PERFORM FROM await.batch_open o WHERE o.batch = p_batch AND o.job > here ORDER BY o.job LIMIT 1
+        FOR KEY SHARE SKIP LOCKED;
+    IF NOT FOUND THEN
+        PERFORM FROM await.batch_open o WHERE o.batch = p_batch AND o.job < here ORDER BY o.job LIMIT 1
+            FOR KEY SHARE SKIP LOCKED;
+    END IF;
+    IF FOUND THEN
+        PERFORM await.tell_batch(p_batch);
+    ELSE
+        PERFORM await.finish_batch(p_batch);
+    END IF;
+END $$;
+CREATE FUNCTION await.batch_pause(p_batch uuid, p_total integer) RETURNS interval
+    LANGUAGE sql
+    AS $$
+    SELECT greatest(interval '250 ms', interval '1 s' * (least(1, p_total / 1000.0)
+           * least(60, greatest(0, extract(epoch FROM clock_timestamp())
+                               - ('x' || left(replace(p_batch::text, '-', ''), 12))::bit(48)::bigint / 1000.0) / 50)))
+$$;
+CREATE FUNCTION await.batch_totals(p_batch uuid) RETURNS jsonb
+    LANGUAGE sql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    WITH counted AS MATERIALIZED (
+        SELECT c.phase, sum(c.added) AS total, sum(c.opened) AS open, sum(c.failed) AS failed,
+               sum(c.cancelled) AS cancelled, sum(c.expired) AS expired
+        FROM (SELECT a.phase, a.jobs AS added, 0 AS opened, 0 AS failed, 0 AS cancelled, 0 AS expired
+              FROM await.batch_added a WHERE a.batch = p_batch
+              UNION ALL SELECT o.phase, 0, count(*), 0, 0, 0
+              FROM await.batch_open o WHERE o.batch = p_batch GROUP BY o.phase
+              UNION ALL SELECT l.phase, 0, 0, count(*) FILTER (WHERE l.state = 'failed'),
+                               count(*) FILTER (WHERE l.state = 'cancelled'),
+                               count(*) FILTER (WHERE l.state = 'expired')
+              FROM await.batch_loss l WHERE l.batch = p_batch GROUP BY l.phase) c
+        GROUP BY GROUPING SETS ((), (c.phase))
+    ), named AS (
+        SELECT c.phase, jsonb_build_object('total', coalesce(c.total, 0), 'done', coalesce(c.total - c.open, 0),
+                   'open', coalesce(c.open, 0),
+                   'completed', coalesce(c.total - c.open - c.failed - c.cancelled - c.expired, 0),
+                   'failed', coalesce(c.failed, 0), 'cancelled', coalesce(c.cancelled, 0),
+                   'expired', coalesce(c.expired, 0)) AS counts
+        FROM counted c
+    ), declared AS (
+        SELECT jsonb_object_agg(p.name, coalesce(n.counts,
+                   '{"total":0,"done":0,"open":0,"completed":0,"failed":0,"cancelled":0,"expired":0}')) AS phases
+        FROM await.job j CROSS JOIN LATERAL jsonb_array_elements_text(j.extra -> 'phases') p (name)
+        LEFT JOIN named n ON n.phase = p.name
+        WHERE j.class = await.class(p_batch) AND j.id = p_batch
+    )
+    SELECT n.counts || CASE WHEN d.phases IS NULL THEN '{}' ELSE jsonb_build_object('phases', d.phases) END
+    FROM (SELECT counts FROM named WHERE phase IS NULL ORDER BY (counts ->> 'total')::int DESC LIMIT 1) n
+    CROSS JOIN declared d
+$$;
 CREATE FUNCTION await.buckets() RETURNS double precision[]
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT ARRAY[0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600]::float8[] $$;
@@ -143,8 +267,44 @@ BEGIN
     ELSIF h.ended THEN
         RETURN CASE h.state WHEN 'cancelled' THEN 'already' ELSE 'ended' END;
     END IF;
-    PERFORM await.append_event(h, 'cancelled', 'cancelled');
+    IF await.is_batch(cancel.id) THEN
+        PERFORM await.append_event(h, 'cancelled', 'cancelled', await.batch_totals(cancel.id));
+        IF current_setting('transaction_isolation') = 'read committed' THEN
+            PERFORM await.cancel_batch_jobs(cancel.id, 500);
+        END IF;
+    ELSE
+        PERFORM await.append_event(h, 'cancelled', 'cancelled');
+    END IF;
     RETURN 'cancelled';
+END $$;
+CREATE FUNCTION await.cancel_batch_jobs(p_batch uuid, p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    one uuid;
+    h   await.job_head;
+    n   int := 0;
+BEGIN
+    FOR one IN SELECT o.job FROM await.batch_open o WHERE o.batch = p_batch ORDER BY o.job LIMIT p_limit
+               FOR UPDATE SKIP LOCKED LOOP
+        h := await.lock_job(one, true);
+        IF h.ended IS FALSE THEN
+            PERFORM await.append_event(h, 'cancelled', 'cancelled');
+            n := n + 1;
+        ELSIF NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(one) AND j.id = one) THEN
+            DELETE FROM await.batch_open o WHERE o.batch = p_batch AND o.job = one;
+        END IF;
+    END LOOP;
+    IF EXISTS (SELECT FROM await.batch_open o WHERE o.batch = p_batch) THEN
+        RETURN n;
+    END IF;
+    UPDATE await.job j SET extra = j.extra || jsonb_build_object('totals', await.batch_totals(p_batch))
+        WHERE j.class = await.class(p_batch) AND j.id = p_batch;
+    DELETE FROM await.batch_added a WHERE a.batch = p_batch;
+    DELETE FROM await.batch_loss l WHERE l.batch = p_batch;
+    RETURN NULL;
 END $$;
 CREATE FUNCTION await.check_content_type(value text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -219,6 +379,24 @@ BEGIN
     ELSIF octet_length((o -> 'params')::text) > 65536 THEN
         RAISE EXCEPTION 'params have at most 64 KB, not %', octet_length((o -> 'params')::text) USING ERRCODE = '22023';
     END IF;
+END $$;
+CREATE FUNCTION await.check_phases(p_batch uuid, p_declared jsonb, p_phases text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    bad text;
+BEGIN
+    SELECT p INTO bad FROM unnest(p_phases) p
+        WHERE CASE WHEN p_declared IS NULL THEN p IS NOT NULL ELSE p IS NULL OR NOT p_declared ? p END LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF bad IS NULL THEN
+        RAISE EXCEPTION 'a job of batch % needs a phase', p_batch USING ERRCODE = '22023',
+            HINT = format('Its phases are %s.', left(p_declared::text, 200));
+    END IF;
+    RAISE EXCEPTION 'batch % has no phase %', p_batch, quote_literal(left(bad, 80)) USING ERRCODE = '22023',
+        HINT = CASE WHEN p_declared IS NULL THEN 'It has no phases.'
+                    ELSE format('Its phases are %s.', left(p_declared::text, 200)) END;
 END $$;
 CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lease interval DEFAULT NULL::interval, inline integer DEFAULT 1048576, pieces boolean DEFAULT false) RETURNS TABLE(id uuid, receipt text, attempt integer, queue text, payload bytea, content_type text, file_name text, params jsonb, batch uuid, phase text, trace text, deadline timestamp with time zone, payload_size bigint, correlation_id text, lease_for interval)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -366,6 +544,9 @@ BEGIN
             SELECT o.at, o.job, j.created_at FROM await.deadline o JOIN await.job j ON j.class = await.class(o.job) AND j.id = o.job
             WHERE o.job > ahead AND j.created_at > p_now + interval '1 second' FOR UPDATE OF o SKIP LOCKED) k
         WHERE d.at = k.at AND d.job = k.job;
+    UPDATE await.batch_live b SET visit = p_now WHERE b.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.batch_live o WHERE o.visit > p_now + interval '2 minutes'
+        FOR NO KEY UPDATE SKIP LOCKED));
     UPDATE await.revoked r SET at = p_now WHERE r.ctid = ANY (ARRAY(
         SELECT o.ctid FROM await.revoked o WHERE o.at > p_now + interval '1 second' FOR UPDATE SKIP LOCKED));
 END $$;
@@ -425,6 +606,8 @@ DECLARE
     n    int := cardinality(ids);
     bad  int;
     ended uuid[];
+    batched boolean;                         -- whether some of the jobs are in a batch
+    b    record;
 BEGIN
     IF n = 0 AND cardinality(receipts) = 0 AND cardinality(bodies) = 0 THEN
         RETURN;
@@ -446,10 +629,11 @@ BEGIN
     END IF;
     -- Locks the jobs it holds in the order of their ids, as all do; the next statement sees what the last holder committed.
     -- OFFSET 0: the leases are looked up one by one, although the planner may think that the table is empty.
-    PERFORM 1 FROM unnest(ids, receipts) k (id, receipt)
+    SELECT bool_or(k.batch IS NOT NULL) INTO batched FROM (
+        SELECT j.batch FROM unnest(ids, receipts) k (id, receipt)
         CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = k.id AND l.receipt = k.receipt OFFSET 0) l
         JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
-        ORDER BY j.id FOR NO KEY UPDATE OF j;
+        ORDER BY j.id FOR NO KEY UPDATE OF j) k;
     WITH held AS MATERIALIZED (              -- under the lock; of several receipts for an id the valid one counts
         SELECT DISTINCT ON (g.id) g.id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
         FROM unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
@@ -469,6 +653,13 @@ BEGIN
     )
     SELECT array_agg(s.job) INTO ended FROM said s;
     PERFORM await.job_ended(ended);
+    IF batched THEN                          -- batch by batch, in one order
+        FOR b IN SELECT j.batch, array_agg(j.id ORDER BY j.id) AS jobs
+                 FROM unnest(ended) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+                 WHERE j.batch IS NOT NULL GROUP BY j.batch ORDER BY j.batch LOOP
+            PERFORM await.batch_jobs_ended(b.batch, b.jobs, 'completed');
+        END LOOP;
+    END IF;
     RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
 END $$;
 CREATE FUNCTION await.count_events(p_every interval DEFAULT '00:00:05'::interval, p_most integer DEFAULT 50000) RETURNS boolean
@@ -552,6 +743,104 @@ BEGIN
     UPDATE await.counted c SET upto = seen, at = clock_timestamp();
     RETURN high < pg_snapshot_xmax(now_)::text::bigint;
 END $$;
+CREATE FUNCTION await.create_batch(options jsonb DEFAULT '{}'::jsonb) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+DECLARE
+    o      jsonb := coalesce(options, '{}');
+    wrong  text;
+    class  int2;
+    new_id uuid;
+BEGIN
+    IF jsonb_typeof(o) <> 'object' THEN
+        RAISE EXCEPTION 'the options of await.create_batch are a JSON object' USING ERRCODE = '22023';
+    ELSIF pg_column_size(o) > 65536 THEN
+        RAISE EXCEPTION 'the options of await.create_batch have at most 64 KB' USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.check_json(o, 'the options of await.create_batch');
+    SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k
+        WHERE k NOT IN ('owner', 'phases', 'on_ready', 'correlation_id', 'trace', 'retain', 'deadline') LIMIT 10) u;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'await.create_batch has no option %', wrong USING ERRCODE = '22023';
+    END IF;
+    SELECT e.key INTO wrong FROM jsonb_each_text(o - 'phases') e WHERE length(e.value) > 1000 LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'the option % has at most 1000 characters', wrong USING ERRCODE = '22023';
+    ELSIF jsonb_typeof(o -> 'phases') <> 'array'
+          OR jsonb_path_exists(o, 'strict $.phases[*] ? (@.type() <> "string")', '{}', true) THEN
+        RAISE EXCEPTION 'phases is an array of names, not %', left((o -> 'phases')::text, 80) USING ERRCODE = '22023';
+    ELSIF jsonb_array_length(o -> 'phases') > 16 THEN
+        RAISE EXCEPTION 'a batch has at most 16 phases, not %', jsonb_array_length(o -> 'phases')
+            USING ERRCODE = '22023';
+    END IF;
+    IF o ->> 'on_ready' IS NOT NULL AND EXISTS (SELECT FROM await.queue_grant)
+       AND NOT await.may_queue(o ->> 'on_ready') THEN
+        RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user),
+            quote_literal(left(o ->> 'on_ready', 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
+    END IF;
+    SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80))
+            USING ERRCODE = '22023';
+    END IF;
+    IF o ->> 'on_ready' IS NOT NULL THEN
+        PERFORM await.queue_id(o ->> 'on_ready'); -- it counts against the limit, unlike one that a directive names
+    END IF;
+    new_id := await.new_batch_id(class);
+    PERFORM await.need_partitions(class);
+    PERFORM await.insert_batch(new_id, o ->> 'owner', o ->> 'correlation_id', o ->> 'trace',
+        ARRAY(SELECT jsonb_array_elements_text(o -> 'phases')), o ->> 'on_ready',
+        clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years'));
+    RETURN new_id;
+END $_$;
+CREATE FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    k        int2 := await.class(p_batch);
+    new      uuid := await.new_id(k);
+    in_queue int4 := await.queue_id(p_queue, true);
+    body     bytea := convert_to(p_summary::text, 'UTF8');
+    of_user  text;
+BEGIN
+    PERFORM await.need_partitions(k);
+    PERFORM await.note_use(in_queue, k);
+    INSERT INTO await.job (class, id, queue, owner, correlation_id, trace, content_type, params, payload, payload_size)
+        SELECT k, new, in_queue, j.owner, j.correlation_id, j.trace, 'application/json',
+               jsonb_build_object('batch', p_batch), body, length(body)
+        FROM await.job j WHERE j.class = k AND j.id = p_batch
+        RETURNING owner INTO of_user;
+    PERFORM await.enqueue(new, in_queue, 0::int2, 1::int2);
+    IF of_user IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[of_user]);
+    END IF;
+END $$;
+CREATE FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h await.job_head;
+    n int;
+BEGIN
+    PERFORM FROM await.batch_todo t WHERE t.at = p_at AND t.batch = p_batch FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    h := await.lock_job(p_batch);
+    IF h.ended AND h.state <> 'completed' AND EXISTS (SELECT FROM await.batch_added a WHERE a.batch = p_batch) THEN
+        n := await.cancel_batch_jobs(p_batch, p_limit);
+    ELSIF NOT h.ended THEN
+        PERFORM await.finish_batch(p_batch);
+    END IF;
+    IF n IS NULL THEN
+        DELETE FROM await.batch_todo t WHERE t.at = p_at AND t.batch = p_batch;
+    END IF;
+    RETURN coalesce(n, 0);
+END $$;
 CREATE FUNCTION await.drop_partition(p_name text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -562,6 +851,42 @@ BEGIN
     RETURN 'dropped ' || p_name;
 EXCEPTION WHEN lock_not_available THEN
     RETURN 'busy ' || p_name;
+END $$;
+CREATE FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    SELECT j.id FROM await.job j WHERE j.class = await.class(p_batch) AND j.batch = p_batch AND j.id > p_after
+    ORDER BY j.batch, j.id LIMIT p_limit
+$$;
+CREATE FUNCTION await.edge_batches(p_ids uuid[]) RETURNS TABLE(id uuid, owner text, state text, seq integer, correlation_id text, phases text, totals text, created_at timestamp with time zone, updated_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT j.id, j.owner, coalesce(e.state, 'pending'), coalesce(e.seq, 1), j.correlation_id,
+           (j.extra -> 'phases')::text,
+           CASE WHEN e.type = 'batch.ready' THEN e.data::text
+                WHEN j.extra ? 'totals' THEN (j.extra -> 'totals')::text
+                ELSE (await.batch_totals(j.id) || jsonb_build_object('processing', (
+                          SELECT count(*) FROM await.batch_open o
+                          CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = o.job OFFSET 0) l
+                          WHERE o.batch = j.id)))::text END,
+           j.created_at, coalesce(e.at, j.created_at)
+    FROM unnest(p_ids) k (id)
+    JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id AND await.is_batch(k.id)
+    LEFT JOIN LATERAL (SELECT * FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id
+                       ORDER BY e.seq DESC LIMIT 1) e ON true;
 END $$;
 CREATE FUNCTION await.edge_cancel(p_id uuid, p_seq integer DEFAULT NULL::integer) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -731,6 +1056,20 @@ CREATE FUNCTION await.edge_revoked() RETURNS TABLE(owner text, at bigint)
     AS $$
     SELECT r.owner, floor(extract(epoch FROM r.at) * 1000)::int8 FROM await.revoked r WHERE r.at > clock_timestamp() - interval '1 hour'
 $$;
+CREATE FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO await.batch_stage (batch, n, id, queue, phase, priority, content_type, file_name, params, payload, size,
+                                   lease, delay, deadline, max_attempts)
+    SELECT p_batch, p_first + g.ord - 1, g.id, g.queue, g.phase, g.priority, g.type, g.name, g.params, g.payload,
+           g.size, g.lease, g.delay, g.deadline, g.attempts
+    FROM unnest(p_ids, p_queues, p_phases, p_priorities, p_types, p_names, p_params, p_payloads, p_sizes, p_leases,
+                p_delays, p_deadlines, p_attempts) WITH ORDINALITY
+         g (id, queue, phase, priority, type, name, params, payload, size, lease, delay, deadline, attempts, ord)
+    ON CONFLICT DO NOTHING;
+END $$;
 CREATE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -791,6 +1130,46 @@ BEGIN
         RETURN QUERY SELECT k.id, j.created_at FROM unnest(p_ids) WITH ORDINALITY k (id, ord)
             JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
     END IF;
+END $$;
+CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    k     int2 := await.class(p_batch);
+    first record;
+    patience text := current_setting('lock_timeout');
+BEGIN
+    IF NOT await.is_batch(p_batch) OR p_jobs NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'a batch has an id of version 8 and 1 to 10000 jobs' USING ERRCODE = '22023';
+    END IF;
+    PERFORM await.need_partitions(k);
+    SELECT p_batch AS id, false AS clash INTO first;
+    IF p_key IS NOT NULL THEN
+        LOCK TABLE await.idem IN ROW EXCLUSIVE MODE; -- so that only the wait for a key is short
+        PERFORM set_config('lock_timeout', '200ms', true);
+        SELECT t.id, t.clash INTO first FROM await.take_keys(ARRAY[p_batch], ARRAY[p_scope], ARRAY[p_owner],
+            ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_keep]) t;
+        PERFORM set_config('lock_timeout', patience, true);
+    END IF;
+    IF first.id = p_batch AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = k AND j.id = p_batch) THEN
+        IF (SELECT count(*) FROM await.batch_stage s WHERE s.batch = p_batch) <> p_jobs THEN
+            RAISE EXCEPTION 'the jobs of batch % are not all there', p_batch USING ERRCODE = '55000';
+        END IF;
+        PERFORM await.check_phases(p_batch, nullif(to_jsonb(p_phases), '[]'),
+            ARRAY(SELECT DISTINCT s.phase FROM await.batch_stage s WHERE s.batch = p_batch));
+        PERFORM await.insert_batch(p_batch, p_owner, p_correlation, p_trace, p_phases, p_on_ready,
+            clock_timestamp() + p_deadline * interval '1 ms');
+        PERFORM await.insert_staged(p_batch, p_owner, p_correlation, p_trace);
+    ELSIF first.id <> p_batch THEN
+        DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
+    END IF;
+    RETURN QUERY SELECT first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
+        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean;
 END $$;
 CREATE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -859,6 +1238,10 @@ BEGIN
     SELECT pg_current_snapshot()::text, (SELECT count(*) FROM tail) < p_limit AND (SELECT count(*) FROM came) < p_limit,
            coalesce(array_agg(n.job), '{}'), coalesce(array_agg(n.seq), '{}') FROM newest n;
 END $$;
+CREATE FUNCTION await.edge_unstage(p_batch uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ DELETE FROM await.batch_stage s WHERE s.batch = p_batch $$;
 CREATE FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) RETURNS TABLE(item bigint, good boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1057,6 +1440,85 @@ BEGIN
     PERFORM await.retry_or_fail(h, own, coalesce(error, '{}'), retry_in);
     RETURN true;
 END $$;
+CREATE SEQUENCE await.eid
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.job (
+    class smallint NOT NULL,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    owner text,
+    batch uuid,
+    phase text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    correlation_id text,
+    trace text,
+    content_type text DEFAULT 'application/octet-stream'::text NOT NULL,
+    file_name text,
+    params jsonb,
+    payload bytea,
+    payload_size bigint NOT NULL,
+    lease interval,
+    max_attempts smallint,
+    due timestamp with time zone,
+    deadline timestamp with time zone,
+    retry_of uuid,
+    extra jsonb,
+    CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
+)
+PARTITION BY RANGE (class, id);
+ALTER TABLE ONLY await.job ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE FUNCTION await.find_batch(p_batch uuid) RETURNS await.job
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    b await.job;
+BEGIN
+    IF await.is_batch(p_batch) THEN
+        SELECT * INTO b FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch;
+    END IF;
+    IF b.id IS NULL THEN
+        RAISE EXCEPTION 'there is no batch %', p_batch USING ERRCODE = '22023';
+    END IF;
+    RETURN b;
+END $$;
+CREATE FUNCTION await.finish_batch(p_batch uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h       await.job_head := await.lock_job(p_batch);
+    totals  jsonb;
+    summary jsonb;
+    then_to text;
+BEGIN
+    IF h.id IS NULL OR h.ended OR EXISTS (SELECT FROM await.batch_open o WHERE o.batch = p_batch) THEN
+        RETURN;                              -- who ends the last job waits for this transaction, and comes here then
+    END IF;
+    totals := await.batch_totals(p_batch);
+    IF NOT await.phases_had_jobs(p_batch, totals) THEN
+        PERFORM await.tell_batch(p_batch);
+        RETURN;
+    END IF;
+    summary := totals || jsonb_build_object('batch', p_batch, 'failures', await.batch_failures(p_batch));
+    PERFORM await.append_event(h, 'batch.ready', 'completed', summary);
+    DELETE FROM await.batch_added a WHERE a.batch = p_batch;
+    DELETE FROM await.batch_loss l WHERE l.batch = p_batch;
+    SELECT j.extra ->> 'on_ready' INTO then_to FROM await.job j
+        WHERE j.class = await.class(p_batch) AND j.id = p_batch;
+    IF then_to IS NOT NULL THEN
+        PERFORM await.create_ready_job(p_batch, then_to, summary);
+    END IF;
+END $$;
 CREATE FUNCTION await.fit_error(error jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -1192,9 +1654,114 @@ CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text
     AS $$
     SELECT DISTINCT h.channel, h.message FROM unnest(ids) k, LATERAL await.hint(k) h
 $$;
+CREATE FUNCTION await.hold_batch(b await.job, p_phases text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM await.check_phases(b.id, b.extra -> 'phases', p_phases);
+    PERFORM FROM await.job j WHERE j.class = await.class(b.id) AND j.id = b.id FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no batch %', b.id USING ERRCODE = '22023';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- what was committed since the snapshot is not seen, but a row that is gone cannot be locked: an error (40001)
+        PERFORM FROM await.batch_live l WHERE l.batch = b.id FOR KEY SHARE;
+    END IF;
+    IF coalesce((SELECT e.ending FROM await.event e WHERE e.class = await.class(b.id) AND e.job = b.id -- after the lock
+                 ORDER BY e.seq DESC LIMIT 1), false) THEN
+        RAISE EXCEPTION 'batch % has ended: no job can be added', b.id USING ERRCODE = '55000';
+    END IF;
+END $$;
 CREATE FUNCTION await.in_transaction() RETURNS boolean
     LANGUAGE sql STABLE
     AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
+CREATE FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    bad text;
+BEGIN
+    IF cardinality(p_phases) > 16 THEN
+        RAISE EXCEPTION 'a batch has at most 16 phases, not %', cardinality(p_phases) USING ERRCODE = '22023';
+    END IF;
+    SELECT p INTO bad FROM unnest(p_phases) p WHERE p IS NULL OR p !~ '^[A-Za-z0-9_.-]{1,64}$' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the name of a phase is 1 to 64 of A-Z a-z 0-9 _ . -, not %', quote_nullable(left(bad, 80))
+            USING ERRCODE = '22023';
+    ELSIF (SELECT count(DISTINCT p) FROM unnest(p_phases) p) <> cardinality(p_phases) THEN
+        RAISE EXCEPTION 'a phase is named twice' USING ERRCODE = '22023';
+    END IF;
+    IF p_on_ready IS NOT NULL THEN           -- an error now, not when the batch is ready
+        PERFORM await.queue_id(p_on_ready, true);
+    END IF;
+    INSERT INTO await.job (class, id, queue, owner, correlation_id, trace, content_type, payload, payload_size,
+                           deadline, extra)
+    VALUES (await.class(p_id), p_id, await.queue_id('.batch', true), p_owner, p_correlation, p_trace,
+            'application/json', '', 0, p_deadline,
+            jsonb_strip_nulls(jsonb_build_object('phases', nullif(to_jsonb(p_phases), '[]'), 'on_ready', p_on_ready)));
+    INSERT INTO await.batch_live (batch, told, pause, visit)
+    VALUES (p_id, clock_timestamp(), interval '0', clock_timestamp() + interval '1 minute');
+    IF p_deadline IS NOT NULL THEN
+        INSERT INTO await.deadline (at, job) VALUES (p_deadline, p_id);
+    END IF;
+END $_$;
+CREATE FUNCTION await.insert_staged(p_batch uuid, p_owner text, p_correlation text, p_trace text) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    k        int2 := await.class(p_batch);
+    at       timestamptz := clock_timestamp();
+    ids      uuid[];
+    phases   text[];
+    lanes    bigint[];                       -- in which a worker can claim some of them now
+    large    record;
+    r        record;
+BEGIN
+    FOR r IN SELECT DISTINCT s.queue, s.priority FROM await.batch_stage s WHERE s.batch = p_batch ORDER BY 1, 2 LOOP
+        PERFORM await.note_use(await.make_lane(r.queue, r.priority), k);
+    END LOOP;
+    PERFORM await.check_json(s.params::jsonb, 'params') FROM await.batch_stage s
+        WHERE s.batch = p_batch AND (octet_length(s.params) > 400 OR s.params ~ '[0-9.][eE]');
+    FOR large IN SELECT s.id, s.payload FROM await.batch_stage s
+                 WHERE s.batch = p_batch AND length(s.payload) > 65536 LOOP
+        PERFORM await.need_partitions(k, 'chunk');
+        PERFORM await.store_chunks(large.id, 'p', 0::int2, large.payload);
+    END LOOP;
+    PERFORM await.reserve_positions();
+    WITH ins AS (
+        INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, created_at, correlation_id, trace,
+                               content_type, file_name, params, payload, payload_size, lease, max_attempts, due,
+                               deadline)
+        SELECT k, g.id, q.id, g.priority, p_owner, p_batch, g.phase, at, p_correlation, p_trace, g.content_type,
+               g.file_name, g.params::jsonb, CASE WHEN g.size <= 65536 THEN g.payload END, g.size,
+               g.lease * interval '1 ms', g.max_attempts,
+               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms'
+        FROM await.batch_stage g JOIN await.queue q ON q.name = g.queue WHERE g.batch = p_batch ORDER BY g.n
+        RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.phase, job.eid
+    ), now_ready AS (
+        INSERT INTO await.ready (lane, pos, job, attempt)
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1
+        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL
+    ), later AS (
+        INSERT INTO await.delayed (due, lane, job, attempt)
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1 FROM ins i WHERE i.due IS NOT NULL
+    ), bounded AS (
+        INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
+    )
+    SELECT array_agg(i.id ORDER BY i.eid), array_agg(i.phase ORDER BY i.eid),
+           array_agg(DISTINCT await.lane(i.queue, i.priority)) FILTER (WHERE i.due IS NULL)
+        INTO ids, phases, lanes FROM ins i;
+    DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
+    PERFORM await.add_to_batch(p_batch, ids, phases);
+    IF await.notifies() THEN
+        PERFORM await.notify_lanes(lanes), await.notify_work(NULL, ARRAY[p_owner]);
+    END IF;
+END $$;
+CREATE FUNCTION await.is_batch(id uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT get_byte(uuid_send(id), 6) >> 4 = 8 AND get_byte(uuid_send(id), 0) < 255 $$;
 CREATE FUNCTION await.is_json(content_type text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $_$ SELECT content_type ~* '^application/([a-z0-9.+-]+[+])?json( *;.*)?$' $_$;
@@ -1270,12 +1837,12 @@ DECLARE
     h await.job_head;
 BEGIN
     IF p_skip THEN
-        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
-            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts, j.batch, j.phase
+            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts, h.batch, h.phase
             FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id FOR NO KEY UPDATE SKIP LOCKED;
     ELSE
-        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
-            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts, j.batch, j.phase
+            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts, h.batch, h.phase
             FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id FOR NO KEY UPDATE;
     END IF;
     IF h.id IS NULL THEN
@@ -1469,6 +2036,12 @@ BEGIN
         RAISE WARNING 'await: partitions of today or tomorrow were missing and have been created; await.purge() should run every hour';
     END IF;
 END $$;
+CREATE FUNCTION await.new_batch_id(class smallint DEFAULT 1) RETURNS uuid
+    LANGUAGE sql
+    AS $$
+    SELECT encode(set_byte(b, 6, (get_byte(b, 6) & 15) | 128), 'hex')::uuid
+    FROM (SELECT uuid_send(await.new_id(class)) AS b) n
+$$;
 CREATE FUNCTION await.new_id(class smallint DEFAULT 1) RETURNS uuid
     LANGUAGE plpgsql
     AS $$
@@ -1579,6 +2152,8 @@ BEGIN
            OR EXISTS (SELECT FROM await.late_ending l WHERE l.class = r.class
                       AND l.day >= (p.start AT TIME ZONE 'UTC')::date AND l.day < ((p.start + r.step) AT TIME ZONE 'UTC')::date
                       AND (l.ended + 1)::timestamp AT TIME ZONE 'UTC' + r.keep >= clock_timestamp())
+           OR EXISTS (SELECT FROM await.batch_live b
+                      WHERE await.class(b.batch) = r.class AND b.batch < await.floor_id(p.start + r.step))
     FROM (SELECT o AS relname, to_date(right(o, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS start,
                  substr(o, strpos(o, '_') + 1, 1)::int2 AS class
           FROM unnest(old) o) p
@@ -1685,6 +2260,23 @@ BEGIN
     length := least(coalesce(length, most), j.payload_size - "offset");
     RETURN CASE WHEN j.payload IS NOT NULL THEN substr(j.payload, "offset"::int + 1, length)
                 ELSE await.stored_payload(j.id, "offset", length) END;
+END $$;
+CREATE FUNCTION await.phases_had_jobs(p_batch uuid, p_totals jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    phase     text;
+    completed int := 1;
+BEGIN
+    FOR phase IN SELECT p.name FROM await.job j
+                 CROSS JOIN LATERAL jsonb_array_elements_text(j.extra -> 'phases') WITH ORDINALITY p (name, ord)
+                 WHERE j.class = await.class(p_batch) AND j.id = p_batch ORDER BY p.ord LOOP
+        IF (p_totals #>> ARRAY['phases', phase, 'total'])::int = 0 THEN
+            RETURN completed = 0;
+        END IF;
+        completed := (p_totals #>> ARRAY['phases', phase, 'completed'])::int;
+    END LOOP;
+    RETURN (p_totals ->> 'total')::int > 0;
 END $$;
 CREATE FUNCTION await.publish(topic text, type text, data jsonb DEFAULT NULL::jsonb, latest boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1803,7 +2395,12 @@ BEGIN
             SELECT j.id FROM await.job j
             CROSS JOIN LATERAL (SELECT FROM await.event e WHERE e.class = r.class AND e.job = j.id AND e.ending
                                 AND e.at < clock_timestamp() - r.keep OFFSET 0) e
-            WHERE j.class = r.class AND j.id > last AND j.id <= upto FOR UPDATE OF j SKIP LOCKED) k;
+            WHERE j.class = r.class AND j.id > last AND j.id <= upto
+              AND (j.batch IS NULL            -- a job stays as long as its batch
+                   OR NOT EXISTS (SELECT FROM await.job b WHERE b.class = r.class AND b.id = j.batch)
+                   OR EXISTS (SELECT FROM await.event e WHERE e.class = r.class AND e.job = j.batch AND e.ending
+                              AND e.at < clock_timestamp() - r.keep))
+            FOR UPDATE OF j SKIP LOCKED) k;
         DELETE FROM await.chunk c USING unnest(jobs) k (id) WHERE c.class = r.class AND c.job = k.id;
         DELETE FROM await.event e USING unnest(jobs) k (id) WHERE e.class = r.class AND e.job = k.id;
         DELETE FROM await.job j USING unnest(jobs) k (id) WHERE j.class = r.class AND j.id = k.id;
@@ -1836,6 +2433,10 @@ CREATE FUNCTION await.purge_expired(p_limit integer) RETURNS void
     WHERE i.owner = old.owner AND i.queue = old.queue AND i.key = old.key;
     DELETE FROM await.ticket_used t USING (SELECT o.id FROM await.ticket_used o WHERE o.until <= now()
                                            ORDER BY o.until LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE t.id = old.id;
+    DELETE FROM await.batch_stage s USING (SELECT o.batch, o.n FROM await.batch_stage o
+                                           WHERE o.batch < await.floor_id(now() - interval '1 day')
+                                           ORDER BY o.batch, o.n LIMIT p_limit FOR UPDATE SKIP LOCKED) old
+    WHERE s.batch = old.batch AND s.n = old.n;
     DELETE FROM await.revoked r USING (SELECT o.owner FROM await.revoked o WHERE o.at <= now() - interval '1 hour'
                                        LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE r.owner = old.owner;
 $$;
@@ -2141,7 +2742,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     ELSIF NOT h.ended THEN
-        PERFORM await.append_event(h, 'expired', 'expired');
+        PERFORM await.append_event(h, 'expired', 'expired',
+            CASE WHEN await.is_batch(p_job) THEN await.batch_totals(p_job) END);
     END IF;
     RETURN true;
 END $$;
@@ -2314,7 +2916,7 @@ DECLARE
     k   int2 := await.class(retry.id);
     new uuid := await.new_id(k);
 BEGIN
-    IF h.ended IS DISTINCT FROM true THEN
+    IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) THEN
         RETURN NULL;
     END IF;
     PERFORM await.note_use(h.queue, k);
@@ -2413,7 +3015,7 @@ BEGIN
     IF NOT in_block THEN
         PERFORM await.need_partitions(), await.settle();
     END IF;
-    handled := await.reap(most);
+    handled := await.reap(most) + await.visit_batches(most);
     IF handled >= most THEN
         PERFORM setval('await.last_maintenance', 0); -- there is more
     END IF;
@@ -2515,6 +3117,8 @@ DECLARE
     lease    interval;
     due      timestamptz;
     deadline timestamptz;
+    owner    text;
+    b        await.job;                      -- the batch
 BEGIN
     -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
@@ -2540,19 +3144,38 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
+    owner := o ->> 'owner';
+    IF o ? 'batch' THEN                      -- its jobs are kept as long as the batch, and belong to its owner
+        b := await.find_batch((o ->> 'batch')::uuid);
+        IF o ? 'retain' AND class <> b.class THEN
+            RAISE EXCEPTION 'retain is that of the batch, not %', quote_literal(left(o ->> 'retain', 80))
+                USING ERRCODE = '22023', HINT = 'leave it out';
+        ELSIF owner <> b.owner OR owner IS NOT NULL AND b.owner IS NULL THEN
+            RAISE EXCEPTION 'the owner is that of the batch, not %', quote_literal(left(owner, 80))
+                USING ERRCODE = '22023', HINT = 'leave it out';
+        END IF;
+        class := b.class;
+        owner := b.owner;
+    ELSIF o ? 'phase' THEN
+        RAISE EXCEPTION 'a job has a phase only in a batch' USING ERRCODE = '22023';
+    END IF;
     new_id := await.new_id(class);
     IF key IS NOT NULL THEN
-        first_id := await.job_of_key(new_id, queue, o, key, keep_key, type, body);
+        first_id := await.job_of_key(new_id, queue,
+            CASE WHEN b.id IS NULL THEN o ELSE o || jsonb_build_object('owner', owner) END, key, keep_key, type, body);
         IF first_id <> new_id THEN
-            RETURN first_id;
+            RETURN first_id;                 -- even if the batch has ended since
         END IF;
+    END IF;
+    IF b.id IS NOT NULL THEN
+        PERFORM await.hold_batch(b, ARRAY[o ->> 'phase']);
     END IF;
     in_queue := await.queue_id(submit.queue);
     PERFORM await.note_use(in_queue, class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
                            params, payload, payload_size, lease, max_attempts, due, deadline)
-    VALUES (class, new_id, in_queue, prio, o ->> 'owner', (o ->> 'batch')::uuid, o ->> 'phase', o ->> 'correlation_id',
-            o ->> 'trace', type, o ->> 'file_name', o -> 'params',
+    VALUES (class, new_id, in_queue, prio, owner, b.id, o ->> 'phase', coalesce(o ->> 'correlation_id', b.correlation_id),
+            coalesce(o ->> 'trace', b.trace), type, o ->> 'file_name', o -> 'params',
             CASE WHEN length(body) <= 65536 THEN body END, length(body),
             lease, attempts, due, deadline);
     IF length(body) > 65536 THEN
@@ -2562,8 +3185,11 @@ BEGIN
         INSERT INTO await.deadline (at, job) VALUES (deadline, new_id);
     END IF;
     PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
-    IF o ? 'owner' AND await.notifies() THEN
-        PERFORM await.notify_work(NULL, ARRAY[o ->> 'owner']);
+    IF b.id IS NOT NULL THEN
+        PERFORM await.add_to_batch(b.id, ARRAY[new_id], ARRAY[o ->> 'phase']);
+    END IF;
+    IF owner IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[owner]);
     END IF;
     RETURN new_id;
 END $_$;
@@ -2591,6 +3217,30 @@ BEGIN
     FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
     LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key
     ORDER BY g.ord;
+END $$;
+CREATE FUNCTION await.tell_batch(p_batch uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at timestamptz := clock_timestamp();
+    l      await.batch_live;
+    h      await.job_head;
+    totals jsonb;
+BEGIN
+    SELECT * INTO l FROM await.batch_live b WHERE b.batch = p_batch;
+    IF NOT FOUND OR now_at < l.told + l.pause AND now_at >= l.told THEN
+        RETURN;
+    END IF;
+    h := await.lock_job(p_batch, true);
+    IF h.id IS NULL OR h.ended THEN
+        RETURN;
+    END IF;
+    totals := await.batch_totals(p_batch);
+    PERFORM await.append_event(h, 'progress', 'processing', totals);
+    l.pause := await.batch_pause(p_batch, (totals ->> 'total')::int);
+    UPDATE await.batch_live b
+        SET told = now_at, pause = l.pause, visit = now_at + l.pause, total = (totals ->> 'total')::int
+        WHERE b.batch = p_batch;
 END $$;
 CREATE FUNCTION await.tick(p_limit integer DEFAULT 100) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
@@ -2672,6 +3322,66 @@ BEGIN
             ORDER BY j.xid, j.eid LIMIT p_limit) w
     ) u ORDER BY u.eid LIMIT p_limit;
 END $$;
+CREATE FUNCTION await.visit_batch(p_batch uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now_at timestamptz := clock_timestamp();
+    h      await.job_head := await.lock_job(p_batch, true);
+    l      await.batch_live;
+BEGIN
+    SELECT * INTO l FROM await.batch_live b WHERE b.batch = p_batch;
+    IF h.id IS NULL OR l.batch IS NULL OR now_at < l.visit AND now_at > l.visit - interval '2 minutes' THEN
+        RETURN;
+    END IF;
+    IF await.batch_totals(p_batch) IS DISTINCT FROM (SELECT e.data FROM await.event e
+            WHERE e.class = await.class(p_batch) AND e.job = p_batch AND e.type = 'progress'
+            ORDER BY e.seq DESC LIMIT 1) THEN
+        UPDATE await.batch_live b SET pause = interval '0' WHERE b.batch = p_batch;
+        PERFORM await.tell_batch(p_batch);
+    ELSE
+        UPDATE await.batch_live b
+            SET visit = now_at + greatest(l.pause, least((now_at - l.told) / 10, interval '1 minute'))
+            WHERE b.batch = p_batch;
+    END IF;
+END $$;
+CREATE FUNCTION await.visit_batches(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+    -- not from the beginning each time: while somebody holds an old snapshot, the rows of before are still there
+    since  timestamptz := CASE WHEN random() < 0.02 THEN '-infinity' ELSE clock_timestamp() - interval '10 minutes' END;
+    now_at timestamptz := clock_timestamp();
+    one    record;
+    n      int := 0;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN 0;                            -- it would not see what is there
+    END IF;
+    FOR one IN SELECT t.at, t.batch FROM await.batch_todo t WHERE t.at > since ORDER BY t.at, t.batch LIMIT 100 LOOP
+        EXIT WHEN n >= p_limit;
+        BEGIN
+            n := n + await.do_for_batch(one.at, one.batch, p_limit - n);
+        EXCEPTION WHEN lock_not_available OR serialization_failure OR deadlock_detected OR unique_violation THEN
+            NULL;                            -- in the next call
+        END;
+    END LOOP;
+    FOR one IN SELECT b.batch FROM await.batch_live b
+               WHERE b.visit <= now_at AND b.visit > since ORDER BY b.visit LIMIT p_limit LOOP
+        BEGIN
+            PERFORM await.visit_batch(one.batch);
+        EXCEPTION WHEN lock_not_available OR serialization_failure OR deadlock_detected OR unique_violation THEN
+            NULL;
+        END;
+        n := n + 1;
+    END LOOP;
+    RETURN n;
+END $$;
 CREATE FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
@@ -2705,6 +3415,54 @@ BEGIN
             (SELECT string_agg(x::text, ',' ORDER BY x) FROM generate_series(v_xmax, v_next) x)))::pg_snapshot;
     END;
 END $$;
+CREATE TABLE await.batch_added (
+    batch uuid NOT NULL,
+    phase text,
+    jobs integer NOT NULL
+);
+CREATE TABLE await.batch_live (
+    batch uuid NOT NULL,
+    told timestamp with time zone NOT NULL,
+    pause interval NOT NULL,
+    visit timestamp with time zone NOT NULL,
+    total integer DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+CREATE TABLE await.batch_loss (
+    batch uuid NOT NULL,
+    job uuid NOT NULL,
+    phase text,
+    state text NOT NULL
+);
+CREATE TABLE await.batch_open (
+    batch uuid NOT NULL,
+    job uuid NOT NULL,
+    phase text
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.batch_stage (
+    batch uuid NOT NULL,
+    n integer NOT NULL,
+    id uuid NOT NULL,
+    queue text NOT NULL,
+    phase text,
+    priority smallint NOT NULL,
+    content_type text NOT NULL,
+    file_name text,
+    params text,
+    payload bytea,
+    size bigint NOT NULL,
+    lease bigint,
+    delay bigint,
+    deadline bigint,
+    max_attempts smallint
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+ALTER TABLE ONLY await.batch_stage ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE TABLE await.batch_todo (
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    batch uuid NOT NULL
+);
 CREATE TABLE await.branch (
     system bigint NOT NULL,
     number text NOT NULL,
@@ -2750,12 +3508,6 @@ CREATE TABLE await.delayed (
     attempt smallint NOT NULL
 )
 WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
-CREATE SEQUENCE await.eid
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
 CREATE TABLE await.event (
     class smallint NOT NULL,
     job uuid NOT NULL,
@@ -2842,38 +3594,6 @@ CREATE TABLE await.idem (
     until timestamp with time zone NOT NULL
 )
 WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
-CREATE TABLE await.job (
-    class smallint NOT NULL,
-    id uuid NOT NULL,
-    queue integer NOT NULL,
-    priority smallint DEFAULT 0 NOT NULL,
-    owner text,
-    batch uuid,
-    phase text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    eid bigint DEFAULT 
-CASE
-    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
-    ELSE NULL::bigint
-END NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    correlation_id text,
-    trace text,
-    content_type text DEFAULT 'application/octet-stream'::text NOT NULL,
-    file_name text,
-    params jsonb,
-    payload bytea,
-    payload_size bigint NOT NULL,
-    lease interval,
-    max_attempts smallint,
-    due timestamp with time zone,
-    deadline timestamp with time zone,
-    retry_of uuid,
-    extra jsonb,
-    CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
-)
-PARTITION BY RANGE (class, id);
-ALTER TABLE ONLY await.job ALTER COLUMN payload SET STORAGE EXTERNAL;
 CREATE TABLE await.job_topic (
     class smallint NOT NULL,
     id uuid NOT NULL,
@@ -3064,6 +3784,14 @@ CREATE TABLE await.turn (
 );
 ALTER TABLE ONLY await.event ATTACH PARTITION await.event_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 ALTER TABLE ONLY await.job ATTACH PARTITION await.job_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+ALTER TABLE ONLY await.batch_live
+    ADD CONSTRAINT batch_live_pkey PRIMARY KEY (batch);
+ALTER TABLE ONLY await.batch_loss
+    ADD CONSTRAINT batch_loss_pkey PRIMARY KEY (batch, job);
+ALTER TABLE ONLY await.batch_open
+    ADD CONSTRAINT batch_open_pkey PRIMARY KEY (batch, job);
+ALTER TABLE ONLY await.batch_stage
+    ADD CONSTRAINT batch_stage_pkey PRIMARY KEY (batch, n);
 ALTER TABLE ONLY await.branch
     ADD CONSTRAINT branch_pkey PRIMARY KEY (system, number, relation);
 ALTER TABLE ONLY await.chunk
@@ -3120,6 +3848,9 @@ ALTER TABLE ONLY await.ticket_used
     ADD CONSTRAINT ticket_used_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY await.turn
     ADD CONSTRAINT turn_pkey PRIMARY KEY (what);
+CREATE INDEX batch_added_batch ON await.batch_added USING btree (batch);
+CREATE INDEX batch_live_visit ON await.batch_live USING btree (visit);
+CREATE INDEX batch_todo_at ON await.batch_todo USING btree (at, batch);
 CREATE INDEX chunk_pos ON ONLY await.chunk USING btree (class, job, kind, attempt, pos);
 CREATE UNIQUE INDEX event_once ON ONLY await.event USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX event_one_ending ON ONLY await.event USING btree (class, job) WHERE ending;
@@ -3132,8 +3863,10 @@ CREATE INDEX event_topic_owner_xid_eid_idx ON await.event_topic USING btree (own
 CREATE INDEX event_xid ON ONLY await.event USING btree (xid);
 CREATE INDEX event_topic_xid_idx ON await.event_topic USING btree (xid);
 CREATE INDEX idem_until ON await.idem USING btree (until);
+CREATE INDEX job_batch ON ONLY await.job USING btree (batch, id) WHERE (batch IS NOT NULL);
 CREATE INDEX job_owner_eid ON ONLY await.job USING btree (owner, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_owner_xid ON ONLY await.job USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_topic_batch_id_idx ON await.job_topic USING btree (batch, id) WHERE (batch IS NOT NULL);
 CREATE INDEX job_topic_owner_eid_idx ON await.job_topic USING btree (owner, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_topic_owner_xid_eid_idx ON await.job_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_xid ON ONLY await.job USING btree (xid) WHERE (owner IS NOT NULL);
@@ -3150,6 +3883,7 @@ ALTER INDEX await.event_owner_eid ATTACH PARTITION await.event_topic_owner_eid_i
 ALTER INDEX await.event_owner_xid ATTACH PARTITION await.event_topic_owner_xid_eid_idx;
 ALTER INDEX await.event_pkey ATTACH PARTITION await.event_topic_pkey;
 ALTER INDEX await.event_xid ATTACH PARTITION await.event_topic_xid_idx;
+ALTER INDEX await.job_batch ATTACH PARTITION await.job_topic_batch_id_idx;
 ALTER INDEX await.job_owner_eid ATTACH PARTITION await.job_topic_owner_eid_idx;
 ALTER INDEX await.job_owner_xid ATTACH PARTITION await.job_topic_owner_xid_eid_idx;
 ALTER INDEX await.job_pkey ATTACH PARTITION await.job_topic_pkey;
@@ -3160,6 +3894,7 @@ GRANT USAGE ON SCHEMA await TO await_console;
 GRANT USAGE ON SCHEMA await TO await_edge;
 GRANT USAGE ON SCHEMA await TO await_relay;
 GRANT USAGE ON SCHEMA await TO await_worker;
+REVOKE ALL ON FUNCTION await.add_to_batch(p_batch uuid, p_jobs uuid[], p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon_soon() FROM PUBLIC;
@@ -3168,16 +3903,23 @@ REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state
 REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
 REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_ended(p_batch uuid, p_state text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_failures(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_jobs_ended(p_batch uuid, p_jobs uuid[], p_state text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_pause(p_batch uuid, p_total integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_totals(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.buckets() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.cancel(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_edge;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.cancel_batch_jobs(p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_content_type(value text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_data(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_event_type(type text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_file_name(value text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_json(value jsonb, what text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_phases(p_batch uuid, p_declared jsonb, p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) TO await_worker;
 REVOKE ALL ON FUNCTION await.class(id uuid) FROM PUBLIC;
@@ -3187,7 +3929,15 @@ GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_
 REVOKE ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) TO await_worker;
 REVOKE ALL ON FUNCTION await.count_events(p_every interval, p_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.create_batch(options jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.create_batch(options jsonb) TO await_worker;
+REVOKE ALL ON FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_batches(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_batches(p_ids uuid[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_cancel(p_id uuid, p_seq integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_drop(p_job uuid) FROM PUBLIC;
@@ -3210,12 +3960,18 @@ REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_unstage(p_batch uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_unstage(p_batch uuid) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_since text[], p_at bigint[], p_upto text[], p_upto_at bigint[], p_eids bigint[], p_limit integer, p_value_max integer) FROM PUBLIC;
@@ -3225,6 +3981,8 @@ GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, e
 REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.find_batch(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.finish_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fits_event(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;
@@ -3239,7 +3997,11 @@ REVOKE ALL ON FUNCTION await.hints(ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_worker;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
+REVOKE ALL ON FUNCTION await.hold_batch(b await.job, p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.in_transaction() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.insert_staged(p_batch uuid, p_owner text, p_correlation text, p_trace text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.is_batch(id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_json(content_type text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_short(value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
@@ -3256,6 +4018,7 @@ GRANT ALL ON FUNCTION await.may_queue(queue text) TO await_worker;
 REVOKE ALL ON FUNCTION await.move_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.need_partitions(p_class smallint, p_base text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.new_batch_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_secret(OUT key bytea, OUT inner_pad bytea, OUT outer_pad bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.note_use(p_queue integer, p_class smallint) FROM PUBLIC;
@@ -3275,6 +4038,7 @@ REVOKE ALL ON FUNCTION await.partition_name(p_base text, p_class smallint, p_sta
 REVOKE ALL ON FUNCTION await.partition_start(p_step interval, p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) TO await_worker;
+REVOKE ALL ON FUNCTION await.phases_had_jobs(p_batch uuid, p_totals jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_edge;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_worker;
@@ -3328,6 +4092,7 @@ REVOKE ALL ON FUNCTION await.stored_payload(p_job uuid, p_offset bigint, p_lengt
 REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.tell_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.tick(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_edge;
 GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_worker;
@@ -3341,5 +4106,7 @@ GRANT ALL ON FUNCTION await.topic_id(name text) TO await_relay;
 GRANT ALL ON FUNCTION await.topic_id(name text) TO await_console;
 REVOKE ALL ON FUNCTION await.user_id(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.visit_batch(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.visit_batches(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.whole_snapshot() FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Runs an ended job once more, as a new job. Returns the new id; NULL if the old job is unknown or has not ended.
+-- Runs an ended job once more, as a new job, which is in no batch. Returns the new id; NULL if the old job is unknown or has not ended.
 CREATE OR REPLACE FUNCTION await.retry(id uuid) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -9,7 +9,7 @@ DECLARE
     k   int2 := await.class(retry.id);
     new uuid := await.new_id(k);
 BEGIN
-    IF h.ended IS DISTINCT FROM true THEN
+    IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) THEN
         RETURN NULL;
     END IF;
     PERFORM await.note_use(h.queue, k);

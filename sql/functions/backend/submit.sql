@@ -52,7 +52,8 @@ BEGIN
     RETURN first.id;
 END $$;
 
--- Submits a job inside the caller's transaction. Returns its id.
+-- Submits a job inside the caller's transaction. Returns its id. With `batch` it is added to a batch that has not ended, in
+-- one of its phases; the owner, the retention and, by default, the correlation id and the trace are the batch's.
 -- Options: priority, owner, correlation_id, trace, file_name, params, lease, max_attempts, delay, deadline, retain, batch, phase.
 --
 -- With a key it is submitted once: while the key is kept (a day by default, and no longer than the job), the same call returns the
@@ -78,6 +79,8 @@ DECLARE
     lease    interval;
     due      timestamptz;
     deadline timestamptz;
+    owner    text;
+    b        await.job;                      -- the batch
 BEGIN
     -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
@@ -103,19 +106,38 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
+    owner := o ->> 'owner';
+    IF o ? 'batch' THEN                      -- its jobs are kept as long as the batch, and belong to its owner
+        b := await.find_batch((o ->> 'batch')::uuid);
+        IF o ? 'retain' AND class <> b.class THEN
+            RAISE EXCEPTION 'retain is that of the batch, not %', quote_literal(left(o ->> 'retain', 80))
+                USING ERRCODE = '22023', HINT = 'leave it out';
+        ELSIF owner <> b.owner OR owner IS NOT NULL AND b.owner IS NULL THEN
+            RAISE EXCEPTION 'the owner is that of the batch, not %', quote_literal(left(owner, 80))
+                USING ERRCODE = '22023', HINT = 'leave it out';
+        END IF;
+        class := b.class;
+        owner := b.owner;
+    ELSIF o ? 'phase' THEN
+        RAISE EXCEPTION 'a job has a phase only in a batch' USING ERRCODE = '22023';
+    END IF;
     new_id := await.new_id(class);
     IF key IS NOT NULL THEN
-        first_id := await.job_of_key(new_id, queue, o, key, keep_key, type, body);
+        first_id := await.job_of_key(new_id, queue,
+            CASE WHEN b.id IS NULL THEN o ELSE o || jsonb_build_object('owner', owner) END, key, keep_key, type, body);
         IF first_id <> new_id THEN
-            RETURN first_id;
+            RETURN first_id;                 -- even if the batch has ended since
         END IF;
+    END IF;
+    IF b.id IS NOT NULL THEN
+        PERFORM await.hold_batch(b, ARRAY[o ->> 'phase']);
     END IF;
     in_queue := await.queue_id(submit.queue);
     PERFORM await.note_use(in_queue, class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
                            params, payload, payload_size, lease, max_attempts, due, deadline)
-    VALUES (class, new_id, in_queue, prio, o ->> 'owner', (o ->> 'batch')::uuid, o ->> 'phase', o ->> 'correlation_id',
-            o ->> 'trace', type, o ->> 'file_name', o -> 'params',
+    VALUES (class, new_id, in_queue, prio, owner, b.id, o ->> 'phase', coalesce(o ->> 'correlation_id', b.correlation_id),
+            coalesce(o ->> 'trace', b.trace), type, o ->> 'file_name', o -> 'params',
             CASE WHEN length(body) <= 65536 THEN body END, length(body),
             lease, attempts, due, deadline);
     IF length(body) > 65536 THEN
@@ -125,8 +147,11 @@ BEGIN
         INSERT INTO await.deadline (at, job) VALUES (deadline, new_id);
     END IF;
     PERFORM await.enqueue(new_id, in_queue, prio, 1::int2, due);
-    IF o ? 'owner' AND await.notifies() THEN
-        PERFORM await.notify_work(NULL, ARRAY[o ->> 'owner']);
+    IF b.id IS NOT NULL THEN
+        PERFORM await.add_to_batch(b.id, ARRAY[new_id], ARRAY[o ->> 'phase']);
+    END IF;
+    IF owner IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[owner]);
     END IF;
     RETURN new_id;
 END $$;

@@ -22,6 +22,9 @@ BEGIN
             SELECT o.at, o.job, j.created_at FROM await.deadline o JOIN await.job j ON j.class = await.class(o.job) AND j.id = o.job
             WHERE o.job > ahead AND j.created_at > p_now + interval '1 second' FOR UPDATE OF o SKIP LOCKED) k
         WHERE d.at = k.at AND d.job = k.job;
+    UPDATE await.batch_live b SET visit = p_now WHERE b.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.batch_live o WHERE o.visit > p_now + interval '2 minutes'
+        FOR NO KEY UPDATE SKIP LOCKED));
     UPDATE await.revoked r SET at = p_now WHERE r.ctid = ANY (ARRAY(
         SELECT o.ctid FROM await.revoked o WHERE o.at > p_now + interval '1 second' FOR UPDATE SKIP LOCKED));
 END $$;

@@ -40,6 +40,8 @@ BEGIN
            OR EXISTS (SELECT FROM await.late_ending l WHERE l.class = r.class
                       AND l.day >= (p.start AT TIME ZONE 'UTC')::date AND l.day < ((p.start + r.step) AT TIME ZONE 'UTC')::date
                       AND (l.ended + 1)::timestamp AT TIME ZONE 'UTC' + r.keep >= clock_timestamp())
+           OR EXISTS (SELECT FROM await.batch_live b
+                      WHERE await.class(b.batch) = r.class AND b.batch < await.floor_id(p.start + r.step))
     FROM (SELECT o AS relname, to_date(right(o, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS start,
                  substr(o, strpos(o, '_') + 1, 1)::int2 AS class
           FROM unnest(old) o) p

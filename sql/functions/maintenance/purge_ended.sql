@@ -61,7 +61,12 @@ BEGIN
             SELECT j.id FROM await.job j
             CROSS JOIN LATERAL (SELECT FROM await.event e WHERE e.class = r.class AND e.job = j.id AND e.ending
                                 AND e.at < clock_timestamp() - r.keep OFFSET 0) e
-            WHERE j.class = r.class AND j.id > last AND j.id <= upto FOR UPDATE OF j SKIP LOCKED) k;
+            WHERE j.class = r.class AND j.id > last AND j.id <= upto
+              AND (j.batch IS NULL            -- a job stays as long as its batch
+                   OR NOT EXISTS (SELECT FROM await.job b WHERE b.class = r.class AND b.id = j.batch)
+                   OR EXISTS (SELECT FROM await.event e WHERE e.class = r.class AND e.job = j.batch AND e.ending
+                              AND e.at < clock_timestamp() - r.keep))
+            FOR UPDATE OF j SKIP LOCKED) k;
         DELETE FROM await.chunk c USING unnest(jobs) k (id) WHERE c.class = r.class AND c.job = k.id;
         DELETE FROM await.event e USING unnest(jobs) k (id) WHERE e.class = r.class AND e.job = k.id;
         DELETE FROM await.job j USING unnest(jobs) k (id) WHERE j.class = r.class AND j.id = k.id;

@@ -34,7 +34,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     ELSIF NOT h.ended THEN
-        PERFORM await.append_event(h, 'expired', 'expired');
+        PERFORM await.append_event(h, 'expired', 'expired',
+            CASE WHEN await.is_batch(p_job) THEN await.batch_totals(p_job) END);
     END IF;
     RETURN true;
 END $$;

@@ -1,5 +1,6 @@
--- Deletes expired rows, at most p_limit of each kind: idempotency keys, used tickets, revocations. Skips rows that another
--- transaction has locked. Compares with now(), because an index cannot be searched by the volatile clock_timestamp().
+-- Deletes expired rows, at most p_limit of each kind: idempotency keys, used tickets, batches that were not received whole,
+-- revocations. Skips rows that another transaction has locked. Compares with now(), because an index cannot be searched by the
+-- volatile clock_timestamp().
 CREATE OR REPLACE FUNCTION await.purge_expired(p_limit int) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -10,6 +11,10 @@ AS $$
     WHERE i.owner = old.owner AND i.queue = old.queue AND i.key = old.key;
     DELETE FROM await.ticket_used t USING (SELECT o.id FROM await.ticket_used o WHERE o.until <= now()
                                            ORDER BY o.until LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE t.id = old.id;
+    DELETE FROM await.batch_stage s USING (SELECT o.batch, o.n FROM await.batch_stage o
+                                           WHERE o.batch < await.floor_id(now() - interval '1 day')
+                                           ORDER BY o.batch, o.n LIMIT p_limit FOR UPDATE SKIP LOCKED) old
+    WHERE s.batch = old.batch AND s.n = old.n;
     DELETE FROM await.revoked r USING (SELECT o.owner FROM await.revoked o WHERE o.at <= now() - interval '1 hour'
                                        LIMIT p_limit FOR UPDATE SKIP LOCKED) old WHERE r.owner = old.owner;
 $$;
@@ -52,7 +57,7 @@ BEGIN
     IF NOT in_block THEN
         PERFORM await.need_partitions(), await.settle();
     END IF;
-    handled := await.reap(most);
+    handled := await.reap(most) + await.visit_batches(most);
     IF handled >= most THEN
         PERFORM setval('await.last_maintenance', 0); -- there is more
     END IF;

@@ -15,6 +15,11 @@ BEGIN
             p_status, p_content_type, p_file_name, p_size, p_body);
     IF p_state IN ('completed', 'failed', 'cancelled', 'expired') THEN
         PERFORM await.job_ended(ARRAY[h.id]);
+        IF h.batch IS NOT NULL THEN
+            PERFORM await.batch_jobs_ended(h.batch, ARRAY[h.id], p_state);
+        ELSIF await.is_batch(h.id) THEN
+            PERFORM await.batch_ended(h.id, p_state);
+        END IF;
     END IF;
     RETURN h.seq + 1;
 END $$;

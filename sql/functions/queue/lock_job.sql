@@ -8,12 +8,12 @@ DECLARE
     h await.job_head;
 BEGIN
     IF p_skip THEN
-        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
-            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts, j.batch, j.phase
+            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts, h.batch, h.phase
             FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id FOR NO KEY UPDATE SKIP LOCKED;
     ELSE
-        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts
-            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts
+        SELECT j.id, j.owner, j.queue, j.priority, j.max_attempts, j.batch, j.phase
+            INTO h.id, h.owner, h.queue, h.priority, h.max_attempts, h.batch, h.phase
             FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id FOR NO KEY UPDATE;
     END IF;
     IF h.id IS NULL THEN

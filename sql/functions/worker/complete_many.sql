@@ -13,6 +13,8 @@ DECLARE
     n    int := cardinality(ids);
     bad  int;
     ended uuid[];
+    batched boolean;                         -- whether some of the jobs are in a batch
+    b    record;
 BEGIN
     IF n = 0 AND cardinality(receipts) = 0 AND cardinality(bodies) = 0 THEN
         RETURN;
@@ -34,10 +36,11 @@ BEGIN
     END IF;
     -- Locks the jobs it holds in the order of their ids, as all do; the next statement sees what the last holder committed.
     -- OFFSET 0: the leases are looked up one by one, although the planner may think that the table is empty.
-    PERFORM 1 FROM unnest(ids, receipts) k (id, receipt)
+    SELECT bool_or(k.batch IS NOT NULL) INTO batched FROM (
+        SELECT j.batch FROM unnest(ids, receipts) k (id, receipt)
         CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = k.id AND l.receipt = k.receipt OFFSET 0) l
         JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
-        ORDER BY j.id FOR NO KEY UPDATE OF j;
+        ORDER BY j.id FOR NO KEY UPDATE OF j) k;
     WITH held AS MATERIALIZED (              -- under the lock; of several receipts for an id the valid one counts
         SELECT DISTINCT ON (g.id) g.id, l.attempt, g.body, coalesce(g.type, 'application/octet-stream') AS type, coalesce(g.status, 200) AS status, g.name
         FROM unnest(ids, receipts, bodies, content_types, statuses, file_names) g (id, receipt, body, type, status, name)
@@ -57,5 +60,12 @@ BEGIN
     )
     SELECT array_agg(s.job) INTO ended FROM said s;
     PERFORM await.job_ended(ended);
+    IF batched THEN                          -- batch by batch, in one order
+        FOR b IN SELECT j.batch, array_agg(j.id ORDER BY j.id) AS jobs
+                 FROM unnest(ended) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+                 WHERE j.batch IS NOT NULL GROUP BY j.batch ORDER BY j.batch LOOP
+            PERFORM await.batch_jobs_ended(b.batch, b.jobs, 'completed');
+        END LOOP;
+    END IF;
     RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
 END $$;

@@ -125,6 +125,7 @@ sub check_event_types {
         my $quote = $list->{got}[0] =~ /'/ ? "'" : '';    # '{a,b}' has them bare; a dump puts ::text behind each
         $list->{names} = { map { $_ => 1 } $list->{got}[0] =~ /$quote([a-z][a-z0-9_.-]*)$quote/g };
     }
+    @lists = grep { keys %{ $_->{names} } > 3 } @lists;    # else the arguments of a call
     my %source;
     for my $list (@lists) { $source{$_} //= $list->{place} for keys %{ $list->{names} } }
     my @complaints = compare('reserved event type', \%source, $said, "the table of event types in $HTTP");
