@@ -852,6 +852,56 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
     RETURN 'busy ' || p_name;
 END $$;
+CREATE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint) RETURNS TABLE(outcome text, id uuid, created_at timestamp with time zone, clash boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    b        await.job;
+    first    record;
+    patience text := current_setting('lock_timeout');
+BEGIN
+    IF await.is_batch(p_batch) THEN
+        SELECT * INTO b FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch;
+    END IF;
+    IF b.id IS NULL OR p_owner IS NOT NULL AND b.owner IS DISTINCT FROM p_owner THEN
+        RETURN QUERY SELECT 'no batch', p_id, clock_timestamp(), false;
+        RETURN;
+    END IF;
+    IF p_key IS NOT NULL THEN
+        LOCK TABLE await.idem IN ROW EXCLUSIVE MODE; -- so that only the wait for a key is short
+        PERFORM set_config('lock_timeout', '200ms', true);
+        SELECT t.id, t.clash INTO first FROM await.take_keys(ARRAY[p_id], ARRAY[p_queue], ARRAY[p_owner],
+            ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_keep]) t;
+        PERFORM set_config('lock_timeout', patience, true);
+        IF first.id <> p_id THEN
+            RETURN QUERY SELECT 'added', first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
+                WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean;
+            RETURN;
+        END IF;
+    END IF;
+    -- it cannot end before this transaction does; not locked before, as the wait for a key would hold up its end
+    PERFORM FROM await.job j WHERE j.class = b.class AND j.id = p_batch FOR SHARE;
+    IF coalesce((SELECT e.ending FROM await.event e WHERE e.class = b.class AND e.job = p_batch -- after the lock
+                 ORDER BY e.seq DESC LIMIT 1), false) THEN
+        outcome := 'ended';
+    ELSIF (CASE WHEN b.extra ? 'phases' THEN coalesce(NOT b.extra -> 'phases' ? p_phase, true)
+                ELSE p_phase IS NOT NULL END) THEN
+        outcome := 'no phase';
+    ELSE
+        RETURN QUERY SELECT 'added', p_id, await.insert_added(b, p_id, p_queue, p_phase, p_priority,
+            coalesce(p_correlation, b.correlation_id), coalesce(p_trace, b.trace), p_type, p_name, p_params, p_payload,
+            p_size, p_lease, p_attempts, p_delay, p_deadline), false;
+        RETURN;
+    END IF;
+    DELETE FROM await.idem i
+        WHERE i.owner = coalesce(p_owner, '') AND i.queue = p_queue AND i.key = p_key AND i.job = p_id;
+    RETURN QUERY SELECT outcome, p_id, clock_timestamp(), false;
+END $$;
 CREATE FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) RETURNS SETOF uuid
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -881,7 +931,7 @@ BEGIN
                 ELSE (await.batch_totals(j.id) || jsonb_build_object('processing', (
                           SELECT count(*) FROM await.batch_open o
                           CROSS JOIN LATERAL (SELECT FROM await.lease l WHERE l.job = o.job OFFSET 0) l
-                          WHERE o.batch = j.id)))::text END,
+                          WHERE o.batch = j.id), 'failures', await.batch_failures(j.id)))::text END,
            j.created_at, coalesce(e.at, j.created_at)
     FROM unnest(p_ids) k (id)
     JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id AND await.is_batch(k.id)
@@ -1606,6 +1656,7 @@ DECLARE
     j    await.job;
     rich text;
     of_user text;
+    of_batch uuid;
     may  boolean := true;
 BEGIN
     IF hint.seq IS NULL THEN
@@ -1647,6 +1698,13 @@ BEGIN
         message := format('1 %s 0 user', await.user_id(of_user));
         RETURN NEXT;
     END IF;
+    of_batch := CASE WHEN NOT may OR e.job IS NULL THEN NULL WHEN j.id IS NOT NULL THEN j.batch
+                     ELSE (SELECT w.batch FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
+    IF of_batch IS NOT NULL THEN
+        RETURN QUERY SELECT await.shard(of_batch), format('1 %s %s %s', of_batch, v.seq, v.type)
+            FROM (SELECT * FROM await.event b WHERE b.class = k AND b.job = of_batch ORDER BY b.seq DESC LIMIT 1) v
+            WHERE v.at > e.at - interval '1 second';
+    END IF;
 END $$;
 CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text)
     LANGUAGE sql SECURITY DEFINER
@@ -1675,6 +1733,35 @@ END $$;
 CREATE FUNCTION await.in_transaction() RETURNS boolean
     LANGUAGE sql STABLE
     AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
+CREATE FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    at       timestamptz := clock_timestamp();
+    due      timestamptz := at + p_delay * interval '1 ms';
+    deadline timestamptz := at + p_deadline * interval '1 ms';
+    in_queue int4;
+BEGIN
+    IF p_params IS NOT NULL THEN
+        PERFORM await.check_json(p_params::jsonb, 'params');
+    END IF;
+    PERFORM await.need_partitions(b.class);
+    in_queue := await.make_lane(p_queue, p_priority);
+    PERFORM await.note_use(in_queue, b.class);
+    INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, created_at, correlation_id, trace,
+                           content_type, file_name, params, payload, payload_size, lease, max_attempts, due, deadline)
+    VALUES (b.class, p_id, in_queue, p_priority, b.owner, b.id, p_phase, at, p_correlation, p_trace, p_type, p_name,
+            p_params::jsonb, p_payload, p_size, p_lease * interval '1 ms', p_attempts, due, deadline);
+    IF deadline IS NOT NULL THEN
+        INSERT INTO await.deadline (at, job) VALUES (deadline, p_id);
+    END IF;
+    PERFORM await.enqueue(p_id, in_queue, p_priority, 1::int2, due);
+    PERFORM await.add_to_batch(b.id, ARRAY[p_id], ARRAY[p_phase]);
+    IF b.owner IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[b.owner]);
+    END IF;
+    RETURN at;
+END $$;
 CREATE FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $_$
@@ -3934,6 +4021,8 @@ GRANT ALL ON FUNCTION await.create_batch(options jsonb) TO await_worker;
 REVOKE ALL ON FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batches(p_ids uuid[]) FROM PUBLIC;
@@ -3999,6 +4088,7 @@ GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
 REVOKE ALL ON FUNCTION await.hold_batch(b await.job, p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.in_transaction() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.insert_staged(p_batch uuid, p_owner text, p_correlation text, p_trace text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_batch(id uuid) FROM PUBLIC;

@@ -169,7 +169,8 @@ my @CHANGES = (
     [
         'status', $HTTP, row('422'), '',
         qr{^src/\S+:\d+: the status 422 is not documented},
-        qr{^docs/http\.md:\d+: submit answers 422}
+        qr{^docs/http\.md:\d+: submit answers 422},
+        qr{^docs/http\.md:\d+: batch_submit answers 422}
     ],
     [
         'status that is not known',

@@ -38,6 +38,9 @@ my $locations = <<'CONF' =~ s/\$\{FILES\}/$files/gr;
     client_max_body_size 400k; client_body_timeout 5s; send_timeout 5s; lingering_timeout 1s;
     keepalive_timeout 3s;    # nginx keeps a connection alive whose reset it has met while it discarded a body
     location = /jobs { await_submit work file=image; }
+    location = /batches { await_batch queues=work file=image; }
+    location ~ ^/batches/(?<id>[^/]+)$ { await_batch $id; await_events batch:$id; }
+    location ~ ^/added/(?<id>[^/]+)$ { await_submit work batch=$id phase=a; }
     location = /images { await_submit work type=image/*; }
     location = /keyed { await_idempotency required; await_submit work; }
     location = /held { await_submit echo; }
@@ -306,12 +309,20 @@ subtest 'nothing is left behind' => sub {
 };
 subtest 'the jobs there are' => sub {
     my %there;
-    $there{$_}++ for split /\n/, sql("SELECT correlation_id FROM await.job WHERE correlation_id LIKE 'cut-%'");
+    my $marked = "FROM await.job j WHERE correlation_id LIKE 'cut-%'";
+    $there{$_}++
+        for split /\n/, sql("SELECT correlation_id $marked AND (batch IS NULL OR correlation_id IS DISTINCT FROM
+            (SELECT b.correlation_id FROM await.job b WHERE b.id = j.batch))");
     is_deeply [ map { "$_: " . ($whose{$_} // 'hidden') } grep { !$stored{$_} } sort keys %there ], [],
         'none of a request that was refused, cut too early or never was one';
     is_deeply [ grep { $there{$_} > 1 } sort keys %there ], [], 'none twice';
     is_deeply [ map { "$_: $whose{$_}" } grep { $stored{$_} == 2 && !$there{$_} } sort keys %stored ], [],
         'all that were answered';
+    is sql("SELECT string_agg(id || ' ' || n, ', ') FROM (SELECT id, (SELECT count(*) FROM await.job a
+        WHERE a.batch = j.id AND a.correlation_id = j.correlation_id) AS n $marked AND await.is_batch(id)) b
+        WHERE n <> 40") // '', '',
+        'all jobs of each batch';
+    is sql('SELECT count(*) FROM await.batch_stage'), 0, 'and nothing of a batch that was cut';
 };
 note sprintf 'cuts: %d in %.0f s, %d of them answered; %s', delete $count{begun} // 0, $took,
     delete $count{answers} // 0, join ', ', map { "$count{$_} $_" } grep { $count{$_} } @STAGES;

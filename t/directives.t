@@ -123,7 +123,7 @@ my @cases = ([
     [
         'a socket\'s channel', location('await_socket news;'),
         qr/invalid[ ]parameter[ ]"news"[ ]in[ ]"await_socket"[ ]directive,[ ]it[ ]must[ ]be[ ]a[ ]channel
-            [ ]\(job:\$id,[ ]topic:<name>,[ ]user:<name>[ ]or[ ]a[ ]variable\)[ ]or[ ]one[ ]of[ ]plain,
+            [ ]\(job:\$id,[ ]batch:\$id,[ ]topic:<name>,[ ]user:<name>[ ]or[ ]a[ ]variable\)[ ]or[ ]one[ ]of[ ]plain,
             [ ]thin[ ]and[ ]event=/x
     ],
     [

@@ -157,13 +157,29 @@ my %values = (
         'a type=completed',
         'a latest latest'
     ],
+    await_batch => [
+        'it must|each name must be|a queue name must be|a name is given twice|is given twice|too many names'
+            . '|requires "file="|requires "queues="|the id of a batch must be a variable|without "batch:"'
+            . '|requires the id of a batch or',
+        'id', 'batch:$arg_id', 'default=text', '$arg_id queues=', '$arg_id phases=a', '$arg_id retain=1d', 'phases=a',
+        'queues=a queues=b', 'queues=a phases=a phases=b', 'queues=a phases=a,,b', 'queues=a phases=a,a',
+        'queues=a options=delay,delay', 'queues=a $arg_id',
+        'queues=' . join(',', map { "q$_" } 1 .. 65),
+        map { "queues=a $_" }
+            qw(b queue=a phases= phases=$arg_p on_ready= on_ready=$arg_q options= options=queue params=a file=
+            type=image lease=500ms deadline=500ms max_attempts=0 priority=101
+            retain=1y batch=$arg_b phase=a max_pending=1), 'phases=' . join(',', 'a' .. 'q'), 'delay=10s deadline=5s'
+    ],
+    await_batch_uri => [ 'begin with "/", |a variable such as "\$await_id"', '/batch', "''", 'batches/$await_id' ],
     await_submit => [
-        'it must|a queue name must be|given twice|requires "file="', '"a b"', '"a $arg_q"', "''",
+        'it must|a queue name must be|given twice|requires "file="|requires "batch="|the id of a batch|a phase must be',
+        '"a b"', '"a $arg_q"', "''",
         'q type=image/*,png', 'q lease=1m lease=2m', 'q file=a file=b', 'q delay=10s deadline=5s',
         map { "q $_" }
             qw(lease lease= lease=5x lease=500ms lease=2d delay=0 delay=500d deadline=500ms max_attempts=0
             max_attempts=x max_attempts=1001 priority= priority=x priority=101 file= type= type=image type=*/*
-            retain= retain=0 retain=91d retain=1y params=a tries=3)
+            retain= retain=0 retain=91d retain=1y params=a tries=3 batch= batch=x phase=a),
+        'q batch=$arg_b phase=', 'q batch=$arg_b "phase=a b"'
     ],
 );
 my %in_http = map { $_ => 1 } qw(await_reread await_drain await_max_batch await_zone await_format);
@@ -184,8 +200,8 @@ subtest 'every directive is tried' => sub {
 
 # --- what cannot work together -----------------------------------------------------------------------------------
 
-my @get = ('await_job $arg_id', 'await_result $arg_id', 'await_metrics');
-my @post = ('await_submit q', 'await_publish topic', 'await_ticket topic:a');
+my @get = ('await_job $arg_id', 'await_batch $arg_id', 'await_result $arg_id', 'await_metrics');
+my @post = ('await_submit q', 'await_batch queues=q', 'await_publish topic', 'await_ticket topic:a');
 for my $set (
     [ 'GET', @get ],
     [ 'POST', @post ],
@@ -237,7 +253,7 @@ refused('location', "await_origins same same;", 'it is given twice');
 refused('http', 'await_zone zone=a:1m; await_zone zone=a:2m;', 'this zone is already defined');
 refused('location', "$_; $_;", 'directive is duplicate')
     for 'await_ping 5s', 'await_retry 1s', 'await_hold 1s', 'await_hints signed', 'await_max_frame 4k',
-    'await_job_uri /$await_id';
+    'await_job_uri /$await_id', 'await_batch_uri /$await_id', 'await_batch queues=a', 'await_batch $arg_id';
 
 # --- names that nothing defines ------------------------------------------------------------------------------------
 
@@ -252,6 +268,10 @@ my @named = (
     'await_events job:%s',
     'await_socket topic:%s',
     'await_submit %s',
+    'await_submit q batch=%s',
+    'await_submit q batch=$arg_b phase=%s',
+    'await_batch %s',
+    'await_batch_uri /%s',
     'await_publish %s',
     'await_publish a type=%s',
     'await_ticket topic:%s',
@@ -277,6 +297,11 @@ for my $right (
     'await_submit q; if ($arg_x) { await_publish news; }',
     'await_job $arg_id; if ($arg_x) { proxy_pass http://127.0.0.1:1; }',
     'await_submit "a.$arg_q";',
+    'await_submit q batch=$arg_batch phase=$arg_phase;',
+    'await_batch $arg_id queues=a,b phases=one,two on_ready=a options=priority,delay,deadline,lease,max_attempts;',
+    'await_batch queues=a file=image params=x type=image/* retain=30d deadline=1h; await_batch $arg_id default=text;',
+    'await_batch $arg_id; await_events batch:$arg_id; await_socket batch:$arg_id; await_allow batch:* topic:a;',
+    'await_batch queues=a; await_job $arg_id;',
     'await_publish latest latest;',
     'set $mine 1; await_job $mine$1${http_x_id}$cookie_id$arg_id$request_id;',
     'await_hold 90s; await_hold_max 2m; await_job $arg_id;',

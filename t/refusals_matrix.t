@@ -50,6 +50,9 @@ for my $mode (sort keys %MODES) {
         location = /metrics { await_metrics; }
         location = /setup { await_submit setup; }
         location = /setup-ann { await_owner \$arg_u; await_submit setup; }
+        location = /setup-batch { await_batch queues=setup-b; }
+        location = /setup-phased { await_batch queues=setup-b phases=a,b; }
+        location = /setup-batch-ann { await_owner \$arg_u; await_batch queues=setup-b; }
         location = /setup-job { await_job \$arg_id; }
         location = /setup-ticket { await_ticket topic:open ttl=1h; }
         location = /setup-events { await_auth_ticket on; await_events topic:open default=json; }
@@ -90,6 +93,20 @@ sql("SELECT await.fail('$id{failed}', test.receipt('$id{failed}'), '{}', '-1 s')
 is del("/setup-job?id=$id{cancelled}")->{status}, 202, 'a job is cancelled';
 $id{unknown} = $id{pending} =~ s/.{6}$/000000/r;
 $id{old} = '018bcfe5-6801-7000-8000-000000000000';
+{
+    my %at = (batch => '', ready_batch => '', phased_batch => '', foreign_batch => '-ann?u=ann');
+    for (sort keys %at) {
+        my $path = $_ eq 'phased_batch' ? '/setup-phased' : "/setup-batch$at{$_}";
+        my $r = post($path, '{"jobs":[{"payload":1}]}', 'Content-Type' => 'application/json');
+        $id{$_} = id_of($r);
+        next if $_ ne 'ready_batch';
+        my $job = json($r)->{jobs}[0]{id};
+        claim($job, queue => 'setup-b');
+        complete($job, 'a result');
+    }
+    $id{unknown_batch} = $id{batch} =~ s/.{6}$/000000/r;
+    $id{old_batch} = '018bcfe5-6801-8000-8000-000000000000';
+}
 $id{ticket} = json(post('/setup-ticket', ''))->{ticket};
 is get("/setup-events?ticket=$id{ticket}")->{status}, 200, 'a ticket is used';
 $id{fresh} = json(post('/setup-ticket', ''))->{ticket};
@@ -97,9 +114,10 @@ for my $mode (sort keys %MODES) {
     for my $row (grep { $_->{stored} } @ROWS) {
         my $first = begin_request(
             'POST', "/$row->{path}",
-            body => 'the first',
+            body => $row->{action} eq 'batch_submit' ? '{"jobs":[{"payload":"the first"}]}' : 'the first',
             port => $PORT{$mode}{h1},
-            headers => { 'Idempotency-Key' => '"clash"' })->response;
+            headers => { 'Idempotency-Key' => '"clash"',
+                $row->{action} eq 'batch_submit' ? ('Content-Type' => 'application/json') : () })->response;
         is $first->{status}, 202, "$row->{name}: a first submission";
     }
 }
@@ -204,14 +222,17 @@ run_phase('main', sub {
     is metric('await_watched_jobs'), 1, 'await_watched_jobs';
 });
 {
-    my ($row) = grep { $_->{name} eq 'submit 409 under way' } @ROWS;
+    my @scopes;
+    for my $row (grep { $_->{phase} eq 'taken' } @ROWS) {
+        my $kind = $row->{action} eq 'batch_submit' ? '.batch:' : '';
+        push @scopes, map { $kind . queue_of($row, $_) } sort keys %MODES;
+    }
     my $session = session(
         join ';',
         map {
-                  "INSERT INTO await.idem VALUES ('', '"
-                . queue_of($row, $_)
-                . "', 'taken', '\\x00', gen_random_uuid(), clock_timestamp() + interval '1 h')"
-        } sort keys %MODES
+            "INSERT INTO await.idem VALUES ('', '$_', 'taken', '\\x00', gen_random_uuid(),"
+                . " clock_timestamp() + interval '1 h')"
+        } @scopes
     );
     run_phase('taken');
     close $session;
@@ -241,10 +262,11 @@ for (split /\n/, sql($functions =~ s/\^\(/^gone_(/r)) {
     my ($function, $name) = split /\|/;
     sql("ALTER FUNCTION $function RENAME TO " . substr $name, 5);
 }
+is sql('SELECT count(*) FROM await.batch_stage'), 0, 'nothing of a refused batch is left';
 isnt json(get("/setup-job?id=$id{kept}"))->{state}, 'cancelled', 'a job whose cancellation was refused is as it was';
 is sql("SELECT string_agg(queue || ' ' || n, ', ' ORDER BY queue)
     FROM (SELECT q.name AS queue, count(*) AS n FROM await.job j JOIN await.queue q ON q.id = j.queue GROUP BY q.name) t
-    WHERE NOT (queue = 'setup' OR queue ~ 'submit_422_clash' AND n = 1)") // '',
+    WHERE NOT (queue IN ('setup', 'setup-b', '.batch') OR queue ~ 'submit_422_clash' AND n = 1)") // '',
     '', 'nothing that was refused is stored';
 
 $s->end('postgres', 'INT', 20);

@@ -13,6 +13,7 @@
 namespace await {
 
 /// The id of a job: a UUIDv7 (RFC 9562 §5.7). The two low bits of its milliseconds are the retention class.
+/// That of a batch is the same as a UUIDv8.
 class Uuid {
  public:
   using Raw = std::array<std::uint8_t, 16>;
@@ -30,6 +31,13 @@ class Uuid {
   std::string text() const;
   const Raw &raw() const { return raw_; }
   bool is_v7() const { return (raw_[6] >> 4) == 7 && (raw_[8] >> 6) == 2; }
+  bool is_v8() const { return (raw_[6] >> 4) == 8 && (raw_[8] >> 6) == 2; }
+  /// The same with version 8.
+  Uuid as_v8() const {
+    Uuid out(*this);
+    out.raw_[6] = static_cast<std::uint8_t>((raw_[6] & 0x0f) | 0x80);
+    return out;
+  }
   std::int64_t unix_ms() const;
   unsigned retention() const { return raw_[5] & 3U; }
   /// The number of the Redis channel for hints, 0 to 4095: the last twelve bits of the id, which are random.

@@ -33,6 +33,7 @@ struct IdempotencyKey {
 struct NewJob {
   Uuid id;
   std::string queue;
+  std::optional<std::string> phase;  ///< of a job in a batch
   int priority = 0;
   std::optional<std::string> owner;
   std::optional<std::string> correlation_id;

@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/list.h"
 #include "base/result.h"
+#include "core/batch.h"
 #include "core/hint.h"
 #include "core/job.h"
 
@@ -81,6 +82,11 @@ struct Submitted {
   Uuid id;  ///< differs from the submitted one if an earlier job has the same idempotency key
   std::int64_t created_at;
   bool clash = false;  ///< the earlier request was different; nothing is stored
+};
+/// What became of a job that was to be added to a batch.
+struct Added {
+  enum class Outcome { added, no_batch, ended, no_phase } outcome;
+  Submitted job;  ///< if it was added, or an earlier job has its idempotency key
 };
 /// Channels that changed: jobs and topics with their newest seq, users with 0; and the snapshot for the next
 /// read.
@@ -174,6 +180,26 @@ class Payloads {
   virtual void get(const Uuid &job, int attempt, std::int64_t pos, Reply<Chunk> &reply) = 0;
   /// Removes an upload that does not become a job. Best effort, no reply.
   virtual void drop(const Uuid &job) = 0;
+};
+
+/// Batches: jobs that are submitted together, and counted together.
+class Batches {
+ public:
+  virtual ~Batches() = default;
+  /// Stores jobs of a batch that is being received; nobody sees them before submit(). A payload that is
+  /// absent was stored in chunks.
+  /// @param first  the place of the first, from 1
+  virtual void stage(const Uuid &batch, int first, std::span<const NewJob> jobs, Reply<Done> &reply) = 0;
+  /// Creates the batch and all jobs that were staged for it, or nothing. Errors as of Store::submit().
+  virtual void submit(const NewBatch &batch, Reply<Submitted> &reply) = 0;
+  /// Forgets what was staged of a batch that is not submitted. Best effort, no reply.
+  virtual void unstage(const Uuid &batch) = 0;
+  /// Creates a job in a batch, which must be the same owner's, and open.
+  virtual void add(const Uuid &batch, const NewJob &job, Reply<Added> &reply) = 0;
+  /// Empty: there is no such batch.
+  virtual void batch(const Uuid &id, Reply<std::optional<Batch>> &reply) = 0;
+  /// Jobs of a batch in the order of their ids, at most `limit`, those after the id `after`.
+  virtual void jobs_of(const Uuid &batch, const Uuid &after, int limit, Reply<std::vector<Job>> &reply) = 0;
 };
 
 /// Transports hints. They may be lost, late, duplicated or forged.

@@ -30,10 +30,10 @@ void Subscription::on_read(Result<const EventPage *> page) {
   else if (*page == nullptr && name_)
     take(silence());
   else
-    reader_.on_error(*this, {Code::not_found, "no such job"});
+    reader_.on_error(*this, {Code::not_found, absence(kind())});
 }
 
-/// The owner of a job never changes. Other channels were authorised before.
+/// The owner of a job or a batch never changes. Other channels were authorised before.
 bool Subscription::is_theirs(const EventPage &page) const {
   auto owner = known_ || name_ ? std::nullopt : reader_.owner();
   return !owner || page.owner == *owner;

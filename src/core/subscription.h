@@ -27,7 +27,8 @@ class Subscription {
     virtual void on_page(Subscription &subscription, const EventPage &page, bool lost) = 0;
     /// A read has failed and will be retried; or, not_found, the channel does not exist for this client.
     virtual void on_error(Subscription &subscription, const Error &error) = 0;
-    /// The owner whose jobs the client may see; empty: those of all. Called with the first page of a job.
+    /// The owner whose jobs the client may see; empty: those of all. Called with the first page of a job or a
+    /// batch.
     virtual std::optional<std::string_view> owner() const = 0;
 
    protected:
@@ -37,7 +38,7 @@ class Subscription {
   /// What is read, and from which position.
   struct Source {
     Uuid id;
-    std::string name;          ///< of a topic or a user, as clients write it; empty: a job
+    std::string name;          ///< of a topic or a user, as clients write it; empty: a job or a batch
     std::string owner;         ///< of a user's channel
     std::string cursor;        ///< as sent; empty: none
     bool signed_hints = true;  ///< whether they are used instead of a read
@@ -49,7 +50,9 @@ class Subscription {
   const Uuid &id() const { return watcher_.read().id; }
   Kind kind() const { return kind_of(id()); }
   /// The channel as clients write it.
-  std::string channel() const { return name_ ? *name_ : "job:" + id().text(); }
+  std::string channel() const {
+    return name_ ? *name_ : (kind() == Kind::batch ? "batch:" : "job:") + id().text();
+  }
   Position &position() { return position_; }
   const Position &position() const { return position_; }
   /// Whether it was read at least once.

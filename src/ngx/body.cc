@@ -70,6 +70,14 @@ void Body::resume() {
   pump();
 }
 
+void Body::ask() {
+  if (stopped_)
+    return;
+  waiting_ = false;
+  if (go_at(reader_.on_bytes({})))
+    pump();
+}
+
 void Body::stop() {
   if (!stopped_)
     end();
@@ -152,24 +160,31 @@ bool Body::hand_over() {
     if (!in_file || file_at_ >= size)
       step(link);
     auto pace = bytes.empty() ? Reader::Pace::more : reader_.on_bytes(bytes);
-    if (pace == Reader::Pace::skip) {
+    if (!go_at(pace))
+      return false;
+  }
+  return true;
+}
+
+/// Does what the reader has said. False: it waits or has finished, and may have been destroyed.
+bool Body::go_at(Reader::Pace pace) {
+  switch (pace) {
+    case Reader::Pace::more:
+      return true;
+    case Reader::Pace::skip:
       skip();
-      continue;
-    }
-    if (pace == Reader::Pace::stop) {
+      return true;
+    case Reader::Pace::stop:
       end();
       reader_.on_refused();
       return false;
-    }
-    if (pace == Reader::Pace::wait) {
-      waiting_ = true;
-      if (r_->connection->read->timer_set) {
-        ngx_del_timer(r_->connection->read);  // this module is slow, not the client
-      }
-      return false;
-    }
+    case Reader::Pace::wait:
+      break;
   }
-  return true;
+  waiting_ = true;
+  if (r_->connection->read->timer_set)
+    ngx_del_timer(r_->connection->read);  // this module is slow, not the client
+  return false;
 }
 
 /// Discards the rest for as long as nginx lingers on a connection after the response.

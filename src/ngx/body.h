@@ -25,7 +25,7 @@ class Body {
       stop,  ///< give nothing more; on_refused() is called next, as the last call
       skip,  ///< the same, but the client may send the rest: on_refused() must not end the request
     };
-    /// The next bytes. Must not end the request.
+    /// The next bytes; none after ask(). Must not end the request.
     virtual Pace on_bytes(std::string_view bytes) = 0;
     // Exactly one of these is called, once, as the last call. It may end the request.
     /// The whole body has been read or discarded.
@@ -50,6 +50,9 @@ class Body {
   std::optional<ngx_int_t> start(bool whole);
   /// The reader accepts bytes again. Must not be called from within on_bytes().
   void resume();
+  /// As resume(), but first asks the reader with no bytes: what it has taken before may be refused by now,
+  /// and the client may wait for the answer before it sends more.
+  void ask();
   /// Stops: the reader is not called any more.
   void stop();
   /// Sets the read handler again after nginx has replaced it, to discard the rest of the body.
@@ -65,6 +68,7 @@ class Body {
   void end();
   ngx_chain_t *next() const;
   bool hand_over();
+  bool go_at(Reader::Pace pace);
   void skip();
   void step(ngx_chain_t *link);
   bool is_full() const;

@@ -30,6 +30,23 @@ inline constexpr char kUserEvents[] =
 inline constexpr char kTail[] =
     "SELECT snapshot, complete, jobs, seqs FROM await.edge_tail($1::text::pg_snapshot,$2)";
 inline constexpr char kHeads[] = "SELECT snapshot, complete, jobs, seqs FROM await.edge_heads($1)";
+inline constexpr char kStage[] =
+    "SELECT 1 FROM await.edge_stage($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
+inline constexpr char kSubmitBatch[] =
+    "SELECT id, created_at, clash FROM await.edge_submit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)";
+inline constexpr char kUnstage[] = "SELECT 1 FROM await.edge_unstage($1)";
+inline constexpr char kAddToBatch[] =
+    "SELECT outcome, id, created_at, clash FROM "
+    "await.edge_add_to_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)";
+inline constexpr char kBatches[] =
+    "SELECT id, owner, state, seq, correlation_id, phases, totals, created_at, updated_at FROM "
+    "await.edge_batches($1)";
+inline constexpr char kBatchJobs[] =
+    "SELECT j.id, queue, owner, state, seq, attempt, correlation_id, batch::text, phase, retry_of::text, "
+    "params, progress, "
+    "created_at, updated_at, error, status, content_type, file_name, size, inlined, body "
+    "FROM (SELECT ARRAY(SELECT await.edge_batch_jobs($1,$2,$3)) AS ids) k, "
+    "await.edge_jobs(k.ids, array_fill(1::int2, ARRAY[cardinality(k.ids)]), $4) j";
 inline constexpr char kCancel[] = "SELECT await.edge_cancel($1, $2)";
 inline constexpr char kPublish[] = "SELECT await.edge_publish($1, $2, $3::text::jsonb, $4)";
 inline constexpr char kUseTickets[] = "SELECT item, good FROM await.edge_use_tickets($1, $2, $3, $4)";

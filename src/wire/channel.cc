@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <utility>
 
 #include "base/text.h"
 
 namespace await::wire {
 namespace {
 constexpr std::string_view kJob = "job:";
+constexpr std::string_view kBatch = "batch:";
 constexpr std::string_view kTopic = "topic:";
 constexpr std::string_view kUser = "user:";
 constexpr std::uint8_t kTopicMark = 0xff;
@@ -38,6 +40,8 @@ std::string Channel::text() const {
   switch (kind()) {
     case core::Kind::job:
       break;
+    case core::Kind::batch:
+      return std::string(kBatch) + id.text();
     case core::Kind::topic:
       return std::string(kTopic) + name;
     case core::Kind::user:
@@ -47,9 +51,11 @@ std::string Channel::text() const {
 }
 
 std::optional<Channel> parse_channel(std::string_view text) {
-  if (text.starts_with(kJob)) {
-    auto id = Uuid::parse(text.substr(kJob.size()));
-    return id && id->is_v7() ? std::optional(Channel{*id, {}}) : std::nullopt;
+  for (auto [prefix, kind] : {std::pair(kJob, core::Kind::job), std::pair(kBatch, core::Kind::batch)}) {
+    if (!text.starts_with(prefix))
+      continue;
+    auto id = Uuid::parse(text.substr(prefix.size()));
+    return id && core::kind_of(*id) == kind ? std::optional(Channel{*id, {}}) : std::nullopt;
   }
   if (text.starts_with(kTopic) && is_topic_name(text.substr(kTopic.size()))) {
     text.remove_prefix(kTopic.size());
@@ -82,6 +88,8 @@ std::string channel_of(const core::EventPage &page) {
   switch (kind_of(page)) {
     case core::Kind::job:
       break;
+    case core::Kind::batch:
+      return std::string(kBatch) + page.job.text();
     case core::Kind::topic:
       return page.owner.value_or("");
     case core::Kind::user:
@@ -95,7 +103,7 @@ std::string topic_name(const core::EventPage &page) {
 }
 
 std::string_view standing(core::Kind kind, core::State state) {
-  return kind == core::Kind::job ? core::state_name(state) : kLive;
+  return core::ends(kind) ? core::state_name(state) : kLive;
 }
 
 std::string_view standing(const core::EventPage &page) { return standing(kind_of(page), page.state); }

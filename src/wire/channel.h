@@ -10,14 +10,14 @@
 
 namespace await::wire {
 
-/// A channel that a client can watch: `job:<id>`, `topic:<name>` or `user:<name>`. A topic has events like a
-/// job, but no end. The events of a user are those of all jobs of the user. The ids of topics and users are
-/// derived from their names, as by await.topic_id() and await.user_id().
+/// A channel that a client can watch: `job:<id>`, `batch:<id>`, `topic:<name>` or `user:<name>`. A topic has
+/// events like a job, but no end. The events of a user are those of all jobs and batches of the user. The ids
+/// of topics and users are derived from their names, as by await.topic_id() and await.user_id().
 struct Channel {
   Uuid id;
   std::string name;  ///< name of a topic or user
   core::Kind kind() const { return core::kind_of(id); }
-  /// `job:<id>`, `topic:<name>`, `user:<name>`
+  /// `job:<id>`, `batch:<id>`, `topic:<name>`, `user:<name>`
   std::string text() const;
 };
 /// Empty if `text` is not a channel.
@@ -35,7 +35,7 @@ core::Kind kind_of(const core::EventPage &page);
 std::string channel_of(const core::EventPage &page);
 /// The topic of a page of a topic.
 std::string topic_name(const core::EventPage &page);
-/// The state of a channel for clients: the state of a job, or "live" for other channels.
+/// The state of a channel for clients: the state of a job or batch, or "live" for other channels.
 std::string_view standing(core::Kind kind, core::State state);
 std::string_view standing(const core::EventPage &page);
 inline constexpr std::string_view kLive = "live";

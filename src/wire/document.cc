@@ -35,6 +35,16 @@ void add_waiting(JsonWriter &out, const core::Job &job, std::string_view problem
   out.raw_or_null("max_attempts", find("max_attempts"));
 }
 
+/// The counts of an event of a batch, without those of its phases and without what failed.
+std::string thin_totals(std::string_view data) {
+  JsonWriter out;
+  for (std::string_view name : {"total", "done", "open", "completed", "failed", "cancelled", "expired"}) {
+    if (auto count = raw_find(data, name))
+      out.raw(name, *count);
+  }
+  return out.take();
+}
+
 }  // namespace
 
 bool is_json_type(std::string_view content_type) {
@@ -78,11 +88,13 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   else
     out.null("error");
   add_waiting(out, job, problem_base, links);
-  JsonWriter at;
-  at.text("self", links.self);
-  at.text("result", links.result);
-  at.text("events", links.events);
-  out.made("links", at.take());
+  if (!links.self.empty()) {
+    JsonWriter at;
+    at.text("self", links.self);
+    at.text("result", links.result);
+    at.text("events", links.events);
+    out.made("links", at.take());
+  }
   return out.take();
 }
 
@@ -99,14 +111,20 @@ std::string encode_event(const core::EventPage &page, const core::Event &event, 
 void add_event(JsonWriter &out, const core::EventPage &page, const core::Event &event,
                const EventEncoding &encoding) {
   core::Kind kind = kind_of(page);
+  const Uuid &of = event.origin ? event.origin->job : page.job;
+  bool batch = core::kind_of(of) == core::Kind::batch;
   if (kind == core::Kind::topic)
     out.text("topic", topic_name(page));
+  else if (batch)
+    out.text("batch", of.text());
   else
-    out.text("job", event.origin ? event.origin->job.text() : page.job.text());
+    out.text("job", of.text());
   out.number("seq", event.seq);
   out.text("type", encoding.name_of(event.type));
   if (!encoding.thin)
     out.raw_or_null("data", event.data);
+  else if (batch && event.data)
+    out.made("data", thin_totals(*event.data));
   if (event.result)
     add_result(out, *event.result, encoding.thin ? -1 : encoding.value_max);
   out.text("at", format_time(event.at));

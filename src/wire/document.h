@@ -17,6 +17,7 @@ struct Links {
 };
 
 /// The job document of docs/http.md.
+/// @param links  empty: it has none
 /// @param value_max  maximum size in bytes of a JSON result that is included
 /// @param cursor  the cursor of a client that has read this document
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,

@@ -60,6 +60,15 @@ bool JsonCheck::finish() {
   return at_ == At::end || fail(offset_ == 0 ? "no data" : "unexpected end of data");
 }
 
+std::size_t JsonCheck::take(std::string_view bytes) {
+  std::size_t taken = 0;
+  while (taken < bytes.size() && error_ == nullptr && !ended() &&
+         step(static_cast<unsigned char>(bytes[taken])))
+    ++taken;
+  offset_ += taken;
+  return taken;
+}
+
 bool JsonCheck::step(unsigned char c) {
   switch (at_) {
     case At::string:

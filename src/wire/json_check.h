@@ -26,6 +26,11 @@ class JsonCheck {
   bool feed(std::string_view bytes);
   /// Ends the input. Returns false if it is incomplete or empty.
   bool finish();
+  /// Checks the next bytes up to the end of the value, which must be an object, an array or a string. Returns
+  /// how many belong to it; ended() and error() say why these were not all.
+  std::size_t take(std::string_view bytes);
+  /// Whether the value is complete.
+  bool ended() const { return at_ == At::end; }
 
   const char *error() const { return error_; }
   /// The position where feed() stopped, in bytes from the start.

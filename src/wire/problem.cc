@@ -17,12 +17,12 @@ constexpr ProblemType kTypes[] = {
      "the client may not do this: it has no owner, its page is of a foreign origin, its ticket is for "
      "something else, or its session was revoked"},
     {404, "not-found", "Not found",
-     "no such job or channel, or another owner's; with pending=404, no result yet"},
+     "no such job, batch or channel, or another owner's; with pending=404, no result yet"},
     {405, "method-not-allowed", "Method not allowed", "Allow lists the methods"},
     {406, "not-acceptable", "Not acceptable", "no type of Accept can be given"},
     {408, "request-timeout", "Request timeout", "the request came too slowly; nginx's own, by await_problem"},
     {409, "conflict", "Conflict",
-     "the job has ended already; the key's first request is in progress; a queue is being created: "
+     "the job or batch has ended already; the key's first request is in progress; a queue is being created: "
      "try again after Retry-After; with pending=409, no result yet"},
     {410, "gone", "Gone", "past its retention; or no result, because the job was cancelled or has expired"},
     {411, "length-required", "Length required",

@@ -10,6 +10,7 @@ namespace await::sim {
 std::string Follower::name() const {
   switch (kind()) {
     case core::Kind::job:
+    case core::Kind::batch:  // none is simulated; it has a history as a job has
       return id_.text().substr(24);
     case core::Kind::topic:
       return "topic " + id_.text().substr(35);

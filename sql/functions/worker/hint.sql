@@ -4,8 +4,8 @@
 -- Format 1: version, job, seq, type, signature, JSON. The last two are left out (a thin hint: "read it") where the message would
 -- exceed 8 KB; where the caller's own transaction wrote the event, because before its commit that proves nothing; and where the
 -- caller may not use the job's queue, or publish to the topic. A worker asks after its lease ended, so the queue decides.
--- A second row is a thin hint for subscribers of user:<owner>; a caller that may not use the queue does not get it, because it
--- would reveal the owner.
+-- A second row is a thin hint for subscribers of user:<owner>, and a third one for those of the job's batch, if that has had an
+-- event since; a caller that may not use the queue gets neither, because they would reveal the owner and the batch.
 CREATE OR REPLACE FUNCTION await.hint(id uuid, seq int DEFAULT NULL) RETURNS TABLE (channel text, message text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -18,6 +18,7 @@ DECLARE
     j    await.job;
     rich text;
     of_user text;
+    of_batch uuid;
     may  boolean := true;
 BEGIN
     IF hint.seq IS NULL THEN
@@ -58,5 +59,12 @@ BEGIN
         channel := await.shard(await.user_id(of_user));
         message := format('1 %s 0 user', await.user_id(of_user));
         RETURN NEXT;
+    END IF;
+    of_batch := CASE WHEN NOT may OR e.job IS NULL THEN NULL WHEN j.id IS NOT NULL THEN j.batch
+                     ELSE (SELECT w.batch FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
+    IF of_batch IS NOT NULL THEN
+        RETURN QUERY SELECT await.shard(of_batch), format('1 %s %s %s', of_batch, v.seq, v.type)
+            FROM (SELECT * FROM await.event b WHERE b.class = k AND b.job = of_batch ORDER BY b.seq DESC LIMIT 1) v
+            WHERE v.at > e.at - interval '1 second';
     END IF;
 END $$;

@@ -64,14 +64,17 @@ bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
   return ngx_http_compile_complex_value(&compile) == NGX_OK;
 }
 
-char *compile_id(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out) {
+char *compile_id(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out, std::string_view noun) {
   std::string_view word = ngx::view(text);
+  std::string prefix = std::string(noun) + ":";
   if (word.find('$') == word.npos)
-    return invalid_value(cf, word,
-                         "the id of a job must be a variable, such as a capture \"$id\" of the location's "
-                         "regular expression");
-  if (word.starts_with("job:"))
-    return invalid_value(cf, word, "it must be an id, without \"job:\"");
+    return invalid_value(
+        cf, word,
+        ("the id of a " + std::string(noun) +
+         " must be a variable, such as a capture \"$id\" of the location's regular expression")
+            .c_str());
+  if (word.starts_with(prefix))
+    return invalid_value(cf, word, ("it must be an id, without \"" + prefix + "\"").c_str());
   return compile(cf, text, out) ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
 }
 

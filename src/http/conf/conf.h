@@ -58,6 +58,9 @@ struct LocationConf {
   Handler submit;
   Handler job;
   Handler cancel;
+  Handler batch_submit;
+  Handler batch;
+  Handler batch_cancel;
   Handler result;
   Handler events;
   Handler socket;
@@ -68,8 +71,9 @@ struct LocationConf {
   ngx_http_handler_pt content;  ///< nginx's handler that the directive at content_at has set
   Place content_at;
 
-  const wire::Format *submitted;  ///< of the response to a submission; null: as in docs/http.md
-  const wire::Format *document;   ///< of the response of await_job
+  const wire::Format *submitted;       ///< of the response to a submission; null: as in docs/http.md
+  const wire::Format *document;        ///< of the response of await_job
+  const wire::Format *batch_document;  ///< of the responses of await_batch
   ngx_http_complex_value_t *owner;
   ngx_flag_t scoped;              ///< off: await_owner off
   Place user_channel_at;          ///< where a channel user: is named
@@ -79,6 +83,7 @@ struct LocationConf {
   ngx_flag_t any_origin;          ///< await_origins any
   ngx_http_complex_value_t *job_uri;
   ngx_http_complex_value_t *result_uri;
+  ngx_http_complex_value_t *batch_uri;
   ngx_msec_t hold;
   ngx_msec_t hold_max;
   Place hold_at;
@@ -128,7 +133,9 @@ char *invalid_parameter(ngx_conf_t *cf, std::string_view word, const char *rule)
 /// Compiles `text`, a word of the directive that is being read, which may contain variables. Returns false if
 /// that fails; the error is logged.
 bool compile(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
-/// The same for the id of a job, which differs from request to request.
-char *compile_id(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out);
+/// The same for the id of a job or a batch, which differs from request to request.
+/// @param noun  "job" or "batch"
+char *compile_id(ngx_conf_t *cf, ngx_str_t text, ngx_http_complex_value_t **out,
+                 std::string_view noun = "job");
 
 }  // namespace await::http

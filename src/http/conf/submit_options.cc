@@ -44,6 +44,19 @@ constexpr TimeOption kTimes[] = {
     {"deadline", &SubmitOptions::deadline_ms, kSecond, 3650 * kDay, "it must be a time between 1s and 3650d"},
 };
 
+constexpr char kRule[] =
+    "it must be one of file=, type=, params=, priority=, delay=, lease=, max_attempts=, deadline=, retain=, "
+    "batch=, phase= and format=";
+
+/// Null, or what is wrong with the value of batch= or phase=.
+const char *check_batch_option(std::string_view name, std::string_view value) {
+  if (name == "phase")
+    return is_queue_name(sample(value, "p")) ? nullptr
+                                             : "a phase must be 1 to 64 characters of A-Z a-z 0-9 _ . -";
+  return value.find('$') != value.npos ? nullptr
+                                       : "the id of a batch must be a variable, such as \"$arg_batch\"";
+}
+
 /// A time of nginx's in milliseconds; nothing if it is none, or out of the bounds.
 std::optional<std::int64_t> parse_time(std::string_view text, std::int64_t least, std::int64_t most) {
   ngx_str_t value = ngx::borrow(text);
@@ -78,9 +91,10 @@ const char *parse_types(ngx_conf_t *cf, std::string_view value, SubmitOptions &o
   return good ? nullptr : "it must be a list of media types such as \"image/*,text/plain\"";
 }
 
-/// Null, or what is wrong.
-const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view value,
-                         SubmitOptions &options) {
+}  // namespace
+
+std::optional<const char *> parse_job_option(ngx_conf_t *cf, std::string_view name, std::string_view value,
+                                             SubmitOptions &options) {
   for (const TimeOption &time : kTimes) {
     if (name == time.name) {
       auto ms = parse_time(value, time.least, time.most);
@@ -110,11 +124,8 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
   }
   if (name == "retain")
     return parse_retention(value, options);
-  return "it must be one of file=, type=, params=, priority=, delay=, lease=, max_attempts=, deadline=, "
-         "retain= and format=";
+  return std::nullopt;
 }
-
-}  // namespace
 
 bool is_queue_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -140,13 +151,22 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
         return rc;
       continue;
     }
-    if (const char *why = parse_option(cf, name, value, options))
+    if (name == "batch" || name == "phase") {
+      if (!compile(cf, ngx::borrow(value), name == "batch" ? &options.batch : &options.phase))
+        return static_cast<char *>(NGX_CONF_ERROR);
+      if (const char *why = check_batch_option(name, value))
+        return invalid_parameter(cf, ngx::view(words[i]), why);
+      continue;
+    }
+    if (const char *why = parse_job_option(cf, name, value, options).value_or(kRule))
       return invalid_parameter(cf, ngx::view(words[i]), why);
   }
   if (options.deadline_ms > 0 && options.deadline_ms <= options.delay_ms)
     return invalid_parameter(cf, "deadline=",
                              "it must be longer than \"delay=\", the job would expire before it "
                              "can be claimed");
+  if (options.phase != nullptr && options.batch == nullptr)
+    return invalid_parameter(cf, "phase=", "it requires \"batch=\", only a batch has phases");
   if (options.params != nullptr && options.file.len == 0)
     return invalid_parameter(cf, "params=", "it requires \"file=\", only then are forms parsed");
   return NGX_CONF_OK;

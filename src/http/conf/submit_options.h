@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "core/job.h"
 #include "ngx/nginx.h"
@@ -11,6 +13,8 @@ namespace await::http {
 /// The parameters of one await_submit. Zeroed by nginx.
 struct SubmitOptions {
   ngx_http_complex_value_t *queue;
+  ngx_http_complex_value_t *batch;  ///< batch=: the id of the batch that the job is added to; null: none
+  ngx_http_complex_value_t *phase;  ///< phase=: of that batch; null: none
   ngx_str_t file;       ///< file=: the form field that is the payload; empty: forms are taken whole
   ngx_array_t *types;   ///< type=: of ngx_str_t; null: any
   ngx_array_t *params;  ///< params=: of ngx_str_t; null: all other fields
@@ -25,6 +29,10 @@ struct SubmitOptions {
 
 struct LocationConf;
 
+/// Parses an option that await_submit and await_batch share. Null, or what is wrong with the value; empty:
+/// there is no such option.
+std::optional<const char *> parse_job_option(ngx_conf_t *cf, std::string_view name, std::string_view value,
+                                             SubmitOptions &options);
 /// Parses `await_submit <queue> [option=value …]`; NGX_CONF_ERROR with the error logged.
 char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions &options);
 /// Applies the options to a job.

@@ -19,11 +19,14 @@ char *set_allow(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   location->allow = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
   for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
+    if (word == "batch:*")
+      continue;  // a batch has an owner, who may watch it in any case
     std::string name(word.substr(std::min(word.find(':') + 1, word.size())));
     std::replace(name.begin(), name.end(), '*', '_');
     if (!word.starts_with("topic:") || !wire::is_topic_name(name))
       return invalid_value(
-          cf, word, "it must be a topic pattern such as \"topic:news.*\" (jobs and users need no pattern)");
+          cf, word,
+          "it must be a topic pattern such as \"topic:news.*\" (jobs, batches and users need no pattern)");
     *static_cast<ngx_str_t *>(ngx_array_push(location->allow)) = words[i];
   }
   return NGX_CONF_OK;
@@ -35,7 +38,7 @@ bool is_channel(std::string_view word) {
       return wire::parse_channel(sample(word, "x")).has_value();
   }
   // a constant job is a mistake: no job is there for ever
-  return (word.starts_with("job:") && word.find('$') != word.npos) ||
+  return ((word.starts_with("job:") || word.starts_with("batch:")) && word.find('$') != word.npos) ||
          (word.starts_with('$') && word.size() > 1);
 }
 

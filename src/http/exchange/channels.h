@@ -41,7 +41,7 @@ enum class NamedBy { location, client };
 ///   - a topic that the client names must match await_allow
 ///   - a user's channel is for that user only
 ///   - a client with a ticket may watch the channels of the ticket only
-///   - the owner of a job is known when the job has been read (core::Subscription)
+///   - the owner of a job or a batch is known when it has been read (core::Subscription)
 std::optional<wire::Channel> authorized_channel(const ChannelClient &client, std::string_view name,
                                                 NamedBy by);
 /// Whether the ticket of the client, if it has one, is for this channel.

@@ -14,8 +14,8 @@ std::string job_document(ngx_http_request_t *r, std::uint32_t timeline, const co
   return format != nullptr ? format->apply(text) : text;
 }
 
-void add_job_headers(ngx_http_request_t *r, const core::Job &job) {
-  if (core::is_ending(job.state)) {
+void add_state_headers(ngx_http_request_t *r, core::State state) {
+  if (core::is_ending(state)) {
     add_header(r, "Cache-Control", "private, no-cache");
     return;
   }

@@ -15,7 +15,7 @@ namespace await::http {
 /// @param format  null: as in docs/http.md
 std::string job_document(ngx_http_request_t *r, std::uint32_t timeline, const core::Job &job,
                          const wire::Links &links, const wire::Format *format);
-/// Adds Cache-Control, and Retry-After while the job has not ended.
-void add_job_headers(ngx_http_request_t *r, const core::Job &job);
+/// Adds Cache-Control, and Retry-After while a job or batch in this state has not ended.
+void add_state_headers(ngx_http_request_t *r, core::State state);
 
 }  // namespace await::http

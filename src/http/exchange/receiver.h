@@ -47,6 +47,11 @@ class Receiver : public HeldRequest, private ngx::Body::Reader {
     weigh();
     body_.resume();
   }
+  /// As resume(), when add() has an objection that it did not know before: it is called with no bytes.
+  void object() {
+    weigh();
+    body_.ask();
+  }
   void refuse(const Objection &objection) { finish(send_problem(r_, objection.status, objection.detail)); }
   /// The request does not count as in progress any more, but it may be held on.
   void end_progress() {

@@ -59,6 +59,21 @@ wire::Links make_links(ngx_http_request_t *r, std::string self) {
   return {std::move(self), std::move(result), std::move(events)};
 }
 
+/// The path of `id` below that of the request.
+std::string below_client_path(ngx_http_request_t *r, const Uuid &id) {
+  std::string path = client_path(r);
+  while (path.ends_with('/'))
+    path.pop_back();
+  path += '/';
+  path += id.text();
+  return path;
+}
+
+wire::BatchLinks make_batch_links(std::string self) {
+  std::string events = self + "/events";
+  return {std::move(self), std::move(events)};
+}
+
 }  // namespace
 
 std::string header(ngx_http_request_t *r, std::string_view lower_name) {
@@ -169,12 +184,30 @@ wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
   const LocationConf &location = location_conf(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
-  std::string path = client_path(r);
-  while (path.ends_with('/'))
-    path.pop_back();
-  path += '/';
-  path += id.text();
-  return make_links(r, std::move(path));
+  return make_links(r, below_client_path(r, id));
+}
+
+wire::BatchLinks batch_links_of(ngx_http_request_t *r) {
+  const LocationConf &location = location_conf(r);
+  return make_batch_links(location.batch_uri != nullptr ? std::string(ngx::evaluate(r, location.batch_uri))
+                                                        : client_path(r));
+}
+
+wire::BatchLinks batch_links_of_new(ngx_http_request_t *r, const Uuid &id) {
+  const LocationConf &location = location_conf(r);
+  return make_batch_links(location.batch_uri != nullptr ? std::string(ngx::evaluate(r, location.batch_uri))
+                                                        : below_client_path(r, id));
+}
+
+wire::Links links_of_listed(ngx_http_request_t *r, const Uuid &id) {
+  const LocationConf &location = location_conf(r);
+  if (location.job_uri == nullptr)
+    return {};
+  RequestInfo &info = request_info(r);
+  std::string own = std::exchange(info.id, id.text());  // $await_id
+  wire::Links links = make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
+  info.id = std::move(own);
+  return links;
 }
 
 }  // namespace await::http

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "ngx/nginx.h"
+#include "wire/batch_document.h"
 #include "wire/document.h"
 
 namespace await::http {
@@ -49,5 +50,12 @@ std::string next_page(ngx_http_request_t *r, std::string_view cursor);
 wire::Links links_of(ngx_http_request_t *r, std::string_view suffix);
 /// The links of a job just submitted here.
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id);
+
+/// The links of a batch, relative to this location.
+wire::BatchLinks batch_links_of(ngx_http_request_t *r);
+/// The links of a batch just submitted here.
+wire::BatchLinks batch_links_of_new(ngx_http_request_t *r, const Uuid &id);
+/// The links of a job that is listed here, by await_job_uri; empty ones without it.
+wire::Links links_of_listed(ngx_http_request_t *r, const Uuid &id);
 
 }  // namespace await::http

@@ -275,7 +275,7 @@ Answer send_error(ngx_http_request_t *r, const Error &error) {
       add_header(r, "Retry-After", "1");
       return answer(NGX_LOG_INFO, 409, "Another request is changing the same data; retry.");
     case Code::not_found:
-      return send_problem(r, 404, "There is no such job.");
+      return send_problem(r, 404, error.detail);
     case Code::invalid:
       return answer(NGX_LOG_INFO, 400, "The database rejected the data in the request.");
     case Code::too_large:

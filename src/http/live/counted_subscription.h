@@ -9,8 +9,8 @@ namespace await::http {
 /// The source of a subscription to this channel, with the options of the location.
 inline core::Subscription::Source source_of(const LocationConf &location, const wire::Channel &channel,
                                             std::string cursor) {
-  return {channel.id, channel.kind() == core::Kind::job ? "" : channel.text(), channel.name,
-          std::move(cursor), location.hints == kSigned};
+  return {channel.id, core::ends(channel.kind()) ? "" : channel.text(), channel.name, std::move(cursor),
+          location.hints == kSigned};
 }
 
 /// A channel that is counted among the reads in progress until its first page has come.

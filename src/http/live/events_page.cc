@@ -54,7 +54,7 @@ void EventsPage::leave() {
 
 void EventsPage::restore_info(RequestInfo &info) {
   for (auto &part : parts_) {
-    if (part->kind() == core::Kind::job)
+    if (core::ends(part->kind()))
       info.id = part->id().text();
   }
   info.delivery = "events";
@@ -125,7 +125,7 @@ void EventsPage::answer() {
   const Part &first = *parts_.front();
   wire::JsonWriter out;
   if (format_ != nullptr && is_alone()) {  // the format may use them
-    if (first.kind() == core::Kind::job)
+    if (core::ends(first.kind()))
       out.text("id", first.id().text());
     out.text("channel", first.channel());
   }

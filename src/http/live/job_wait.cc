@@ -52,7 +52,7 @@ void JobWait::on_job(Result<const core::Job *> job) {
   const core::Job *found = *job;
   auto owner = known_ ? std::nullopt : owner_of(r_);  // the owner of a job never changes
   if (found == nullptr || (owner && found->owner != *owner)) {
-    refuse({Code::not_found, "no such job"});
+    refuse({Code::not_found, core::absence(core::kind_of(watcher_.read().id))});
     return;
   }
   if (!known_ && asks_conditions() && has_conditions(r_) &&
@@ -102,13 +102,16 @@ void JobWait::refuse(const Error &error) {
     finish(send_error(r_, error));  // usually destroys this
 }
 
-OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text) {
+OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text, core::Kind kind) {
   auto id = Uuid::parse(text);
-  if (!id || !id->is_v7() || !is_admitted(r, "job:" + id->text()))
-    return send_problem(r, 404, "There is no such job.");
+  if (!id || core::kind_of(*id) != kind || !is_admitted(r, wire::Channel{*id, {}}.text()))
+    return send_problem(r, 404, core::absence(kind));
   request_info(r).id = id->text();
   if (runtime.backends().past_retention(*id))
-    return send_problem(r, 410, "The retention period of this job has passed; it is no longer stored.");
+    return send_problem(r, 410,
+                        kind == core::Kind::batch
+                            ? "The retention period of this batch has passed; it is no longer stored."
+                            : "The retention period of this job has passed; it is no longer stored.");
   return *id;
 }
 

@@ -26,6 +26,7 @@ class JobWait : public HeldPoll {
   /// Registers if the client is willing to wait, then reads. A content handler returns the result, after
   /// check_room().
   Answer watch(const Uuid &id, std::int64_t wait_ms);
+  void read_uncached() { watcher_.read().cache = nullptr; }
   /// Registers with the hub. Before the read, or before the job is even stored.
   void register_first(const Uuid &id) { watcher_.listen(id); }
   /// Reads the job, then waits at most `wait_ms` until it is enough().
@@ -56,9 +57,11 @@ class JobWait : public HeldPoll {
   const char *delivery_ = "";
 };
 
-/// The job of the id `text`, which is also stored for $await_id. An answer if it is not the id of a job, or
-/// the ticket of the client is not for it (404), or its retention period has passed (410).
-OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text);
+/// The job or batch of the id `text`, which is also stored for $await_id. An answer if it is not the id of
+/// one, or the ticket of the client is not for it (404), or its retention period has passed (410).
+/// @param kind  job or batch: an id of the other kind names nothing here
+OrAnswer<Uuid> addressed(ngx_http_request_t *r, Runtime &runtime, std::string_view text,
+                         core::Kind kind = core::Kind::job);
 /// How long the client is willing to wait. An answer if ?wait= is malformed (400).
 OrAnswer<Wait> asked_wait(ngx_http_request_t *r);
 

@@ -75,10 +75,10 @@ void SseStream::take_over() {
 }
 
 void SseStream::begin() {
-  subscriptions_.start(
-      (r_->method & NGX_HTTP_HEAD) == 0, !linger_, [this](const core::MultiSubscription::Part &part) {
-        return part.kind() == core::Kind::job && runtime_.backends().past_retention(part.id());
-      });
+  subscriptions_.start((r_->method & NGX_HTTP_HEAD) == 0, !linger_,
+                       [this](const core::MultiSubscription::Part &part) {
+                         return core::ends(part.kind()) && runtime_.backends().past_retention(part.id());
+                       });
 }
 
 std::optional<std::string_view> SseStream::owner() const { return owner_of(r_); }
@@ -224,7 +224,7 @@ void SseStream::on_room() {
 
 void SseStream::restore_info(RequestInfo &info) {
   subscriptions_.each([&info](core::MultiSubscription::Part &part) {
-    if (part.kind() == core::Kind::job)
+    if (core::ends(part.kind()))
       info.id = part.id().text();
   });
   info.delivery = "sse";

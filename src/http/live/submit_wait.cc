@@ -10,7 +10,12 @@
 namespace await::http {
 namespace {
 
-/// Whether a browser sends a form without a script, and would show the answer as a page.
+void add_status_link(ngx_http_request_t *r, const wire::Links &links) {
+  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
+}
+
+}  // namespace
+
 bool is_plain_form(ngx_http_request_t *r) {
   constexpr std::string_view kOffers[] = {"application/json", "text/html"};
   std::string type = wire::essence(header(r, "content-type"));
@@ -18,12 +23,6 @@ bool is_plain_form(ngx_http_request_t *r) {
       type == "multipart/form-data" || type == "application/x-www-form-urlencoded" || type == "text/plain";
   return form && wire::choose(own_header(r, "accept"), kOffers) == 1;
 }
-
-void add_status_link(ngx_http_request_t *r, const wire::Links &links) {
-  add_header(r, "Link", "<" + links.self + ">; rel=\"status\"");
-}
-
-}  // namespace
 
 void add_stream_headers(ngx_http_request_t *r, const Uuid &id) {
   wire::Links links = links_of_new(r, id);

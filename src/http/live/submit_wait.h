@@ -10,6 +10,9 @@ namespace await::http {
 /// 202: the job is stored; its document as it is now.
 Answer send_accepted(ngx_http_request_t *r, Runtime &runtime, const core::Job &job, const Wait &wait);
 
+/// Whether a browser sends a form without a script, and would show the answer as a page.
+bool is_plain_form(ngx_http_request_t *r);
+
 /// Adds the headers of an answer that is the stream of a new job's events.
 void add_stream_headers(ngx_http_request_t *r, const Uuid &id);
 

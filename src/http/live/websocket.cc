@@ -15,8 +15,6 @@
 namespace await::http {
 namespace {
 
-constexpr char kNoJob[] = "There is no such job.";
-constexpr char kNoChannel[] = "There is no such channel.";
 constexpr std::size_t kRead = 16384;       // at once
 constexpr std::size_t kTurnBytes = 65536;  // of a client, then others have their turn
 constexpr std::uint32_t kTurnMessages = 64;
@@ -26,6 +24,13 @@ constexpr std::int64_t kRefusalMs =
 constexpr std::int64_t kLogMs = 1000;    // between two lines about one socket
 constexpr std::uint8_t kMostSilent = 2;  // pings without an answer
 constexpr std::size_t kCloseTicks = 3;   // seconds for the client's close frame
+
+/// What is said of a channel of this name that does not exist for the client.
+const char *absence_of(std::string_view name) {
+  return core::absence(name.starts_with("job:")     ? core::Kind::job
+                       : name.starts_with("batch:") ? core::Kind::batch
+                                                    : core::Kind::topic);
+}
 
 }  // namespace
 
@@ -82,8 +87,8 @@ Answer WebSocket::start(std::string_view key, bool subprotocol, const std::vecto
 
 void WebSocket::subscribe(std::string_view name, std::string cursor, NamedBy by) {
   auto channel = authorized_channel({conf_, owner(), ticket_.get()}, name, by);
-  if (!channel || (channel->kind() == core::Kind::job && runtime_.backends().past_retention(channel->id))) {
-    refuse(name, 404, name.starts_with("job:") ? kNoJob : kNoChannel);
+  if (!channel || (core::ends(channel->kind()) && runtime_.backends().past_retention(channel->id))) {
+    refuse(name, 404, absence_of(name));
     return;
   }
   bool twice = std::any_of(subscriptions_.begin(), subscriptions_.end(),
@@ -131,7 +136,7 @@ void WebSocket::on_failure(core::SubscriptionPart &part, const Error &error) {
     return;  // the subscription tries again
   std::string name = part.channel();
   drop(part);
-  refuse(name, 404, kNoJob);
+  refuse(name, 404, absence_of(name));
 }
 
 bool WebSocket::on_ready(core::SubscriptionPart &part, const core::EventPage &page) {

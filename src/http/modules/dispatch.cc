@@ -35,6 +35,9 @@ constexpr Action kActions[] = {{&LocationConf::submit, kPost, "await_submit", 2}
                                {&LocationConf::ticket, kPost, "await_ticket", 1},
                                {&LocationConf::job, kDocument, "await_job", 2},
                                {&LocationConf::cancel, kDelete, "await_job", 2},
+                               {&LocationConf::batch_submit, kPost, "await_batch", 1},
+                               {&LocationConf::batch, kDocument, "await_batch", 1},
+                               {&LocationConf::batch_cancel, kDelete, "await_batch", 1},
                                {&LocationConf::result, kDocument, "await_result", 2},
                                {&LocationConf::events, kStream, "await_events", 1},
                                {&LocationConf::socket, kSocket, "await_socket", 1},
@@ -63,7 +66,8 @@ Handler reader(ngx_http_request_t *r, const LocationConf &location) {
     return location.metrics != nullptr ? location.metrics : location.health;
   if (location.socket != nullptr && asks_for_websocket(r))
     return location.socket;
-  Handler plain = location.job != nullptr ? location.job : location.result;
+  const Action *document = find_rival(location, kDocument);
+  Handler plain = document != nullptr ? location.*document->handler : nullptr;
   if (plain == nullptr && location.events == nullptr)
     return location.socket;
   if (plain == nullptr || location.events == nullptr)
@@ -78,21 +82,26 @@ Handler poster(const LocationConf &location) {
   return action != nullptr ? location.*action->handler : nullptr;
 }
 
+/// The action that answers DELETE.
+Handler deleter(const LocationConf &location) {
+  return location.cancel != nullptr ? location.cancel : location.batch_cancel;
+}
+
 Handler handler_for(ngx_http_request_t *r, const LocationConf &location) {
   if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
     return reader(r, location);
   if (r->method & NGX_HTTP_POST)
     return poster(location);
-  return r->method & NGX_HTTP_DELETE ? location.cancel : nullptr;
+  return r->method & NGX_HTTP_DELETE ? deleter(location) : nullptr;
 }
 
-/// Refuses a ticket for anything but a job's document, its result and events; these check themselves whether
-/// the ticket names them.
+/// Refuses a ticket for anything but documents of jobs and batches, results and events; these check
+/// themselves whether the ticket names them.
 Refusal check_ticket_use(ngx_http_request_t *r, const Lifecycle &lifecycle, const LocationConf &location,
                          Handler handler) {
   const RequestInfo *known = find_request_info(r);
-  bool watches = handler == location.job || handler == location.result || handler == location.events ||
-                 handler == location.socket;
+  bool watches = handler == location.job || handler == location.batch || handler == location.result ||
+                 handler == location.events || handler == location.socket;
   if (known == nullptr || !known->ticket_channels)
     return std::nullopt;
   // other access rules may have taken long since the ticket was checked
@@ -106,7 +115,8 @@ Refusal check_ticket_use(ngx_http_request_t *r, const Lifecycle &lifecycle, cons
 /// Checks If-Match for resources without an entity tag. For a job and its result it is checked when they are
 /// read.
 Refusal check_if_match(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
-  bool has_validator = handler == location.job || handler == location.result || handler == location.cancel;
+  bool has_validator = handler == location.job || handler == location.result || handler == location.batch ||
+                       handler == deleter(location);
   // "*" matches whatever can be read
   const std::string unnamed[] = {"W/\"\""};
   auto etags = std::span(unnamed).first(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD) ? 1 : 0);
@@ -127,7 +137,7 @@ Answer answer(ngx_http_request_t *r) {
   Runtime *worker = runtime();
   if (worker == nullptr)
     return send_unavailable(r, "The server is starting; retry later.");
-  bool acts = (r->method & NGX_HTTP_POST) || handler == location.cancel || handler == location.socket;
+  bool acts = (r->method & (NGX_HTTP_POST | NGX_HTTP_DELETE)) || handler == location.socket;
   if (acts && !is_welcome(r)) {
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "await: answering 403: cross-origin request rejected by await_origins");
@@ -191,7 +201,7 @@ void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inne
     if (inner.*action.handler == nullptr && (action.requests & own) == 0)
       inner.*action.handler = outer.*action.handler;
   }
-  for (auto format : {&LocationConf::submitted, &LocationConf::document}) {
+  for (auto format : {&LocationConf::submitted, &LocationConf::document, &LocationConf::batch_document}) {
     if (inner.*format == nullptr)
       inner.*format = outer.*format;
   }
@@ -210,7 +220,7 @@ std::string allowed_methods(const LocationConf &location) {
   }
   if (poster(location) != nullptr)
     add("POST");
-  if (location.cancel != nullptr)
+  if (deleter(location) != nullptr)
     add("DELETE");
   add("OPTIONS");
   return out;

@@ -26,10 +26,11 @@ namespace await::http {
 namespace {
 
 constexpr std::string_view kJob = "job:";
+constexpr std::string_view kBatch = "batch:";
 constexpr ngx_uint_t kMostChannels = 16;  // of one cursor
 
 struct EventsConf {
-  ngx_array_t *channels;  // of ngx_http_complex_value_t: job:<id>, topic:<name>, user:<name>
+  ngx_array_t *channels;  // of ngx_http_complex_value_t: job:<id>, batch:<id>, topic:<name>, user:<name>
   ngx_uint_t json_first;
   ngx_uint_t thin;
   ngx_uint_t linger;
@@ -53,11 +54,13 @@ const wire::EventEncoding &encoding_of(ngx_http_request_t *r) {
 using Channels = std::vector<wire::Channel>;
 
 /// The channel of this name. An answer if the client may not watch it.
-/// @param tells_gone  whether a stream reports a job that is no longer kept, instead of an error, which
+/// @param tells_gone  whether a stream reports a job or batch that is no longer kept, instead of an error,
+/// which
 ///   would stop EventSource for good
 OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, Runtime &runtime, std::string_view name,
                                         bool tells_gone) {
-  if (!name.starts_with(kJob)) {
+  bool batch = name.starts_with(kBatch);
+  if (!batch && !name.starts_with(kJob)) {
     auto channel = authorized_channel(channel_client(r), name, NamedBy::location);  // see channel_of()
     if (!channel)
       return send_problem(r, 404, "There is no such channel.");
@@ -65,14 +68,14 @@ OrAnswer<wire::Channel> watched_channel(ngx_http_request_t *r, Runtime &runtime,
   }
   if (!is_admitted(r, name))
     return send_problem(r, 404, "There is no such channel.");
-  std::string_view text = name.substr(kJob.size());
+  std::string_view text = name.substr(batch ? kBatch.size() : kJob.size());
   auto id = Uuid::parse(text);
   if (tells_gone && id && runtime.backends().past_retention(*id))
     return wire::Channel{*id, {}};
-  auto job = addressed(r, runtime, text);
-  if (!job)
-    return job.answer();
-  return wire::Channel{*job, {}};
+  auto known = addressed(r, runtime, text, batch ? core::Kind::batch : core::Kind::job);
+  if (!known)
+    return known.answer();
+  return wire::Channel{*known, {}};
 }
 
 /// The channels that the request watches. An answer if the client may not watch one of them.
@@ -176,7 +179,7 @@ char *set_events(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     } else if (word != "default=sse") {
       return invalid_parameter(
           cf, word,
-          "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or one of "
+          "it must be a channel (job:$id, batch:$id, topic:<name>, user:<name> or a variable) or one of "
           "default=sse|json, thin, linger, event= and format=");
     }
   }

@@ -61,7 +61,7 @@ class JobRequest : public JobWait {
     // "TIMEOUT" stands for the state, so it is equal only by a weak comparison
     add_header(r_, "ETag", (says_timeout ? "W/" : "") + etag(job));
     add_wait_headers(r_, wait_, "Accept, Prefer");
-    add_job_headers(r_, job);
+    add_state_headers(r_, job.state);
     if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag(job))) {
       finish(send_empty(r_, 304));
     } else if (type_ == Representation::html) {

@@ -254,6 +254,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
     {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, job_uri),  nullptr},
     {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, result_uri), nullptr},
+    {ngx_string("await_batch_uri"),    HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, batch_uri), nullptr},
     {ngx_string("await_hold"),         HSLI | NGX_CONF_TAKE1,   set_hold,                  LOC,  offsetof(LocationConf, hold),         &hold},
     {ngx_string("await_hold_max"),     HSL | NGX_CONF_TAKE1,    set_hold,                  LOC,  offsetof(LocationConf, hold_max),     &hold_max},
     {ngx_string("await_ping"),         HSL | NGX_CONF_TAKE12,   set_ping,                   LOC,  0,                                nullptr},
@@ -391,6 +392,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.job_uri = outer.job_uri;
   if (inner.result_uri == nullptr)
     inner.result_uri = outer.result_uri;
+  if (inner.batch_uri == nullptr)
+    inner.batch_uri = outer.batch_uri;
   if (char *refused = merge_hold(cf, outer, inner); refused != NGX_CONF_OK)
     return refused;
   ngx_conf_merge_msec_value(inner.ping, outer.ping, 15000);

@@ -105,7 +105,7 @@ char *set_socket(ngx_conf_t *cf, ngx_command_t *, void *conf) {
     if (!is_channel(word))
       return invalid_parameter(
           cf, word,
-          "it must be a channel (job:$id, topic:<name>, user:<name> or a variable) or one of "
+          "it must be a channel (job:$id, batch:$id, topic:<name>, user:<name> or a variable) or one of "
           "plain, thin and event=");
     if (!add_channel(cf, words[i], socket->channels))
       return static_cast<char *>(NGX_CONF_ERROR);

@@ -8,11 +8,11 @@
 #include "http/conf/action.h"
 #include "http/conf/formats.h"
 #include "http/conf/submit_options.h"
-#include "http/exchange/file_type.h"
 #include "http/exchange/receiver.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
+#include "http/exchange/submission.h"
 #include "http/live/sse_stream.h"
 #include "http/live/submit_wait.h"
 #include "http/modules/dispatch.h"
@@ -29,15 +29,15 @@ extern ngx_module_t ngx_http_await_submit_module;
 namespace await::http {
 namespace {
 
-constexpr char kTooManyFields[] = "The form fields exceed 64 KB, or there are more than 1000 of them.";
-
 class SubmitRequest : public Receiver {
  public:
   /// @param streams  whether the answer is the stream of the job's events
+  /// @param batch  the batch that the job is added to; empty: none
   SubmitRequest(ngx_http_request_t *r, Runtime &runtime, const SubmitOptions &options, core::NewJob job,
-                Wait wait, bool streams)
+                std::optional<Uuid> batch, Wait wait, bool streams)
       : Receiver(r, runtime),
         options_(options),
+        batch_(batch),
         wait_(wait),
         streams_(streams),
         submission_(core::Callback<Result<core::Submitted>>::to<&SubmitRequest::on_submitted>(this)),
@@ -114,11 +114,8 @@ class SubmitRequest : public Receiver {
 
   MaybeObjection open_part(const wire::Multipart::Part &part) {
     std::string_view file_field = ngx::view(options_.file);
-    if (!is_text(part.name))
-      return Objection{400, "The name of a form field is not valid UTF-8, or contains a NUL character."};
-    if (part.encoded)
-      return Objection{
-          400, "The form field \"" + part.name + "\" has a Content-Transfer-Encoding; send it unencoded."};
+    if (auto objection = check_part(part))
+      return objection;
     in_file_ = part.name == file_field;
     keep_field_ = !in_file_ && is_param(options_, part.name);
     if (!in_file_) {
@@ -135,26 +132,10 @@ class SubmitRequest : public Receiver {
   }
 
   MaybeObjection set_file(const wire::Multipart::Part &part) {
-    core::NewJob &job = submission_.job;
-    std::string_view name = part.file_name ? wire::base_name(*part.file_name) : std::string_view();
-    // some clients, Python's requests among them, do not say what they send
-    std::string_view type = part.type.empty() ? type_of_file(r_, name) : std::string_view(part.type);
-    job.content_type = type.empty() ? "application/octet-stream" : type;
-    if (!wire::is_media_type(job.content_type))
-      return Objection{400, "The Content-Type of the file is not in the form type/subtype."};
-    if (auto objection = check_type(type.empty()))
+    if (auto objection = read_file(r_, options_, part, submission_.job))
       return objection;
-    if (wire::is_json_type(job.content_type))
+    if (wire::is_json_type(submission_.job.content_type))
       json_.emplace();
-    if (name.empty())
-      return std::nullopt;
-    bool clean = is_text(name) && std::none_of(name.begin(), name.end(),
-                                               [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-    if (!clean || name.size() > 255)
-      return Objection{
-          400,
-          "The file name is not valid UTF-8, contains a control character, or is longer than 255 bytes."};
-    job.file_name = name;
     return std::nullopt;
   }
 
@@ -182,29 +163,11 @@ class SubmitRequest : public Receiver {
     return std::nullopt;
   }
 
-  /// 415 if the payload's type is not accepted here.
-  /// @param unknown  whether the client has not said it, and the file name does not tell it
-  MaybeObjection check_type(bool unknown) {
-    if (is_taken(options_, submission_.job.content_type))
-      return std::nullopt;
-    std::string types;
-    auto *items = static_cast<ngx_str_t *>(options_.types->elts);
-    for (ngx_uint_t i = 0; i < options_.types->nelts; ++i)
-      types += (types.empty() ? "" : ", ") + std::string(ngx::view(items[i]));
-    add_header(r_, "Accept-Post", types);
-    if (unknown)
-      return Objection{415,
-                       "The file has no Content-Type, and its name has no extension that is known here; "
-                       "send it with a Content-Type of " +
-                           types + "."};
-    return Objection{415,
-                     "Unsupported content type " + submission_.job.content_type + "; use " + types + "."};
-  }
-
   void cancel_waits() override {
     if (job_wait_ != nullptr)
       job_wait_->abandon();
     submission_.unlink();
+    added_.unlink();
     upload_.cancel();
   }
 
@@ -224,10 +187,39 @@ class SubmitRequest : public Receiver {
     upload_.keep(true);
     if (fingerprint_)
       job.idempotency->fingerprint =
-          fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
+          batch_ ? fingerprint_->finish(
+                       {job.queue, job.content_type, job.file_name, job.params, batch_->text(), job.phase})
+                 : fingerprint_->finish({job.queue, job.content_type, job.file_name, job.params});
     if (wait_.ms > 0)
       job_wait_ = Held::make<SubmitWait>(r_, runtime_, job.id, wait_, SubmitWait::fresh);
-    runtime_.submissions().add(submission_, runtime_.now_ms());
+    if (batch_)
+      runtime_.backends().batches().add(*batch_, job, added_);
+    else
+      runtime_.submissions().add(submission_, runtime_.now_ms());
+  }
+
+  void on_added(Result<core::Added> added) {
+    using Outcome = core::Added::Outcome;
+    if (added && added->outcome == Outcome::added) {
+      if (added->job.id == submission_.job.id && !submission_.job.delay_ms)
+        runtime_.backends().bus().announce(submission_.job.queue);
+      on_submitted(added->job);
+      return;
+    }
+    if (!added) {
+      on_submitted(added.error());
+      return;
+    }
+    upload_.keep(false);
+    if (added->outcome == Outcome::no_batch)
+      finish(send_problem(r_, 404, core::absence(core::Kind::batch)));
+    else if (added->outcome == Outcome::ended)
+      finish(send_problem(r_, 409, "The batch has ended; no job can be added to it."));
+    else
+      finish(send_problem(r_, 400,
+                          submission_.job.phase
+                              ? "The batch has no phase " + *submission_.job.phase + "."
+                              : std::string("The batch has phases, but the request names none of them.")));
   }
 
   void on_submitted(Result<core::Submitted> stored) {
@@ -311,6 +303,9 @@ class SubmitRequest : public Receiver {
     core::Job job;
     job.id = from.id;
     job.queue = from.queue;
+    if (batch_)
+      job.batch = batch_->text();
+    job.phase = from.phase;
     job.correlation_id = from.correlation_id;
     job.params = from.params;
     job.created_at = job.updated_at = created_at_;
@@ -318,6 +313,8 @@ class SubmitRequest : public Receiver {
   }
 
   const SubmitOptions &options_;
+  std::optional<Uuid> batch_;
+  core::Reply<core::Added> added_ = core::Reply<core::Added>::to<&SubmitRequest::on_added>(this);
   Wait wait_;
   bool streams_;
   core::Submission submission_;
@@ -334,77 +331,29 @@ class SubmitRequest : public Receiver {
       nullptr;  // for Prefer: wait; of the same request, answers it once the job is stored
 };
 
-/// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is ignored.
-bool is_traceparent(std::string_view text) {
-  if (text.size() != 55)
-    return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    bool dash = i == 2 || i == 35 || i == 52;
-    bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-    if (dash ? text[i] != '-' : !hex)
-      return false;
-  }
-  return true;
-}
-
-/// Reads the Idempotency-Key.
-Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
-  const LocationConf &location = location_conf(r);
-  if (location.idempotency == kKeysOff)
-    return std::nullopt;
-  if (!has_header(r, "idempotency-key")) {
-    if (location.idempotency == kKeysRequired)
-      return send_problem(r, 400, "An Idempotency-Key header is required.");
-    return std::nullopt;
-  }
-  auto key = wire::parse_idempotency_key(header(r, "idempotency-key"));
-  if (!key)
-    return send_problem(
-        r, 400,
-        "The Idempotency-Key must be a quoted string of 1 to 255 printable ASCII characters, or a token.");
-  job.idempotency =
-      core::IdempotencyKey{std::move(*key), {}, static_cast<std::int64_t>(location.keep_keys) * 1000};
-  return std::nullopt;
-}
-
-/// Sets what the header of the request contains.
-Refusal read_head(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
+/// Sets the queue that the configuration or the client names.
+Refusal read_queue(ngx_http_request_t *r, const SubmitOptions &options, core::NewJob &job) {
   job.queue = ngx::evaluate(r, options.queue);
   if (!is_queue_name(job.queue))
     return send_problem(r, 400, "Invalid queue name; use 1 to 64 characters of A-Z a-z 0-9 _ . -");
-  std::string encoding = header(r, "content-encoding");
-  if (!encoding.empty() && !iequals(trim(encoding), "identity")) {
-    add_header(r, "Accept-Encoding", "identity");
-    return send_problem(r, 415, "Unsupported Content-Encoding " + encoding + "; send the body unencoded.");
-  }
-  std::string type = header(r, "content-type");
-  job.content_type = type.empty() ? "application/octet-stream" : type;
-  if (!wire::is_media_type(job.content_type))
-    return send_problem(r, 400, "The Content-Type is not in the form type/subtype.");
-  std::string correlation = header(r, "x-correlation-id");
-  bool clean = is_text(correlation) && correlation.size() <= 255;
-  if (!clean)
-    return send_problem(r, 400, "The X-Correlation-Id is not valid UTF-8, or is longer than 255 bytes.");
-  job.correlation_id = correlation.empty() ? std::string(request_id_of(r)) : correlation;
-  if (std::string trace = header(r, "traceparent"); is_traceparent(trace))
-    job.trace = trace;
-  if (auto owner = owner_of(r))
-    job.owner = *owner;
-  return read_key(r, job);
+  return std::nullopt;
 }
 
-/// The boundary if the body is a form; refuses a form without one, and a type that is not accepted here.
-OrAnswer<std::optional<std::string>> read_type(ngx_http_request_t *r, const SubmitOptions &options,
-                                               const core::NewJob &job) {
-  if (options.file.len == 0 || wire::essence(job.content_type) != "multipart/form-data") {
-    if (!is_taken(options, job.content_type))
-      return send_problem(r, 415, "Unsupported content type " + job.content_type + ".");
-    return std::optional<std::string>();
-  }
-  auto boundary = wire::parameter(job.content_type, "boundary");
-  if (!boundary || boundary->empty() || boundary->size() > 70)
-    return send_problem(r, 400, "The multipart Content-Type has no boundary of 1 to 70 bytes.");
-  return boundary;
+/// The batch that the job is added to, whose phase is set in `job`; empty if the client names none.
+OrAnswer<std::optional<Uuid>> read_batch(ngx_http_request_t *r, Runtime &runtime,
+                                         const SubmitOptions &options, core::NewJob &job) {
+  std::string_view text = options.batch != nullptr ? ngx::evaluate(r, options.batch) : std::string_view();
+  if (text.empty())
+    return std::optional<Uuid>();
+  auto id = addressed(r, runtime, text, core::Kind::batch);
+  if (!id)
+    return id.answer();
+  std::string_view phase = options.phase != nullptr ? ngx::evaluate(r, options.phase) : std::string_view();
+  if (!phase.empty() && !is_queue_name(phase))
+    return send_problem(r, 400, "Invalid phase; use 1 to 64 characters of A-Z a-z 0-9 _ . -");
+  if (!phase.empty())
+    job.phase = phase;
+  return std::optional<Uuid>(*id);
 }
 
 /// Whether the client wants the events of the job that it submits.
@@ -429,11 +378,16 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   if (!wait)
     return wait.answer();
   core::NewJob job;
-  if (auto refusal = read_head(r, options, job))
+  if (auto refusal = read_queue(r, options, job))
     return *refusal;
-  auto boundary = read_type(r, options, job);
+  if (auto refusal = read_head(r, job))
+    return *refusal;
+  auto boundary = read_boundary(r, options, job.content_type);
   if (!boundary)
     return boundary.answer();
+  auto batch = read_batch(r, runtime, options, job);
+  if (!batch)
+    return batch.answer();
   bool streams = asks_for_stream(r);
   if (streams) {
     if (auto refusal = check_stream(r, runtime))
@@ -444,11 +398,13 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   }
   if (wait->ms > 0 && !has_room(location_conf(r), runtime))
     wait->ms = 0;  // too many requests are held: answer 202 instead
-  job.id = runtime.backends().new_id(static_cast<unsigned>(options.retention));
+  // the jobs of a batch are kept as long as the batch
+  job.id =
+      runtime.backends().new_id(*batch ? (*batch)->retention() : static_cast<unsigned>(options.retention));
   apply(options, job);
   request_info(r).id = job.id.text();
   request_info(r).delivery = "submit";
-  return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *wait, streams)
+  return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *batch, *wait, streams)
       ->start(std::move(*boundary));
 }
 

@@ -97,7 +97,7 @@ class TicketRequest : public SmallBody {
     if (!channel)
       return false;
     if (offered.empty())
-      return channel->kind() != core::Kind::job;
+      return !core::ends(channel->kind());
     return std::find(offered.begin(), offered.end(), name) != offered.end();
   }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/cursor.h"
+#include "core/kind.h"
 #include "core/timelines.h"
 #include "ngx/str.h"
 #include "pg/maintenance.h"
@@ -59,6 +60,7 @@ Backends::Backends(ngx::Loop &loop, ngx::Log &log, io::Random &random, const Mai
       bulk_(loop, log, random, connection(conf, "bulk", 30'000), this),
       store_(write_, read_, static_cast<int>(conf.value_max)),
       payloads_(bulk_),
+      batches_(write_, read_, bulk_, static_cast<int>(conf.value_max)),
       bus_(loop, log, random, addresses(conf)),
       notify_bus_(loop, log, random, read_),
       lanes_(lanes(conf)),
@@ -206,7 +208,7 @@ void Backends::run_maintenance() {
 }
 
 bool Backends::past_retention(const Uuid &id) const {
-  if (!id.is_v7() || id.retention() >= keep_ms_.size() || keep_ms_[id.retention()] == 0)
+  if (!core::ends(core::kind_of(id)) || id.retention() >= keep_ms_.size() || keep_ms_[id.retention()] == 0)
     return false;
   return id.unix_ms() + keep_ms_[id.retention()] < database_ms();
 }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/backoff.h"
+#include "core/batch_intake.h"
 #include "core/both_buses.h"
 #include "http/conf/conf.h"
 #include "http/runtime/counters.h"
@@ -14,6 +16,7 @@
 #include "io/random.h"
 #include "ngx/log.h"
 #include "ngx/loop.h"
+#include "pg/batch_store.h"
 #include "pg/job_store.h"
 #include "pg/maintenance.h"
 #include "pg/notify_bus.h"
@@ -30,7 +33,7 @@ namespace await::http {
 /// delays neither submissions nor reads. A connection is used only after it was greeted, by a server on the
 /// newest timeline that this node has seen. A greeting that is refused is asked for again until it is
 /// answered.
-class Backends : private pg::Connection::Observer {
+class Backends : public core::IdSource, private pg::Connection::Observer {
  public:
   /// All calls concern the connection that reads.
   class Observer {
@@ -69,6 +72,7 @@ class Backends : private pg::Connection::Observer {
   core::Topics &topics() { return store_; }
   core::AccessStore &access_store() { return store_; }
   core::Payloads &payloads() { return payloads_; }
+  core::Batches &batches() { return batches_; }
   core::Bus &bus() { return all_buses_; }
 
   /// Lets `waiter` wait for the greeting, as long as a statement would wait for its connection.
@@ -100,7 +104,10 @@ class Backends : private pg::Connection::Observer {
     return greeted_ms_ < 0 ? loop_.unix_ms() : database_ms_ + loop_.monotonic_ms() - greeted_ms_;
   }
   /// A new id of this retention class.
-  Uuid new_id(unsigned retention) { return Uuid::v7(database_ms(), retention, random_.ten()); }
+  Uuid new_id(unsigned retention) { return new_id(retention, 0); }
+  Uuid new_id(unsigned retention, std::int64_t least_ms) override {
+    return Uuid::v7(std::max(database_ms(), least_ms), retention, random_.ten());
+  }
   /// Whether a job of this id is no longer kept, whenever it ended. Needs the id only.
   bool past_retention(const Uuid &id) const;
 
@@ -148,6 +155,7 @@ class Backends : private pg::Connection::Observer {
   pg::Maintenance maintenance_{bulk_};
   pg::JobStore store_;
   pg::PayloadStore payloads_;
+  pg::BatchStore batches_;
   redis::Bus bus_;
   pg::NotifyBus notify_bus_;  // on the connection that reads
   core::BothBuses all_buses_{bus_, notify_bus_};

@@ -128,7 +128,64 @@ sub text {
 }
 sub op { my ($op, $channel) = @_; return text(encode_json({ op => $op, $channel ? (channel => $channel) : () })) }
 
+# A batch of 40 jobs, as lines; and an id of one that is open.
+sub lines {
+    my ($size) = @_;
+    return (join('', map { '{"payload":"' . ('b' x rand $size) . qq("}\n) } 1 .. 40), type => 'application/x-ndjson');
+}
+my @batches;
+sub batch {
+    @batches = split /\n/, sql("SELECT await.create_batch('{\"phases\": [\"a\"]}') FROM generate_series(1, 500)")
+        unless @batches > 1;
+    return $_[0] ? pop @batches : $batches[0];
+}
+sub held_batch {
+    my ($path, %o) = @_;
+    my $id = batch(1);
+    return ask($path =~ s/ID/$id/r, held => 1, wake => sub { elsewhere(DELETE => "/batches/$id") }, %o);
+}
+
 our %ACTIONS = (
+    'batch' => sub { submit('/batches', lines(100)) },
+    'batch of large jobs' => sub { submit('/batches', lines(9000), h1 => 1) },
+    'batch in JSON' => sub {
+        my ($lines) = lines(30);
+        return submit('/batches', '{"jobs":[' . join(',', split /\n/, $lines) . ']}', type => 'application/json');
+    },
+    'batch of files' => sub {
+        submit('/batches', form([ 'a', 'b' ], map { [ 'image', 'p' x rand 3000, "$_.png", 'image/png' ] } 1 .. 40));
+    },
+    'batch of large files' => sub {
+        submit('/batches', form(map { [ 'image', 'p' x ($_ % 15 ? 100 : 70_000 + rand 50_000), "$_.bin" ] } 1 .. 40),
+            h1 => 1);
+    },
+    'batch keyed again' => sub {
+        my $n = int rand 5;
+        my $body = join '', map { qq({"payload":"$n"}\n) } 1 .. 40;
+        return { %{ submit('/batches', $body, type => 'application/x-ndjson',
+            headers => [ [ 'Idempotency-Key', qq("batch-$n") ] ]) }, twice => 1 };
+    },
+    'batch held' => sub { submit('/batches', lines(20), prefer(20), held => 1) },
+    'batch read' => sub { ask('/batches/' . batch()) },
+    'batch awaited' => sub { held_batch('/batches/ID?wait=20') },
+    'batch cancelled' => sub { +{ %{ ask('/batches/' . batch(1)) }, method => 'DELETE' } },
+    'batch streamed' => sub { held_batch('/batches/ID', sse()) },
+    'batch added to' => sub { submit('/added/' . batch(), some(300)) },
+    'no batch' => sub {
+        my ($lines) = lines(100);
+        my $body = "$lines@@@" . 'x' x rand 2000;
+        refused(carry('/batches', $body, type => 'application/x-ndjson', split => length $lines));
+    },
+    'no batch in a large one' => sub {
+        my ($lines) = lines(9000);
+        refused(carry('/batches', "$lines@@@" . hidden(), type => 'application/x-ndjson', h1 => 1));
+    },
+    'no batch of files' => sub {
+        refused(carry('/batches', form((map { [ 'image', 'p' x 70_000, 'a' ] } 1 .. 3), [ 'late', 'x' ]), h1 => 1));
+    },
+    'half a batch' => sub { refused(carry('/batches', '{"jobs":[{"payload":1}', type => 'application/json')) },
+    'no such batch' => sub { refused(ask('/batches/' . job())) },
+    'added to no batch' => sub { refused(carry('/added/' . job(), hidden())) },
     'submit' => sub { submit('/jobs', some(300)) },
     'submit nothing' => sub { submit('/jobs', '') },
     'submit JSON' => sub { submit('/jobs', '{"a":"' . some(3000) . '"}', type => 'application/json') },

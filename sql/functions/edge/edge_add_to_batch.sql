@@ -1,0 +1,89 @@
+-- Creates the job in a batch, which the caller has locked. A payload that is NULL is in await.chunk.
+CREATE OR REPLACE FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority int2,
+    p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size int8,
+    p_lease int8, p_attempts int2, p_delay int8, p_deadline int8) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    at       timestamptz := clock_timestamp();
+    due      timestamptz := at + p_delay * interval '1 ms';
+    deadline timestamptz := at + p_deadline * interval '1 ms';
+    in_queue int4;
+BEGIN
+    IF p_params IS NOT NULL THEN
+        PERFORM await.check_json(p_params::jsonb, 'params');
+    END IF;
+    PERFORM await.need_partitions(b.class);
+    in_queue := await.make_lane(p_queue, p_priority);
+    PERFORM await.note_use(in_queue, b.class);
+    INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, created_at, correlation_id, trace,
+                           content_type, file_name, params, payload, payload_size, lease, max_attempts, due, deadline)
+    VALUES (b.class, p_id, in_queue, p_priority, b.owner, b.id, p_phase, at, p_correlation, p_trace, p_type, p_name,
+            p_params::jsonb, p_payload, p_size, p_lease * interval '1 ms', p_attempts, due, deadline);
+    IF deadline IS NOT NULL THEN
+        INSERT INTO await.deadline (at, job) VALUES (deadline, p_id);
+    END IF;
+    PERFORM await.enqueue(p_id, in_queue, p_priority, 1::int2, due);
+    PERFORM await.add_to_batch(b.id, ARRAY[p_id], ARRAY[p_phase]);
+    IF b.owner IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_work(NULL, ARRAY[b.owner]);
+    END IF;
+    RETURN at;
+END $$;
+
+-- Submits one job to a batch that is open; times in milliseconds. The id has the batch's retention class. The owner
+-- becomes the batch's. `outcome`: 'added'; 'no batch': it is unknown, or another owner's (NULL: any owner may);
+-- 'ended'; 'no phase': the batch has no such phase. The rest is as in await.edge_submit_once(): an earlier job with
+-- the key counts as added, even if the batch has ended since.
+CREATE OR REPLACE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text,
+    p_priority int2, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text,
+    p_payload bytea, p_size int8, p_lease int8, p_attempts int2, p_delay int8, p_deadline int8, p_key text,
+    p_fingerprint bytea, p_keep int8)
+RETURNS TABLE (outcome text, id uuid, created_at timestamptz, clash boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    b        await.job;
+    first    record;
+    patience text := current_setting('lock_timeout');
+BEGIN
+    IF await.is_batch(p_batch) THEN
+        SELECT * INTO b FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch;
+    END IF;
+    IF b.id IS NULL OR p_owner IS NOT NULL AND b.owner IS DISTINCT FROM p_owner THEN
+        RETURN QUERY SELECT 'no batch', p_id, clock_timestamp(), false;
+        RETURN;
+    END IF;
+    IF p_key IS NOT NULL THEN
+        LOCK TABLE await.idem IN ROW EXCLUSIVE MODE; -- so that only the wait for a key is short
+        PERFORM set_config('lock_timeout', '200ms', true);
+        SELECT t.id, t.clash INTO first FROM await.take_keys(ARRAY[p_id], ARRAY[p_queue], ARRAY[p_owner],
+            ARRAY[p_key], ARRAY[p_fingerprint], ARRAY[p_keep]) t;
+        PERFORM set_config('lock_timeout', patience, true);
+        IF first.id <> p_id THEN
+            RETURN QUERY SELECT 'added', first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
+                WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean;
+            RETURN;
+        END IF;
+    END IF;
+    -- it cannot end before this transaction does; not locked before, as the wait for a key would hold up its end
+    PERFORM FROM await.job j WHERE j.class = b.class AND j.id = p_batch FOR SHARE;
+    IF coalesce((SELECT e.ending FROM await.event e WHERE e.class = b.class AND e.job = p_batch -- after the lock
+                 ORDER BY e.seq DESC LIMIT 1), false) THEN
+        outcome := 'ended';
+    ELSIF (CASE WHEN b.extra ? 'phases' THEN coalesce(NOT b.extra -> 'phases' ? p_phase, true)
+                ELSE p_phase IS NOT NULL END) THEN
+        outcome := 'no phase';
+    ELSE
+        RETURN QUERY SELECT 'added', p_id, await.insert_added(b, p_id, p_queue, p_phase, p_priority,
+            coalesce(p_correlation, b.correlation_id), coalesce(p_trace, b.trace), p_type, p_name, p_params, p_payload,
+            p_size, p_lease, p_attempts, p_delay, p_deadline), false;
+        RETURN;
+    END IF;
+    DELETE FROM await.idem i
+        WHERE i.owner = coalesce(p_owner, '') AND i.queue = p_queue AND i.key = p_key AND i.job = p_id;
+    RETURN QUERY SELECT outcome, p_id, clock_timestamp(), false;
+END $$;
