@@ -10,15 +10,15 @@ DECLARE
         "await_edge": [
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
             "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches", "edge_batch_jobs",
-            "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
+            "edge_list", "edge_list_batches", "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
-            "submit", "create_batch", "publish", "topic_id", "hint", "hints", "may_queue", "run_maintenance", "tick", "purge"],
+            "submit", "create_batch", "list", "publish", "topic_id", "hint", "hints", "may_queue", "run_maintenance", "tick", "purge"],
         "await_relay": [
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [
-            "cancel", "retry", "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "run_maintenance", "tick", "purge"]
+            "cancel", "retry", "list", "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "run_maintenance", "tick", "purge"]
     }';
     name    text;
     unknown text;

@@ -172,6 +172,23 @@ CREATE FUNCTION await.batch_failures(p_batch uuid) RETURNS jsonb
     LEFT JOIN LATERAL (SELECT e.data FROM await.event e
                        WHERE e.class = await.class(l.job) AND e.job = l.job AND e.ending) e ON true
 $$;
+CREATE FUNCTION await.batch_first_totals(p_batch uuid, p_phases jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    WITH added AS (
+        SELECT a.phase, sum(a.jobs) AS jobs FROM await.batch_added a WHERE a.batch = p_batch GROUP BY a.phase
+    )
+    SELECT jsonb_build_object('total', coalesce(sum(a.jobs), 0), 'open', coalesce(sum(a.jobs), 0))
+           || CASE WHEN p_phases IS NULL THEN '{}' ELSE jsonb_build_object('phases', (
+                  SELECT jsonb_object_agg(p.name, jsonb_build_object('total', coalesce(b.jobs, 0),
+                                                                     'open', coalesce(b.jobs, 0)))
+                  FROM jsonb_array_elements_text(p_phases) p (name) LEFT JOIN added b ON b.phase = p.name)) END
+    FROM added a
+$$;
 CREATE FUNCTION await.batch_jobs_ended(p_batch uuid, p_jobs uuid[], p_state text) RETURNS void
     LANGUAGE plpgsql
     SET enable_hashjoin TO 'off'
@@ -1073,6 +1090,79 @@ BEGIN
     LEFT JOIN LATERAL (SELECT * FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id ORDER BY e.seq DESC LIMIT 1) e ON true
     LEFT JOIN await.event p ON p.class = await.class(k.id) AND p.job = k.id AND p.seq = e.progress;
 END $$;
+CREATE FUNCTION await.edge_list(p_owners text[], p_queues text[], p_states text[], p_batches uuid[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) RETURNS TABLE(item bigint, next_id uuid, next_eid bigint, id uuid, queue text, owner text, state text, seq integer, attempt smallint, correlation_id text, batch uuid, phase text, retry_of uuid, params text, progress text, created_at timestamp with time zone, updated_at timestamp with time zone, error text, status smallint, content_type text, file_name text, size bigint, inlined boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_most CONSTANT int := 1048576;
+    p record;
+BEGIN
+    FOR i IN 1 .. cardinality(p_limits) LOOP
+        p := await.list_page(p_owners[i], p_queues[i], string_to_array(p_states[i], ','), p_batches[i],
+            'epoch'::timestamptz + p_since[i] * interval '1 microsecond',
+            'epoch'::timestamptz + p_until[i] * interval '1 microsecond', p_ids[i], p_eids[i], p_limits[i],
+            false);
+        RETURN QUERY
+        WITH found AS (
+            SELECT k.n, k.eid, j.*,
+                   octet_length(coalesce(j.params, '')) + octet_length(coalesce(j.progress, ''))
+                   + octet_length(coalesce(j.error, '')) AS weight
+            FROM unnest(p.ids, p.eids) WITH ORDINALITY k (id, eid, n)
+            JOIN await.edge_jobs(p.ids, array_fill(0::int2, ARRAY[cardinality(p.ids)]), 0) j
+                ON j.id = k.id AND j.queue NOT LIKE '.%'
+        ), weighed AS (
+            SELECT f.*, sum(f.weight) OVER (ORDER BY f.n) AS upto, lead(f.n) OVER (ORDER BY f.n) AS following
+            FROM found f
+        )
+        SELECT i::int8, CASE WHEN w.upto >= v_most AND w.following IS NOT NULL THEN w.id ELSE p.next_id END,
+               CASE WHEN w.upto >= v_most AND w.following IS NOT NULL THEN w.eid ELSE p.next_eid END, w.id, w.queue,
+               w.owner, w.state, w.seq, w.attempt, w.correlation_id, w.batch, w.phase, w.retry_of, w.params,
+               w.progress, w.created_at, w.updated_at, w.error, w.status, w.content_type, w.file_name, w.size, w.inlined
+        FROM (VALUES (1)) one (row) LEFT JOIN weighed w ON w.upto - w.weight < v_most
+        ORDER BY w.n;
+    END LOOP;
+END $$;
+CREATE FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) RETURNS TABLE(item bigint, next_id uuid, next_eid bigint, id uuid, owner text, state text, seq integer, correlation_id text, phases text, totals text, created_at timestamp with time zone, updated_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    p record;
+BEGIN
+    FOR i IN 1 .. cardinality(p_limits) LOOP
+        p := await.list_page(p_owners[i], NULL, string_to_array(p_states[i], ','), NULL,
+            'epoch'::timestamptz + p_since[i] * interval '1 microsecond',
+            'epoch'::timestamptz + p_until[i] * interval '1 microsecond', p_ids[i], p_eids[i], p_limits[i], true);
+        RETURN QUERY
+        SELECT i::int8, p.next_id, p.next_eid, b.id, b.owner, b.state, b.seq, b.correlation_id, b.phases, b.totals,
+               b.created_at, b.updated_at
+        FROM (VALUES (1)) one (row)
+        LEFT JOIN (
+            SELECT k.n, j.id, j.owner, coalesce(e.state, 'pending') AS state, coalesce(e.seq, 1) AS seq,
+                   j.correlation_id, (j.extra -> 'phases')::text AS phases,
+                   j.created_at, coalesce(e.at, j.created_at) AS updated_at,
+                   coalesce(j.extra -> 'totals', CASE WHEN e.data ? 'total' THEN e.data END,
+                            await.batch_first_totals(j.id, j.extra -> 'phases'))::text AS totals
+            FROM unnest(p.ids) WITH ORDINALITY k (id, n)
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+            LEFT JOIN LATERAL (SELECT * FROM await.event e WHERE e.class = await.class(k.id) AND e.job = k.id
+                               ORDER BY e.seq DESC LIMIT 1) e ON true) b ON true
+        ORDER BY b.n;
+    END LOOP;
+END $$;
 CREATE FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1409,6 +1499,32 @@ BEGIN
     FROM counted c LEFT JOIN page t ON t.n = c.n AND t.before < 4194304
     ORDER BY c.item, t.eid;
 END $$;
+CREATE FUNCTION await.eid_before(p_at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    SELECT min(f.eid) FROM (VALUES (0::int2), (1::int2), (2::int2), (3::int2)) c (class)
+    CROSS JOIN LATERAL (SELECT j.eid FROM await.job j
+                        WHERE j.class = c.class AND j.id >= await.floor_id(p_at + interval '5 seconds')
+                          AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+                        ORDER BY j.class, j.id LIMIT 1) f
+$$;
+CREATE FUNCTION await.eid_since(p_at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    SELECT max(f.eid) FROM (VALUES (0::int2), (1::int2), (2::int2), (3::int2)) c (class)
+    CROSS JOIN LATERAL (SELECT j.eid, j.created_at FROM await.job j
+                        WHERE j.class = c.class AND j.id < await.floor_id(p_at - interval '5 seconds')
+                        ORDER BY j.class DESC, j.id DESC LIMIT 20) f
+    WHERE f.created_at < p_at - interval '5 seconds'
+$$;
 CREATE FUNCTION await.emit(id uuid, receipt text, type text, data jsonb DEFAULT NULL::jsonb, event_id text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1489,6 +1605,39 @@ BEGIN
     END IF;
     PERFORM await.retry_or_fail(h, own, coalesce(error, '{}'), retry_in);
     RETURN true;
+END $$;
+CREATE FUNCTION await.few_open(p_leased boolean, p_most integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    lanes bigint[] := ARRAY(SELECT m.lane FROM await.lane_in_use m ORDER BY m.lane LIMIT p_most + 1);
+    jobs  uuid[];
+BEGIN
+    IF cardinality(lanes) > p_most THEN
+        RETURN NULL;
+    END IF;
+    -- behind the marks of their lanes, as await.claim() reads them: below may lie what was deleted
+    SELECT array_agg(u.job) INTO jobs FROM (
+        SELECT w.job FROM (
+            (SELECT r.job FROM unnest(lanes) l (lane)
+             CROSS JOIN LATERAL (SELECT r.job FROM await.ready r
+                                 WHERE r.lane = l.lane AND r.pos >= coalesce((
+                                     SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane
+                                     ORDER BY w.lane DESC, w.pos DESC LIMIT 1), 0)
+                                 ORDER BY r.lane, r.pos LIMIT p_most + 1) r
+             LIMIT p_most + 1)
+            UNION ALL
+            (SELECT d.job FROM await.delayed d ORDER BY d.due LIMIT p_most + 1)
+            UNION ALL
+            (SELECT l.job FROM await.lease l WHERE p_leased LIMIT p_most + 1)
+        ) w LIMIT p_most + 1
+    ) u;
+    RETURN CASE WHEN coalesce(cardinality(jobs), 0) <= p_most THEN coalesce(jobs, '{}') END;
 END $$;
 CREATE SEQUENCE await.eid
     START WITH 1
@@ -1917,6 +2066,297 @@ END $$;
 CREATE FUNCTION await.lane(queue integer, priority smallint) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT queue::bigint << 8 | (100 - priority) $$;
+CREATE FUNCTION await.list(options jsonb DEFAULT '{}'::jsonb, OUT jobs jsonb, OUT next text) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+DECLARE
+    v_states CONSTANT text[] := '{pending,processing,completed,failed,cancelled,expired}';
+    o       jsonb := coalesce(options, '{}');
+    wrong   text;
+    states  text[];
+    at      text[] := string_to_array(o ->> 'cursor', '.');
+    "limit" int;
+BEGIN
+    IF jsonb_typeof(o) <> 'object' THEN
+        RAISE EXCEPTION 'the options of await.list are a JSON object' USING ERRCODE = '22023';
+    END IF;
+    SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (
+        SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('owner', 'queue', 'state', 'batch', 'created_after',
+            'created_before', 'limit', 'cursor') LIMIT 10) u;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'await.list knows no option %', wrong USING ERRCODE = '22023';
+    END IF;
+    IF jsonb_typeof(o -> 'state') = 'array' THEN
+        states := ARRAY(SELECT jsonb_array_elements_text(o -> 'state'));
+    ELSIF o ->> 'state' IS NOT NULL THEN
+        states := ARRAY[o ->> 'state'];
+    END IF;
+    IF NOT states <@ v_states OR states = '{}' OR array_position(states, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a state is one of %, not %', array_to_string(v_states, ', '), left((o -> 'state')::text, 80)
+            USING ERRCODE = '22023';
+    END IF;
+    "limit" := coalesce(await.option_number(o, 'limit', 1, 200), 50);
+    IF o ->> 'cursor' IS NOT NULL AND o ->> 'cursor' !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.][0-9]{1,18}$' THEN
+        RAISE EXCEPTION 'cursor is what an earlier call returned as next, not %',
+            quote_literal(left(o ->> 'cursor', 80)) USING ERRCODE = '22023';
+    END IF;
+    IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(coalesce(o ->> 'queue', '*')) THEN
+        RAISE EXCEPTION 'role % may not list the jobs of %', quote_ident(session_user),
+            coalesce('queue ' || quote_literal(left(o ->> 'queue', 80)), 'all queues')
+            USING ERRCODE = '42501', HINT = 'await-ctl grant';
+    END IF;
+    SELECT coalesce(jsonb_agg(jsonb_build_object('id', j.id, 'queue', j.queue, 'owner', j.owner, 'state', j.state,
+               'seq', j.seq, 'attempt', j.attempt, 'correlation_id', j.correlation_id, 'batch', j.batch,
+               'phase', j.phase, 'retry_of', j.retry_of, 'params', j.params::jsonb, 'progress', j.progress::jsonb,
+               'created_at', j.created_at, 'updated_at', j.updated_at, 'error', j.error::jsonb,
+               'result', CASE WHEN j.state = 'completed' THEN
+                   jsonb_build_object('type', j.content_type, 'size', j.size, 'name', j.file_name) END)
+               ORDER BY j.n) FILTER (WHERE j.id IS NOT NULL), '[]'),
+           (array_agg(j.next_id || '.' || j.next_eid ORDER BY j.n DESC))[1]
+        INTO jobs, next
+        FROM await.edge_list(ARRAY[o ->> 'owner'], ARRAY[o ->> 'queue'], ARRAY[array_to_string(states, ',')],
+            ARRAY[(o ->> 'batch')::uuid], ARRAY[await.list_time(o, 'created_after')],
+            ARRAY[await.list_time(o, 'created_before')], ARRAY[at[1]::uuid], ARRAY[at[2]::int8], ARRAY["limit"])
+            WITH ORDINALITY j (item, next_id, next_eid, id, queue, owner, state, seq, attempt, correlation_id, batch,
+                phase, retry_of, params, progress, created_at, updated_at, error, status, content_type, file_name, size,
+                inlined, n);
+END $_$;
+CREATE FUNCTION await.list_lost(p_owner text, p_states text[], p_id uuid, p_from_id uuid, p_limit integer) RETURNS TABLE(job uuid)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    IF p_owner IS NULL THEN
+        RETURN QUERY SELECT u.job FROM (
+            (SELECT e.job FROM await.event e
+             WHERE e.ending AND e.state = 'failed' AND 'failed' = ANY (p_states)
+               AND e.job < p_id AND e.job >= p_from_id
+             ORDER BY e.job DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT e.job FROM await.event e
+             WHERE e.ending AND e.state = 'cancelled' AND 'cancelled' = ANY (p_states)
+               AND e.job < p_id AND e.job >= p_from_id
+             ORDER BY e.job DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT e.job FROM await.event e
+             WHERE e.ending AND e.state = 'expired' AND 'expired' = ANY (p_states)
+               AND e.job < p_id AND e.job >= p_from_id
+             ORDER BY e.job DESC LIMIT p_limit)
+        ) u ORDER BY u.job DESC LIMIT p_limit;
+    ELSE
+        RETURN QUERY SELECT u.job FROM (
+            (SELECT e.job FROM await.event e
+             WHERE e.ending AND e.state = 'failed' AND e.owner = p_owner
+               AND 'failed' = ANY (p_states) AND e.job < p_id AND e.job >= p_from_id
+             ORDER BY e.job DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT e.job FROM await.event e
+             WHERE e.ending AND e.state = 'cancelled' AND e.owner = p_owner
+               AND 'cancelled' = ANY (p_states) AND e.job < p_id AND e.job >= p_from_id
+             ORDER BY e.job DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT e.job FROM await.event e
+             WHERE e.ending AND e.state = 'expired' AND e.owner = p_owner
+               AND 'expired' = ANY (p_states) AND e.job < p_id AND e.job >= p_from_id
+             ORDER BY e.job DESC LIMIT p_limit)
+        ) u ORDER BY u.job DESC LIMIT p_limit;
+    END IF;
+END $$;
+CREATE FUNCTION await.list_page(p_owner text, p_queue text, p_states text[], p_batch uuid, p_since timestamp with time zone, p_until timestamp with time zone, p_id uuid, p_eid bigint, p_limit integer, p_batches boolean, OUT ids uuid[], OUT eids bigint[], OUT next_id uuid, OUT next_eid bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    v_most  CONSTANT int := 2000;            -- jobs that are looked at for a page
+    v_way   text := await.list_way(p_owner, p_states, p_batch, p_batches);
+    v_queue int4;
+    v_tests boolean := p_states IS NOT NULL; -- whether the newest event of each job has to be read
+    v_jobs  uuid[];
+    v_from_id  uuid := '00000000-0000-0000-0000-000000000000';
+    v_from_eid int8 := 0;
+    v_until_id uuid;
+    v_seen  int := 0;
+    v_step  int := p_limit + 1;              -- one more tells whether there is a next page
+    c       record;
+BEGIN
+    ids := '{}';
+    eids := '{}';
+    IF p_queue IS NOT NULL THEN
+        SELECT q.id INTO v_queue FROM await.queue q WHERE q.name = p_queue;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    IF v_way = 'open' THEN
+        v_jobs := await.few_open('processing' = ANY (p_states), v_most);
+        IF v_jobs IS NULL THEN
+            v_way := CASE WHEN p_owner IS NULL THEN 'all' ELSE 'owner' END;
+        ELSE
+            SELECT array_agg(DISTINCT k ORDER BY k DESC) INTO v_jobs FROM unnest(v_jobs) k;
+        END IF;
+    END IF;
+    IF p_since > 'epoch'::timestamptz + interval '10 minutes' THEN -- ids have no earlier times
+        v_from_id := await.floor_id(least(p_since, '9000-01-01') - interval '10 minutes');
+    END IF;
+    IF p_until IS NOT NULL THEN
+        p_until := greatest(p_until, 'epoch');
+        v_until_id := await.floor_id(least(p_until, '9000-01-01') + interval '5 seconds');
+    END IF;
+    -- the topics' ids are above those of all jobs
+    p_id := least(coalesce(p_id, 'ffffffff-0000-0000-0000-000000000000'),
+                  v_until_id);
+    p_eid := coalesce(p_eid, 9223372036854775807);
+    IF v_way = 'owner' AND p_until IS NOT NULL THEN
+        p_eid := least(p_eid, await.eid_before(least(p_until, '9000-01-01')));
+    END IF;
+    IF v_way = 'owner' AND p_since > 'epoch'::timestamptz + interval '10 minutes' THEN
+        v_from_eid := coalesce(await.eid_since(greatest(least(p_since, '9000-01-01'), 'epoch')), 0);
+    END IF;
+    LOOP
+        SELECT count(*) AS n, array_agg(w.id ORDER BY w.n) FILTER (WHERE w.fits) AS ids,
+               array_agg(w.eid ORDER BY w.n) FILTER (WHERE w.fits) AS eids,
+               (array_agg(w.id ORDER BY w.n DESC))[1] AS last_id,
+               (array_agg(w.eid ORDER BY w.n DESC))[1] AS last_eid
+            INTO c
+            FROM (SELECT w.id, w.eid, w.n,
+                         await.is_batch(w.id) = p_batches
+                         AND w.queue = coalesce(v_queue, w.queue)
+                         AND w.owner IS NOT DISTINCT FROM coalesce(p_owner, w.owner)
+                         AND w.created_at >= coalesce(p_since, w.created_at)
+                         AND (p_until IS NULL OR w.created_at < p_until)
+                         AND (NOT v_tests OR coalesce(e.state, 'pending') = ANY (p_states)) AS fits
+                  FROM await.list_walk(v_way, p_owner, p_states, p_batch, v_jobs, p_id, p_eid, v_from_id, v_from_eid,
+                                       v_step) WITH ORDINALITY w (id, eid, owner, queue, created_at, n)
+                  LEFT JOIN LATERAL (SELECT e.state FROM await.event e
+                                     WHERE v_tests AND e.class = await.class(w.id) AND e.job = w.id
+                                     ORDER BY e.seq DESC LIMIT 1) e ON true
+                 ) w;
+        ids := ids || coalesce(c.ids, '{}');
+        eids := eids || coalesce(c.eids, '{}');
+        IF cardinality(ids) > p_limit THEN
+            ids := ids[:p_limit];
+            eids := eids[:p_limit];
+            next_id := ids[p_limit];
+            next_eid := eids[p_limit];
+            RETURN;
+        END IF;
+        v_seen := v_seen + c.n;
+        IF c.n < v_step THEN
+            RETURN;                          -- that was all
+        END IF;
+        p_id := c.last_id;
+        p_eid := coalesce(c.last_eid, p_eid);
+        IF v_seen >= v_most THEN
+            next_id := p_id;
+            next_eid := p_eid;
+            RETURN;
+        END IF;
+        v_step := least(500, v_most - v_seen);
+    END LOOP;
+END $$;
+CREATE FUNCTION await.list_time(o jsonb, p_name text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF o ->> p_name IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN (extract(epoch FROM least(greatest((o ->> p_name)::timestamptz, '0001-01-01'), '9999-01-01'))
+            * 1000000)::int8;
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+    RAISE EXCEPTION '% is a time, not %', p_name, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
+END $$;
+CREATE FUNCTION await.list_walk(p_way text, p_owner text, p_states text[], p_batch uuid, p_jobs uuid[], p_id uuid, p_eid bigint, p_from_id uuid, p_from_eid bigint, p_limit integer) RETURNS TABLE(id uuid, eid bigint, owner text, queue integer, created_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    CASE p_way
+    WHEN 'owner' THEN
+        RETURN QUERY SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+            WHERE j.owner = p_owner AND j.eid < p_eid AND j.eid > p_from_eid
+              AND j.id < 'ffffffff-0000-0000-0000-000000000000'
+            ORDER BY j.eid DESC LIMIT p_limit;
+    WHEN 'all' THEN
+        RETURN QUERY SELECT u.id, u.eid, u.owner, u.queue, u.created_at FROM (
+            (SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+             WHERE j.class = 0 AND j.id < p_id AND j.id >= p_from_id ORDER BY j.id DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+             WHERE j.class = 1 AND j.id < p_id AND j.id >= p_from_id ORDER BY j.id DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+             WHERE j.class = 2 AND j.id < p_id AND j.id >= p_from_id ORDER BY j.id DESC LIMIT p_limit)
+            UNION ALL
+            (SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+             WHERE j.class = 3 AND j.id < p_id AND j.id >= p_from_id ORDER BY j.id DESC LIMIT p_limit)
+        ) u ORDER BY u.id DESC LIMIT p_limit;
+    WHEN 'batch' THEN
+        RETURN QUERY SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+            WHERE j.class = await.class(p_batch) AND j.batch = p_batch AND j.id < p_id AND j.id >= p_from_id
+            ORDER BY j.id DESC LIMIT p_limit;
+    WHEN 'batches' THEN
+        IF p_owner IS NULL THEN
+            RETURN QUERY SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+                WHERE j.extra IS NOT NULL AND j.id < p_id AND j.id >= p_from_id ORDER BY j.id DESC LIMIT p_limit;
+        ELSE
+            RETURN QUERY SELECT j.id, j.eid, j.owner, j.queue, j.created_at FROM await.job j
+                WHERE j.extra IS NOT NULL AND j.owner = p_owner AND j.id < p_id AND j.id >= p_from_id
+                ORDER BY j.id DESC LIMIT p_limit;
+        END IF;
+    WHEN 'leased' THEN
+        RETURN QUERY SELECT l.job, j.eid, j.owner, j.queue, j.created_at
+            FROM (SELECT l.job FROM await.lease l WHERE l.job < p_id AND l.job >= p_from_id
+                  ORDER BY l.job DESC LIMIT p_limit) l
+            LEFT JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job;
+    WHEN 'lost' THEN                         -- the partition of a job may be dropped before that of its events
+        RETURN QUERY SELECT l.job, j.eid, j.owner, j.queue, j.created_at
+            FROM await.list_lost(p_owner, p_states, p_id, p_from_id, p_limit) l
+            LEFT JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job;
+    WHEN 'open' THEN
+        RETURN QUERY SELECT k.id, j.eid, j.owner, j.queue, j.created_at
+            FROM unnest(p_jobs) WITH ORDINALITY k (id, n)
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id
+            WHERE k.id < p_id AND k.id >= p_from_id ORDER BY k.n LIMIT p_limit;
+    END CASE;
+END $$;
+CREATE FUNCTION await.list_way(p_owner text, p_states text[], p_batch uuid, p_batches boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE WHEN p_batches THEN 'batches'
+                WHEN p_batch IS NOT NULL THEN 'batch'
+                WHEN p_states <@ '{failed,cancelled,expired}' THEN 'lost'
+                WHEN p_states <@ '{processing}' THEN 'leased'
+                WHEN p_states <@ '{pending,processing}' THEN 'open'
+                WHEN p_owner IS NOT NULL THEN 'owner'
+                ELSE 'all' END
+$$;
 CREATE FUNCTION await.lock_job(p_id uuid, p_skip boolean DEFAULT false) RETURNS await.job_head
     LANGUAGE plpgsql
     AS $$
@@ -3939,22 +4379,30 @@ CREATE INDEX batch_added_batch ON await.batch_added USING btree (batch);
 CREATE INDEX batch_live_visit ON await.batch_live USING btree (visit);
 CREATE INDEX batch_todo_at ON await.batch_todo USING btree (at, batch);
 CREATE INDEX chunk_pos ON ONLY await.chunk USING btree (class, job, kind, attempt, pos);
+CREATE INDEX event_lost ON ONLY await.event USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
 CREATE UNIQUE INDEX event_once ON ONLY await.event USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX event_one_ending ON ONLY await.event USING btree (class, job) WHERE ending;
 CREATE INDEX event_owner_eid ON ONLY await.event USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX event_owner_lost ON ONLY await.event USING btree (owner, state, job) WHERE (ending AND (state <> 'completed'::text) AND (owner IS NOT NULL));
 CREATE INDEX event_owner_xid ON ONLY await.event USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
 CREATE UNIQUE INDEX event_topic_class_job_event_id_idx ON await.event_topic USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX event_topic_class_job_idx ON await.event_topic USING btree (class, job) WHERE ending;
 CREATE INDEX event_topic_owner_eid_idx ON await.event_topic USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX event_topic_owner_state_job_idx ON await.event_topic USING btree (owner, state, job) WHERE (ending AND (state <> 'completed'::text) AND (owner IS NOT NULL));
 CREATE INDEX event_topic_owner_xid_eid_idx ON await.event_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX event_topic_state_job_idx ON await.event_topic USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
 CREATE INDEX event_xid ON ONLY await.event USING btree (xid);
 CREATE INDEX event_topic_xid_idx ON await.event_topic USING btree (xid);
 CREATE INDEX idem_until ON await.idem USING btree (until);
 CREATE INDEX job_batch ON ONLY await.job USING btree (batch, id) WHERE (batch IS NOT NULL);
+CREATE INDEX job_batches ON ONLY await.job USING btree (id) WHERE (extra IS NOT NULL);
+CREATE INDEX job_owner_batches ON ONLY await.job USING btree (owner, id) WHERE ((extra IS NOT NULL) AND (owner IS NOT NULL));
 CREATE INDEX job_owner_eid ON ONLY await.job USING btree (owner, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_owner_xid ON ONLY await.job USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_topic_batch_id_idx ON await.job_topic USING btree (batch, id) WHERE (batch IS NOT NULL);
+CREATE INDEX job_topic_id_idx ON await.job_topic USING btree (id) WHERE (extra IS NOT NULL);
 CREATE INDEX job_topic_owner_eid_idx ON await.job_topic USING btree (owner, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_topic_owner_id_idx ON await.job_topic USING btree (owner, id) WHERE ((extra IS NOT NULL) AND (owner IS NOT NULL));
 CREATE INDEX job_topic_owner_xid_eid_idx ON await.job_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_xid ON ONLY await.job USING btree (xid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_topic_xid_idx ON await.job_topic USING btree (xid) WHERE (owner IS NOT NULL);
@@ -3967,11 +4415,15 @@ CREATE INDEX ticket_used_until ON await.ticket_used USING btree (until);
 ALTER INDEX await.event_once ATTACH PARTITION await.event_topic_class_job_event_id_idx;
 ALTER INDEX await.event_one_ending ATTACH PARTITION await.event_topic_class_job_idx;
 ALTER INDEX await.event_owner_eid ATTACH PARTITION await.event_topic_owner_eid_idx;
+ALTER INDEX await.event_owner_lost ATTACH PARTITION await.event_topic_owner_state_job_idx;
 ALTER INDEX await.event_owner_xid ATTACH PARTITION await.event_topic_owner_xid_eid_idx;
 ALTER INDEX await.event_pkey ATTACH PARTITION await.event_topic_pkey;
+ALTER INDEX await.event_lost ATTACH PARTITION await.event_topic_state_job_idx;
 ALTER INDEX await.event_xid ATTACH PARTITION await.event_topic_xid_idx;
 ALTER INDEX await.job_batch ATTACH PARTITION await.job_topic_batch_id_idx;
+ALTER INDEX await.job_batches ATTACH PARTITION await.job_topic_id_idx;
 ALTER INDEX await.job_owner_eid ATTACH PARTITION await.job_topic_owner_eid_idx;
+ALTER INDEX await.job_owner_batches ATTACH PARTITION await.job_topic_owner_id_idx;
 ALTER INDEX await.job_owner_xid ATTACH PARTITION await.job_topic_owner_xid_eid_idx;
 ALTER INDEX await.job_pkey ATTACH PARTITION await.job_topic_pkey;
 ALTER INDEX await.job_xid ATTACH PARTITION await.job_topic_xid_idx;
@@ -3992,6 +4444,7 @@ GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, byte
 REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_ended(p_batch uuid, p_state text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_failures(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_first_totals(p_batch uuid, p_phases jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_jobs_ended(p_batch uuid, p_jobs uuid[], p_state text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_pause(p_batch uuid, p_total integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_totals(p_batch uuid) FROM PUBLIC;
@@ -4041,6 +4494,10 @@ REVOKE ALL ON FUNCTION await.edge_hello(p_queues text[], p_priorities smallint[]
 GRANT ALL ON FUNCTION await.edge_hello(p_queues text[], p_priorities smallint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_jobs(p_ids uuid[], p_bodies smallint[], p_value_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_jobs(p_ids uuid[], p_bodies smallint[], p_value_max integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_list(p_owners text[], p_queues text[], p_states text[], p_batches uuid[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_list(p_owners text[], p_queues text[], p_states text[], p_batches uuid[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) FROM PUBLIC;
@@ -4065,11 +4522,14 @@ REVOKE ALL ON FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_i
 GRANT ALL ON FUNCTION await.edge_use_tickets(p_ids uuid[], p_owners text[], p_issued bigint[], p_untils bigint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_since text[], p_at bigint[], p_upto text[], p_upto_at bigint[], p_eids bigint[], p_limit integer, p_value_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_user_events(p_items bigint[], p_owners text[], p_since text[], p_at bigint[], p_upto text[], p_upto_at bigint[], p_eids bigint[], p_limit integer, p_value_max integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.eid_before(p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.eid_since(p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) TO await_worker;
 REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.few_open(p_leased boolean, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.find_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.finish_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
@@ -4098,6 +4558,14 @@ REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_ended(p_jobs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lane(queue integer, priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_worker;
+GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_console;
+REVOKE ALL ON FUNCTION await.list_lost(p_owner text, p_states text[], p_id uuid, p_from_id uuid, p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.list_page(p_owner text, p_queue text, p_states text[], p_batch uuid, p_since timestamp with time zone, p_until timestamp with time zone, p_id uuid, p_eid bigint, p_limit integer, p_batches boolean, OUT ids uuid[], OUT eids bigint[], OUT next_id uuid, OUT next_eid bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.list_time(o jsonb, p_name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.list_walk(p_way text, p_owner text, p_states text[], p_batch uuid, p_jobs uuid[], p_id uuid, p_eid bigint, p_from_id uuid, p_from_eid bigint, p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.list_way(p_owner text, p_states text[], p_batch uuid, p_batches boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lock_job(p_id uuid, p_skip boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_lane(p_queue text, p_priority smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_named_lane(p_queue text, p_priority smallint) FROM PUBLIC;

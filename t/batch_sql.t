@@ -1,60 +1,18 @@
-# Batches, as the database keeps them: when one is ready, and that this is said once; who may add jobs, what is counted and told.
+# Batches, as the database keeps them: when one is ready, who may add jobs, what is counted and told.
 
 use strict;
 use warnings;
 no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Await::Database qw(refused old_partition timed purge state);
+use Await::Batches;
+use Await::Database qw(refused state);
 use Await::Session;
 use Await::Test;
 use JSON::PP;
 use Test::More;
 
-start_stack(without => [ 'redis', 'nginx' ]);
-
-# Claims a job of a queue and ends it in a way.
-sql(<<'SQL');
-CREATE FUNCTION test.work(queue text, how text DEFAULT 'complete') RETURNS uuid LANGUAGE plpgsql AS $$
-DECLARE c record;
-BEGIN
-    SELECT * INTO STRICT c FROM await.claim(ARRAY[queue], 'w', 1);
-    CASE how
-        WHEN 'complete' THEN PERFORM await.complete(c.id, c.receipt, 'x');
-        WHEN 'many' THEN PERFORM await.complete_many(ARRAY[c.id], ARRAY[c.receipt], ARRAY['x'::bytea]);
-        WHEN 'fail' THEN PERFORM await.fail(c.id, c.receipt, '{"title": "No", "detail": "why not"}', '-1 s');
-        WHEN 'again' THEN PERFORM await.fail(c.id, c.receipt, '{}', '0 s');
-        WHEN 'release' THEN PERFORM await.release(c.id, c.receipt);
-        WHEN 'lost' THEN UPDATE await.lease SET until = '-infinity' WHERE job = c.id; PERFORM await.reap(100);
-        WHEN 'expire' THEN
-            UPDATE await.job SET deadline = '2020-01-01' WHERE id = c.id;
-            INSERT INTO await.deadline VALUES ('2020-01-01', c.id); PERFORM await.reap(100);
-        WHEN 'cancel' THEN PERFORM await.cancel(c.id);
-    END CASE;
-    RETURN c.id;
-END $$;
-CREATE FUNCTION test.visit() RETURNS int LANGUAGE sql AS 'UPDATE await.batch_live SET visit = clock_timestamp() - interval ''1 s''; SELECT await.visit_batches(100)';
-SQL
-
-sub batch { my ($options) = @_; return sql("SELECT await.create_batch('" . ($options // '{}') . "')") }
-sub add {
-    my ($batch, $queue, $n, %o) = @_;
-    my $options = encode_json({ batch => $batch, %o });
-    return split /\n/, sql("SELECT await.submit('$queue', 'x', 'text/plain', '$options') FROM generate_series(1, $n)");
-}
-sub work { my ($queue, $how, $n) = @_; return sql("SELECT count(test.work('$queue', '$how')) FROM generate_series(1, " . ($n // 1) . ')') }
-sub ready { my ($batch) = @_; return sql("SELECT count(*) FROM await.event WHERE job = '$batch' AND type = 'batch.ready'") }
-sub summary {
-    my ($batch) = @_;
-    return decode_json(sql("SELECT data FROM await.event WHERE job = '$batch' AND type = 'batch.ready'") || '{}');
-}
-sub totals { my ($batch) = @_; return decode_json(sql("SELECT totals FROM await.edge_batches(ARRAY['$batch'::uuid])") || '{}') }
-# What is left of it in the tables that only open batches need.
-sub left_over {
-    my ($batch) = @_;
-    return sql("SELECT " . join ' || ', map { "(SELECT count(*)::text FROM await.$_ WHERE batch = '$batch')" }
-            qw(batch_live batch_open batch_added batch_loss batch_todo));
-}
+start_batches();
 
 subtest 'every way in which a job ends counts, and the last one makes the batch ready' => sub {
     for my $last (qw(complete many fail lost expire cancel)) {
@@ -66,9 +24,17 @@ subtest 'every way in which a job ends counts, and the last one makes the batch 
         is ready($batch), 0, "$last: not ready while one is open";
         work($queue, $last);
         is ready($batch), 1, "$last: ready with the last one";
-        my $state = { many => 'completed', complete => 'completed', fail => 'failed', lost => 'failed', expire => 'expired', cancel => 'cancelled' }->{$last};
+        my $state = {
+            many => 'completed',
+            complete => 'completed',
+            fail => 'failed',
+            lost => 'failed',
+            expire => 'expired',
+            cancel => 'cancelled'
+        }->{$last};
         my $said = summary($batch);
-        is "@$said{qw(total done open completed)} $said->{$state}", $state eq 'completed' ? '2 2 0 2 2' : '2 2 0 1 1', "$last: the summary counts it";
+        is "@$said{qw(total done open completed)} $said->{$state}", $state eq 'completed' ? '2 2 0 2 2' : '2 2 0 1 1',
+            "$last: the summary counts it";
         is scalar @{ $said->{failures} }, $state eq 'completed' ? 0 : 1, "$last: failures has what was not completed";
         is left_over($batch), '00000', "$last: nothing is kept of what only open batches need";
         is state($batch), 'completed', "$last: the batch has ended";
@@ -94,7 +60,8 @@ subtest 'phases' => sub {
     add($batch, 'grade', 1, phase => 'grade');
     work('grade', 'complete');
     is ready($batch), 1, 'ready when each phase had jobs and all ended';
-    is_deeply [ map { $_->{completed} } @{ summary($batch)->{phases} }{qw(spell grade)} ], [ 2, 1 ], 'counts of each phase';
+    is_deeply [ map { $_->{completed} } @{ summary($batch)->{phases} }{qw(spell grade)} ], [ 2, 1 ],
+        'counts of each phase';
 
     $batch = batch('{"phases": ["a", "b", "c"]}');
     add($batch, 'a', 2, phase => 'a');
@@ -108,9 +75,11 @@ subtest 'phases' => sub {
     # a worker of the first phase adds to the batch it works in, and ends its job, in one transaction
     $batch = batch('{"phases": ["a", "b"]}');
     add($batch, 'one', 1, phase => 'a');
-    sql("BEGIN; CREATE TEMP TABLE c AS SELECT * FROM await.claim(ARRAY['one'], 'w', 1);
+    sql(
+        "BEGIN; CREATE TEMP TABLE c AS SELECT * FROM await.claim(ARRAY['one'], 'w', 1);
         SELECT await.submit('two', 'x', 'text/plain', jsonb_build_object('batch', '$batch', 'phase', 'b')) FROM c;
-        SELECT await.complete(id, receipt, 'x') FROM c; COMMIT");
+        SELECT await.complete(id, receipt, 'x') FROM c; COMMIT"
+    );
     is ready($batch), 0, 'a worker adds the next phase and ends its job: not ready';
     work('two', 'complete');
     is ready($batch), 1, 'ready after the added one';
@@ -120,11 +89,13 @@ subtest 'phases' => sub {
 subtest 'a job of a batch is its batch\'s' => sub {
     my $batch = batch('{"owner": "anna", "correlation_id": "corr", "trace": "tr", "retain": "1d"}');
     my ($job) = add($batch, 'own', 1);
-    is sql("SELECT owner, correlation_id, trace, class = await.class('$batch') FROM await.job WHERE id = '$job'"), 'anna|corr|tr|t',
+    is sql("SELECT owner, correlation_id, trace, class = await.class('$batch') FROM await.job WHERE id = '$job'"),
+        'anna|corr|tr|t',
         'it has the owner, the correlation id, the trace and the retention';
     ($job) = add($batch, 'own', 1, correlation_id => 'mine', owner => 'anna', retain => '1d');
     is sql("SELECT correlation_id FROM await.job WHERE id = '$job'"), 'mine', 'unless it has its own correlation id';
-    is sql("SELECT count(*) FROM await.edge_batch_jobs('$batch', '00000000-0000-0000-0000-000000000000', 10)"), 2, 'the jobs of the batch';
+    is sql("SELECT count(*) FROM await.edge_batch_jobs('$batch', '00000000-0000-0000-0000-000000000000', 10)"), 2,
+        'the jobs of the batch';
     is sql("SELECT count(*) FROM await.edge_batch_jobs('$batch', '$job', 10)"), 0, 'and those after one';
     my $first = sql("SELECT await.submit('own', 'x', 'text/plain', '{\"batch\": \"$batch\"}', 'key')");
     work('own', 'complete', 3);
@@ -142,41 +113,65 @@ subtest 'what is refused, with nothing stored' => sub {
     my $ended = batch();
     add($ended, 'over', 1);
     work('over', 'complete');
-    my $before = sql('SELECT (SELECT count(*) FROM await.job), (SELECT count(*) FROM await.batch_open), (SELECT count(*) FROM await.batch_live)');
+    my $before = sql(
+        'SELECT (SELECT count(*) FROM await.job), (SELECT count(*) FROM await.batch_open), (SELECT count(*)
+            FROM await.batch_live)'
+    );
     my $submit = sub { return "SELECT await.submit('q', 'x', 'text/plain', '" . encode_json({@_}) . "')" };
     refused('no phase', $submit->(batch => $batch), qr/a job of batch \S+ needs a phase/);
-    refused('an unknown phase', $submit->(batch => $batch, phase => 'b'), qr/has no phase 'b'.*\n.*Its phases are \["a"\]/);
-    refused('a phase where there is none', $submit->(batch => $open, phase => 'b'), qr/has no phase 'b'.*\n.*It has no phases/);
+    refused(
+        'an unknown phase',
+        $submit->(batch => $batch, phase => 'b'),
+        qr/has no phase 'b'.*\n.*Its phases are \["a"\]/
+    );
+    refused(
+        'a phase where there is none',
+        $submit->(batch => $open, phase => 'b'),
+        qr/has no phase 'b'.*\n.*It has no phases/
+    );
     refused('a phase without a batch', $submit->(phase => 'b'), qr/a job has a phase only in a batch/);
     refused('a batch that has ended', $submit->(batch => $ended), qr/has ended: no job can be added/);
     refused('an unknown batch', $submit->(batch => '01a20229-85dd-8905-b3ad-942074197547'), qr/there is no batch/);
-    refused('the id of a job', $submit->(batch => sql("SELECT id FROM await.job WHERE batch = '$ended'")), qr/there is no batch/);
+    refused(
+        'the id of a job',
+        $submit->(batch => sql("SELECT id FROM await.job WHERE batch = '$ended'")),
+        qr/there is no batch/
+    );
     refused('no id', $submit->(batch => 'x'), qr/invalid input syntax for type uuid/);
-    refused('another owner', $submit->(batch => $batch, phase => 'a', owner => 'p'), qr/the owner is that of the batch, not 'p'/);
-    refused('an owner where there is none', $submit->(batch => $open, owner => 'p'), qr/the owner is that of the batch/);
+    refused(
+        'another owner',
+        $submit->(batch => $batch, phase => 'a', owner => 'p'),
+        qr/the owner is that of the batch, not 'p'/
+    );
+    refused('an owner where there is none', $submit->(batch => $open, owner => 'p'),
+        qr/the owner is that of the batch/);
     refused('another retention', $submit->(batch => $open, retain => '1d'), qr/retain is that of the batch, not '1d'/);
     my $long = '"' . 'x' x 1001 . '"';
     for (
-        [ 'no object',           '[]',                                       qr/are a JSON object/ ],
-        [ 'an unknown option',   '{"phase": "a"}',                           qr/has no option phase/ ],
-        [ 'phases that are none', '{"phases": "a"}',                         qr/phases is an array of names/ ],
-        [ 'a phase of number',   '{"phases": [1]}',                          qr/phases is an array of names/ ],
-        [ 'a phase of null',     '{"phases": [null]}',                       qr/phases is an array of names/ ],
-        [ 'a phase in a list',   '{"phases": [["a"]]}',                      qr/phases is an array of names/ ],
-        [ 'a bad name',          '{"phases": ["a b"]}',                      qr/the name of a phase is/ ],
-        [ 'a phase twice',       '{"phases": ["a", "a"]}',                   qr/a phase is named twice/ ],
-        [ '17 phases',           encode_json({ phases => [ 1 .. 17 ] }) =~ s/(\d+)/"$1"/gr, qr/at most 16 phases, not 17/ ],
-        [ 'too much',            encode_json({ phases => [ map { "p$_" } 1 .. 9000 ] }), qr/at most 64 KB/ ],
-        [ 'a long owner',        "{\"owner\": $long}",                       qr/the option owner has at most 1000/ ],
-        [ 'a NUL',               '{"owner": "a\\u0000b"}',                   qr/cannot be converted to text/ ],
-        [ 'an unknown retention', '{"retain": "8d"}',                        qr/retain is one of the names/ ],
-        [ 'a deadline before',   '{"deadline": "-1 s"}',                     qr/deadline is an interval from/ ],
-        [ 'no deadline',         '{"deadline": "soon"}',                     qr/deadline is an interval from/ ],
-        [ 'a bad queue',         '{"on_ready": "a b"}',                      qr/a queue's name is/ ],
-    ) {
+        [ 'no object', '[]', qr/are a JSON object/ ],
+        [ 'an unknown option', '{"phase": "a"}', qr/has no option phase/ ],
+        [ 'phases that are none', '{"phases": "a"}', qr/phases is an array of names/ ],
+        [ 'a phase of number', '{"phases": [1]}', qr/phases is an array of names/ ],
+        [ 'a phase of null', '{"phases": [null]}', qr/phases is an array of names/ ],
+        [ 'a phase in a list', '{"phases": [["a"]]}', qr/phases is an array of names/ ],
+        [ 'a bad name', '{"phases": ["a b"]}', qr/the name of a phase is/ ],
+        [ 'a phase twice', '{"phases": ["a", "a"]}', qr/a phase is named twice/ ],
+        [ '17 phases', encode_json({ phases => [ 1 .. 17 ] }) =~ s/(\d+)/"$1"/gr, qr/at most 16 phases, not 17/ ],
+        [ 'too much', encode_json({ phases => [ map { "p$_" } 1 .. 9000 ] }), qr/at most 64 KB/ ],
+        [ 'a long owner', "{\"owner\": $long}", qr/the option owner has at most 1000/ ],
+        [ 'a NUL', '{"owner": "a\\u0000b"}', qr/cannot be converted to text/ ],
+        [ 'an unknown retention', '{"retain": "8d"}', qr/retain is one of the names/ ],
+        [ 'a deadline before', '{"deadline": "-1 s"}', qr/deadline is an interval from/ ],
+        [ 'no deadline', '{"deadline": "soon"}', qr/deadline is an interval from/ ],
+        [ 'a bad queue', '{"on_ready": "a b"}', qr/a queue's name is/ ],
+        )
+    {
         refused($_->[0], "SELECT await.create_batch('$_->[1]')", $_->[2]);
     }
-    is sql('SELECT (SELECT count(*) FROM await.job), (SELECT count(*) FROM await.batch_open), (SELECT count(*) FROM await.batch_live)'),
+    is sql(
+        'SELECT (SELECT count(*) FROM await.job), (SELECT count(*) FROM await.batch_open), (SELECT count(*)
+            FROM await.batch_live)'
+        ),
         $before, 'nothing was stored';
     sql("SELECT await.cancel('$batch')");
     refused('a batch that was cancelled', $submit->(batch => $batch, phase => 'a'), qr/has ended/);
@@ -189,17 +184,22 @@ subtest 'the job of on_ready' => sub {
     my $s = Await::Session->new(stack()->postgres);
     $s->run('BEGIN');
     $s->run("SELECT test.work('mailed')");
-    is ready($batch) . sql("SELECT count(*) FROM await.job WHERE params ->> 'batch' = '$batch'"), '00', 'neither is there before the commit';
+    is ready($batch) . sql("SELECT count(*) FROM await.job WHERE params ->> 'batch' = '$batch'"), '00',
+        'neither is there before the commit';
     $s->run('COMMIT');
     is ready($batch), 1, 'the batch is ready';
-    is sql("SELECT j.owner, j.correlation_id, q.name, j.content_type, convert_from(j.payload, 'UTF8')::jsonb = e.data
+    is sql(
+        "SELECT j.owner, j.correlation_id, q.name, j.content_type, convert_from(j.payload, 'UTF8')::jsonb = e.data
         FROM await.job j JOIN await.queue q ON q.id = j.queue JOIN await.event e ON e.job = '$batch' AND e.ending
-        WHERE j.params ->> 'batch' = '$batch'"), 'o|c|mail|application/json|t', 'its job has the summary as its payload';
+        WHERE j.params ->> 'batch' = '$batch'"
+        ),
+        'o|c|mail|application/json|t', 'its job has the summary as its payload';
     is work('mail', 'complete'), 1, 'and can be claimed';
     $batch = batch('{"on_ready": "mail"}');
     add($batch, 'mailed', 1);
     sql("SELECT await.cancel('$batch')");
-    is sql("SELECT count(*) FROM await.ready r JOIN await.queue q ON r.lane >> 8 = q.id WHERE q.name = 'mail'"), 0, 'none of a batch that is cancelled';
+    is sql("SELECT count(*) FROM await.ready r JOIN await.queue q ON r.lane >> 8 = q.id WHERE q.name = 'mail'"), 0,
+        'none of a batch that is cancelled';
 };
 
 subtest 'cancel, and the deadline' => sub {
@@ -208,11 +208,19 @@ subtest 'cancel, and the deadline' => sub {
     my $held = sql("SELECT id FROM await.claim(ARRAY['stop'], 'w', 1)");
     is sql("SELECT await.cancel('$batch')"), 'cancelled', 'a batch is cancelled';
     is sql("SELECT await.cancel('$batch')"), 'already', 'once';
-    is sql("SELECT count(*) FROM await.event WHERE job IN (SELECT id FROM await.job WHERE batch = '$batch') AND state = 'cancelled'"), 500,
+    is sql(
+        "SELECT count(*) FROM await.event WHERE job IN (SELECT id FROM await.job WHERE batch = '$batch')
+            AND state = 'cancelled'"
+        ),
+        500,
         'five hundred of its jobs at once';
     is sql("SELECT await.heartbeat('$held', test.receipt('$held'))"), 'cancelled', 'a worker learns of it';
     sql('SELECT await.visit_batches(1000)');
-    is sql("SELECT count(*) FROM await.event WHERE job IN (SELECT id FROM await.job WHERE batch = '$batch') AND state = 'cancelled'"), 510,
+    is sql(
+        "SELECT count(*) FROM await.event WHERE job IN (SELECT id FROM await.job WHERE batch = '$batch')
+            AND state = 'cancelled'"
+        ),
+        510,
         'maintenance cancels the others';
     sql('SELECT await.visit_batches(1000)');
     is left_over($batch), '00000', 'nothing is left to do';
@@ -223,8 +231,13 @@ subtest 'cancel, and the deadline' => sub {
     add($batch, 'late', 3);
     sql('SELECT await.reap(100); SELECT await.visit_batches(100)');
     is state($batch), 'expired', 'a batch expires at its deadline';
-    is sql("SELECT data ->> 'open' FROM await.event WHERE job = '$batch' AND ending"), 3, 'its event says what was open';
-    is sql("SELECT count(*) FROM await.event WHERE job IN (SELECT id FROM await.job WHERE batch = '$batch') AND state = 'cancelled'"), 3,
+    is sql("SELECT data ->> 'open' FROM await.event WHERE job = '$batch' AND ending"), 3,
+        'its event says what was open';
+    is sql(
+        "SELECT count(*) FROM await.event WHERE job IN (SELECT id FROM await.job WHERE batch = '$batch')
+            AND state = 'cancelled'"
+        ),
+        3,
         'its jobs are cancelled';
     $batch = batch('{"deadline": "1 hour"}');
     add($batch, 'early', 1);
@@ -236,220 +249,79 @@ subtest 'what is told' => sub {
     my $batch = batch();
     add($batch, 'told', 10);
     work('told', 'complete');
-    is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' AND type = 'progress'"), 1, 'the first ending is told at once';
+    is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' AND type = 'progress'"), 1,
+        'the first ending is told at once';
     work('told', 'complete', 4);
     my $told = sql("SELECT count(*) FROM await.event WHERE job = '$batch'");
     cmp_ok $told, '<', 5, 'the next ones together';
     sql('SELECT test.visit()');
-    is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' ORDER BY seq DESC LIMIT 1"), 5, 'maintenance tells the newest totals';
+    is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' ORDER BY seq DESC LIMIT 1"), 5,
+        'maintenance tells the newest totals';
     $told = sql("SELECT count(*) FROM await.event WHERE job = '$batch'");
     sql('SELECT test.visit()');
     is sql("SELECT count(*) FROM await.event WHERE job = '$batch'"), $told, 'and nothing when nothing has changed';
-    is sql("SELECT max(visit) > clock_timestamp() FROM await.batch_live WHERE batch = '$batch'"), 't', 'the next visit is later';
+    is sql("SELECT max(visit) > clock_timestamp() FROM await.batch_live WHERE batch = '$batch'"), 't',
+        'the next visit is later';
     is totals($batch)->{open}, 5, 'the document has the totals of now';
 
     # a day of 10,000 jobs, by the clock that the batch sees: how many events one an instant would give
-    my $events = sql("WITH RECURSIVE t (age, n) AS (SELECT 0.25, 1 UNION ALL
-        SELECT age + extract(epoch FROM greatest(interval '250 ms', interval '1 s' * least(60, age / 50)))::numeric, n + 1 FROM t WHERE age < 86400)
-        SELECT count(*) FROM t WHERE age < 3600");
+    my $events = sql(
+        "WITH RECURSIVE t (age, n) AS (SELECT 0.25, 1 UNION ALL
+        SELECT age + extract(epoch FROM greatest(interval '250 ms', interval '1 s' * least(60, age / 50)))::numeric,
+            n + 1
+        FROM t WHERE age < 86400)
+        SELECT count(*) FROM t WHERE age < 3600"
+    );
     cmp_ok $events, '<', 500, "a batch of 10,000 jobs that takes an hour has at most $events events";
-    is sql("SELECT round(extract(epoch FROM await.batch_pause(await.floor_id(clock_timestamp() - interval '1 hour'), 10000)))"), 60,
+    is sql(
+        "SELECT round(extract(epoch FROM
+            await.batch_pause(await.floor_id(clock_timestamp() - interval '1 hour'), 10000)))"
+        ), 60,
         'the pause of a large old batch';
-    is sql("SELECT await.batch_pause(await.floor_id(clock_timestamp() - interval '1 hour'), 1) < interval '1 s'"), 't', 'that of a small one';
-    sql("UPDATE await.batch_live SET visit = clock_timestamp() + interval '1 day', told = clock_timestamp() + interval '1 day'
-        WHERE batch = '$batch'; SELECT await.clock_was_ahead(clock_timestamp()); SELECT test.work('told')");
-    is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' ORDER BY seq DESC LIMIT 1"), 6, 'a clock that was set back stops nothing';
-    is sql("SELECT visit < clock_timestamp() + interval '2 min' FROM await.batch_live WHERE batch = '$batch'"), 't', 'nor the visits';
-};
-
-subtest 'two that end the last jobs at the same time' => sub {
-    my ($one, $two) = map { Await::Session->new(stack()->postgres) } 1 .. 2;
-    for my $case ([ 'COMMIT', 1 ], [ 'ROLLBACK', 0 ]) {
-        my ($end, $ready) = @$case;
-        my $batch = batch();
-        add($batch, "both.$end", 2);
-        $one->run("BEGIN; SELECT test.work('both.$end')");
-        $two->run('BEGIN');
-        $two->start("SELECT test.work('both.$end')");
-        until_true('the second waits for the batch', sub { sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") });
-        $one->run($end);
-        $two->finish;
-        $two->run('COMMIT');
-        is ready($batch), $ready, "the first one ends with $end";
-        next if $ready;
-        work("both.$end", 'complete');
-        is ready($batch), 1, 'what was undone is done again: ready';
-    }
-    my $batch = batch();
-    add($batch, 'adding', 1);
-    $one->run("BEGIN; SELECT await.submit('adding', 'x', 'text/plain', '{\"batch\": \"$batch\"}')");
-    $two->start("SELECT test.work('adding')");
-    is $two->finish(0.3), undef, 'the last one waits for who adds a job';
-    $one->run('COMMIT');
-    $two->finish;
-    is ready($batch), 0, 'and sees it';
-    $one->run("BEGIN; SELECT test.work('adding')");
-    $two->start("SELECT await.submit('adding', 'x', 'text/plain', '{\"batch\": \"$batch\"}')");
-    is $two->finish(0.3), undef, 'who adds waits for the last one';
-    $one->run('COMMIT');
-    like $two->finish, qr/has ended/, 'and is refused';
-    is ready($batch), 1, 'it is ready';
-};
-
-subtest 'transactions that do not see what others commit' => sub {
-    for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
-        my ($one, $two) = map { Await::Session->new(stack()->postgres) } 1 .. 2;
-        my $queue = 'old.' . substr $level, 0, 4;
-        my $batch = batch();
-        add($batch, $queue, 2);
-        my ($first, $second) = map { [ split /\|/ ] } split /\n/, sql("SELECT id, receipt FROM await.claim(ARRAY['$queue'], 'w', 2)");
-        $one->run("BEGIN ISOLATION LEVEL $level; SELECT count(*) FROM await.batch_open");
-        sql("SELECT await.complete('$first->[0]', '$first->[1]', 'x')");
-        is $one->run("SELECT await.complete('$second->[0]', '$second->[1]', 'x')"), 't', "$level: the last job ends";
-        $one->run('COMMIT');
-        sql('SELECT await.visit_batches(100)');
-        is ready($batch), 1, "$level: maintenance finds the batch ready";
-        is left_over($batch), '00000', "$level: nothing is left";
-
-        $batch = batch();
-        add($batch, $queue, 1);
-        ($first) = map { [ split /\|/ ] } sql("SELECT id, receipt FROM await.claim(ARRAY['$queue'], 'w', 1)");
-        $one->run("BEGIN ISOLATION LEVEL $level; SELECT count(*) FROM await.batch_open");
-        add($batch, $queue, 1);
-        $one->run("SELECT await.complete('$first->[0]', '$first->[1]', 'x')");
-        $one->run('COMMIT');
-        sql('SELECT await.visit_batches(100)');
-        is ready($batch), 0, "$level: a job that it did not see keeps the batch open";
-        $one->run("BEGIN ISOLATION LEVEL $level; SELECT count(*) FROM await.batch_open");
-        work($queue, 'complete');
-        is ready($batch), 1, "$level: then it is ready";
-        like $one->run("SELECT await.submit('$queue', 'x', 'text/plain', '{\"batch\": \"$batch\"}')"), qr/could not serialize/,
-            "$level: nothing is added to a batch that has ended unseen";
-        $one->run('ROLLBACK');
-        is sql("BEGIN ISOLATION LEVEL $level; SELECT await.cancel(await.create_batch()); COMMIT"), 'cancelled', "$level: cancel";
-    }
-};
-
-subtest 'what was lost, and what is repeated' => sub {
-    my $batch = batch();
-    add($batch, 'lose', 2);
-    sql("DELETE FROM await.batch_live WHERE batch = '$batch'");
-    work('lose', 'complete', 2);
-    is ready($batch), 1, 'without its row in batch_live a batch is ready all the same';
-    my ($job) = split /\n/, sql("SELECT id FROM await.job WHERE batch = '$batch'");
-    sql("SELECT await.batch_jobs_ended('$batch', ARRAY['$job'::uuid], 'completed'); SELECT await.finish_batch('$batch')");
-    is ready($batch), 1, 'what is done twice is said once';
-};
-
-subtest 'a batch that an edge receives' => sub {
-    my $batch = sql('SELECT await.new_batch_id()');
-    my @ids = split /\n/, sql("SELECT await.new_id(await.class('$batch')) FROM generate_series(1, 3)");
-    my $null = 'ARRAY[NULL, NULL, NULL]';
-    my $stage = sub {
-        my ($b, $phases) = @_;
-        return "SELECT await.edge_stage('$b', 1, ARRAY['" . join("','", @ids) . "']::uuid[], ARRAY['e1', 'e2', 'e1'], $phases, ARRAY[0, 0, 5]::int2[],
-            ARRAY['a/b', 'a/b', 'a/b'], ${null}::text[], ARRAY['{\"n\": 1}', NULL, NULL], ARRAY['x', convert_to(repeat('y', 70000), 'UTF8'), 'z']::bytea[],
-            ARRAY[1, 70000, 1]::int8[], ${null}::int8[], ARRAY[NULL, NULL, 3600000]::int8[], ${null}::int8[], ${null}::int2[])";
-    };
-    my $submit = sub {
-        my ($b, $n, $phases, $key, $print) = @_;
-        return "SELECT id, clash FROM await.edge_submit_batch('$b', $n, 'anna', 'corr', NULL, $phases, 'ready', NULL, '/batches', "
-            . ($key ? "'$key', '$print', 86400000" : 'NULL, NULL, NULL') . ')';
-    };
-    sql($stage->($batch, "ARRAY['p', 'p', 'q']"));
-    sql($stage->($batch, "ARRAY['p', 'p', 'q']"));
-    is sql("SELECT count(*) FROM await.job WHERE id = ANY (ARRAY['" . join("','", @ids) . "']::uuid[])"), 0, 'nobody sees what is received';
-    refused('jobs that are not all there', $submit->($batch, 4, "ARRAY['p', 'q']"), qr/are not all there/);
-    refused('a phase that is not named', $submit->($batch, 3, "ARRAY['p']"), qr/has no phase 'q'/);
-    refused('no jobs', $submit->($batch, 0, 'NULL'), qr/1 to 10000 jobs/);
-    refused('too many', $submit->($batch, 10001, 'NULL'), qr/1 to 10000 jobs/);
-    refused('an id of a job', $submit->($ids[0], 3, 'NULL'), qr/an id of version 8/);
-    is sql($submit->($batch, 3, "ARRAY['p', 'q']", 'k', 'f')), "$batch|f", 'the batch is submitted';
-    is sql($submit->($batch, 3, "ARRAY['p', 'q']", 'k', 'f')), "$batch|f", 'sent again it changes nothing';
-    is sql('SELECT count(*) FROM await.batch_stage'), 0, 'nothing stays in the stage';
-    is sql("SELECT string_agg(q.name || j.priority || (j.payload IS NULL), ' ' ORDER BY j.eid) FROM await.job j JOIN await.queue q ON q.id = j.queue
-        WHERE j.batch = '$batch' AND j.owner = 'anna' AND j.correlation_id = 'corr'"), 'e10false e20true e15false', 'its jobs, in their order';
-    is sql("SELECT length(await.payload('$ids[1]'::uuid, receipt)) FROM await.claim(ARRAY['e2'], 'w', 1)") || '70000', '70000', 'a large payload is in pieces';
-    my $other = sql('SELECT await.new_batch_id()');
-    @ids = split /\n/, sql("SELECT await.new_id(await.class('$batch')) FROM generate_series(1, 3)");
-    sql($stage->($other, "ARRAY['p', 'p', 'q']"));
-    is sql($submit->($other, 3, "ARRAY['p', 'q']", 'k', 'f')), "$batch|f", 'with the same key the first batch is given';
-    is sql($submit->($other, 3, "ARRAY['p', 'q']", 'k', 'g')), "$batch|t", 'a different request clashes';
-    is sql("SELECT (SELECT count(*) FROM await.batch_stage) + (SELECT count(*) FROM await.job WHERE batch = '$other')"), 0, 'and nothing is stored';
-    sql($stage->($other, "ARRAY['p', 'p', 'q']") . "; SELECT await.edge_unstage('$other')");
-    is sql('SELECT count(*) FROM await.batch_stage'), 0, 'one that is not submitted is forgotten';
-    my $old = sql("SELECT overlay(overlay(await.floor_id(now() - interval '2 days')::text placing '8' from 15) placing '8' from 20)");
-    sql($stage->($old, "ARRAY['p', 'p', 'q']") . '; SELECT await.purge_expired(100)');
-    is sql('SELECT count(*) FROM await.batch_stage'), 0, 'what was never submitted goes after a day';
-    is sql("SELECT totals::jsonb ->> 'processing' FROM await.edge_batches(ARRAY['$batch', '$ids[0]']::uuid[])"), 1, 'the document counts what workers have, and of a batch alone';
+    is sql("SELECT await.batch_pause(await.floor_id(clock_timestamp() - interval '1 hour'), 1) < interval '1 s'"), 't',
+        'that of a small one';
+    sql(
+        "UPDATE await.batch_live
+            SET visit = clock_timestamp() + interval '1 day', told = clock_timestamp() + interval '1 day'
+        WHERE batch = '$batch'; SELECT await.clock_was_ahead(clock_timestamp()); SELECT test.work('told')"
+    );
+    is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' ORDER BY seq DESC LIMIT 1"), 6,
+        'a clock that was set back stops nothing';
+    is sql("SELECT visit < clock_timestamp() + interval '2 min' FROM await.batch_live WHERE batch = '$batch'"), 't',
+        'nor the visits';
 };
 
 subtest 'rights' => sub {
-    sql("CREATE ROLE batcher LOGIN PASSWORD 'x' IN ROLE await_worker; CREATE ROLE edger LOGIN PASSWORD 'x' IN ROLE await_edge");
-    my $as = sub { my ($role, $sql) = @_; my ($out, $error) = stack()->psql("SET SESSION AUTHORIZATION $role; $sql"); return $error // $out };
+    sql(
+        "CREATE ROLE batcher LOGIN PASSWORD 'x' IN ROLE await_worker;
+         CREATE ROLE edger LOGIN PASSWORD 'x' IN ROLE await_edge"
+    );
+    my $as = sub {
+        my ($role, $sql) = @_;
+        my ($out, $error) = stack()->psql("SET SESSION AUTHORIZATION $role; $sql");
+        return $error // $out;
+    };
     like $as->('batcher', 'SELECT await.create_batch()'), qr/^[0-9a-f-]{36}$/m, 'a worker creates a batch';
-    for my $call ("finish_batch('01a20229-85dd-8905-b3ad-942074197547')", 'visit_batches(1)', "edge_unstage('01a20229-85dd-8905-b3ad-942074197547')",
-        "edge_batches('{}')") {
+    for my $call (
+        "finish_batch('01a20229-85dd-8905-b3ad-942074197547')", 'visit_batches(1)',
+        "edge_unstage('01a20229-85dd-8905-b3ad-942074197547')", "edge_batches('{}')"
+        )
+    {
         like $as->('batcher', "SELECT await.$call"), qr/permission denied for function/, "a worker may not call $call";
     }
     like $as->('batcher', 'SELECT * FROM await.batch_open'), qr/permission denied for table/, 'nor read the tables';
     like $as->('edger', 'SELECT await.create_batch()'), qr/permission denied/, 'an edge creates none this way';
     is $as->('edger', "SELECT count(*) FROM await.edge_batches('{}')"), 0, 'it reads documents';
     sql("SELECT await.grant_queues('batcher', ARRAY['mine'])");
-    like $as->('batcher', "SELECT await.create_batch('{\"on_ready\": \"theirs\"}')"), qr/role batcher may not use queue 'theirs'/,
+    like $as->('batcher', "SELECT await.create_batch('{\"on_ready\": \"theirs\"}')"),
+        qr/role batcher may not use queue 'theirs'/,
         'a role that is limited to queues names only one of them in on_ready';
-    like $as->('batcher', "SELECT await.create_batch('{\"on_ready\": \"mine\"}')"), qr/^[0-9a-f-]{36}$/m, 'one of its own it may';
+    like $as->('batcher', "SELECT await.create_batch('{\"on_ready\": \"mine\"}')"), qr/^[0-9a-f-]{36}$/m,
+        'one of its own it may';
     my $batch = batch();
-    like $as->('batcher', "SELECT await.submit('theirs', 'x', 'a/b', '{\"batch\": \"$batch\"}')"), qr/may not use queue/, 'nor adds it a job elsewhere';
+    like $as->('batcher', "SELECT await.submit('theirs', 'x', 'a/b', '{\"batch\": \"$batch\"}')"),
+        qr/may not use queue/, 'nor adds it a job elsewhere';
     sql("SELECT await.revoke_queues('batcher', ARRAY['mine'])");
-};
-
-subtest 'a held snapshot: the search passes what was deleted' => sub {
-    my $batch = batch();
-    sql("SELECT count(await.submit('dead', 'x', 'a/b', '{\"batch\": \"$batch\"}')) FROM generate_series(1, 3000)");
-    my $holder = Await::Session->new(stack()->postgres);
-    $holder->run('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM await.job');
-    my @read;
-    for (1 .. 2) {
-        sql("SELECT count(*) FROM (SELECT array_agg(id) AS ids, array_agg(receipt) AS receipts, array_agg('x'::bytea) AS bodies
-            FROM await.claim(ARRAY['dead'], 'w', 1000)) c CROSS JOIN LATERAL await.complete_many(c.ids, c.receipts, c.bodies)");
-        my ($plan) = sql("UPDATE await.batch_live SET told = clock_timestamp(), pause = '1 hour' WHERE batch = '$batch';
-            EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT test.work('dead')") =~ /Buffers: shared hit=(\d+)/;
-        push @read, $plan;
-    }
-    cmp_ok $read[1], '<', $read[0] + 200, "after 2,000 endings as before (@read buffers)";
-    $holder->run('ROLLBACK');
-};
-
-subtest 'a batch and its jobs are kept as long as each other' => sub {
-    old_partition('2020-02-01', '2020-02-02');
-    old_partition('2020-02-02', '2020-02-03');
-    sql("CREATE TABLE await.event_0_$_->[0] (LIKE await.event INCLUDING ALL); ALTER TABLE await.event ATTACH PARTITION await.event_0_$_->[0]
-        FOR VALUES FROM (0, '$_->[1]') TO (0, '$_->[2]')")
-        for map { [ $_, map { sql("SELECT await.floor_id('$_')") } "$_ 00:00Z", ($_ + 1) . ' 00:00Z' ] } 20200201, 20200202;
-    my $id = sub {
-        my ($at, $version) = @_;
-        return sql("SELECT overlay(overlay(await.floor_id('$at')::text placing '$version' from 15) placing '8' from 20)");
-    };
-    my $batch = $id->('2020-02-01 10:00Z', 8);
-    my @jobs = map { $id->($_, 7) } '2020-02-01 11:00Z', '2020-02-02 10:00Z';
-    sql("INSERT INTO await.job (class, id, queue, content_type, payload, payload_size, extra)
-            VALUES (0, '$batch', await.queue_id('.batch', true), 'a/b', '', 0, '{}');
-        INSERT INTO await.batch_live (batch, told, pause, visit) VALUES ('$batch', '2020-02-01', '0', 'infinity')");
-    sql("INSERT INTO await.job (class, id, queue, content_type, payload, payload_size, batch)
-            VALUES (0, '$_', await.queue_id('kept'), 'a/b', '', 0, '$batch');
-        INSERT INTO await.event (class, job, seq, type, state, attempt, ending, at)
-            VALUES (0, '$_', 2, 'completed', 'completed', 1, true, '2020-02-02 12:00Z')") for @jobs;
-    my $kept = sub { return join ' ', map { state($_) } $batch, @jobs };
-    purge() for 1 .. 2;
-    is $kept->(), 'pending completed completed', 'while the batch is open its jobs are kept, of every day';
-    sql("SELECT await.cancel('$batch')");
-    purge() for 1 .. 2;
-    is $kept->(), 'cancelled completed completed', 'and a day from its end';
-    sql("UPDATE await.late_ending SET ended = ended - 3; UPDATE await.event SET at = at - interval '3 days' WHERE job = '$batch'");
-    eventually('then all go', sub { purge(); $kept->() eq 'gone gone gone' });
-    is sql('SELECT (SELECT count(*) FROM await.batch_live WHERE visit = \'infinity\') + (SELECT count(*) FROM await.batch_open o
-        WHERE NOT EXISTS (SELECT FROM await.job j WHERE j.id = o.job))'), 0, 'nothing is left of them';
 };
 
 finish();

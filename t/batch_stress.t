@@ -1,5 +1,7 @@
-# Many batches at once: 16 sessions complete, fail, retry, release, lose their leases and add jobs, others cancel and look after time,
-# in every isolation. Each batch is ready once, when its last job has ended, or not at all; and nobody waits in a circle.
+# Many batches at once: 16 sessions complete, fail, retry, release, lose their leases and add jobs, others cancel and
+# look after time,
+# in every isolation. Each batch is ready once, when its last job has ended, or not at all; and nobody waits in a
+# circle.
 # AWAIT_BATCHES: how many batches (a thousand make a minute or more)
 
 use strict;
@@ -31,7 +33,8 @@ DECLARE
 BEGIN
     SELECT * INTO j FROM await.job k WHERE k.id = c.id;
     IF random() < 0.15 OR j.phase = 'a' AND random() < 0.9 THEN
-        PERFORM await.submit(CASE WHEN random() < 0.5 THEN 's.a' ELSE 's.b' END, 'x', 'a/b', jsonb_strip_nulls(jsonb_build_object('batch', j.batch,
+        PERFORM await.submit(CASE WHEN random() < 0.5 THEN 's.a' ELSE 's.b' END, 'x', 'a/b',
+            jsonb_strip_nulls(jsonb_build_object('batch', j.batch,
             'phase', CASE WHEN j.phase IS NOT NULL THEN 'b' END, 'max_attempts', 3)));
     END IF;
     CASE
@@ -40,7 +43,8 @@ BEGIN
         WHEN dice < 0.78 THEN PERFORM await.fail(c.id, c.receipt, '{"title": "no"}', '-1 s');
         WHEN dice < 0.84 THEN PERFORM await.fail(c.id, c.receipt, '{}', '0 s');
         WHEN dice < 0.88 THEN PERFORM await.release(c.id, c.receipt);
-        WHEN dice < 0.94 THEN UPDATE await.lease SET until = clock_timestamp() - interval '1 s' WHERE job = c.id AND receipt = c.receipt;
+        WHEN dice < 0.94 THEN UPDATE await.lease SET until = clock_timestamp() - interval '1 s' WHERE job = c.id
+            AND receipt = c.receipt;
         ELSE PERFORM await.cancel(c.id);
     END CASE;
     PERFORM pg_sleep(random() * 0.004);
@@ -89,7 +93,8 @@ BEGIN
             CONTINUE;
         END IF;
         BEGIN
-            INSERT INTO test.did SELECT DISTINCT batch, clock_timestamp(), clock_timestamp() + interval '1 ms' FROM await.job WHERE id = ANY (c.ids);
+            INSERT INTO test.did SELECT DISTINCT batch, clock_timestamp(), clock_timestamp() + interval '1 ms'
+                FROM await.job WHERE id = ANY (c.ids);
             PERFORM await.complete_many(c.ids, c.receipts, c.bodies);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE;
@@ -107,7 +112,8 @@ BEGIN
     LOOP
         PERFORM setval('await.last_maintenance', 0), await.run_maintenance(50);
         COMMIT;
-        EXIT WHEN to_regclass('test.over') IS NULL AND NOT EXISTS (SELECT FROM await.batch_open) AND NOT EXISTS (SELECT FROM await.batch_todo);
+        EXIT WHEN to_regclass('test.over') IS NULL AND NOT EXISTS (SELECT FROM await.batch_open) AND NOT EXISTS (SELECT
+            FROM await.batch_todo);
         PERFORM pg_sleep(0.01);
     END LOOP;
 END $$;
@@ -119,9 +125,11 @@ DECLARE
 BEGIN
     FOR i IN 1 .. n LOOP
         phases := random() < 0.4;
-        b := await.create_batch(jsonb_build_object('on_ready', 's.ready', 'phases', CASE WHEN phases THEN '["a", "b"]'::jsonb ELSE '[]' END)
+        b := await.create_batch(jsonb_build_object('on_ready', 's.ready', 'phases', CASE WHEN phases
+            THEN '["a", "b"]'::jsonb ELSE '[]' END)
             || CASE WHEN random() < 0.05 THEN '{"deadline": "20 ms"}'::jsonb ELSE '{}' END);
-        PERFORM await.submit('s.a', 'x', 'a/b', jsonb_strip_nulls(jsonb_build_object('batch', b, 'phase', CASE WHEN phases THEN 'a' END, 'max_attempts', 3)))
+        PERFORM await.submit('s.a', 'x', 'a/b', jsonb_strip_nulls(jsonb_build_object('batch', b, 'phase',
+            CASE WHEN phases THEN 'a' END, 'max_attempts', 3)))
             FROM generate_series(1, 2 + (random() * 8)::int);
         COMMIT;
         IF random() < 0.07 THEN
@@ -138,7 +146,8 @@ my @sessions = background("CALL test.creator($batches)", $admin);
 push @sessions, map {
     my $level = $_ < 12 ? 'read committed' : $_ < 14 ? 'repeatable read' : 'serializable';
     my $call = 'CALL test.' . ($_ % 4 == 3 && $_ < 12 ? 'collector' : 'worker') . '()';
-    background([ "SET default_transaction_isolation = '$level'", ($call) x ($_ < 14 ? 1 : 20 + $batches / 4) ], $admin)    # a commit may be refused
+    background([ "SET default_transaction_isolation = '$level'", ($call) x ($_ < 14 ? 1 : 20 + $batches / 4) ],
+        $admin)    # a commit may be refused
 } 1 .. $workers;
 push @sessions, background('CALL test.keeper()', $admin);
 my $failed = 0;
@@ -152,15 +161,21 @@ CREATE TABLE test.found AS
 SELECT b.id, b.phases, j.*, e.ready, e.state, e.eid AS ready_eid, e.data, o.jobs AS on_ready
 FROM (SELECT id, extra -> 'phases' AS phases FROM await.job WHERE await.is_batch(id)) b
 CROSS JOIN LATERAL (
-    SELECT count(*) AS total, count(*) FILTER (WHERE x.state IS NULL) AS open, count(*) FILTER (WHERE x.state = 'completed') AS completed,
-           count(*) FILTER (WHERE x.state = 'failed') AS failed, count(*) FILTER (WHERE x.state = 'cancelled') AS cancelled,
-           count(*) FILTER (WHERE k.phase = 'b') AS second, count(*) FILTER (WHERE k.phase = 'a' AND x.state = 'completed') AS of_first,
+    SELECT count(*) AS total, count(*) FILTER (WHERE x.state IS NULL) AS open,
+        count(*) FILTER (WHERE x.state = 'completed') AS completed,
+           count(*) FILTER (WHERE x.state = 'failed') AS failed, count(*) FILTER (WHERE x.state = 'cancelled')
+               AS cancelled,
+           count(*) FILTER (WHERE k.phase = 'b') AS second, count(*) FILTER (WHERE k.phase = 'a'
+               AND x.state = 'completed') AS of_first,
            greatest(max(k.eid), max(x.eid)) AS last_eid, max(x.endings) AS endings
     FROM await.job k
-    LEFT JOIN LATERAL (SELECT max(v.state) AS state, max(v.eid) AS eid, count(*) AS endings FROM await.event v WHERE v.job = k.id AND v.ending) x ON true
+    LEFT JOIN LATERAL (SELECT max(v.state) AS state, max(v.eid) AS eid, count(*) AS endings FROM await.event v
+        WHERE v.job = k.id AND v.ending) x ON true
     WHERE k.batch = b.id) j
-CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE v.type = 'batch.ready') AS ready, max(v.state) FILTER (WHERE v.ending) AS state,
-    max(v.eid) FILTER (WHERE v.ending) AS eid, max(v.data::text) FILTER (WHERE v.ending)::jsonb AS data FROM await.event v WHERE v.job = b.id) e
+CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE v.type = 'batch.ready') AS ready,
+    max(v.state) FILTER (WHERE v.ending) AS state,
+    max(v.eid) FILTER (WHERE v.ending) AS eid, max(v.data::text) FILTER (WHERE v.ending)::jsonb AS data
+        FROM await.event v WHERE v.job = b.id) e
 CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM await.job k WHERE k.params ->> 'batch' = b.id::text) o;
 SQL
 sub violations { my ($what, $where) = @_; is sql("SELECT count(*) FROM test.found WHERE $where"), 0, $what }
@@ -172,21 +187,39 @@ violations('no batch is ready before its jobs have ended', "ready > 0 AND NOT $d
 violations('what made it ready came before', 'ready > 0 AND last_eid > ready_eid');
 violations('no job has two endings', 'endings > 1');
 violations('a job on_ready for each batch that was ready, and for no other', 'on_ready <> ready');
-violations('the summary has the counts', "ready > 0 AND (data ->> 'total', data ->> 'open', data ->> 'completed', data ->> 'failed', data ->> 'cancelled')
-    IS DISTINCT FROM (total::text, '0', completed::text, failed::text, cancelled::text)");
+violations(
+    'the summary has the counts',
+    "ready > 0 AND (data ->> 'total', data ->> 'open', data ->> 'completed', data ->> 'failed', data ->> 'cancelled')
+    IS DISTINCT FROM (total::text, '0', completed::text, failed::text, cancelled::text)"
+);
 violations('of a batch that was cancelled or expired no job is open', "state IN ('cancelled', 'expired') AND open > 0");
-is sql("SELECT (SELECT count(*) FROM await.batch_open) + (SELECT count(*) FROM await.batch_todo)
+is sql(
+    "SELECT (SELECT count(*) FROM await.batch_open) + (SELECT count(*) FROM await.batch_todo)
     + (SELECT count(*) FROM await.batch_live l JOIN test.found f ON f.id = l.batch WHERE f.state IS NOT NULL)
     + (SELECT count(*) FROM await.batch_added l JOIN test.found f ON f.id = l.batch WHERE f.state IS NOT NULL)
-    + (SELECT count(*) FROM await.batch_loss l JOIN test.found f ON f.id = l.batch WHERE f.state IS NOT NULL)"), 0, 'nothing is left of those that ended';
+    + (SELECT count(*) FROM await.batch_loss l JOIN test.found f ON f.id = l.batch WHERE f.state IS NOT NULL)"
+    ),
+    0, 'nothing is left of those that ended';
 is sql("SELECT count(*) FROM test.refused WHERE code = '40P01'"), 0, 'nobody waited in a circle';
-is sql("SELECT coalesce(string_agg(DISTINCT code, ' '), '') FROM test.refused WHERE code NOT IN ('TT000', '55000', '40001', '23505')"), '',
+is sql(
+    "SELECT coalesce(string_agg(DISTINCT code, ' '), '') FROM test.refused
+        WHERE code NOT IN ('TT000', '55000', '40001', '23505')"
+    ),
+    '',
     'and nobody was refused by another error than that the batch has ended, or that a snapshot is too old';
 cmp_ok sql('SELECT count(*) FROM test.found WHERE ready > 0'), '>', $batches / 3, 'many were ready';
-my $met = sql('SELECT count(*) FROM test.did a JOIN test.did b ON a.batch = b.batch AND a.ctid < b.ctid AND a.began <= b.ended AND b.began <= a.ended');
+my $met = sql(
+    'SELECT count(*) FROM test.did a JOIN test.did b ON a.batch = b.batch AND a.ctid < b.ctid AND a.began <= b.ended
+        AND b.began <= a.ended'
+);
 cmp_ok $met, '>', 10, 'transactions that ended jobs of one batch met';
-note sql(qq{SELECT format('%s batches: %s ready, %s cancelled or expired, %s open for want of a phase; %s jobs, %s transactions, $met pairs of them
-    at the same time in one batch; refused: %s', count(*), sum(ready), count(*) FILTER (WHERE state IN ('cancelled', 'expired')), count(*) FILTER (WHERE state IS NULL),
-    sum(total), (SELECT count(*) FROM test.did), (SELECT string_agg(code || ' ' || n, ', ') FROM (SELECT code, count(*) AS n FROM test.refused GROUP BY code) r))
-    FROM test.found});
+note sql(
+    qq{SELECT format('%s batches: %s ready, %s cancelled or expired, %s open for want of a phase; %s jobs, '
+        '%s transactions, $met pairs of them
+    at the same time in one batch; refused: %s', count(*), sum(ready),
+        count(*) FILTER (WHERE state IN ('cancelled', 'expired')), count(*) FILTER (WHERE state IS NULL),
+    sum(total), (SELECT count(*) FROM test.did), (SELECT string_agg(code || ' ' || n, ', ') FROM (SELECT code, count(*)
+        AS n FROM test.refused GROUP BY code) r))
+    FROM test.found}
+);
 finish();

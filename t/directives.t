@@ -179,6 +179,16 @@ my @cases = ([
         qr/"topic:t17".*there are too many channels, the maximum is 16/
     ],
     [ 'a pattern of jobs', location('await_allow job:*;'), qr/"job:\*".*it must be a topic pattern/ ],
+    [
+        'a list of nobody\'s jobs',
+        location('await_jobs q;'),
+        qr/"await_jobs" directive lists what an owner has, so it requires "await_owner",.*"all" lists everybody/
+    ],
+    [
+        'a list of what',
+        location('await_jobs q failed;'),
+        qr/"failed".*it must be the name of a queue, in front, or all/
+    ],
     [ 'publishing how', location('await_publish a newest;'), qr/"newest".*it must be type= or latest/ ],
     [
         'a format that is no JSON',

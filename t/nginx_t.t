@@ -141,6 +141,10 @@ my %values = (
         'job:$arg_id'
     ],
     await_result => [ 'the id of a job must be a variable|without "job:"', 'id', 'job:$arg_id' ],
+    await_jobs =>
+        [ 'the name of a queue, in front, or all or format=|given twice|is unknown|requires "await_owner"', "''",
+        '"a b"', 'q p', 'all q', 'q sorted', 'q format', 'all all', 'format=none all', '', 'q' ],
+    await_batches => [ 'it must be all or format=|given twice|requires "await_owner"', 'q', 'all all', '', "''" ],
     await_events => [
         'a channel|at least one channel|given twice',
         qw(id job: job:id topic: user: news thin),
@@ -200,7 +204,9 @@ subtest 'every directive is tried' => sub {
 
 # --- what cannot work together -----------------------------------------------------------------------------------
 
-my @get = ('await_job $arg_id', 'await_batch $arg_id', 'await_result $arg_id', 'await_metrics');
+my @get =
+    ('await_job $arg_id', 'await_batch $arg_id', 'await_result $arg_id', 'await_jobs all', 'await_batches all',
+    'await_metrics');
 my @post = ('await_submit q', 'await_batch queues=q', 'await_publish topic', 'await_ticket topic:a');
 for my $set (
     [ 'GET', @get ],
@@ -265,6 +271,7 @@ refused(
 my @named = (
     'await_job %s',
     'await_result %s',
+    'await_jobs %s all',
     'await_events job:%s',
     'await_socket topic:%s',
     'await_submit %s',
@@ -293,6 +300,11 @@ for my $form (@named) {
 for my $right (
     'await_submit q; await_job $arg_id; await_events job:$arg_id; await_socket;',
     'await_submit q; await_metrics;',
+    'await_submit q; await_jobs q all;',
+    'await_owner $remote_user; await_jobs a.$arg_q; await_events user:$remote_user; await_socket;',
+    'await_jobs all; await_owner off;',
+    'await_batch queues=q; await_batches all;',
+    'await_jobs "all$arg_q" all;',
     'await_result $arg_id; await_events job:$arg_id;',
     'await_submit q; if ($arg_x) { await_publish news; }',
     'await_job $arg_id; if ($arg_x) { proxy_pass http://127.0.0.1:1; }',

@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::RefusalCells;
 use Await::Refusals;
+use Await::RefusalSource;
 use Await::Test;
 use Await::WebSocket;
 use IO::Handle;

@@ -156,6 +156,22 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text) {
   return format_time(ms) == text ? std::optional(ms) : std::nullopt;  // rejects all other errors
 }
 
+std::optional<std::int64_t> parse_utc(std::string_view text) {
+  constexpr std::string_view kSeconds = "0000-00-00T00:00:00";
+  constexpr std::size_t kMostPlaces = 9;
+  if (text.size() <= kSeconds.size() || !text.ends_with('Z'))
+    return std::nullopt;
+  auto ms = parse_timestamp(std::string(text.substr(0, kSeconds.size())) + ".000Z");
+  std::string fraction(text.substr(kSeconds.size(), text.size() - kSeconds.size() - 1));
+  if (!ms || fraction.empty())
+    return ms ? std::optional(*ms * 1000) : std::nullopt;
+  if (fraction[0] != '.' || fraction.size() < 2 || fraction.size() > 1 + kMostPlaces ||
+      !parse_number(std::string_view(fraction).substr(1)))
+    return std::nullopt;
+  fraction.resize(7, '0');
+  return *ms * 1000 + *parse_number(std::string_view(fraction).substr(1));
+}
+
 std::string base64url(std::string_view bytes) {
   std::string out;
   std::uint32_t bits = 0;

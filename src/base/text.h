@@ -39,6 +39,9 @@ bool is_token(std::string_view text);
 std::string format_time(std::int64_t unix_ms);
 /// Parses the format of format_time() into Unix milliseconds. Empty if `text` has any other format.
 std::optional<std::int64_t> parse_timestamp(std::string_view text);
+/// Parses a time of RFC 3339 in UTC, with Z, into Unix microseconds: seconds with up to nine decimal places,
+/// of which six count. Empty if `text` has another format.
+std::optional<std::int64_t> parse_utc(std::string_view text);
 
 /// base64url (RFC 4648 §5) without padding.
 std::string base64url(std::string_view bytes);

@@ -14,6 +14,7 @@
 #include "core/batch.h"
 #include "core/hint.h"
 #include "core/job.h"
+#include "core/job_list.h"
 
 namespace await::core {
 
@@ -124,6 +125,10 @@ class Store {
   /// One page for each query, in order. The page of an unknown channel has last_seq 0. The queries of one
   /// call are either all for users' channels, or none is.
   virtual void events(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) = 0;
+  /// One page of a list of jobs for each query, in order.
+  virtual void lists(std::span<const ListQuery> queries, Reply<std::vector<JobPage>> &reply) = 0;
+  /// The same for lists of batches.
+  virtual void lists(std::span<const ListQuery> queries, Reply<std::vector<BatchPage>> &reply) = 0;
   /// The channels that changed since `snapshot`.
   virtual void tail(std::string_view snapshot, Reply<Tail> &reply) = 0;
   /// The newest seq of the given jobs and topics; those with only event 1 are left out.

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "core/cursor.h"
+#include "core/cursor_mac.h"
 
 namespace await::core {
 namespace {
@@ -14,7 +15,6 @@ constexpr std::uint64_t kMostNumber = std::uint64_t{1} << 62;
 constexpr std::string_view kTooBusy = "busy";
 constexpr std::size_t kUser = 5;  // its position in the header, after the timeline
 constexpr std::size_t kUserBytes = 8;
-constexpr std::size_t kMac = 8;  // bytes at the end
 
 /// Seven bits a byte, the lowest first (LEB128).
 void put(std::string &out, std::uint64_t value) {
@@ -109,23 +109,10 @@ std::string head(std::uint32_t timeline, const Uuid &user) {
   return out;
 }
 
-/// The MAC of the cursor and of the whole id of the user.
-std::string mac(const SipKey &key, std::string_view raw, const Uuid &user) {
+/// What is signed: the cursor, and the whole id of the user.
+std::string signed_part(std::string_view raw, const Uuid &user) {
   std::string text(raw);
-  text.append(reinterpret_cast<const char *>(user.raw().data()), user.raw().size());
-  std::uint64_t sum = siphash(key, text);
-  std::string out;
-  for (std::size_t i = 0; i < kMac; ++i)
-    out += static_cast<char>(sum >> (8 * i) & 0xff);
-  return out;
-}
-
-/// Compares in constant time.
-bool same(std::string_view one, std::string_view other) {
-  unsigned differs = one.size() == other.size() ? 0 : 1;
-  for (std::size_t i = 0; i < std::min(one.size(), other.size()); ++i)
-    differs |= static_cast<unsigned char>(one[i] ^ other[i]);
-  return differs == 0;
+  return text.append(reinterpret_cast<const char *>(user.raw().data()), user.raw().size());
 }
 
 }  // namespace
@@ -142,7 +129,7 @@ std::string encode_snapshot_cursor(std::span<const SipKey> keys, std::uint32_t t
     put(raw, static_cast<std::uint64_t>(since.eid));
     fits = put_snapshot(raw, since.reading);
   }
-  std::string text = base64url(raw + mac(keys.front(), raw, user));
+  std::string text = base64url(raw + cursor_mac(keys.front(), signed_part(raw, user)));
   return fits && text.size() <= kMostCursor ? text : std::string(kTooBusy);
 }
 
@@ -150,13 +137,11 @@ std::optional<SnapshotCursor> decode_snapshot_cursor(std::span<const SipKey> key
                                                      std::uint32_t timeline, const Uuid &user) {
   auto raw = text.size() <= kMostCursor ? from_base64url(text) : std::nullopt;
   std::string expected = head(timeline, user);
-  if (!raw || !raw->starts_with(expected) || raw->size() < expected.size() + kMac)
+  if (!raw || !raw->starts_with(expected) || raw->size() < expected.size() + kCursorMac)
     return std::nullopt;
-  std::string_view body = std::string_view(*raw).substr(0, raw->size() - kMac);
+  std::string_view body = std::string_view(*raw).substr(0, raw->size() - kCursorMac);
   std::string_view sum = std::string_view(*raw).substr(body.size());
-  bool ours = std::any_of(keys.begin(), keys.end(),
-                          [&](const SipKey &key) { return same(sum, mac(key, body, user)); });
-  if (!ours)
+  if (!is_cursor_mac(keys, sum, signed_part(body, user)))
     return std::nullopt;
   Numbers in(body.substr(expected.size()));
   SnapshotCursor out;

@@ -37,20 +37,8 @@ Result<Added> decode_added(const Rows &rows, std::size_t) {
   return out;
 }
 
-Result<std::optional<core::Batch>> decode_batch(const Rows &rows, std::size_t) {
-  if (rows.count() == 0)
-    return std::optional<core::Batch>();
-  core::Batch batch;
-  batch.id = rows.uuid(0, 0);
-  batch.owner = rows.maybe_text(0, 1);
-  batch.state = core::parse_state(rows.bytes(0, 2)).value_or(core::State::pending);
-  batch.seq = static_cast<int>(rows.number(0, 3));
-  batch.correlation_id = rows.maybe_text(0, 4);
-  batch.phases = rows.maybe_text(0, 5);
-  batch.totals = rows.text(0, 6);
-  batch.created_at = rows.time_ms(0, 7);
-  batch.updated_at = rows.time_ms(0, 8);
-  return std::optional(std::move(batch));
+Result<std::optional<core::Batch>> decode_known(const Rows &rows, std::size_t) {
+  return rows.count() > 0 ? std::optional(decode_batch(rows, 0, 0)) : std::nullopt;
 }
 
 Result<std::vector<core::Job>> decode_page(const Rows &rows, std::size_t) {
@@ -152,7 +140,7 @@ void BatchStore::batch(const Uuid &id, core::Reply<std::optional<core::Batch>> &
   Params params;
   params.array(kUuidArray, std::move(ids));
   read_.send(std::make_unique<Call<std::optional<core::Batch>>>(statements::kBatches, std::move(params),
-                                                                reply, decode_batch));
+                                                                reply, decode_known));
 }
 
 void BatchStore::jobs_of(const Uuid &batch, const Uuid &after, int limit,

@@ -24,6 +24,33 @@ Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::siz
 
 Result<std::vector<Job>> decode_all_jobs(const Rows &rows, std::size_t) { return decode_jobs(rows); }
 
+/// Decodes pages of lists: the columns item, next_id and next_eid, and from column 3 an entry.
+template <class Page, class Entry>
+Result<std::vector<Page>> decode_pages(const Rows &rows, std::size_t asked, std::vector<Entry> Page::*entries,
+                                       Entry (*decode)(const Rows &rows, int row, int id)) {
+  std::vector<Page> out(asked);
+  for (int row = 0; row < rows.count(); ++row) {
+    auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
+    if (item >= asked)
+      return Error{Code::internal, "await.edge_list returned a page that was not requested"};
+    Page &page = out[item];
+    page.next.reset();  // the last row of a page has it
+    if (!rows.null(row, 1))
+      page.next = core::ListPosition{rows.uuid(row, 1), rows.number(row, 2)};
+    if (!rows.null(row, 3))
+      (page.*entries).push_back(decode(rows, row, 3));
+  }
+  return out;
+}
+
+Result<std::vector<core::JobPage>> decode_job_lists(const Rows &rows, std::size_t asked) {
+  return decode_pages(rows, asked, &core::JobPage::jobs, decode_job);
+}
+
+Result<std::vector<core::BatchPage>> decode_batch_lists(const Rows &rows, std::size_t asked) {
+  return decode_pages(rows, asked, &core::BatchPage::batches, decode_batch);
+}
+
 Result<std::vector<EventPage>> decode_events(const Rows &rows, std::size_t asked) {
   std::vector<EventPage> out(asked);
   for (EventPage &page : out)
@@ -278,6 +305,50 @@ void JobStore::user_events(std::span<const core::EventQuery> queries,
   params.array(kInt8Array, std::move(eids)).int4(kUserEventsAPage).int4(value_max_);
   read_.send(std::make_unique<Call<std::vector<EventPage>>>(statements::kUserEvents, std::move(params), reply,
                                                             decode_user_events, queries.size()));
+}
+
+namespace {
+
+/// The arguments of await.edge_list(), or of await.edge_list_batches(), which has neither queues nor batches.
+Params list_params(std::span<const core::ListQuery> queries, bool of_batches) {
+  ArrayWriter owners(kText), queues(kText), states(kText), batches(kUuid), since(kInt8), until(kInt8),
+      ids(kUuid), eids(kInt8), limits(kInt4);
+  for (const core::ListQuery &query : queries) {
+    owners.maybe(query.owner);
+    queues.maybe(query.queue);
+    states.maybe(query.states);
+    query.batch ? batches.uuid(*query.batch) : batches.null();
+    maybe_int8(since, query.since_us);
+    maybe_int8(until, query.until_us);
+    query.after ? ids.uuid(query.after->id) : ids.null();
+    query.after ? eids.int8(query.after->eid) : eids.null();
+    limits.int4(query.limit);
+  }
+  Params params;
+  params.array(kTextArray, std::move(owners));
+  if (!of_batches)
+    params.array(kTextArray, std::move(queues));
+  params.array(kTextArray, std::move(states));
+  if (!of_batches)
+    params.array(kUuidArray, std::move(batches));
+  params.array(kInt8Array, std::move(since)).array(kInt8Array, std::move(until));
+  params.array(kUuidArray, std::move(ids)).array(kInt8Array, std::move(eids));
+  params.array(kInt4Array, std::move(limits));
+  return params;
+}
+
+}  // namespace
+
+void JobStore::lists(std::span<const core::ListQuery> queries,
+                     core::Reply<std::vector<core::JobPage>> &reply) {
+  read_.send(std::make_unique<Call<std::vector<core::JobPage>>>(
+      statements::kJobLists, list_params(queries, false), reply, decode_job_lists, queries.size()));
+}
+
+void JobStore::lists(std::span<const core::ListQuery> queries,
+                     core::Reply<std::vector<core::BatchPage>> &reply) {
+  read_.send(std::make_unique<Call<std::vector<core::BatchPage>>>(
+      statements::kBatchLists, list_params(queries, true), reply, decode_batch_lists, queries.size()));
 }
 
 void JobStore::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {

@@ -40,6 +40,10 @@ class JobStore : public core::Store, public core::Topics, public core::AccessSto
   void jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<core::Job>> &reply) override;
   void events(std::span<const core::EventQuery> queries,
               core::Reply<std::vector<core::EventPage>> &reply) override;
+  void lists(std::span<const core::ListQuery> queries,
+             core::Reply<std::vector<core::JobPage>> &reply) override;
+  void lists(std::span<const core::ListQuery> queries,
+             core::Reply<std::vector<core::BatchPage>> &reply) override;
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::Cancelled> &reply) override;

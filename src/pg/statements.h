@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 7;
+inline constexpr int kSchemaVersion = 8;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -20,6 +20,13 @@ inline constexpr char kJobs[] =
     "params, progress, "
     "created_at, updated_at, error, status, content_type, file_name, size, inlined, body FROM "
     "await.edge_jobs($1,$2,$3)";
+inline constexpr char kJobLists[] =
+    "SELECT item, next_id, next_eid, id, queue, owner, state, seq, attempt, correlation_id, batch::text, "
+    "phase, retry_of::text, params, progress, created_at, updated_at, error, status, content_type, "
+    "file_name, size, inlined, NULL::bytea FROM await.edge_list($1,$2,$3,$4,$5,$6,$7,$8,$9)";
+inline constexpr char kBatchLists[] =
+    "SELECT item, next_id, next_eid, id, owner, state, seq, correlation_id, phases, totals, created_at, "
+    "updated_at FROM await.edge_list_batches($1,$2,$3,$4,$5,$6,$7)";
 inline constexpr char kEvents[] =
     "SELECT item, owner, correlation_id, created_at, last_seq, state, seq, type, at, data, status, "
     "content_type, file_name, "

@@ -90,8 +90,8 @@ std::string_view batch_status(const core::Batch &batch) {
   return status_of(batch.state, parse(batch.totals).get());
 }
 
-std::string encode_batch(const core::Batch &batch, std::string_view jobs, const BatchLinks &links,
-                         std::string_view cursor, std::string_view next) {
+std::string encode_batch(const core::Batch &batch, std::optional<std::string_view> jobs,
+                         const BatchLinks &links, std::string_view cursor, std::string_view next) {
   Json totals = parse(batch.totals);
   JsonWriter out;
   out.text("id", batch.id.text());
@@ -110,10 +110,11 @@ std::string encode_batch(const core::Batch &batch, std::string_view jobs, const 
   else
     out.null("finished_at");
   out.text("cursor", cursor);
-  out.made("jobs", "[" + std::string(jobs) + "]");
-  if (next.empty())
+  if (jobs)
+    out.made("jobs", "[" + std::string(*jobs) + "]");
+  if (jobs && next.empty())
     out.null("next");
-  else
+  else if (jobs)
     out.text("next", next);
   JsonWriter at;
   at.text("self", links.self);

@@ -22,10 +22,11 @@ struct BatchLinks {
 std::string_view batch_status(const core::Batch &batch);
 
 /// The batch document of docs/http.md.
-/// @param jobs  the documents of a page of its jobs, separated by commas
+/// @param jobs  the documents of a page of its jobs, separated by commas; without it, in a list of batches,
+///   the document has neither `jobs` nor `next`
 /// @param next  the cursor of the next page; empty: this is the last one
-std::string encode_batch(const core::Batch &batch, std::string_view jobs, const BatchLinks &links,
-                         std::string_view cursor, std::string_view next);
+std::string encode_batch(const core::Batch &batch, std::optional<std::string_view> jobs,
+                         const BatchLinks &links, std::string_view cursor, std::string_view next);
 
 /// The cursor of the page of jobs after this job.
 std::string encode_jobs_cursor(const Uuid &batch, const Uuid &after);

@@ -32,6 +32,8 @@ class Backend {
   virtual std::int64_t now_ms() = 0;
   /// A job with an id, an owner and a queue that no other job has.
   virtual core::NewJob new_job() = 0;
+  /// Another job of the same owner, in the same queue.
+  virtual core::NewJob new_job_like(const core::NewJob &other) = 0;
   /// Makes the store reject the batch of which the job is a part.
   virtual void make_invalid(core::NewJob &job) = 0;
   /// A read of the channel of the owner of a job.

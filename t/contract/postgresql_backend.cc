@@ -70,6 +70,12 @@ class PostgreSQL : public Backend {
     job.payload_size = 5;
     return job;
   }
+  core::NewJob new_job_like(const core::NewJob &other) override {
+    core::NewJob job = new_job();
+    job.queue = other.queue;
+    job.owner = other.owner;
+    return job;
+  }
   void make_invalid(core::NewJob &job) override { job.params = "{broken"; }
   core::EventQuery user_query(const core::NewJob &job, core::SnapshotCursor since) override {
     since.owner = *job.owner;

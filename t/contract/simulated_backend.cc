@@ -49,6 +49,12 @@ class Simulated : public Backend {
     job.owner = sim::user_of(job.id).text();
     return job;
   }
+  core::NewJob new_job_like(const core::NewJob &other) override {
+    core::NewJob job = new_job();
+    while (job.owner != other.owner)
+      job = new_job();
+    return job;
+  }
   void make_invalid(core::NewJob &job) override { job.params = "poison"; }
   core::EventQuery user_query(const core::NewJob &job, core::SnapshotCursor since) override {
     since.owner = *job.owner;

@@ -80,6 +80,34 @@ class StoreContract : public testing::TestWithParam<Make> {
     }
     return std::nullopt;
   }
+  core::JobPage list(const core::ListQuery &query) {
+    std::vector<core::ListQuery> queries = {query};
+    auto pages =
+        call<std::vector<core::JobPage>>([&](auto &reply) { backend->store().lists(queries, reply); });
+    EXPECT_TRUE(pages && pages->size() == 1) << (pages ? "" : pages.error().detail);
+    return std::move((*pages)[0]);
+  }
+  /// Three jobs of one owner, the oldest first.
+  std::vector<core::NewJob> three_jobs() {
+    std::vector<core::NewJob> all = {submitted_job()};
+    while (all.size() < 3) {
+      all.push_back(backend->new_job_like(all[0]));
+      EXPECT_TRUE(submit({all.back()}));
+    }
+    return all;
+  }
+  static std::vector<Uuid> ids_of(const core::JobPage &page) {
+    std::vector<Uuid> out;
+    for (const core::Job &job : page.jobs)
+      out.push_back(job.id);
+    return out;
+  }
+  static core::ListQuery list_of(const core::NewJob &job, int limit) {
+    core::ListQuery query;
+    query.owner = job.owner;
+    query.limit = limit;
+    return query;
+  }
   std::vector<bool> use(const std::vector<core::TicketUse> &tickets) {
     return *call<std::vector<bool>>([&](auto &reply) { backend->access().use(tickets, reply); });
   }
@@ -252,6 +280,48 @@ TEST_P(StoreContract, a_long_range_of_a_users_channel_is_read_in_pages_up_to_one
   EXPECT_EQ(page.merged->until.text, since.reading.text);
   page = user_page(job, {"", page.merged->until, {}, 0});
   EXPECT_EQ(page.events.size(), 1U);
+}
+
+TEST_P(StoreContract, a_list_has_an_owners_jobs_newest_first_page_by_page) {
+  auto all = three_jobs();
+  core::ListQuery query = list_of(all[0], 2);
+  core::JobPage page = list(query);
+  EXPECT_EQ(ids_of(page), (std::vector{all[2].id, all[1].id}));
+  EXPECT_EQ(page.jobs[0].state, core::State::pending);
+  ASSERT_TRUE(page.next);
+  query.after = page.next;
+  ASSERT_TRUE(submit({backend->new_job_like(all[0])}));
+  page = list(query);
+  EXPECT_EQ(ids_of(page), std::vector{all[0].id})
+      << "a job that came meanwhile is newer than all of this page";
+  EXPECT_FALSE(page.next);
+  EXPECT_FALSE(list(list_of(all[0], 4)).next) << "a page that has exactly what is left is the last";
+}
+
+TEST_P(StoreContract, a_list_has_the_jobs_that_are_in_the_asked_states_now) {
+  auto all = three_jobs();
+  auto worker = backend->begin();
+  worker->claim(all[0]);
+  core::ListQuery query = list_of(all[0], 10);
+  query.states = "pending";
+  EXPECT_EQ(list(query).jobs.size(), 3U) << "the claim is not committed";
+  worker->commit();
+  EXPECT_EQ(ids_of(list(query)), (std::vector{all[2].id, all[1].id}));
+  query.states = "processing,completed";
+  EXPECT_EQ(ids_of(list(query)), std::vector{all[0].id});
+  query.states = "failed,expired";
+  EXPECT_TRUE(list(query).jobs.empty());
+}
+
+TEST_P(StoreContract, several_pages_of_lists_are_answered_in_order) {
+  auto all = three_jobs();
+  std::vector<core::ListQuery> queries = {list_of(all[0], 1), list_of(all[0], 3), list_of(all[0], 1)};
+  queries[2].states = "cancelled";
+  auto pages = call<std::vector<core::JobPage>>([&](auto &reply) { backend->store().lists(queries, reply); });
+  ASSERT_TRUE(pages && pages->size() == 3);
+  EXPECT_EQ((*pages)[0].jobs.size(), 1U);
+  EXPECT_EQ((*pages)[1].jobs.size(), 3U);
+  EXPECT_TRUE((*pages)[2].jobs.empty());
 }
 
 TEST_P(StoreContract, a_ticket_is_redeemed_once_and_not_after_it_expired) {

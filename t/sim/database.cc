@@ -110,6 +110,37 @@ std::vector<core::Job> Database::jobs(std::span<const core::JobQuery> queries) c
   return out;
 }
 
+/// As await.edge_list(), without the filters that need what is not kept here.
+std::vector<core::JobPage> Database::lists(std::span<const core::ListQuery> queries) const {
+  std::vector<core::JobPage> out;
+  for (const core::ListQuery &query : queries) {
+    std::vector<core::ListPosition> all;  // newest first
+    for (const Uuid &id : this->all()) {
+      core::ListPosition position{id, static_cast<std::int64_t>(history(id).front().uid)};
+      bool is_theirs = !query.owner || user_of(id).text() == *query.owner;
+      if (is_theirs && (!query.after || position.eid < query.after->eid))
+        all.push_back(position);
+    }
+    std::sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.eid > other.eid; });
+    core::JobPage &page = out.emplace_back();
+    std::optional<core::ListPosition> last;
+    for (const core::ListPosition &position : all) {
+      core::Job job = jobs(std::vector{core::JobQuery{position.id, core::ResultDetail::none}}).front();
+      if (query.states &&
+          ("," + *query.states + ",").find("," + std::string(core::state_name(job.state)) + ",") ==
+              std::string::npos)
+        continue;
+      if (page.jobs.size() == static_cast<std::size_t>(query.limit)) {
+        page.next = last;
+        break;
+      }
+      page.jobs.push_back(job);
+      last = position;
+    }
+  }
+  return out;
+}
+
 /// As await.edge_user_events().
 void Database::user_events(const core::EventQuery &query, core::EventPage &page) const {
   const core::SnapshotCursor &since = *query.since;

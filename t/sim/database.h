@@ -74,6 +74,7 @@ class Database {
   std::vector<Uuid> jobs_of(const Uuid &user) const;
   std::vector<core::Revoked> revoked() const;
   std::vector<core::Job> jobs(std::span<const core::JobQuery> queries) const;
+  std::vector<core::JobPage> lists(std::span<const core::ListQuery> queries) const;
   std::vector<core::EventPage> events(std::span<const core::EventQuery> queries) const;
   core::Tail tail(const std::string &since, std::size_t limit) const;
   core::Tail heads(std::span<const Uuid> ids) const;

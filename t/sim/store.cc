@@ -155,6 +155,11 @@ void Store::events(std::span<const core::EventQuery> queries,
       reply, [this, all] { return database_.events(all); }, is_refused(all));
 }
 
+void Store::lists(std::span<const core::ListQuery> queries, core::Reply<std::vector<core::JobPage>> &reply) {
+  std::vector<core::ListQuery> all(queries.begin(), queries.end());
+  ask<std::vector<core::JobPage>>(reply, [this, all] { return database_.lists(all); });
+}
+
 void Store::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {
   ask<core::Tail>(reply, [this, since = std::string(snapshot)] { return database_.tail(since, 25); });
 }

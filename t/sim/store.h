@@ -112,6 +112,9 @@ class Store : public core::Store, public core::AccessStore {
   void jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<core::Job>> &reply) override;
   void events(std::span<const core::EventQuery> queries,
               core::Reply<std::vector<core::EventPage>> &reply) override;
+  void lists(std::span<const core::ListQuery> queries,
+             core::Reply<std::vector<core::JobPage>> &reply) override;
+  void lists(std::span<const core::ListQuery>, core::Reply<std::vector<core::BatchPage>> &) override {}
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &, std::optional<int>, core::Reply<core::Cancelled> &) override {}

@@ -67,6 +67,8 @@ struct FakeStore : Store {
     job_queries.emplace_back(queries.begin(), queries.end());
     job_replies.push_back(reply);
   }
+  void lists(std::span<const ListQuery>, Reply<std::vector<JobPage>> &) override {}
+  void lists(std::span<const ListQuery>, Reply<std::vector<BatchPage>> &) override {}
   void events(std::span<const EventQuery> queries, Reply<std::vector<EventPage>> &reply) override {
     event_queries.emplace_back(queries.begin(), queries.end());
     event_replies.push_back(reply);

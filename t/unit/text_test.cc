@@ -75,6 +75,17 @@ TEST(Text, a_formatted_time_is_parsed_back) {
     EXPECT_FALSE(parse_timestamp(bad)) << bad;
 }
 
+TEST(Text, a_time_of_rfc_3339_in_utc_is_parsed_with_any_number_of_decimal_places_up_to_nine) {
+  EXPECT_EQ(parse_utc("1970-01-01T00:00:01Z"), 1'000'000);
+  EXPECT_EQ(parse_utc("2025-11-21T20:02:02.090Z"), 1763755322090'000);
+  EXPECT_EQ(parse_utc("1970-01-01T00:00:00.1234567Z"), 123456);
+  for (const char *bad :
+       {"", "Z", "2025-11-21T20:02:02", "2025-11-21T20:02:02.Z", "2025-11-21T20:02:02.1234567890Z",
+        "2025-11-21T20:02:02+00:00", "2025-11-21T20:02:02.-1Z", "2025-02-30T20:02:02Z",
+        "2025-11-21T20:02:02.09 Z", "2025-11-21T20:02Z"})
+    EXPECT_FALSE(parse_utc(bad)) << bad;
+}
+
 TEST(Text, times_are_formatted_as_rfc_3339_says) {
   EXPECT_EQ(format_time(1763755322090), "2025-11-21T20:02:02.090Z");
 }

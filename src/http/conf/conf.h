@@ -62,6 +62,8 @@ struct LocationConf {
   Handler batch;
   Handler batch_cancel;
   Handler result;
+  Handler jobs;
+  Handler batches;
   Handler events;
   Handler socket;
   Handler publish;
@@ -77,6 +79,7 @@ struct LocationConf {
   ngx_http_complex_value_t *owner;
   ngx_flag_t scoped;              ///< off: await_owner off
   Place user_channel_at;          ///< where a channel user: is named
+  Place owner_needed_at;          ///< a list of what an owner has
   ngx_array_t *allow;             ///< of ngx_str_t: patterns of channels; null: none
   wire::EventTypes *event_types;  ///< null: they are not changed
   ngx_array_t *origins;           ///< of ngx_str_t, lower case: in addition to the own origin

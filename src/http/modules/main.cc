@@ -360,6 +360,21 @@ char *merge_hold(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner)
                       ", no request would be held that long; set a longer \"await_hold_max\"");
 }
 
+/// What is about one owner requires that there are owners.
+char *require_owner(ngx_conf_t *cf, const LocationConf &location) {
+  if (location.scoped == 1)
+    return NGX_CONF_OK;
+  if (location.user_channel_at.known())
+    return directive_error(cf, location.user_channel_at,
+                           "has a channel of a user, which only that user can watch, so it requires "
+                           "\"await_owner\", as by \"await_owner $remote_user;\"");
+  if (location.owner_needed_at.known())
+    return directive_error(cf, location.owner_needed_at,
+                           "lists what an owner has, so it requires \"await_owner\", as by \"await_owner "
+                           "$remote_user;\"; \"all\" lists everybody's");
+  return NGX_CONF_OK;
+}
+
 char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   auto &outer = *static_cast<LocationConf *>(parent);
   auto &inner = *static_cast<LocationConf *>(child);
@@ -371,10 +386,8 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
     inner.owner = outer.owner;
   }
   ngx_conf_merge_value(inner.scoped, NGX_CONF_UNSET, 0);
-  if (inner.user_channel_at.known() && inner.scoped == 0)
-    return directive_error(cf, inner.user_channel_at,
-                           "has a channel of a user, which only that user can watch, so it requires "
-                           "\"await_owner\", as by \"await_owner $remote_user;\"");
+  if (char *refused = require_owner(cf, inner); refused != NGX_CONF_OK)
+    return refused;
   if (inner.any_origin == NGX_CONF_UNSET) {
     inner.any_origin = outer.any_origin;
     inner.origins = outer.origins;

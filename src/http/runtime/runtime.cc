@@ -65,7 +65,8 @@ void Runtime::run_after(std::int64_t ms) {
 ///
 /// 1. Writes: submissions, then uses of tickets. Their statements are sent before any read of this iteration.
 /// 2. Retries: each that is due adds its read to a batcher, so they run before the batchers.
-/// 3. Reads: of jobs, of events, of users' events. Each batcher first calls back with the results that
+/// 3. Reads: of jobs, of events, of users' events, of lists. Each batcher first calls back with the results
+/// that
 ///    have arrived, then sends the reads added so far. A read that a callback adds to a batcher that has run
 ///    is sent in the next run: the batcher calls run_soon() again.
 /// 4. The hub delivers what was published in this iteration. After the reads: the rows of a read are older,
@@ -83,6 +84,8 @@ void Runtime::run() {
   job_reads_.run(now);
   event_reads_.run(now);
   user_event_reads_.run(now);
+  job_list_reads_.run(now);
+  batch_list_reads_.run(now);
   hub_.run();
   user_hints_.run();
   List<Flush, Flush> all;
@@ -101,6 +104,8 @@ void Runtime::on_history_changed() {
   job_reads_.on_history_changed();
   event_reads_.on_history_changed();
   user_event_reads_.on_history_changed();
+  job_list_reads_.on_history_changed();
+  batch_list_reads_.on_history_changed();
   hub_.on_history_changed();
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/hub.h"
 #include "core/kind.h"
+#include "core/list_read.h"
 #include "core/read_batcher.h"
 #include "core/reread.h"
 #include "core/retry_queue.h"
@@ -49,6 +50,12 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   core::SubmitBatcher &submissions() { return submissions_; }
   core::TicketBatcher &ticket_uses() { return ticket_uses_; }
   core::ReadServices<core::JobRead> &job_services() { return job_services_; }
+  core::ReadBatcher<core::ListRead<core::JobPage>> &reads_of(const core::ListRead<core::JobPage> &) {
+    return job_list_reads_;
+  }
+  core::ReadBatcher<core::ListRead<core::BatchPage>> &reads_of(const core::ListRead<core::BatchPage> &) {
+    return batch_list_reads_;
+  }
   /// To subscribe to this id. Events of users take longer to read, so they are read apart from the others.
   core::SubscriptionServices &event_services(const Uuid &id) {
     return core::kind_of(id) == core::Kind::user ? user_event_services_ : event_services_;
@@ -107,6 +114,9 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   core::ReadBatcher<core::JobRead> job_reads_{backends_.store(), *this};
   core::ReadBatcher<core::EventRead> event_reads_{backends_.store(), *this};
   core::ReadBatcher<core::EventRead> user_event_reads_;
+  // a page takes longer than a job: few at a time, so that what is read behind them does not wait long
+  core::ReadBatcher<core::ListRead<core::JobPage>> job_list_reads_{backends_.store(), *this, 1, 8};
+  core::ReadBatcher<core::ListRead<core::BatchPage>> batch_list_reads_{backends_.store(), *this, 1, 8};
   core::ReadServices<core::JobRead> job_services_{hub_, retries_, job_reads_};
   core::SubscriptionServices event_services_{
       {hub_, retries_, event_reads_}, backends_.timeline(), keys_.cursor_keys()};

@@ -1,13 +1,12 @@
 package Await::Refusals;
 
-# Every action, and every refusal that it can give: the table of t/refusals_matrix.t; and the refusals that stand in the
-# source.
+# Every action, and every refusal that it can give: the table of t/refusals_matrix.t.
 
 use strict;
 use warnings;
 
 use Exporter 'import';
-our @EXPORT = qw(@ROWS refusals_in_source);
+our @EXPORT = qw(@ROWS);
 
 # What each action is where nothing refuses; QUEUE becomes a queue of the row's own.
 my %ACTIONS = (
@@ -23,6 +22,8 @@ my %ACTIONS = (
     result  => { conf => 'await_result $arg_id;', method => 'GET', args => 'id={done}' },
     events  => { conf => 'await_events job:$arg_id;', method => 'GET', args => 'id={pending}' },
     page    => { conf => 'await_events job:$arg_id default=json;', method => 'GET', args => 'id={pending}&wait=30' },
+    jobs    => { conf => 'await_jobs QUEUE all;', method => 'GET' },
+    batches => { conf => 'await_batches all;', method => 'GET' },
     socket  => { conf => 'await_allow topic:open; await_socket;', method => 'GET',
         headers => [ [ Upgrade => 'websocket' ], [ Connection => 'keep-alive, Upgrade' ],
         [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
@@ -300,10 +301,11 @@ our @ROWS = (
     [ job => 412, 'match of what goes on', args => 'id={pending}', headers => [ [ 'If-Match' => '"another"' ] ] ],
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
-        [ 'If-Match' => '"another"' ] ] ] } qw(submit batch_submit publish ticket events page metrics health socket)),
+        [ 'If-Match' => '"another"' ] ] ] }
+        qw(submit batch_submit publish ticket events page jobs batches metrics health socket)),
     # a ticket is for watching, and gets no other
     (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
-        access => 'auth_ticket.cc' ] } qw(submit batch_submit publish ticket cancel metrics health)),
+        access => 'auth_ticket.cc' ] } qw(submit batch_submit publish ticket cancel jobs batches metrics health)),
     [ cancel => 409, 'ended', args => 'id={done}' ],
     (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf",
         args => 'id={pending}&wait=30' ] }
@@ -327,6 +329,20 @@ our @ROWS = (
     [ result => 410, 'cancelled', args => 'id={cancelled}' ],
     [ result => 424, 'failed', args => 'id={failed}' ],
     [ result => 416, 'range', headers => [ [ Range => 'bytes=1000-' ] ] ],
+
+    [ batches => 400, 'state', args => 'state=done' ],
+    [ batches => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
+    [ batches => 503, 'reads', conf => 'await_max_inflight 1; await_batches all;', phase => 'reads' ],
+    [ batches => 503, 'database', phase => 'away' ],
+    [ jobs => 400, 'queue of the location', conf => 'await_jobs $arg_q all;', args => 'q=a%20b' ],
+    [ jobs => 400, 'queue', conf => 'await_jobs all;', args => 'queue=a%20b' ],
+    [ jobs => 400, 'another queue', args => 'queue=another' ],
+    [ jobs => 400, 'twice', args => 'state=failed&limit=1&state=failed' ],
+    (map { [ jobs => 400, "$_->[0] $_->[1]", args => "$_->[0]=$_->[1]" ] } [ state => 'done' ], [ limit => 0 ],
+        [ limit => 201 ], [ batch => 'x' ], [ created_after => 'today' ], [ created_before => 1 ], [ cursor => 'x' ]),
+    [ jobs => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
+    [ jobs => 503, 'reads', conf => 'await_max_inflight 1; await_jobs all;', phase => 'reads' ],
+    [ jobs => 503, 'database', phase => 'away' ],
 
     [ socket => 426, 'no upgrade', headers => [], conf => 'await_socket;' ],
     [ socket => 426, 'another upgrade', headers => [ [ Upgrade => 'h2c' ], [ Connection => 'Upgrade' ] ],
@@ -447,49 +463,6 @@ for (@ROWS) {
     die "two rows are named $row{name}" if $seen{ $row{name} }++;
     $row{path} = $row{name} =~ s/\W+/_/gr;
     $_ = \%row;
-}
-
-# --- the source -----------------------------------------------------------------------------------------
-
-# A bracket's content as it stands in the source, up to its end.
-sub rest_of_bracket {
-    my ($text) = @_;
-    my ($depth, $out) = (1, '');
-    while ($text =~ /\G("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|.)/gs) {
-        my $token = $1;
-        $depth += $token =~ /^[({[]$/ ? 1 : $token =~ /^[)}\]]$/ ? -1 : 0;
-        return $out if $depth == 0;
-        $out .= $token;
-    }
-    return $out;
-}
-
-# What src/http refuses, by status and words, whatever the function is called: a status first, the words after it in the
-# same brackets; and what is of one status always. Also the actions (of add_action) and the files that have handlers of
-# a phase.
-sub refusals_in_source {
-    my ($root) = @_;
-    my %status = (send_unavailable => 503, ask_for_upgrade => 426, challenge => 401);
-    my (@sites, %actions, %guards);
-    for my $file (glob "$root/src/http/*/*.cc") {
-        my ($name) = $file =~ m{([^/]+)$};
-        open my $in, '<', $file or die "$file: $!";
-        my $text = do { local $/; <$in> };
-        $text =~ s{//[^\n"]*$}{}mg;
-        $actions{$1} = $name while $text =~ /add_action\(\s*cf,\s*&\w+::(\w+)/g;
-        $guards{$name} = 1 if $text =~ /\badd_(?:phase|access)_handler\(\s*cf,/;
-        my $calls = join '|', keys %status;
-        while ($text =~ /\G(?:("(?:\\.|[^"\\])*")|\b([45]\d\d)\s*,|\b($calls)\s*\(|.)/gs) {
-            my ($status, $call) = ($2, $3);
-            next unless $status || $call;
-            my $rest = rest_of_bracket(substr $text, pos $text);
-            my @words = grep { / / } map { s/\\(.)/$1/gr } $rest =~ /"((?:\\.|[^"\\])*)"/g;
-            next if $call && !@words;      # its definition, or what passes one on
-            push @sites,
-                { file => $name, status => $status // $status{$call}, words => \@words, text => join('…', @words) };
-        }
-    }
-    return (\@sites, [ sort keys %actions ], [ sort grep { $_ ne 'access.cc' } keys %guards ]);
 }
 
 1;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/job_list.h"
+#include "http/exchange/respond.h"
+#include "ngx/nginx.h"
+
+namespace await::http {
+
+/// What a location says of its list.
+struct ListScope {
+  std::optional<std::string_view> owner;  ///< empty: everybody's jobs
+  bool of_batches = false;                ///< batches, which are in no queue and in no batch
+  std::optional<std::string_view> queue;  ///< empty: the client may name one
+};
+
+/// The page of the list that a request asks for. An answer if one of the arguments is wrong (400).
+/// @param keys  of the cursors
+OrAnswer<core::ListQuery> asked_page(ngx_http_request_t *r, const ListScope &scope,
+                                     const core::CursorKeys &keys);
+
+}  // namespace await::http
