@@ -267,22 +267,22 @@ subtest 'what is told' => sub {
     # a day of 10,000 jobs, by the clock that the batch sees: how many events one an instant would give
     my $events = sql(
         "WITH RECURSIVE t (age, n) AS (SELECT 0.25, 1 UNION ALL
-        SELECT age + extract(epoch FROM greatest(interval '250 ms', interval '1 s' * least(60, age / 50)))::numeric,
-            n + 1
+        SELECT age + extract(epoch FROM greatest(interval '250 ms',
+            interval '1 s' * least(60, age / 50)))::numeric, n + 1
         FROM t WHERE age < 86400)
         SELECT count(*) FROM t WHERE age < 3600"
     );
     cmp_ok $events, '<', 500, "a batch of 10,000 jobs that takes an hour has at most $events events";
     is sql(
-        "SELECT round(extract(epoch FROM
-            await.batch_pause(await.floor_id(clock_timestamp() - interval '1 hour'), 10000)))"
+        "SELECT round(extract(epoch FROM await.batch_pause(
+            await.floor_id(clock_timestamp() - interval '1 hour'), 10000)))"
         ), 60,
         'the pause of a large old batch';
     is sql("SELECT await.batch_pause(await.floor_id(clock_timestamp() - interval '1 hour'), 1) < interval '1 s'"), 't',
         'that of a small one';
     sql(
-        "UPDATE await.batch_live
-            SET visit = clock_timestamp() + interval '1 day', told = clock_timestamp() + interval '1 day'
+        "UPDATE await.batch_live SET visit = clock_timestamp() + interval '1 day',
+            told = clock_timestamp() + interval '1 day'
         WHERE batch = '$batch'; SELECT await.clock_was_ahead(clock_timestamp()); SELECT test.work('told')"
     );
     is sql("SELECT data ->> 'done' FROM await.event WHERE job = '$batch' ORDER BY seq DESC LIMIT 1"), 6,
@@ -294,7 +294,7 @@ subtest 'what is told' => sub {
 subtest 'rights' => sub {
     sql(
         "CREATE ROLE batcher LOGIN PASSWORD 'x' IN ROLE await_worker;
-         CREATE ROLE edger LOGIN PASSWORD 'x' IN ROLE await_edge"
+        CREATE ROLE edger LOGIN PASSWORD 'x' IN ROLE await_edge"
     );
     my $as = sub {
         my ($role, $sql) = @_;

@@ -214,8 +214,8 @@ my $met = sql(
 );
 cmp_ok $met, '>', 10, 'transactions that ended jobs of one batch met';
 note sql(
-    qq{SELECT format('%s batches: %s ready, %s cancelled or expired, %s open for want of a phase; %s jobs, '
-        '%s transactions, $met pairs of them
+    qq{SELECT format('%s batches: %s ready, %s cancelled or expired, %s open for want of a phase; %s jobs,
+    %s transactions, $met pairs of them
     at the same time in one batch; refused: %s', count(*), sum(ready),
         count(*) FILTER (WHERE state IN ('cancelled', 'expired')), count(*) FILTER (WHERE state IS NULL),
     sum(total), (SELECT count(*) FROM test.did), (SELECT string_agg(code || ' ' || n, ', ') FROM (SELECT code, count(*)

@@ -115,8 +115,8 @@ subtest 'a batch that an edge receives' => sub {
     my $submit = sub {
         my ($b, $n, $phases, $key, $print) = @_;
         return
-            "SELECT id, clash FROM await.edge_submit_batch('$b', $n, 'anna', 'corr', NULL, $phases, 'ready', NULL, "
-            . "'/batches', "
+            "SELECT id, clash
+            FROM await.edge_submit_batch('$b', $n, 'anna', 'corr', NULL, $phases, 'ready', NULL, '/batches', "
             . ($key ? "'$key', '$print', 86400000" : 'NULL, NULL, NULL') . ')';
     };
     sql($stage->($batch, "ARRAY['p', 'p', 'q']"));

@@ -128,7 +128,6 @@ std::string MultiSubscription::cursor() const {
 }
 
 void MultiSubscription::resume() {
-  // mutant: resume-all-channels
   if (open_)
     resume_parts();
 }

@@ -136,6 +136,7 @@ class MultiSubscription : private PartReader {
   void on_flush() override { reader_.on_flush(); }
   void on_failure(SubscriptionPart &part, const Error &error) override;
   void resume_all() override {
+    // mutant: resume-all-channels
     each([](Part &part) { part.resume(); });
   }
   std::optional<std::string_view> owner() const override { return reader_.owner(); }

@@ -30,8 +30,8 @@ class ListPage : public HeldRequest {
   void give_up() override { finish(send_restarting(r_)); }
 
  protected:
-  ListPage(ngx_http_request_t *r, Runtime &runtime, core::ListQuery query) : HeldRequest(r, runtime) {
-    read_.page = std::move(query);
+  ListPage(ngx_http_request_t *r, Runtime &runtime, const core::ListQuery &query) : HeldRequest(r, runtime) {
+    read_.page = query;
     register_held();
   }
   const core::ListQuery &query() const { return read_.page; }

@@ -9,7 +9,7 @@ use Await::Test;
 use Test::More;
 
 use Exporter 'import';
-our @EXPORT = qw(refused old_partition timed purge background end);
+our @EXPORT = qw(refused old_partition timed purge purgers background end);
 our @EXPORT_OK = qw(submit state);
 
 # A job of so many bytes (1), submitted by SQL. Options: JSON.
@@ -74,6 +74,20 @@ sub background {
         exec 'psql', '-XAtq', '-d', $conninfo // stack()->postgres, map { ('-c', $_) } ref $sql ? @$sql : $sql;
     }
     return $pid;
+}
+# From now on await.purge() keeps the name of the connection that called it: a sub that returns these names.
+sub purgers {
+    sql(<<'SQL');
+CREATE TABLE test.purged (who text);
+GRANT INSERT ON test.purged TO PUBLIC;
+ALTER FUNCTION await.purge() RENAME TO true_purge;
+CREATE FUNCTION await.purge() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER AS $$
+    INSERT INTO test.purged VALUES (current_setting('application_name'));
+    SELECT * FROM await.true_purge()
+$$;
+GRANT EXECUTE ON FUNCTION await.purge() TO await_edge;
+SQL
+    return sub { sql("SELECT coalesce(string_agg(DISTINCT who, ' '), '') FROM test.purged") };
 }
 # Ends one that sleeps, and its session with it.
 sub end {
