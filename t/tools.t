@@ -351,6 +351,27 @@ subtest 'messages of commits' => sub {
         'a shallow clone, without the first commit';
     spew("$dir/shallow/tools/check-commits", $tool, 0755);
     like run("$dir/shallow", 'tools/check-commits'), qr/Unhelpful.*has no body/, 'is checked by date';
+    $git->('reset', '-q', '--hard', 'HEAD~1');
+    $git->('checkout', '-q', '-b', 'side');
+    $commit->("Side\n\nWhy.\n");
+    $git->('checkout', '-q', '-');
+    $git->('merge', '-q', '--no-ff', '-m', "Merge branch 'side'", 'side');
+    is run($dir, 'git', 'clone', '-q', '--depth', 1, "file://$here", "$dir/merge"), '', 'a shallow clone of a merge';
+    spew("$dir/merge/tools/check-commits", $tool, 0755);
+    is run("$dir/merge", 'tools/check-commits'), '', 'has no complaint of the merge';
+};
+
+# What is asked is whether they are there; SIGPIPE would end the whole command.
+subtest 'a stack whose servers are not there' => sub {
+    local $SIG{PIPE} = sub { fail('SIGPIPE arrives') };
+    my $stack = Await::Stack->new(dir => "$dir/stack");
+    ok !$stack->try_sql('-' x 1_000_000), 'psql ends before it has read its input';
+    my $server = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "listen: $!\n";
+    $stack->{redis_port} = $server->sockport;
+    my $pid = fork // die "fork: $!\n";
+    if ($pid == 0) { close $server->accept; POSIX::_exit(0) }
+    is $stack->redis_command('PING'), '', 'Redis closes the connection';
+    waitpid $pid, 0;
 };
 
 done_testing();

@@ -329,6 +329,7 @@ sub psql {
         POSIX::_exit(127);
     }
     close $in;
+    local $SIG{PIPE} = 'IGNORE';    # psql may have ended already, if there is no server
     print $to $sql; close $to;
     my $out = do { local $/; <$from> } // '';
     close $from;
@@ -364,6 +365,7 @@ sub start_redis {
 sub redis_command {
     my ($self, @words) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{redis_port}, Timeout => 3) or return '';
+    local $SIG{PIPE} = 'IGNORE';
     my $command = sub { join '', '*' . @_ . "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @_ };
     print $socket $command->('AUTH', $self->{password});
     my $reply = <$socket> // '';
