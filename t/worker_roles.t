@@ -229,7 +229,8 @@ subtest 'however it logs in' => sub {
     is as('twice', "SET ROLE thumbs; SELECT await.may_queue('mails')"), 't', 'whoever it plays';
     sql('ALTER ROLE team RENAME TO crew');
     is as('leaf', "SELECT await.may_queue('team'), await.may_queue('mails')"), 't|f', 'a renamed role stays limited';
-    sql('ALTER ROLE leaf NOINHERIT');
+    # since PostgreSQL 16 it is the membership that inherits or not, as the role did when it was granted
+    sql('ALTER ROLE leaf NOINHERIT; REVOKE crew FROM leaf; GRANT crew TO leaf');
     like as('leaf', "SELECT await.claim(ARRAY['team'], 'w', 1)"), qr/permission denied/,
         'without inheritance it has no rights';
     like as('leaf', "SET ROLE crew; SELECT await.claim(ARRAY['mails'], 'w', 1)"), qr/role leaf may not claim/,
