@@ -25,14 +25,14 @@ class Callback {
   template <auto Method, class Owner>
   static Callback to(Owner *owner) {
     return Callback(owner,
-                    [](void *self, T value) { (static_cast<Owner *>(self)->*Method)(std::move(value)); });
+                    [](void *self, T &&value) { (static_cast<Owner *>(self)->*Method)(std::move(value)); });
   }
   void operator()(T value) const { call_(owner_, std::move(value)); }
 
  private:
-  Callback(void *owner, void (*call)(void *, T)) : owner_(owner), call_(call) {}
+  Callback(void *owner, void (*call)(void *, T &&)) : owner_(owner), call_(call) {}
   void *owner_;
-  void (*call_)(void *, T);
+  void (*call_)(void *, T &&);
 };
 
 /// Receives the outcome of one call to a port. Owned by the caller. The callback is called once, never before

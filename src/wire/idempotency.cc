@@ -25,8 +25,13 @@ std::optional<std::string> take_string(std::string_view &text) {
       text.remove_prefix(i + 1);
       return out;
     }
-    if (c == '\\' && (++i == text.size() || ((c = text[i]) != '"' && c != '\\')))
-      return std::nullopt;
+    if (c == '\\') {
+      if (text.size() - i < 2)
+        return std::nullopt;
+      c = text[++i];
+      if (c != '"' && c != '\\')
+        return std::nullopt;
+    }
     if (c < 0x20 || c > 0x7e)
       return std::nullopt;
     out += c;

@@ -26,7 +26,7 @@ class Multipart {
   /// A parser event. `part` and `data` are valid until the next call.
   struct Event {
     enum class What { more, part, data, part_end, end, error } what;
-    std::string_view data{};
+    std::string_view data;
     const Part *part = nullptr;
     const char *why = nullptr;
     bool too_much = false;  ///< the error is that a limit was exceeded (413)

@@ -19,9 +19,9 @@ constexpr std::int64_t kAbandonMs = 500;
 
 template <class F>
 auto Task::safely(F call) {
-  return [alive = std::weak_ptr<bool>(alive_), call](auto outcome) {
+  return [alive = std::weak_ptr<bool>(alive_), call = std::move(call)](auto &&outcome) {
     if (alive.lock())
-      call(std::move(outcome));
+      call(std::forward<decltype(outcome)>(outcome));
   };
 }
 

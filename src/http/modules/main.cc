@@ -447,8 +447,11 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
     return NGX_ERROR;
   }
   main->counters = Counters::reserve(cf);
-  if (main->wants_queues == 1 && (main->queues = QueueCache::reserve(cf)) == nullptr)
-    return NGX_ERROR;
+  if (main->wants_queues == 1) {
+    main->queues = QueueCache::reserve(cf);
+    if (main->queues == nullptr)
+      return NGX_ERROR;
+  }
   if (main->postgres.data != nullptr)
     return main->counters != nullptr ? NGX_OK : NGX_ERROR;
   directive_error(cf, main->used_by, "requires \"await_postgres\" in the \"http\" block");
