@@ -27,6 +27,7 @@ class Callback {
     return Callback(owner,
                     [](void *self, T &&value) { (static_cast<Owner *>(self)->*Method)(std::move(value)); });
   }
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved, which clang-tidy 19 does not see
   void operator()(T value) const { call_(owner_, std::move(value)); }
 
  private:
