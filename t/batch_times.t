@@ -173,11 +173,12 @@ subtest 'a held snapshot: the search passes what was deleted' => sub {
         );
         my ($plan) = sql(
             "UPDATE await.batch_live SET told = clock_timestamp(), pause = '1 hour' WHERE batch = '$batch';
+            SELECT count(test.work('dead')) FROM generate_series(1, 10); -- so that the session has its plans
             EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT test.work('dead')"
         ) =~ /Buffers: shared hit=(\d+)/;
         push @read, $plan;
     }
-    cmp_ok $read[1], '<', $read[0] + 200, "after 2,000 endings as before (@read buffers)";
+    cmp_ok $read[1], '<', $read[0] + 50, "after 2,000 endings as before (@read buffers)";
     $holder->run('ROLLBACK');
 };
 

@@ -9,7 +9,7 @@ use Await::Test;
 use Test::More;
 
 use Exporter 'import';
-our @EXPORT = qw(refused old_partition timed purge purgers background end);
+our @EXPORT = qw(refused old_partition timed purge purger background end);
 our @EXPORT_OK = qw(submit state);
 
 # A job of so many bytes (1), submitted by SQL. Options: JSON.
@@ -75,8 +75,8 @@ sub background {
     }
     return $pid;
 }
-# From now on await.purge() keeps the name of the connection that called it: a sub that returns these names.
-sub purgers {
+# The name of the connection that calls await.purge() next.
+sub purger {
     sql(<<'SQL');
 CREATE TABLE test.purged (who text);
 GRANT INSERT ON test.purged TO PUBLIC;
@@ -87,7 +87,9 @@ CREATE FUNCTION await.purge() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER A
 $$;
 GRANT EXECUTE ON FUNCTION await.purge() TO await_edge;
 SQL
-    return sub { sql("SELECT coalesce(string_agg(DISTINCT who, ' '), '') FROM test.purged") };
+    until_true('somebody purges', sub { sql('SELECT count(*) FROM test.purged') > 0 }, 30);
+    sql('DROP FUNCTION await.purge(); ALTER FUNCTION await.true_purge() RENAME TO purge');
+    return sql("SELECT coalesce(string_agg(DISTINCT who, ' '), 'nobody') FROM test.purged");
 }
 # Ends one that sleeps, and its session with it.
 sub end {
