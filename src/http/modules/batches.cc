@@ -28,8 +28,9 @@ struct BatchesConf {
 
 class BatchesPage : public ListPage<core::BatchPage> {
  public:
-  BatchesPage(ngx_http_request_t *r, Runtime &runtime, core::ListQuery query, const wire::Format *format)
-      : ListPage(r, runtime, std::move(query)), format_(format) {}
+  BatchesPage(ngx_http_request_t *r, Runtime &runtime, const core::ListQuery &query,
+              const wire::Format *format)
+      : ListPage(r, runtime, query), format_(format) {}
 
  private:
   Answer answer(const core::BatchPage &page) override {

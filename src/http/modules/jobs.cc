@@ -30,8 +30,8 @@ struct JobsConf {
 
 class JobsPage : public ListPage<core::JobPage> {
  public:
-  JobsPage(ngx_http_request_t *r, Runtime &runtime, core::ListQuery query, const wire::Format *format)
-      : ListPage(r, runtime, std::move(query)), format_(format) {}
+  JobsPage(ngx_http_request_t *r, Runtime &runtime, const core::ListQuery &query, const wire::Format *format)
+      : ListPage(r, runtime, query), format_(format) {}
 
  private:
   Answer answer(const core::JobPage &page) override {
