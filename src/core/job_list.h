@@ -32,18 +32,15 @@ struct ListQuery {
   int limit = 50;                        ///< of jobs, or batches
 };
 
-/// A page of a list. It may have fewer jobs than the limit, or none, and be followed by another one: how many
-/// jobs are looked at for a page is bounded.
-struct JobPage {
-  std::vector<Job> jobs;  ///< without results' bodies
+/// A page of a list. It may have fewer entries than the limit, or none, and be followed by another one: how
+/// many jobs are looked at for a page is bounded.
+template <class Entry>
+struct PageOf {
+  std::vector<Entry> entries;
   std::optional<ListPosition> next;
 };
-
-/// The same of batches. Their totals are those of the newest event.
-struct BatchPage {
-  std::vector<Batch> batches;
-  std::optional<ListPosition> next;
-};
+using JobPage = PageOf<Job>;      ///< without results' bodies
+using BatchPage = PageOf<Batch>;  ///< their totals are those of the newest event
 
 /// What is on the list, without the position and the limit, as bytes that differ for different lists.
 std::string list_key(const ListQuery &query);

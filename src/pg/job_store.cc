@@ -25,30 +25,21 @@ Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::siz
 Result<std::vector<Job>> decode_all_jobs(const Rows &rows, std::size_t) { return decode_jobs(rows); }
 
 /// Decodes pages of lists: the columns item, next_id and next_eid, and from column 3 an entry.
-template <class Page, class Entry>
-Result<std::vector<Page>> decode_pages(const Rows &rows, std::size_t asked, std::vector<Entry> Page::*entries,
-                                       Entry (*decode)(const Rows &rows, int row, int id)) {
-  std::vector<Page> out(asked);
+template <class Entry, Entry (*decode)(const Rows &rows, int row, int id)>
+Result<std::vector<core::PageOf<Entry>>> decode_pages(const Rows &rows, std::size_t asked) {
+  std::vector<core::PageOf<Entry>> out(asked);
   for (int row = 0; row < rows.count(); ++row) {
     auto item = static_cast<std::size_t>(rows.number(row, 0)) - 1;
     if (item >= asked)
       return Error{Code::internal, "await.edge_list returned a page that was not requested"};
-    Page &page = out[item];
+    core::PageOf<Entry> &page = out[item];
     page.next.reset();  // the last row of a page has it
     if (!rows.null(row, 1))
       page.next = core::ListPosition{rows.uuid(row, 1), rows.number(row, 2)};
     if (!rows.null(row, 3))
-      (page.*entries).push_back(decode(rows, row, 3));
+      page.entries.push_back(decode(rows, row, 3));
   }
   return out;
-}
-
-Result<std::vector<core::JobPage>> decode_job_lists(const Rows &rows, std::size_t asked) {
-  return decode_pages(rows, asked, &core::JobPage::jobs, decode_job);
-}
-
-Result<std::vector<core::BatchPage>> decode_batch_lists(const Rows &rows, std::size_t asked) {
-  return decode_pages(rows, asked, &core::BatchPage::batches, decode_batch);
 }
 
 Result<std::vector<EventPage>> decode_events(const Rows &rows, std::size_t asked) {
@@ -342,13 +333,15 @@ Params list_params(std::span<const core::ListQuery> queries, bool of_batches) {
 void JobStore::lists(std::span<const core::ListQuery> queries,
                      core::Reply<std::vector<core::JobPage>> &reply) {
   read_.send(std::make_unique<Call<std::vector<core::JobPage>>>(
-      statements::kJobLists, list_params(queries, false), reply, decode_job_lists, queries.size()));
+      statements::kJobLists, list_params(queries, false), reply, decode_pages<Job, decode_job>,
+      queries.size()));
 }
 
 void JobStore::lists(std::span<const core::ListQuery> queries,
                      core::Reply<std::vector<core::BatchPage>> &reply) {
   read_.send(std::make_unique<Call<std::vector<core::BatchPage>>>(
-      statements::kBatchLists, list_params(queries, true), reply, decode_batch_lists, queries.size()));
+      statements::kBatchLists, list_params(queries, true), reply, decode_pages<core::Batch, decode_batch>,
+      queries.size()));
 }
 
 void JobStore::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {

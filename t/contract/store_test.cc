@@ -98,7 +98,7 @@ class StoreContract : public testing::TestWithParam<Make> {
   }
   static std::vector<Uuid> ids_of(const core::JobPage &page) {
     std::vector<Uuid> out;
-    for (const core::Job &job : page.jobs)
+    for (const core::Job &job : page.entries)
       out.push_back(job.id);
     return out;
   }
@@ -287,7 +287,7 @@ TEST_P(StoreContract, a_list_has_an_owners_jobs_newest_first_page_by_page) {
   core::ListQuery query = list_of(all[0], 2);
   core::JobPage page = list(query);
   EXPECT_EQ(ids_of(page), (std::vector{all[2].id, all[1].id}));
-  EXPECT_EQ(page.jobs[0].state, core::State::pending);
+  EXPECT_EQ(page.entries[0].state, core::State::pending);
   ASSERT_TRUE(page.next);
   query.after = page.next;
   ASSERT_TRUE(submit({backend->new_job_like(all[0])}));
@@ -304,13 +304,13 @@ TEST_P(StoreContract, a_list_has_the_jobs_that_are_in_the_asked_states_now) {
   worker->claim(all[0]);
   core::ListQuery query = list_of(all[0], 10);
   query.states = "pending";
-  EXPECT_EQ(list(query).jobs.size(), 3U) << "the claim is not committed";
+  EXPECT_EQ(list(query).entries.size(), 3U) << "the claim is not committed";
   worker->commit();
   EXPECT_EQ(ids_of(list(query)), (std::vector{all[2].id, all[1].id}));
   query.states = "processing,completed";
   EXPECT_EQ(ids_of(list(query)), std::vector{all[0].id});
   query.states = "failed,expired";
-  EXPECT_TRUE(list(query).jobs.empty());
+  EXPECT_TRUE(list(query).entries.empty());
 }
 
 TEST_P(StoreContract, several_pages_of_lists_are_answered_in_order) {
@@ -319,9 +319,9 @@ TEST_P(StoreContract, several_pages_of_lists_are_answered_in_order) {
   queries[2].states = "cancelled";
   auto pages = call<std::vector<core::JobPage>>([&](auto &reply) { backend->store().lists(queries, reply); });
   ASSERT_TRUE(pages && pages->size() == 3);
-  EXPECT_EQ((*pages)[0].jobs.size(), 1U);
-  EXPECT_EQ((*pages)[1].jobs.size(), 3U);
-  EXPECT_TRUE((*pages)[2].jobs.empty());
+  EXPECT_EQ((*pages)[0].entries.size(), 1U);
+  EXPECT_EQ((*pages)[1].entries.size(), 3U);
+  EXPECT_TRUE((*pages)[2].entries.empty());
 }
 
 TEST_P(StoreContract, a_ticket_is_redeemed_once_and_not_after_it_expired) {

@@ -130,11 +130,11 @@ std::vector<core::JobPage> Database::lists(std::span<const core::ListQuery> quer
           ("," + *query.states + ",").find("," + std::string(core::state_name(job.state)) + ",") ==
               std::string::npos)
         continue;
-      if (page.jobs.size() == static_cast<std::size_t>(query.limit)) {
+      if (page.entries.size() == static_cast<std::size_t>(query.limit)) {
         page.next = last;
         break;
       }
-      page.jobs.push_back(job);
+      page.entries.push_back(job);
       last = position;
     }
   }

@@ -131,4 +131,15 @@ std::optional<Objection> read_file(ngx_http_request_t *r, const SubmitOptions &o
   return std::nullopt;
 }
 
+Answer send_clash(ngx_http_request_t *r) {
+  return send_problem(r, 422, "This Idempotency-Key was already used with a different request.");
+}
+
+Answer send_not_stored(ngx_http_request_t *r, const Error &error, bool has_key) {
+  if (error.code != Code::conflict || !has_key)
+    return send_error(r, error);
+  add_header(r, "Retry-After", "1");
+  return send_problem(r, 409, "A request with this Idempotency-Key is in progress; retry later.");
+}
+
 }  // namespace await::http

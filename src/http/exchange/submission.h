@@ -32,4 +32,10 @@ std::optional<Objection> check_part(const wire::Multipart::Part &part);
 std::optional<Objection> read_file(ngx_http_request_t *r, const SubmitOptions &options,
                                    const wire::Multipart::Part &part, core::NewJob &job);
 
+/// 422: the first request with this Idempotency-Key was another one.
+Answer send_clash(ngx_http_request_t *r);
+/// What was not stored, and why.
+/// @param has_key  whether the request has an Idempotency-Key
+Answer send_not_stored(ngx_http_request_t *r, const Error &error, bool has_key);
+
 }  // namespace await::http

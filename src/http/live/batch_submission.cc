@@ -413,7 +413,7 @@ void BatchSubmission::on_submitted(Result<core::Submitted> stored) {
 void BatchSubmission::answer_replayed(const core::Submitted &first) {
   intake_.keep(false);
   if (first.clash) {
-    finish(send_problem(r_, 422, "This Idempotency-Key was already used with a different request."));
+    finish(send_clash(r_));
     return;
   }
   runtime_.counters().count(Counter::replayed);
@@ -431,12 +431,7 @@ void BatchSubmission::start_wait() {
 }
 
 void BatchSubmission::answer_error(const Error &error) {
-  if (error.code != Code::conflict || !batch_.idempotency) {
-    finish(send_error(r_, error));
-    return;
-  }
-  add_header(r_, "Retry-After", "1");
-  finish(send_problem(r_, 409, "A request with this Idempotency-Key is in progress; retry later."));
+  finish(send_not_stored(r_, error, batch_.idempotency.has_value()));
 }
 
 BatchSubmitWait::BatchSubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait,

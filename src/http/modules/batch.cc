@@ -103,11 +103,8 @@ class BatchCancelRequest : public BatchWait {
           r_, 409, "The batch has already ended: it is " + std::string(core::state_name(row.state)) + "."));
       return false;
     }
-    if (*outcome_ == core::Cancelled::now) {
-      runtime_.backends().bus().publish(row.id, row.seq, core::state_name(row.state));
-      if (row.owner)
-        runtime_.user_hints().publish_soon(*row.owner);
-    }
+    if (*outcome_ == core::Cancelled::now)
+      runtime_.publish_newest(row);
     return true;
   }
 

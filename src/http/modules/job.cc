@@ -123,11 +123,8 @@ class CancelRequest : public JobWait {
       return;
     }
     bool now = *outcome_ == core::Cancelled::now;
-    if (now) {
-      runtime_.backends().bus().publish(job.id, job.seq, core::state_name(job.state));
-      if (job.owner)
-        runtime_.user_hints().publish_soon(*job.owner);
-    }
+    if (now)
+      runtime_.publish_newest(job);
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
     finish(send(

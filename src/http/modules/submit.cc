@@ -253,7 +253,7 @@ class SubmitRequest : public Receiver {
   void answer_replayed(const core::Submitted &first) {
     upload_.keep(false);
     if (first.clash) {
-      finish(send_problem(r_, 422, "This Idempotency-Key was already used with a different request."));
+      finish(send_clash(r_));
       return;
     }
     runtime_.counters().count(Counter::replayed);
@@ -290,12 +290,7 @@ class SubmitRequest : public Receiver {
   }
 
   void answer_error(const Error &error) {
-    if (error.code != Code::conflict || !submission_.job.idempotency) {
-      finish(send_error(r_, error));
-      return;
-    }
-    add_header(r_, "Retry-After", "1");
-    finish(send_problem(r_, 409, "A request with this Idempotency-Key is in progress; retry later."));
+    finish(send_not_stored(r_, error, submission_.job.idempotency.has_value()));
   }
 
   core::Job fresh_job() const {

@@ -94,6 +94,12 @@ void Runtime::run() {
     one->flush();
 }
 
+void Runtime::publish_newest(const core::Job &job) {
+  backends_.bus().publish(job.id, job.seq, core::state_name(job.state));
+  if (job.owner)
+    user_hints_.publish_soon(*job.owner);
+}
+
 void Runtime::flush_soon(Flush &flush) {
   flushes_.push_back(flush);
   run_soon();

@@ -69,6 +69,8 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   std::int64_t ms_at(std::int64_t unix_s) const {
     return unix_s == 0 ? 0 : now_ms() + unix_s * 1000 - loop_.unix_ms();
   }
+  /// Sends the hints of the newest event of a job, or of a batch, to who watches it or its owner.
+  void publish_newest(const core::Job &job);
   /// Calls `flush` once, at the end of this iteration of the event loop.
   void flush_soon(Flush &flush);
   /// Brings the gauges of this nginx worker up to date.
