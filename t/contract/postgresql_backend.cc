@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "contract/backend.h"
@@ -62,7 +63,9 @@ class PostgreSQL : public Backend {
   std::int64_t now_ms() override { return loop_.unix_ms(); }
   core::NewJob new_job() override {
     core::NewJob job;
-    job.id = Uuid::v7(loop_.unix_ms(), 1, random_.ten());
+    // the ids of jobs that are made within 4 ms have no order among each other, and lists ask for one
+    newest_ms_ = std::max(loop_.unix_ms(), newest_ms_ + 4);
+    job.id = Uuid::v7(newest_ms_, 1, random_.ten());
     job.queue = "contract-" + job.id.text();
     job.owner = "owner of " + job.id.text();
     job.content_type = "text/plain";
@@ -89,6 +92,7 @@ class PostgreSQL : public Backend {
     void info(std::string_view) override {}
     void error(std::string_view) override {}
   };
+  std::int64_t newest_ms_ = 0;
   io::PollLoop loop_;
   Quiet log_;
   io::Random random_;
