@@ -9,8 +9,9 @@ DECLARE
     rights CONSTANT jsonb := '{
         "await_edge": [
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
-            "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches", "edge_batch_jobs",
-            "edge_list", "edge_list_batches", "edge_put", "edge_get", "edge_drop", "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
+            "edge_submit_limited", "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches",
+            "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_retry", "edge_put", "edge_get", "edge_drop",
+            "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
@@ -18,7 +19,8 @@ DECLARE
         "await_relay": [
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [
-            "cancel", "retry", "list", "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "run_maintenance", "tick", "purge"]
+            "cancel", "retry", "retry_many", "find_jobs", "list", "pause", "resume", "set_queue", "sort_queue", "queues", "position",
+            "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "run_maintenance", "tick", "purge"]
     }';
     name    text;
     unknown text;

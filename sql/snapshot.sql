@@ -30,6 +30,85 @@ CREATE FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double preci
     FROM generate_series(0, cardinality(await.buckets())) b
     LEFT JOIN (SELECT width_bucket(x, await.buckets()) AS bucket, count(*) AS n FROM unnest(p_seconds) x GROUP BY 1) s ON s.bucket = b
 $$;
+CREATE FUNCTION await.admit_all(p_queue integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    h record;
+BEGIN
+    PERFORM await.reserve_positions();
+    SELECT p_queue::bigint << 8 AS lane, '' AS owner INTO h;
+    LOOP                                     -- from owner to owner, whatever the number of their jobs
+        SELECT o.lane, o.owner, o.pos INTO h FROM await.held o
+            WHERE (o.lane, o.owner, o.pos) > (h.lane, h.owner, 9223372036854775807) AND o.lane < (p_queue::bigint + 1) << 8
+            ORDER BY o.lane, o.owner, o.pos LIMIT 1;
+        EXIT WHEN NOT FOUND;
+        INSERT INTO await.held_note (lane, owner, pos) VALUES (h.lane, h.owner, h.pos);
+    END LOOP;
+END $$;
+CREATE TABLE await.queue (
+    id integer NOT NULL,
+    name text NOT NULL,
+    lease interval DEFAULT '00:05:00'::interval NOT NULL,
+    max_attempts smallint DEFAULT 5 NOT NULL,
+    backoff_min interval DEFAULT '00:00:02'::interval NOT NULL,
+    backoff_max interval DEFAULT '01:00:00'::interval NOT NULL,
+    named boolean DEFAULT false NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    max_running integer,
+    max_running_per_owner integer,
+    fair smallint,
+    quotas boolean DEFAULT false NOT NULL,
+    rated boolean DEFAULT false NOT NULL,
+    managed boolean GENERATED ALWAYS AS (((max_running IS NOT NULL) OR (max_running_per_owner IS NOT NULL) OR (fair IS NOT NULL))) STORED,
+    special boolean GENERATED ALWAYS AS (((max_running IS NOT NULL) OR (max_running_per_owner IS NOT NULL) OR (fair IS NOT NULL) OR quotas)) STORED,
+    CONSTRAINT queue_fair_check CHECK (((fair >= 1) AND (fair <= 1000))),
+    CONSTRAINT queue_lease_check CHECK ((lease >= '00:00:01'::interval)),
+    CONSTRAINT queue_max_attempts_check CHECK ((max_attempts >= 1)),
+    CONSTRAINT queue_max_running_check CHECK ((max_running >= 1)),
+    CONSTRAINT queue_max_running_per_owner_check CHECK ((max_running_per_owner >= 1)),
+    CONSTRAINT queue_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
+);
+CREATE FUNCTION await.admit_held(q await.queue, p_lane bigint, p_owner text, p_after bigint, p_sure boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    most   int;
+    after  bigint;
+    first  bigint;
+    moved  int;
+    total  int := 0;
+BEGIN
+    SELECT r.room, greatest(r.origin, p_after) INTO most, after FROM await.owner_room(q, p_lane, p_owner, p_sure) r;
+    WHILE most > 0 LOOP
+        SELECT h.pos INTO first FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos > after ORDER BY h.pos LIMIT 1;
+        EXIT WHEN NOT FOUND;
+        PERFORM FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = first FOR UPDATE SKIP LOCKED;
+        EXIT WHEN NOT FOUND;
+        PERFORM await.reserve_positions(), await.open_lane(p_lane);
+        WITH next AS MATERIALIZED (
+            SELECT h.pos FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos >= first
+            ORDER BY h.pos LIMIT most FOR UPDATE SKIP LOCKED
+        ), gone AS (
+            DELETE FROM await.held h USING next n WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = n.pos RETURNING h.*
+        ), live AS (
+            SELECT g.* FROM gone g WHERE NOT EXISTS (
+                SELECT FROM await.event e WHERE e.class = await.class(g.job) AND e.job = g.job AND e.ending)
+            ORDER BY g.pos
+        ), now_ready AS (
+            INSERT INTO await.ready (lane, pos, job, attempt, owner, origin)
+            SELECT l.lane, nextval('await.pos'), l.job, l.attempt, l.owner, l.pos FROM live l
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM now_ready), (SELECT max(g.pos) FROM gone g) INTO moved, after;
+        total := total + moved;
+        most := most - moved;
+    END LOOP;
+    IF total > 0 AND await.notifies() THEN
+        PERFORM await.notify_lanes(ARRAY[p_lane]);
+    END IF;
+    RETURN total;
+END $$;
 CREATE FUNCTION await.advance_horizon() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -83,6 +162,40 @@ BEGIN
             SELECT o.ctid FROM await.low_water o WHERE o.lane = p_lane AND o.pos = old.pos FOR UPDATE SKIP LOCKED));
     END IF;
     RETURN greatest(first, old.pos);
+END $$;
+CREATE FUNCTION await.advance_running(p_queue integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    old   bigint := coalesce((SELECT max(m.pos) FROM await.low_water m WHERE m.lane = -p_queue), 0);
+    first bigint;
+BEGIN
+    SELECT l.no INTO first FROM await.lease l WHERE l.queue = p_queue AND l.no >= old ORDER BY l.no LIMIT 1;
+    first := coalesce(first, (SELECT s.last_value FROM await.pos s));
+    IF first > old + 100 THEN
+        INSERT INTO await.low_water (lane, pos) VALUES (-p_queue, first);
+        DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM await.low_water o WHERE o.lane = -p_queue AND o.pos <= old FOR UPDATE SKIP LOCKED));
+    END IF;
+END $$;
+CREATE FUNCTION await.ahead(p_lane bigint, p_mark bigint, p_pos bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    n     int;
+    first bigint;
+    upto  bigint;
+    low   bigint;
+    high  bigint;
+BEGIN
+    SELECT count(*), min(x.pos), max(x.pos) INTO n, first, upto FROM (
+        SELECT r.pos FROM await.ready r WHERE r.lane = p_lane AND r.pos >= p_mark AND r.pos < p_pos ORDER BY r.pos LIMIT 1000) x;
+    IF n < 1000 THEN
+        RETURN n;
+    END IF;
+    SELECT min(x.pos), max(x.pos) INTO low, high FROM (
+        SELECT r.pos FROM await.ready r WHERE r.lane = p_lane AND r.pos >= p_mark AND r.pos < p_pos ORDER BY r.pos DESC LIMIT 1000) x;
+    RETURN greatest(1000, ((500.0 / (upto - first + 1) + 500.0 / (high - low + 1)) * (high - first + 1))::bigint);
 END $$;
 CREATE FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb DEFAULT NULL::jsonb, p_attempt smallint DEFAULT NULL::smallint, p_event_id text DEFAULT NULL::text, p_status smallint DEFAULT NULL::smallint, p_content_type text DEFAULT NULL::text, p_file_name text DEFAULT NULL::text, p_size bigint DEFAULT NULL::bigint, p_body bytea DEFAULT NULL::bytea) RETURNS integer
     LANGUAGE plpgsql
@@ -224,6 +337,22 @@ BEGIN
         PERFORM await.finish_batch(p_batch);
     END IF;
 END $$;
+CREATE FUNCTION await.batch_limit_met(p_batch uuid, p_owner text, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    r record;
+BEGIN
+    IF p_most IS NULL AND p_owner_most IS NULL THEN
+        RETURN;
+    END IF;
+    FOR r IN SELECT s.queue, min(s.priority) AS priority, count(*)::int AS n
+             FROM await.batch_stage s WHERE s.batch = p_batch GROUP BY s.queue ORDER BY s.queue LOOP
+        SELECT m.refused, m.retry_ms INTO refused, retry_ms
+            FROM await.limit_met(await.make_lane(r.queue, r.priority), p_owner, r.n, p_most, p_owner_most) m;
+        EXIT WHEN refused IS NOT NULL;
+    END LOOP;
+END $$;
 CREATE FUNCTION await.batch_pause(p_batch uuid, p_total integer) RETURNS interval
     LANGUAGE sql
     AS $$
@@ -266,6 +395,15 @@ CREATE FUNCTION await.batch_totals(p_batch uuid) RETURNS jsonb
     FROM (SELECT counts FROM named WHERE phase IS NULL ORDER BY (counts ->> 'total')::int DESC LIMIT 1) n
     CROSS JOIN declared d
 $$;
+CREATE FUNCTION await.blend(p_rate double precision, n integer, p_since timestamp with time zone, p_rate_at timestamp with time zone) RETURNS double precision
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE WHEN p_rate_at IS NULL THEN n / b.seconds
+                ELSE p_rate * exp(-least(b.seconds + b.idle, 600) / 30) + n / b.seconds * (1 - exp(-least(b.seconds, 600) / 30)) END
+    FROM (SELECT greatest(extract(epoch FROM clock_timestamp() - p_since), 1)::float8 AS seconds,
+                 greatest(extract(epoch FROM p_since - coalesce(p_rate_at, p_since)), 0)::float8 AS idle) b
+$$;
 CREATE FUNCTION await.buckets() RETURNS double precision[]
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT ARRAY[0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600]::float8[] $$;
@@ -291,6 +429,7 @@ BEGIN
         END IF;
     ELSE
         PERFORM await.append_event(h, 'cancelled', 'cancelled');
+        PERFORM await.leave_line(h);
     END IF;
     RETURN 'cancelled';
 END $$;
@@ -309,6 +448,7 @@ BEGIN
         h := await.lock_job(one, true);
         IF h.ended IS FALSE THEN
             PERFORM await.append_event(h, 'cancelled', 'cancelled');
+            PERFORM await.leave_line(h);
             n := n + 1;
         ELSIF NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(one) AND j.id = one) THEN
             DELETE FROM await.batch_open o WHERE o.batch = p_batch AND o.job = one;
@@ -361,6 +501,33 @@ BEGIN
         RAISE EXCEPTION 'file name % contains a control character or a path separator, or does not have 1 to 255 characters',
             quote_literal(left(value, 80)) USING ERRCODE = '22023';
     END IF;
+END $$;
+CREATE FUNCTION await.check_filter(filter jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF filter IS NULL OR jsonb_typeof(filter) <> 'object' THEN
+        RAISE EXCEPTION 'a filter is a JSON object' USING ERRCODE = '22023';
+    END IF;
+    SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(filter) k
+        WHERE k NOT IN ('queue', 'state', 'created_after', 'created_before', 'error_type', 'owner') LIMIT 10) u;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'a filter has queue, state, owner, created_after, created_before and error_type, not %', wrong USING ERRCODE = '22023';
+    ELSIF filter ->> 'state' NOT IN ('completed', 'failed', 'cancelled', 'expired') THEN
+        RAISE EXCEPTION 'the state of a filter is completed, failed, cancelled or expired, not %', quote_literal(left(filter ->> 'state', 80))
+            USING ERRCODE = '22023';
+    ELSIF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = filter ->> 'queue') AND filter ? 'queue' THEN
+        RAISE EXCEPTION 'there is no queue %', quote_nullable(left(filter ->> 'queue', 80)) USING ERRCODE = '22023';
+    END IF;
+    FOREACH wrong IN ARRAY ARRAY['created_after', 'created_before'] LOOP
+        BEGIN
+            PERFORM (filter ->> wrong)::timestamptz;
+        EXCEPTION WHEN data_exception THEN
+            RAISE EXCEPTION '% is a time, not %', wrong, quote_literal(left(filter ->> wrong, 80)) USING ERRCODE = '22023';
+        END;
+    END LOOP;
 END $$;
 CREATE FUNCTION await.check_json(value jsonb, what text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -437,6 +604,10 @@ DECLARE
     attempts int2[];
     in_lanes bigint[];
     in_pos   bigint[];
+    owners   text[];                         -- of special queues
+    managed  int4;                           -- the queue whose lane it is, if it is managed
+    salt     CONSTANT int4 := (random() * 2147483647)::int4;
+    origins  bigint[];
     sizes    bigint;                         -- of the payloads of these jobs that come inline
     largest  bigint;
     room     bigint := 16777216;             -- for payloads, in this call
@@ -465,22 +636,35 @@ BEGIN
     END IF;
     PERFORM await.run_maintenance(), await.advance_horizon_soon();
     FOR lanes IN
-        SELECT m.lane & 255 AS rank, array_agg(m.lane) AS lane, array_agg(await.advance_low_water(m.lane)) AS mark
-        FROM await.lane_in_use m WHERE m.lane >> 8 IN (SELECT q.id FROM await.queue q WHERE q.name = ANY (claim.queues))
-        GROUP BY 1 ORDER BY 1
+        SELECT m.lane & 255 AS rank, q.turn, array_agg(m.lane) AS lane,
+               array_agg(await.advance_low_water(m.lane)) AS mark
+        -- managed queues one by one, in any order
+        FROM (SELECT k.id, (CASE WHEN k.managed THEN k.id ELSE 0 END) # salt AS turn FROM await.queue k
+              WHERE k.name = ANY (claim.queues) AND NOT k.paused) q
+        JOIN await.lane_in_use m ON m.lane >> 8 = q.id
+        GROUP BY 1, 2 ORDER BY 1, 2
     LOOP
+        managed := nullif(lanes.turn # salt, 0);
         LOOP
             EXIT WHEN wanted = 0 OR refused >= 100;
-            WITH picked AS MATERIALIZED (
-                SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
-                CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
-                                    ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
-                ORDER BY r.pos LIMIT wanted
-            ), taken AS (
-                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.*
-            )
-            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos), array_agg(t.lane ORDER BY t.pos),
-                   array_agg(t.pos ORDER BY t.pos) INTO jobs, attempts, in_lanes, in_pos FROM taken t;
+            IF managed IS NOT NULL THEN
+                SELECT p.jobs, p.attempts, p.in_lanes, p.in_pos, p.owners, p.origins
+                    INTO jobs, attempts, in_lanes, in_pos, owners, origins
+                    FROM await.pick_managed(managed, lanes.lane[1], lanes.mark[1], wanted) p;
+            ELSE
+                WITH picked AS MATERIALIZED (
+                    SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
+                    CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
+                                        ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
+                    ORDER BY r.pos LIMIT wanted
+                ), taken AS (
+                    DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.*
+                )
+                SELECT array_agg(t.job), array_agg(t.attempt), array_agg(t.lane), array_agg(t.pos), array_agg(t.owner),
+                       array_agg(t.origin)
+                    INTO jobs, attempts, in_lanes, in_pos, owners, origins
+                    FROM (SELECT * FROM taken ORDER BY pos) t;
+            END IF;
             EXIT WHEN jobs IS NULL;
             SELECT sum(l.payload_size) FILTER (WHERE l.payload_size <= p_inline), max(l.payload_size) INTO sizes, largest
             FROM (SELECT j.payload_size FROM unnest(jobs) k (job) JOIN await.job j ON j.class = await.class(k.job) AND j.id = k.job
@@ -490,13 +674,15 @@ BEGIN
                 FROM (SELECT sum(CASE WHEN j.payload_size <= p_inline THEN j.payload_size ELSE 0 END) OVER (ORDER BY t.ord) AS upto
                       FROM unnest(jobs) WITH ORDINALITY t (job, ord)
                       JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job) u;
-                INSERT INTO await.ready (lane, pos, job, attempt)
-                    SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
+                INSERT INTO await.ready (lane, pos, job, attempt, owner, origin)
+                    SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:], owners[fit + 1:],
+                                         origins[fit + 1:]);
                 IF await.notifies() THEN     -- for other workers
                     PERFORM await.notify_lanes(in_lanes[fit + 1:]);
                 END IF;
                 jobs := jobs[:fit];
                 attempts := attempts[:fit];
+                origins := origins[:fit];
                 wanted := 0;                 -- and nothing of lower priority passes them
             END IF;
             room := room - coalesce(sizes, 0);
@@ -508,10 +694,10 @@ BEGIN
             END IF;
             RETURN QUERY
             WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
-                SELECT t.ord, t.attempt, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
+                SELECT t.ord, t.attempt, t.origin, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
                        least(greatest(coalesce(p_lease, j.lease, q.lease), interval '1 second'), interval '1 day') AS span,
                        t.attempt || '.' || await.base64url(uuid_send(gen_random_uuid())) AS receipt
-                FROM unnest(jobs, attempts) WITH ORDINALITY t (job, attempt, ord)
+                FROM unnest(jobs, attempts, origins) WITH ORDINALITY t (job, attempt, origin, ord)
                 JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job
                 JOIN await.queue q ON q.id = j.queue
                 LEFT JOIN LATERAL (SELECT e.seq, e.state, e.progress FROM await.event e
@@ -521,8 +707,13 @@ BEGIN
                 INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress)
                 SELECT (l.job).class, (l.job).id, l.seq + 1, (l.job).owner, 'processing', 'processing', l.attempt, l.progress FROM live l
             ), leased AS (
-                INSERT INTO await.lease (job, attempt, worker, span, until, receipt)
-                SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt FROM live l
+                INSERT INTO await.lease (job, attempt, worker, span, until, receipt, queue, lane, owner, no, origin)
+                SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt, managed,
+                       CASE WHEN managed IS NOT NULL THEN in_lanes[1] END,
+                       CASE WHEN managed IS NOT NULL THEN (l.job).owner END,
+                       CASE WHEN managed IS NOT NULL THEN nextval('await.pos') END,
+                       CASE WHEN managed IS NOT NULL THEN l.origin END
+                FROM live l
             )
             SELECT (l.job).id, l.receipt, l.attempt::int, l.name,
                    CASE WHEN (l.job).payload_size > p_inline THEN NULL
@@ -534,6 +725,9 @@ BEGIN
             FROM live l ORDER BY l.ord;
             GET DIAGNOSTICS given = ROW_COUNT;
             wanted := greatest(wanted - given, 0);
+            IF managed IS NOT NULL THEN
+                PERFORM await.move_up(managed, in_lanes[1], owners, origins);
+            END IF;
         END LOOP;
     END LOOP;
 END $$;
@@ -576,6 +770,7 @@ CREATE FUNCTION await.complete(id uuid, receipt text, body bytea, content_type t
     AS $$
 DECLARE
     h     await.job_head;
+    slot  await.lease;
     own   int2;                              -- the attempt's number
     total bigint := length(body);
 BEGIN
@@ -592,7 +787,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(complete.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.attempt INTO own;
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.* INTO slot;
+    own := slot.attempt;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;
@@ -625,6 +824,7 @@ DECLARE
     ended uuid[];
     batched boolean;                         -- whether some of the jobs are in a batch
     b    record;
+    slots await.lease[];                     -- of managed queues
 BEGIN
     IF n = 0 AND cardinality(receipts) = 0 AND cardinality(bodies) = 0 THEN
         RETURN;
@@ -657,7 +857,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT l.attempt FROM await.lease l WHERE l.job = g.id AND l.receipt = g.receipt OFFSET 0) l
         ORDER BY g.id
     ), released AS (
-        DELETE FROM await.lease l WHERE l.job = ANY (ARRAY(SELECT h.id FROM held h))
+        DELETE FROM await.lease l WHERE l.job = ANY (ARRAY(SELECT h.id FROM held h)) RETURNING l
     ), said AS (
         INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, ending, status, content_type, file_name, size, body)
         SELECT await.class(h.id), h.id, e.seq + 1, e.owner, 'completed', 'completed', h.attempt, e.progress, true,
@@ -668,7 +868,10 @@ BEGIN
         WHERE NOT e.ending
         RETURNING event.job
     )
-    SELECT array_agg(s.job) INTO ended FROM said s;
+    SELECT (SELECT array_agg(s.job) FROM said s), (SELECT array_agg(r.l) FROM released r WHERE (r.l).queue IS NOT NULL) INTO ended, slots;
+    IF slots IS NOT NULL THEN
+        PERFORM await.slot_freed(l.queue, l.lane, l.owner, l.origin) FROM unnest(slots) l;
+    END IF;
     PERFORM await.job_ended(ended);
     IF batched THEN                          -- batch by batch, in one order
         FOR b IN SELECT j.batch, array_agg(j.id ORDER BY j.id) AS jobs
@@ -743,22 +946,48 @@ BEGIN
             array_agg(s.total_s) FILTER (WHERE s.total IS NOT NULL) AS totals, coalesce(sum(s.total_s) FILTER (WHERE s.total IS NOT NULL), 0) AS total_sum
         FROM seconds s GROUP BY s.queue
     )
-    INSERT INTO await.queue_count AS c (queue, completed, failed, cancelled, expired, retries, waits, wait_sum, runs, run_sum, totals, total_sum)
+    INSERT INTO await.queue_count AS c (queue, completed, failed, cancelled, expired, retries, waits, wait_sum, runs, run_sum, totals, total_sum,
+        rate, rate_at)
     SELECT a.queue, coalesce(o.completed, 0) + a.completed, coalesce(o.failed, 0) + a.failed, coalesce(o.cancelled, 0) + a.cancelled,
         coalesce(o.expired, 0) + a.expired, coalesce(o.retries, 0) + a.retries,
         await.add_to_histogram(o.waits, a.waits), coalesce(o.wait_sum, 0) + a.wait_sum,
         await.add_to_histogram(o.runs, a.runs), coalesce(o.run_sum, 0) + a.run_sum,
-        await.add_to_histogram(o.totals, a.totals), coalesce(o.total_sum, 0) + a.total_sum
+        await.add_to_histogram(o.totals, a.totals), coalesce(o.total_sum, 0) + a.total_sum,
+        await.blend(o.rate, coalesce(cardinality(a.waits), 0), last.at, o.rate_at), clock_timestamp()
     FROM added a LEFT JOIN await.queue_count o ON o.queue = a.queue
     WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = a.queue)
     ON CONFLICT (queue) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled,
         expired = excluded.expired, retries = excluded.retries, waits = excluded.waits, wait_sum = excluded.wait_sum, runs = excluded.runs,
-        run_sum = excluded.run_sum, totals = excluded.totals, total_sum = excluded.total_sum;
+        run_sum = excluded.run_sum, totals = excluded.totals, total_sum = excluded.total_sum,
+        rate = excluded.rate, rate_at = excluded.rate_at;
     IF random() < 0.01 THEN                  -- of queues that were deleted
         DELETE FROM await.queue_count c WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = c.queue);
     END IF;
     UPDATE await.counted c SET upto = seen, at = clock_timestamp();
     RETURN high < pg_snapshot_xmax(now_)::text::bigint;
+END $$;
+CREATE FUNCTION await.count_waiting(p_queue integer, p_owner text, p_most integer) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    m record;
+    n int := 0;
+BEGIN
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+             FROM await.lane_in_use l WHERE l.lane >> 8 = p_queue LOOP
+        EXIT WHEN n >= p_most;
+        IF p_owner IS NULL THEN
+            n := n + (SELECT count(*) FROM (SELECT FROM await.ready r WHERE r.lane = m.lane AND r.pos >= m.mark LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.held h WHERE h.lane = m.lane LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.delayed d WHERE d.lane = m.lane LIMIT p_most - n) x);
+        ELSE
+            n := n + (SELECT count(*) FROM (
+                SELECT FROM await.ready r WHERE r.lane = m.lane AND r.owner = p_owner AND r.pos >= m.mark LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.held h WHERE h.lane = m.lane AND h.owner = p_owner LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.delayed d WHERE d.lane = m.lane AND d.owner = p_owner LIMIT p_most - n) x);
+        END IF;
+    END LOOP;
+    RETURN n;
 END $$;
 CREATE FUNCTION await.create_batch(options jsonb DEFAULT '{}'::jsonb) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -869,7 +1098,7 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
     RETURN 'busy ' || p_name;
 END $$;
-CREATE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint) RETURNS TABLE(outcome text, id uuid, created_at timestamp with time zone, clash boolean)
+CREATE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer) RETURNS TABLE(outcome text, id uuid, created_at timestamp with time zone, clash boolean, retry_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -886,7 +1115,7 @@ BEGIN
         SELECT * INTO b FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch;
     END IF;
     IF b.id IS NULL OR p_owner IS NOT NULL AND b.owner IS DISTINCT FROM p_owner THEN
-        RETURN QUERY SELECT 'no batch', p_id, clock_timestamp(), false;
+        RETURN QUERY SELECT 'no batch', p_id, clock_timestamp(), false, NULL::int8;
         RETURN;
     END IF;
     IF p_key IS NOT NULL THEN
@@ -897,7 +1126,8 @@ BEGIN
         PERFORM set_config('lock_timeout', patience, true);
         IF first.id <> p_id THEN
             RETURN QUERY SELECT 'added', first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
-                WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean;
+                WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean,
+                NULL::int8;
             RETURN;
         END IF;
     END IF;
@@ -909,15 +1139,19 @@ BEGIN
     ELSIF (CASE WHEN b.extra ? 'phases' THEN coalesce(NOT b.extra -> 'phases' ? p_phase, true)
                 ELSE p_phase IS NOT NULL END) THEN
         outcome := 'no phase';
-    ELSE
+    ELSIF p_most IS NOT NULL OR p_owner_most IS NOT NULL THEN
+        SELECT m.refused, m.retry_ms INTO outcome, retry_ms FROM await.limit_met(
+            await.make_lane(p_queue, p_priority), b.owner, 1, p_most, p_owner_most) m;
+    END IF;
+    IF outcome IS NULL THEN
         RETURN QUERY SELECT 'added', p_id, await.insert_added(b, p_id, p_queue, p_phase, p_priority,
             coalesce(p_correlation, b.correlation_id), coalesce(p_trace, b.trace), p_type, p_name, p_params, p_payload,
-            p_size, p_lease, p_attempts, p_delay, p_deadline), false;
+            p_size, p_lease, p_attempts, p_delay, p_deadline), false, NULL::int8;
         RETURN;
     END IF;
     DELETE FROM await.idem i
         WHERE i.owner = coalesce(p_owner, '') AND i.queue = p_queue AND i.key = p_key AND i.job = p_id;
-    RETURN QUERY SELECT outcome, p_id, clock_timestamp(), false;
+    RETURN QUERY SELECT outcome, p_id, clock_timestamp(), false, retry_ms;
 END $$;
 CREATE FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) RETURNS SETOF uuid
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1163,6 +1397,10 @@ BEGIN
         ORDER BY b.n;
     END LOOP;
 END $$;
+CREATE FUNCTION await.edge_position(p_ids uuid[]) RETURNS TABLE(id uuid, place bigint, eta_ms bigint)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT k, p.place, (p.seconds * 1000)::bigint FROM unnest(p_ids) k, LATERAL await.position(k) p $$;
 CREATE FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1189,6 +1427,37 @@ BEGIN
         s.retries, s.waits, (s.wait_sum * 1000)::bigint, s.runs, (s.run_sum * 1000)::bigint, s.totals, (s.total_sum * 1000)::bigint,
         (await.reap_lag() * 1000)::bigint
         FROM await.queue_stats(p_most) s;
+END $$;
+CREATE FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    h await.job_head := await.lock_job(p_id, true);
+BEGIN
+    -- not by lock_timeout, which would also end the wait for a table that is being vacuumed or altered
+    FOR i IN 1 .. 20 LOOP
+        EXIT WHEN h.id IS NOT NULL OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id);
+        PERFORM pg_sleep(0.01);
+        h := await.lock_job(p_id, true);
+    END LOOP;
+    IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id) THEN
+        RAISE EXCEPTION 'job % is locked by a transaction that does not end', p_id USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
+    ELSIF h.id IS NULL OR await.is_batch(p_id) THEN
+        outcome := 'unknown';
+        RETURN;
+    ELSIF NOT h.ended THEN
+        outcome := 'running';
+        RETURN;
+    END IF;
+    SELECT r.retry INTO edge_retry.id FROM await.retried r WHERE r.class = await.class(p_id) AND r.job = p_id;
+    outcome := CASE WHEN FOUND THEN 'replayed' ELSE 'retried' END;
+    IF outcome = 'retried' THEN
+        edge_retry.id := await.retry(p_id);
+    END IF;
 END $$;
 CREATE FUNCTION await.edge_revoked() RETURNS TABLE(owner text, at bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1223,18 +1492,22 @@ DECLARE
     today    date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     r        record;
     inserted int;
+    special  int4[] := '{}';
+    lining   uuid[];                         -- jobs of special queues
 BEGIN
-    -- queues, lanes and partitions that are missing: usually none, so one statement for all of them, instead of several for each
+    -- queues, lanes and partitions that are missing, and special queues: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
                               FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)) d
              WHERE NOT EXISTS (SELECT FROM await.queue q
                                JOIN await.lane_in_use m ON m.lane = await.lane(q.id, d.priority)
                                JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
                                JOIN await.retention o ON o.class = d.class
-                               WHERE q.name = d.queue AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
+                               WHERE q.name = d.queue AND NOT q.special
+                                 AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
              ORDER BY 1, 2, 3 LOOP
         PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
+        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
@@ -1250,17 +1523,23 @@ BEGIN
              g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline)
         JOIN await.queue q ON q.name = g.queue
         ON CONFLICT DO NOTHING
-        RETURNING job.id, job.queue, job.priority, job.due, job.deadline
+        RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.owner
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
-        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (special)
     ), later AS (
-        INSERT INTO await.delayed (due, lane, job, attempt)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1 FROM ins i WHERE i.due IS NOT NULL
+        INSERT INTO await.delayed (due, lane, job, attempt, owner)
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN i.owner END
+        FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
-    SELECT count(*) INTO inserted FROM ins;
+    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)) INTO inserted, lining FROM ins i;
+    IF lining IS NOT NULL THEN
+        PERFORM await.stand_in_line(q, await.lane(q.id, g.priority), g.owner, g.id, 1::int2)
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners) WITH ORDINALITY g (id, queue, priority, owner, ord)
+        JOIN await.queue q ON q.name = g.queue WHERE g.id = ANY (lining) ORDER BY g.ord;
+    END IF;
     IF await.notifies() THEN
         PERFORM await.notify_work(ARRAY(SELECT g.queue FROM unnest(p_queues, p_delays) g (queue, delay) WHERE g.delay IS NULL), p_owners);
     END IF;
@@ -1271,7 +1550,7 @@ BEGIN
             JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
     END IF;
 END $$;
-CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
+CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1282,6 +1561,7 @@ CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner te
 DECLARE
     k     int2 := await.class(p_batch);
     first record;
+    full  record;
     patience text := current_setting('lock_timeout');
 BEGIN
     IF NOT await.is_batch(p_batch) OR p_jobs NOT BETWEEN 1 AND 10000 THEN
@@ -1302,6 +1582,13 @@ BEGIN
         END IF;
         PERFORM await.check_phases(p_batch, nullif(to_jsonb(p_phases), '[]'),
             ARRAY(SELECT DISTINCT s.phase FROM await.batch_stage s WHERE s.batch = p_batch));
+        full := await.batch_limit_met(p_batch, p_owner, p_most, p_owner_most);
+        IF full.refused IS NOT NULL THEN
+            DELETE FROM await.idem i
+                WHERE i.owner = coalesce(p_owner, '') AND i.queue = p_scope AND i.key = p_key AND i.job = p_batch;
+            RETURN QUERY SELECT p_batch, clock_timestamp(), false, full.refused::text, full.retry_ms::int8;
+            RETURN;
+        END IF;
         PERFORM await.insert_batch(p_batch, p_owner, p_correlation, p_trace, p_phases, p_on_ready,
             clock_timestamp() + p_deadline * interval '1 ms');
         PERFORM await.insert_staged(p_batch, p_owner, p_correlation, p_trace);
@@ -1309,7 +1596,80 @@ BEGIN
         DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
     END IF;
     RETURN QUERY SELECT first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
-        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean;
+        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean, NULL::text, NULL::int8;
+END $$;
+CREATE FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    whys  text[];                            -- for each index, why it is refused
+    spans int8[];
+    good  int[];
+BEGIN
+    PERFORM await.make_lane(g.queue, min(g.priority)) FROM unnest(p_queues, p_priorities) g (queue, priority)
+        WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.name = g.queue) GROUP BY g.queue ORDER BY g.queue;
+    UPDATE await.queue q SET rated = true, quotas = q.quotas OR g.of_owner FROM (
+            SELECT g.queue, bool_or(g.owner_most IS NOT NULL) AS of_owner FROM unnest(p_queues, p_mosts, p_owner_mosts) g (queue, most, owner_most)
+            WHERE g.most IS NOT NULL OR g.owner_most IS NOT NULL GROUP BY 1) g
+        WHERE q.name = g.queue AND (NOT q.rated OR g.of_owner AND NOT q.quotas);
+    WITH given AS MATERIALIZED (
+        SELECT g.ord, g.owner, q.id AS queue, g.most, CASE WHEN g.owner IS NOT NULL THEN g.owner_most END AS owner_most
+        FROM unnest(p_ids, p_queues, p_owners, p_keys, p_mosts, p_owner_mosts) WITH ORDINALITY
+             g (id, queue, owner, key, most, owner_most, ord)
+        JOIN await.queue q ON q.name = g.queue
+        WHERE (g.most IS NOT NULL OR g.owner_most IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(g.id) AND j.id = g.id)
+          AND NOT EXISTS (SELECT FROM await.idem i WHERE i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key
+                          AND i.until > clock_timestamp())
+    ), of_owners AS MATERIALIZED (
+        SELECT o.queue, o.owner, await.count_waiting(o.queue, o.owner, o.most) AS n
+        FROM (SELECT g.queue, g.owner, max(g.owner_most) AS most FROM given g WHERE g.owner_most IS NOT NULL GROUP BY 1, 2) o
+    ), by_owner AS MATERIALIZED (
+        SELECT g.*, coalesce(o.n + row_number() OVER (PARTITION BY g.queue, g.owner ORDER BY g.ord) > g.owner_most, false) AS over
+        FROM given g LEFT JOIN of_owners o ON o.queue = g.queue AND o.owner = g.owner
+    ), of_queues AS MATERIALIZED (
+        SELECT o.queue, await.count_waiting(o.queue, NULL, o.most) AS n
+        FROM (SELECT g.queue, max(g.most) AS most FROM by_owner g WHERE g.most IS NOT NULL AND NOT g.over GROUP BY 1) o
+    ), judged AS (
+        SELECT b.ord, CASE WHEN b.over THEN 'owner'
+                 WHEN o.n + row_number() OVER (PARTITION BY b.queue, b.over ORDER BY b.ord) > b.most THEN 'queue' END AS why, b.queue, b.owner
+        FROM by_owner b LEFT JOIN of_queues o ON o.queue = b.queue
+    ), timed AS (                            -- once for each queue and owner
+        SELECT d.queue, d.owner, d.why, await.retry_ms(d.queue, CASE d.why WHEN 'queue' THEN 1 ELSE await.owner_ahead(d.queue, d.owner) END) AS ms
+        FROM (SELECT DISTINCT j.queue, CASE j.why WHEN 'owner' THEN j.owner END AS owner, j.why FROM judged j WHERE j.why IS NOT NULL) d
+    )
+    SELECT array_agg(j.why ORDER BY g.ord), array_agg(t.ms ORDER BY g.ord), array_agg(g.ord::int ORDER BY g.ord) FILTER (WHERE j.why IS NULL)
+    INTO whys, spans, good
+    FROM unnest(p_ids) WITH ORDINALITY g (id, ord) LEFT JOIN judged j ON j.ord = g.ord
+    LEFT JOIN timed t ON t.queue = j.queue AND t.why = j.why AND (t.owner IS NULL OR t.owner = j.owner);
+    RETURN QUERY
+    WITH stored AS MATERIALIZED (
+        SELECT s.* FROM (
+            SELECT array_agg(g.id ORDER BY g.ord) AS ids, array_agg(g.queue ORDER BY g.ord) AS queues, array_agg(g.priority ORDER BY g.ord) AS priorities,
+                array_agg(g.owner ORDER BY g.ord) AS owners, array_agg(g.correlation ORDER BY g.ord) AS correlations,
+                array_agg(g.trace ORDER BY g.ord) AS traces, array_agg(g.type ORDER BY g.ord) AS types, array_agg(g.name ORDER BY g.ord) AS names,
+                array_agg(g.params ORDER BY g.ord) AS params, array_agg(g.payload ORDER BY g.ord) AS payloads, array_agg(g.size ORDER BY g.ord) AS sizes,
+                array_agg(g.lease ORDER BY g.ord) AS leases, array_agg(g.attempts ORDER BY g.ord) AS attempts,
+                array_agg(g.delay ORDER BY g.ord) AS delays, array_agg(g.deadline ORDER BY g.ord) AS deadlines,
+                array_agg(g.key ORDER BY g.ord) AS keys, array_agg(g.fingerprint ORDER BY g.ord) AS fingerprints, array_agg(g.keep ORDER BY g.ord) AS keeps
+            FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
+                        p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY
+                 g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline,
+                    key, fingerprint, keep, ord)
+            WHERE g.ord = ANY (good)) a
+        CROSS JOIN LATERAL await.edge_submit_once(a.ids, a.queues, a.priorities, a.owners, a.correlations, a.traces, a.types, a.names, a.params,
+            a.payloads, a.sizes, a.leases, a.attempts, a.delays, a.deadlines, a.keys, a.fingerprints, a.keeps) WITH ORDINALITY
+            s (id, created_at, clash, nth)
+        WHERE a.ids IS NOT NULL
+    )
+    SELECT coalesce(s.id, p_ids[w.ord]), s.created_at, coalesce(s.clash, false), w.why, w.ms
+    FROM unnest(whys, spans) WITH ORDINALITY w (why, ms, ord)
+    LEFT JOIN stored s ON s.nth = array_position(good, w.ord::int) ORDER BY w.ord;
 END $$;
 CREATE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1567,14 +1927,24 @@ CREATE FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, 
     AS $$
 DECLARE
     in_lane bigint := await.lane(p_queue, p_priority);
+    q       await.queue;
+    who     text;
 BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = p_queue AND k.special;
+    IF FOUND THEN
+        SELECT j.owner INTO who FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job;
+    END IF;
     IF p_due > clock_timestamp() THEN
-        INSERT INTO await.delayed (due, lane, job, attempt) VALUES (p_due, in_lane, p_job, p_attempt);
+        INSERT INTO await.delayed (due, lane, job, attempt, owner) VALUES (p_due, in_lane, p_job, p_attempt, who);
         RETURN;
     END IF;
     PERFORM await.reserve_positions();
     PERFORM await.open_lane(in_lane);
-    INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
+    IF q.id IS NOT NULL THEN
+        PERFORM await.stand_in_line(q, in_lane, who, p_job, p_attempt);
+    ELSE
+        INSERT INTO await.ready (lane, pos, job, attempt) VALUES (in_lane, nextval('await.pos'), p_job, p_attempt);
+    END IF;
     IF await.notifies() THEN
         PERFORM await.notify_lanes(ARRAY[in_lane]);
     END IF;
@@ -1589,6 +1959,7 @@ CREATE FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval
 DECLARE
     h   await.job_head;
     own int2;
+    slot await.lease;
 BEGIN
     IF retry_in > interval '10 years' THEN
         RAISE EXCEPTION 'retry_in is at most 10 years, not %', retry_in USING ERRCODE = '22023';
@@ -1599,7 +1970,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(fail.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.attempt INTO own;
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.* INTO slot;
+    own := slot.attempt;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;
@@ -1631,6 +2006,8 @@ BEGIN
                                      ORDER BY w.lane DESC, w.pos DESC LIMIT 1), 0)
                                  ORDER BY r.lane, r.pos LIMIT p_most + 1) r
              LIMIT p_most + 1)
+            UNION ALL
+            (SELECT h.job FROM await.held h ORDER BY h.lane, h.owner, h.pos LIMIT p_most + 1)
             UNION ALL
             (SELECT d.job FROM await.delayed d ORDER BY d.due LIMIT p_most + 1)
             UNION ALL
@@ -1690,6 +2067,57 @@ BEGIN
         RAISE EXCEPTION 'there is no batch %', p_batch USING ERRCODE = '22023';
     END IF;
     RETURN b;
+END $$;
+CREATE FUNCTION await.find_jobs(filter jsonb, p_limit integer DEFAULT 100, after uuid DEFAULT NULL::uuid) RETURNS TABLE(id uuid, queue text, state text, owner text, created_at timestamp with time zone, ended_at timestamp with time zone, attempt integer, error jsonb, retried_by uuid, upto uuid)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    most  int := least(greatest(coalesce(p_limit, 100), 1), 1000);
+    looks int := 10000;
+    in_class int2 := coalesce(await.class(after), 0);
+    start uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
+    least_id uuid;
+    end_id uuid;
+    r     record;
+BEGIN
+    PERFORM await.check_filter(filter);
+    least_id := coalesce(await.floor_id((filter ->> 'created_after')::timestamptz), '00000000-0000-0000-0000-000000000000');
+    end_id := least(coalesce(await.floor_id((filter ->> 'created_before')::timestamptz), 'ffffffff-0000-0000-0000-000000000000'),
+                    'ffffffff-0000-0000-0000-000000000000');
+    WHILE in_class <= 3 LOOP
+        FOR r IN SELECT e.job, e.state, e.at, e.attempt, e.data, q.name, j.owner, j.created_at, t.retry FROM (
+                     SELECT v.* FROM await.event v WHERE v.class = in_class AND v.job > start AND v.job >= least_id AND v.job < end_id AND v.ending
+                       AND NOT await.is_batch(v.job)
+                     ORDER BY v.class, v.job LIMIT looks) e
+                 JOIN await.job j ON j.class = e.class AND j.id = e.job JOIN await.queue q ON q.id = j.queue
+                 LEFT JOIN await.retried t ON t.class = e.class AND t.job = e.job
+                 ORDER BY e.job LOOP
+            looks := looks - 1;
+            upto := r.job;
+            CONTINUE WHEN r.state <> coalesce(filter ->> 'state', 'failed') OR r.name <> coalesce(filter ->> 'queue', r.name)
+                OR filter ? 'owner' AND r.owner IS DISTINCT FROM filter ->> 'owner'
+                OR filter ? 'error_type' AND (r.data ->> 'type') IS DISTINCT FROM filter ->> 'error_type';
+            id := r.job; queue := r.name; state := r.state; owner := r.owner; created_at := r.created_at; ended_at := r.at;
+            attempt := r.attempt; error := CASE WHEN r.state = 'failed' THEN r.data END; retried_by := r.retry;
+            RETURN NEXT;
+            most := most - 1;
+            EXIT WHEN most = 0;
+        END LOOP;
+        EXIT WHEN most = 0 OR looks <= 0;
+        in_class := in_class + 1;
+        start := '00000000-0000-0000-0000-000000000000';
+        upto := NULL;
+    END LOOP;
+    id := NULL; queue := NULL; state := NULL; owner := NULL; created_at := NULL; ended_at := NULL; attempt := NULL; error := NULL;
+    retried_by := NULL;
+    RETURN NEXT;
 END $$;
 CREATE FUNCTION await.finish_batch(p_batch uuid) RETURNS void
     LANGUAGE plpgsql
@@ -1765,6 +2193,7 @@ CREATE FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb DEFAULT NU
 DECLARE
     h    await.job_head;
     over text;
+    slot await.lease;
 BEGIN
     IF progress IS NOT NULL THEN
         IF NOT await.is_short(progress) THEN
@@ -1779,10 +2208,17 @@ BEGIN
         SELECT e.type INTO over FROM await.event e WHERE e.class = await.class(heartbeat.id) AND e.job = heartbeat.id AND e.ending;
     END IF;
     IF over IS NOT NULL THEN
-        RETURN CASE WHEN over = 'cancelled' AND EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt)
-                    THEN 'cancelled' ELSE 'lost' END;
+        SELECT * INTO slot FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
+        IF slot.queue IS NOT NULL THEN       -- the worker knows now, so its job does not count as running
+            UPDATE await.lease l SET queue = NULL WHERE l.job = heartbeat.id AND l.queue IS NOT NULL;
+            IF FOUND THEN
+                PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+            END IF;
+        END IF;
+        RETURN CASE WHEN over = 'cancelled' AND slot.job IS NOT NULL THEN 'cancelled' ELSE 'lost' END;
     END IF;
-    UPDATE await.lease l SET until = clock_timestamp() + l.span WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
+    UPDATE await.lease l SET until = clock_timestamp() + l.span, no = CASE WHEN l.queue IS NOT NULL THEN nextval('await.pos') END
+        WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
     IF NOT FOUND THEN
         RETURN 'lost';
     END IF;
@@ -1879,6 +2315,15 @@ BEGIN
         RAISE EXCEPTION 'batch % has ended: no job can be added', b.id USING ERRCODE = '55000';
     END IF;
 END $$;
+CREATE FUNCTION await.hold_job(p_lane bigint, p_owner text, p_pos bigint, p_job uuid, p_attempt smallint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO await.held (lane, owner, pos, job, attempt) VALUES (p_lane, p_owner, p_pos, p_job, p_attempt);
+    IF NOT EXISTS (SELECT FROM await.held_note k WHERE k.lane = p_lane AND k.owner = p_owner AND k.xid = pg_current_xact_id()) THEN
+        INSERT INTO await.held_note (lane, owner, pos) VALUES (p_lane, p_owner, p_pos);
+    END IF;
+END $$;
 CREATE FUNCTION await.in_transaction() RETURNS boolean
     LANGUAGE sql STABLE
     AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
@@ -1952,11 +2397,14 @@ DECLARE
     ids      uuid[];
     phases   text[];
     lanes    bigint[];                       -- in which a worker can claim some of them now
+    special  int4[] := '{}';
+    lining   uuid[];                         -- jobs of special queues
     large    record;
     r        record;
 BEGIN
     FOR r IN SELECT DISTINCT s.queue, s.priority FROM await.batch_stage s WHERE s.batch = p_batch ORDER BY 1, 2 LOOP
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), k);
+        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     PERFORM await.check_json(s.params::jsonb, 'params') FROM await.batch_stage s
         WHERE s.batch = p_batch AND (octet_length(s.params) > 400 OR s.params ~ '[0-9.][eE]');
@@ -1979,16 +2427,24 @@ BEGIN
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1
-        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL
+        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL AND i.queue <> ALL (special)
     ), later AS (
-        INSERT INTO await.delayed (due, lane, job, attempt)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1 FROM ins i WHERE i.due IS NOT NULL
+        INSERT INTO await.delayed (due, lane, job, attempt, owner)
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN p_owner END
+        FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
     SELECT array_agg(i.id ORDER BY i.eid), array_agg(i.phase ORDER BY i.eid),
-           array_agg(DISTINCT await.lane(i.queue, i.priority)) FILTER (WHERE i.due IS NULL)
-        INTO ids, phases, lanes FROM ins i;
+           array_agg(DISTINCT await.lane(i.queue, i.priority)) FILTER (WHERE i.due IS NULL),
+           array_agg(i.id ORDER BY i.eid) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special))
+        INTO ids, phases, lanes, lining FROM ins i;
+    IF lining IS NOT NULL THEN
+        PERFORM await.stand_in_line(q, await.lane(q.id, j.priority), p_owner, j.id, 1::int2)
+        FROM (SELECT j.queue, j.priority, j.id FROM unnest(lining) WITH ORDINALITY g (id, n)
+              JOIN await.job j ON j.class = k AND j.id = g.id ORDER BY g.n) j
+        JOIN await.queue q ON q.id = j.queue;
+    END IF;
     DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
     PERFORM await.add_to_batch(p_batch, ids, phases);
     IF await.notifies() THEN
@@ -2066,6 +2522,93 @@ END $$;
 CREATE FUNCTION await.lane(queue integer, priority smallint) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT queue::bigint << 8 | (100 - priority) $$;
+CREATE FUNCTION await.leave_line(h await.job_head) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    q    await.queue;
+    gone record;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = h.queue AND k.special;
+    IF NOT FOUND OR h.owner IS NULL THEN
+        RETURN;
+    END IF;
+    DELETE FROM await.ready r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.ready o WHERE o.job = h.id AND o.owner IS NOT NULL FOR UPDATE SKIP LOCKED))
+        RETURNING r.lane, r.owner, r.origin INTO gone;
+    IF gone.lane IS NOT NULL THEN
+        IF q.fair IS NOT NULL OR q.max_running_per_owner IS NOT NULL THEN
+            PERFORM await.admit_held(q, gone.lane, gone.owner, gone.origin);
+        END IF;
+        RETURN;
+    END IF;
+    DELETE FROM await.held y WHERE y.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.held o WHERE o.job = h.id FOR UPDATE SKIP LOCKED));
+    DELETE FROM await.delayed d WHERE d.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.delayed o WHERE o.job = h.id AND o.owner IS NOT NULL FOR UPDATE SKIP LOCKED));
+END $$;
+CREATE FUNCTION await.limit_met(p_queue integer, p_owner text, p_jobs integer, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    of_owner CONSTANT boolean := p_owner_most IS NOT NULL AND p_owner IS NOT NULL;
+    beyond   int;                            -- how many have to be claimed first
+BEGIN
+    UPDATE await.queue q SET rated = true, quotas = q.quotas OR of_owner
+        WHERE q.id = p_queue AND (NOT q.rated OR of_owner AND NOT q.quotas);
+    IF of_owner THEN
+        beyond := await.count_waiting(p_queue, p_owner, p_owner_most) + p_jobs - p_owner_most;
+        IF beyond > 0 THEN
+            refused := 'owner';
+            retry_ms := await.retry_ms(p_queue, await.owner_ahead(p_queue, p_owner) + beyond - 1);
+            RETURN;
+        END IF;
+    END IF;
+    beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
+    IF beyond > 0 THEN
+        refused := 'queue';
+        retry_ms := await.retry_ms(p_queue, beyond);
+    END IF;
+END $$;
+CREATE FUNCTION await.limit_of(p_settings jsonb, p_name text, p_most integer) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+DECLARE
+    value text := p_settings ->> p_name;
+BEGIN
+    IF value IS NULL OR value = 'off' THEN
+        RETURN NULL;
+    ELSIF value !~ '^[0-9]{1,9}$' OR value::int NOT BETWEEN 1 AND p_most THEN
+        RAISE EXCEPTION '% is a number from 1 to %, or off, not %', p_name, p_most, quote_literal(left(value, 80)) USING ERRCODE = '22023';
+    END IF;
+    RETURN value::int;
+END $_$;
+CREATE SEQUENCE await.pos
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.delayed (
+    due timestamp with time zone NOT NULL,
+    pos bigint DEFAULT nextval('await.pos'::regclass) NOT NULL,
+    lane bigint NOT NULL,
+    job uuid NOT NULL,
+    attempt smallint NOT NULL,
+    owner text
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE FUNCTION await.line_up(d await.delayed) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    q await.queue;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = d.lane >> 8;
+    IF FOUND THEN
+        PERFORM await.stand_in_line(q, d.lane, d.owner, d.job, d.attempt);
+    END IF;
+END $$;
 CREATE FUNCTION await.list(options jsonb DEFAULT '{}'::jsonb, OUT jobs jsonb, OUT next text) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2382,6 +2925,30 @@ BEGIN
     END IF;
     RETURN h;
 END $$;
+CREATE FUNCTION await.look_at_line(q await.queue, p_lane bigint, p_mark bigint, p_width integer) RETURNS TABLE(pos bigint, job uuid, attempt smallint, owner text, origin bigint, over boolean)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    IF q.max_running_per_owner IS NULL THEN
+        RETURN QUERY SELECT r.pos, r.job, r.attempt, r.owner, r.origin, false FROM await.ready r
+            WHERE r.lane = p_lane AND r.pos >= p_mark ORDER BY r.pos LIMIT p_width FOR UPDATE SKIP LOCKED;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH locked AS MATERIALIZED (
+        SELECT r.pos, r.job, r.attempt, r.origin FROM await.ready r
+        WHERE r.lane = p_lane AND r.pos >= p_mark ORDER BY r.pos LIMIT p_width FOR UPDATE SKIP LOCKED
+    ), named AS MATERIALIZED (               -- by the job: the row says it only if the queue was special when it was written
+        SELECT l.*, j.owner, row_number() OVER (PARTITION BY j.owner ORDER BY l.pos) AS nth
+        FROM locked l LEFT JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job
+    ), limited AS MATERIALIZED (
+        SELECT o.owner, q.max_running_per_owner - u.n AS rest FROM (SELECT DISTINCT n.owner FROM named n WHERE n.owner IS NOT NULL) o
+        CROSS JOIN LATERAL await.running(q.id, p_lane, o.owner, q.max_running_per_owner, false) u
+    )
+    SELECT n.pos, n.job, n.attempt, n.owner, n.origin, n.owner IS NOT NULL AND n.nth > l.rest
+    FROM named n LEFT JOIN limited l ON l.owner = n.owner ORDER BY n.pos;
+END $$;
 CREATE FUNCTION await.make_lane(p_queue text, p_priority smallint) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2484,6 +3051,7 @@ DECLARE
     lanes bigint[];
     lane  bigint;
     moved int;
+    owned await.delayed[];                   -- of special queues
 BEGIN
     LOOP
         SELECT array_agg(DISTINCT d.lane) INTO lanes FROM (
@@ -2511,9 +3079,13 @@ BEGIN
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT s.lane, nextval('await.pos'), s.job, s.attempt
         FROM (SELECT g.* FROM gone g WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = g.lane >> 8) -- else it went, and its jobs
-              ORDER BY g.due, g.pos) s
+                AND g.owner IS NULL ORDER BY g.due, g.pos) s
     )
-    SELECT count(*), array_agg(DISTINCT g.lane) INTO moved, lanes FROM gone g;
+    SELECT count(*), array_agg(DISTINCT g.lane), array_agg(g::await.delayed ORDER BY g.due, g.pos) FILTER (WHERE g.owner IS NOT NULL)
+        INTO moved, lanes, owned FROM gone g;
+    IF owned IS NOT NULL THEN
+        PERFORM await.line_up(d) FROM unnest(owned) d;
+    END IF;
     IF await.notifies() THEN
         PERFORM await.notify_lanes(lanes);
     END IF;
@@ -2535,7 +3107,7 @@ BEGIN
             DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
                 PERFORM await.open_lane(r.lane);
-                INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+                PERFORM await.line_up(r::await.delayed);
                 IF await.notifies() THEN
                     PERFORM await.notify_lanes(ARRAY[r.lane]);
                 END IF;
@@ -2550,6 +3122,17 @@ BEGIN
         END;
     END LOOP;
     RETURN moved;
+END $$;
+CREATE FUNCTION await.move_up(p_queue integer, p_lane bigint, p_owners text[], p_origins bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    q await.queue;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = p_queue;
+    PERFORM await.admit_held(q, p_lane, o.owner, o.origin) FROM (
+        SELECT u.owner, max(u.origin) AS origin FROM unnest(p_owners, p_origins) u (owner, origin)
+        WHERE u.owner IS NOT NULL GROUP BY 1 ORDER BY 1) o;
 END $$;
 CREATE FUNCTION await.need_partitions(p_class smallint DEFAULT NULL::smallint, p_base text DEFAULT 'job'::text) RETURNS void
     LANGUAGE plpgsql
@@ -2702,7 +3285,8 @@ CREATE FUNCTION await.open_partitions() RETURNS text[]
     SELECT array_agg(DISTINCT await.partition_name('job', r.class, await.partition_start(r.step,
                to_timestamp(('x' || rpad('0000' || o.digits, 16, filler))::bit(64)::bigint / 1000.0))))
     FROM (SELECT DISTINCT await.class(w.job) AS class, left(w.job::text, 7) AS digits
-          FROM (SELECT job FROM await.ready UNION ALL SELECT job FROM await.delayed UNION ALL SELECT job FROM await.lease) w) o
+          FROM (SELECT job FROM await.ready UNION ALL SELECT job FROM await.held UNION ALL SELECT job FROM await.delayed
+                UNION ALL SELECT job FROM await.lease) w) o
     JOIN await.retention r ON r.class = o.class AND r.keep IS NOT NULL
     CROSS JOIN (VALUES ('0'), ('f')) f (filler)
 $$;
@@ -2752,12 +3336,76 @@ BEGIN
     END IF;
     RETURN make_interval(secs => extract(epoch FROM span));
 END $$;
+CREATE FUNCTION await.owner_ahead(p_queue integer, p_owner text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    m     record;
+    first bigint;
+    n     bigint := 1;
+BEGIN
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+             FROM await.lane_in_use l WHERE l.lane >> 8 = p_queue ORDER BY l.lane LOOP
+        SELECT r.pos INTO first FROM await.ready r WHERE r.lane = m.lane AND r.owner = p_owner AND r.pos >= m.mark ORDER BY r.pos LIMIT 1;
+        n := n + await.ahead(m.lane, m.mark, coalesce(first, 9223372036854775807));
+        EXIT WHEN first IS NOT NULL;
+    END LOOP;
+    RETURN n;
+END $$;
+CREATE FUNCTION await.owner_line(p_lane bigint, p_owner text, p_most integer, p_sure boolean, OUT n integer, OUT origin bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    mark bigint := coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = p_lane ORDER BY m.pos DESC LIMIT 1), 0);
+BEGIN
+    IF p_sure THEN
+        SELECT count(*), max(x.origin) INTO n, origin FROM (
+            SELECT r.origin FROM await.ready r WHERE r.lane = p_lane AND r.owner = p_owner AND r.pos >= mark
+            ORDER BY r.pos DESC LIMIT p_most FOR KEY SHARE SKIP LOCKED) x;
+    ELSE
+        SELECT count(*), max(x.origin) INTO n, origin FROM (
+            SELECT r.origin FROM await.ready r WHERE r.lane = p_lane AND r.owner = p_owner AND r.pos >= mark
+            ORDER BY r.pos DESC LIMIT p_most) x;
+    END IF;
+END $$;
+CREATE FUNCTION await.owner_room(q await.queue, p_lane bigint, p_owner text, p_sure boolean, OUT room integer, OUT origin bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    most     int := q.fair;                  -- in the lane; NULL: any number
+    waiting  int;
+    runs     int;
+    ran_from bigint;
+BEGIN
+    IF q.max_running_per_owner IS NOT NULL THEN
+        SELECT r.n, r.origin INTO runs, ran_from FROM await.running(q.id, p_lane, p_owner,
+            least(q.max_running_per_owner, 1000), p_sure) r;
+        most := least(most, q.max_running_per_owner - runs, 1000);
+    END IF;
+    SELECT l.n, l.origin INTO waiting, origin FROM await.owner_line(p_lane, p_owner, greatest(coalesce(most, 1), 1), p_sure) l;
+    room := CASE WHEN most IS NULL THEN 1000 ELSE most - waiting END;
+    origin := greatest(origin, ran_from, 0);
+END $$;
 CREATE FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$ SELECT format('%s_%s_%s', p_base, p_class, to_char(p_start AT TIME ZONE 'UTC', 'YYYYMMDD')) $$;
 CREATE FUNCTION await.partition_start(p_step interval, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $$ SELECT to_timestamp(floor(extract(epoch FROM p_at) / extract(epoch FROM p_step)) * extract(epoch FROM p_step)) $$;
+CREATE FUNCTION await.pause(queue text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    in_queue int4 := await.queue_id(pause.queue, true);
+BEGIN
+    UPDATE await.queue q SET paused = true, named = true WHERE q.id = in_queue AND NOT q.paused;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM await.publish('queue:' || pause.queue, 'paused', '{"paused": true}', true);
+    RETURN true;
+END $$;
 CREATE FUNCTION await.payload(id uuid, receipt text, "offset" bigint DEFAULT 0, length integer DEFAULT NULL::integer) RETURNS bytea
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2804,6 +3452,125 @@ BEGIN
         completed := (p_totals #>> ARRAY['phases', phase, 'completed'])::int;
     END LOOP;
     RETURN (p_totals ->> 'total')::int > 0;
+END $$;
+CREATE FUNCTION await.pick_managed(p_queue integer, p_lane bigint, p_mark bigint, p_wanted integer, OUT jobs uuid[], OUT attempts smallint[], OUT in_lanes bigint[], OUT in_pos bigint[], OUT owners text[], OUT origins bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    q       await.queue;
+    limited boolean;
+    most    int := p_wanted;
+    width   int := p_wanted;
+    r       record;
+    over    int;
+    passed  int := 0;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = p_queue;
+    limited := q.max_running IS NOT NULL OR q.max_running_per_owner IS NOT NULL;
+    IF limited THEN
+        IF NOT await.take_turn(p_queue) THEN
+            RETURN;
+        END IF;
+        PERFORM await.advance_running(p_queue);
+        IF q.max_running IS NOT NULL THEN
+            most := least(most, q.max_running - (SELECT u.n FROM await.running(p_queue, NULL, NULL, q.max_running, false) u));
+        END IF;
+    END IF;
+    PERFORM await.reserve_positions();
+    WHILE most > 0 AND passed < 10000 LOOP
+        over := 0;
+        FOR r IN SELECT * FROM await.look_at_line(q, p_lane, p_mark, width) LOOP
+            CONTINUE WHEN NOT r.over AND cardinality(jobs) >= most;
+            DELETE FROM await.ready y WHERE y.lane = p_lane AND y.pos = r.pos;
+            IF r.over THEN
+                PERFORM await.hold_job(p_lane, r.owner, coalesce(r.origin, r.pos), r.job, r.attempt);
+                over := over + 1;
+            ELSE
+                jobs := jobs || r.job;
+                attempts := attempts || r.attempt;
+                in_lanes := in_lanes || p_lane;
+                in_pos := in_pos || r.pos;
+                owners := array_append(owners, r.owner);
+                origins := array_append(origins, coalesce(r.origin, r.pos));
+            END IF;
+        END LOOP;
+        EXIT WHEN jobs IS NOT NULL OR over = 0;
+        passed := passed + over;
+        width := least(greatest(width * 4, 200), 2000);
+    END LOOP;
+END $$;
+CREATE FUNCTION await.place_of(p_job uuid, p_lane bigint, p_mark bigint, p_eid bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    low  bigint := p_mark;
+    high bigint := (SELECT s.last_value + 1 FROM await.pos s);
+    mid  bigint;
+    r    record;
+    eid  bigint;
+BEGIN
+    WHILE low < high LOOP                    -- jobs below `low` began to wait before, those from `high` on after
+        mid := (low + high) / 2;
+        SELECT y.pos, y.job INTO r FROM await.ready y WHERE y.lane = p_lane AND y.pos >= mid AND y.pos < high ORDER BY y.pos LIMIT 1;
+        IF NOT FOUND THEN
+            high := mid;
+        ELSIF r.job = p_job THEN
+            RETURN r.pos;
+        ELSE
+            SELECT coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid
+                FROM await.job j WHERE j.class = await.class(r.job) AND j.id = r.job;
+            IF eid < p_eid THEN
+                low := r.pos + 1;
+            ELSE
+                high := mid;
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN high;
+END $$;
+CREATE FUNCTION await."position"(id uuid, OUT place bigint, OUT seconds double precision) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    j     await.job;
+    e     record;
+    q     await.queue;
+    own   bigint;                            -- its lane
+    due   timestamptz;
+    m     record;
+    behind bigint;                           -- of the owner's jobs in await.held
+BEGIN
+    SELECT * INTO j FROM await.job w WHERE w.class = await.class(position.id) AND w.id = position.id;
+    SELECT v.eid, v.state, v.data INTO e FROM await.event v WHERE v.class = j.class AND v.job = j.id ORDER BY v.seq DESC LIMIT 1;
+    IF j.id IS NULL OR coalesce(e.state, 'pending') <> 'pending' OR await.is_batch(j.id)
+       OR j.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+        RETURN;
+    END IF;
+    SELECT * INTO q FROM await.queue k WHERE k.id = j.queue;
+    UPDATE await.queue k SET rated = true WHERE k.id = q.id AND NOT k.rated;
+    due := coalesce((e.data ->> 'retry_at')::timestamptz, j.due);
+    IF due > clock_timestamp() THEN
+        seconds := CASE WHEN NOT q.paused THEN extract(epoch FROM due - clock_timestamp()) END;
+        RETURN;
+    END IF;
+    own := await.lane(j.queue, j.priority);
+    IF q.managed AND j.owner IS NOT NULL THEN
+        SELECT h.pos INTO behind FROM await.held h WHERE h.job = j.id AND h.lane = own LIMIT 1;
+        behind := CASE WHEN behind IS NULL THEN NULL ELSE (SELECT count(*) FROM (SELECT FROM await.held h
+            WHERE h.lane = own AND h.owner = j.owner AND h.pos < behind LIMIT 1000) x) END;
+    END IF;
+    place := 1 + coalesce(behind, 0);
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+             FROM await.lane_in_use l WHERE l.lane >> 8 = j.queue AND l.lane <= own LOOP
+        place := place + await.ahead(m.lane, m.mark, CASE
+            WHEN m.lane = own AND behind IS NULL THEN await.place_of(j.id, own, m.mark, coalesce(e.eid, j.eid))
+            ELSE 9223372036854775807 END);
+    END LOOP;
+    seconds := CASE WHEN NOT q.paused THEN place / await.queue_rate(q.id) END;
 END $$;
 CREATE FUNCTION await.publish(topic text, type text, data jsonb DEFAULT NULL::jsonb, latest boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2885,6 +3652,7 @@ BEGIN
     RETURN QUERY SELECT await.purge_uploads(20000);
     RETURN QUERY SELECT await.purge_topics(5000);
     RETURN QUERY SELECT await.purge_ended(20000);
+    RETURN QUERY SELECT await.purge_retried(20000);
     FOR old IN SELECT o.relname FROM await.old_partitions() o WHERE NOT o.needed ORDER BY o.relname LOOP
         said := await.drop_partition(old.relname);
         RETURN NEXT said;
@@ -2929,6 +3697,7 @@ BEGIN
                               AND e.at < clock_timestamp() - r.keep))
             FOR UPDATE OF j SKIP LOCKED) k;
         DELETE FROM await.chunk c USING unnest(jobs) k (id) WHERE c.class = r.class AND c.job = k.id;
+        DELETE FROM await.retried t USING unnest(jobs) k (id) WHERE t.class = r.class AND t.job = k.id;
         DELETE FROM await.event e USING unnest(jobs) k (id) WHERE e.class = r.class AND e.job = k.id;
         DELETE FROM await.job j USING unnest(jobs) k (id) WHERE j.class = r.class AND j.id = k.id;
         INSERT INTO await.swept VALUES (r.relname, r.class, CASE WHEN upto = r.beyond THEN r.first ELSE upto END)
@@ -2991,7 +3760,7 @@ BEGIN
           AND to_regclass('await.' || await.partition_name('job', u.class, await.partition_start(r.step, u.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
     -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
-        WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
+        WHERE o.lane > 0 AND NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
            OR EXISTS (SELECT FROM await.low_water n WHERE n.lane = o.lane AND n.pos > o.pos) FOR UPDATE SKIP LOCKED));
     SELECT array_agg(q.id) INTO idle FROM await.queue q
         WHERE NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1)
@@ -3009,7 +3778,8 @@ BEGIN
         -- their jobs were deleted, so ready rows that are left have no job
         SELECT array_agg(q.id) INTO gone FROM await.queue q
             WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
-              AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
+              AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval)
+              AND NOT q.paused AND NOT q.managed;
         DELETE FROM await.queue q WHERE q.id = ANY (gone);
         GET DIAGNOSTICS queues = ROW_COUNT;
         gone := gone || ARRAY(SELECT o.id FROM unnest(orphans) o (id) WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = o.id));
@@ -3019,6 +3789,8 @@ BEGIN
                   AND r.pos >= coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = l.lane ORDER BY m.pos DESC LIMIT 1), 0)));
         GET DIAGNOSTICS lanes = ROW_COUNT;
         DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
+        DELETE FROM await.held h USING unnest(gone) q (id) WHERE h.lane >= q.id::bigint << 8 AND h.lane < (q.id::bigint + 1) << 8;
+        DELETE FROM await.low_water m USING unnest(gone) q (id) WHERE m.lane = -q.id;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
         RETURN NEXT 'busy queues';           -- a long reader, or a lock on such a row: the next purge tries again
         RETURN;
@@ -3065,6 +3837,28 @@ BEGIN
     INSERT INTO await.swept VALUES ('ready', 0, place::uuid) ON CONFLICT ON CONSTRAINT swept_pkey DO UPDATE SET upto = excluded.upto;
     RETURN seen = p_limit;
 END $$;
+CREATE FUNCTION await.purge_retried(p_limit integer) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    r record;
+    n int;
+BEGIN
+    FOR r IN SELECT o.class, min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamp AT TIME ZONE 'UTC' AS starts
+             FROM await.retention o JOIN pg_class c ON c.relname ~ format('^job_%s_[0-9]{8}$', o.class)
+             WHERE c.relnamespace = 'await'::regnamespace AND c.relkind = 'r' GROUP BY o.class LOOP
+        DELETE FROM await.retried t WHERE t.ctid = ANY (ARRAY(
+            SELECT o.ctid FROM await.retried o WHERE o.class = r.class AND o.job < await.floor_id(r.starts)
+            ORDER BY o.class, o.job LIMIT p_limit FOR UPDATE SKIP LOCKED));
+        GET DIAGNOSTICS n = ROW_COUNT;
+        IF n = p_limit THEN
+            RETURN NEXT 'more jobs that were retried, of class ' || r.class;
+        END IF;
+    END LOOP;
+END $_$;
 CREATE FUNCTION await.purge_topics(p_limit integer) RETURNS SETOF text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3170,6 +3964,13 @@ BEGIN
     END IF;
     RETURN found_id;
 END $_$;
+CREATE FUNCTION await.queue_rate(p_queue integer) RETURNS double precision
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT CASE WHEN x.rate >= 0.001 THEN x.rate END
+    FROM (SELECT c.rate * exp(-least(greatest(extract(epoch FROM clock_timestamp() - c.rate_at) - 10, 0), 600) / 30)::float8 AS rate
+          FROM await.queue_count c WHERE c.queue = p_queue) x
+$$;
 CREATE FUNCTION await.queue_stats(p_most integer DEFAULT 100) RETURNS TABLE(queue text, ready bigint, delayed bigint, leased bigint, oldest double precision, completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint, waits bigint[], wait_sum double precision, runs bigint[], run_sum double precision, totals bigint[], total_sum double precision)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3189,16 +3990,18 @@ CREATE FUNCTION await.queue_stats(p_most integer DEFAULT 100) RETURNS TABLE(queu
                             greatest(j.created_at, j.due)) AS since
             FROM await.job j WHERE j.class = await.class(o.job) AND j.id = o.job) f ON true
         WHERE c.n > 0 GROUP BY l.queue
+    ), aside AS (                            -- behind others of their owner
+        SELECT (h.lane >> 8)::int4 AS queue, count(*) AS held FROM (SELECT y.lane FROM await.held y ORDER BY y.lane LIMIT 200000) h GROUP BY 1
     ), later AS (
         SELECT (d.lane >> 8)::int4 AS queue, count(*) AS delayed FROM (SELECT y.lane FROM await.delayed y ORDER BY y.due LIMIT 200000) d GROUP BY 1
     ), held AS (
         SELECT j.queue, count(*) AS leased FROM (SELECT y.job FROM await.lease y LIMIT 100000) l
         JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job GROUP BY 1
     ), everything AS (
-        SELECT q.name, coalesce(w.ready, 0) AS ready, coalesce(l.delayed, 0) AS delayed, coalesce(h.leased, 0) AS leased,
+        SELECT q.name, coalesce(w.ready, 0) + coalesce(a.held, 0) AS ready, coalesce(l.delayed, 0) AS delayed, coalesce(h.leased, 0) AS leased,
             coalesce(greatest(extract(epoch FROM clock_timestamp() - w.since), 0), 0)::float8 AS oldest, c AS counts,
             row_number() OVER (ORDER BY q.named DESC, coalesce(c.completed + c.failed + c.cancelled + c.expired, 0) DESC, q.id) AS place
-        FROM await.queue q LEFT JOIN waiting w ON w.queue = q.id LEFT JOIN later l ON l.queue = q.id LEFT JOIN held h ON h.queue = q.id
+        FROM await.queue q LEFT JOIN waiting w ON w.queue = q.id LEFT JOIN aside a ON a.queue = q.id LEFT JOIN later l ON l.queue = q.id LEFT JOIN held h ON h.queue = q.id
         LEFT JOIN await.queue_count c ON c.queue = q.id
     )
     (SELECT e.name, e.ready, e.delayed, e.leased, e.oldest,
@@ -3213,6 +4016,21 @@ CREATE FUNCTION await.queue_stats(p_most integer DEFAULT 100) RETURNS TABLE(queu
         coalesce(max(e.oldest), 0), 0, 0, 0, 0, 0, '{}', 0, '{}', 0, '{}', 0
     FROM everything e WHERE e.place > p_most
 $$;
+CREATE FUNCTION await.queues(name text DEFAULT NULL::text) RETURNS TABLE(queue text, waiting bigint, running bigint, paused boolean, max_running integer, max_running_per_owner integer, fair integer, rate double precision, oldest double precision, completed bigint, failed bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM await.count_events('1 s');
+    RETURN QUERY
+    SELECT q.name, s.ready + s.delayed, s.leased, q.paused, q.max_running, q.max_running_per_owner, q.fair::int,
+           await.queue_rate(q.id), s.oldest, s.completed, s.failed
+    FROM await.queue_stats(10000) s JOIN await.queue q ON q.name = s.queue
+    WHERE left(q.name, 1) <> '.' AND (queues.name IS NULL OR q.name = queues.name) ORDER BY q.name;
+END $$;
 CREATE FUNCTION await.queues_are_full() RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -3271,6 +4089,7 @@ BEGIN
     ELSIF NOT h.ended THEN
         PERFORM await.append_event(h, 'expired', 'expired',
             CASE WHEN await.is_batch(p_job) THEN await.batch_totals(p_job) END);
+        PERFORM await.leave_line(h);
     END IF;
     RETURN true;
 END $$;
@@ -3287,7 +4106,8 @@ CREATE FUNCTION await.reap_lease(p_job uuid, p_attempt smallint, p_now timestamp
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    h await.job_head := await.lock_job(p_job, true); -- job first, lease second, as everywhere
+    h    await.job_head := await.lock_job(p_job, true); -- job first, lease second, as everywhere
+    slot await.lease;
 BEGIN
     IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job) THEN
         RETURN false;
@@ -3296,7 +4116,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    DELETE FROM await.lease l WHERE l.job = p_job AND l.attempt = p_attempt;
+    DELETE FROM await.lease l WHERE l.job = p_job AND l.attempt = p_attempt RETURNING l.* INTO slot;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF NOT h.ended THEN                      -- NULL: the job is gone
         PERFORM await.retry_or_fail(h, p_attempt, jsonb_build_object('title', 'Lease expired', 'detail',
             format('the worker of attempt %s did not renew its lease in time', p_attempt)), interval '0');
@@ -3380,6 +4203,7 @@ DECLARE
     k    int2 := await.class(release.id);
     h    await.job_head;
     own  int2;
+    slot await.lease;
     due  timestamptz;
     before jsonb;                            -- the data of the last event "pending"
     times int := 1;                          -- how often this attempt has been given back
@@ -3391,7 +4215,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(release.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.attempt INTO own;
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.* INTO slot;
+    own := slot.attempt;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;
@@ -3431,6 +4259,24 @@ BEGIN
     RAISE EXCEPTION 'another session holds the advisory locks that announce positions'
         USING ERRCODE = '55P03', HINT = 'see pg_locks, classid 1096220672 and above';
 END $$;
+CREATE FUNCTION await.resume(queue text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE await.queue q SET paused = false WHERE q.name = resume.queue AND q.paused;
+    IF NOT FOUND THEN
+        IF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = resume.queue) THEN
+            RAISE EXCEPTION 'there is no queue %', quote_literal(left(resume.queue, 80)) USING ERRCODE = '22023';
+        END IF;
+        RETURN false;
+    END IF;
+    PERFORM await.publish('queue:' || resume.queue, 'resumed', '{"paused": false}', true);
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY[resume.queue]);
+    END IF;
+    RETURN true;
+END $$;
 CREATE FUNCTION await.retry(id uuid) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3459,8 +4305,39 @@ BEGIN
     IF h.owner IS NOT NULL AND await.notifies() THEN
         PERFORM await.notify_work(NULL, ARRAY[h.owner]);
     END IF;
+    INSERT INTO await.retried (class, job, retry) VALUES (k, retry.id, new) ON CONFLICT DO NOTHING;
     RETURN new;
 END $$;
+CREATE FUNCTION await.retry_many(filter jsonb, p_limit integer DEFAULT 100, after uuid DEFAULT NULL::uuid, OUT retried integer, OUT passed integer, OUT upto uuid) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    found record;
+    h     await.job_head;
+BEGIN
+    retried := 0;
+    passed := 0;
+    FOR found IN SELECT * FROM await.find_jobs(filter, p_limit, after) LOOP
+        upto := found.upto;
+        CONTINUE WHEN found.id IS NULL;
+        h := await.lock_job(found.id, true); -- whoever retries it now has it locked
+        IF h.id IS NULL OR EXISTS (SELECT FROM await.retried r WHERE r.class = await.class(found.id) AND r.job = found.id) THEN
+            passed := passed + 1;
+        ELSE
+            PERFORM await.retry(found.id);
+            retried := retried + 1;
+        END IF;
+    END LOOP;
+END $$;
+CREATE FUNCTION await.retry_ms(p_queue integer, ahead bigint) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT (least(greatest(coalesce(ahead / await.queue_rate(p_queue), 60), 1), 3600) * 1000)::int8
+$$;
 CREATE FUNCTION await.retry_or_fail(h await.job_head, p_attempt smallint, p_error jsonb, p_retry_in interval) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -3542,12 +4419,34 @@ BEGIN
     IF NOT in_block THEN
         PERFORM await.need_partitions(), await.settle();
     END IF;
-    handled := await.reap(most) + await.visit_batches(most);
+    handled := await.reap(most) + await.visit_batches(most) + await.visit_held(most);
+    IF NOT in_block AND EXISTS (SELECT FROM await.queue q WHERE q.rated) THEN
+        PERFORM await.count_events(p_most => 20000);
+    END IF;
     IF handled >= most THEN
         PERFORM setval('await.last_maintenance', 0); -- there is more
     END IF;
     PERFORM await.purge_expired(most * 10);
     RETURN handled;
+END $$;
+CREATE FUNCTION await.running(p_queue integer, p_lane bigint, p_owner text, p_most integer, p_sure boolean, OUT n integer, OUT origin bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    mark bigint := coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = -p_queue ORDER BY m.pos DESC LIMIT 1), 0);
+BEGIN
+    IF p_owner IS NULL THEN
+        SELECT count(*) INTO n FROM (
+            SELECT FROM await.lease l WHERE l.queue = p_queue AND l.no >= mark ORDER BY l.no LIMIT p_most) x;
+    ELSIF p_sure THEN
+        SELECT count(*), max(x.origin) FILTER (WHERE x.lane = p_lane) INTO n, origin FROM (
+            SELECT l.lane, l.origin FROM await.lease l WHERE l.queue = p_queue AND l.owner = p_owner AND l.no >= mark
+            ORDER BY l.no LIMIT p_most FOR KEY SHARE SKIP LOCKED) x;
+    ELSE
+        SELECT count(*), max(x.origin) FILTER (WHERE x.lane = p_lane) INTO n, origin FROM (
+            SELECT l.lane, l.origin FROM await.lease l WHERE l.queue = p_queue AND l.owner = p_owner AND l.no >= mark
+            ORDER BY l.no LIMIT p_most) x;
+    END IF;
 END $$;
 CREATE FUNCTION await.sees_all() RETURNS boolean
     LANGUAGE sql STABLE
@@ -3556,6 +4455,41 @@ CREATE FUNCTION await.sees_all() RETURNS boolean
     SELECT pg_has_role(session_user, (SELECT s.nspowner FROM pg_namespace s WHERE s.nspname = 'await'), 'MEMBER')
         OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('await_edge', 'await_relay') AND pg_has_role(session_user, r.oid, 'MEMBER'))
 $$;
+CREATE FUNCTION await.set_queue(queue text, settings jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    in_queue int4;
+    wrong    text;
+    q        await.queue;
+BEGIN
+    IF settings IS NULL OR jsonb_typeof(settings) <> 'object' THEN
+        RAISE EXCEPTION 'the settings of await.set_queue are a JSON object' USING ERRCODE = '22023';
+    END IF;
+    SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(settings) k
+        WHERE k NOT IN ('max_running', 'max_running_per_owner', 'fair') LIMIT 10) u;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'await.set_queue has no setting %', wrong USING ERRCODE = '22023';
+    END IF;
+    in_queue := await.queue_id(set_queue.queue, true);
+    UPDATE await.queue k SET named = true,
+        max_running = CASE WHEN settings ? 'max_running' THEN await.limit_of(settings, 'max_running', 1000000) ELSE k.max_running END,
+        max_running_per_owner = CASE WHEN settings ? 'max_running_per_owner' THEN await.limit_of(settings, 'max_running_per_owner', 1000000)
+            ELSE k.max_running_per_owner END,
+        fair = CASE WHEN settings ? 'fair' THEN await.limit_of(settings, 'fair', 1000) ELSE k.fair END
+        WHERE k.id = in_queue RETURNING * INTO q;
+    IF q.managed THEN                        -- those that run already count
+        UPDATE await.lease l SET queue = in_queue, lane = await.lane(j.queue, j.priority), owner = j.owner, no = nextval('await.pos')
+            FROM await.job j WHERE l.queue IS NULL AND j.class = await.class(l.job) AND j.id = l.job AND j.queue = in_queue;
+    END IF;
+    PERFORM await.admit_all(in_queue);
+    IF await.notifies() THEN
+        PERFORM await.notify_work(ARRAY[set_queue.queue]);
+    END IF;
+END $$;
 CREATE FUNCTION await.settle() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3605,6 +4539,75 @@ CREATE FUNCTION await.sign(message text) RETURNS text
     AS $$
     SELECT await.base64url(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(message, 'UTF8')))) FROM await.secret s
 $$;
+CREATE FUNCTION await.slot_freed(p_queue integer, p_lane bigint, p_owner text, p_origin bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    q     await.queue;
+    lane  bigint;
+    moved int := 0;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = p_queue;
+    IF q.max_running_per_owner IS NOT NULL AND p_owner IS NOT NULL THEN
+        FOR lane IN SELECT m.lane FROM await.lane_in_use m WHERE m.lane >> 8 = p_queue ORDER BY m.lane LOOP
+            moved := moved + await.admit_held(q, lane, p_owner, CASE WHEN lane = p_lane THEN p_origin ELSE 0 END);
+        END LOOP;
+    END IF;
+    IF moved = 0 AND q.max_running IS NOT NULL AND await.notifies() THEN
+        PERFORM await.notify_lanes(ARRAY[p_lane]);
+    END IF;
+END $$;
+CREATE FUNCTION await.sort_queue(queue text, after bigint DEFAULT 0, p_limit integer DEFAULT 5000) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    q    await.queue;
+    r    record;
+    last bigint;
+    upto CONSTANT bigint := (SELECT s.last_value FROM await.pos s);
+    n    int := 0;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.name = sort_queue.queue;
+    IF NOT FOUND OR q.fair IS NULL AND q.max_running_per_owner IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM await.reserve_positions();
+    FOR r IN SELECT y.lane, y.pos, y.job, y.attempt, y.owner AS named, j.owner FROM (
+                 SELECT x.* FROM await.lane_in_use m CROSS JOIN LATERAL (
+                     SELECT o.* FROM await.ready o WHERE o.lane = m.lane AND o.pos > after AND o.pos <= upto
+                     ORDER BY o.pos LIMIT least(p_limit, 100000) FOR UPDATE SKIP LOCKED) x
+                 WHERE m.lane >> 8 = q.id ORDER BY x.pos LIMIT least(p_limit, 100000)) y
+             LEFT JOIN await.job j ON j.class = await.class(y.job) AND j.id = y.job ORDER BY y.pos LOOP
+        n := n + 1;
+        last := r.pos;
+        CONTINUE WHEN r.owner IS NULL OR r.named IS NOT NULL;
+        DELETE FROM await.ready y WHERE y.lane = r.lane AND y.pos = r.pos;
+        PERFORM await.stand_in_line(q, r.lane, r.owner, r.job, r.attempt);
+    END LOOP;
+    RETURN CASE WHEN n = least(p_limit, 100000) THEN last END;
+END $$;
+CREATE FUNCTION await.stand_in_line(q await.queue, p_lane bigint, p_owner text, p_job uuid, p_attempt smallint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    place bigint := nextval('await.pos');
+    most  int;
+    after bigint;
+BEGIN
+    IF p_owner IS NOT NULL AND (q.fair IS NOT NULL OR q.max_running_per_owner IS NOT NULL) THEN
+        SELECT r.room, r.origin INTO most, after FROM await.owner_room(q, p_lane, p_owner, false) r;
+        -- without any that is ready or runs, none can be held: whoever took the last of them has seen to that
+        IF most <= 0 OR after > 0 AND EXISTS (SELECT FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos > after) THEN
+            PERFORM await.hold_job(p_lane, p_owner, place, p_job, p_attempt);
+            RETURN;
+        END IF;
+    END IF;
+    INSERT INTO await.ready (lane, pos, job, attempt, owner, origin) VALUES (p_lane, place, p_job, p_attempt, p_owner, place);
+END $$;
 CREATE FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint, p_body bytea) RETURNS void
     LANGUAGE sql
     AS $$
@@ -3744,6 +4747,16 @@ BEGIN
     FROM unnest(p_ids, p_queues, p_owners, p_keys, p_fingerprints) WITH ORDINALITY g (id, queue, owner, key, fingerprint, ord)
     LEFT JOIN await.idem i ON i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key
     ORDER BY g.ord;
+END $$;
+CREATE FUNCTION await.take_turn(p_queue integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET lock_timeout TO '200ms'
+    AS $$
+BEGIN
+    PERFORM FROM await.queue q WHERE q.id = p_queue FOR NO KEY UPDATE;
+    RETURN FOUND;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
 END $$;
 CREATE FUNCTION await.tell_batch(p_batch uuid) RETURNS void
     LANGUAGE plpgsql
@@ -3909,6 +4922,39 @@ BEGIN
     END LOOP;
     RETURN n;
 END $$;
+CREATE FUNCTION await.visit_held(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    low     bigint := (SELECT s.last_value FROM await.held_notes s);
+    safe    bigint;
+    q       await.queue;
+    k       record;
+    late    record;
+    upto    bigint;
+    visited int := 0;
+BEGIN
+    IF NOT EXISTS (SELECT FROM await.held_note n WHERE n.id >= low) THEN
+        RETURN 0;
+    END IF;
+    SELECT s.last_value INTO safe FROM await.horizon s;
+    FOR k IN SELECT n.* FROM await.held_note n WHERE n.id >= low ORDER BY n.id LIMIT p_limit FOR UPDATE SKIP LOCKED LOOP
+        DELETE FROM await.held_note n WHERE n.id = k.id;
+        visited := visited + 1;
+        SELECT * INTO q FROM await.queue u WHERE u.id = k.lane >> 8;
+        CONTINUE WHEN NOT FOUND;
+        SELECT r.origin INTO upto FROM await.owner_room(q, k.lane, k.owner, false) r;
+        FOR late IN DELETE FROM await.held h WHERE h.ctid = ANY (ARRAY(
+                SELECT o.ctid FROM await.held o WHERE o.lane = k.lane AND o.owner = k.owner AND o.pos >= k.pos AND o.pos < upto
+                FOR UPDATE SKIP LOCKED)) RETURNING h.* LOOP
+            PERFORM await.reserve_positions();
+            PERFORM await.hold_job(k.lane, k.owner, nextval('await.pos'), late.job, late.attempt);
+        END LOOP;
+        PERFORM await.admit_held(q, k.lane, k.owner, 0, true);
+    END LOOP;
+    PERFORM setval('await.held_notes', greatest(low, least((SELECT min(n.id) FROM await.held_note n WHERE n.id >= low), safe)));
+    RETURN visited;
+END $$;
 CREATE FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
@@ -4021,20 +5067,6 @@ CREATE TABLE await.deadline (
     at timestamp with time zone NOT NULL,
     job uuid NOT NULL
 );
-CREATE SEQUENCE await.pos
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-CREATE TABLE await.delayed (
-    due timestamp with time zone NOT NULL,
-    pos bigint DEFAULT nextval('await.pos'::regclass) NOT NULL,
-    lane bigint NOT NULL,
-    job uuid NOT NULL,
-    attempt smallint NOT NULL
-)
-WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
 CREATE TABLE await.event (
     class smallint NOT NULL,
     job uuid NOT NULL,
@@ -4098,6 +5130,28 @@ CREATE TABLE await.function_set (
     signatures text[],
     CONSTRAINT function_set_one_check CHECK (one)
 );
+CREATE TABLE await.held (
+    lane bigint NOT NULL,
+    owner text NOT NULL,
+    pos bigint NOT NULL,
+    job uuid NOT NULL,
+    attempt smallint NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.held_note (
+    id bigint DEFAULT nextval('await.pos'::regclass) NOT NULL,
+    lane bigint NOT NULL,
+    owner text NOT NULL,
+    pos bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE SEQUENCE await.held_notes
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
 CREATE TABLE await.home (
     one boolean DEFAULT true NOT NULL,
     system bigint NOT NULL,
@@ -4178,7 +5232,12 @@ CREATE TABLE await.lease (
     worker text,
     span interval NOT NULL,
     until timestamp with time zone NOT NULL,
-    receipt text
+    receipt text,
+    queue integer,
+    lane bigint,
+    owner text,
+    no bigint,
+    origin bigint
 )
 WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
 CREATE TABLE await.limits (
@@ -4201,18 +5260,6 @@ CREATE TABLE await.old_secret (
     key bytea NOT NULL,
     until timestamp with time zone NOT NULL
 );
-CREATE TABLE await.queue (
-    id integer NOT NULL,
-    name text NOT NULL,
-    lease interval DEFAULT '00:05:00'::interval NOT NULL,
-    max_attempts smallint DEFAULT 5 NOT NULL,
-    backoff_min interval DEFAULT '00:00:02'::interval NOT NULL,
-    backoff_max interval DEFAULT '01:00:00'::interval NOT NULL,
-    named boolean DEFAULT false NOT NULL,
-    CONSTRAINT queue_lease_check CHECK ((lease >= '00:00:01'::interval)),
-    CONSTRAINT queue_max_attempts_check CHECK ((max_attempts >= 1)),
-    CONSTRAINT queue_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
-);
 CREATE TABLE await.queue_count (
     queue integer NOT NULL,
     completed bigint DEFAULT 0 NOT NULL,
@@ -4225,7 +5272,9 @@ CREATE TABLE await.queue_count (
     runs bigint[] NOT NULL,
     run_sum double precision DEFAULT 0 NOT NULL,
     totals bigint[] NOT NULL,
-    total_sum double precision DEFAULT 0 NOT NULL
+    total_sum double precision DEFAULT 0 NOT NULL,
+    rate double precision DEFAULT 0 NOT NULL,
+    rate_at timestamp with time zone
 )
 WITH (fillfactor='50');
 CREATE TABLE await.queue_grant (
@@ -4257,7 +5306,9 @@ CREATE TABLE await.ready (
     lane bigint NOT NULL,
     pos bigint NOT NULL,
     job uuid NOT NULL,
-    attempt smallint NOT NULL
+    attempt smallint NOT NULL,
+    owner text,
+    origin bigint
 )
 WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
 CREATE TABLE await.retention (
@@ -4267,6 +5318,11 @@ CREATE TABLE await.retention (
     step interval NOT NULL,
     ahead interval DEFAULT '7 days'::interval NOT NULL,
     CONSTRAINT retention_class_check CHECK (((class >= 0) AND (class <= 3)))
+);
+CREATE TABLE await.retried (
+    class smallint NOT NULL,
+    job uuid NOT NULL,
+    retry uuid NOT NULL
 );
 CREATE TABLE await.revoked (
     owner text NOT NULL,
@@ -4335,6 +5391,10 @@ ALTER TABLE ONLY await.event_topic
     ADD CONSTRAINT event_topic_pkey PRIMARY KEY (class, job, seq);
 ALTER TABLE ONLY await.function_set
     ADD CONSTRAINT function_set_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY await.held_note
+    ADD CONSTRAINT held_note_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY await.held
+    ADD CONSTRAINT held_pkey PRIMARY KEY (lane, owner, pos);
 ALTER TABLE ONLY await.home
     ADD CONSTRAINT home_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY await.idem
@@ -4363,6 +5423,8 @@ ALTER TABLE ONLY await.retention
     ADD CONSTRAINT retention_name_key UNIQUE (name);
 ALTER TABLE ONLY await.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (class);
+ALTER TABLE ONLY await.retried
+    ADD CONSTRAINT retried_pkey PRIMARY KEY (class, job);
 ALTER TABLE ONLY await.revoked
     ADD CONSTRAINT revoked_pkey PRIMARY KEY (owner);
 ALTER TABLE ONLY await.schema_history
@@ -4379,6 +5441,8 @@ CREATE INDEX batch_added_batch ON await.batch_added USING btree (batch);
 CREATE INDEX batch_live_visit ON await.batch_live USING btree (visit);
 CREATE INDEX batch_todo_at ON await.batch_todo USING btree (at, batch);
 CREATE INDEX chunk_pos ON ONLY await.chunk USING btree (class, job, kind, attempt, pos);
+CREATE INDEX delayed_of_job ON await.delayed USING btree (job) WHERE (owner IS NOT NULL);
+CREATE INDEX delayed_of_lane ON await.delayed USING btree (lane, owner);
 CREATE INDEX event_lost ON ONLY await.event USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
 CREATE UNIQUE INDEX event_once ON ONLY await.event USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX event_one_ending ON ONLY await.event USING btree (class, job) WHERE ending;
@@ -4393,6 +5457,8 @@ CREATE INDEX event_topic_owner_xid_eid_idx ON await.event_topic USING btree (own
 CREATE INDEX event_topic_state_job_idx ON await.event_topic USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
 CREATE INDEX event_xid ON ONLY await.event USING btree (xid);
 CREATE INDEX event_topic_xid_idx ON await.event_topic USING btree (xid);
+CREATE INDEX held_note_of_owner ON await.held_note USING btree (lane, owner, xid);
+CREATE INDEX held_of_job ON await.held USING btree (job);
 CREATE INDEX idem_until ON await.idem USING btree (until);
 CREATE INDEX job_batch ON ONLY await.job USING btree (batch, id) WHERE (batch IS NOT NULL);
 CREATE INDEX job_batches ON ONLY await.job USING btree (id) WHERE (extra IS NOT NULL);
@@ -4408,9 +5474,15 @@ CREATE INDEX job_xid ON ONLY await.job USING btree (xid) WHERE (owner IS NOT NUL
 CREATE INDEX job_topic_xid_idx ON await.job_topic USING btree (xid) WHERE (owner IS NOT NULL);
 CREATE INDEX lane_of_queue ON await.lane_in_use USING btree (((lane >> 8)));
 CREATE INDEX late_ending_day ON await.late_ending USING btree (class, day, ended);
+CREATE INDEX lease_of_owner ON await.lease USING btree (queue, owner, no) WHERE (queue IS NOT NULL);
+CREATE INDEX lease_of_queue ON await.lease USING btree (queue, no) WHERE (queue IS NOT NULL);
 CREATE INDEX lease_until ON await.lease USING btree (until);
 CREATE INDEX low_water_of_lane ON await.low_water USING btree (lane, pos);
+CREATE INDEX queue_rated ON await.queue USING btree (id) WHERE rated;
+CREATE INDEX queue_special ON await.queue USING btree (id) WHERE special;
 CREATE INDEX queue_used_day ON await.queue_used USING btree (queue, class, day);
+CREATE INDEX ready_of_job ON await.ready USING btree (job) WHERE (owner IS NOT NULL);
+CREATE INDEX ready_of_owner ON await.ready USING btree (lane, owner, pos) WHERE (owner IS NOT NULL);
 CREATE INDEX ticket_used_until ON await.ticket_used USING btree (until);
 ALTER INDEX await.event_once ATTACH PARTITION await.event_topic_class_job_event_id_idx;
 ALTER INDEX await.event_one_ending ATTACH PARTITION await.event_topic_class_job_idx;
@@ -4435,9 +5507,13 @@ GRANT USAGE ON SCHEMA await TO await_relay;
 GRANT USAGE ON SCHEMA await TO await_worker;
 REVOKE ALL ON FUNCTION await.add_to_batch(p_batch uuid, p_jobs uuid[], p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.admit_all(p_queue integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.admit_held(q await.queue, p_lane bigint, p_owner text, p_after bigint, p_sure boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon_soon() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_low_water(p_lane bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.advance_running(p_queue integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.ahead(p_lane bigint, p_mark bigint, p_pos bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb, p_attempt smallint, p_event_id text, p_status smallint, p_content_type text, p_file_name text, p_size bigint, p_body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
@@ -4446,8 +5522,10 @@ REVOKE ALL ON FUNCTION await.batch_ended(p_batch uuid, p_state text) FROM PUBLIC
 REVOKE ALL ON FUNCTION await.batch_failures(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_first_totals(p_batch uuid, p_phases jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_jobs_ended(p_batch uuid, p_jobs uuid[], p_state text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.batch_limit_met(p_batch uuid, p_owner text, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_pause(p_batch uuid, p_total integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_totals(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.blend(p_rate double precision, n integer, p_since timestamp with time zone, p_rate_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.buckets() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.cancel(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.cancel(id uuid) TO await_edge;
@@ -4457,6 +5535,7 @@ REVOKE ALL ON FUNCTION await.check_content_type(value text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_data(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_event_type(type text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_file_name(value text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_filter(filter jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_json(value jsonb, what text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_phases(p_batch uuid, p_declared jsonb, p_phases text[]) FROM PUBLIC;
@@ -4469,13 +5548,14 @@ GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_
 REVOKE ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) TO await_worker;
 REVOKE ALL ON FUNCTION await.count_events(p_every interval, p_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.count_waiting(p_queue integer, p_owner text, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.create_batch(options jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.create_batch(options jsonb) TO await_worker;
 REVOKE ALL ON FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batches(p_ids uuid[]) FROM PUBLIC;
@@ -4498,20 +5578,26 @@ REVOKE ALL ON FUNCTION await.edge_list(p_owners text[], p_queues text[], p_state
 GRANT ALL ON FUNCTION await.edge_list(p_owners text[], p_queues text[], p_states text[], p_batches uuid[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_position(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_position(p_ids uuid[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) FROM PUBLIC;
@@ -4531,6 +5617,8 @@ REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in i
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.few_open(p_leased boolean, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.find_batch(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.find_jobs(filter jsonb, p_limit integer, after uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.find_jobs(filter jsonb, p_limit integer, after uuid) TO await_console;
 REVOKE ALL ON FUNCTION await.finish_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fits_event(data jsonb) FROM PUBLIC;
@@ -4547,6 +5635,7 @@ GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_worker;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
 REVOKE ALL ON FUNCTION await.hold_batch(b await.job, p_phases text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.hold_job(p_lane bigint, p_owner text, p_pos bigint, p_job uuid, p_attempt smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.in_transaction() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) FROM PUBLIC;
@@ -4558,6 +5647,10 @@ REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_ended(p_jobs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lane(queue integer, priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.leave_line(h await.job_head) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.limit_met(p_queue integer, p_owner text, p_jobs integer, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.limit_of(p_settings jsonb, p_name text, p_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.line_up(d await.delayed) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_worker;
 GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_console;
@@ -4567,6 +5660,7 @@ REVOKE ALL ON FUNCTION await.list_time(o jsonb, p_name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list_walk(p_way text, p_owner text, p_states text[], p_batch uuid, p_jobs uuid[], p_id uuid, p_eid bigint, p_from_id uuid, p_from_eid bigint, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list_way(p_owner text, p_states text[], p_batch uuid, p_batches boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lock_job(p_id uuid, p_skip boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.look_at_line(q await.queue, p_lane bigint, p_mark bigint, p_width integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_lane(p_queue text, p_priority smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_named_lane(p_queue text, p_priority smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.make_partition(p_base text, p_class smallint, p_from timestamp with time zone, p_until timestamp with time zone) FROM PUBLIC;
@@ -4575,6 +5669,7 @@ REVOKE ALL ON FUNCTION await.may_queue(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.may_queue(queue text) TO await_worker;
 REVOKE ALL ON FUNCTION await.move_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.move_up(p_queue integer, p_lane bigint, p_owners text[], p_origins bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.need_partitions(p_class smallint, p_base text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_batch_id(class smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.new_id(class smallint) FROM PUBLIC;
@@ -4592,11 +5687,20 @@ REVOKE ALL ON FUNCTION await.open_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_number(o jsonb, p_name text, p_least integer, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.owner_ahead(p_queue integer, p_owner text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.owner_line(p_lane bigint, p_owner text, p_most integer, p_sure boolean, OUT n integer, OUT origin bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.owner_room(q await.queue, p_lane bigint, p_owner text, p_sure boolean, OUT room integer, OUT origin bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.partition_name(p_base text, p_class smallint, p_start timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.partition_start(p_step interval, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.pause(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.pause(queue text) TO await_console;
 REVOKE ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.payload(id uuid, receipt text, "offset" bigint, length integer) TO await_worker;
 REVOKE ALL ON FUNCTION await.phases_had_jobs(p_batch uuid, p_totals jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.pick_managed(p_queue integer, p_lane bigint, p_mark bigint, p_wanted integer, OUT jobs uuid[], OUT attempts smallint[], OUT in_lanes bigint[], OUT in_pos bigint[], OUT owners text[], OUT origins bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.place_of(p_job uuid, p_lane bigint, p_mark bigint, p_eid bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await."position"(id uuid, OUT place bigint, OUT seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION await."position"(id uuid, OUT place bigint, OUT seconds double precision) TO await_console;
 REVOKE ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_edge;
 GRANT ALL ON FUNCTION await.publish(topic text, type text, data jsonb, latest boolean) TO await_worker;
@@ -4611,11 +5715,15 @@ REVOKE ALL ON FUNCTION await.purge_ended(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_expired(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_queues() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_ready(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.purge_retried(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_topics(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_uploads(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_id(p_name text, p_named boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.queue_rate(p_queue integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_stats(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.queue_stats(p_most integer) TO await_console;
+REVOKE ALL ON FUNCTION await.queues(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.queues(name text) TO await_console;
 REVOKE ALL ON FUNCTION await.queues_are_full() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.reap(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.reap(p_limit integer) TO await_relay;
@@ -4628,8 +5736,13 @@ REVOKE ALL ON FUNCTION await.refuse_payload(p_job uuid, p_attempt smallint, p_in
 REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.reserve_positions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.resume(queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.resume(queue text) TO await_console;
 REVOKE ALL ON FUNCTION await.retry(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry(id uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.retry_many(filter jsonb, p_limit integer, after uuid, OUT retried integer, OUT passed integer, OUT upto uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.retry_many(filter jsonb, p_limit integer, after uuid, OUT retried integer, OUT passed integer, OUT upto uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.retry_ms(p_queue integer, ahead bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.retry_or_fail(h await.job_head, p_attempt smallint, p_error jsonb, p_retry_in interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.revoke(owner text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.revoke(owner text) TO await_console;
@@ -4640,16 +5753,24 @@ GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_edge;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_worker;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_relay;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_console;
+REVOKE ALL ON FUNCTION await.running(p_queue integer, p_lane bigint, p_owner text, p_most integer, p_sure boolean, OUT n integer, OUT origin bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.sees_all() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.set_queue(queue text, settings jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.set_queue(queue text, settings jsonb) TO await_console;
 REVOKE ALL ON FUNCTION await.settle() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.settle_rows(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.shard(id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.sign(message text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.slot_freed(p_queue integer, p_lane bigint, p_owner text, p_origin bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.sort_queue(queue text, after bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.sort_queue(queue text, after bigint, p_limit integer) TO await_console;
+REVOKE ALL ON FUNCTION await.stand_in_line(q await.queue, p_lane bigint, p_owner text, p_job uuid, p_attempt smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt smallint, p_body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.stored_payload(p_job uuid, p_offset bigint, p_length integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.take_turn(p_queue integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.tell_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.tick(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.tick(p_limit integer) TO await_edge;
@@ -4666,5 +5787,6 @@ REVOKE ALL ON FUNCTION await.user_id(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.visit_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.visit_batches(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.visit_held(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.whole_snapshot() FROM PUBLIC;

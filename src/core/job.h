@@ -48,6 +48,8 @@ struct NewJob {
   std::optional<std::int64_t> delay_ms;
   std::optional<std::int64_t> deadline_ms;
   std::optional<IdempotencyKey> idempotency;
+  std::optional<int> max_pending;            ///< not stored if so many jobs wait in the queue
+  std::optional<int> max_pending_per_owner;  ///< or so many of its owner
 };
 
 /// The result of a job.

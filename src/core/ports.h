@@ -15,6 +15,7 @@
 #include "core/hint.h"
 #include "core/job.h"
 #include "core/job_list.h"
+#include "core/standing.h"
 
 namespace await::core {
 
@@ -80,15 +81,19 @@ struct EventQuery {
   int after;
   std::optional<SnapshotCursor> since = std::nullopt;  ///< of a user's channel
 };
+/// Which limit of waiting jobs a submission has met: of the queue, or of its owner.
+enum class Full : std::uint8_t { no, queue, owner };
 struct Submitted {
   Uuid id;  ///< differs from the submitted one if an earlier job has the same idempotency key
   std::int64_t created_at;
-  bool clash = false;  ///< the earlier request was different; nothing is stored
+  bool clash = false;         ///< the earlier request was different; nothing is stored
+  Full full = Full::no;       ///< otherwise nothing is stored
+  std::int64_t retry_ms = 0;  ///< in which there may be room
 };
 /// What became of a job that was to be added to a batch.
 struct Added {
-  enum class Outcome { added, no_batch, ended, no_phase } outcome;
-  Submitted job;  ///< if it was added, or an earlier job has its idempotency key
+  enum class Outcome { added, no_batch, ended, no_phase, full } outcome;
+  Submitted job;  ///< if it was added, or an earlier job has its idempotency key; which limit was met
 };
 /// Channels that changed: jobs and topics with their newest seq, users with 0; and the snapshot for the next
 /// read.
@@ -111,6 +116,14 @@ class EndedJobCache {
 /// `now`: it was cancelled by this call; `already`: before it; `ended`: it has another final state;
 /// `changed`: its newest event is another than was given; `unknown`: there is no such job.
 enum class Cancelled { now, already, ended, changed, unknown };
+
+/// A job that is run once more. `made`: as the new job `id`, by this call; `replayed`: before it; `running`:
+/// it has not ended; `unknown`: there is no such job.
+struct Retried {
+  enum class Outcome : std::uint8_t { made, replayed, running, unknown };
+  Outcome outcome;
+  Uuid id;
+};
 
 /// The database of jobs. Calls take batches and return the outcomes in the same order. Errors: after
 /// unavailable and timeout the call may have succeeded; after invalid, conflict and internal it has not.
@@ -136,6 +149,10 @@ class Store {
   virtual void heads(std::span<const Uuid> ids, Reply<Tail> &reply) = 0;
   /// @param seq  cancels only if the newest event of the job is this one; empty: in any case
   virtual void cancel(const Uuid &id, std::optional<int> seq, Reply<Cancelled> &reply) = 0;
+  /// Runs an ended job once more.
+  virtual void retry(const Uuid &id, Reply<Retried> &reply) = 0;
+  /// Where a job stands. Dearer than a read of the job.
+  virtual void standing(const Uuid &id, Reply<Standing> &reply) = 0;
 };
 
 /// Publishes to topics.

@@ -83,7 +83,8 @@ void SubmitBatcher::on_result(Flight &flight, Result<std::vector<Submitted>> out
     scheduler_.run_soon();
   std::set<std::string_view> queues;
   flight.members.each([&](Submission &member) {
-    bool is_new = (*outcome)[member.slot_].id == member.job.id;
+    const Submitted &stored = (*outcome)[member.slot_];
+    bool is_new = stored.id == member.job.id && stored.full == Full::no;
     if (is_new && !member.job.delay_ms && queues.insert(member.job.queue).second)
       bus_.announce(member.job.queue);
   });

@@ -17,10 +17,18 @@ core::Submitted submitted_at(const Rows &rows, int column) {
   return {rows.uuid(0, column), rows.time_ms(0, column + 1), rows.boolean(0, column + 2)};
 }
 
+/// What was refused because of the limit that `word` names: "queue" or "owner".
+core::Submitted refused_at(const Rows &rows, std::string_view word, int retry_column) {
+  core::Submitted out{};
+  out.full = word == "owner" ? core::Full::owner : core::Full::queue;
+  out.retry_ms = rows.number(0, retry_column);
+  return out;
+}
+
 Result<core::Submitted> decode_batch_submitted(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_submit_batch returned no batch"};
-  return submitted_at(rows, 0);
+  return rows.null(0, 3) ? submitted_at(rows, 0) : refused_at(rows, rows.bytes(0, 3), 4);
 }
 
 Result<Added> decode_added(const Rows &rows, std::size_t) {
@@ -34,6 +42,8 @@ Result<Added> decode_added(const Rows &rows, std::size_t) {
     out.outcome = Added::Outcome::ended;
   else if (word == "no phase")
     out.outcome = Added::Outcome::no_phase;
+  else if (word == "queue" || word == "owner")
+    out = {Added::Outcome::full, refused_at(rows, word, 4)};
   return out;
 }
 
@@ -54,6 +64,8 @@ void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) {
 void maybe_int8(Params &out, const std::optional<std::int64_t> &value) {
   value ? out.int8(*value) : out.null(kInt8);
 }
+
+void add_limit(Params &out, const std::optional<int> &limit) { limit ? out.int4(*limit) : out.null(kInt4); }
 
 void add_key(Params &out, const std::optional<core::IdempotencyKey> &key) {
   if (key)
@@ -108,6 +120,8 @@ void BatchStore::submit(const core::NewBatch &batch, core::Reply<core::Submitted
   maybe_int8(all, batch.deadline_ms);
   all.text(batch.scope);
   add_key(all, batch.idempotency);
+  add_limit(all, batch.max_pending);
+  add_limit(all, batch.max_pending_per_owner);
   bulk_.send(std::make_unique<Call<core::Submitted>>(statements::kSubmitBatch, std::move(all), reply,
                                                      decode_batch_submitted));
 }
@@ -130,6 +144,8 @@ void BatchStore::add(const Uuid &batch, const core::NewJob &job, core::Reply<cor
   maybe_int8(all, job.delay_ms);
   maybe_int8(all, job.deadline_ms);
   add_key(all, job.idempotency);
+  add_limit(all, job.max_pending);
+  add_limit(all, job.max_pending_per_owner);
   write_.send(
       std::make_unique<Call<core::Added>>(statements::kAddToBatch, std::move(all), reply, decode_added));
 }

@@ -17,8 +17,17 @@ Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::siz
   if (static_cast<std::size_t>(rows.count()) != asked)
     return Error{Code::internal, "await.edge_submit returned a wrong number of jobs"};
   std::vector<core::Submitted> out;
-  for (int row = 0; row < rows.count(); ++row)
-    out.push_back({rows.uuid(row, 0), rows.time_ms(row, 1), rows.columns() > 2 && rows.boolean(row, 2)});
+  for (int row = 0; row < rows.count(); ++row) {
+    core::Submitted &one = out.emplace_back();
+    one.id = rows.uuid(row, 0);
+    if (rows.columns() > 3 && !rows.null(row, 3)) {
+      one.full = rows.bytes(row, 3) == "owner" ? core::Full::owner : core::Full::queue;
+      one.retry_ms = rows.number(row, 4);
+      continue;
+    }
+    one.created_at = rows.time_ms(row, 1);
+    one.clash = rows.columns() > 2 && rows.boolean(row, 2);
+  }
   return out;
 }
 
@@ -156,6 +165,27 @@ Result<core::Cancelled> decode_cancelled(const Rows &rows, std::size_t) {
   return word == "ended" ? core::Cancelled::ended : core::Cancelled::unknown;
 }
 
+Result<core::Retried> decode_retried(const Rows &rows, std::size_t) {
+  using Outcome = core::Retried::Outcome;
+  std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
+  if (word == "running" || word == "unknown")
+    return core::Retried{word == "running" ? Outcome::running : Outcome::unknown, {}};
+  if (word.empty() || rows.null(0, 1))
+    return Error{Code::internal, "await.edge_retry returned no job"};
+  return core::Retried{word == "retried" ? Outcome::made : Outcome::replayed, rows.uuid(0, 1)};
+}
+
+Result<core::Standing> decode_standing(const Rows &rows, std::size_t) {
+  core::Standing out;
+  if (rows.count() != 1)
+    return out;
+  if (!rows.null(0, 0))
+    out.position = rows.number(0, 0);
+  if (!rows.null(0, 1))
+    out.eta_ms = rows.number(0, 1);
+  return out;
+}
+
 Result<Hello> decode_hello(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_hello returned no row"};
@@ -192,6 +222,15 @@ void add_keys(Params &all, std::span<const core::NewJob *const> jobs) {
   all.array(kTextArray, std::move(keys))
       .array(kByteaArray, std::move(fingerprints))
       .array(kInt8Array, std::move(keeps));
+}
+
+void add_limits(Params &all, std::span<const core::NewJob *const> jobs) {
+  ArrayWriter mosts(kInt4), of_owners(kInt4);
+  for (const core::NewJob *job : jobs) {
+    job->max_pending ? mosts.int4(*job->max_pending) : mosts.null();
+    job->max_pending_per_owner ? of_owners.int4(*job->max_pending_per_owner) : of_owners.null();
+  }
+  all.array(kInt4Array, std::move(mosts)).array(kInt4Array, std::move(of_owners));
 }
 
 }  // namespace
@@ -235,11 +274,17 @@ void JobStore::submit(std::span<const core::NewJob *const> jobs,
   all.array(kInt2Array, std::move(attempts))
       .array(kInt8Array, std::move(delays))
       .array(kInt8Array, std::move(deadlines));
-  if (once)
+  bool limited = std::any_of(jobs.begin(), jobs.end(),
+                             [](auto *job) { return job->max_pending || job->max_pending_per_owner; });
+  if (once || limited)
     add_keys(all, jobs);
-  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(
-      once ? statements::kSubmitOnce : statements::kSubmit, std::move(all), reply, decode_submitted,
-      jobs.size()));
+  if (limited)
+    add_limits(all, jobs);
+  const char *sql = limited ? statements::kSubmitLimited
+                    : once  ? statements::kSubmitOnce
+                            : statements::kSubmit;
+  write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(sql, std::move(all), reply,
+                                                                   decode_submitted, jobs.size()));
 }
 
 void JobStore::jobs(std::span<const core::JobQuery> queries, core::Reply<std::vector<Job>> &reply) {
@@ -365,6 +410,20 @@ void JobStore::cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::
   seq ? params.int4(*seq) : params.null(kInt4);
   write_.send(std::make_unique<Call<core::Cancelled>>(statements::kCancel, std::move(params), reply,
                                                       decode_cancelled));
+}
+
+void JobStore::retry(const Uuid &id, core::Reply<core::Retried> &reply) {
+  Params params;
+  params.uuid(id);
+  write_.send(
+      std::make_unique<Call<core::Retried>>(statements::kRetry, std::move(params), reply, decode_retried));
+}
+
+void JobStore::standing(const Uuid &id, core::Reply<core::Standing> &reply) {
+  Params params;
+  params.uuid(id);
+  read_.send(std::make_unique<Call<core::Standing>>(statements::kStanding, std::move(params), reply,
+                                                    decode_standing));
 }
 
 void JobStore::publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,

@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 8;
+inline constexpr int kSchemaVersion = 9;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -15,6 +15,11 @@ inline constexpr char kSubmit[] =
 inline constexpr char kSubmitOnce[] =
     "SELECT id, created_at, clash FROM "
     "await.edge_submit_once($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)";
+inline constexpr char kSubmitLimited[] =
+    "SELECT id, created_at, clash, refused, retry_ms FROM "
+    "await.edge_submit_limited($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)";
+inline constexpr char kRetry[] = "SELECT outcome, id FROM await.edge_retry($1)";
+inline constexpr char kStanding[] = "SELECT place, eta_ms FROM await.edge_position(ARRAY[$1])";
 inline constexpr char kJobs[] =
     "SELECT id, queue, owner, state, seq, attempt, correlation_id, batch::text, phase, retry_of::text, "
     "params, progress, "
@@ -40,11 +45,12 @@ inline constexpr char kHeads[] = "SELECT snapshot, complete, jobs, seqs FROM awa
 inline constexpr char kStage[] =
     "SELECT 1 FROM await.edge_stage($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
 inline constexpr char kSubmitBatch[] =
-    "SELECT id, created_at, clash FROM await.edge_submit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)";
+    "SELECT id, created_at, clash, refused, retry_ms FROM "
+    "await.edge_submit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)";
 inline constexpr char kUnstage[] = "SELECT 1 FROM await.edge_unstage($1)";
 inline constexpr char kAddToBatch[] =
-    "SELECT outcome, id, created_at, clash FROM "
-    "await.edge_add_to_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)";
+    "SELECT outcome, id, created_at, clash, retry_ms FROM "
+    "await.edge_add_to_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)";
 inline constexpr char kBatches[] =
     "SELECT id, owner, state, seq, correlation_id, phases, totals, created_at, updated_at FROM "
     "await.edge_batches($1)";

@@ -45,6 +45,11 @@ std::string thin_totals(std::string_view data) {
   return out.take();
 }
 
+void add_standing(JsonWriter &out, const core::Standing &standing) {
+  standing.position ? out.number("position", *standing.position) : out.null("position");
+  standing.eta_ms ? out.number("eta", (*standing.eta_ms + 999) / 1000) : out.null("eta");
+}
+
 }  // namespace
 
 bool is_json_type(std::string_view content_type) {
@@ -57,7 +62,8 @@ std::string job_etag(int seq, std::string_view representation) {
 }
 
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,
-                       std::int64_t value_max, std::string_view problem_base) {
+                       std::int64_t value_max, std::string_view problem_base,
+                       const core::Standing *standing) {
   bool ended = core::is_ending(job.state);
   JsonWriter out;
   out.text("id", job.id.text());
@@ -88,6 +94,8 @@ std::string encode_job(const core::Job &job, const Links &links, std::string_vie
   else
     out.null("error");
   add_waiting(out, job, problem_base, links);
+  if (standing != nullptr)
+    add_standing(out, *standing);
   if (!links.self.empty()) {
     JsonWriter at;
     at.text("self", links.self);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/job.h"
+#include "core/standing.h"
 #include "wire/event_encoding.h"
 
 namespace await::wire {
@@ -20,8 +21,10 @@ struct Links {
 /// @param links  empty: it has none
 /// @param value_max  maximum size in bytes of a JSON result that is included
 /// @param cursor  the cursor of a client that has read this document
+/// @param standing  null: it was not asked for
 std::string encode_job(const core::Job &job, const Links &links, std::string_view cursor,
-                       std::int64_t value_max, std::string_view problem_base);
+                       std::int64_t value_max, std::string_view problem_base,
+                       const core::Standing *standing = nullptr);
 
 class JsonWriter;
 

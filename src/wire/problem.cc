@@ -40,11 +40,13 @@ constexpr ProblemType kTypes[] = {
      "the result of a failed job, whatever status failed= gives it; also error in job documents"},
     {426, "upgrade-required", "Upgrade required", "the resource is a WebSocket, version 13"},
     {429, "too-many-requests", "Too many requests",
+     "as many jobs of the client wait as max_pending_per_owner= permits, with RateLimit and Retry-After; or "
      "nginx's own (limit_req, limit_conn), by await_problem, with Retry-After"},
     {500, "internal", "Internal error", "error.log says why"},
     {502, "bad-gateway", "Bad gateway", "an upstream gave no valid answer; nginx's own, by await_problem"},
     {503, "unavailable", "Temporarily unavailable",
-     "PostgreSQL is unavailable, a limit reached, or a restart; with Retry-After. A submission whose "
+     "PostgreSQL is unavailable, a limit reached, the queue full (max_pending=), or a restart; with "
+     "Retry-After. A submission whose "
      "connection to PostgreSQL broke may be stored all the same: repeat it with the same Idempotency-Key"},
     {504, "gateway-timeout", "Gateway timeout",
      "an upstream did not answer in time; nginx's own, by await_problem"},

@@ -82,6 +82,8 @@ struct FakeStore : Store {
     tail_replies.push_back(reply);
   }
   void cancel(const Uuid &, std::optional<int>, Reply<Cancelled> &) override {}
+  void retry(const Uuid &, Reply<Retried> &) override {}
+  void standing(const Uuid &, Reply<Standing> &) override {}
 
   std::deque<Batch> batches;
   std::vector<std::vector<JobQuery>> job_queries;

@@ -21,6 +21,7 @@ BEGIN
         END IF;
     ELSE
         PERFORM await.append_event(h, 'cancelled', 'cancelled');
+        PERFORM await.leave_line(h);
     END IF;
     RETURN 'cancelled';
 END $$;

@@ -25,5 +25,6 @@ BEGIN
     IF h.owner IS NOT NULL AND await.notifies() THEN
         PERFORM await.notify_work(NULL, ARRAY[h.owner]);
     END IF;
+    INSERT INTO await.retried (class, job, retry) VALUES (k, retry.id, new) ON CONFLICT DO NOTHING;
     RETURN new;
 END $$;

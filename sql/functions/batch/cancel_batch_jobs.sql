@@ -15,6 +15,7 @@ BEGIN
         h := await.lock_job(one, true);
         IF h.ended IS FALSE THEN
             PERFORM await.append_event(h, 'cancelled', 'cancelled');
+            PERFORM await.leave_line(h);
             n := n + 1;
         ELSIF NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(one) AND j.id = one) THEN
             DELETE FROM await.batch_open o WHERE o.batch = p_batch AND o.job = one;

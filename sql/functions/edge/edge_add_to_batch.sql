@@ -33,13 +33,15 @@ END $$;
 
 -- Submits one job to a batch that is open; times in milliseconds. The id has the batch's retention class. The owner
 -- becomes the batch's. `outcome`: 'added'; 'no batch': it is unknown, or another owner's (NULL: any owner may);
--- 'ended'; 'no phase': the batch has no such phase. The rest is as in await.edge_submit_once(): an earlier job with
+-- 'ended'; 'no phase': the batch has no such phase; 'queue' or 'owner': the job would exceed a limit of those that wait
+-- (await.limit_met), and there may be room in `retry_ms`. The rest is as in await.edge_submit_once(): an earlier job with
 -- the key counts as added, even if the batch has ended since.
+-- replaces: await.edge_add_to_batch(uuid, uuid, text, text, int2, text, text, text, text, text, text, bytea, int8, int8, int2, int8, int8, text, bytea, int8)
 CREATE OR REPLACE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text,
     p_priority int2, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text,
     p_payload bytea, p_size int8, p_lease int8, p_attempts int2, p_delay int8, p_deadline int8, p_key text,
-    p_fingerprint bytea, p_keep int8)
-RETURNS TABLE (outcome text, id uuid, created_at timestamptz, clash boolean)
+    p_fingerprint bytea, p_keep int8, p_most int DEFAULT NULL, p_owner_most int DEFAULT NULL)
+RETURNS TABLE (outcome text, id uuid, created_at timestamptz, clash boolean, retry_ms int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -54,7 +56,7 @@ BEGIN
         SELECT * INTO b FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch;
     END IF;
     IF b.id IS NULL OR p_owner IS NOT NULL AND b.owner IS DISTINCT FROM p_owner THEN
-        RETURN QUERY SELECT 'no batch', p_id, clock_timestamp(), false;
+        RETURN QUERY SELECT 'no batch', p_id, clock_timestamp(), false, NULL::int8;
         RETURN;
     END IF;
     IF p_key IS NOT NULL THEN
@@ -65,7 +67,8 @@ BEGIN
         PERFORM set_config('lock_timeout', patience, true);
         IF first.id <> p_id THEN
             RETURN QUERY SELECT 'added', first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
-                WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean;
+                WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean,
+                NULL::int8;
             RETURN;
         END IF;
     END IF;
@@ -77,13 +80,17 @@ BEGIN
     ELSIF (CASE WHEN b.extra ? 'phases' THEN coalesce(NOT b.extra -> 'phases' ? p_phase, true)
                 ELSE p_phase IS NOT NULL END) THEN
         outcome := 'no phase';
-    ELSE
+    ELSIF p_most IS NOT NULL OR p_owner_most IS NOT NULL THEN
+        SELECT m.refused, m.retry_ms INTO outcome, retry_ms FROM await.limit_met(
+            await.make_lane(p_queue, p_priority), b.owner, 1, p_most, p_owner_most) m;
+    END IF;
+    IF outcome IS NULL THEN
         RETURN QUERY SELECT 'added', p_id, await.insert_added(b, p_id, p_queue, p_phase, p_priority,
             coalesce(p_correlation, b.correlation_id), coalesce(p_trace, b.trace), p_type, p_name, p_params, p_payload,
-            p_size, p_lease, p_attempts, p_delay, p_deadline), false;
+            p_size, p_lease, p_attempts, p_delay, p_deadline), false, NULL::int8;
         RETURN;
     END IF;
     DELETE FROM await.idem i
         WHERE i.owner = coalesce(p_owner, '') AND i.queue = p_queue AND i.key = p_key AND i.job = p_id;
-    RETURN QUERY SELECT outcome, p_id, clock_timestamp(), false;
+    RETURN QUERY SELECT outcome, p_id, clock_timestamp(), false, retry_ms;
 END $$;

@@ -22,16 +22,18 @@ AS $$
                             greatest(j.created_at, j.due)) AS since
             FROM await.job j WHERE j.class = await.class(o.job) AND j.id = o.job) f ON true
         WHERE c.n > 0 GROUP BY l.queue
+    ), aside AS (                            -- behind others of their owner
+        SELECT (h.lane >> 8)::int4 AS queue, count(*) AS held FROM (SELECT y.lane FROM await.held y ORDER BY y.lane LIMIT 200000) h GROUP BY 1
     ), later AS (
         SELECT (d.lane >> 8)::int4 AS queue, count(*) AS delayed FROM (SELECT y.lane FROM await.delayed y ORDER BY y.due LIMIT 200000) d GROUP BY 1
     ), held AS (
         SELECT j.queue, count(*) AS leased FROM (SELECT y.job FROM await.lease y LIMIT 100000) l
         JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job GROUP BY 1
     ), everything AS (
-        SELECT q.name, coalesce(w.ready, 0) AS ready, coalesce(l.delayed, 0) AS delayed, coalesce(h.leased, 0) AS leased,
+        SELECT q.name, coalesce(w.ready, 0) + coalesce(a.held, 0) AS ready, coalesce(l.delayed, 0) AS delayed, coalesce(h.leased, 0) AS leased,
             coalesce(greatest(extract(epoch FROM clock_timestamp() - w.since), 0), 0)::float8 AS oldest, c AS counts,
             row_number() OVER (ORDER BY q.named DESC, coalesce(c.completed + c.failed + c.cancelled + c.expired, 0) DESC, q.id) AS place
-        FROM await.queue q LEFT JOIN waiting w ON w.queue = q.id LEFT JOIN later l ON l.queue = q.id LEFT JOIN held h ON h.queue = q.id
+        FROM await.queue q LEFT JOIN waiting w ON w.queue = q.id LEFT JOIN aside a ON a.queue = q.id LEFT JOIN later l ON l.queue = q.id LEFT JOIN held h ON h.queue = q.id
         LEFT JOIN await.queue_count c ON c.queue = q.id
     )
     (SELECT e.name, e.ready, e.delayed, e.leased, e.oldest,

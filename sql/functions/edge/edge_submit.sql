@@ -15,18 +15,22 @@ DECLARE
     today    date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     r        record;
     inserted int;
+    special  int4[] := '{}';
+    lining   uuid[];                         -- jobs of special queues
 BEGIN
-    -- queues, lanes and partitions that are missing: usually none, so one statement for all of them, instead of several for each
+    -- queues, lanes and partitions that are missing, and special queues: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
                               FROM unnest(p_ids, p_queues, p_priorities) g (id, queue, priority)) d
              WHERE NOT EXISTS (SELECT FROM await.queue q
                                JOIN await.lane_in_use m ON m.lane = await.lane(q.id, d.priority)
                                JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
                                JOIN await.retention o ON o.class = d.class
-                               WHERE q.name = d.queue AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
+                               WHERE q.name = d.queue AND NOT q.special
+                                 AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
              ORDER BY 1, 2, 3 LOOP
         PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
+        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
@@ -42,17 +46,23 @@ BEGIN
              g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline)
         JOIN await.queue q ON q.name = g.queue
         ON CONFLICT DO NOTHING
-        RETURNING job.id, job.queue, job.priority, job.due, job.deadline
+        RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.owner
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
-        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (special)
     ), later AS (
-        INSERT INTO await.delayed (due, lane, job, attempt)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1 FROM ins i WHERE i.due IS NOT NULL
+        INSERT INTO await.delayed (due, lane, job, attempt, owner)
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN i.owner END
+        FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
-    SELECT count(*) INTO inserted FROM ins;
+    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)) INTO inserted, lining FROM ins i;
+    IF lining IS NOT NULL THEN
+        PERFORM await.stand_in_line(q, await.lane(q.id, g.priority), g.owner, g.id, 1::int2)
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners) WITH ORDINALITY g (id, queue, priority, owner, ord)
+        JOIN await.queue q ON q.name = g.queue WHERE g.id = ANY (lining) ORDER BY g.ord;
+    END IF;
     IF await.notifies() THEN
         PERFORM await.notify_work(ARRAY(SELECT g.queue FROM unnest(p_queues, p_delays) g (queue, delay) WHERE g.delay IS NULL), p_owners);
     END IF;

@@ -58,6 +58,8 @@ BEGIN
                                  ORDER BY r.lane, r.pos LIMIT p_most + 1) r
              LIMIT p_most + 1)
             UNION ALL
+            (SELECT h.job FROM await.held h ORDER BY h.lane, h.owner, h.pos LIMIT p_most + 1)
+            UNION ALL
             (SELECT d.job FROM await.delayed d ORDER BY d.due LIMIT p_most + 1)
             UNION ALL
             (SELECT l.job FROM await.lease l WHERE p_leased LIMIT p_most + 1)

@@ -13,6 +13,17 @@ AS $$
     LEFT JOIN (SELECT width_bucket(x, await.buckets()) AS bucket, count(*) AS n FROM unnest(p_seconds) x GROUP BY 1) s ON s.bucket = b
 $$;
 
+-- Jobs a second, of late: `n` since p_since, and p_rate until p_rate_at. What was half a minute ago counts for about a third.
+CREATE OR REPLACE FUNCTION await.blend(p_rate float8, n int, p_since timestamptz, p_rate_at timestamptz) RETURNS float8
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN p_rate_at IS NULL THEN n / b.seconds
+                ELSE p_rate * exp(-least(b.seconds + b.idle, 600) / 30) + n / b.seconds * (1 - exp(-least(b.seconds, 600) / 30)) END
+    FROM (SELECT greatest(extract(epoch FROM clock_timestamp() - p_since), 1)::float8 AS seconds,
+                 greatest(extract(epoch FROM p_since - coalesce(p_rate_at, p_since)), 0)::float8 AS idle) b
+$$;
+
 -- Adds the events since the last call to await.queue_count, unless it was called less than p_every ago, or another session does it
 -- now. The events of at most p_most transactions: the rest is left for the next call. After an hour without a call it starts anew from
 -- now. Returns whether there is more.
@@ -77,17 +88,20 @@ BEGIN
             array_agg(s.total_s) FILTER (WHERE s.total IS NOT NULL) AS totals, coalesce(sum(s.total_s) FILTER (WHERE s.total IS NOT NULL), 0) AS total_sum
         FROM seconds s GROUP BY s.queue
     )
-    INSERT INTO await.queue_count AS c (queue, completed, failed, cancelled, expired, retries, waits, wait_sum, runs, run_sum, totals, total_sum)
+    INSERT INTO await.queue_count AS c (queue, completed, failed, cancelled, expired, retries, waits, wait_sum, runs, run_sum, totals, total_sum,
+        rate, rate_at)
     SELECT a.queue, coalesce(o.completed, 0) + a.completed, coalesce(o.failed, 0) + a.failed, coalesce(o.cancelled, 0) + a.cancelled,
         coalesce(o.expired, 0) + a.expired, coalesce(o.retries, 0) + a.retries,
         await.add_to_histogram(o.waits, a.waits), coalesce(o.wait_sum, 0) + a.wait_sum,
         await.add_to_histogram(o.runs, a.runs), coalesce(o.run_sum, 0) + a.run_sum,
-        await.add_to_histogram(o.totals, a.totals), coalesce(o.total_sum, 0) + a.total_sum
+        await.add_to_histogram(o.totals, a.totals), coalesce(o.total_sum, 0) + a.total_sum,
+        await.blend(o.rate, coalesce(cardinality(a.waits), 0), last.at, o.rate_at), clock_timestamp()
     FROM added a LEFT JOIN await.queue_count o ON o.queue = a.queue
     WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = a.queue)
     ON CONFLICT (queue) DO UPDATE SET completed = excluded.completed, failed = excluded.failed, cancelled = excluded.cancelled,
         expired = excluded.expired, retries = excluded.retries, waits = excluded.waits, wait_sum = excluded.wait_sum, runs = excluded.runs,
-        run_sum = excluded.run_sum, totals = excluded.totals, total_sum = excluded.total_sum;
+        run_sum = excluded.run_sum, totals = excluded.totals, total_sum = excluded.total_sum,
+        rate = excluded.rate, rate_at = excluded.rate_at;
 
     IF random() < 0.01 THEN                  -- of queues that were deleted
         DELETE FROM await.queue_count c WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = c.queue);

@@ -1,5 +1,5 @@
--- The partitions of await.job that hold a job which has not ended. Such a job is in await.ready, await.delayed or await.lease, and
--- in one of them in every snapshot, so its id is read there and no job is looked up. The first seven digits of an id are its time in
+-- The partitions of await.job that hold a job which has not ended. Such a job is in await.ready, await.held, await.delayed or
+-- await.lease, and in one of them in every snapshot, so its id is read there and no job is looked up. The first seven digits of an id are its time in
 -- steps of a quarter of an hour; where such a step lies in two partitions, both count.
 CREATE OR REPLACE FUNCTION await.open_partitions() RETURNS text[]
 LANGUAGE sql STABLE
@@ -9,7 +9,8 @@ AS $$
     SELECT array_agg(DISTINCT await.partition_name('job', r.class, await.partition_start(r.step,
                to_timestamp(('x' || rpad('0000' || o.digits, 16, filler))::bit(64)::bigint / 1000.0))))
     FROM (SELECT DISTINCT await.class(w.job) AS class, left(w.job::text, 7) AS digits
-          FROM (SELECT job FROM await.ready UNION ALL SELECT job FROM await.delayed UNION ALL SELECT job FROM await.lease) w) o
+          FROM (SELECT job FROM await.ready UNION ALL SELECT job FROM await.held UNION ALL SELECT job FROM await.delayed
+                UNION ALL SELECT job FROM await.lease) w) o
     JOIN await.retention r ON r.class = o.class AND r.keep IS NOT NULL
     CROSS JOIN (VALUES ('0'), ('f')) f (filler)
 $$;

@@ -68,6 +68,7 @@ BEGIN
                               AND e.at < clock_timestamp() - r.keep))
             FOR UPDATE OF j SKIP LOCKED) k;
         DELETE FROM await.chunk c USING unnest(jobs) k (id) WHERE c.class = r.class AND c.job = k.id;
+        DELETE FROM await.retried t USING unnest(jobs) k (id) WHERE t.class = r.class AND t.job = k.id;
         DELETE FROM await.event e USING unnest(jobs) k (id) WHERE e.class = r.class AND e.job = k.id;
         DELETE FROM await.job j USING unnest(jobs) k (id) WHERE j.class = r.class AND j.id = k.id;
         INSERT INTO await.swept VALUES (r.relname, r.class, CASE WHEN upto = r.beyond THEN r.first ELSE upto END)

@@ -24,7 +24,7 @@ BEGIN
           AND to_regclass('await.' || await.partition_name('job', u.class, await.partition_start(r.step, u.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
     -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
-        WHERE NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
+        WHERE o.lane > 0 AND NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
            OR EXISTS (SELECT FROM await.low_water n WHERE n.lane = o.lane AND n.pos > o.pos) FOR UPDATE SKIP LOCKED));
     SELECT array_agg(q.id) INTO idle FROM await.queue q
         WHERE NOT q.named AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id AND u.day >= today - 1)
@@ -42,7 +42,8 @@ BEGIN
         -- their jobs were deleted, so ready rows that are left have no job
         SELECT array_agg(q.id) INTO gone FROM await.queue q
             WHERE q.id = ANY (idle) AND NOT EXISTS (SELECT FROM await.queue_used u WHERE u.queue = q.id)
-              AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval);
+              AND (q.lease, q.max_attempts, q.backoff_min, q.backoff_max) = ('5 minutes'::interval, 5, '2 seconds'::interval, '1 hour'::interval)
+              AND NOT q.paused AND NOT q.managed;
         DELETE FROM await.queue q WHERE q.id = ANY (gone);
         GET DIAGNOSTICS queues = ROW_COUNT;
         gone := gone || ARRAY(SELECT o.id FROM unnest(orphans) o (id) WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.id = o.id));
@@ -52,6 +53,8 @@ BEGIN
                   AND r.pos >= coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = l.lane ORDER BY m.pos DESC LIMIT 1), 0)));
         GET DIAGNOSTICS lanes = ROW_COUNT;
         DELETE FROM await.ready r USING unnest(gone) q (id) WHERE r.lane >= q.id::bigint << 8 AND r.lane < (q.id::bigint + 1) << 8;
+        DELETE FROM await.held h USING unnest(gone) q (id) WHERE h.lane >= q.id::bigint << 8 AND h.lane < (q.id::bigint + 1) << 8;
+        DELETE FROM await.low_water m USING unnest(gone) q (id) WHERE m.lane = -q.id;
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
         RETURN NEXT 'busy queues';           -- a long reader, or a lock on such a row: the next purge tries again
         RETURN;

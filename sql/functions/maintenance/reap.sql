@@ -3,7 +3,8 @@ CREATE OR REPLACE FUNCTION await.reap_lease(p_job uuid, p_attempt int2, p_now ti
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-    h await.job_head := await.lock_job(p_job, true); -- job first, lease second, as everywhere
+    h    await.job_head := await.lock_job(p_job, true); -- job first, lease second, as everywhere
+    slot await.lease;
 BEGIN
     IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_job) AND j.id = p_job) THEN
         RETURN false;
@@ -12,7 +13,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    DELETE FROM await.lease l WHERE l.job = p_job AND l.attempt = p_attempt;
+    DELETE FROM await.lease l WHERE l.job = p_job AND l.attempt = p_attempt RETURNING l.* INTO slot;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF NOT h.ended THEN                      -- NULL: the job is gone
         PERFORM await.retry_or_fail(h, p_attempt, jsonb_build_object('title', 'Lease expired', 'detail',
             format('the worker of attempt %s did not renew its lease in time', p_attempt)), interval '0');
@@ -36,6 +40,7 @@ BEGIN
     ELSIF NOT h.ended THEN
         PERFORM await.append_event(h, 'expired', 'expired',
             CASE WHEN await.is_batch(p_job) THEN await.batch_totals(p_job) END);
+        PERFORM await.leave_line(h);
     END IF;
     RETURN true;
 END $$;
@@ -93,6 +98,19 @@ BEGIN
     RETURN handled;
 END $$;
 
+-- Puts a job of a special queue that is due into its line.
+CREATE OR REPLACE FUNCTION await.line_up(d await.delayed) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    q await.queue;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = d.lane >> 8;
+    IF FOUND THEN
+        PERFORM await.stand_in_line(q, d.lane, d.owner, d.job, d.attempt);
+    END IF;
+END $$;
+
 -- Moves delayed jobs that are due into their lanes, p_limit at most. A lane that another transaction is just creating is left out.
 CREATE OR REPLACE FUNCTION await.move_due(p_limit int, p_now timestamptz) RETURNS int
 LANGUAGE plpgsql VOLATILE
@@ -103,6 +121,7 @@ DECLARE
     lanes bigint[];
     lane  bigint;
     moved int;
+    owned await.delayed[];                   -- of special queues
 BEGIN
     LOOP
         SELECT array_agg(DISTINCT d.lane) INTO lanes FROM (
@@ -130,9 +149,13 @@ BEGIN
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT s.lane, nextval('await.pos'), s.job, s.attempt
         FROM (SELECT g.* FROM gone g WHERE EXISTS (SELECT FROM await.queue q WHERE q.id = g.lane >> 8) -- else it went, and its jobs
-              ORDER BY g.due, g.pos) s
+                AND g.owner IS NULL ORDER BY g.due, g.pos) s
     )
-    SELECT count(*), array_agg(DISTINCT g.lane) INTO moved, lanes FROM gone g;
+    SELECT count(*), array_agg(DISTINCT g.lane), array_agg(g::await.delayed ORDER BY g.due, g.pos) FILTER (WHERE g.owner IS NOT NULL)
+        INTO moved, lanes, owned FROM gone g;
+    IF owned IS NOT NULL THEN
+        PERFORM await.line_up(d) FROM unnest(owned) d;
+    END IF;
     IF await.notifies() THEN
         PERFORM await.notify_lanes(lanes);
     END IF;
@@ -157,7 +180,7 @@ BEGIN
             DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
                 PERFORM await.open_lane(r.lane);
-                INSERT INTO await.ready (lane, pos, job, attempt) VALUES (r.lane, nextval('await.pos'), r.job, r.attempt);
+                PERFORM await.line_up(r::await.delayed);
                 IF await.notifies() THEN
                     PERFORM await.notify_lanes(ARRAY[r.lane]);
                 END IF;

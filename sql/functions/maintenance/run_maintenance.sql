@@ -57,7 +57,10 @@ BEGIN
     IF NOT in_block THEN
         PERFORM await.need_partitions(), await.settle();
     END IF;
-    handled := await.reap(most) + await.visit_batches(most);
+    handled := await.reap(most) + await.visit_batches(most) + await.visit_held(most);
+    IF NOT in_block AND EXISTS (SELECT FROM await.queue q WHERE q.rated) THEN
+        PERFORM await.count_events(p_most => 20000);
+    END IF;
     IF handled >= most THEN
         PERFORM setval('await.last_maintenance', 0); -- there is more
     END IF;

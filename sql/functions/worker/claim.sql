@@ -48,6 +48,10 @@ DECLARE
     attempts int2[];
     in_lanes bigint[];
     in_pos   bigint[];
+    owners   text[];                         -- of special queues
+    managed  int4;                           -- the queue whose lane it is, if it is managed
+    salt     CONSTANT int4 := (random() * 2147483647)::int4;
+    origins  bigint[];
     sizes    bigint;                         -- of the payloads of these jobs that come inline
     largest  bigint;
     room     bigint := 16777216;             -- for payloads, in this call
@@ -76,22 +80,35 @@ BEGIN
     END IF;
     PERFORM await.run_maintenance(), await.advance_horizon_soon();
     FOR lanes IN
-        SELECT m.lane & 255 AS rank, array_agg(m.lane) AS lane, array_agg(await.advance_low_water(m.lane)) AS mark
-        FROM await.lane_in_use m WHERE m.lane >> 8 IN (SELECT q.id FROM await.queue q WHERE q.name = ANY (claim.queues))
-        GROUP BY 1 ORDER BY 1
+        SELECT m.lane & 255 AS rank, q.turn, array_agg(m.lane) AS lane,
+               array_agg(await.advance_low_water(m.lane)) AS mark
+        -- managed queues one by one, in any order
+        FROM (SELECT k.id, (CASE WHEN k.managed THEN k.id ELSE 0 END) # salt AS turn FROM await.queue k
+              WHERE k.name = ANY (claim.queues) AND NOT k.paused) q
+        JOIN await.lane_in_use m ON m.lane >> 8 = q.id
+        GROUP BY 1, 2 ORDER BY 1, 2
     LOOP
+        managed := nullif(lanes.turn # salt, 0);
         LOOP
             EXIT WHEN wanted = 0 OR refused >= 100;
-            WITH picked AS MATERIALIZED (
-                SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
-                CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
-                                    ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
-                ORDER BY r.pos LIMIT wanted
-            ), taken AS (
-                DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.*
-            )
-            SELECT array_agg(t.job ORDER BY t.pos), array_agg(t.attempt ORDER BY t.pos), array_agg(t.lane ORDER BY t.pos),
-                   array_agg(t.pos ORDER BY t.pos) INTO jobs, attempts, in_lanes, in_pos FROM taken t;
+            IF managed IS NOT NULL THEN
+                SELECT p.jobs, p.attempts, p.in_lanes, p.in_pos, p.owners, p.origins
+                    INTO jobs, attempts, in_lanes, in_pos, owners, origins
+                    FROM await.pick_managed(managed, lanes.lane[1], lanes.mark[1], wanted) p;
+            ELSE
+                WITH picked AS MATERIALIZED (
+                    SELECT r.lane, r.pos FROM unnest(lanes.lane, lanes.mark) l (lane, mark)
+                    CROSS JOIN LATERAL (SELECT y.lane, y.pos FROM await.ready y WHERE y.lane = l.lane AND y.pos >= l.mark
+                                        ORDER BY y.pos LIMIT wanted FOR UPDATE SKIP LOCKED) r
+                    ORDER BY r.pos LIMIT wanted
+                ), taken AS (
+                    DELETE FROM await.ready y USING picked p WHERE y.lane = p.lane AND y.pos = p.pos RETURNING y.*
+                )
+                SELECT array_agg(t.job), array_agg(t.attempt), array_agg(t.lane), array_agg(t.pos), array_agg(t.owner),
+                       array_agg(t.origin)
+                    INTO jobs, attempts, in_lanes, in_pos, owners, origins
+                    FROM (SELECT * FROM taken ORDER BY pos) t;
+            END IF;
             EXIT WHEN jobs IS NULL;
 
             SELECT sum(l.payload_size) FILTER (WHERE l.payload_size <= p_inline), max(l.payload_size) INTO sizes, largest
@@ -102,13 +119,15 @@ BEGIN
                 FROM (SELECT sum(CASE WHEN j.payload_size <= p_inline THEN j.payload_size ELSE 0 END) OVER (ORDER BY t.ord) AS upto
                       FROM unnest(jobs) WITH ORDINALITY t (job, ord)
                       JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job) u;
-                INSERT INTO await.ready (lane, pos, job, attempt)
-                    SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:]);
+                INSERT INTO await.ready (lane, pos, job, attempt, owner, origin)
+                    SELECT * FROM unnest(in_lanes[fit + 1:], in_pos[fit + 1:], jobs[fit + 1:], attempts[fit + 1:], owners[fit + 1:],
+                                         origins[fit + 1:]);
                 IF await.notifies() THEN     -- for other workers
                     PERFORM await.notify_lanes(in_lanes[fit + 1:]);
                 END IF;
                 jobs := jobs[:fit];
                 attempts := attempts[:fit];
+                origins := origins[:fit];
                 wanted := 0;                 -- and nothing of lower priority passes them
             END IF;
             room := room - coalesce(sizes, 0);
@@ -121,10 +140,10 @@ BEGIN
 
             RETURN QUERY
             WITH live AS MATERIALIZED (       -- without jobs that ended (were cancelled) while they waited
-                SELECT t.ord, t.attempt, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
+                SELECT t.ord, t.attempt, t.origin, j AS job, q.name, coalesce(e.seq, 1) AS seq, e.progress,
                        least(greatest(coalesce(p_lease, j.lease, q.lease), interval '1 second'), interval '1 day') AS span,
                        t.attempt || '.' || await.base64url(uuid_send(gen_random_uuid())) AS receipt
-                FROM unnest(jobs, attempts) WITH ORDINALITY t (job, attempt, ord)
+                FROM unnest(jobs, attempts, origins) WITH ORDINALITY t (job, attempt, origin, ord)
                 JOIN await.job j ON j.class = await.class(t.job) AND j.id = t.job
                 JOIN await.queue q ON q.id = j.queue
                 LEFT JOIN LATERAL (SELECT e.seq, e.state, e.progress FROM await.event e
@@ -134,8 +153,13 @@ BEGIN
                 INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress)
                 SELECT (l.job).class, (l.job).id, l.seq + 1, (l.job).owner, 'processing', 'processing', l.attempt, l.progress FROM live l
             ), leased AS (
-                INSERT INTO await.lease (job, attempt, worker, span, until, receipt)
-                SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt FROM live l
+                INSERT INTO await.lease (job, attempt, worker, span, until, receipt, queue, lane, owner, no, origin)
+                SELECT (l.job).id, l.attempt, p_worker, l.span, clock_timestamp() + l.span, l.receipt, managed,
+                       CASE WHEN managed IS NOT NULL THEN in_lanes[1] END,
+                       CASE WHEN managed IS NOT NULL THEN (l.job).owner END,
+                       CASE WHEN managed IS NOT NULL THEN nextval('await.pos') END,
+                       CASE WHEN managed IS NOT NULL THEN l.origin END
+                FROM live l
             )
             SELECT (l.job).id, l.receipt, l.attempt::int, l.name,
                    CASE WHEN (l.job).payload_size > p_inline THEN NULL
@@ -147,6 +171,9 @@ BEGIN
             FROM live l ORDER BY l.ord;
             GET DIAGNOSTICS given = ROW_COUNT;
             wanted := greatest(wanted - given, 0);
+            IF managed IS NOT NULL THEN
+                PERFORM await.move_up(managed, in_lanes[1], owners, origins);
+            END IF;
         END LOOP;
     END LOOP;
 END $$;

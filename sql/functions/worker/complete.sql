@@ -8,6 +8,7 @@ SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     h     await.job_head;
+    slot  await.lease;
     own   int2;                              -- the attempt's number
     total bigint := length(body);
 BEGIN
@@ -24,7 +25,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(complete.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.attempt INTO own;
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.* INTO slot;
+    own := slot.attempt;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;

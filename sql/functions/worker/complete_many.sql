@@ -15,6 +15,7 @@ DECLARE
     ended uuid[];
     batched boolean;                         -- whether some of the jobs are in a batch
     b    record;
+    slots await.lease[];                     -- of managed queues
 BEGIN
     IF n = 0 AND cardinality(receipts) = 0 AND cardinality(bodies) = 0 THEN
         RETURN;
@@ -47,7 +48,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT l.attempt FROM await.lease l WHERE l.job = g.id AND l.receipt = g.receipt OFFSET 0) l
         ORDER BY g.id
     ), released AS (
-        DELETE FROM await.lease l WHERE l.job = ANY (ARRAY(SELECT h.id FROM held h))
+        DELETE FROM await.lease l WHERE l.job = ANY (ARRAY(SELECT h.id FROM held h)) RETURNING l
     ), said AS (
         INSERT INTO await.event (class, job, seq, owner, type, state, attempt, progress, ending, status, content_type, file_name, size, body)
         SELECT await.class(h.id), h.id, e.seq + 1, e.owner, 'completed', 'completed', h.attempt, e.progress, true,
@@ -58,7 +59,10 @@ BEGIN
         WHERE NOT e.ending
         RETURNING event.job
     )
-    SELECT array_agg(s.job) INTO ended FROM said s;
+    SELECT (SELECT array_agg(s.job) FROM said s), (SELECT array_agg(r.l) FROM released r WHERE (r.l).queue IS NOT NULL) INTO ended, slots;
+    IF slots IS NOT NULL THEN
+        PERFORM await.slot_freed(l.queue, l.lane, l.owner, l.origin) FROM unnest(slots) l;
+    END IF;
     PERFORM await.job_ended(ended);
     IF batched THEN                          -- batch by batch, in one order
         FOR b IN SELECT j.batch, array_agg(j.id ORDER BY j.id) AS jobs

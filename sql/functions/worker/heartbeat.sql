@@ -8,6 +8,7 @@ AS $$
 DECLARE
     h    await.job_head;
     over text;
+    slot await.lease;
 BEGIN
     IF progress IS NOT NULL THEN
         IF NOT await.is_short(progress) THEN
@@ -22,10 +23,17 @@ BEGIN
         SELECT e.type INTO over FROM await.event e WHERE e.class = await.class(heartbeat.id) AND e.job = heartbeat.id AND e.ending;
     END IF;
     IF over IS NOT NULL THEN
-        RETURN CASE WHEN over = 'cancelled' AND EXISTS (SELECT FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt)
-                    THEN 'cancelled' ELSE 'lost' END;
+        SELECT * INTO slot FROM await.lease l WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
+        IF slot.queue IS NOT NULL THEN       -- the worker knows now, so its job does not count as running
+            UPDATE await.lease l SET queue = NULL WHERE l.job = heartbeat.id AND l.queue IS NOT NULL;
+            IF FOUND THEN
+                PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+            END IF;
+        END IF;
+        RETURN CASE WHEN over = 'cancelled' AND slot.job IS NOT NULL THEN 'cancelled' ELSE 'lost' END;
     END IF;
-    UPDATE await.lease l SET until = clock_timestamp() + l.span WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
+    UPDATE await.lease l SET until = clock_timestamp() + l.span, no = CASE WHEN l.queue IS NOT NULL THEN nextval('await.pos') END
+        WHERE l.job = heartbeat.id AND l.receipt = heartbeat.receipt;
     IF NOT FOUND THEN
         RETURN 'lost';
     END IF;

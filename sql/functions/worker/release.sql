@@ -10,6 +10,7 @@ DECLARE
     k    int2 := await.class(release.id);
     h    await.job_head;
     own  int2;
+    slot await.lease;
     due  timestamptz;
     before jsonb;                            -- the data of the last event "pending"
     times int := 1;                          -- how often this attempt has been given back
@@ -21,7 +22,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(release.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.attempt INTO own;
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.* INTO slot;
+    own := slot.attempt;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;

@@ -17,7 +17,8 @@ constexpr ngx_uint_t kMostPhases = 16;  // as await.insert_batch()
 
 constexpr char kRule[] =
     "it must be an id, or one of queues=, phases=, on_ready=, options=, file=, type=, params=, priority=, "
-    "delay=, lease=, max_attempts=, deadline=, retain=, format= and default=json|text";
+    "delay=, lease=, max_attempts=, deadline=, retain=, max_pending=, max_pending_per_owner=, format= and "
+    "default=json|text";
 
 std::span<ngx_str_t> words_of(const ngx_array_t *list) {
   return {static_cast<ngx_str_t *>(list->elts), list->nelts};
@@ -126,6 +127,8 @@ std::optional<BatchUse> parse_batch_options(ngx_conf_t *cf, LocationConf &locati
         invalid_parameter(cf, word, why);
         return std::nullopt;
       }
+      if (name == "max_pending_per_owner")
+        location.owner_quota_at = place_of(cf);
       use.submits = use.submits || name == "queues";
       option = name == "queues" ? option : name;
     }

@@ -68,6 +68,7 @@ struct LocationConf {
   Handler socket;
   Handler publish;
   Handler ticket;
+  Handler retry_job;
   Handler metrics;
   Handler health;
   ngx_http_handler_pt content;  ///< nginx's handler that the directive at content_at has set
@@ -80,6 +81,7 @@ struct LocationConf {
   ngx_flag_t scoped;              ///< off: await_owner off
   Place user_channel_at;          ///< where a channel user: is named
   Place owner_needed_at;          ///< a list of what an owner has
+  Place owner_quota_at;           ///< where max_pending_per_owner= stands
   ngx_array_t *allow;             ///< of ngx_str_t: patterns of channels; null: none
   wire::EventTypes *event_types;  ///< null: they are not changed
   ngx_array_t *origins;           ///< of ngx_str_t, lower case: in addition to the own origin

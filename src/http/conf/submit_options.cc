@@ -46,7 +46,7 @@ constexpr TimeOption kTimes[] = {
 
 constexpr char kRule[] =
     "it must be one of file=, type=, params=, priority=, delay=, lease=, max_attempts=, deadline=, retain=, "
-    "batch=, phase= and format=";
+    "max_pending=, max_pending_per_owner=, batch=, phase= and format=";
 
 /// Null, or what is wrong with the value of batch= or phase=.
 const char *check_batch_option(std::string_view name, std::string_view value) {
@@ -122,6 +122,13 @@ std::optional<const char *> parse_job_option(ngx_conf_t *cf, std::string_view na
     options.max_attempts = static_cast<ngx_int_t>(parse_number(value, 1000).value_or(0));
     return options.max_attempts > 0 ? nullptr : "it must be a number between 1 and 1000";
   }
+  for (auto [option, field] : {std::pair{"max_pending", &SubmitOptions::max_pending},
+                               std::pair{"max_pending_per_owner", &SubmitOptions::max_pending_per_owner}}) {
+    if (name != option)
+      continue;
+    options.*field = static_cast<ngx_int_t>(parse_number(value, 1'000'000).value_or(0));
+    return options.*field > 0 ? nullptr : "it must be a number between 1 and 1000000";
+  }
   if (name == "retain")
     return parse_retention(value, options);
   return std::nullopt;
@@ -160,6 +167,8 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
     }
     if (const char *why = parse_job_option(cf, name, value, options).value_or(kRule))
       return invalid_parameter(cf, ngx::view(words[i]), why);
+    if (name == "max_pending_per_owner")
+      location.owner_quota_at = place_of(cf);
   }
   if (options.deadline_ms > 0 && options.deadline_ms <= options.delay_ms)
     return invalid_parameter(cf, "deadline=",
@@ -176,6 +185,10 @@ void apply(const SubmitOptions &options, core::NewJob &job) {
   job.priority = static_cast<int>(options.priority);
   if (options.max_attempts > 0)
     job.max_attempts = static_cast<int>(options.max_attempts);
+  if (options.max_pending > 0)
+    job.max_pending = static_cast<int>(options.max_pending);
+  if (options.max_pending_per_owner > 0)
+    job.max_pending_per_owner = static_cast<int>(options.max_pending_per_owner);
   auto set = [](std::int64_t ms, std::optional<std::int64_t> &field) {
     if (ms > 0)
       field = ms;

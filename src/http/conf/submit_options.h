@@ -19,8 +19,10 @@ struct SubmitOptions {
   ngx_array_t *types;   ///< type=: of ngx_str_t; null: any
   ngx_array_t *params;  ///< params=: of ngx_str_t; null: all other fields
   ngx_int_t priority;
-  ngx_int_t max_attempts;  ///< 0: the queue's
-  std::int64_t lease_ms;   ///< 0: the queue's
+  ngx_int_t max_attempts;           ///< 0: the queue's
+  ngx_int_t max_pending;            ///< 0: any number of jobs may wait in the queue
+  ngx_int_t max_pending_per_owner;  ///< 0: and any number of one owner's
+  std::int64_t lease_ms;            ///< 0: the queue's
   std::int64_t delay_ms;
   std::int64_t deadline_ms;
   ngx_uint_t retention;                 ///< class

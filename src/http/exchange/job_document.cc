@@ -8,9 +8,11 @@
 namespace await::http {
 
 std::string job_document(ngx_http_request_t *r, std::uint32_t timeline, const core::Job &job,
-                         const wire::Links &links, const wire::Format *format) {
-  std::string text = wire::encode_job(job, links, core::encode_cursor(timeline, job.id, job.seq),
-                                      static_cast<std::int64_t>(location_conf(r).value_max), problem_base(r));
+                         const wire::Links &links, const wire::Format *format,
+                         const core::Standing *standing) {
+  std::string text =
+      wire::encode_job(job, links, core::encode_cursor(timeline, job.id, job.seq),
+                       static_cast<std::int64_t>(location_conf(r).value_max), problem_base(r), standing);
   return format != nullptr ? format->apply(text) : text;
 }
 

@@ -180,6 +180,21 @@ wire::Links links_of(ngx_http_request_t *r, std::string_view suffix) {
   return make_links(r, std::move(path));
 }
 
+wire::Links links_of_retry(ngx_http_request_t *r, const Uuid &old, const Uuid &id) {
+  const LocationConf &location = location_conf(r);
+  if (location.job_uri != nullptr)
+    return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
+  std::string path = client_path(r);
+  if (path.ends_with("/retry"))
+    path.resize(path.size() - 6);
+  std::string was = old.text();
+  if (auto at = path.rfind(was); at != path.npos)
+    path.replace(at, was.size(), id.text());
+  else
+    path += '/' + id.text();
+  return make_links(r, std::move(path));
+}
+
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
   const LocationConf &location = location_conf(r);
   if (location.job_uri != nullptr)

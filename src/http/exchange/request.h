@@ -48,6 +48,8 @@ std::string next_page(ngx_http_request_t *r, std::string_view cursor);
 /// The links of a job, relative to this location.
 /// @param suffix  the part of this location's URL after that of the job, e.g. "/result"
 wire::Links links_of(ngx_http_request_t *r, std::string_view suffix);
+/// The links of the job that a job was retried as here, at the URL of the old one with /retry.
+wire::Links links_of_retry(ngx_http_request_t *r, const Uuid &old, const Uuid &id);
 /// The links of a job just submitted here.
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id);
 

@@ -1,9 +1,11 @@
 #include "http/live/batch_submission.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/text.h"
+#include "http/exchange/full_queue.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/retry.h"
@@ -59,6 +61,8 @@ BatchSubmission::BatchSubmission(ngx_http_request_t *r, Runtime &runtime, const 
     batch_.on_ready = ngx::view(conf.on_ready);
   if (conf.jobs.deadline_ms > 0)
     batch_.deadline_ms = conf.jobs.deadline_ms;
+  batch_.max_pending = head.max_pending;
+  batch_.max_pending_per_owner = head.max_pending_per_owner;
   if (batch_.idempotency)
     fingerprint_.emplace();
   register_held();
@@ -153,6 +157,18 @@ BatchSubmission::MaybeObjection BatchSubmission::add_element(wire::BatchJob &ele
   return std::nullopt;
 }
 
+/// 413 if more jobs are for a queue than may wait there: the batch would never be stored.
+BatchSubmission::MaybeObjection BatchSubmission::count_for(const std::string &queue,
+                                                           const std::string &where) {
+  constexpr int kAny = std::numeric_limits<int>::max();
+  int most = std::min(batch_.max_pending.value_or(kAny),
+                      batch_.owner ? batch_.max_pending_per_owner.value_or(kAny) : kAny);
+  if (most == kAny || ++counts_[queue] <= most)
+    return std::nullopt;
+  return Objection{413, where + "no more than " + std::to_string(most) + " jobs may wait in the queue " +
+                            queue + ", so a batch has no more for it."};
+}
+
 /// Sets the queue and the phase of a job: what the client says, or the only queue, and the first phase.
 BatchSubmission::MaybeObjection BatchSubmission::place(core::NewJob &job,
                                                        const std::optional<std::string> &queue,
@@ -173,7 +189,7 @@ BatchSubmission::MaybeObjection BatchSubmission::place(core::NewJob &job,
     job.phase = *phase;
   else if (!batch_.phases.empty())
     job.phase = batch_.phases.front();
-  return std::nullopt;
+  return count_for(job.queue, where);
 }
 
 /// Of each job, for the answer: which queues have work, and what tells this batch from another.
@@ -393,6 +409,11 @@ void BatchSubmission::on_submitted(Result<core::Submitted> stored) {
     answer_error(stored.error());
     return;
   }
+  if (stored->full != core::Full::no) {
+    intake_.keep(false);
+    finish(send_full(r_, stored->full, stored->retry_ms, batch_.max_pending_per_owner));
+    return;
+  }
   end_progress();
   if (stored->id != batch_.id) {
     answer_replayed(*stored);
@@ -432,53 +453,6 @@ void BatchSubmission::start_wait() {
 
 void BatchSubmission::answer_error(const Error &error) {
   finish(send_not_stored(r_, error, batch_.idempotency.has_value()));
-}
-
-BatchSubmitWait::BatchSubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait,
-                                 Kind kind)
-    : BatchWait(r, runtime, {}, Registration::later), id_(id), wait_(wait), kind_(kind) {
-  if (wait_.ms > 0)
-    register_first(id);
-}
-
-void BatchSubmitWait::stored() {
-  register_held();
-  read_second(id_, wait_.ms);
-}
-
-void BatchSubmitWait::answer_batch(const core::Batch &batch, bool timed_out) {
-  if (kind_ == replayed)
-    add_header(r_, "Idempotency-Replayed", "true");
-  wire::BatchLinks links = batch_links_of_new(r_, id_);
-  add_wait_headers(r_, wait_, "Prefer");
-  add_header(r_, "Link", "<" + links.self + ">; rel=\"status\"");
-  if (std::string next = next_cursor(batch); !next.empty())
-    add_header(r_, "Link", "<" + links.self + "?cursor=" + next + ">; rel=\"next\"");
-  bool ready = !timed_out && wait_.ms > 0;
-  if (!ready && is_plain_form(r_)) {
-    add_header(r_, "Location", links.self);
-    add_header(r_, "Cache-Control", "no-store");
-    finish(send_empty(r_, 303));  // to the document, which can be reloaded
-    return;
-  }
-  if (ready) {
-    add_header(r_, "Content-Location", links.self);
-    add_header(r_, "Cache-Control", "private, no-cache");
-  } else {
-    add_header(r_, "Location", links.self);
-    add_header(r_, "Operation-Location", links.self);
-    add_header(r_, "Cache-Control", "no-store");
-    add_retry_after(r_);
-  }
-  finish(send(r_, ready ? 200 : 202, "application/json", document(batch, links)));
-}
-
-void BatchSubmitWait::refuse(const Error &error) {
-  if (!revive())
-    return;
-  // the batch exists even if it cannot be read now
-  add_header(r_, "Link", "<" + batch_links_of_new(r_, id_).self + ">; rel=\"status\"");
-  finish(send_error(r_, error));
 }
 
 }  // namespace await::http

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,7 +10,7 @@
 #include "core/upload.h"
 #include "http/conf/batch_options.h"
 #include "http/exchange/receiver.h"
-#include "http/live/batch_wait.h"
+#include "http/live/batch_submit_wait.h"
 #include "wire/batch_parser.h"
 #include "wire/form_fields.h"
 #include "wire/idempotency.h"
@@ -17,29 +18,6 @@
 #include "wire/multipart.h"
 
 namespace await::http {
-
-/// Answers a submitted batch: 202 with its document, at once or, for `Prefer: wait`, when it is ready or the
-/// time is over.
-class BatchSubmitWait : public BatchWait {
- public:
-  enum Kind : bool { fresh, replayed };
-  BatchSubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait, Kind kind);
-
-  /// The batch is stored: answers the request from now on, which is registered here.
-  void stored();
-  /// The batch was not stored.
-  void abandon() { leave(); }
-
- private:
-  bool asks_conditions() const override { return false; }  // the POST is done
-  bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
-  void answer_batch(const core::Batch &batch, bool timed_out) override;
-  void refuse(const Error &error) override;
-
-  Uuid id_;
-  Wait wait_;
-  Kind kind_;
-};
 
 /// How the body of a batch is written.
 struct BatchBody {
@@ -71,6 +49,7 @@ class BatchSubmission : public Receiver {
   MaybeObjection add_element(wire::BatchJob &element);
   MaybeObjection place(core::NewJob &job, const std::optional<std::string> &queue,
                        const std::optional<std::string> &phase, const std::string &where);
+  MaybeObjection count_for(const std::string &queue, const std::string &where);
   MaybeObjection take_form();
   MaybeObjection take(const wire::Multipart::Event &event);
   MaybeObjection open_part(const wire::Multipart::Part &part);
@@ -99,6 +78,7 @@ class BatchSubmission : public Receiver {
   std::optional<wire::BatchParser> parser_;
   std::string rest_;  // of the body, for the parser
   std::optional<wire::Fingerprint> fingerprint_;
+  std::map<std::string, int> counts_;   // jobs by queue
   std::vector<std::string> announced_;  // queues with a job that can be claimed now
   core::Reply<core::Submitted> reply_ =
       core::Reply<core::Submitted>::to<&BatchSubmission::on_submitted>(this);

@@ -9,6 +9,7 @@
 #include "http/conf/batch_options.h"
 #include "http/conf/conf.h"
 #include "http/exchange/conditions.h"
+#include "http/exchange/full_queue.h"
 #include "http/exchange/job_document.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
@@ -210,6 +211,18 @@ OrAnswer<BatchBody> read_body_type(ngx_http_request_t *r, const BatchConf &conf,
   return send_problem(r, 415, "Unsupported content type " + content_type + "; use " + types + ".");
 }
 
+/// Refuses a batch before its body is read if its only queue was full a moment ago. A repetition of what was
+/// stored is not refused.
+Refusal check_full(ngx_http_request_t *r, Runtime &runtime, const BatchConf &conf, core::NewJob &head) {
+  if (head.idempotency || conf.queues->nelts > 1)
+    return std::nullopt;
+  head.queue = ngx::view(*static_cast<ngx_str_t *>(conf.queues->elts));
+  auto full = runtime.full_queues().find(head, runtime.now_ms());
+  if (!full)
+    return std::nullopt;
+  return send_full(r, full->full, full->retry_ms, head.max_pending_per_owner);
+}
+
 Answer submit_batch(ngx_http_request_t *r, Runtime &runtime) {
   const BatchConf &conf = batch_conf(r);
   if (auto refusal = Receiver::check_room(r, runtime))
@@ -226,6 +239,9 @@ Answer submit_batch(ngx_http_request_t *r, Runtime &runtime) {
   if (wait->ms > 0 && !has_room(location_conf(r), runtime))
     wait->ms = 0;  // too many requests are held: answer 202 instead
   head.id = runtime.backends().new_id(static_cast<unsigned>(conf.jobs.retention)).as_v8();
+  apply(conf.jobs, head);
+  if (auto refusal = check_full(r, runtime, conf, head))
+    return *refusal;
   request_info(r).id = head.id.text();
   request_info(r).delivery = "submit";
   return ngx::Held::make<BatchSubmission>(r, runtime, conf, head, *wait)->start(*body);

@@ -24,7 +24,9 @@ constexpr char kMayBeSent[] =
     "Last-Event-ID, Prefer, Range, traceparent, X-Correlation-Id";
 constexpr char kMayBeRead[] =
     "Location, Link, ETag, Retry-After, Preference-Applied, Content-Location, Content-Range, "
-    "Content-Disposition, Idempotency-Replayed, Operation-Location, WWW-Authenticate, X-Request-Id";
+    "Content-Disposition, Idempotency-Replayed, Operation-Location, RateLimit, RateLimit-Policy, "
+    "WWW-Authenticate, "
+    "X-Request-Id";
 
 struct CorsMain {
   ngx_flag_t used;

@@ -33,6 +33,7 @@ struct Action {
 constexpr Action kActions[] = {{&LocationConf::submit, kPost, "await_submit", 2},
                                {&LocationConf::publish, kPost, "await_publish", 2},
                                {&LocationConf::ticket, kPost, "await_ticket", 1},
+                               {&LocationConf::retry_job, kPost, "await_retry_job", 2},
                                {&LocationConf::job, kDocument, "await_job", 2},
                                {&LocationConf::cancel, kDelete, "await_job", 2},
                                {&LocationConf::batch_submit, kPost, "await_batch", 1},

@@ -36,11 +36,13 @@ constexpr std::string_view kNames[] = {"json", "text", "html"};  // in entity ta
 
 class JobRequest : public JobWait {
  public:
-  JobRequest(ngx_http_request_t *r, Runtime &runtime, Representation type, Wait wait)
+  /// @param stands  whether the document says where the job stands; it has no entity tag then
+  JobRequest(ngx_http_request_t *r, Runtime &runtime, Representation type, Wait wait, bool stands)
       : JobWait(r, runtime, core::ResultDetail::json_value),
         type_(type),
         wait_(wait),
-        known_etags_(own_header(r, "if-none-match")) {}
+        stands_(stands),
+        known_etags_(stands ? std::string() : own_header(r, "if-none-match")) {}
 
   Answer start(const Uuid &id) { return watch(id, wait_.ms); }
 
@@ -57,6 +59,10 @@ class JobRequest : public JobWait {
   }
 
   void answer(const core::Job &job, bool timed_out) override {
+    if (stands_) {
+      answer_standing(job);
+      return;
+    }
     bool says_timeout = timed_out && wait_.ms > 0 && type_ == Representation::text;
     // "TIMEOUT" stands for the state, so it is equal only by a weak comparison
     add_header(r_, "ETag", (says_timeout ? "W/" : "") + etag(job));
@@ -76,6 +82,36 @@ class JobRequest : public JobWait {
     }
   }
 
+  void answer_standing(const core::Job &job) {
+    if (reply_.waiting())
+      return;  // a hint came meanwhile
+    job_ = job;
+    if (job.state == core::State::pending)
+      runtime_.backends().store().standing(job.id, reply_);
+    else
+      give_standing({});
+  }
+
+  void on_standing(Result<core::Standing> standing) {
+    if (standing)
+      give_standing(*standing);
+    else
+      refuse(standing.error());
+  }
+
+  void give_standing(const core::Standing &standing) {
+    add_wait_headers(r_, wait_, "Accept, Prefer");
+    add_state_headers(r_, job_->state);
+    finish(send(r_, 200, "application/json",
+                job_document(r_, runtime_.backends().timeline(), *job_, links_of(r_, ""),
+                             location_conf(r_).document, &standing)));
+  }
+
+  void leave() override {
+    reply_.unlink();
+    JobWait::leave();
+  }
+
   static std::string upper_state(const core::Job &job) {
     std::string word(core::state_name(job.state));
     for (char &c : word)
@@ -85,7 +121,10 @@ class JobRequest : public JobWait {
 
   Representation type_;
   Wait wait_;
+  bool stands_;
   std::string known_etags_;
+  std::optional<core::Job> job_;  // while its place is read
+  core::Reply<core::Standing> reply_ = core::Reply<core::Standing>::to<&JobRequest::on_standing>(this);
 };
 
 /// DELETE: reads the job to check its owner, cancels it, and answers with the job as it is then.
@@ -168,6 +207,9 @@ Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
         r, 406, "A job is available as application/json, text/plain, text/html or text/event-stream.");
   if (chosen < 0)
     return send_problem(r, 406, "A job is available as application/json, text/plain or text/html.");
+  auto include = argument(r, "include");
+  if (include && *include != "position")
+    return send_problem(r, 400, "The argument \"include\" can only be \"position\".");
   auto wait = asked_wait(r);
   if (!wait)
     return wait.answer();
@@ -180,7 +222,8 @@ Answer get_job(ngx_http_request_t *r, Runtime &runtime) {
   Representation type = chosen == 2                               ? Representation::html
                         : (chosen == 1) != (conf.text_first == 1) ? Representation::text
                                                                   : Representation::json;
-  return ngx::Held::make<JobRequest>(r, runtime, type, *wait)->start(*id);
+  bool stands = include && type == Representation::json;
+  return ngx::Held::make<JobRequest>(r, runtime, type, *wait, stands)->start(*id);
 }
 
 Answer delete_job(ngx_http_request_t *r, Runtime &runtime) {

@@ -372,6 +372,10 @@ char *require_owner(ngx_conf_t *cf, const LocationConf &location) {
     return directive_error(cf, location.owner_needed_at,
                            "lists what an owner has, so it requires \"await_owner\", as by \"await_owner "
                            "$remote_user;\"; \"all\" lists everybody's");
+  if (location.owner_quota_at.known())
+    return directive_error(cf, location.owner_quota_at,
+                           "has \"max_pending_per_owner=\", which requires \"await_owner\", as by "
+                           "\"await_owner $remote_user;\"");
   return NGX_CONF_OK;
 }
 

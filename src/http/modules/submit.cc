@@ -8,6 +8,7 @@
 #include "http/conf/action.h"
 #include "http/conf/formats.h"
 #include "http/conf/submit_options.h"
+#include "http/exchange/full_queue.h"
 #include "http/exchange/receiver.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
@@ -210,6 +211,10 @@ class SubmitRequest : public Receiver {
       on_submitted(added.error());
       return;
     }
+    if (added->outcome == Outcome::full) {
+      on_submitted(added->job);
+      return;
+    }
     upload_.keep(false);
     if (added->outcome == Outcome::no_batch)
       finish(send_problem(r_, 404, core::absence(core::Kind::batch)));
@@ -225,6 +230,12 @@ class SubmitRequest : public Receiver {
   void on_submitted(Result<core::Submitted> stored) {
     if (!stored) {
       answer_error(stored.error());
+      return;
+    }
+    if (stored->full != core::Full::no) {
+      upload_.keep(false);
+      runtime_.full_queues().note(submission_.job, *stored, runtime_.now_ms());
+      finish(send_full(r_, stored->full, stored->retry_ms, submission_.job.max_pending_per_owner));
       return;
     }
     submission_.job.payload.reset();  // free the memory: it is stored, and the request may be held for long
@@ -397,6 +408,9 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   job.id =
       runtime.backends().new_id(*batch ? (*batch)->retention() : static_cast<unsigned>(options.retention));
   apply(options, job);
+  // a repetition of what was stored is not refused
+  if (auto full = job.idempotency ? std::nullopt : runtime.full_queues().find(job, runtime.now_ms()))
+    return send_full(r, full->full, full->retry_ms, job.max_pending_per_owner);
   request_info(r).id = job.id.text();
   request_info(r).delivery = "submit";
   return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *batch, *wait, streams)

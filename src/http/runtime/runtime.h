@@ -18,6 +18,7 @@
 #include "http/runtime/backends.h"
 #include "http/runtime/counters.h"
 #include "http/runtime/flush.h"
+#include "http/runtime/full_queues.h"
 #include "http/runtime/heartbeats.h"
 #include "http/runtime/hints.h"
 #include "http/runtime/lifecycle.h"
@@ -44,6 +45,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   QueueCache &queues() { return queues_; }
   Lifecycle &lifecycle() { return lifecycle_; }
   Refusals &refusals() { return refusals_; }
+  FullQueues &full_queues() { return full_queues_; }
   Heartbeats &heartbeats() { return heartbeats_; }
   UserHints &user_hints() { return user_hints_; }
   core::Hub &hub() { return hub_; }
@@ -105,6 +107,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   Backends backends_;
   SigningKeys keys_;
   QueueCache queues_;
+  FullQueues full_queues_;
   core::Hub hub_{backends_.bus(), *this};
   Lifecycle lifecycle_;
   Hints hints_{hub_, keys_, lifecycle_};

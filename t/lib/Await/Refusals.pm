@@ -19,6 +19,7 @@ my %ACTIONS = (
         headers => [ [ 'Content-Type' => 'application/json' ] ] },
     batch   => { conf => 'await_batch $arg_id;', method => 'GET', args => 'id={batch}' },
     batch_cancel => { conf => 'await_batch $arg_id;', method => 'DELETE', args => 'id={batch}' },
+    retry_job => { conf => 'await_retry_job $arg_id;', method => 'POST', args => 'id={done}' },
     result  => { conf => 'await_result $arg_id;', method => 'GET', args => 'id={done}' },
     events  => { conf => 'await_events job:$arg_id;', method => 'GET', args => 'id={pending}' },
     page    => { conf => 'await_events job:$arg_id default=json;', method => 'GET', args => 'id={pending}&wait=30' },
@@ -275,7 +276,7 @@ our @ROWS = (
          [ $action => 404, 'foreign, asked for long', conf => "await_owner \$arg_u; $conf",
              args => 'id={foreign}&u=bob', headers => [$WAIT] ])
     } [ job => 'await_job $arg_id;' ], [ cancel => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ],
-        [ page => 'await_events job:$arg_id default=json;' ]),
+        [ retry_job => 'await_retry_job $arg_id;' ], [ page => 'await_events job:$arg_id default=json;' ]),
     [ events => 404, 'id', args => 'id=none' ], [ events => 404, 'unknown', args => 'id={unknown}' ],
         [ events => 410, 'old', args => 'id={old}' ],
     [ events => 404, 'foreign', conf => 'await_owner $arg_u; await_events job:$arg_id;', args => 'id={foreign}&u=bob' ],
@@ -302,10 +303,17 @@ our @ROWS = (
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
         [ 'If-Match' => '"another"' ] ] ] }
-        qw(submit batch_submit publish ticket events page jobs batches metrics health socket)),
+        qw(submit batch_submit publish ticket retry_job events page jobs batches metrics health socket)),
     # a ticket is for watching, and gets no other
     (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
-        access => 'auth_ticket.cc' ] } qw(submit batch_submit publish ticket cancel jobs batches metrics health)),
+        access => 'auth_ticket.cc' ] }
+        qw(submit batch_submit publish ticket cancel retry_job jobs batches metrics health)),
+    [ submit => 503, 'full', conf => 'await_submit brim max_pending=1;',
+        headers => [ [ 'Idempotency-Key' => '"brim"' ] ], at => 'end' ],
+    [ submit => 429, 'quota', conf => 'await_owner $arg_u; await_submit brim max_pending_per_owner=1;', args => 'u=bob',
+        headers => [ [ 'Idempotency-Key' => '"brim"' ] ], at => 'end' ],
+    [ job => 400, 'include', args => 'id={pending}&include=all' ],
+    [ retry_job => 409, 'not ended', args => 'id={pending}', at => 'end' ],
     [ cancel => 409, 'ended', args => 'id={done}' ],
     (map { my ($action, $conf) = @$_; [ $action => 503, 'held', conf => "await_max_held 1; $conf",
         args => 'id={pending}&wait=30' ] }
@@ -321,7 +329,7 @@ our @ROWS = (
     } [ job => 'await_job $arg_id;' ], [ result => 'await_result $arg_id;' ],
         [ page => 'await_events job:$arg_id default=json;' ]),
     [ cancel => 503, 'reads', conf => 'await_max_inflight 1; await_job $arg_id;', phase => 'reads' ],
-    (map { [ $_ => 503, 'database', args => 'id={pending}', phase => 'away' ] } qw(job cancel result page)),
+    (map { [ $_ => 503, 'database', args => 'id={pending}', phase => 'away' ] } qw(job cancel retry_job result page)),
     (map { [ $_ => 500, 'function', args => 'id={kept}', phase => 'broken' ] } qw(cancel)),
     [ publish => 500, 'function', body => '{"a":1}', phase => 'broken', at => 'end' ],
     [ result => 404, 'pending', conf => 'await_result $arg_id pending=404;', args => 'id={pending}' ],
