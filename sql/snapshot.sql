@@ -1546,8 +1546,11 @@ BEGIN
     IF inserted = cardinality(p_ids) THEN
         RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
     ELSE
+        -- Some are here already, but who sent them has not heard so: their commit may still wait for a synchronous
+        -- standby, or have been torn from that wait. The lock is written to the WAL behind them, so that this commit
+        -- waits for the standby to have both.
         RETURN QUERY SELECT k.id, j.created_at FROM unnest(p_ids) WITH ORDINALITY k (id, ord)
-            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord FOR KEY SHARE OF j;
     END IF;
 END $$;
 CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)

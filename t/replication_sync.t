@@ -13,21 +13,11 @@ use Time::HiRes qw(time);
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
 my $servers = Await::Replication->new($s, qw(a b));
 
-# From now on a commit on this server waits for the other one.
-sub wait_for_standby {
-    my ($name, $standby) = @_;
-    $servers->on($name, "ALTER SYSTEM SET synchronous_standby_names = '$standby'");
-    $servers->on($name, 'SELECT pg_reload_conf()');
-    return eventually("$name waits for $standby",
-        sub { $servers->on($name, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1 }, 30);
-}
-
 # The other one is lost: commits wait for nobody.
 sub promote {
     my ($name) = @_;
     $servers->promote($name);
-    $servers->on($name, 'ALTER SYSTEM RESET synchronous_standby_names');
-    $servers->on($name, 'SELECT pg_reload_conf()');
+    $servers->wait_for_standby($name);
 }
 
 sql("ALTER SYSTEM SET $_") for 'wal_log_hints = on', "wal_keep_size = '1GB'";    # pg_rewind needs them
@@ -35,7 +25,7 @@ $s->end('postgres', 'INT');
 $servers->start('a');
 $servers->make_standby('a', 'b');
 $servers->start('b');
-wait_for_standby('a', 'b');
+$servers->wait_for_standby('a', 'b');
 
 my $ports = join ',', map { $servers->port($_) } qw(a b);
 my $who = 'dbname=await user=edge password=' . $s->password('edge');
@@ -86,6 +76,31 @@ subtest 'a standby that stands still' => sub {
     is sql("SELECT count(*) FROM await.job WHERE payload = 'late'"), 5, 'and each is there once';
 };
 
+subtest 'a commit that is torn from its wait for the standby' => sub {
+    # was a bug: PostgreSQL says that it has committed, and warns; what was sent again and is there waited for nobody
+    my @standby = ($s->pid('b'), children($s->pid('b')));
+    kill 'STOP', @standby;
+    my $waiting = q{FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'nginx-await-%'};
+    my @torn;
+    for my $key (undef, '"torn"') {
+        my %headers = $key ? ('Idempotency-Key' => $key) : ();
+        push @torn, begin_request('POST', '/jobs', body => 'torn', headers => \%headers);
+        for my $how (qw(pg_cancel_backend pg_terminate_backend)) {
+            my $tear = sub { $servers->on('a', "SELECT count($how(pid)) $waiting") > 0 };
+            ok until_true("$how()", $tear, 10), ($key ? 'with a key' : 'without a key') . ": $how()";
+            ok $torn[-1]->quiet(0.3), 'it is sent again, and not accepted';
+        }
+    }
+    like error_log(), qr/may not have reached the synchronous standby/, 'the log says why';
+    my $again = begin_request('POST', '/jobs', body => 'torn', headers => { 'Idempotency-Key' => '"torn"' });
+    ok $again->quiet(0.5), 'the client sends it again: it is there, and not accepted either';
+    kill 'CONT', @standby;
+    my @answers = map { $_->response(30) } $again, @torn;
+    is_deeply [ map { $_->{status} } @answers ], [ (202) x 3 ], 'when the standby has it, it is';
+    push @accepted, map { json($_)->{id} } @answers;
+    is sql("SELECT count(*) FROM await.job WHERE payload = 'torn'"), 2, 'each is there once';
+};
+
 my $stream = begin_request('GET', "/jobs/$accepted[0]/events", headers => { Accept => 'text/event-stream' });
 ok $stream->wait_event('ready'), 'a stream';
 
@@ -100,11 +115,9 @@ subtest 'the primary is lost' => sub {
 };
 
 subtest 'the former primary comes back by pg_rewind' => sub {
-    $servers->on('b', 'CHECKPOINT');    # or pg_rewind does not see the new timeline
-    $servers->run('rewind', 'pg_rewind', '--no-sync -R -D', $servers->data('a'), '--source-server',
-        "'host=127.0.0.1 port=@{[ $servers->port('b') ]} user=admin dbname=postgres application_name=a'");
+    $servers->rewind('b', 'a');
     $servers->start('a');
-    wait_for_standby('b', 'a');
+    $servers->wait_for_standby('b', 'a');
     is_deeply [ submit_some(5) ], [ (202) x 5 ], 'it is the standby now';
     $stream->{buffer} =~ s/event: reset/event: was/g;
     $servers->kill('b');

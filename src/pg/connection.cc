@@ -212,11 +212,22 @@ bool Connection::take_result(PGresult *result) {
 }
 
 void Connection::on_notice(void *self, const PGresult *result) noexcept {
+  auto &connection = *static_cast<Connection *>(self);
   try {
     if (std::string warning = warning_of(result); !warning.empty())
-      static_cast<Connection *>(self)->log_.error(warning);
+      connection.log_.error(warning);
+    if (std::string why = unreplicated_commit(result); !why.empty())
+      connection.on_unreplicated_commit(why);
   } catch (...) {  // out of memory: only a log line is lost
   }
+}
+
+/// The notice comes before the end of the transaction that it is about. Its client may not be told that all
+/// is well: a failover could undo it.
+void Connection::on_unreplicated_commit(const std::string &why) {
+  log_.error("a commit may not have reached the synchronous standby, and is not acknowledged: " + why);
+  if (!failure_)
+    failure_ = std::make_unique<Error>(Error{Code::unavailable, "PostgreSQL: " + why});
 }
 
 std::string Connection::message() const {

@@ -130,6 +130,7 @@ class Connection {
   void on_timer();
   std::string message() const;
   static void on_notice(void *self, const PGresult *result) noexcept;
+  void on_unreplicated_commit(const std::string &why);
 
   class FailTask : public io::Task {
    public:

@@ -71,6 +71,13 @@ std::string warning_of(const PGresult *notice) {
   return is_ours ? one_line(text.data() + kOurs.size()) : std::string();
 }
 
+std::string unreplicated_commit(const PGresult *notice) {
+  // it has no SQLSTATE of its own, and its text is in the language of the server
+  bool is_one = field(notice, PG_DIAG_SEVERITY_NONLOCALIZED) == "WARNING" &&
+                field(notice, PG_DIAG_SOURCE_FUNCTION) == "SyncRepWaitForLSN";
+  return is_one ? one_line(PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY)) : std::string();
+}
+
 std::string one_line(const char *text) {
   std::string out(text != nullptr ? text : "");
   std::replace(out.begin(), out.end(), '\n', ' ');

@@ -1,6 +1,9 @@
 // Clients of a service that is being knocked about: they submit jobs and watch them in every way there is, on any
 // node, and write down what they were told. usage: node clients.js SEED SECONDS JOBS PORT…
-// Commands on stdin: "rest" (submit no more; finish when everybody knows the ending). At the end one line of JSON.
+// Commands on stdin: "failover" (the primary is gone, a standby is promoted: from now on each watcher of before may be
+// reset once more, and what it watches may be lost), "rest" (submit no more; finish when everybody knows the ending).
+// At the end one line of JSON. In `seen` is what each watcher was told: a list for each history that it knew, which a
+// reset ends; of each event its job, number, type and time, and when it was heard.
 'use strict';
 const http = require('http');
 const readline = require('readline');
@@ -15,6 +18,8 @@ const endings = new Set(['completed', 'failed', 'cancelled', 'expired']);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
 
 const accepted = {};           // id → body
+const times = {};              // id → when the request that was accepted was sent, and when it was answered
+let failovers = 0;
 const problems = [];
 const watchers = [];
 const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0, users: 0 };
@@ -23,6 +28,7 @@ const pace = 8000 * seconds / most;     // of each of the eight submitters, mill
 let resting = false;
 
 function wrong(what) { if (problems.length < 50) problems.push(what); }
+function accept(id, body, sent) { accepted[id] = body; times[id] = [sent, Date.now()]; }
 
 // One exchange, whole. Resolves to { status, headers, body }, or null where the connection broke.
 function ask(method, path, headers, body, timeout) {
@@ -47,7 +53,8 @@ async function submitter() {
     const headers = { 'Content-Length': body.length };
     if (random() < 0.2) headers.Prefer = 'wait=2';
     if (random() < 0.5) headers['Idempotency-Key'] = `"${body}"`;
-    const send = () => ask('POST', '/jobs', headers, body, 25000);
+    let sent;
+    const send = () => { sent = Date.now(); return ask('POST', '/jobs', headers, body, 25000); };
     let answer = await send();
     if (headers['Idempotency-Key']) {    // after a loss, a no, and now and then a yes, it is sent again, to any node
       for (const end = Date.now() + 60000; Date.now() < end && (!answer || answer.status === 503 || answer.status === 409 || random() < 0.1);) {
@@ -62,7 +69,7 @@ async function submitter() {
     const link = answer.headers.link && answer.headers.link.match(/<\/jobs\/([^>]+)>; rel="status"/);
     if (answer.status === 202 || (answer.status === 200 && link)) {
       const id = link[1];
-      accepted[id] = body;
+      accept(id, body, sent);
       if (answer.status === 200 && answer.body !== `made of ${body}`) wrong(`${id}: POST answered ${answer.body}`);
       for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new Watcher(id).run();
     } else if (answer.status === 503) {
@@ -70,7 +77,7 @@ async function submitter() {
       if (!answer.headers['retry-after']) wrong('a 503 without Retry-After');
       await sleep(100 + random() * 400);
     } else if (link) {
-      accepted[link[1]] = body;   // stored, but the wait failed
+      accept(link[1], body, sent);      // stored, but the wait failed
       new Watcher(link[1]).run();
     } else wrong(`POST: ${answer.status} ${answer.body}`);
     await sleep(random() * 2 * pace);
@@ -80,6 +87,10 @@ async function submitter() {
 class Watcher {
   constructor(id) {
     this.id = id; this.path = `/jobs/${id}/events`; this.channel = `job:${id}`; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
+    this.failovers = failovers;      // when it began
+    this.docFailovers = failovers;   // when it asked for the document that it has
+    this.resets = {};                // of each channel
+    this.seen = [[]];
     this.mode = pick(['stream', 'stream', 'socket', 'socket', 'page', 'hold', 'poll', 'mixed', 'mixed']);
     watchers.push(this);
   }
@@ -90,12 +101,64 @@ class Watcher {
       await this[mode]();
       if (!this.done) { ++count.reconnects; await sleep(this.mode === 'poll' ? 200 + random() * 500 : 20 + random() * 250); }
     }
-    this.learned = Date.now();
+    this.learned ??= Date.now();
+  }
+  // After a failover it asks again whether what it knows still holds, if it heard that a moment ago.
+  comeBack() { if (this.done && !this.lost && this.learned > Date.now() - 10000) { this.done = false; this.run(); } }
+
+  note(event) { this.seen.at(-1).push(`${event.job ?? 'topic'} ${event.seq} ${event.type} ${Date.parse(event.at)} ${Date.now()}`); }
+
+  // What it knew may not be continued. Each failover explains one.
+  onReset(said) {
+    const channel = said.channel ?? '';
+    ++count.resets;
+    this.resets[channel] = (this.resets[channel] ?? 0) + 1;
+    if (this.resets[channel] > failovers - this.failovers) wrong(`${this.id} (${this.mode}): a reset that nothing explains: ${JSON.stringify(said)}`);
+    this.cursor = said.cursor || this.cursor;
+    this.seen.push([]);
+    if (!endings.has(said.state)) this.learned = undefined;
+    this.begin(channel, said.state);
+  }
+
+  // It has all of the job now, and asks how much that is. The next event that it gets is not further on.
+  begin(channel, state) {
+    this.next = 0;
+    this.first = 0;
+    this.askAnew(this.seen.length, endings.has(state));
+  }
+
+  async askAnew(history, ended) {
+    for (;;) {
+      const answer = await ask('GET', `/jobs/${this.id}`, {}, undefined, 25000);
+      if (this.seen.length !== history || this.done) return;
+      if (answer && answer.status === 404) return this.onLoss();
+      if (answer && answer.status === 200) {
+        const job = JSON.parse(answer.body);
+        this.atMost = job.seq + 1;
+        if (this.first > this.atMost) wrong(`${this.id} (${this.mode}): event ${this.first} behind a reset, where ${this.atMost} was due`);
+        if (!ended) return;
+        if (!endings.has(job.state)) return wrong(`${this.id} (${this.mode}): reset as ended, and its document is ${job.state}`);
+        this.next = job.seq + 1;
+        this.state = job.state;
+        this.done = true;
+        return this.leave?.();
+      }
+      await sleep(100 + random() * 200);
+    }
+  }
+
+  // It does not exist (any more). Who looks into the database knows whether that is right.
+  onLoss() {
+    if (failovers === this.failovers) wrong(`${this.id} (${this.mode}): it does not exist`);
+    this.lost = this.done = true;
+    this.leave?.();
   }
 
   event(event, cursor) {
+    if (this.next === 0 && !this.first) { this.first = this.next = event.seq; if (this.first > (this.atMost || Infinity)) wrong(`${this.id} (${this.mode}): event ${event.seq} behind a reset, where ${this.atMost} was due`); }
     if (event.seq !== this.next) wrong(`${this.id} (${this.mode}): event ${event.seq} where ${this.next} was due`);
     if (event.job !== this.id) wrong(`${this.id}: an event of ${event.job}`);
+    this.note(event);
     this.next = event.seq + 1;
     this.cursor = cursor || this.cursor;
     ++count.events;
@@ -108,7 +171,8 @@ class Watcher {
       const leave = random() < 0.3 ? setTimeout(() => request.destroy(), random() * 2000) : null;
       const request = http.request({ host: '127.0.0.1', port: pick(ports), path: this.path, agent: false,
         headers: { Accept: 'text/event-stream', ...(this.cursor ? { 'Last-Event-ID': this.cursor } : {}) } }, (response) => {
-        if (response.statusCode === 204) { if (this.next === 1) wrong(`${this.id}: 204 and nothing seen`); this.done = true; return end(); }
+        if (response.statusCode === 204) { if (this.next === 1) wrong(`${this.id}: 204 and nothing seen`); this.onEnd(); return end(); }
+        if (response.statusCode === 404) { this.onLoss(); return end(); }
         if (response.statusCode !== 200) { wrong(`${this.id}: a stream answers ${response.statusCode}`); return end(); }
         let text = '';
         response.setEncoding('utf8');
@@ -119,12 +183,16 @@ class Watcher {
         });
         response.on('end', end); response.on('error', end); response.on('close', end);
       });
-      const end = () => { clearTimeout(leave); request.destroy(); done(); };
+      const end = () => { clearTimeout(leave); this.leave = null; request.destroy(); done(); };
+      this.leave = end;
       request.setTimeout(40000, end);       // a comment comes every second
       request.on('error', end);
       request.end();
     });
   }
+
+  // The job has ended, and nothing is left to hear. Behind a reset the document says what that was.
+  onEnd() { if (this.next > 0) this.done = true; else this.askAnew(this.seen.length, true); }
 
   socket() {
     ++count.sockets;
@@ -133,7 +201,8 @@ class Watcher {
       const leave = random() < 0.3 ? setTimeout(() => socket.terminate(), random() * 2000) : null;
       let silence;
       const heard = () => { clearTimeout(silence); silence = setTimeout(() => socket.terminate(), 40000); };     // a ping comes every second
-      const end = () => { clearTimeout(leave); clearTimeout(silence); socket.terminate(); done(); };
+      const end = () => { clearTimeout(leave); clearTimeout(silence); this.leave = null; socket.terminate(); done(); };
+      this.leave = end;
       heard();
       socket.on('ping', heard);
       socket.on('open', () => { socket.send(JSON.stringify({ op: 'subscribe', channel: this.channel, cursor: this.cursor || undefined })); });
@@ -141,10 +210,11 @@ class Watcher {
         heard();
         if (this.done) return;
         const said = JSON.parse(text);
-        if (said.op === 'reset') { ++count.resets; wrong(`${this.id}: a reset that nothing explains: ${text}`); }
+        if (said.op === 'reset') this.onReset({ ...said, channel: '' });
+        if (said.op === 'error' && said.status === 404) { this.onLoss(); return end(); }
         if (said.op === 'error' && said.status !== 503) wrong(`${this.id}: a socket is told ${text}`);
         if (said.op === 'error') return end();
-        if (said.op === 'subscribed') this.cursor = said.cursor;
+        if (said.op === 'subscribed') { this.cursor = said.cursor; if (endings.has(said.state) && this.next === 0) this.onEnd(); }
         if (!said.op) this.event(said, said.cursor);
         if (this.done) end();
       });
@@ -157,7 +227,7 @@ class Watcher {
   frame(text) {
     const field = {};
     for (const line of text.split('\n')) { const at = line.indexOf(': '); if (at > 0) field[line.slice(0, at)] = line.slice(at + 2); }
-    if (field.event === 'reset') { ++count.resets; wrong(`${this.id}: a reset that nothing explains: ${field.data}`); }
+    if (field.event === 'reset') return this.onReset(JSON.parse(field.data));
     if (field.event === 'ready' || !field.data) { this.cursor = field.id || this.cursor; return; }
     this.event(JSON.parse(field.data), field.id);
   }
@@ -166,22 +236,26 @@ class Watcher {
     ++count.pages;
     const answer = await ask('GET', `/jobs/${this.id}/events?wait=5${this.cursor ? '&cursor=' + this.cursor : ''}`, { Accept: 'application/json' }, undefined, 25000);
     if (!answer || answer.status === 503) return;
+    if (answer.status === 404) return this.onLoss();
     if (answer.status !== 200) return wrong(`${this.id}: a page answers ${answer.status}`);
     const page = JSON.parse(answer.body);
-    if (page.reset) wrong(`${this.id}: a page is reset`);
+    if (page.reset) this.onReset(page);
     for (const event of page.events) this.event(event);
     this.cursor = page.cursor;
-    this.done = page.done;
+    if (page.done && !page.reset) this.onEnd();
   }
 
   async hold(path = `/jobs/${this.id}?wait=10`) {
     ++count.holds;
+    const before = failovers;
     const answer = await ask('GET', path, {}, undefined, 25000);
     if (!answer || answer.status === 503) return;
+    if (answer.status === 404) return this.onLoss();
     if (answer.status !== 200) return wrong(`${this.id}: ${answer.status} ${answer.body}`);
     const job = JSON.parse(answer.body);
-    if (job.seq < this.doc) wrong(`${this.id}: its document goes back from ${this.doc} to ${job.seq}`);
+    if (job.seq < this.doc && failovers === this.docFailovers) wrong(`${this.id}: its document goes back from ${this.doc} to ${job.seq}`);
     this.doc = job.seq;
+    this.docFailovers = before;
     // who mixes goes on with the events behind the document
     if (endings.has(job.state) && this.mode !== 'mixed') { this.done = true; this.next = job.seq + 1; this.state = job.state; }
   }
@@ -210,42 +284,82 @@ class TopicWatcher extends Watcher {
   constructor(mode) { super('topic'); watchers.pop(); this.path = '/topic'; this.channel = 'topic:chaos'; this.mode = mode; this.next = 0; topicWatchers.push(this); }
   event(event, cursor) {
     if (this.next && event.seq !== this.next) wrong(`topic (${this.mode}): event ${event.seq} where ${this.next} was due`);
+    this.note(event);
     this.next = event.seq + 1;
     this.cursor = cursor || this.cursor;
     ++told;
     if (event.data.end) this.done = true;
   }
+  begin() { this.next = 0; }    // the latest message is next
+  onLoss() { wrong(`topic (${this.mode}): it does not exist`); }
 }
 const topicWatchers = [];
 
 // One user's jobs, submitted all the time and watched as one history: each event once, each job's in order, all of them.
-const owned = new Set();
+const owned = new Map();       // id → when it was sent
+const ownedLost = new Set();
 let ownedClosed = false;
 const userWatchers = [];
 async function owner() {
   while (userWatchers.some((watcher) => !watcher.cursor)) await sleep(50);     // they begin with what comes from now on
   while (!resting) {
+    const sent = Date.now();
     const answer = await ask('POST', '/owned?u=chaos', {}, `owned-${owned.size}`, 25000);
-    if (answer && answer.status === 202) { const { id } = JSON.parse(answer.body); accepted[id] = `owned-${owned.size}`; owned.add(id); }
+    if (answer && answer.status === 202) { const { id } = JSON.parse(answer.body); accept(id, `owned-${owned.size}`, sent); owned.set(id, sent); }
     else if (answer && answer.status !== 503) wrong(`an owner's POST is answered ${answer.status}`);
     await sleep(50 + random() * 150);
   }
   ownedClosed = true;
-  for (const watcher of userWatchers) watcher.settle();
+  for (const watcher of userWatchers) { watcher.settle(); watcher.catchUp(); }
 }
 
 class UserWatcher extends Watcher {
-  constructor(mode) { super('user'); watchers.pop(); this.path = '/owned?u=chaos'; this.ws = '/ownedws?u=chaos'; this.channel = 'user:chaos'; this.mode = mode; this.at = new Map(); this.ended = new Set(); userWatchers.push(this); }
+  constructor(mode) { super('user'); watchers.pop(); this.path = '/owned?u=chaos'; this.ws = '/ownedws?u=chaos'; this.channel = 'user:chaos'; this.mode = mode; this.at = new Map(); this.ended = new Map(); this.resetAt = 0; this.atMost = new Map(); this.firsts = new Map(); userWatchers.push(this); }
   event(event, cursor) {
-    const due = (this.at.get(event.job) ?? 0) + 1;
-    if (event.seq !== due) wrong(`user (${this.mode}): event ${event.seq} of ${event.job} where ${due} was due`);
+    const known = this.at.get(event.job);
+    if (known === undefined && this.resetAt) this.onFirst(event);
+    else if (event.seq !== (known ?? 0) + 1) wrong(`user (${this.mode}): event ${event.seq} of ${event.job} where ${(known ?? 0) + 1} was due`);
+    this.note(event);
     this.at.set(event.job, event.seq);
     this.cursor = cursor || this.cursor;
-    if (endings.has(event.type)) this.ended.add(event.job);
+    if (endings.has(event.type)) this.ended.set(event.job, Date.now());
     ++count.users;
     this.settle();
   }
-  settle() { this.done = ownedClosed && [...owned].every((id) => this.ended.has(id)); }
+  settle() { this.done = ownedClosed && [...owned.keys()].every((id) => this.ended.has(id) || ownedLost.has(id)); }
+
+  // Behind a reset comes what happens from then on. How far each job was, its document says.
+  begin() {
+    this.resetAt = Date.now();
+    this.at.clear(); this.firsts.clear(); this.atMost.clear();
+    for (const [id, heard] of this.ended) if (heard > this.resetAt - 20000) this.ended.delete(id);
+    this.catchUp();
+  }
+  onFirst({ job, seq }) {
+    this.firsts.set(job, seq);
+    this.checkFirst(job);
+    if (seq > 1 && owned.get(job) > this.resetAt) wrong(`user (${this.mode}): event ${seq} of ${job} where 1 was due`);
+  }
+  checkFirst(job) { if (this.firsts.get(job) > this.atMost.get(job)) wrong(`user (${this.mode}): event ${this.firsts.get(job)} of ${job} behind a reset, where ${this.atMost.get(job)} was due`); }
+  async catchUp() {
+    const history = this.seen.length;
+    for (const [id, sent] of [...owned]) {
+      while (sent <= this.resetAt && !this.ended.has(id) && !ownedLost.has(id)) {
+        const answer = await ask('GET', `/jobs/${id}`, {}, undefined, 25000);
+        if (this.seen.length !== history) return;
+        if (answer && answer.status === 404) ownedLost.add(id);
+        if (!answer || answer.status !== 200) { await sleep(100 + random() * 200); continue; }
+        const job = JSON.parse(answer.body);
+        if (!this.atMost.has(id)) this.atMost.set(id, job.seq + 1);
+        this.checkFirst(id);
+        if (endings.has(job.state)) this.ended.set(id, Date.now());
+        break;
+      }
+    }
+    this.settle();
+    if (this.done) this.leave?.();
+  }
+  onLoss() { wrong(`user (${this.mode}): it does not exist`); }
 }
 
 // The same, and the topic, on one stream with one cursor.
@@ -254,11 +368,13 @@ class BothWatcher extends UserWatcher {
   event(event, cursor) {
     if (event.channel !== 'topic:chaos') return super.event(event, cursor);
     if (this.topicNext && event.seq !== this.topicNext) wrong(`both: event ${event.seq} of the topic where ${this.topicNext} was due`);
+    this.note(event);
     this.topicNext = event.seq + 1;
     this.topicEnded ||= Boolean(event.data.end);
     this.cursor = cursor || this.cursor;
     this.settle();
   }
+  begin(channel) { if (channel === 'topic:chaos') this.topicNext = 0; else super.begin(); }
   settle() { super.settle(); this.done &&= this.topicEnded; }
 }
 
@@ -268,6 +384,7 @@ class RevokedWatcher extends Watcher {
   constructor(mode) { super('revoked'); watchers.pop(); this.path = '/owned?u=gone'; this.ws = '/ownedws?u=gone'; this.channel = 'user:gone'; this.mode = mode; this.run(); }
   set cursor(cursor) { if (cursor && !this.session) sessions.push(this.session = { from: Date.now(), mode: this.mode }); }
   get cursor() { return ''; }
+  begin() {}
   async run() {
     while (!resting) {
       this.session = null;
@@ -278,7 +395,10 @@ class RevokedWatcher extends Watcher {
   }
 }
 
-readline.createInterface({ input: process.stdin }).on('line', (line) => { if (line === 'rest') resting = true; }).on('close', () => process.exit(1));
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  if (line === 'rest') resting = true;
+  if (line === 'failover') { ++failovers; for (const watcher of watchers) watcher.comeBack(); }
+}).on('close', () => process.exit(1));
 (async () => {
   setTimeout(() => { resting = true; }, seconds * 1000);
   for (const mode of ['stream', 'stream', 'stream', 'socket', 'socket', 'socket']) new TopicWatcher(mode).run();
@@ -298,7 +418,8 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => { if (li
   for (const watcher of userWatchers) if (!watcher.done) wrong(`user (${watcher.mode}) has heard the end of ${watcher.ended.size} of ${owned.size} jobs`);
   count.told = told;
   for (const watcher of watchers) if (!watcher.done) wrong(`${watcher.id} (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);
-  const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state }));
+  const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state, lost: watcher.lost }));
+  const seen = [...watchers, ...topicWatchers, ...userWatchers].map((watcher) => ({ id: watcher.id, mode: watcher.mode, lost: watcher.lost, histories: watcher.seen }));
   for (const session of sessions) session.to ??= Date.now();
-  process.stdout.write(JSON.stringify({ accepted, settled, problems, heard, sessions, count }) + '\n', () => process.exit(0));
+  process.stdout.write(JSON.stringify({ accepted, times, settled, problems, heard, seen, sessions, count }) + '\n', () => process.exit(0));
 })();

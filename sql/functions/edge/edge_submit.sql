@@ -69,7 +69,10 @@ BEGIN
     IF inserted = cardinality(p_ids) THEN
         RETURN QUERY SELECT k, at FROM unnest(p_ids) k;
     ELSE
+        -- Some are here already, but who sent them has not heard so: their commit may still wait for a synchronous
+        -- standby, or have been torn from that wait. The lock is written to the WAL behind them, so that this commit
+        -- waits for the standby to have both.
         RETURN QUERY SELECT k.id, j.created_at FROM unnest(p_ids) WITH ORDINALITY k (id, ord)
-            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord;
+            JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord FOR KEY SHARE OF j;
     END IF;
 END $$;

@@ -47,8 +47,8 @@ sub make_standby {
     my ($self, $of, $name) = @_;
     mkdir $self->data($name), 0700;
     $self->give_to_owner($self->data($name));
-    return $self->run('basebackup', 'pg_basebackup', '-R -X stream -c fast --no-sync -D', $self->data($name), '-d',
-        "'host=127.0.0.1 port=@{[ $self->port($of) ]} user=admin application_name=$name'");
+    return $self->run('basebackup', 'pg_basebackup', '-R -X stream -c fast --no-sync -D',
+        $self->data($name), '-d', "'host=127.0.0.1 port=@{[ $self->port($of) ]} user=admin application_name=$name'");
 }
 
 sub start {
@@ -56,18 +56,18 @@ sub start {
     my $s = $self->{stack};
     unlink $self->data($name) . '/postmaster.pid';
     my @settings = (
-        'max_connections=200', 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off',
+        'max_connections=200', 'listen_addresses=127.0.0.1',
+        'unix_socket_directories=', 'fsync=off',
         'log_min_messages=fatal', 'wal_retrieve_retry_interval=200ms'
     );
     $s->spawn(
         $name,
         [
-            Await::Stack::pg_bin() . '/postgres', '-D', $self->data($name), '-p', $self->port($name),
-            map { ('-c', $_) } @settings
+            Await::Stack::pg_bin() . '/postgres',
+            '-D', $self->data($name), '-p', $self->port($name), map { ('-c', $_) } @settings
         ],
         user => $s->{user});
-    return eventually("$name is up",
-        sub { local $s->{pg_port} = $self->port($name); $s->try_sql('SELECT 1') }, 60);
+    return eventually("$name is up", sub { local $s->{pg_port} = $self->port($name); $s->try_sql('SELECT 1') }, 60);
 }
 
 # At once, without a checkpoint.
@@ -76,6 +76,29 @@ sub kill {
     my $s = $self->{stack};
     $s->end($s->alive($name) ? $name : 'postgres', 'QUIT');
     return Await::Stack::wait_for_orphans($self->data($name));
+}
+
+# Makes a former primary, which is down, follow the one that was promoted.
+sub rewind {
+    my ($self, $of, $name) = @_;
+    $self->on($of, 'CHECKPOINT');    # or pg_rewind does not see the new timeline
+    return $self->run('rewind', 'pg_rewind', '--no-sync -R -D',
+        $self->data($name), '--source-server',
+        "'host=127.0.0.1 port=@{[ $self->port($of) ]} user=admin dbname=postgres application_name=$name'");
+}
+
+# From now on a commit on this server waits for the other one; without another one, for nobody.
+sub wait_for_standby {
+    my ($self, $name, $standby) = @_;
+    $self->on($name,
+        'ALTER SYSTEM '
+            . ($standby ? "SET synchronous_standby_names = '$standby'" : 'RESET synchronous_standby_names'));
+    $self->on($name, 'SELECT pg_reload_conf()');
+    return 1 unless $standby;
+    my $sync = sub { $self->on($name, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1 };
+    my $waits = eventually("$name waits for $standby", $sync, 30);
+    $self->on($name, 'CHECKPOINT');    # the process that does it tells the others, and has read the setting by then
+    return $waits;
 }
 
 sub promote {

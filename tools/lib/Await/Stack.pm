@@ -440,12 +440,13 @@ CONF
 # --- workers ------------------------------------------------------------------------------------------
 
 # Starts an await-worker with these arguments (from --queue on), as logs/NAME.log. With Redis, if the stack has one.
+# `worker_place` of the stack leads it elsewhere than to its own server: to several.
 sub start_worker {
     my ($self, $name, @arguments) = @_;
     $self->{say}->("starting $name: " . join ' ', @arguments);
     $self->spawn($name, [ $self->{worker}, @arguments ],
         user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef,
-        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->place('worker'), PGPASSWORD => $self->password('worker'),
+        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->{worker_place} // $self->place('worker'), PGPASSWORD => $self->password('worker'),
             -e "$self->{dir}/redis" ? (AWAIT_REDIS => $self->redis =~ s/default:[^@]*\@//r, REDISCLI_AUTH => $self->{password}) : () });
 }
 
