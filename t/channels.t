@@ -42,7 +42,10 @@ sub ready {
 }
 sub data { my ($event) = @_; return decode_json($event->{data}) }
 sub real { my ($stream) = @_; return grep { $_->{event} !~ /^(ready|reset)$/ } @{ $stream->events } }
-sub name { my $event = data($_[0]); return "$event->{channel} $event->{seq}" }
+sub name {
+    my ($event) = @_;
+    return $event->{name} //= do { my $data = data($event); "$data->{channel} $data->{seq}" };
+}
 sub said { my ($stream) = @_; return map { name($_) } real($stream) }
 sub of { my ($channel, @said) = @_; return [ map { /^\Q$channel\E (\d+)$/ ? $1 : () } @said ] }
 sub resets { my ($stream) = @_; return map { data($_) } grep { $_->{event} eq 'reset' } @{ $stream->events } }

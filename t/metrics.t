@@ -169,7 +169,7 @@ subtest 'shutting down' => sub {
     eventually('a poll is held', sub { metric('await_held') == 1 });
     my @old = worker_pids();
     kill QUIT => $s->pid('nginx');
-    eventually('the workers shut down', sub { error_log() =~ /gracefully shutting down/ });
+    eventually('both workers shut down', sub { (() = error_log() =~ /gracefully shutting down/g) == 2 });
     print { $check->{socket} } "\r\n";
     my $r = $check->response;
     is $r->{status}, 503, 'a check that is under way is told to go elsewhere';

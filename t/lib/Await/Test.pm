@@ -16,6 +16,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 use lib abs_path(dirname(abs_path(__FILE__)) . '/../../../tools/lib');
 use Await::Leftovers;
+use Await::Psql;
 use Await::Stack;
 use Await::Template;
 use Await::Trace;
@@ -31,6 +32,7 @@ our $waiting_for;
 $SIG{ALRM} = sub { die 'this test takes too long' . ($waiting_for ? ", waiting for: $waiting_for" : '') . "\n" };
 alarm 300;
 
+Await::Stack::use_memory();
 my $stack;
 my $test_pid = $$;
 
@@ -107,6 +109,7 @@ sub logs { return map { grep { !m{/test\.log$} } glob "$_->{dir}/logs/*.log" } g
 # Sessions and stacks that the test holds end with it.
 sub stop_all {
     Await::Session->end_all if $INC{'Await/Session.pm'};
+    Await::Psql::end_all();
     $_->stop for grep { defined && $_ != $stack } @Await::Stack::all;
     $stack->stop;
 }
@@ -301,22 +304,50 @@ sub multipart {
         return $out;
     }
 
-    # The events of an event stream so far: [{ id, event, data }], comments left out.
+    # The events of an event stream so far: [{ id, event, data }], comments left out. Each is parsed once, however often
+    # they are looked at.
     sub events {
         my ($self) = @_;
-        my ($head, $body) = split /\r\n\r\n/, $self->{buffer}, 2;
-        return [] unless defined $body;
-        $body = dechunk($body) if $head =~ /transfer-encoding: chunked/i;
-        my @events;
-        my ($whole) = $body =~ /^(.*\n\n)/s or return [];
-        for my $frame (split /\n\n/, $whole) {
+        my $end = index $self->{buffer}, "\r\n\r\n";
+        return [] if $end < 0;
+        my $head = substr $self->{buffer}, 0, $end;
+        my $parsed = $self->{parsed};
+        $parsed = $self->{parsed} = { head => $head, at => $end + 4, text => '', events => [] }
+            unless $parsed && $parsed->{head} eq $head && $parsed->{at} <= length $self->{buffer};
+        take_text($self->{buffer}, $parsed);
+        my $whole = rindex($parsed->{text}, "\n\n") + 2;
+        for my $frame (split /\n\n/, $whole > 1 ? substr $parsed->{text}, 0, $whole, '' : '') {
             my %event;
             for (split /\n/, $frame) {
                 if (/^(id|event|data): (.*)$/) { $event{$1} = exists $event{$1} ? "$event{$1}\n$2" : $2 }
             }
-            push @events, \%event if exists $event{data};
+            push @{ $parsed->{events} }, \%event if exists $event{data};
         }
-        return \@events;
+        return [ @{ $parsed->{events} } ];
+    }
+
+    # Those of a type that have come are not found again.
+    sub forget {
+        my ($self, $type) = @_;
+        $_->{event} = 'forgotten' for grep { ($_->{event} // '') eq $type } @{ $self->events };
+        return;
+    }
+
+    # What of the body is new, whole chunks only.
+    sub take_text {
+        my ($buffer, $parsed) = (\$_[0], $_[1]);
+        if ($parsed->{head} !~ /transfer-encoding: chunked/i) {
+            $parsed->{text} .= substr $$buffer, $parsed->{at};
+            $parsed->{at} = length $$buffer;
+            return;
+        }
+        while (substr($$buffer, $parsed->{at}, 20) =~ /^((?:\r\n)?([0-9a-fA-F]+)\r\n)/) {
+            my ($begin, $length) = ($parsed->{at} + length $1, hex $2);
+            last if !$length || length $$buffer < $begin + $length;
+            $parsed->{text} .= substr $$buffer, $begin, $length;
+            $parsed->{at} = $begin + $length;
+        }
+        return;
     }
 
     sub wait_event {

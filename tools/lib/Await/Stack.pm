@@ -22,6 +22,8 @@ use Scalar::Util qw(weaken);
 use Time::HiRes qw(time sleep);
 
 our @all;      # the stacks of this process, while they live
+our $run_psql;  # runs SQL: a conninfo, the SQL; what came of it, or undef and PostgreSQL's words
+my $MEMORY_KB = 4 << 20;      # three tests at once need a fourth of it
 our $ROOT = abs_path(dirname(abs_path(__FILE__)) . '/../../..');
 
 # Options: dir (made if missing); say (called with one line for each slow step); orphans (true: the
@@ -88,6 +90,18 @@ sub write_file {
 }
 
 sub read_file { my ($path) = @_; open my $file, '<', $path or return ''; local $/; return scalar <$file> // '' }
+
+# From now on, temporary directories of this process and of those it starts are in memory, if nothing else was said by
+# TMPDIR and there is room: a database is some 2,000 files, and on a disk to create them takes longer than most tests.
+sub use_memory {
+    return if length($ENV{TMPDIR} // '');
+    my ($options) = read_file('/proc/mounts') =~ m{^\S+ /dev/shm tmpfs (\S+)}m or return;
+    return if $options =~ /\b(?:noexec|ro)\b/ || !-w '/dev/shm';
+    my ($left) = `df -k --output=avail /dev/shm 2>/dev/null` =~ /(\d+)/;
+    my ($free) = read_file('/proc/meminfo') =~ /^MemAvailable: +(\d+) kB/m;
+    $ENV{TMPDIR} = '/dev/shm' if grep({ ($_ // 0) > $MEMORY_KB } $left, $free) == 2;
+    return;
+}
 
 # What a log says went wrong, from an offset on: the first line that speaks of it, else the last one.
 sub last_line {
@@ -320,6 +334,24 @@ sub psql {
     my $conninfo = $self->place('admin') . ' connect_timeout=3';
     $conninfo =~ s/dbname=await/dbname=$database/ if $database;
     local $ENV{PGPASSWORD} = $self->password('admin');      # arguments are seen by everybody
+    return $run_psql->($conninfo, $sql);
+}
+
+# By a psql of its own. The tests have another one (t/lib/Await/Psql.pm).
+$run_psql = sub {
+    my ($conninfo, $sql) = @_;
+    my ($to, $from) = open_psql($conninfo);
+    local $SIG{PIPE} = 'IGNORE';    # psql may have ended already, if there is no server
+    print $to $sql; close $to;
+    my $out = do { local $/; <$from> } // '';
+    close $from;
+    chomp $out;
+    return $? == 0 ? ($out, undef) : (undef, $out || 'psql failed');
+};
+
+# A psql that ends at the first error; handles to and from it, and its pid.
+sub open_psql {
+    my ($conninfo) = @_;
     my ($binary) = ((grep { -x } pg_bin() . '/psql'), 'psql');     # Debian's psql is a script that looks for the first
     pipe(my $in, my $to) or die "pipe: $!\n";
     my $pid = open(my $from, '-|') // die "fork: $!\n";
@@ -328,13 +360,7 @@ sub psql {
         exec $binary, '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo, '-f', '-';
         POSIX::_exit(127);
     }
-    close $in;
-    local $SIG{PIPE} = 'IGNORE';    # psql may have ended already, if there is no server
-    print $to $sql; close $to;
-    my $out = do { local $/; <$from> } // '';
-    close $from;
-    chomp $out;
-    return $? == 0 ? ($out, undef) : (undef, $out || 'psql failed');
+    return ($to, $from, $pid);
 }
 
 # --- Redis --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ package Await::Docs::Names;
 use strict;
 use warnings;
 use Await::Docs::Read;
+use List::Util qw(any);
 
 use Exporter 'import';
 our @EXPORT = qw(check_names check_comments check_glossary);
@@ -22,7 +23,10 @@ sub check_names {
         my @wrong = (lost_files($files, $span), lost_types($code, $span));
         push @wrong, grep { !$functions{ /(\w+)\(/ ? $1 : '' } } $span =~ /\bawait\.\w+\(/g;
         map { "$place: `$_` does not exist: correct the name" } @wrong;
-    } map { spans($_, $files->{$_}) } sort grep { /\.md$/ } keys %$files;
+    } map {
+        my $file = $_;
+        @{ once($file, $files->{$file}, 'spans', sub { [ spans($file, $_[0]) ] }) }
+    } sort grep { /\.md$/ } keys %$files;
 }
 
 # The code spans of a page outside its examples: [place, text].
@@ -38,6 +42,8 @@ sub spans {
 sub lost_files {
     my ($files, $span) = @_;
     my ($path) = $span =~ m{^((?:(?:src|t|sql|tools)|$LAYER)/[\w./*-]*)} or return;
+    my @names = $path =~ m{^$LAYER/} ? map { "src/$path$_" } '', '.h', '.cc' : $path;
+    return () if grep { exists $files->{$_} } @names;
     my $pattern = join '[^/]*', map { quotemeta } split /\*+/, $path =~ s{/$}{}r, -1;
     $pattern = $path =~ m{^$LAYER/} ? qr/^src\/$pattern(?:\.h|\.cc)?$/ : qr/^$pattern$/;
     return (grep { $_ =~ $pattern } keys %$files) ? () : $path;
@@ -50,7 +56,7 @@ sub lost_types {
     while ($span =~ /\b($LAYER)::(\w+)/g) {
         my ($layer, $name) = ($1, $2);
         push @lost, "${layer}::$name"
-            unless grep { m{^src/$layer/} && $code->{$_} =~ /\b$name\b/ } keys %$code;
+            unless any { m{^src/$layer/} && index($code->{$_}, $name) >= 0 && $code->{$_} =~ /\b$name\b/ } keys %$code;
     }
     return @lost;
 }
@@ -58,16 +64,10 @@ sub lost_types {
 # Files that comments name with their folder: "http/exchange/respond.cc".
 sub check_comments {
     my ($files) = @_;
-    my @complaints;
-    for my $file (sort grep { m{^(?:src|t)/.*\.(?:cc|h)$} } keys %$files) {
-        my $text = $files->{$file};
-        while ($text =~ m{//[^\n]*?(?<![\w/.])((?:(?:src|t|sql|tools)|$LAYER)/[\w./-]+\.(?:cc|h|sql|t|pml))\b}g) {
-            my ($path, $place) = ($1, place($file, $text, $-[1]));
-            push @complaints, "$place: $path does not exist: correct the name"
-                unless exists $files->{$path} || exists $files->{"src/$path"};
-        }
-    }
-    return @complaints;
+    my $named = qr{//[^\n]*?(?<![\w/.])((?:(?:src|t|sql|tools)|$LAYER)/[\w./-]+\.(?:cc|h|sql|t|pml))\b};
+    return map { "$_->{place}: $_->{got}[0] does not exist: correct the name" }
+        grep { my $path = $_->{got}[0]; !exists $files->{$path} && !exists $files->{"src/$path"} }
+        sites($files, qr{^(?:src|t)/.*\.(?:cc|h)$}, $named);
 }
 
 sub check_glossary {

@@ -8,7 +8,7 @@ use warnings;
 use File::Find;
 
 use Exporter 'import';
-our @EXPORT = qw(load slurp sites place code_of tables rows_under named_under compare names $EDGE $MEND);
+our @EXPORT = qw(load slurp sites place once code_of tables rows_under named_under compare names $EDGE $MEND);
 
 # the source of the nginx module; await-worker's is documented elsewhere
 our $EDGE = qr{^src/(?!worker/)};
@@ -40,14 +40,31 @@ sub slurp { open my $file, '<', $_[0] or die "$_[0]: $!\n"; local $/; return sca
 # What a pattern finds in the files whose paths match: { file, place ("file:line"), at, got => [its groups] }.
 sub sites {
     my ($code, $paths, $pattern) = @_;
+    return map {
+        my $file = $_;
+        @{ once($file, $code->{$file}, "sites $pattern", sub { sites_in($file, $_[0], $pattern) }) }
+    } sort grep { $_ =~ $paths } keys %$code;
+}
+
+sub sites_in {
+    my ($file, $text, $pattern) = @_;
     my @sites;
-    for my $file (sort grep { $_ =~ $paths } keys %$code) {
-        while ($code->{$file} =~ /$pattern/g) {
-            my @got = @{^CAPTURE};
-            push @sites, { file => $file, place => place($file, $code->{$file}, $-[0]), at => $-[0], got => \@got };
-        }
+    while ($text =~ /$pattern/g) {
+        my @got = @{^CAPTURE};
+        push @sites, { file => $file, place => place($file, $text, $-[0]), at => $-[0], got => \@got };
     }
-    return @sites;
+    return \@sites;
+}
+
+# What a function makes of a file's text: made again only when the text is another one. t/check_docs.t checks all files
+# a hundred times, and each time one of them has changed.
+my %made;
+
+sub once {
+    my ($file, $text, $what, $make) = @_;
+    my $last = $made{$what}{$file};
+    $last = $made{$what}{$file} = [ $text, $make->($text) ] unless $last && $last->[0] eq $text;
+    return $last->[1];
 }
 
 sub place { my ($file, $text, $at) = @_; return "$file:" . (1 + (substr($text, 0, $at) =~ tr/\n//)) }
@@ -55,16 +72,12 @@ sub place { my ($file, $text, $at) = @_; return "$file:" . (1 + (substr($text, 0
 # The source without its comments; lines stay where they are.
 sub code_of {
     my ($files) = @_;
-    return { map { $_ => without_comments($files->{$_}, /\.sql$/) } grep { m{^(?:src|sql)/} } keys %$files };
+    return { map { $_ => once($_, $files->{$_}, 'code', /\.sql$/ ? \&without_dashes : \&without_slashes) }
+            grep { m{^(?:src|sql)/} } keys %$files };
 }
 
-my %stripped;
-
-sub without_comments {
-    my ($text, $is_sql) = @_;
-    return $stripped{$text} //=
-        $is_sql ? $text =~ s/--[^\n]*//gr : $text =~ s{("(?:\\.|[^"\\\n])*")|//[^\n]*}{$1 // ''}ger;
-}
+sub without_dashes { my ($text) = @_; return $text =~ s/--[^\n]*//gr }
+sub without_slashes { my ($text) = @_; return $text =~ s{("(?:\\.|[^"\\\n])*")|//[^\n]*}{$1 // ''}ger }
 
 # The tables of a page: { line, head => [cells], rows => [{ line, cells }] }.
 sub tables {
