@@ -2289,9 +2289,13 @@ BEGIN
     of_batch := CASE WHEN NOT may OR e.job IS NULL THEN NULL WHEN j.id IS NOT NULL THEN j.batch
                      ELSE (SELECT w.batch FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
     IF of_batch IS NOT NULL THEN
-        RETURN QUERY SELECT await.shard(of_batch), format('1 %s %s %s', of_batch, v.seq, v.type)
-            FROM (SELECT * FROM await.event b WHERE b.class = k AND b.job = of_batch ORDER BY b.seq DESC LIMIT 1) v
-            WHERE v.at > e.at - interval '1 second';
+        RETURN QUERY SELECT h.*
+            FROM (SELECT * FROM await.event b WHERE b.class = k AND b.job = of_batch ORDER BY b.seq DESC LIMIT 1) v,
+                LATERAL (VALUES (await.shard(of_batch), format('1 %s %s %s', of_batch, v.seq, v.type)),
+                    ('await:queue:' || CASE WHEN v.type = 'batch.ready' THEN
+                        (SELECT w.extra ->> 'on_ready' FROM await.job w WHERE w.class = k AND w.id = of_batch) END, '1'))
+                    h (channel, message)
+            WHERE v.at > e.at - interval '1 second' AND h.channel IS NOT NULL;
     END IF;
 END $$;
 CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text)

@@ -183,7 +183,7 @@ subtest 'the job of on_ready' => sub {
     work('mailed', 'complete');
     my $s = Await::Session->new(stack()->postgres);
     $s->run('BEGIN');
-    $s->run("SELECT test.work('mailed')");
+    my $last = $s->run("SELECT test.work('mailed')");
     is ready($batch) . sql("SELECT count(*) FROM await.job WHERE params ->> 'batch' = '$batch'"), '00',
         'neither is there before the commit';
     $s->run('COMMIT');
@@ -194,7 +194,13 @@ subtest 'the job of on_ready' => sub {
         WHERE j.params ->> 'batch' = '$batch'"
         ),
         'o|c|mail|application/json|t', 'its job has the summary as its payload';
+    is sql("SELECT channel FROM await.hint('$last') WHERE message = '1'"), 'await:queue:mail',
+        'the hint of the last job wakes its worker';
     is work('mail', 'complete'), 1, 'and can be claimed';
+    $batch = batch();
+    add($batch, 'mailed', 1);
+    $last = sql("SELECT test.work('mailed')");
+    is sql("SELECT count(*) FROM await.hint('$last')"), 2, 'without on_ready there is nobody to wake';
     $batch = batch('{"on_ready": "mail"}');
     add($batch, 'mailed', 1);
     sql("SELECT await.cancel('$batch')");

@@ -75,14 +75,15 @@ subtest 'in a browser' => sub {
 
 subtest 'without barriers' => sub {
     is_deeply $browser->barriers($root), [], 'the page with jobs passes axe-core, light, dark and on a phone';
-    for my $page ('runs', 'leaderboard') {
+    for my $page ('runs', 'leaderboard', 'assessment', 'submissions') {
         $browser->visit($s->url . "/$page.html");
         eventually("$page: the page says which configuration it needs",
             sub { script('return document.getElementById("notice").textContent') =~ m{conf/recipes/$page\.conf} });
         is_deeply $browser->barriers($root), [], "$page: the page passes axe-core";
     }
     my $log = slurp("$s->{dir}/logs/access.log");
-    unlike $log, qr{"GET /ws|/ws/ticket}, 'a page of another recipe asks for nothing that is not there';
+    unlike $log, qr{"GET /ws|/ws/ticket|"GET /batches|/session},
+        'a page of another recipe asks for nothing that is not there';
     $browser->look(1280, 'light');
 };
 

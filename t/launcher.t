@@ -91,6 +91,12 @@ sub fails_clearly {
     my $busy = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) or die;
     fails_clearly('a busy port', qr/port $port cannot be used \(Address already in use\), choose another: PORT=/);
 }
+{
+    my $busy = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port + 1, Listen => 1, ReuseAddr => 1);
+    local $ENV{CONF} = 'conf/recipes/judge.conf';
+    my $second = $port + 1;
+    fails_clearly('a busy port of a second server', qr/port $second cannot be used \(Address already in use\), /);
+}
 { local $ENV{PORT} = 'x'; fails_clearly('a port that is none', qr/PORT=x is not a port/) }
 {
     local $ENV{CONF} = "$dir/none.conf";

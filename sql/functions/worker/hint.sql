@@ -5,7 +5,8 @@
 -- exceed 8 KB; where the caller's own transaction wrote the event, because before its commit that proves nothing; and where the
 -- caller may not use the job's queue, or publish to the topic. A worker asks after its lease ended, so the queue decides.
 -- A second row is a thin hint for subscribers of user:<owner>, and a third one for those of the job's batch, if that has had an
--- event since; a caller that may not use the queue gets neither, because they would reveal the owner and the batch.
+-- event since; if it is ready, a fourth one wakes workers of its on_ready queue. A caller that may not use the queue of the job
+-- gets none of them, because they would reveal the owner and the batch.
 CREATE OR REPLACE FUNCTION await.hint(id uuid, seq int DEFAULT NULL) RETURNS TABLE (channel text, message text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -63,8 +64,12 @@ BEGIN
     of_batch := CASE WHEN NOT may OR e.job IS NULL THEN NULL WHEN j.id IS NOT NULL THEN j.batch
                      ELSE (SELECT w.batch FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
     IF of_batch IS NOT NULL THEN
-        RETURN QUERY SELECT await.shard(of_batch), format('1 %s %s %s', of_batch, v.seq, v.type)
-            FROM (SELECT * FROM await.event b WHERE b.class = k AND b.job = of_batch ORDER BY b.seq DESC LIMIT 1) v
-            WHERE v.at > e.at - interval '1 second';
+        RETURN QUERY SELECT h.*
+            FROM (SELECT * FROM await.event b WHERE b.class = k AND b.job = of_batch ORDER BY b.seq DESC LIMIT 1) v,
+                LATERAL (VALUES (await.shard(of_batch), format('1 %s %s %s', of_batch, v.seq, v.type)),
+                    ('await:queue:' || CASE WHEN v.type = 'batch.ready' THEN
+                        (SELECT w.extra ->> 'on_ready' FROM await.job w WHERE w.class = k AND w.id = of_batch) END, '1'))
+                    h (channel, message)
+            WHERE v.at > e.at - interval '1 second' AND h.channel IS NOT NULL;
     END IF;
 END $$;

@@ -401,7 +401,7 @@ sub redis_command {
 
 # --- nginx --------------------------------------------------------------------------------------------
 
-# Starts nginx with server blocks and http-level directives. ${PORT}, ${ROOT} and what `vars` has are
+# Starts nginx with server blocks and http-level directives. ${PORT}, ${PORT+1}, ${ROOT} and what `vars` has are
 # replaced; backends are added unless the text has its own. Options: vars, main (text above http).
 sub start_nginx {
     my ($self, $site, %o) = @_;
@@ -430,6 +430,7 @@ sub nginx_t {
 sub configure_nginx {
     my ($self, $site, %o) = @_;
     my %vars = (PORT => $self->{port}, TLS_PORT => $self->{tls_port} // 8443, ROOT => $self->{shown_root} // $ROOT, DIR => $self->{dir}, %{ $o{vars} // {} });
+    $site =~ s/\$\{PORT\+([1-9])\}/$self->{port} + $1/ge;       # a server more
     $site =~ s/\$\{([A-Z_]+)\}/$vars{$1} \/\/ "\${$1}"/ge;
     # the tests' second fixture: nobody turns an answer into another
     $site =~ s/^\s*error_page\b[^;]*;[ \t]*\n?//mg if $self->{bare};
