@@ -327,7 +327,7 @@ subtest 'clients that send slowly take little memory, whatever the number of job
         begin_request('POST', '/many', headers => { @ndjson, 'Content-Length' => length($sent) + 20 }, body => $sent);
     } 1 .. $clients;
     eventually('all that was sent is taken, and most of it is stored',
-        sub { $look->(); sql('SELECT count(DISTINCT batch) FROM await.batch_stage WHERE n > 9500') == $clients });
+        sub { $look->(); sql('SELECT count(DISTINCT batch) FROM await.batch_stage WHERE n > 9500') == $clients }, 60);
     my $held = $look->();
     note "await_uploads_bytes: at most $most, at last $held";
     cmp_ok $most, '<', $clients * 300_000, 'less than 300 KB each, at any time';

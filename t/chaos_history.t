@@ -1,4 +1,4 @@
-# The checker of chaos finds what it is for: each promise broken, one after another, in a report that is right otherwise.
+# The checker of chaos finds what it is for: each promise is broken in a report that is right otherwise.
 
 use strict;
 use warnings;
@@ -88,4 +88,4 @@ for my $case (@CASES) {
     my ($what, $change, @expected) = @$case;
     is_deeply found($change), \@expected, "$what: " . (@expected ? 'found' : 'nothing is found');
 }
-done_testing();
+finish();

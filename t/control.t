@@ -239,6 +239,8 @@ subtest 'max_pending_per_owner: 429 for the owner' => sub {
     eventually 'so there is room', sub { post('/mine?owner=A', 'x')->{status} == 202 };
     sql("SELECT await.fail(c.id, c.receipt, '{}', '1 hour') FROM await.claim('{mine}', 'w', 10) c");
     eventually 'jobs that wait for their next attempt count', sub { post('/mine?owner=A', 'x')->{status} == 429 };
+    sql("SELECT await.cancel(d.job) FROM await.delayed d WHERE d.owner = 'A' LIMIT 1");
+    eventually 'but not those that are cancelled', sub { post('/mine?owner=A', 'x')->{status} == 202 };
 };
 
 # A batch of jobs for a queue.
@@ -372,6 +374,14 @@ subtest 'await.retry_many' => sub {
             WHERE id IS NOT NULL}
         ),
         0, 'by time';
+};
+
+subtest 'what was retried is forgotten with the old job' => sub {
+    my $kept = sql('SELECT count(*) FROM await.retried');
+    cmp_ok $kept, '>', 0, 'some were retried';
+    sql("INSERT INTO await.retried SELECT 1, await.floor_id('2020-01-01'), await.new_id(1::int2)");
+    sql('SELECT count(*) FROM await.purge()');
+    is sql('SELECT count(*) FROM await.retried'), $kept, 'only that of a job whose partition is gone';
 };
 
 subtest 'await-ctl' => sub {

@@ -31,7 +31,9 @@ subtest 'ready' => sub {
     until_true('both nginx workers are ready',
         sub { get('/health')->{status} == 200 && get('/strict')->{status} == 200 });
     my $r = get('/health');
-    is_deeply json($r), { status => 'ready', problems => [], degraded => [] }, 'the document says so';
+    my $says = json($r);
+    delete $says->{paused};                  # there once the metrics of queues were read
+    is_deeply $says, { status => 'ready', problems => [], degraded => [] }, 'the document says so';
     is header($r, 'cache-control'), 'no-store', 'it is not stored';
     is header($r, 'content-type'), 'application/json', 'its type is JSON';
     my $head = request('HEAD', '/health');
@@ -46,6 +48,7 @@ subtest 'queues' => sub {
     sql("SELECT await.queue_id('many.' || g, false) FROM generate_series(1, 150) g");
     my @jobs = map { one_job('/queue?q=alpha', 'x') } 1 .. 5;
     one_job('/later', 'x');
+    sql("SELECT await.pause('later')");
     sql("SELECT count(*) FROM await.claim('{alpha}', 'w', 4)");
     complete($jobs[0], 'done');
     sql("SELECT await.fail('$jobs[1]', test.receipt('$jobs[1]'), '{}', '0')");    # and again
@@ -60,6 +63,9 @@ subtest 'queues' => sub {
     is value('await_queue_retries_total', 'queue="alpha"'), 1, 'one retry';
     is value('await_queue_ready', 'queue="alpha"'), 2, 'the fifth one waits, and the one that is tried again';
     is value('await_queue_delayed', 'queue="later"'), 1, 'the delayed one is not ready yet';
+    is value('await_queue_paused', "queue=\"$_->[0]\""), $_->[1], "$_->[0]: paused $_->[1]"
+        for [ later => 1 ], [ alpha => 0 ], [ '(other)' => 0 ];
+    is_deeply json(get('/health'))->{paused}, ['later'], 'await_health lists what is paused';
     cmp_ok value('await_queue_oldest_seconds', 'queue="alpha"'), '>', 0, 'the fifth one has waited for some time';
     is value('await_queue_wait_seconds_count', 'queue="alpha"'), 4, 'four claims have waited';
     is value('await_queue_run_seconds_count', 'queue="alpha"'), 4, 'four attempts have run';

@@ -45,7 +45,7 @@ for my $mode (sort keys %MODES) {
     $site .= "server {\n" . ($mode eq 'none' ? "listen 127.0.0.1:\${PORT};\n" : '') . <<"CONF";
         listen 127.0.0.1:$port{h1}; listen 127.0.0.1:$port{h2} http2; listen 127.0.0.1:$port{tls} ssl http2;
         ssl_certificate $dir/cert.pem; ssl_certificate_key $dir/key.pem;
-        keepalive_requests 100000; client_max_body_size 10m; $error_page
+        keepalive_requests 100000; keepalive_timeout 600s; client_max_body_size 10m; $error_page
         location = /next { return 200 "next \$arg_n"; }
         location = /secret { await_job \$arg_id; await_hold 1s; }
         location = /metrics { await_metrics; }
@@ -72,9 +72,10 @@ CONF
     for my $front (qw(front streaming)) {
         my $buffering = $front eq 'front' ? 'on' : 'off';
         $site .= <<"CONF";
-upstream $mode-$front { server 127.0.0.1:$port{h1}; keepalive 1; }
+upstream $mode-$front { server 127.0.0.1:$port{h1}; keepalive 1; keepalive_timeout 600s; }
 server {
-    listen 127.0.0.1:$port{$front}; access_log off; keepalive_requests 100000; client_max_body_size 10m;
+    listen 127.0.0.1:$port{$front}; access_log off; keepalive_requests 100000; keepalive_timeout 600s;
+    client_max_body_size 10m;
     proxy_http_version 1.1; proxy_set_header Connection "";
     proxy_buffering $buffering; proxy_request_buffering $buffering;
     location / { proxy_pass http://$mode-$front; }

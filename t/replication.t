@@ -166,7 +166,8 @@ subtest 'a worker passes over the silent host, too' => sub {
             AWAIT_POSTGRES => "host=$hosts port=$ports connect_timeout=1 dbname=await user=worker",
             PGPASSWORD => $s->password('worker') });
     $job = one_job('/jobs', 'made');
-    is get("/jobs/$job?wait=20")->{status}, 200, 'the job';
+    # the connection that reads may be there later than the one that writes
+    eventually('the job', sub { get("/jobs/$job?wait=20")->{status} == 200 });
     eventually('completed by it', sub { json(get("/jobs/$job"))->{state} eq 'completed' });
     $s->end('worker', 'TERM');
 };

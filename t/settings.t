@@ -56,7 +56,10 @@ for my $set (
                 until_true(
                     'they wait',
                     sub {
-                        sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'await.ready'::regclass") > 0;
+                        sql(
+                            "SELECT count(*) FROM pg_locks WHERE NOT granted
+                                AND relation = 'await.ready'::regclass"
+                        ) > 0;
                     },
                     3
                 );

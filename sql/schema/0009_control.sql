@@ -18,22 +18,22 @@ CREATE INDEX queue_rated ON await.queue (id) WHERE rated;
 -- How many jobs a second were claimed of late, as await.count_events() saw it at `rate_at`.
 ALTER TABLE await.queue_count ADD rate float8 NOT NULL DEFAULT 0, ADD rate_at timestamptz;
 
--- In special queues, `owner` is the job's. Of an owner's jobs in a lane of a managed queue, the rest waits in await.held; `origin` is
--- the position that the job had in there, or its own. An owner's jobs leave await.held in the order of their positions, so the
--- highest origin says where the rest begins: no scan begins before it, however many rows were deleted there.
+-- In special queues, `owner` is the job's. Of an owner's jobs in a lane of a managed queue, the rest waits in
+-- await.held; `origin` is the position that the job had in there, or its own. An owner's jobs leave await.held in the
+-- order of their positions, so the highest origin says where the rest begins: no scan begins before it, however many
+-- rows were deleted there.
 ALTER TABLE await.ready ADD owner text, ADD origin bigint;
 CREATE INDEX ready_of_owner ON await.ready (lane, owner, pos) WHERE owner IS NOT NULL;
 CREATE INDEX ready_of_job ON await.ready (job) WHERE owner IS NOT NULL;
 ALTER TABLE await.delayed ADD owner text;
-CREATE INDEX delayed_of_lane ON await.delayed (lane, owner);
-CREATE INDEX delayed_of_job ON await.delayed (job) WHERE owner IS NOT NULL;
+CREATE INDEX delayed_of_lane ON await.delayed (lane, owner, job);
 CREATE TABLE await.held (
     lane bigint NOT NULL, owner text NOT NULL, pos bigint NOT NULL, job uuid NOT NULL, attempt int2 NOT NULL,
     PRIMARY KEY (lane, owner, pos)
 );
 CREATE INDEX held_of_job ON await.held (job);
--- Which owner's jobs came into await.held lately, from which position on: whoever claimed or ended a job meanwhile did not see them,
--- so await.visit_held() looks again. One row of a transaction, lane and owner.
+-- Which owner's jobs came into await.held lately, from which position on: whoever claimed or ended a job meanwhile did
+-- not see them, so await.visit_held() looks again. One row of a transaction, lane and owner.
 CREATE TABLE await.held_note (
     id    bigint PRIMARY KEY DEFAULT nextval('await.pos'),
     lane  bigint NOT NULL, owner text NOT NULL, pos bigint NOT NULL,
@@ -43,8 +43,8 @@ CREATE INDEX held_note_of_owner ON await.held_note (lane, owner, xid);
 -- Below it there is no such note.
 CREATE SEQUENCE await.held_notes MINVALUE 0 START 0;
 
--- Of jobs of queues with a limit on those that run; NULL otherwise. `no` grows with each claim and each heartbeat, so that those that
--- live are found behind a low-water mark: the lane of that mark is -queue.
+-- Of jobs of queues with a limit on those that run; NULL otherwise. `no` grows with each claim and each heartbeat, so
+-- that those that live are found behind a low-water mark: the lane of that mark is -queue.
 ALTER TABLE await.lease ADD queue int4, ADD lane bigint, ADD owner text, ADD no bigint, ADD origin bigint;
 CREATE INDEX lease_of_queue ON await.lease (queue, no) WHERE queue IS NOT NULL;
 CREATE INDEX lease_of_owner ON await.lease (queue, owner, no) WHERE queue IS NOT NULL;

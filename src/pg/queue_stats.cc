@@ -35,6 +35,7 @@ Result<std::vector<core::QueueStats>> decode(const Rows &rows, std::size_t) {
     queue.run = histogram(rows, row, column + 2);
     queue.total = histogram(rows, row, column + 4);
     queue.reap_lag_ms = rows.number(row, column + 6);
+    queue.paused = rows.number(row, column + 7);
     out.push_back(queue);
   }
   return out;

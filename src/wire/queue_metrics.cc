@@ -67,6 +67,7 @@ constexpr Number kWaiting[] = {
     {"await_queue_ready", "Jobs that can be claimed; 100000 if there are more.", &QueueStats::ready},
     {"await_queue_delayed", "Jobs that can be claimed later.", &QueueStats::delayed},
     {"await_queue_leased", "Jobs that a worker holds.", &QueueStats::leased},
+    {"await_queue_paused", "1 if the queue is paused.", &QueueStats::paused},
 };
 
 struct State {

@@ -41,9 +41,11 @@ TEST(QueueMetrics, buckets_are_cumulative) {
 
 TEST(QueueMetrics, the_other_queues_have_no_counters) {
   std::vector<core::QueueStats> all{queue("q"), queue("")};
+  all[0].paused = 1;
   all[1].ready = 5;
   std::string text = queue_metrics(all, 1'500);
   EXPECT_TRUE(has(text, "await_queue_ready{queue=\"(other)\"} 5"));
+  EXPECT_TRUE(has(text, R"(await_queue_paused{queue="q"} 1)"));
   EXPECT_TRUE(has(text, R"(await_queue_ended_total{queue="q",state="failed"} 0)"));
   EXPECT_EQ(text.find("ended_total{queue=\"(other)"), std::string::npos);
   EXPECT_EQ(text.find("bucket{queue=\"(other)"), std::string::npos);

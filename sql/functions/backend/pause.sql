@@ -1,5 +1,5 @@
--- Pauses a queue: claims get none of its jobs from the commit on, submissions go on. The jobs that workers have run on. Returns whether
--- it was not paused before. A queue that does not exist is created.
+-- Pauses a queue: claims get none of its jobs from the commit on, submissions go on. The jobs that workers have run on.
+-- Returns whether it was not paused before. A queue that does not exist is created.
 CREATE OR REPLACE FUNCTION await.pause(queue text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

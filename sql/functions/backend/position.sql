@@ -1,5 +1,5 @@
--- Where in its lane a ready job stands, by when it began to wait: a row of await.ready is not found by its job. Reads some 40 rows,
--- however many wait.
+-- Where in its lane a ready job stands, by when it began to wait: a row of await.ready is not found by its job. Reads
+-- some 40 rows, however many wait.
 CREATE OR REPLACE FUNCTION await.place_of(p_job uuid, p_lane bigint, p_mark bigint, p_eid bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE
 AS $$
@@ -12,13 +12,15 @@ DECLARE
 BEGIN
     WHILE low < high LOOP                    -- jobs below `low` began to wait before, those from `high` on after
         mid := (low + high) / 2;
-        SELECT y.pos, y.job INTO r FROM await.ready y WHERE y.lane = p_lane AND y.pos >= mid AND y.pos < high ORDER BY y.pos LIMIT 1;
+        SELECT y.pos, y.job INTO r FROM await.ready y WHERE y.lane = p_lane AND y.pos >= mid AND y.pos < high
+            ORDER BY y.pos LIMIT 1;
         IF NOT FOUND THEN
             high := mid;
         ELSIF r.job = p_job THEN
             RETURN r.pos;
         ELSE
-            SELECT coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid
+            SELECT coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id
+                ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid
                 FROM await.job j WHERE j.class = await.class(r.job) AND j.id = r.job;
             IF eid < p_eid THEN
                 low := r.pos + 1;
@@ -30,10 +32,10 @@ BEGIN
     RETURN high;
 END $$;
 
--- Which place in its queue a pending job has, 1: the next, and in how many seconds it may be claimed. Both are estimates: by the jobs that
--- stand before it, and by how many of the queue were claimed in a second of late; what comes later with a higher priority passes it.
--- NULLs where that is not known: the job is not pending; its queue is paused, or nothing was claimed; `place` of a job that waits for its
--- time, whose `seconds` are those until then.
+-- Which place in its queue a pending job has, 1: the next, and in how many seconds it may be claimed. Both are
+-- estimates: by the jobs that stand before it, and by how many of the queue were claimed in a second of late; what
+-- comes later with a higher priority passes it. NULLs where that is not known: the job is not pending; its queue is
+-- paused, or nothing was claimed; `place` of a job that waits for its time, whose `seconds` are those until then.
 CREATE OR REPLACE FUNCTION await.position(id uuid, OUT place bigint, OUT seconds float8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -49,7 +51,8 @@ DECLARE
     behind bigint;                           -- of the owner's jobs in await.held
 BEGIN
     SELECT * INTO j FROM await.job w WHERE w.class = await.class(position.id) AND w.id = position.id;
-    SELECT v.eid, v.state, v.data INTO e FROM await.event v WHERE v.class = j.class AND v.job = j.id ORDER BY v.seq DESC LIMIT 1;
+    SELECT v.eid, v.state, v.data INTO e FROM await.event v WHERE v.class = j.class AND v.job = j.id
+        ORDER BY v.seq DESC LIMIT 1;
     IF j.id IS NULL OR coalesce(e.state, 'pending') <> 'pending' OR await.is_batch(j.id)
        OR j.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
         RETURN;
@@ -68,7 +71,8 @@ BEGIN
             WHERE h.lane = own AND h.owner = j.owner AND h.pos < behind LIMIT 1000) x) END;
     END IF;
     place := 1 + coalesce(behind, 0);
-    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC
+        LIMIT 1), 0) AS mark
              FROM await.lane_in_use l WHERE l.lane >> 8 = j.queue AND l.lane <= own LOOP
         place := place + await.ahead(m.lane, m.mark, CASE
             WHEN m.lane = own AND behind IS NULL THEN await.place_of(j.id, own, m.mark, coalesce(e.eid, j.eid))

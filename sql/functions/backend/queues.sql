@@ -1,7 +1,9 @@
--- The queues for operators, by name: what waits and runs in each, what was set for it, and how many jobs a second were claimed of late.
--- Counts as await.queue_stats() does; `waiting` has those that wait for their time, too. Of one queue, if it is named.
+-- The queues for operators, by name: what waits and runs in each, what was set for it, and how many jobs a second were
+-- claimed of late. Counts as await.queue_stats() does; `waiting` has those that wait for their time, too. Of one queue,
+-- if it is named.
 CREATE OR REPLACE FUNCTION await.queues(name text DEFAULT NULL)
-RETURNS TABLE (queue text, waiting bigint, running bigint, paused boolean, max_running int, max_running_per_owner int, fair int,
+RETURNS TABLE (queue text, waiting bigint, running bigint, paused boolean, max_running int, max_running_per_owner int,
+    fair int,
                rate float8, oldest float8, completed bigint, failed bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

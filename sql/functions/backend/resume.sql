@@ -1,5 +1,5 @@
--- Resumes a queue that was paused, and wakes workers where await.notify is on. With Redis, PUBLISH await:queue:<queue> wakes them; await-worker polls anyway.
--- Returns whether it was paused.
+-- Resumes a queue that was paused, and wakes workers where await.notify is on. With Redis, PUBLISH await:queue:<queue>
+-- wakes them; await-worker polls anyway. Returns whether it was paused.
 CREATE OR REPLACE FUNCTION await.resume(queue text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

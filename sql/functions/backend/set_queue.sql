@@ -8,12 +8,14 @@ BEGIN
     IF value IS NULL OR value = 'off' THEN
         RETURN NULL;
     ELSIF value !~ '^[0-9]{1,9}$' OR value::int NOT BETWEEN 1 AND p_most THEN
-        RAISE EXCEPTION '% is a number from 1 to %, or off, not %', p_name, p_most, quote_literal(left(value, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION '% is a number from 1 to %, or off, not %', p_name, p_most, quote_literal(left(value, 80))
+            USING ERRCODE = '22023';
     END IF;
     RETURN value::int;
 END $$;
 
--- Sets limits of a queue, which is created if it does not exist. Settings, each a number, or "off" or null for none; what is not named stays:
+-- Sets limits of a queue, which is created if it does not exist. Settings, each a number, or "off" or null for none; what
+-- is not named stays:
 --   max_running            jobs of the queue that workers have at the same time
 --   max_running_per_owner  of one owner
 --   fair                   jobs of one owner that stand in the line at the same time; the others wait behind them
@@ -38,14 +40,17 @@ BEGIN
     END IF;
     in_queue := await.queue_id(set_queue.queue, true);
     UPDATE await.queue k SET named = true,
-        max_running = CASE WHEN settings ? 'max_running' THEN await.limit_of(settings, 'max_running', 1000000) ELSE k.max_running END,
-        max_running_per_owner = CASE WHEN settings ? 'max_running_per_owner' THEN await.limit_of(settings, 'max_running_per_owner', 1000000)
-            ELSE k.max_running_per_owner END,
+        max_running = CASE WHEN settings ? 'max_running'
+            THEN await.limit_of(settings, 'max_running', 1000000) ELSE k.max_running END,
+        max_running_per_owner = CASE WHEN settings ? 'max_running_per_owner'
+            THEN await.limit_of(settings, 'max_running_per_owner', 1000000) ELSE k.max_running_per_owner END,
         fair = CASE WHEN settings ? 'fair' THEN await.limit_of(settings, 'fair', 1000) ELSE k.fair END
         WHERE k.id = in_queue RETURNING * INTO q;
     IF q.managed THEN                        -- those that run already count
-        UPDATE await.lease l SET queue = in_queue, lane = await.lane(j.queue, j.priority), owner = j.owner, no = nextval('await.pos')
-            FROM await.job j WHERE l.queue IS NULL AND j.class = await.class(l.job) AND j.id = l.job AND j.queue = in_queue;
+        UPDATE await.lease l SET queue = in_queue, lane = await.lane(j.queue, j.priority), owner = j.owner,
+            no = nextval('await.pos')
+            FROM await.job j WHERE l.queue IS NULL AND j.class = await.class(l.job) AND j.id = l.job
+                AND j.queue = in_queue;
     END IF;
     PERFORM await.admit_all(in_queue);
     IF await.notifies() THEN

@@ -1,5 +1,5 @@
--- After await.set_queue(): of the jobs that waited in the queue already, from position `after` on, p_limit at most come into the order that
--- the settings ask for. Returns the position to go on from; NULL: there are no more.
+-- After await.set_queue(): of the jobs that waited in the queue already, from position `after` on, p_limit at most come
+-- into the order that the settings ask for. Returns the position to go on from; NULL: there are no more.
 CREATE OR REPLACE FUNCTION await.sort_queue(queue text, after bigint DEFAULT 0, p_limit int DEFAULT 5000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -34,8 +34,8 @@ END $$;
 -- Submits one job to a batch that is open; times in milliseconds. The id has the batch's retention class. The owner
 -- becomes the batch's. `outcome`: 'added'; 'no batch': it is unknown, or another owner's (NULL: any owner may);
 -- 'ended'; 'no phase': the batch has no such phase; 'queue' or 'owner': the job would exceed a limit of those that wait
--- (await.limit_met), and there may be room in `retry_ms`. The rest is as in await.edge_submit_once(): an earlier job with
--- the key counts as added, even if the batch has ended since.
+-- (await.limit_met), and there may be room in `retry_ms`. The rest is as in await.edge_submit_once(): an earlier job
+-- with the key counts as added, even if the batch has ended since.
 -- replaces: await.edge_add_to_batch(uuid, uuid, text, text, int2, text, text, text, text, text, text, bytea, int8, int8, int2, int8, int8, text, bytea, int8)
 CREATE OR REPLACE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text,
     p_priority int2, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text,

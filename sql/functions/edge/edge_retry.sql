@@ -1,5 +1,6 @@
--- Runs an ended job once more, as a new job, for edges. A repetition changes nothing and returns the same job. `outcome`: 'retried', 'replayed',
--- 'running' (the job has not ended), 'unknown'. Waits at most 200 ms for others who have the job locked (55P03 with a constraint's name then).
+-- Runs an ended job once more, as a new job, for edges. A repetition changes nothing and returns the same job.
+-- `outcome`: 'retried', 'replayed', 'running' (the job has not ended), 'unknown'. Waits at most 200 ms for others who
+-- have the job locked (55P03 with a constraint's name then).
 CREATE OR REPLACE FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -10,12 +11,14 @@ DECLARE
 BEGIN
     -- not by lock_timeout, which would also end the wait for a table that is being vacuumed or altered
     FOR i IN 1 .. 20 LOOP
-        EXIT WHEN h.id IS NOT NULL OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id);
+        EXIT WHEN h.id IS NOT NULL OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id)
+            AND j.id = p_id);
         PERFORM pg_sleep(0.01);
         h := await.lock_job(p_id, true);
     END LOOP;
     IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id) THEN
-        RAISE EXCEPTION 'job % is locked by a transaction that does not end', p_id USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
+        RAISE EXCEPTION 'job % is locked by a transaction that does not end', p_id USING ERRCODE = '55P03',
+            CONSTRAINT = 'job_pkey';
     ELSIF h.id IS NULL OR await.is_batch(p_id) THEN
         outcome := 'unknown';
         RETURN;

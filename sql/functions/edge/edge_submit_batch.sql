@@ -138,5 +138,6 @@ BEGIN
         DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
     END IF;
     RETURN QUERY SELECT first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
-        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean, NULL::text, NULL::int8;
+        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean,
+            NULL::text, NULL::int8;
 END $$;

@@ -1,6 +1,6 @@
--- Moves jobs of an owner from await.held into their lane, in their order, as far as there is room. Whoever has the first of them
--- locked does so already. A job that has ended meanwhile is dropped. `p_after`: an origin of a job of this owner and lane that the
--- caller knows of.
+-- Moves jobs of an owner from await.held into their lane, in their order, as far as there is room. Whoever has the
+-- first of them locked does so already. A job that has ended meanwhile is dropped. `p_after`: an origin of a job of
+-- this owner and lane that the caller knows of.
 CREATE OR REPLACE FUNCTION await.admit_held(q await.queue, p_lane bigint, p_owner text, p_after bigint,
     p_sure boolean DEFAULT false) RETURNS int
 LANGUAGE plpgsql VOLATILE
@@ -14,7 +14,8 @@ DECLARE
 BEGIN
     SELECT r.room, greatest(r.origin, p_after) INTO most, after FROM await.owner_room(q, p_lane, p_owner, p_sure) r;
     WHILE most > 0 LOOP
-        SELECT h.pos INTO first FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos > after ORDER BY h.pos LIMIT 1;
+        SELECT h.pos INTO first FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos > after
+            ORDER BY h.pos LIMIT 1;
         EXIT WHEN NOT FOUND;
         PERFORM FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = first FOR UPDATE SKIP LOCKED;
         EXIT WHEN NOT FOUND;
@@ -23,7 +24,8 @@ BEGIN
             SELECT h.pos FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos >= first
             ORDER BY h.pos LIMIT most FOR UPDATE SKIP LOCKED
         ), gone AS (
-            DELETE FROM await.held h USING next n WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = n.pos RETURNING h.*
+            DELETE FROM await.held h USING next n WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = n.pos
+                RETURNING h.*
         ), live AS (
             SELECT g.* FROM gone g WHERE NOT EXISTS (
                 SELECT FROM await.event e WHERE e.class = await.class(g.job) AND e.job = g.job AND e.ending)

@@ -1,5 +1,5 @@
--- Takes a job that has ended out of its line, in a special queue: it does not count as waiting any more, and the next of its owner moves
--- up. In other queues await.claim() drops it. What a claim has locked is left to it.
+-- Takes a job that has ended out of its line, in a special queue: it does not count as waiting any more, and the next
+-- of its owner moves up. In other queues await.claim() drops it. What a claim has locked is left to it.
 CREATE OR REPLACE FUNCTION await.leave_line(h await.job_head) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -23,5 +23,6 @@ BEGIN
     DELETE FROM await.held y WHERE y.ctid = ANY (ARRAY(
         SELECT o.ctid FROM await.held o WHERE o.job = h.id FOR UPDATE SKIP LOCKED));
     DELETE FROM await.delayed d WHERE d.ctid = ANY (ARRAY(
-        SELECT o.ctid FROM await.delayed o WHERE o.job = h.id AND o.owner IS NOT NULL FOR UPDATE SKIP LOCKED));
+        SELECT o.ctid FROM await.delayed o
+        WHERE o.lane = await.lane(h.queue, h.priority) AND o.owner = h.owner AND o.job = h.id FOR UPDATE SKIP LOCKED));
 END $$;

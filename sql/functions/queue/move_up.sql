@@ -1,4 +1,5 @@
--- After await.claim() has taken jobs of these owners from a lane of a managed queue: the next ones of each come into the lane.
+-- After await.claim() has taken jobs of these owners from a lane of a managed queue: the next ones of each come into
+-- the lane.
 CREATE OR REPLACE FUNCTION await.move_up(p_queue int4, p_lane bigint, p_owners text[], p_origins bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$

@@ -1,7 +1,8 @@
--- How many jobs of an owner are ready in a lane, of the newest p_most, and the highest origin among them: the owner's jobs in
--- await.held with positions up to there have left it. With p_sure a job is not counted while another transaction has it locked, which
--- may be a claim.
-CREATE OR REPLACE FUNCTION await.owner_line(p_lane bigint, p_owner text, p_most int, p_sure boolean, OUT n int, OUT origin bigint)
+-- How many jobs of an owner are ready in a lane, of the newest p_most, and the highest origin among them: the owner's
+-- jobs in await.held with positions up to there have left it. With p_sure a job is not counted while another
+-- transaction has it locked, which may be a claim.
+CREATE OR REPLACE FUNCTION await.owner_line(p_lane bigint, p_owner text, p_most int, p_sure boolean, OUT n int,
+    OUT origin bigint)
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE

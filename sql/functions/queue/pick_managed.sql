@@ -1,4 +1,5 @@
--- Moves the low-water mark of the leases of a queue. The caller has taken the turn (await.take_turn), so no claim is under way.
+-- Moves the low-water mark of the leases of a queue. The caller has taken the turn (await.take_turn), so no claim is
+-- under way.
 CREATE OR REPLACE FUNCTION await.advance_running(p_queue int4) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -15,7 +16,8 @@ BEGIN
     END IF;
 END $$;
 
--- Locks the first p_width ready jobs of a lane, in their order. Those that are beyond the limit of their owner are `over`.
+-- Locks the first p_width ready jobs of a lane, in their order. Those that are beyond the limit of their owner are
+-- `over`.
 CREATE OR REPLACE FUNCTION await.look_at_line(q await.queue, p_lane bigint, p_mark bigint, p_width int)
 RETURNS TABLE (pos bigint, job uuid, attempt int2, owner text, origin bigint, over boolean)
 LANGUAGE plpgsql VOLATILE
@@ -31,21 +33,24 @@ BEGIN
     WITH locked AS MATERIALIZED (
         SELECT r.pos, r.job, r.attempt, r.origin FROM await.ready r
         WHERE r.lane = p_lane AND r.pos >= p_mark ORDER BY r.pos LIMIT p_width FOR UPDATE SKIP LOCKED
-    ), named AS MATERIALIZED (               -- by the job: the row says it only if the queue was special when it was written
+    -- by the job: the row says it only if the queue was special when it was written
+    ), named AS MATERIALIZED (
         SELECT l.*, j.owner, row_number() OVER (PARTITION BY j.owner ORDER BY l.pos) AS nth
         FROM locked l LEFT JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job
     ), limited AS MATERIALIZED (
-        SELECT o.owner, q.max_running_per_owner - u.n AS rest FROM (SELECT DISTINCT n.owner FROM named n WHERE n.owner IS NOT NULL) o
+        SELECT o.owner, q.max_running_per_owner - u.n AS rest FROM (SELECT DISTINCT n.owner FROM named n
+            WHERE n.owner IS NOT NULL) o
         CROSS JOIN LATERAL await.running(q.id, p_lane, o.owner, q.max_running_per_owner, false) u
     )
     SELECT n.pos, n.job, n.attempt, n.owner, n.origin, n.owner IS NOT NULL AND n.nth > l.rest
     FROM named n LEFT JOIN limited l ON l.owner = n.owner ORDER BY n.pos;
 END $$;
 
--- Takes up to p_wanted jobs of a lane of a managed queue for await.claim(): as many as its limits permit. Those beyond their owner's limit
--- go to await.held, so that they stand in nobody's way: at most 10,000 in one call.
+-- Takes up to p_wanted jobs of a lane of a managed queue for await.claim(): as many as its limits permit. Those beyond
+-- their owner's limit go to await.held, so that they stand in nobody's way: at most 10,000 in one call.
 CREATE OR REPLACE FUNCTION await.pick_managed(p_queue int4, p_lane bigint, p_mark bigint, p_wanted int,
-    OUT jobs uuid[], OUT attempts int2[], OUT in_lanes bigint[], OUT in_pos bigint[], OUT owners text[], OUT origins bigint[])
+    OUT jobs uuid[], OUT attempts int2[], OUT in_lanes bigint[], OUT in_pos bigint[], OUT owners text[],
+        OUT origins bigint[])
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -65,7 +70,8 @@ BEGIN
         END IF;
         PERFORM await.advance_running(p_queue);
         IF q.max_running IS NOT NULL THEN
-            most := least(most, q.max_running - (SELECT u.n FROM await.running(p_queue, NULL, NULL, q.max_running, false) u));
+            most := least(most, q.max_running - (SELECT u.n FROM await.running(p_queue, NULL, NULL, q.max_running,
+                false) u));
         END IF;
     END IF;
     PERFORM await.reserve_positions();

@@ -1,5 +1,5 @@
--- After the end of a lease of a managed queue: the next job of its owner may stand in line, and workers that found the queue full
--- learn of it.
+-- After the end of a lease of a managed queue: the next job of its owner may stand in line, and workers that found the
+-- queue full learn of it.
 CREATE OR REPLACE FUNCTION await.slot_freed(p_queue int4, p_lane bigint, p_owner text, p_origin bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$

@@ -80,15 +80,15 @@ BEGIN
     END IF;
     PERFORM await.run_maintenance(), await.advance_horizon_soon();
     FOR lanes IN
-        SELECT m.lane & 255 AS rank, q.turn, array_agg(m.lane) AS lane,
+        -- by priority, and within it managed queues one by one, in any order
+        SELECT (m.lane & 255) << 32 | q.turn AS turn, array_agg(m.lane) AS lane,
                array_agg(await.advance_low_water(m.lane)) AS mark
-        -- managed queues one by one, in any order
         FROM (SELECT k.id, (CASE WHEN k.managed THEN k.id ELSE 0 END) # salt AS turn FROM await.queue k
               WHERE k.name = ANY (claim.queues) AND NOT k.paused) q
         JOIN await.lane_in_use m ON m.lane >> 8 = q.id
-        GROUP BY 1, 2 ORDER BY 1, 2
+        GROUP BY 1 ORDER BY 1
     LOOP
-        managed := nullif(lanes.turn # salt, 0);
+        managed := nullif((lanes.turn & 2147483647)::int4 # salt, 0);
         LOOP
             EXIT WHEN wanted = 0 OR refused >= 100;
             IF managed IS NOT NULL THEN

@@ -2,6 +2,8 @@
 // It answers from what is known, without a query, so that a check is never slow and costs nothing.
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "http/conf/action.h"
@@ -34,6 +36,19 @@ std::string list_of(const std::vector<Backends::Readiness::Problem> &problems) {
   return out + "]";
 }
 
+/// The queues that are paused, a list of their names; empty if that is not known.
+std::optional<std::string> paused_queues(Runtime &runtime) {
+  const QueueCache::Known &known = runtime.queues().get();
+  if (known.queues.empty())
+    return std::nullopt;
+  std::string out;
+  for (const core::QueueStats &queue : known.queues) {
+    if (queue.paused != 0 && queue.name_size > 0)
+      out += (out.empty() ? "" : ",") + wire::json_string(queue.name());
+  }
+  return "[" + out + "]";
+}
+
 Answer get_health(ngx_http_request_t *r, Runtime &runtime) {
   const auto &conf =
       *static_cast<HealthConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_health_module));
@@ -53,6 +68,8 @@ Answer get_health(ngx_http_request_t *r, Runtime &runtime) {
   out.text("status", !ready ? "unavailable" : known.degraded.empty() ? "ready" : "degraded");
   out.made("problems", list_of(known.problems));
   out.made("degraded", list_of(known.degraded));
+  if (auto paused = paused_queues(runtime))
+    out.made("paused", *paused);
   add_header(r, "Cache-Control", "no-store");
   if (!ready)
     add_retry_after(r);

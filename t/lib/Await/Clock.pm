@@ -30,6 +30,7 @@ sub set_clock {
 sub clocked_postgres {
     my ($s) = @_;
     unless ($file) { $file = "$s->{dir}/clock"; set_clock(0) }
+    Await::Template::give($s);
     $s->start_postgres;
     $s->end('postgres', 'INT');
     # the library for PostgreSQL alone: what runs as another user could not share its semaphore

@@ -10,8 +10,8 @@ use Await::Test;
 use Test::More;
 
 # Options: windows, each [begin, end, whether what was accepted may be lost]; trouble, when even a watcher who is
-# connected may be late: [begin, end]; bound, the seconds that nobody waits longer than otherwise. What is in the database
-# can be given, too: stored, events.
+# connected may be late: [begin, end]; bound, the seconds that nobody waits longer than otherwise. What is in the
+# database can be given, too: stored, events.
 sub new {
     my ($class, $report, %o) = @_;
     my $self = bless { report => $report, windows => [], trouble => [], topic_from => 0, %o }, $class;

@@ -49,7 +49,10 @@ sub start {
 }
 
 # Whether its session still is there, and has nothing of what was done in it. One that was left in the middle is not.
-sub is_as_new { my ($self) = @_; return !$self->{busy} && defined exchange($self, 'DISCARD ALL', 3) && !$self->{failed} }
+sub is_as_new {
+    my ($self) = @_;
+    return !$self->{busy} && defined exchange($self, 'DISCARD ALL', 3) && !$self->{failed};
+}
 
 # Sends SQL; what it gives, or undef if psql ends, or takes longer than so many seconds. What went wrong is in {failed}.
 sub exchange {

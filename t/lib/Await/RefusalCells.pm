@@ -58,19 +58,6 @@ sub refusal_cells {
     return @cells;
 }
 
-# A text of JSON, or undef. An object without others in it, as problems are, is read by patterns: with JSON::PP that took
-# half of the time of a cell.
-my $TEXT = qr/[^"\\\x00-\x1f\x7f-\xff]*/;
-my $MEMBER = qr/"($TEXT)":(?:"($TEXT)"|(0|[1-9]\d*))/;
-
-sub decoded {
-    my ($text) = @_;
-    return eval { decode_json($text) } if $text !~ /\A\{$MEMBER(?:,$MEMBER)*\}\z/;
-    my %object;
-    $object{$1} = $2 // $3 while $text =~ /$MEMBER/g;
-    return \%object;
-}
-
 # What is wrong with an answer; nothing, if all is well.
 sub faults {
     my ($cell, $answer) = @_;
@@ -88,7 +75,7 @@ sub faults {
     return @faults if $status == 204;
     my $named = " $MODES{$cell->{mode}} " =~ / $status /;
     if ($row->{own} || $named) {
-        my $problem = decoded($answer->{body}) // {};
+        my $problem = eval { decode_json($answer->{body}) } // {};
         $want->($first->('content-type') eq 'application/problem+json', 'no problem: ' . $first->('content-type'));
         $want->(ref $problem eq 'HASH' && ($problem->{status} // 0) == $status, 'a problem of another status');
         $want->(
@@ -215,7 +202,7 @@ sub run_cells {
         if ($pid == 0) {
             close $_ for $from, $release, map { $_->{release} } @children;
             %connection = ();
-            my %hangs;
+            my (%faults, %hangs);
             for my $cell (grep { $group_of->($_) eq $group } @$cells) {
                 my $name = $cell->{row}{name};
                 my @faults =
@@ -224,10 +211,11 @@ sub run_cells {
                     : eval { $H1{ $cell->{way} } ? try_http1($cell) : try_http2($cell) };
                 push @faults, "broken off: $@" if $@;
                 $hangs{$name} = 1 if grep { /not answered$|^no answer/ } @faults;
-                store_fd([ $cell->{id}, @faults ], $to);
+                $faults{ $cell->{id} } = \@faults;
                 delete $connection{$_} for grep { /^$cell->{mode} / && grep { !ref } @faults } keys %connection;
             }
-            store_fd([], $to);
+            # at once: a pipe that is full would stop us until nginx closes connections that are not used
+            store_fd(\%faults, $to);
             $to->flush;
             sysread $until, my $bytes, 1;
             POSIX::_exit(0);
@@ -237,11 +225,8 @@ sub run_cells {
     }
     my %faults;
     for my $child (@children) {
-        my $from = $child->{from};
-        while (my $told = eval { fd_retrieve($from) }) {
-            my ($id, @faults) = @$told or last;
-            $faults{$id} = \@faults;
-        }
+        my $told = eval { fd_retrieve($child->{from}) } // next;
+        @faults{ keys %$told } = values %$told;
     }
     $look->() if $look;
     close $_->{release} for @children;

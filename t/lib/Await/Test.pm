@@ -11,10 +11,11 @@ use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use IO::Select;
 use IO::Socket::INET;
-use JSON::PP;
 use Test::More;
 use Time::HiRes qw(time sleep);
 use lib abs_path(dirname(abs_path(__FILE__)) . '/../../../tools/lib');
+use Await::Json;
+use JSON::PP;    # after it
 use Await::Leftovers;
 use Await::Psql;
 use Await::Stack;
@@ -110,8 +111,8 @@ sub logs { return map { grep { !m{/test\.log$} } glob "$_->{dir}/logs/*.log" } g
 sub stop_all {
     Await::Session->end_all if $INC{'Await/Session.pm'};
     Await::Psql::end_all();
-    $_->stop for grep { defined && $_ != $stack } @Await::Stack::all;
-    $stack->stop;
+    $_->stop('QUIT') for grep { defined && $_ != $stack } @Await::Stack::all;
+    $stack->stop('QUIT');
 }
 
 sub leftovers { return Await::Leftovers::end(map { $_->{dir} } grep { defined } @Await::Stack::all) }

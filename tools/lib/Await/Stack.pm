@@ -483,14 +483,14 @@ sub write_env {
         "AWAIT_REDIS='@{[ $self->redis ]}'\n"), 0600);
 }
 
-# Ends all of it: nginx first, PostgreSQL last.
+# Ends all of it: nginx first, PostgreSQL last; by QUIT if its data is thrown away.
 sub stop {
-    my ($self) = @_;
+    my ($self, $signal) = @_;
     my $running = $self->running;
     $self->end('nginx', 'TERM', 10) if $running->{nginx};
     $self->end($_, 'TERM', 10) for grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
     $self->end('redis', 'TERM', 10) if $running->{redis};
-    $self->end('postgres', 'INT', 20) if $running->{postgres};
+    $self->end('postgres', $signal // 'INT', 20) if $running->{postgres};
     unlink "$self->{dir}/env", "$self->{dir}/nginx.started";
 }
 
