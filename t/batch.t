@@ -155,6 +155,12 @@ subtest 'lines' => sub {
     is sql("SELECT encode(payload, 'escape') FROM await.job WHERE id = '$one'"), 1, 'and JSON';
 };
 
+subtest 'what is wrong with a job is said with its place' => sub {
+    my $r = batch('/batches', [ { queue => 'cj', payload => 1 }, { queue => 'none', payload => 2 } ]);
+    is json($r)->{detail}, 'Invalid batch. Job 2, at byte 36: the queue none cannot be used here; use essay, cj.',
+        'a queue';
+};
+
 subtest 'ten thousand jobs, whose pages follow one another' => sub {
     my $body = join '', map { "{\"payload\":$_}\n" } 1 .. 10_000;
     my $r = post('/many', $body, @ndjson);
@@ -177,7 +183,9 @@ subtest 'ten thousand jobs, whose pages follow one another' => sub {
         join(',', 1 .. 800), 'in the order in which they were sent';
     is scalar(keys %{ { map { $_ => 1 } @seen } }), 800, 'each once';
     is get("/batches/$id?$_")->{status}, 400, "refused: $_"
-        for qw(limit=0 limit=201 limit=x cursor=x), "cursor=${next}x";
+        for qw(limit=0 limit=201 limit=x cursor=x limit=1&limit=2 limit=), "cursor=${next}x", "cursor=&cursor=$next";
+    is_deeply [ map { $_->{id} } @{ json(get("/batches/$id?limit=200&cursor="))->{jobs} } ], [ @seen[ 0 .. 199 ] ],
+        'an empty cursor is the first page, as of lists';
     my $other = submitted('/many', [ { payload => 1 } ]);
     is get("/batches/$other?cursor=$next")->{status}, 400, 'the cursor of another batch is refused';
     my $before = nothing();
@@ -218,6 +226,15 @@ subtest 'a form with many files' => sub {
     $r = post('/photos', $body, 'Content-Type' => $type);
     is $r->{status}, 400, 'a field behind a file';
     like json($r)->{detail}, qr/"tag" follows a file/, 'it says which';
+    eventually('nothing is left of them', sub { nothing() eq $before });
+};
+
+subtest 'fields are copied for each file, up to a limit' => sub {    # was a bug: 200 KB of a form became 60 MB
+    my $before = nothing();
+    my ($body, $type) = multipart([ album => 'a' x 60_000 ], map { [ image => 'x', "$_.png" ] } 1 .. 145);
+    my $r = post('/photos', $body, 'Content-Type' => $type);
+    is $r->{status}, 413, 'too much in all';
+    like json($r)->{detail}, qr/^Job 140: the form fields, .* exceed 8 MB in all/, 'it says at which file';
     eventually('nothing is left of them', sub { nothing() eq $before });
 };
 
@@ -311,6 +328,16 @@ subtest 'cancelling' => sub {
     is del("/batches/$id")->{status}, 200, 'once more changes nothing';
     eventually('its open jobs are cancelled', sub { document($id)->{totals}{cancelled} == 2 });
     is json(get("/jobs/$done"))->{state}, 'completed', 'what had ended stays';
+    my $kept = submitted('/one', [ { payload => 1 } ]);
+    my %conditions =
+        ('If-Match' => header(get("/batches/$kept"), 'ETag'), 'If-Unmodified-Since' => 'Sat, 29 Oct 1994 19:43:31 GMT');
+    for my $name (sort keys %conditions) {
+        $r = del("/batches/$kept", $name => $conditions{$name});
+        is $r->{status}, 412, "not with $name";
+        like json($r)->{detail}, qr/^The batch does not satisfy/, 'and it says so';
+    }
+    is document($kept)->{state}, 'pending', 'nothing is changed then';
+    is del("/batches/$kept", 'If-Match' => '*')->{status}, 202, 'with If-Match: * it is cancelled';
     my $ready = submitted('/one', [ { payload => 1 } ]);
     finish_job(document($ready)->{jobs}[0]{id}, 'solo');
     is del("/batches/$ready")->{status}, 409, 'a ready batch cannot be cancelled';
@@ -336,6 +363,25 @@ subtest 'clients that send slowly take little memory, whatever the number of job
     $_->close for @slow;
     eventually('a client that leaves leaves nothing', sub { nothing() eq $before });
     eventually('all memory is given back', sub { metric('await_uploads_bytes') == 0 });
+};
+
+# was a bug: it stopped all submissions of an nginx worker until statement_timeout
+subtest 'a transaction that does not end holds a batch' => sub {
+    my $id = submitted('/one', [ map { { payload => $_ } } 1 .. 3 ]);
+    my ($job) = map { $_->{id} } @{ document($id)->{jobs} };
+    claim($job, queue => 'solo');
+    my $worker = Await::Session->new(stack()->postgres);
+    $worker->run('BEGIN');
+    is $worker->run("SELECT await.complete('$job', test.receipt('$job'), 'x')"), 't', 'a worker ends a job, and stays';
+    my $add = begin_request('POST', "/add/$id", body => 'x');
+    my $began = time;
+    is post('/jobs', 'x')->{status}, 202, 'another submission';
+    cmp_ok time - $began, '<', 3, 'does not wait for that transaction';
+    my $r = $add->response;
+    is $r->{status}, 409, 'what is added to this batch is refused';
+    ok header($r, 'Retry-After'), 'for now';
+    $worker->run('COMMIT');
+    is post("/add/$id", 'x')->{status}, 202, 'after the transaction it is taken';
 };
 
 subtest 'who may see and add' => sub {

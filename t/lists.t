@@ -181,6 +181,14 @@ subtest 'a page looks at so many jobs, and no more' => sub {
     is_deeply [ map { @$_ } @pages ], [ reverse @big ], 'and the next one goes on there';
 };
 
+# was a bug: it was empty, but had a next page, whose cursor had the id of one of the jobs
+subtest 'a large batch of another owner is as one that there is not' => sub {
+    my $batch = sql(q{SELECT await.create_batch('{"owner": "many"}')});
+    submitted(2100, qq({"batch": "$batch"}), 'large');
+    is scalar(@{ all_of("/mine?batch=$batch&limit=200", 'many') }), 2100, 'its owner gets all of its jobs';
+    is get("/mine?batch=$batch", as('spy'))->{body}, '{"jobs":[],"next":null}', 'another one gets an empty last page';
+};
+
 subtest 'cursors are of one owner and one list' => sub {
     submitted(3, '{"owner": "mac"}');
     submitted(3, '{"owner": "spy"}');

@@ -326,6 +326,7 @@ my %ELSEWHERE = (
     'The server is restarting; retry later.' => 't/p6_reload.t and t/reloads.t',
     'The database is not connected yet; retry later.' => 't/tickets.t, started without PostgreSQL',
     'The job has changed since the preconditions were checked; retry.' => 'a race of two clients: t/job.t',
+    'The batch has changed since the preconditions were checked; retry.' => 'a race, as of a job',
     'Another request is changing the same data; retry.' => 'a race of two clients',
     'The request body is no longer available.' => 't/neighbours.t: error_page of the body',
     'The session was revoked.' => 't/tickets.t: await.revoke()',

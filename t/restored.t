@@ -26,6 +26,18 @@ $old->sql("DO \$\$ BEGIN FOR i IN 1 .. 30000 LOOP PERFORM pg_current_xact_id(); 
 $old->sql("SELECT await.submit('work', 'x', 'text/plain', '{\"owner\": \"ann\"}') FROM generate_series(1, 30)");
 $old->sql("SELECT await.complete(id, receipt, 'ok') FROM await.claim(ARRAY['work'], 'w', 20)");
 $old->sql("SELECT await.grant_queues('worker', '{work}')");
+# batches: one in progress, one that is ready, one whose jobs are only partly there
+my @batches =
+    map { $old->sql("SELECT await.create_batch(jsonb_build_object('owner', 'bea', 'on_ready', '$_'))") } qw(mail done);
+$old->sql(
+    "SELECT await.submit('b$_', 'x', 'text/plain', jsonb_build_object('batch', '$batches[$_]'))
+    FROM generate_series(1, 3)"
+) for 0, 1;
+$old->sql("SELECT await.complete(id, receipt, 'ok') FROM await.claim(ARRAY['b$_'], 'w', 1 + 2 * $_)") for 0, 1;
+$old->sql(
+    "SELECT await.edge_stage('01a20259-b1ac-8c07-9f5a-2b6c1d0e4a77', 1, '{01a20259-b1ac-7c07-9f5a-2b6c1d0e4a78}',
+    '{b0}', '{NULL}', '{0}', '{text/plain}', '{NULL}', '{NULL}', '{x}', '{1}', '{NULL}', '{NULL}', '{NULL}', '{NULL}')"
+);
 my $eids = $old->sql('SELECT last_value FROM await.eid');
 my $dump = "$s->{dir}/dump";
 
@@ -82,6 +94,28 @@ is told($since), 1, 'the same is told';
 is sql("SELECT g.role::text FROM await.queue_grant g"), 'worker', 'the limits of roles have come along';
 is((ctl('restored'))[1] =~ /^0 rows had/m, 1, 'again: nothing to do');
 is((ctl('migrate'))[0], 0, 'migrate restores the grants');
+
+subtest 'batches go on where they were' => sub {
+    my $totals = sub {
+        my ($n) = @_;
+        return sql(
+            "SELECT totals::jsonb ->> 'total', totals::jsonb ->> 'completed', state
+            FROM await.edge_batches('{$batches[$n]}')"
+        );
+    };
+    is $totals->(0), '3|1|processing', 'one in progress has its counts';
+    is $totals->(1), '3|3|completed', 'one that was ready, too';
+    sql("SELECT await.submit('b0', 'x', 'text/plain', jsonb_build_object('batch', '$batches[0]'))");
+    sql("SELECT await.complete(id, receipt, 'ok') FROM await.claim(ARRAY['b0'], 'w', 9)");
+    is $totals->(0), '4|4|completed', 'it takes jobs, and becomes ready';
+    is sql("SELECT string_agg(q.name, ' ' ORDER BY q.name) FROM await.job j JOIN await.queue q ON q.id = j.queue
+            WHERE j.params ? 'batch'"), 'done mail', 'each has its job of on_ready once';
+    is sql(q{SELECT jobs -> 0 ->> 'batch' FROM await.list('{"owner": "bea", "limit": 1, "queue": "b0"}')}), $batches[0],
+        'lists have its jobs';
+    eventually(
+        'what was received in part a day ago is deleted',
+        sub { sql('SELECT await.run_maintenance()'); sql('SELECT count(*) FROM await.batch_stage') == 0 });
+};
 
 subtest 'maintenance does the same, step by step' => sub {
     restore($old, $s);

@@ -44,6 +44,22 @@ subtest 'options of a submission' => sub {
     # was a bug: in February this one had run out before it began
     is sql("SELECT await.option_span('{\"lease\": \"1 mon -29 days -23:59:50\"}', 'lease', '1 second', '1 day')"),
         '00:00:10', 'a month has thirty days';
+    is sql("SELECT await.option_span('{\"delay\": \"-1 year 365 days\"}', 'delay', '-1 day', '1 day')"), '-06:00:00',
+        'and a year 365.25 of them';
+    like complaint(q(SELECT await.submit('q', 'x', 'text/plain', '{"lease": "1 year -359 days"}'))),
+        qr/^22023 lease is an interval from/, 'also where the bounds are';
+    # were bugs: raw errors, and line ends in what workers send in a header
+    for (
+        [ '{"batch": "zz"}', qr/^22023 batch is the id of a batch, not 'zz'/ ],
+        [ '{"batch": ""}', qr/^22023 batch is the id of a batch, not ''/ ],
+        [ '{"trace": "00\r\nX-Admin: 1"}', qr/^22023 the option trace contains a control character/ ],
+        [ '{"correlation_id": "a\u007f"}', qr/^22023 the option correlation_id contains a control character/ ],
+        )
+    {
+        like complaint("SELECT await.submit('q', 'x', 'text/plain', '$_->[0]')"), $_->[1], $_->[0];
+    }
+    is complaint(q(SELECT await.submit('kept', 'x', 'text/plain', '{"batch": null, "phase": null, "owner": "a\nb"}'))),
+        '', 'null is as if it was not there, and an owner may have any characters';
     my %numbers = (priority => [ -100, 100 ], max_attempts => [ 1, 1000 ]);
     for my $name (sort keys %numbers) {
         my ($least, $most) = @{ $numbers{$name} };
@@ -58,7 +74,33 @@ subtest 'options of a submission' => sub {
     }
     is sql("SELECT count(*) FROM await.job j JOIN await.queue q ON q.id = j.queue WHERE q.name = 'q'"), 0,
         'nothing is stored of what was refused';
-    is jobs() - $before, 8, 'the others are';
+    is jobs() - $before, 9, 'the others are';
+};
+
+# were bugs: '{"id": 1}' was an owner, and what is wrong was said in words of PostgreSQL
+subtest 'options of a batch and of a list, and others' => sub {
+    my $before = jobs();
+    for my $name (qw(owner correlation_id trace on_ready retain deadline)) {
+        like complaint("SELECT await.create_batch('{\"$name\": $_}')"),
+            qr/^22023 the option $name is a text or a number/, "$name $_"
+            for '{"id": 1}', '["x"]', 'true';
+    }
+    like complaint(q(SELECT await.create_batch('{"trace": "a\nb"}'))), qr/^22023 the option trace contains a control/,
+        'a line end';
+    is jobs(), $before, 'nothing is stored';
+    is complaint(q(SELECT await.create_batch('{"phases": null, "owner": null, "deadline": null}'))), '', 'null is none';
+    my %wrong = (
+        '{"batch": "zz"}' => qr/^22023 batch is the id of a batch, not 'zz'/,
+        '{"owner": {"id": 1}}' => qr/^22023 the option owner is a text or a number/,
+        '{"created_after": "2026-01-01 +99"}' => qr/^22023 created_after is a time, not/,
+    );
+    like complaint("SELECT await.list('$_')"), $wrong{$_}, $_ for sort keys %wrong;
+    like complaint('SELECT await.revoke(NULL)'), qr/^22023 await.revoke needs an owner/, 'no owner';
+    submit('month', '{}');
+    is sql("SELECT lease_for FROM await.claim(ARRAY['month'], 'w', 1, '1 mon -29 days -23:59:50')"), '00:00:10',
+        'a lease of a month less 29 days and some is one of ten seconds, in February, too';
+    like complaint("SELECT await.claim(ARRAY['month'], 'w', 1, '1 year -359 days')"), qr/^22023 a lease lasts/,
+        'and one of six days is too long';
 };
 
 # A job of this queue that is claimed: its id and its receipt.

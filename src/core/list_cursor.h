@@ -11,8 +11,8 @@
 namespace await::core {
 
 /// The cursor of the next page of a list: opaque and URL-safe. It is signed together with the owner and the
-/// filters, so it is of use on this list only. It outlives a failover: a position is no promise of what lies
-/// before it.
+/// filters, so it is of use on this list only, and encrypted, as it may have the id of another owner's job.
+/// It outlives a failover: a position is no promise of what lies before it.
 /// @param keys  if empty, the cursor is invalid
 std::string encode_list_cursor(std::span<const SipKey> keys, const ListQuery &query,
                                const ListPosition &next);

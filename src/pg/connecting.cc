@@ -12,6 +12,7 @@ namespace await::pg {
 namespace {
 
 constexpr std::size_t kMostReason = 600;
+constexpr std::int64_t kLeastUnreadMs = 10'000;
 
 }  // namespace
 
@@ -52,11 +53,13 @@ void Connection::connect_to_host() {
   std::string startup = hosts_.startup;
   if (!plain_)  // before those of the conninfo, which override it
     startup.insert(0, session::startup_options(options_.timeout_ms) + (startup.empty() ? "" : " "));
+  // a server that is busy reads nothing: what is sent behind a long statement may wait as long as that
+  std::string unread = std::to_string(std::max(kLeastUnreadMs, options_.timeout_ms));
   // defaults that prevent libpq from blocking, from waiting forever and from using a standby; the options
   // of the conninfo come later and override them
   std::vector<const char *> keywords{"fallback_application_name", "gssencmode", "tcp_user_timeout",
                                      "target_session_attrs", "client_encoding"};
-  std::vector<const char *> values{name.c_str(), "disable", "10000", "read-write", "UTF8"};
+  std::vector<const char *> values{name.c_str(), "disable", unread.c_str(), "read-write", "UTF8"};
   auto add = [&](const char *keyword, const std::string &value) {
     keywords.push_back(keyword);
     values.push_back(value.c_str());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "core/cursor.h"
 
 namespace await::core {
@@ -29,6 +30,18 @@ TEST(ListCursor, leads_to_the_position_that_it_was_made_of) {
   EXPECT_EQ(position->id, some_id());
   EXPECT_EQ(position->eid, 4711);
   EXPECT_LE(some_cursor().size(), kMostCursor);
+}
+
+// was a bug: the last job that was looked at, perhaps another owner's, could be read from the cursor
+TEST(ListCursor, does_not_show_the_position) {
+  std::string bytes = from_base64url(some_cursor()).value();
+  auto id = some_id().raw();
+  for (std::size_t i = 0; i + 4 <= id.size(); ++i) {
+    std::string_view part(reinterpret_cast<const char *>(id.data()) + i, 4);
+    EXPECT_EQ(bytes.find(part), bytes.npos) << i;
+  }
+  std::string other = from_base64url(encode_list_cursor(kKeys, some_list(), {some_id(), 4712})).value();
+  EXPECT_NE(bytes.substr(1, 16), other.substr(1, 16)) << "nor what two have in common";
 }
 
 TEST(ListCursor, is_valid_with_any_limit_and_with_a_key_that_was_rotated_out) {

@@ -17,7 +17,7 @@ BEGIN
     IF await.is_batch(cancel.id) THEN
         PERFORM await.append_event(h, 'cancelled', 'cancelled', await.batch_totals(cancel.id));
         IF current_setting('transaction_isolation') = 'read committed' THEN
-            PERFORM await.cancel_batch_jobs(cancel.id, 500);
+            PERFORM await.cancel_batch_jobs(cancel.id, 100);
         END IF;
     ELSE
         PERFORM await.append_event(h, 'cancelled', 'cancelled');

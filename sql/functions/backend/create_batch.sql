@@ -27,7 +27,10 @@ BEGIN
     SELECT e.key INTO wrong FROM jsonb_each_text(o - 'phases') e WHERE length(e.value) > 1000 LIMIT 1;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'the option % has at most 1000 characters', wrong USING ERRCODE = '22023';
-    ELSIF jsonb_typeof(o -> 'phases') <> 'array'
+    END IF;
+    PERFORM await.check_values(o - 'phases');
+    o := jsonb_strip_nulls(o - 'phases') || jsonb_build_object('phases', coalesce(nullif(o -> 'phases', 'null'), '[]'));
+    IF jsonb_typeof(o -> 'phases') <> 'array'
           OR jsonb_path_exists(o, 'strict $.phases[*] ? (@.type() <> "string")', '{}', true) THEN
         RAISE EXCEPTION 'phases is an array of names, not %', left((o -> 'phases')::text, 80) USING ERRCODE = '22023';
     ELSIF jsonb_array_length(o -> 'phases') > 16 THEN

@@ -8,7 +8,7 @@ BEGIN
     END IF;
     RETURN (extract(epoch FROM least(greatest((o ->> p_name)::timestamptz, '0001-01-01'), '9999-01-01'))
             * 1000000)::int8;
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION '% is a time, not %', p_name, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
 END $$;
 
@@ -39,6 +39,7 @@ BEGIN
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'await.list knows no option %', wrong USING ERRCODE = '22023';
     END IF;
+    PERFORM await.check_values(o - 'state');
     IF jsonb_typeof(o -> 'state') = 'array' THEN
         states := ARRAY(SELECT jsonb_array_elements_text(o -> 'state'));
     ELSIF o ->> 'state' IS NOT NULL THEN
@@ -68,7 +69,7 @@ BEGIN
            (array_agg(j.next_id || '.' || j.next_eid ORDER BY j.n DESC))[1]
         INTO jobs, next
         FROM await.edge_list(ARRAY[o ->> 'owner'], ARRAY[o ->> 'queue'], ARRAY[array_to_string(states, ',')],
-            ARRAY[(o ->> 'batch')::uuid], ARRAY[await.list_time(o, 'created_after')],
+            ARRAY[await.option_uuid(o, 'batch')], ARRAY[await.list_time(o, 'created_after')],
             ARRAY[await.list_time(o, 'created_before')], ARRAY[at[1]::uuid], ARRAY[at[2]::int8], ARRAY["limit"])
             WITH ORDINALITY j (item, next_id, next_eid, id, queue, owner, state, seq, attempt, correlation_id, batch,
                 phase, retry_of, params, progress, created_at, updated_at, error, status, content_type, file_name, size,

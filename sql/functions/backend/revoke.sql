@@ -5,6 +5,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF revoke.owner IS NULL THEN
+        RAISE EXCEPTION 'await.revoke needs an owner' USING ERRCODE = '22023';
+    END IF;
     INSERT INTO await.revoked AS r (owner) VALUES (revoke.owner) ON CONFLICT ON CONSTRAINT revoked_pkey DO UPDATE SET at = clock_timestamp();
     channel := 'await:revoked';
     message := '1';

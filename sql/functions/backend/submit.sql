@@ -92,9 +92,9 @@ BEGIN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
     IF o <> '{}' THEN
-        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")') THEN
-            RAISE EXCEPTION 'the option % is a text or a number', (SELECT e.key FROM jsonb_each(o - 'params') e
-                WHERE jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1) USING ERRCODE = '22023';
+        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")')
+           OR o ->> 'correlation_id' ~ E'[\\x01-\\x1f\\x7f]' OR o ->> 'trace' ~ E'[\\x01-\\x1f\\x7f]' THEN
+            PERFORM await.check_values(o - 'params');
         END IF;
         lease := await.option_span(o, 'lease', '1 second', '1 day');
         due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
@@ -107,9 +107,9 @@ BEGIN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
     owner := o ->> 'owner';
-    IF o ? 'batch' THEN                      -- its jobs are kept as long as the batch, and belong to its owner
-        b := await.find_batch((o ->> 'batch')::uuid);
-        IF o ? 'retain' AND class <> b.class THEN
+    IF o ->> 'batch' IS NOT NULL THEN       -- its jobs are kept as long as the batch, and belong to its owner
+        b := await.find_batch(await.option_uuid(o, 'batch'));
+        IF o ->> 'retain' IS NOT NULL AND class <> b.class THEN
             RAISE EXCEPTION 'retain is that of the batch, not %', quote_literal(left(o ->> 'retain', 80))
                 USING ERRCODE = '22023', HINT = 'leave it out';
         ELSIF owner <> b.owner OR owner IS NOT NULL AND b.owner IS NULL THEN
@@ -118,7 +118,7 @@ BEGIN
         END IF;
         class := b.class;
         owner := b.owner;
-    ELSIF o ? 'phase' THEN
+    ELSIF o ->> 'phase' IS NOT NULL THEN
         RAISE EXCEPTION 'a job has a phase only in a batch' USING ERRCODE = '22023';
     END IF;
     new_id := await.new_id(class);

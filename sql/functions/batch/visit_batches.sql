@@ -36,8 +36,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    h := await.lock_job(p_batch);
-    IF h.ended AND h.state <> 'completed' AND EXISTS (SELECT FROM await.batch_added a WHERE a.batch = p_batch) THEN
+    h := await.lock_job(p_batch, true);
+    IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch) THEN
+        RETURN 0;                            -- locked: in the next call
+    ELSIF h.ended AND h.state <> 'completed' AND EXISTS (SELECT FROM await.batch_added a WHERE a.batch = p_batch) THEN
         n := await.cancel_batch_jobs(p_batch, p_limit);
     ELSIF NOT h.ended THEN
         PERFORM await.finish_batch(p_batch);
@@ -65,7 +67,7 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN 0;                            -- it would not see what is there
     END IF;
-    FOR one IN SELECT t.at, t.batch FROM await.batch_todo t WHERE t.at > since ORDER BY t.at, t.batch LIMIT 100 LOOP
+    FOR one IN SELECT t.at, t.batch FROM await.batch_todo t WHERE t.at > since ORDER BY t.at, t.batch LIMIT p_limit LOOP
         EXIT WHEN n >= p_limit;
         BEGIN
             n := n + await.do_for_batch(one.at, one.batch, p_limit - n);

@@ -31,6 +31,25 @@ BEGIN
     RETURN at;
 END $$;
 
+-- Locks the row of a batch against its end. False: it is gone. Waits at most 200 ms for who has it locked (55P03 with a
+-- constraint's name then), as await.edge_cancel() does: the next statements of an edge wait behind this one.
+CREATE OR REPLACE FUNCTION await.share_batch(b await.job) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    FOR i IN 0 .. 20 LOOP
+        PERFORM FROM await.job j WHERE j.class = b.class AND j.id = b.id FOR SHARE SKIP LOCKED;
+        IF FOUND THEN
+            RETURN true;
+        ELSIF NOT EXISTS (SELECT FROM await.job j WHERE j.class = b.class AND j.id = b.id) THEN
+            RETURN false;
+        END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RAISE EXCEPTION 'batch % is locked by a transaction that does not end', b.id
+        USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
+END $$;
+
 -- Submits one job to a batch that is open; times in milliseconds. The id has the batch's retention class. The owner
 -- becomes the batch's. `outcome`: 'added'; 'no batch': it is unknown, or another owner's (NULL: any owner may);
 -- 'ended'; 'no phase': the batch has no such phase; 'queue' or 'owner': the job would exceed a limit of those that wait
@@ -73,8 +92,9 @@ BEGIN
         END IF;
     END IF;
     -- it cannot end before this transaction does; not locked before, as the wait for a key would hold up its end
-    PERFORM FROM await.job j WHERE j.class = b.class AND j.id = p_batch FOR SHARE;
-    IF coalesce((SELECT e.ending FROM await.event e WHERE e.class = b.class AND e.job = p_batch -- after the lock
+    IF NOT await.share_batch(b) THEN
+        outcome := 'no batch';
+    ELSIF coalesce((SELECT e.ending FROM await.event e WHERE e.class = b.class AND e.job = p_batch -- after the lock
                  ORDER BY e.seq DESC LIMIT 1), false) THEN
         outcome := 'ended';
     ELSIF (CASE WHEN b.extra ? 'phases' THEN coalesce(NOT b.extra -> 'phases' ? p_phase, true)

@@ -120,7 +120,7 @@ BEGIN
     END IF;
     IF first.id = p_batch AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = k AND j.id = p_batch) THEN
         IF (SELECT count(*) FROM await.batch_stage s WHERE s.batch = p_batch) <> p_jobs THEN
-            RAISE EXCEPTION 'the jobs of batch % are not all there', p_batch USING ERRCODE = '55000';
+            RAISE EXCEPTION 'the jobs of batch % are not all there', p_batch USING ERRCODE = '40000'; -- lost: an edge says 503
         END IF;
         PERFORM await.check_phases(p_batch, nullif(to_jsonb(p_phases), '[]'),
             ARRAY(SELECT DISTINCT s.phase FROM await.batch_stage s WHERE s.batch = p_batch));

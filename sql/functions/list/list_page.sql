@@ -229,6 +229,10 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF v_way = 'batch' AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch
+                                   AND j.owner IS DISTINCT FROM coalesce(p_owner, j.owner)) THEN
+        RETURN;                              -- another owner's: its size and its jobs' ids are not for this one
+    END IF;
     IF v_way = 'open' THEN
         v_jobs := await.few_open('processing' = ANY (p_states), v_most);
         IF v_jobs IS NULL THEN

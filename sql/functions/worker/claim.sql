@@ -37,7 +37,7 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    p_lease  interval := claim.lease;
+    p_lease  interval := make_interval(secs => extract(epoch FROM claim.lease)); -- see await.option_span()
     p_worker text := claim.worker;
     wanted   int := coalesce(claim.n, 1);
     p_inline int := coalesce(claim.inline, 1048576);

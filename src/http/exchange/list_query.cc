@@ -18,21 +18,6 @@ constexpr std::string_view kArguments[] = {"state",          "queue", "batch", "
 constexpr core::State kStates[] = {core::State::pending, core::State::processing, core::State::completed,
                                    core::State::failed,  core::State::cancelled,  core::State::expired};
 
-/// The argument that is given twice, where only one value can count; empty: none.
-std::string_view repeated_argument(ngx_http_request_t *r) {
-  for (std::string_view name : kArguments) {
-    int count = 0;
-    for (std::string_view rest = ngx::view(r->args); !rest.empty();) {
-      std::string_view one = cut(rest, '&');
-      count +=
-          one.size() > name.size() && one[name.size()] == '=' && iequals(one.substr(0, name.size()), name);
-    }
-    if (count > 1)
-      return name;
-  }
-  return {};
-}
-
 /// The states of a list with commas, each once and in the order of State. Empty if one is unknown.
 std::optional<std::string> parse_states(std::string_view text) {
   unsigned asked = 0;
@@ -97,9 +82,23 @@ Refusal read_filters(ngx_http_request_t *r, core::ListQuery &query) {
 
 }  // namespace
 
+std::string_view repeated_argument(ngx_http_request_t *r, std::span<const std::string_view> names) {
+  for (std::string_view name : names) {
+    int count = 0;
+    for (std::string_view rest = ngx::view(r->args); !rest.empty();) {
+      std::string_view one = cut(rest, '&');
+      count +=
+          one.size() > name.size() && one[name.size()] == '=' && iequals(one.substr(0, name.size()), name);
+    }
+    if (count > 1)
+      return name;
+  }
+  return {};
+}
+
 OrAnswer<core::ListQuery> asked_page(ngx_http_request_t *r, const ListScope &scope,
                                      const core::CursorKeys &keys) {
-  if (std::string_view name = repeated_argument(r); !name.empty())
+  if (std::string_view name = repeated_argument(r, kArguments); !name.empty())
     return send_problem(r, 400, "The argument \"" + std::string(name) + "\" is given twice.");
   core::ListQuery query;
   if (scope.owner)

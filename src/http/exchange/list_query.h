@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "core/job_list.h"
@@ -15,6 +16,9 @@ struct ListScope {
   bool of_batches = false;                ///< batches, which are in no queue and in no batch
   std::optional<std::string_view> queue;  ///< empty: the client may name one
 };
+
+/// The argument, of these, that is given twice, where only one value can count; empty: none.
+std::string_view repeated_argument(ngx_http_request_t *r, std::span<const std::string_view> names);
 
 /// The page of the list that a request asks for. An answer if one of the arguments is wrong (400).
 /// @param keys  of the cursors

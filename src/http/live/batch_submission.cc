@@ -18,6 +18,9 @@
 namespace await::http {
 namespace {
 
+/// Of the params of all jobs together, in bytes: a form has its fields once, but each file gets a copy.
+constexpr std::size_t kMaxCopied = std::size_t{8} << 20;
+
 /// The queues in one word: keys of different directives are different keys.
 std::string scope_of(const BatchConf &conf) {
   std::string out = ".batch";
@@ -101,7 +104,8 @@ std::size_t BatchSubmission::weight() const {
 /// Which job a fault is about: the place of the next one.
 std::string BatchSubmission::where() const {
   std::string out = "Job " + std::to_string(intake_.jobs() + 1);
-  return parser_ ? out + ", at byte " + std::to_string(parser_->job_at()) + ": " : out + ": ";
+  return parser_ ? "Invalid batch. " + out + ", at byte " + std::to_string(parser_->job_at()) + ": "
+                 : out + ": ";
 }
 
 BatchSubmission::MaybeObjection BatchSubmission::take_jobs() {
@@ -271,6 +275,12 @@ BatchSubmission::MaybeObjection BatchSubmission::open_file(const wire::Multipart
   }
   if (!params_ && !fields_.empty())
     params_ = fields_.json();
+  copied_ += params_ ? params_->size() : 0;
+  if (copied_ > kMaxCopied)
+    return Objection{413,
+                     where() +
+                         "the form fields, which are params of each file, exceed 8 MB in all; send fewer "
+                         "files, or smaller fields."};
   apply(conf_.jobs, file_);
   file_.deadline_ms.reset();
   file_.params = params_;

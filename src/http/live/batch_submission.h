@@ -88,6 +88,7 @@ class BatchSubmission : public Receiver {
   std::optional<wire::Multipart> form_;
   wire::FormFields fields_;
   std::optional<std::string> params_;  // of all jobs; set with the first file
+  std::size_t copied_ = 0;             // bytes of them in all jobs
   bool in_file_ = false;
   bool keep_field_ = false;
   bool body_ended_ = false;

@@ -57,8 +57,10 @@ void JobWait::on_job(Result<const core::Job *> job) {
   }
   if (!known_ && asks_conditions() && has_conditions(r_) &&
       !conditions_hold(r_, etags(*found), found->updated_at)) {
+    bool batch = core::kind_of(watcher_.read().id) == core::Kind::batch;
     finish(send_problem(r_, 412,
-                        "The job does not satisfy the preconditions of the request, such as If-Match."));
+                        std::string(batch ? "The batch" : "The job") +
+                            " does not satisfy the preconditions of the request, such as If-Match."));
     return;
   }
   known_ = true;

@@ -11,6 +11,7 @@
 #include "http/exchange/conditions.h"
 #include "http/exchange/full_queue.h"
 #include "http/exchange/job_document.h"
+#include "http/exchange/list_query.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/submission.h"
@@ -86,7 +87,8 @@ class BatchRequest : public BatchWait {
 /// DELETE: reads the batch to check its owner, cancels it, and answers with the batch as it is then.
 class BatchCancelRequest : public BatchWait {
  public:
-  BatchCancelRequest(ngx_http_request_t *r, Runtime &runtime) : BatchWait(r, runtime, {}) {}
+  BatchCancelRequest(ngx_http_request_t *r, Runtime &runtime)
+      : BatchWait(r, runtime, {}), conditional_(has_conditions(r)) {}
 
   Answer start(const Uuid &id) { return watch(id, 0); }
 
@@ -96,7 +98,12 @@ class BatchCancelRequest : public BatchWait {
   bool prepare(const core::Job &row) override {
     if (!outcome_) {
       id_ = row.id;
-      runtime_.backends().store().cancel(id_, std::nullopt, reply_);
+      // the batch may have changed since the conditions were checked
+      runtime_.backends().store().cancel(id_, conditional_ ? std::optional(row.seq) : std::nullopt, reply_);
+      return false;
+    }
+    if (*outcome_ == core::Cancelled::changed) {
+      finish(send_problem(r_, 412, "The batch has changed since the preconditions were checked; retry."));
       return false;
     }
     if (*outcome_ == core::Cancelled::ended) {
@@ -131,6 +138,7 @@ class BatchCancelRequest : public BatchWait {
   }
 
   Uuid id_;
+  bool conditional_;
   std::optional<core::Cancelled> outcome_;
   core::Reply<core::Cancelled> reply_ =
       core::Reply<core::Cancelled>::to<&BatchCancelRequest::on_cancelled>(this);
@@ -138,6 +146,9 @@ class BatchCancelRequest : public BatchWait {
 
 /// ?limit= and ?cursor=: which jobs the document has.
 OrAnswer<JobsPage> asked_page(ngx_http_request_t *r, const Uuid &id) {
+  constexpr std::string_view kArguments[] = {"limit", "cursor"};
+  if (std::string_view name = repeated_argument(r, kArguments); !name.empty())
+    return send_problem(r, 400, "The argument \"" + std::string(name) + "\" is given twice.");
   JobsPage page;
   if (auto limit = argument(r, "limit")) {
     auto number = parse_number(*limit, JobsPage::kMost);
@@ -145,8 +156,8 @@ OrAnswer<JobsPage> asked_page(ngx_http_request_t *r, const Uuid &id) {
       return send_problem(r, 400, "The argument \"limit\" must be a number between 1 and 200.");
     page.limit = static_cast<int>(*number);
   }
-  if (auto cursor = argument(r, "cursor")) {
-    auto after = wire::decode_jobs_cursor(*cursor, id);
+  if (std::string cursor = argument(r, "cursor").value_or(""); !cursor.empty()) {
+    auto after = wire::decode_jobs_cursor(cursor, id);
     if (!after)
       return send_problem(r, 400, "The argument \"cursor\" is not one of a page of this batch.");
     page.after = *after;

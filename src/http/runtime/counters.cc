@@ -83,7 +83,7 @@ bool Counters::accept_timeline(std::string_view name) {
 bool Counters::take_second(std::int64_t second) {
   ngx_atomic_uint_t before = table_.taken;
   auto now = static_cast<ngx_atomic_uint_t>(second);
-  return before != now && ngx_atomic_cmp_set(&table_.taken, before, now) != 0;
+  return before < now && ngx_atomic_cmp_set(&table_.taken, before, now) != 0;
 }
 
 bool Counters::is_alive(const Slot &slot) {
