@@ -7,21 +7,19 @@
 #include <string>
 #include <string_view>
 
+#include "core/memory_ring.h"
 #include "core/ports.h"
 
 namespace await::core {
 
-/// A cache of ended jobs in memory that processes may share: a ring that overwrites its oldest entries, and
-/// an index. A final state never changes, so nothing is invalidated, except by a failover: an entry is valid
-/// on one timeline only.
+/// A cache of ended jobs in a MemoryRing. A final state never changes, so nothing is invalidated, except by a
+/// failover: an entry is valid on one timeline only.
 ///
-/// Not synchronised: processes that share the memory hold a lock during each call. If a process dies during a
-/// change, the next call clears the ring.
+/// Not synchronised, as MemoryRing.
 class EndedJobRing {
  public:
-  /// @param memory  zeroed before its first use; aligned to 8 bytes; must outlive this. If it is too small,
-  ///                nothing is stored.
-  explicit EndedJobRing(std::span<std::byte> memory);
+  /// @param memory  as of MemoryRing
+  explicit EndedJobRing(std::span<std::byte> memory) : ring_(memory) {}
 
   /// The ended job; empty if it is not stored, or was stored with less than `detail`.
   std::optional<Job> find(const Uuid &id, ResultDetail detail, std::uint32_t timeline);
@@ -30,16 +28,7 @@ class EndedJobRing {
   void keep(const Job &job, ResultDetail detail, std::uint32_t timeline);
 
  private:
-  struct Head;
-  struct Entry;
-  Entry *entry(std::uint64_t at) const;
-  bool holds(std::uint64_t at) const;
-  std::uint64_t *slot(const Uuid &id) const;
-  void forget();
-
-  Head *head_ = nullptr;
-  std::uint64_t *index_ = nullptr;
-  std::byte *ring_ = nullptr;
+  MemoryRing ring_;
 };
 
 /// Serializes an ended job.

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/batch_news.h"
 #include "core/ports.h"
 #include "core/verified_update.h"
 
@@ -112,6 +113,9 @@ class ReadBatcher {
     for (std::size_t i = 0; i < flights; ++i)
       flights_.push_back(std::make_unique<Flight>(*this));
   }
+
+  /// Tells `news` of each row, before a read is called back with it.
+  void tell(BatchNews &news) { news_ = &news; }
 
   /// Adds a read. Calls back later, once, unless the read is destroyed or unlinked.
   void add(Read &read) {
@@ -234,6 +238,8 @@ class ReadBatcher {
       return;
     }
     if (rows) {
+      for (std::size_t i = 0; news_ != nullptr && i < rows->size(); ++i)
+        news_->on_row((*rows)[i]);
       flight.rows = std::move(*rows);
       index_rows(flight, *flight.rows, flight.found);
     } else {
@@ -297,6 +303,7 @@ class ReadBatcher {
 
   Store &store_;
   Scheduler &scheduler_;
+  BatchNews *news_ = nullptr;
   std::size_t most_;
   std::int64_t not_before_ms_ = 0;
   bool urgent_ = false;  // one of the waiting reads is

@@ -1,7 +1,9 @@
-// EndedJobRing: invalid bytes are rejected, valid ones come back the same; and whatever the shared memory
-// holds, asking it is safe.
+// EndedJobRing and BatchRing: invalid bytes are rejected, valid ones come back the same; and whatever the shared
+// memory holds, asking it is safe.
 
 #include "core/ended_job_ring.h"
+
+#include "core/batch_cache.h"
 
 #include <cstring>
 
@@ -10,8 +12,17 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   using namespace await;
   fuzz::Input in(data, size);
-  bool as_memory = in.byte() % 2 == 0;
+  unsigned kind = in.byte() % 4;
+  bool as_memory = kind % 2 == 0;
   std::string_view rest = in.rest();
+  if (kind == 3) {
+    if (auto document = core::BatchRing::unpack(rest)) {
+      auto again = core::BatchRing::unpack(core::BatchRing::pack(*document));
+      fuzz::must(again && core::BatchRing::pack(*again) == core::BatchRing::pack(*document),
+                 "a document that changes on its way");
+    }
+    return 0;
+  }
   if (!as_memory) {
     if (auto job = core::unpack_job(rest)) {
       auto again = core::unpack_job(core::pack_job(*job));

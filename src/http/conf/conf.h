@@ -104,6 +104,7 @@ struct LocationConf {
   time_t keep_keys;        ///< seconds
   ngx_uint_t hints;        ///< Trust
   ngx_shm_zone_t *cache;   ///< null: off
+  ngx_msec_t cache_open;   ///< for how long a batch that has not ended is cached; 0: it is not
   ngx_int_t max_held;
   ngx_int_t max_inflight;
   size_t max_buffered;

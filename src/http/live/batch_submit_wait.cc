@@ -10,9 +10,12 @@
 
 namespace await::http {
 
+using ngx::Answer;
+
 BatchSubmitWait::BatchSubmitWait(ngx_http_request_t *r, Runtime &runtime, const Uuid &id, Wait wait,
                                  Kind kind)
     : BatchWait(r, runtime, {}, Registration::later), id_(id), wait_(wait), kind_(kind) {
+  read_newest();
   if (wait_.ms > 0)
     register_first(id);
 }
@@ -22,7 +25,7 @@ void BatchSubmitWait::stored() {
   read_second(id_, wait_.ms);
 }
 
-void BatchSubmitWait::answer_batch(const core::Batch &batch, bool timed_out) {
+std::optional<Answer> BatchSubmitWait::answer_batch(const core::Batch &batch, bool timed_out) {
   if (kind_ == replayed)
     add_header(r_, "Idempotency-Replayed", "true");
   wire::BatchLinks links = batch_links_of_new(r_, id_);
@@ -34,8 +37,7 @@ void BatchSubmitWait::answer_batch(const core::Batch &batch, bool timed_out) {
   if (!ready && is_plain_form(r_)) {
     add_header(r_, "Location", links.self);
     add_header(r_, "Cache-Control", "no-store");
-    finish(send_empty(r_, 303));  // to the document, which can be reloaded
-    return;
+    return send_empty(r_, 303);  // to the document, which can be reloaded
   }
   if (ready) {
     add_header(r_, "Content-Location", links.self);
@@ -46,7 +48,7 @@ void BatchSubmitWait::answer_batch(const core::Batch &batch, bool timed_out) {
     add_header(r_, "Cache-Control", "no-store");
     add_retry_after(r_);
   }
-  finish(send(r_, ready ? 200 : 202, "application/json", document(batch, links)));
+  return send(r_, ready ? 200 : 202, "application/json", document(batch, links));
 }
 
 void BatchSubmitWait::refuse(const Error &error) {

@@ -19,7 +19,7 @@ class BatchSubmitWait : public BatchWait {
  private:
   bool asks_conditions() const override { return false; }  // the POST is done
   bool enough(const core::Job &job) const override { return core::is_ending(job.state); }
-  void answer_batch(const core::Batch &batch, bool timed_out) override;
+  std::optional<Answer> answer_batch(const core::Batch &batch, bool timed_out) override;
   void refuse(const Error &error) override;
 
   Uuid id_;

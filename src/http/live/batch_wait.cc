@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 #include "core/cursor.h"
+#include "http/exchange/conditions.h"
+#include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/runtime/runtime.h"
 #include "wire/batch_document.h"
@@ -12,6 +14,36 @@ namespace await::http {
 BatchWait::BatchWait(ngx_http_request_t *r, Runtime &runtime, JobsPage page, Registration registration)
     : JobWait(r, runtime, core::ResultDetail::none, registration), page_(page) {
   read_uncached();  // a batch's document has more than its row
+  document_.cache = runtime.cache(location_conf(r).cache);
+  document_.open_ms = static_cast<std::int64_t>(location_conf(r).cache_open);
+}
+
+Answer BatchWait::look(const Uuid &id, std::int64_t wait_ms) {
+  document_.query = {id, page_.after, page_.limit};
+  if (has_conditions(r_))
+    read_newest();
+  auto found = document_.cache != nullptr && document_.from_cache
+                   ? document_.cache->find(document_.query, document_.open_ms)
+                   : std::nullopt;
+  if (!found || !may_answer(found->batch, wait_ms))
+    return watch(id, wait_ms);
+  auto owner = owner_of(r_);
+  if (owner && found->batch.owner != *owner)
+    return decline(send_problem(r_, 404, core::absence(core::Kind::batch)));
+  request_info(r_).state = core::state_name(found->batch.state);
+  if (auto answer = answer_with(*found))
+    return decline(*answer);
+  read_newest();
+  return watch(id, wait_ms);
+}
+
+/// Whether the request is not to be held with this state of the batch.
+bool BatchWait::may_answer(const core::Batch &batch, std::int64_t wait_ms) const {
+  core::Job row;
+  row.id = batch.id;
+  row.state = batch.state;
+  row.seq = batch.seq;
+  return wait_ms == 0 || enough(row);
 }
 
 /// The row of the batch was read, and is enough: reads what the document has beyond it.
@@ -24,29 +56,39 @@ void BatchWait::answer(const core::Job &job, bool timed_out) {
   reading_ = true;
   timed_out_ = timed_out;
   reads_.set(1);
-  core::Batches &batches = runtime_.backends().batches();
-  batches.batch(job.id, batch_reply_);
-  batches.jobs_of(job.id, page_.after, page_.limit + 1, jobs_reply_);
+  document_.query = {job.id, page_.after, page_.limit};
+  document_.least_seq = job.seq;
+  runtime_.batch_reads().add(document_);
 }
 
-void BatchWait::on_batch(Result<std::optional<core::Batch>> batch) {
-  if (!batch)
-    refuse(batch.error());
-  else if (!*batch)
-    refuse({Code::not_found, core::absence(core::Kind::batch)});  // it was purged a moment ago
-  else
-    batch_ = std::move(*batch);
-}
-
-/// The second of the two: replies come in the order of the calls.
-void BatchWait::on_jobs(Result<std::vector<core::Job>> jobs) {
-  reads_.set(0);
-  if (!jobs) {
-    refuse(jobs.error());
+void BatchWait::on_document(Result<const core::BatchDocument *> document) {
+  if (!document || *document == nullptr) {
+    reads_.set(0);
+    // null: it was purged a moment ago
+    refuse(document ? Error{Code::not_found, core::absence(core::Kind::batch)} : document.error());
     return;
   }
-  jobs_ = std::move(*jobs);
-  answer_batch(*batch_, timed_out_);
+  if (auto answer = answer_with(**document)) {
+    reads_.set(0);
+    finish(*answer);
+    return;
+  }
+  read_newest();
+  runtime_.batch_reads().add(document_);
+}
+
+std::optional<Answer> BatchWait::answer_with(const core::BatchDocument &document) {
+  jobs_ = document.jobs;
+  auto answer = answer_batch(document.batch, timed_out_);
+  jobs_ = {};
+  return answer;
+}
+
+void BatchWait::note_cache_status() {
+  if (document_.cache == nullptr)
+    return;
+  request_info(r_).cache = is_from_cache() ? "HIT" : "MISS";
+  runtime_.counters().count(is_from_cache() ? Counter::batch_hits : Counter::batch_misses);
 }
 
 std::string BatchWait::next_cursor(const core::Batch &batch) const {
@@ -70,8 +112,7 @@ std::string BatchWait::document(const core::Batch &batch, const wire::BatchLinks
 }
 
 void BatchWait::leave() {
-  batch_reply_.unlink();
-  jobs_reply_.unlink();
+  document_.unlink();
   reads_.set(0);
   JobWait::leave();
 }

@@ -125,7 +125,7 @@ OrAnswer<Wait> asked_wait(ngx_http_request_t *r) {
 }
 
 bool has_room(const LocationConf &location, Runtime &runtime) {
-  if (runtime.hub().listeners() < static_cast<std::size_t>(location.max_held))
+  if (runtime.held() < static_cast<std::size_t>(location.max_held))
     return true;
   runtime.counters().count(Counter::refused_held);
   return false;

@@ -39,7 +39,7 @@ class BatchRequest : public BatchWait {
   BatchRequest(ngx_http_request_t *r, Runtime &runtime, bool text, Wait wait, JobsPage page)
       : BatchWait(r, runtime, page), text_(text), wait_(wait), known_etags_(own_header(r, "if-none-match")) {}
 
-  Answer start(const Uuid &id) { return watch(id, wait_.ms); }
+  Answer start(const Uuid &id) { return look(id, wait_.ms); }
 
  private:
   bool asks_conditions() const override { return false; }  // they are about the document, see answer_batch()
@@ -51,23 +51,33 @@ class BatchRequest : public BatchWait {
     return known_etags_.find("\"" + std::to_string(job.seq) + "-") == std::string::npos;
   }
 
-  void answer_batch(const core::Batch &batch, bool timed_out) override {
+  std::optional<Answer> answer_batch(const core::Batch &batch, bool timed_out) override {
     std::string body = text_ ? word_of(batch, timed_out) : document(batch, batch_links_of(r_));
     std::string etag = batch_etag(batch, body);
-    if (has_conditions(r_) && !conditions_hold(r_, std::span(&etag, 1), batch.updated_at)) {
-      finish(send_problem(r_, 412,
-                          "The batch does not satisfy the preconditions of the request, such as If-Match."));
-      return;
-    }
+    bool known = !known_etags_.empty() && wire::etag_listed(known_etags_, etag);
+    if (!known && is_from_cache() && newest_known() >= batch.seq)
+      return std::nullopt;  // another node, or another form of the document, has told more
+    note_cache_status();
+    if (has_conditions(r_) && !conditions_hold(r_, std::span(&etag, 1), batch.updated_at))
+      return send_problem(r_, 412,
+                          "The batch does not satisfy the preconditions of the request, such as If-Match.");
     add_header(r_, "ETag", etag);
     add_wait_headers(r_, wait_, "Accept, Prefer");
     add_state_headers(r_, batch.state);
     if (std::string next = next_cursor(batch); !text_ && !next.empty())
       add_header(r_, "Link", "<" + next_page(r_, next) + ">; rel=\"next\"");
-    if (!known_etags_.empty() && wire::etag_listed(known_etags_, etag))
-      finish(send_empty(r_, 304));
-    else
-      finish(send(r_, 200, text_ ? "text/plain" : "application/json", body));
+    return known ? send_empty(r_, 304) : send(r_, 200, text_ ? "text/plain" : "application/json", body);
+  }
+
+  /// The highest number that one of the client's tags begins with; 0: it has none.
+  int newest_known() const {
+    std::int64_t newest = 0;
+    for (std::size_t at = known_etags_.find('"'); at != std::string::npos;
+         at = known_etags_.find('"', at + 1)) {
+      std::string_view rest = std::string_view(known_etags_).substr(at + 1);
+      newest = std::max(newest, parse_number(await::cut(rest, '-'), INT32_MAX).value_or(0));
+    }
+    return static_cast<int>(newest);
   }
 
   std::string word_of(const core::Batch &batch, bool timed_out) const {
@@ -88,7 +98,9 @@ class BatchRequest : public BatchWait {
 class BatchCancelRequest : public BatchWait {
  public:
   BatchCancelRequest(ngx_http_request_t *r, Runtime &runtime)
-      : BatchWait(r, runtime, {}), conditional_(has_conditions(r)) {}
+      : BatchWait(r, runtime, {}), conditional_(has_conditions(r)) {
+    read_newest();
+  }
 
   Answer start(const Uuid &id) { return watch(id, 0); }
 
@@ -116,11 +128,11 @@ class BatchCancelRequest : public BatchWait {
     return true;
   }
 
-  void answer_batch(const core::Batch &batch, bool) override {
+  std::optional<Answer> answer_batch(const core::Batch &batch, bool) override {
     add_header(r_, "Vary", "Accept, Prefer");
     add_header(r_, "Cache-Control", "no-store");
-    finish(send(r_, *outcome_ == core::Cancelled::now ? 202 : 200, "application/json",
-                document(batch, batch_links_of(r_))));
+    return send(r_, *outcome_ == core::Cancelled::now ? 202 : 200, "application/json",
+                document(batch, batch_links_of(r_)));
   }
 
   void leave() override {

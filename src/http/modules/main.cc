@@ -262,7 +262,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_value_max"),    HSL | NGX_CONF_TAKE1,    set_size,                  LOC,  offsetof(LocationConf, value_max),    &value_max},
     {ngx_string("await_safe_types"),   HSL | NGX_CONF_1MORE,    set_safe_types,             LOC,  0,                                nullptr},
     {ngx_string("await_zone"),         HTTP | NGX_CONF_TAKE1,   set_zone,                   MAIN, 0,                                nullptr},
-    {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE1,    set_cache,                  LOC,  0,                                nullptr},
+    {ngx_string("await_cache"),        HSL | NGX_CONF_TAKE12,   set_cache,                  LOC,  0,                                nullptr},
     {ngx_string("await_idempotency"),  HSLI | NGX_CONF_TAKE12,  set_idempotency,            LOC,  0,                                nullptr},
     {ngx_string("await_hints"),        HSL | NGX_CONF_TAKE1,    set_hints,                 LOC,  offsetof(LocationConf, hints),        trusts},
     {ngx_string("await_park"),         HSL | NGX_CONF_FLAG,     ngx_conf_set_flag_slot,     LOC,  offsetof(LocationConf, park),         nullptr},
@@ -311,6 +311,7 @@ void *create_location(ngx_conf_t *cf) {
   location->park = NGX_CONF_UNSET;
   location->sends_request_id = NGX_CONF_UNSET;
   location->cache = static_cast<ngx_shm_zone_t *>(NGX_CONF_UNSET_PTR);
+  location->cache_open = NGX_CONF_UNSET_MSEC;
   location->hints = NGX_CONF_UNSET_UINT;
   location->idempotency = NGX_CONF_UNSET_UINT;
   location->keep_keys = NGX_CONF_UNSET;
@@ -420,6 +421,7 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_size_value(inner.value_max, outer.value_max, 16384);
   ngx_conf_merge_value(inner.park, outer.park, 1);
   ngx_conf_merge_ptr_value(inner.cache, outer.cache, nullptr);
+  ngx_conf_merge_msec_value(inner.cache_open, outer.cache_open, 0);
   ngx_conf_merge_uint_value(inner.idempotency, outer.idempotency, kKeysOn);
   ngx_conf_merge_value(inner.keep_keys, outer.keep_keys, 24 * 60 * 60);
   ngx_conf_merge_uint_value(inner.hints, outer.hints, kSigned);

@@ -23,7 +23,7 @@ constexpr Line<Gauge> kGauges[] = {
     {Gauge::held,        "await_held",                "Held requests and streams (limit: await_max_held)."},
     {Gauge::parked,      "await_parked",              "Held clients whose connection is parked, without a request (await_park)."},
     {Gauge::sockets,     "await_sockets",             "Open WebSockets (limit: await_max_held)."},
-    {Gauge::watched,     "await_watched_jobs",        "Jobs that at least one client watches."},
+    {Gauge::watched,     "await_watched_jobs",        "Jobs and batches that a client or await_cache watches."},
     {Gauge::submissions, "await_inflight_submissions", "Submissions in progress (limit: await_max_inflight)."},
     {Gauge::reads,       "await_inflight_reads",      "Requests waiting for their first read (limit: await_max_inflight)."},
     {Gauge::buffered,    "await_buffered_bytes",      "Bytes buffered for slow clients (limit per client: await_max_buffered) and of incomplete messages (limit per client: await_max_frame)."},
@@ -50,6 +50,8 @@ constexpr Line<Counter> kCounters[] = {
     {Counter::resets,              "await_resets_total",                           "Resets sent because a cursor could not be resumed."},
     {Counter::cache_hits,          "await_cache_total{status=\"hit\"}",            "Job reads looked up in await_cache, by status."},
     {Counter::cache_misses,        "await_cache_total{status=\"miss\"}",           nullptr},
+    {Counter::batch_hits,          "await_batch_cache_total{status=\"hit\"}",      "Batch documents answered where await_cache is on, by status."},
+    {Counter::batch_misses,        "await_batch_cache_total{status=\"miss\"}",     nullptr},
     {Counter::statements,          "await_postgres_statements_total",              "Statements sent to PostgreSQL for clients."},
 };
 // clang-format on

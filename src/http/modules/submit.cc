@@ -202,6 +202,7 @@ class SubmitRequest : public Receiver {
   void on_added(Result<core::Added> added) {
     using Outcome = core::Added::Outcome;
     if (added && added->outcome == Outcome::added) {
+      runtime_.batch_news().on_change(*batch_);
       if (added->job.id == submission_.job.id && !submission_.job.delay_ms)
         runtime_.backends().bus().announce(submission_.job.queue);
       on_submitted(added->job);

@@ -43,6 +43,8 @@ enum class Counter {
   statements,
   cache_hits,
   cache_misses,
+  batch_hits,
+  batch_misses,
   count
 };
 

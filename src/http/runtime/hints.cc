@@ -15,6 +15,7 @@ void Hints::on_hint(const core::Hint &hint) {
     if (!keys_.verifier().is_signed(hint)) {
       keys_.refresh();  // the database may have a new key
     } else if (auto update = wire::read_signed_hint(hint, keys_.timeline())) {
+      batch_news_.on_row(update->job);  // before any client gets it
       hub_.publish(std::move(*update));
       return;
     }

@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "core/batch_news.h"
 #include "core/hub.h"
 
 namespace await::http {
@@ -14,8 +15,8 @@ class Lifecycle;
 /// other hint is only a reason to read.
 class Hints : public core::Bus::Listener {
  public:
-  Hints(core::Hub &hub, SigningKeys &keys, Lifecycle &lifecycle)
-      : hub_(hub), keys_(keys), lifecycle_(lifecycle) {}
+  Hints(core::Hub &hub, SigningKeys &keys, Lifecycle &lifecycle, core::BatchNews &batch_news)
+      : hub_(hub), keys_(keys), lifecycle_(lifecycle), batch_news_(batch_news) {}
 
   void on_hint(const core::Hint &hint) override;
   void on_subscription(unsigned shard) override { hub_.on_subscription(shard); }
@@ -25,6 +26,7 @@ class Hints : public core::Bus::Listener {
   core::Hub &hub_;
   SigningKeys &keys_;
   Lifecycle &lifecycle_;
+  core::BatchNews &batch_news_;
 };
 
 /// The hints that jobs of a user have changed, published by this nginx worker. Many jobs may change in one

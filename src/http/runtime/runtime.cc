@@ -38,6 +38,16 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
       heartbeats_(loop_, [this] { on_second(); }),
       run_timer_(loop_.timer([this] { run(); }, io::Loop::Quit::must_not)),
       reread_timer_(loop_.timer([this] { on_reread(); }, io::Loop::Quit::may)) {
+  for (ngx_shm_zone_t *zone : cache_zones(conf)) {
+    auto [at, fresh] = caches_.try_emplace(zone, zone, loop_, backends_.timeline(), counters_);
+    if (fresh)
+      batch_news_.add(at->second);
+  }
+  job_reads_.tell(batch_news_);
+  event_reads_.tell(batch_news_);
+  user_event_reads_.tell(batch_news_);
+  job_list_reads_.tell(batch_news_);
+  batch_list_reads_.tell(batch_news_);
   backends_.start(hints_);
   // the periodic reads of nginx workers are at different moments
   reread_timer_->set(static_cast<std::int64_t>(static_cast<double>(reread_ms_) * (0.5 + random_.unit() / 2)));
@@ -65,10 +75,10 @@ void Runtime::run_after(std::int64_t ms) {
 ///
 /// 1. Writes: submissions, then uses of tickets. Their statements are sent before any read of this iteration.
 /// 2. Retries: each that is due adds its read to a batcher, so they run before the batchers.
-/// 3. Reads: of jobs, of events, of users' events, of lists. Each batcher first calls back with the results
-/// that
-///    have arrived, then sends the reads added so far. A read that a callback adds to a batcher that has run
-///    is sent in the next run: the batcher calls run_soon() again.
+/// 3. Reads: of jobs, of batches, of events, of users' events, of lists. Each batcher first calls back with
+/// the
+///    results that have arrived, then sends the reads added so far. A read that a callback adds to a batcher
+///    that has run is sent in the next run: the batcher calls run_soon() again.
 /// 4. The hub delivers what was published in this iteration. After the reads: the rows of a read are older,
 ///    and a watcher that has just got them takes the update that follows without another read.
 /// 5. Hints to users' channels, once for each user, after all parts that may have changed jobs.
@@ -82,6 +92,7 @@ void Runtime::run() {
   ticket_uses_.run();
   retries_.run(now);
   job_reads_.run(now);
+  batch_reads_.run(now);
   event_reads_.run(now);
   user_event_reads_.run(now);
   job_list_reads_.run(now);
@@ -107,7 +118,9 @@ void Runtime::flush_soon(Flush &flush) {
 
 void Runtime::on_history_changed() {
   reread_.reset();  // the connection may be the same: a pooler has another server behind it
+  batch_news_.on_history_changed();
   job_reads_.on_history_changed();
+  batch_reads_.on_history_changed();
   event_reads_.on_history_changed();
   user_event_reads_.on_history_changed();
   job_list_reads_.on_history_changed();
@@ -131,6 +144,7 @@ void Runtime::on_reread() {
 
 void Runtime::on_second() {
   sample_gauges();
+  batch_news_.sweep(now_ms());
   if (lifecycle_.draining())
     return;
   queues_.on_second();
@@ -143,16 +157,15 @@ void Runtime::sample_gauges() {
   if (before != reread_rounds_ || hub_.jobs() == 0)
     reread_at_ms_ = now;
   counters_.set(Gauge::reread_lag, std::max<std::int64_t>(0, now - reread_at_ms_ - reread_ms_ - kReadMs));
-  counters_.set(Gauge::held, static_cast<std::int64_t>(hub_.listeners()));
+  counters_.set(Gauge::held, static_cast<std::int64_t>(held()));
   counters_.set(Gauge::watched, static_cast<std::int64_t>(hub_.jobs()));
   backends_.sample(counters_);
   lifecycle_.sample(counters_);
 }
 
-core::EndedJobCache *Runtime::cache(ngx_shm_zone_t *zone) {
-  if (zone == nullptr)
-    return nullptr;
-  return &caches_.try_emplace(zone, zone, backends_.timeline(), counters_).first->second;
+ZoneCache *Runtime::cache(ngx_shm_zone_t *zone) {
+  auto at = caches_.find(zone);
+  return at != caches_.end() ? &at->second : nullptr;
 }
 
 Runtime *runtime() { return the_runtime.get(); }

@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 
+#include "core/batch_news.h"
+#include "core/batch_reads.h"
 #include "core/hub.h"
 #include "core/kind.h"
 #include "core/list_read.h"
@@ -62,8 +64,12 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   core::SubscriptionServices &event_services(const Uuid &id) {
     return core::kind_of(id) == core::Kind::user ? user_event_services_ : event_services_;
   }
-  /// The ended jobs that are cached in this zone; null for null.
-  core::EndedJobCache *cache(ngx_shm_zone_t *zone);
+  /// What is cached in this zone; null for null.
+  ZoneCache *cache(ngx_shm_zone_t *zone);
+  core::BatchReads &batch_reads() { return batch_reads_; }
+  core::BatchNews &batch_news() { return batch_news_; }
+  /// How many clients watch a job or another channel.
+  std::size_t held() const { return hub_.listeners() - batch_news_.watches(); }
 
   /// Milliseconds of a clock that never goes back.
   std::int64_t now_ms() const { return loop_.monotonic_ms(); }
@@ -110,7 +116,8 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   FullQueues full_queues_;
   core::Hub hub_{backends_.bus(), *this};
   Lifecycle lifecycle_;
-  Hints hints_{hub_, keys_, lifecycle_};
+  core::BatchNews batch_news_{hub_};
+  Hints hints_{hub_, keys_, lifecycle_, batch_news_};
   UserHints user_hints_{backends_.bus(), *this};
   std::map<ngx_shm_zone_t *, ZoneCache> caches_;
   core::SubmitBatcher submissions_;
@@ -122,6 +129,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   // a page takes longer than a job: few at a time, so that what is read behind them does not wait long
   core::ReadBatcher<core::ListRead<core::JobPage>> job_list_reads_{backends_.store(), *this, 1, 8};
   core::ReadBatcher<core::ListRead<core::BatchPage>> batch_list_reads_{backends_.store(), *this, 1, 8};
+  core::BatchReads batch_reads_{backends_.batches(), *this, batch_news_};
   core::ReadServices<core::JobRead> job_services_{hub_, retries_, job_reads_};
   core::SubscriptionServices event_services_{
       {hub_, retries_, event_reads_}, backends_.timeline(), keys_.cursor_keys()};

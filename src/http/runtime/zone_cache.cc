@@ -8,6 +8,8 @@
 namespace await::http {
 namespace {
 
+constexpr ngx_msec_t kOpenMs = 1000;  // by default; clients come back after a second at the earliest, too
+
 /// An await_cache that is not off.
 struct CacheUse {
   ngx_shm_zone_t *zone;
@@ -48,9 +50,31 @@ ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old) {
   return NGX_OK;
 }
 
-std::span<std::byte> memory_of(ngx_shm_zone_t *zone) {
+/// The part of a zone that has the generations of batches. The more there are, the fewer batches share one.
+std::size_t generations_size(const Zone &zone) { return zone.size / 32 / ngx_pagesize * ngx_pagesize; }
+
+std::span<std::uint64_t> generations_of(ngx_shm_zone_t *zone) {
   auto *data = static_cast<Zone *>(zone->data);
-  return {data->memory, data->size};
+  return {reinterpret_cast<std::uint64_t *>(data->memory), generations_size(*data) / sizeof(std::uint64_t)};
+}
+
+std::span<std::byte> ring_of(ngx_shm_zone_t *zone) {
+  auto *data = static_cast<Zone *>(zone->data);
+  return std::span(data->memory, data->size).subspan(generations_size(*data));
+}
+
+char *set_open(ngx_conf_t *cf, std::string_view word, ngx_msec_t &open) {
+  constexpr ngx_int_t kMostMs = 60'000;
+  std::string_view rest = word;
+  std::string_view key = cut(rest, '=');
+  ngx_str_t text = ngx::borrow(rest);
+  ngx_int_t ms = ngx_parse_time(&text, 0);
+  if (key != "open" || rest.empty() || ms == NGX_ERROR)
+    return invalid_value(cf, word, "it must be in the form \"open=time\", such as \"open=1s\"");
+  if (ms > kMostMs)
+    return invalid_value(cf, word, "the time must be equal to or less than 1m");
+  open = static_cast<ngx_msec_t>(ms);
+  return NGX_CONF_OK;
 }
 
 ngx_shm_zone_t *zone_named(ngx_conf_t *cf, std::string_view name, std::size_t size) {
@@ -88,11 +112,17 @@ char *set_cache(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   if (location->cache != NGX_CONF_UNSET_PTR)
     return const_cast<char *>("is duplicate");
   location->cache = nullptr;
+  location->cache_open = kOpenMs;
   if (ngx::view(words[1]) == "off")
-    return NGX_CONF_OK;
+    return cf->args->nelts == 2 ? NGX_CONF_OK
+                                : invalid_value(cf, ngx::view(words[2]), "\"off\" has no parameters");
   if (!is_token(ngx::view(words[1])))
     return invalid_value(cf, ngx::view(words[1]),
                          "it must be \"off\" or the name of a zone defined by \"await_zone\"");
+  if (cf->args->nelts == 3) {
+    if (char *refused = set_open(cf, ngx::view(words[2]), location->cache_open); refused != NGX_CONF_OK)
+      return refused;
+  }
   location->cache = zone_named(cf, ngx::view(words[1]), 0);
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   if (main->cache_uses == nullptr)
@@ -120,11 +150,22 @@ char *refuse_unknown_zones(ngx_conf_t *cf) {
   return NGX_CONF_OK;
 }
 
-ZoneCache::ZoneCache(ngx_shm_zone_t *zone, const std::uint32_t &timeline, Counters &counters)
+std::vector<ngx_shm_zone_t *> cache_zones(const MainConf &conf) {
+  std::vector<ngx_shm_zone_t *> out;
+  auto *uses = conf.cache_uses != nullptr ? static_cast<CacheUse *>(conf.cache_uses->elts) : nullptr;
+  for (ngx_uint_t i = 0; uses != nullptr && i < conf.cache_uses->nelts; ++i)
+    out.push_back(uses[i].zone);
+  return out;
+}
+
+ZoneCache::ZoneCache(ngx_shm_zone_t *zone, const io::Loop &loop, const std::uint32_t &timeline,
+                     Counters &counters)
     : pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr)),
+      loop_(loop),
       timeline_(timeline),
       counters_(counters),
-      ring_(memory_of(zone)) {}
+      ring_(ring_of(zone)),
+      batches_(ring_of(zone), generations_of(zone)) {}
 
 std::optional<core::Job> ZoneCache::find(const Uuid &id, core::ResultDetail detail) {
   TryLock lock(pool_);
@@ -136,6 +177,26 @@ std::optional<core::Job> ZoneCache::find(const Uuid &id, core::ResultDetail deta
 void ZoneCache::keep(const core::Job &job, core::ResultDetail detail) {
   if (TryLock lock(pool_); lock)
     ring_.keep(job, detail, timeline_);
+}
+
+core::BatchReadStart ZoneCache::start(const Uuid &batch) {
+  return {batches_.generation(batch), timeline_, loop_.monotonic_ms()};
+}
+
+std::optional<core::BatchDocument> ZoneCache::find(const core::BatchQuery &query, std::int64_t open_ms) {
+  std::string packed;
+  if (TryLock lock(pool_); lock)
+    packed = batches_.find(query, open_ms, timeline_, loop_.monotonic_ms());
+  return packed.empty() ? std::nullopt : core::BatchRing::unpack(packed);
+}
+
+void ZoneCache::keep(const core::BatchQuery &query, const core::BatchDocument &document,
+                     const std::optional<core::BatchReadStart> &start, std::int64_t open_ms) {
+  std::string packed = core::BatchRing::pack(document);
+  if (TryLock lock(pool_); lock)
+    batches_.keep(query, document, packed, start, timeline_, open_ms);
+  else
+    batches_.outdate(query.id);
 }
 
 }  // namespace await::http
