@@ -119,7 +119,7 @@ unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
 sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
 load_objects = $(patsubst bench/%.cc,$(B)/cc/bench/%.o,$(wildcard bench/load/*.cc))
-contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc) $(addprefix t/sim/,database.cc store.cc world.cc))
+contract_objects = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/contract/*.cc) $(addprefix t/sim/,database.cc database_batches.cc store.cc world.cc))
 
 # what an object was made by: with other flags, by another compiler or for another directory it is made again
 .PHONY: FORCE
@@ -226,12 +226,15 @@ simulate: build-sim
 	    $(B)/sim --seed $$((RANDOM * 32768 + RANDOM)) --runs 120 || status=1; wait $$same || status=1; exit $$status
 
 ## mutants: breaks the core in each marked place, and each time the simulation must find it; MUTANTS="name" for one
-mutants: build-sim
+mutants: build-sim unit-tests-of-mutants
 	t/sim/mutants $(if $(MUTANTS),"$(MUTANTS)")
 # a dozen, other ones for each commit, and some of the files that were touched; SEED= repeats it
-mutants-sample: build-sim
+mutants-sample: build-sim unit-tests-of-mutants
 	t/sim/mutants --sample 12
-.PHONY: valgrind sim simulate mutants mutants-sample build-sim model snapshot fuzz soak
+.PHONY: valgrind sim simulate mutants mutants-sample unit-tests-of-mutants build-sim model snapshot fuzz soak
+# the unit tests that notice what the simulation cannot
+unit-tests-of-mutants:
+	@$(MAKE) --no-print-directory -s $(JOBS) $(addprefix $(B)/cc/t/unit/,$(addsuffix .o,$(shell sed -n "s/.* unit => '\(\w*\)'.*/\1/p" t/sim/mutants | sort -u)))
 build-sim:
 	@$(MAKE) --no-print-directory -s $(JOBS) $(B)/sim
 

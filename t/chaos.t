@@ -1,7 +1,7 @@
 # Two nginx nodes, PostgreSQL, Redis and workers are killed, stopped, cut off and reloaded at random, while clients
 # submit and watch in every way. Every 202 is in the database, every accepted job ends once, every watcher got every
-# event once, in order, to the end, and nobody waited longer than the bound. AWAIT_SEED=…, AWAIT_CHAOS_SECONDS=… (of
-# strikes)
+# event once, in order, to the end, every batch was ready once, when all its jobs had ended, and has its one job then,
+# and nobody waited longer than the bound. AWAIT_SEED=…, AWAIT_CHAOS_SECONDS=… (of strikes)
 
 use strict;
 use warnings;
@@ -108,6 +108,33 @@ $history->judge_waits;
 my $sent_away = $history->judge_revocations(@{ $chaos->{revoked} });
 cmp_ok $sent_away, '>', 0, "$sent_away streams and sockets were there when their owner was revoked"
     if @{ $chaos->{revoked} };
+
+# What a query says of a batch, for all that were accepted, where it is not what it must be.
+my %batches = %{ $report->{batches} };
+sub batches_with {
+    my ($query, $due) = @_;
+    my %found = map { split /\|/ } split /\n/, sql($query);
+    return [ map { "$_: " . ($found{$_} // 'none') } grep { ($found{$_} // '') ne $due->($_) } sort keys %batches ];
+}
+cmp_ok scalar(keys %batches), '>', $seconds / 4,
+    keys(%batches) . " batches were accepted, $report->{count}{late} with a job that was added later";
+is_deeply batches_with(q{SELECT batch, count(*) || '/' || count(e.job) FROM await.job j
+    LEFT JOIN await.event e ON e.job = j.id AND e.ending WHERE batch IS NOT NULL GROUP BY 1},
+    sub { "$batches{$_[0]}{jobs}/$batches{$_[0]}{jobs}" }), [], 'every batch has all its jobs, and each has ended once';
+is_deeply batches_with(q{SELECT job, string_agg(type, ' ') FROM await.event e WHERE ending AND await.is_batch(job)
+    AND NOT EXISTS (SELECT FROM await.event x WHERE x.job = e.job AND x.seq > e.seq) GROUP BY 1},
+    sub { 'batch.ready' }), [], 'every batch was ready once, at its end';
+is_deeply batches_with(q{SELECT e.job, count(*) FROM await.event e JOIN await.job j ON j.batch = e.job
+    JOIN await.event l ON l.job = j.id AND l.ending
+    WHERE e.type = 'batch.ready' AND (e.data ->> 'open' = '0') AND l.at <= e.at GROUP BY 1},
+    sub { $batches{$_[0]}{jobs} }), [], 'and not before the last of them had ended';
+is_deeply batches_with(q{SELECT j.params ->> 'batch', count(*) FROM await.job j JOIN await.queue q ON q.id = j.queue
+    WHERE q.name = 'mail' GROUP BY 1}, sub { 1 }), [], 'every batch has its e-mail job, once';
+is sql(q{SELECT count(*) FROM (SELECT regexp_replace(convert_from(payload, 'UTF8'), '-[^-]*$', '') AS name
+    FROM await.job WHERE batch IS NOT NULL GROUP BY 1 HAVING count(DISTINCT batch) > 1) twice}), 0,
+    'what was sent again with its Idempotency-Key is one batch';
+is sql(q{SELECT count(*) FROM await.job WHERE batch IS NOT NULL AND convert_from(payload, 'UTF8') ~ 'cut-'}), 0,
+    "nothing is stored of $report->{count}{cut} batches that were cut";
 
 diag "chaos: $n jobs, $report->{count}{events} events, $report->{count}{reconnects} reconnects, "
     . "$report->{count}{sockets} WebSockets, $report->{count}{refused} refused, $report->{count}{unknown} unknown, "

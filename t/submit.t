@@ -5,17 +5,20 @@ use warnings;
 use utf8;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Session;
 use Await::Test;
 use Encode qw(encode_utf8);
 use Test::More;
 
-start_stack(extra => <<'CONF');
+my $s = start_stack(extra => <<'CONF');
     location = /json { await_submit json type=application/json priority=7 lease=90s max_attempts=3 retain=30d; }
     location = /pictures { await_submit pictures file=image params=caption type=image/*; }
     location = /small { client_max_body_size 10k; await_submit work; }
     location = /elsewhere { await_job_uri /status/$await_id; await_result_uri /made/$await_id; await_submit work; }
     location = /later { await_submit later delay=1h deadline=2h; }
     location /tree/ { await_submit work; }
+    location = /any { await_submit $arg_queue; }
+    location = /metrics { await_metrics; }
 CONF
 
 sub stored { my ($id, $columns) = @_; return sql("SELECT $columns FROM await.job WHERE id = '$id'") }
@@ -240,6 +243,39 @@ subtest 'an upload whose client leaves is removed' => sub {
         sub { sql('SELECT count(*) FROM await.chunk WHERE job NOT IN (SELECT id FROM await.job)') > 3 });
     $upload->close;
     eventually('they are gone', sub { count_jobs() == $good });
+};
+
+sub orphans { return sql('SELECT count(*) FROM await.chunk WHERE job NOT IN (SELECT id FROM await.job)') }
+
+# its pieces stayed until await.purge_uploads()
+subtest 'an upload whose client leaves while it waits to be sent is removed' => sub {
+    my $others = Await::Session->new($s->postgres);
+    $others->run('BEGIN');
+    $others->run('LOCK TABLE await.job IN EXCLUSIVE MODE');
+    my @sent = begin_request('POST', '/jobs', body => 'x');
+    eventually(
+        'its statement waits for the lock',
+        sub {
+            sql("SELECT count(*) FROM pg_stat_activity
+                WHERE wait_event_type = 'Lock' AND application_name = 'nginx-await-write'") == 1;
+        });
+    push @sent, begin_request('POST', '/jobs', body => 'x');    # behind it, as the last that may be sent
+    my $upload = begin_request('POST', '/jobs', body => 'x' x 100_000);
+    eventually('its pieces are stored', sub { orphans() == 1 });
+    $upload->close;
+    eventually('nginx has noticed', sub { metric('await_inflight_submissions') == 2 });
+    $others->run('ROLLBACK');
+    is_deeply [ map { $_->response->{status} } @sent ], [ 202, 202 ], 'the others are stored';
+    $good += 2;
+    eventually('nothing else is stored', sub { count_jobs() == $good });
+};
+
+subtest 'an upload whose job PostgreSQL refuses for certain is removed' => sub {
+    my $most = sql('SELECT queues FROM await.limits');
+    sql('UPDATE await.limits SET queues = (SELECT count(*) FROM await.queue WHERE NOT named)');
+    is post('/any?queue=one.more', 'x' x 100_000)->{status}, 503, 'a queue beyond the limit is refused';
+    eventually('its pieces are gone', sub { orphans() == 0 });
+    sql("UPDATE await.limits SET queues = $most");
 };
 
 subtest 'not errors: a malformed Prefer, an identity encoding' => sub {

@@ -125,6 +125,11 @@ struct Retried {
   Uuid id;
 };
 
+/// Whether a call of a port that ended with this error may have succeeded.
+inline bool may_have_succeeded(const Error &error) {
+  return error.code == Code::unavailable || error.code == Code::timeout;
+}
+
 /// The database of jobs. Calls take batches and return the outcomes in the same order. Errors: after
 /// unavailable and timeout the call may have succeeded; after invalid, conflict and internal it has not.
 class Store {

@@ -64,6 +64,7 @@ void SubmitBatcher::send(Flight &flight) {
     apart = apart || next->apart_;
     bytes += size;
     next->slot_ = jobs.size();
+    next->sent_ = true;
     jobs.push_back(&next->job);
     flight.members.push_back(*next);
   }
@@ -99,9 +100,14 @@ void SubmitBatcher::on_refusal(Flight &flight, const Error &error) {
   List<Submission> members;
   members.take_all(flight.members);
   // mutant: what-passes-is-sent-again
-  bool away = error.code == Code::unavailable || error.code == Code::timeout;
+  bool away = may_have_succeeded(error);
   // mutant: bad-row-alone
   bool hopeless = flight.size == 1;
+  members.each([&](Submission &member) {
+    // mutant: lost-answer-is-no-refusal
+    member.unsure_ = member.unsure_ || away;
+    member.sent_ = false;
+  });
   if (!away && error.code == Code::conflict)
     hopeless = part_by_queue(members) || hopeless;
   if (away || !hopeless) {  // again: later all of it, or at once in parts

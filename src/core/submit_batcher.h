@@ -15,11 +15,16 @@ class Submission : public Hook<> {
   explicit Submission(Callback<Result<Submitted>> callback) : callback_(callback) {}
   NewJob job;
 
+  /// Whether the store has the job, or may have it, or may still get it with a statement that was sent.
+  bool may_be_stored() const { return sent_ || unsure_; }
+
  private:
   friend class SubmitBatcher;
   Callback<Result<Submitted>> callback_;
   std::size_t slot_ = 0;       // its index in the batch in flight
   std::size_t batch_max_ = 0;  // the largest batch it may join; halved when its batch is rejected
+  bool sent_ = false;          // and not refused since
+  bool unsure_ = false;        // it was sent before, and what became of it is not known
   bool apart_ = false;         // joins only submissions of its queue, after a conflict in a batch of several
   std::int64_t give_up_ = 0;
 };

@@ -14,15 +14,16 @@ let state = seed >>> 0 || 1;
 const random = () => { state ^= state << 13; state >>>= 0; state ^= state >>> 17; state ^= state << 5; state >>>= 0; return state / 4294967296; };
 const pick = (list) => list[Math.floor(random() * list.length)];
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-const endings = new Set(['completed', 'failed', 'cancelled', 'expired']);
+const endings = new Set(['completed', 'failed', 'cancelled', 'expired', 'batch.ready']);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 400 });
 
 const accepted = {};           // id → body
 const times = {};              // id → when the request that was accepted was sent, and when it was answered
 let failovers = 0;
+const batches = {};            // id → { name, jobs }
 const problems = [];
 const watchers = [];
-const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0, users: 0 };
+const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0, users: 0, batches: 0, cut: 0, late: 0 };
 const settled = [];            // bodies that were sent until they were taken, with a key
 const pace = 8000 * seconds / most;     // of each of the eight submitters, milliseconds
 let resting = false;
@@ -86,7 +87,7 @@ async function submitter() {
 
 class Watcher {
   constructor(id) {
-    this.id = id; this.path = `/jobs/${id}/events`; this.channel = `job:${id}`; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
+    this.id = id; this.home = `/jobs/${id}`; this.path = `${this.home}/events`; this.channel = `job:${id}`; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
     this.failovers = failovers;      // when it began
     this.docFailovers = failovers;   // when it asked for the document that it has
     this.resets = {};                // of each channel
@@ -106,7 +107,7 @@ class Watcher {
   // After a failover it asks again whether what it knows still holds, if it heard that a moment ago.
   comeBack() { if (this.done && !this.lost && this.learned > Date.now() - 10000) { this.done = false; this.run(); } }
 
-  note(event) { this.seen.at(-1).push(`${event.job ?? 'topic'} ${event.seq} ${event.type} ${Date.parse(event.at)} ${Date.now()}`); }
+  note(event) { this.seen.at(-1).push(`${event.job ?? event.batch ?? 'topic'} ${event.seq} ${event.type} ${Date.parse(event.at)} ${Date.now()}`); }
 
   // What it knew may not be continued. Each failover explains one.
   onReset(said) {
@@ -129,7 +130,7 @@ class Watcher {
 
   async askAnew(history, ended) {
     for (;;) {
-      const answer = await ask('GET', `/jobs/${this.id}`, {}, undefined, 25000);
+      const answer = await ask('GET', this.home, {}, undefined, 25000);
       if (this.seen.length !== history || this.done) return;
       if (answer && answer.status === 404) return this.onLoss();
       if (answer && answer.status === 200) {
@@ -157,7 +158,7 @@ class Watcher {
   event(event, cursor) {
     if (this.next === 0 && !this.first) { this.first = this.next = event.seq; if (this.first > (this.atMost || Infinity)) wrong(`${this.id} (${this.mode}): event ${event.seq} behind a reset, where ${this.atMost} was due`); }
     if (event.seq !== this.next) wrong(`${this.id} (${this.mode}): event ${event.seq} where ${this.next} was due`);
-    if (event.job !== this.id) wrong(`${this.id}: an event of ${event.job}`);
+    if ((event.job ?? event.batch) !== this.id) wrong(`${this.id}: an event of ${event.job}`);
     this.note(event);
     this.next = event.seq + 1;
     this.cursor = cursor || this.cursor;
@@ -234,7 +235,7 @@ class Watcher {
 
   async page() {
     ++count.pages;
-    const answer = await ask('GET', `/jobs/${this.id}/events?wait=5${this.cursor ? '&cursor=' + this.cursor : ''}`, { Accept: 'application/json' }, undefined, 25000);
+    const answer = await ask('GET', `${this.home}/events?wait=5${this.cursor ? '&cursor=' + this.cursor : ''}`, { Accept: 'application/json' }, undefined, 25000);
     if (!answer || answer.status === 503) return;
     if (answer.status === 404) return this.onLoss();
     if (answer.status !== 200) return wrong(`${this.id}: a page answers ${answer.status}`);
@@ -245,7 +246,7 @@ class Watcher {
     if (page.done && !page.reset) this.onEnd();
   }
 
-  async hold(path = `/jobs/${this.id}?wait=10`) {
+  async hold(path = `${this.home}?wait=10`) {
     ++count.holds;
     const before = failovers;
     const answer = await ask('GET', path, {}, undefined, 25000);
@@ -260,7 +261,71 @@ class Watcher {
     if (endings.has(job.state) && this.mode !== 'mixed') { this.done = true; this.next = job.seq + 1; this.state = job.state; }
   }
 
-  async poll() { ++count.polls; --count.holds; await this.hold(`/jobs/${this.id}`); }
+  async poll() { ++count.polls; --count.holds; await this.hold(this.home); }
+}
+
+// Batches of a few jobs in two phases. They are sent with a key until they are taken; a job of the second phase may be added
+// later; some clients leave in the middle of the body.
+async function batcher() {
+  while (!resting) {
+    const name = `b${seed}-${++count.batches}`;
+    const jobs = 1 + Math.floor(random() * 6);
+    const late = random() < 0.5;
+    const before = failovers;
+    const line = (n) => JSON.stringify({ payload: `${name}-${n}`, phase: late || n === 0 ? 'a' : 'b', params: { pad: 'x'.repeat(random() < 0.1 ? 50000 : 10) } });
+    const lines = Array.from({ length: late ? jobs : jobs + 1 }, (_, n) => line(n)).join('\n');
+    const headers = { 'Content-Type': 'application/x-ndjson', 'Idempotency-Key': `"${name}"` };
+    if (random() < 0.2) { ++count.cut; await cutBatch(lines); }
+    const answer = await until_taken('/batches', headers, lines);
+    if (answer && answer.status === 202) {
+      const { id } = JSON.parse(answer.body);
+      const batch = batches[id] = { name, jobs: late ? jobs : jobs + 1, before };
+      for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new BatchWatcher(id).run();
+      if (late) await add_late(id, batch);
+    } else if (answer && answer.status !== 503 && answer.status !== 409) wrong(`a batch is answered ${answer.status} ${answer.body}`);
+    await sleep(200 + random() * 600);
+  }
+}
+
+async function until_taken(path, headers, body) {
+  let answer = null;
+  for (const end = Date.now() + 60000; Date.now() < end && (!answer || answer.status === 503 || answer.status === 409);) {
+    answer = await ask('POST', path, headers, body, 25000);
+    if (!answer || answer.status === 503 || answer.status === 409) await sleep(50 + random() * 300);
+    if (answer && answer.status === 409 && answer.body.includes('has ended')) break;
+  }
+  return answer;
+}
+
+// If no job of the first phase was completed, the batch has ended without the second one.
+async function add_late(id, batch) {
+  const answer = await until_taken(`/added/${id}`, { 'Idempotency-Key': `"${batch.name}-late"`, 'Content-Type': 'text/plain' }, `${batch.name}-late`);
+  if (answer && answer.status === 202) { ++batch.jobs; ++count.late; } else if (!answer || (answer.status !== 409 && (answer.status !== 404 || failovers === batch.before))) wrong(`batch ${id}: a job to be added is answered ${answer && answer.status}`);
+}
+
+// Half of the body of a batch without a key: it must not become one.
+function cutBatch(lines) {
+  return new Promise((done) => {
+    const request = http.request({ host: '127.0.0.1', port: pick(ports), method: 'POST', path: '/batches', agent: false,
+      headers: { 'Content-Type': 'application/x-ndjson', 'Content-Length': lines.length + 1000 } }, (response) => { response.resume(); });
+    request.on('error', done);
+    request.on('close', done);
+    request.write(lines.replaceAll(`"payload":"b`, `"payload":"cut-b`), () => setTimeout(() => request.destroy(), random() * 100));
+  });
+}
+
+class BatchWatcher extends Watcher {
+  constructor(id) { super(id); this.home = `/batches/${id}`; this.path = `${this.home}/events`; this.channel = `batch:${id}`; this.totals = { total: 0, done: 0 }; }
+  event(event, cursor) {
+    super.event(event, cursor);
+    if (event.data) this.counted(event.data, `event ${event.seq}`);
+    if (event.type === 'batch.ready' && event.data.done !== event.data.total) wrong(`batch ${this.id} is said to be ready, and ${event.data.open} jobs are open`);
+  }
+  counted(totals, where) {
+    if (failovers === this.counts && (totals.total < this.totals.total || totals.done < this.totals.done)) wrong(`batch ${this.id} (${this.mode}): its totals go back at ${where}`);
+    this.totals = totals;
+    this.counts = failovers;
+  }
 }
 
 // One topic, published to all the time and watched on streams and sockets: each event once, in order, from wherever one began.
@@ -405,7 +470,7 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   for (const mode of ['stream', 'stream', 'socket', 'socket']) new UserWatcher(mode).run();
   for (let n = 0; n < 2; ++n) new BothWatcher().run();
   for (const mode of ['stream', 'socket', 'stream', 'socket']) new RevokedWatcher(mode);
-  const submitters = [owner(), ...Array.from({ length: 8 }, submitter)];
+  const submitters = [owner(), batcher(), batcher(), ...Array.from({ length: 8 }, submitter)];
   const publishes = publisher();
   await Promise.all(submitters);
   console.error('submitted');
@@ -421,5 +486,5 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const heard = watchers.map((watcher) => ({ id: watcher.id, mode: watcher.mode, last: watcher.next - 1, learned: watcher.learned, state: watcher.state, lost: watcher.lost }));
   const seen = [...watchers, ...topicWatchers, ...userWatchers].map((watcher) => ({ id: watcher.id, mode: watcher.mode, lost: watcher.lost, histories: watcher.seen }));
   for (const session of sessions) session.to ??= Date.now();
-  process.stdout.write(JSON.stringify({ accepted, times, settled, problems, heard, seen, sessions, count }) + '\n', () => process.exit(0));
+  process.stdout.write(JSON.stringify({ accepted, times, batches, settled, problems, heard, seen, sessions, count }) + '\n', () => process.exit(0));
 })();

@@ -26,6 +26,7 @@ class Backend {
   virtual ~Backend() = default;
   virtual core::Store &store() = 0;
   virtual core::AccessStore &access() = 0;
+  virtual core::Batches &batches() = 0;
   virtual std::unique_ptr<Transaction> begin() = 0;
   /// Runs the event loop. False: it is still not done after 10 s.
   virtual bool run_until(const std::function<bool()> &done) = 0;
@@ -34,6 +35,8 @@ class Backend {
   virtual core::NewJob new_job() = 0;
   /// Another job of the same owner, in the same queue.
   virtual core::NewJob new_job_like(const core::NewJob &other) = 0;
+  /// Whether the job can be one of this owner's: a job's id may tell.
+  virtual bool can_own(const std::string &owner, const core::NewJob &job) = 0;
   /// Makes the store reject the batch of which the job is a part.
   virtual void make_invalid(core::NewJob &job) = 0;
   /// A read of the channel of the owner of a job.

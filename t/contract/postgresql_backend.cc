@@ -7,6 +7,7 @@
 #include "contract/backend.h"
 #include "io/poll_loop.h"
 #include "io/random.h"
+#include "pg/batch_store.h"
 #include "pg/connection.h"
 #include "pg/job_store.h"
 
@@ -53,11 +54,13 @@ class PostgreSQL : public Backend {
   PostgreSQL() {
     write_.start();
     read_.start();
-    EXPECT_TRUE(run_until([this] { return write_.ready() && read_.ready(); }))
+    bulk_.start();
+    EXPECT_TRUE(run_until([this] { return write_.ready() && read_.ready() && bulk_.ready(); }))
         << "AWAIT_POSTGRES, which make contract sets: " << conninfo();
   }
   core::Store &store() override { return store_; }
   core::AccessStore &access() override { return store_; }
+  core::Batches &batches() override { return batches_; }
   std::unique_ptr<Transaction> begin() override { return std::make_unique<Session>(); }
   bool run_until(const std::function<bool()> &done) override { return loop_.run_until(done, 10'000); }
   std::int64_t now_ms() override { return loop_.unix_ms(); }
@@ -79,6 +82,7 @@ class PostgreSQL : public Backend {
     job.owner = other.owner;
     return job;
   }
+  bool can_own(const std::string &, const core::NewJob &) override { return true; }
   void make_invalid(core::NewJob &job) override { job.params = "{broken"; }
   core::EventQuery user_query(const core::NewJob &job, core::SnapshotCursor since) override {
     since.owner = *job.owner;
@@ -98,7 +102,9 @@ class PostgreSQL : public Backend {
   io::Random random_;
   pg::Connection write_{loop_, log_, random_, {conninfo(), "write"}};
   pg::Connection read_{loop_, log_, random_, {conninfo(), "read"}};
+  pg::Connection bulk_{loop_, log_, random_, {conninfo(), "bulk"}};
   pg::JobStore store_{write_, read_, 16384};
+  pg::BatchStore batches_{write_, read_, bulk_, 16384};
 };
 
 }  // namespace

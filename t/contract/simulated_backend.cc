@@ -32,6 +32,7 @@ class Simulated : public Backend {
  public:
   core::Store &store() override { return store_; }
   core::AccessStore &access() override { return store_; }
+  core::Batches &batches() override { return store_; }
   std::unique_ptr<Transaction> begin() override {
     return std::make_unique<SimulatedTransaction>(world_, database_);
   }
@@ -44,7 +45,8 @@ class Simulated : public Backend {
   std::int64_t now_ms() override { return weather_.database_ms(world_.now()); }
   core::NewJob new_job() override {
     core::NewJob job;
-    job.id = Uuid::v7(now_ms(), 1, world_.ten());
+    newest_ms_ = std::max(now_ms(), newest_ms_ + 4);  // so that their ids have their order
+    job.id = Uuid::v7(newest_ms_, 1, world_.ten());
     job.queue = "q";
     job.owner = sim::user_of(job.id).text();
     return job;
@@ -55,6 +57,7 @@ class Simulated : public Backend {
       job = new_job();
     return job;
   }
+  bool can_own(const std::string &owner, const core::NewJob &job) override { return job.owner == owner; }
   void make_invalid(core::NewJob &job) override { job.params = "poison"; }
   core::EventQuery user_query(const core::NewJob &job, core::SnapshotCursor since) override {
     since.owner = *job.owner;
@@ -64,9 +67,10 @@ class Simulated : public Backend {
   std::size_t user_page_size() override { return sim::Database::kUserPage; }
 
  private:
+  std::int64_t newest_ms_ = 0;
   sim::World world_{1};
   sim::Weather weather_;
-  sim::Database database_;
+  sim::Database database_{[this] { return world_.now(); }};
   sim::Store store_{world_, weather_, database_, [] {}};
 };
 

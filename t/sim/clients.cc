@@ -15,7 +15,7 @@ std::string name(const Uuid &job) { return job.text().substr(24); }
 
 // --- held requests ----------------------------------------------------------------------------------------
 
-/// The server's side of a held poll, as in http/live/job_wait.cc.
+/// The server's side of a held poll, as in http/live/job_wait.cc and http/live/batch_wait.cc.
 struct HoldClient::Request {
   Request(HoldClient &to, Node &at)
       : client(to),
@@ -27,10 +27,11 @@ struct HoldClient::Request {
     if (!over)
       watcher.listen(client.job_);
     watcher.read().id = client.job_;
-    if (world.chance(0.5))
+    bool is_batch = core::kind_of(client.job_) == core::Kind::batch;
+    if (!is_batch && world.chance(0.5))
       watcher.read().cache = &node.cache;
     world.after(wait, [this, a = alive] {
-      if (!*a)
+      if (!*a || row_seq != 0)
         return;
       over = true;
       watcher.look();
@@ -40,6 +41,8 @@ struct HoldClient::Request {
   ~Request() { *alive = false; }
 
   void got(Result<const core::Job *> job) {
+    if (row_seq != 0)
+      return;  // the batch is being read
     if (!job) {
       Poisoner::must_be_innocent(client.service_, job.error());
       if (!known || over)
@@ -48,10 +51,41 @@ struct HoldClient::Request {
     }
     known = true;
     const core::Job *found = *job;
-    if (found == nullptr || over || core::is_ending(found->state))
+    bool enough = found == nullptr || over || core::is_ending(found->state);
+    if (enough && found != nullptr && core::kind_of(client.job_) == core::Kind::batch)
+      read_batch(*found);
+    else if (enough)
       finish(found);
     else
       watcher.seen(found->seq, found->seq);
+  }
+
+  /// Its row is enough: reads what its document has beyond that.
+  void read_batch(const core::Job &row) {
+    watcher.leave();
+    row_seq = row.seq;
+    auto &world = client.service_.world;
+    if (world.chance(0.3)) {
+      auto all = client.service_.database.jobs_in(client.job_);
+      if (!all.empty())
+        after = all[static_cast<std::size_t>(world.between(0, static_cast<int>(all.size()) - 1))];
+    }
+    limit = static_cast<int>(world.between(1, 50));
+    node.store.batch(client.job_, batch_reply);
+    node.store.jobs_of(client.job_, after, limit, jobs_reply);
+  }
+  void got_batch(Result<std::optional<core::Batch>> outcome) {
+    if (outcome && *outcome)
+      batch = std::move(*outcome);
+    else
+      finish(nullptr);
+  }
+  void got_jobs(Result<std::vector<core::Job>> jobs) {
+    if (!jobs || !batch) {
+      finish(nullptr);
+      return;
+    }
+    client.answered_batch(*batch, *jobs);  // destroys this
   }
 
   void finish(const core::Job *job) {
@@ -65,6 +99,16 @@ struct HoldClient::Request {
   core::Watcher<core::JobRead> watcher;
   bool over = false;
   bool known = false;
+
+  // of a batch
+  int row_seq = 0;
+  Uuid after;
+  int limit = 0;
+  std::optional<core::Batch> batch;
+  core::Reply<std::optional<core::Batch>> batch_reply =
+      core::Reply<std::optional<core::Batch>>::to<&Request::got_batch>(this);
+  core::Reply<std::vector<core::Job>> jobs_reply =
+      core::Reply<std::vector<core::Job>>::to<&Request::got_jobs>(this);
 };
 
 HoldClient::HoldClient(Service &service, const Uuid &job) : service_(service), job_(job) {}
@@ -128,9 +172,41 @@ void HoldClient::answered(const core::Job *job) {
     comeback_.after(10, 2000);
 }
 
+/// The document is not older than the row that was read before, and its totals go forward.
+void HoldClient::answered_batch(const core::Batch &batch, const std::vector<core::Job> &jobs) {
+  ++service_.answers;
+  const Database &database = service_.database;
+  const Request &request = *request_;
+  if (request.node.timeline() == database.timeline() && !database.is_purged(job_) &&
+      began_ >= database.timeline_began()) {
+    auto say = [&](const char *what) { service_.world.violated("P4", "batch " + name(job_) + ": " + what); };
+    Told told = Told::in(batch.totals);
+    if (batch.seq < std::max(seen_, request.row_seq))
+      say("a document goes back");
+    if (told.total < told_.total || told.done < told_.done)
+      say("the totals of a document go back");
+    if (batch.state == core::State::completed && (told.done != told.total || told.total == 0))
+      say("a document says that it is ready, and it is not");
+    bool in_order = std::is_sorted(jobs.begin(), jobs.end(), [](auto &a, auto &b) { return a.id < b.id; });
+    bool theirs = std::all_of(jobs.begin(), jobs.end(),
+                              [&](auto &one) { return one.batch == job_.text() && one.id > request.after; });
+    if (!in_order || !theirs || jobs.size() > static_cast<std::size_t>(request.limit))
+      say("a document has other jobs than those of its page");
+    if (request.after == Uuid() && static_cast<int>(jobs.size()) < std::min(told.total, request.limit))
+      say("a document has fewer jobs than it counts");
+    seen_ = batch.seq;
+    told_ = told;
+    done_ = core::is_ending(batch.state);
+  }
+  done_ = done_ || database.is_purged(job_);
+  request_.reset();
+  if (!done_)
+    comeback_.after(10, 2000);
+}
+
 // --- submissions ------------------------------------------------------------------------------------------
 
-Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, bool wait)
+Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, bool wait, bool large)
     : service_(service), node_(&node), poison_(poison), began_(service.world.now()) {
   submission_.job.id = id;
   submission_.job.queue = "work";
@@ -142,16 +218,37 @@ Submitter::Submitter(Service &service, Node &node, const Uuid &id, bool poison, 
     watcher_->listen(id);
     watcher_->read().id = id;
   }
-  node.submit_batcher.add(submission_, service.world.now());
+  if (!large) {
+    node.submit_batcher.add(submission_, service.world.now());
+    return;
+  }
+  upload_ = std::make_unique<core::Upload>(node.store, id,
+                                           core::Callback<Result<Done>>::to<&Submitter::on_upload>(this));
+  upload_->append(std::string(core::Upload::kInline + 10, 'x'), core::Upload::kInline);
+  upload_->finish();
 }
 
 Submitter::~Submitter() = default;
 
+/// As in http/modules/submit.cc: what was uploaded for a job that was not sent is removed.
 void Submitter::leave() {
   done_ = true;
   node_ = nullptr;
   watcher_.reset();
   submission_.unlink();
+  if (upload_ && !submission_.may_be_stored())
+    upload_->keep(false);
+  upload_.reset();
+}
+
+void Submitter::on_upload(Result<Done> stored) {
+  if (!stored) {
+    leave();
+  } else if (upload_->finished()) {
+    upload_->keep(true);
+    began_ = service_.world.now();
+    node_->submit_batcher.add(submission_, began_);
+  }
 }
 
 void Submitter::stored(Result<core::Submitted> outcome) {

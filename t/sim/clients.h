@@ -3,12 +3,13 @@
 #include <memory>
 #include <optional>
 
+#include "core/upload.h"
 #include "core/watcher.h"
 #include "sim/service.h"
 
 namespace await::sim {
 
-/// Polls and held requests for a job's document, through any number of nodes.
+/// Polls and held requests for the document of a job or a batch, through any number of nodes.
 class HoldClient {
  public:
   HoldClient(Service &service, const Uuid &job);
@@ -27,18 +28,20 @@ class HoldClient {
   /// Whether it is owed the ending for too long.
   void check_wait();
   /// What it has seen may be of a history that never was.
-  void failed_over() { seen_ = 0; }
+  void failed_over() { seen_ = 0, told_ = Told(); }
 
  private:
   struct Request;
   void connect();
   void answered(const core::Job *job);
+  void answered_batch(const core::Batch &batch, const std::vector<core::Job> &jobs);
 
   Service &service_;
   Uuid job_;
   std::unique_ptr<Request> request_;
   bool done_ = false;
   int seen_ = 0;
+  Told told_;  // of a batch
   std::int64_t began_ = 0;
   std::int64_t owed_since_ = 0;
   Comeback comeback_{service_, [this] { connect(); }};
@@ -47,7 +50,7 @@ class HoldClient {
 /// Submits one job, held until it has ended if `wait`; may leave before the answer.
 class Submitter {
  public:
-  Submitter(Service &service, Node &node, const Uuid &id, bool poison, bool wait);
+  Submitter(Service &service, Node &node, const Uuid &id, bool poison, bool wait, bool large);
   ~Submitter();
   bool done() const { return done_; }
   bool waits() const { return watcher_.has_value(); }
@@ -63,6 +66,7 @@ class Submitter {
   void check_wait();
 
  private:
+  void on_upload(Result<Done> stored);
   void stored(Result<core::Submitted> outcome);
   void got(Result<const core::Job *> job);
 
@@ -73,6 +77,7 @@ class Submitter {
   bool accepted_ = false;
   std::int64_t began_;
   core::Submission submission_{core::Callback<Result<core::Submitted>>::to<&Submitter::stored>(this)};
+  std::unique_ptr<core::Upload> upload_;  // of a large payload
   std::optional<core::Watcher<core::JobRead>> watcher_;
 };
 

@@ -13,11 +13,16 @@ void Database::commit(std::uint64_t xid) {
   ++version_;
   if (running_.erase(xid) > 0)
     committed_.push_back(xid);
+  unlock(xid);
 }
 
 void Database::erase(std::uint64_t xid) {
   ++version_;
   std::erase_if(revoked_, [xid](const auto &one) { return one.second.first == xid; });
+  std::erase_if(staged_, [xid](const auto &one) { return one.second.xid == xid; });
+  std::erase_if(keys_, [xid](const auto &one) { return one.second.xid == xid; });
+  std::erase_if(chunks_, [xid](const auto &one) { return one.second == xid; });
+  unlock(xid);
   for (auto job = jobs_.begin(); job != jobs_.end();) {
     std::erase_if(job->second, [xid](const Entry &entry) { return entry.xid == xid; });
     job = job->second.empty() || job->second[0].seq != 1 ? jobs_.erase(job) : std::next(job);
@@ -29,9 +34,12 @@ void Database::abort(std::uint64_t xid) {
     erase(xid);
 }
 
-std::int64_t Database::insert(std::uint64_t xid, const Uuid &job, std::int64_t now) {
-  if (!jobs_.contains(job))
-    jobs_[job].push_back({1, core::State::pending, xid, next_uid_++, now});
+std::int64_t Database::insert(std::uint64_t xid, const Uuid &job, std::int64_t now,
+                              const std::string &queue) {
+  if (!jobs_.contains(job)) {
+    jobs_[job].push_back({1, core::State::pending, xid, next_uid_++, now, ""});
+    rows_[job] = {.queue = queue};
+  }
   return jobs_[job].front().at;
 }
 
@@ -43,15 +51,20 @@ bool Database::use(const core::TicketUse &ticket, std::int64_t now) {
   return good && used_.insert(ticket.id).second;
 }
 
-int Database::append(std::uint64_t xid, const Uuid &job, core::State state) {
+int Database::append(std::uint64_t xid, const Uuid &job, core::State state, std::string data) {
   auto &entries = jobs_.at(job);
-  entries.push_back({entries.back().seq + 1, state, xid, next_uid_++});
-  return entries.back().seq;
+  entries.push_back({entries.back().seq + 1, state, xid, next_uid_++, 0, std::move(data)});
+  int seq = entries.back().seq;
+  if (auto batch = core::is_ending(state) ? batch_of(job) : std::nullopt)
+    job_ended(xid, job, *batch);
+  return seq;
 }
 
 bool Database::locked(const Uuid &job) const {
   auto at = jobs_.find(job);
-  return at != jobs_.end() && running_.contains(at->second.back().xid);
+  auto by = locked_.find(job);
+  return (at != jobs_.end() && running_.contains(at->second.back().xid)) ||
+         (by != locked_.end() && running_.contains(by->second));
 }
 
 bool Database::has(const Uuid &job) const {
@@ -80,8 +93,11 @@ std::vector<Uuid> Database::all() const {
 }
 
 std::vector<Uuid> Database::jobs_of(const Uuid &user) const {
-  std::vector<Uuid> out = all();
-  std::erase_if(out, [&](const Uuid &job) { return user_of(job) != user; });
+  std::vector<Uuid> out;
+  for (const auto &[id, entries] : jobs_) {
+    if (core::ends(core::kind_of(id)) && user_of(id) == user)
+      out.push_back(id);
+  }
   return out;
 }
 
@@ -97,17 +113,31 @@ std::vector<core::Revoked> Database::revoked() const {
 std::vector<core::Job> Database::jobs(std::span<const core::JobQuery> queries) const {
   std::vector<core::Job> out;
   for (const core::JobQuery &query : queries) {
-    auto entries = history(query.id);
-    if (entries.empty())
-      continue;
-    core::Job job;
-    job.id = query.id;
-    job.seq = entries.back().seq;
-    job.state = entries.back().state;
-    job.correlation_id = std::to_string(entries.back().uid);
-    out.push_back(job);
+    if (has(query.id))
+      out.push_back(document(query.id));
   }
   return out;
+}
+
+core::Job Database::document(const Uuid &id) const {
+  Entry newest = history(id).back();
+  const Row &row = rows_.at(id);
+  core::Job job;
+  job.id = id;
+  job.queue = row.queue;
+  job.owner = user_of(id).text();
+  job.seq = newest.seq;
+  job.state = newest.state;
+  job.correlation_id = std::to_string(newest.uid);
+  if (row.batch)
+    job.batch = row.batch->text();
+  if (row.phase >= 0)
+    job.phase = batches_.at(*row.batch).phases[static_cast<std::size_t>(row.phase)];
+  if (!row.params.empty())
+    job.params = row.params;
+  if (row.made_by)
+    job.params = "{\"batch\": \"" + row.made_by->text() + "\"}";
+  return job;
 }
 
 /// As await.edge_list(), without the filters that need what is not kept here.
@@ -116,12 +146,18 @@ std::vector<core::JobPage> Database::lists(std::span<const core::ListQuery> quer
   for (const core::ListQuery &query : queries) {
     std::vector<core::ListPosition> all;  // newest first
     for (const Uuid &id : this->all()) {
-      core::ListPosition position{id, static_cast<std::int64_t>(history(id).front().uid)};
-      bool is_theirs = !query.owner || user_of(id).text() == *query.owner;
-      if (is_theirs && (!query.after || position.eid < query.after->eid))
+      core::ListPosition position = position_of(id);
+      if (!has(id))
+        continue;
+      bool is_theirs = (!query.owner || user_of(id).text() == *query.owner) &&
+                       (!query.batch || batch_of(id) == query.batch) &&
+                       (!query.queue || rows_.at(id).queue == *query.queue);
+      bool is_after = !query.after || (query.batch ? id < query.after->id : position.eid < query.after->eid);
+      if (is_theirs && is_after)
         all.push_back(position);
     }
-    std::sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.eid > other.eid; });
+    std::sort(all.begin(), all.end(),
+              [&](auto &one, auto &other) { return query.batch ? one.id > other.id : one.eid > other.eid; });
     core::JobPage &page = out.emplace_back();
     std::optional<core::ListPosition> last;
     for (const core::ListPosition &position : all) {
@@ -151,7 +187,7 @@ void Database::user_events(const core::EventQuery &query, core::EventPage &page)
     return;
   Moment seen(since.seen.text), upto(until);
   for (const auto &[id, entries] : jobs_) {
-    if (core::kind_of(id) != core::Kind::job || user_of(id) != query.id)
+    if (!core::ends(core::kind_of(id)) || user_of(id) != query.id)
       continue;
     for (const Entry &entry : entries) {
       bool due = visible(entry.xid) && !seen.sees(entry.xid) && upto.sees(entry.xid) &&
@@ -160,7 +196,7 @@ void Database::user_events(const core::EventQuery &query, core::EventPage &page)
         continue;
       core::Event &event = page.events.emplace_back();
       event.seq = entry.seq;
-      event.type = core::state_name(entry.state);
+      event.type = event_type(id, entry.state);
       event.origin = {id, std::nullopt, static_cast<std::int64_t>(entry.uid)};
     }
   }
@@ -186,13 +222,13 @@ std::vector<core::EventPage> Database::events(std::span<const core::EventQuery> 
     page.state = is_latest_only(query.id) ? core::State::pending : entries.back().state;
     page.correlation_id = std::to_string(entries[0].uid);
     for (const Entry &entry : entries) {
-      bool kept = core::kind_of(query.id) == core::Kind::job || entry.seq > page.last_seq - kTopicKept;
+      bool kept = core::ends(core::kind_of(query.id)) || entry.seq > page.last_seq - kTopicKept;
       if (entry.seq == 1 || entry.seq <= query.after || !kept || page.events.size() == kPage)
         continue;
       core::Event &event = page.events.emplace_back();
       event.seq = entry.seq;
-      event.type = core::state_name(entry.state);
-      event.data = std::to_string(entry.uid);
+      event.type = event_type(query.id, entry.state);
+      event.data = std::to_string(entry.uid) + entry.data;
     }
   }
   return out;
@@ -253,7 +289,7 @@ core::Tail Database::tail(const std::string &since, std::size_t limit) const {
     }
     if (newest > 0)
       out.changes.emplace_back(id, newest);
-    if (changed && core::kind_of(id) == core::Kind::job)
+    if (changed && core::ends(core::kind_of(id)))
       out.changes.emplace_back(user_of(id), 0);
   }
   return out;
@@ -284,6 +320,7 @@ void Database::fail_over(std::size_t lost) {
   for (std::uint64_t xid : committed_)
     next_xid_ = std::max(next_xid_, xid + 1);
   ++timeline_;
+  timeline_began_ = clock_();
 }
 
 void Database::restore(const Database &backup) {
@@ -296,15 +333,30 @@ void Database::restore(const Database &backup) {
   }
   for (auto &[user, by] : revoked_)
     by.first = kRestoredXid;
+  for (auto &[at, job] : staged_)
+    job.xid = kRestoredXid;
+  for (auto &[name, key] : keys_)
+    key.xid = kRestoredXid;
+  for (auto &[job, by] : chunks_)
+    by = kRestoredXid;
   committed_.clear();
   next_xid_ = kRestoredXid + 1;
   next_uid_ = old.next_uid_;  // only so that a client's event is known for one of before
   timeline_ = old.timeline_ + 1;
+  timeline_began_ = clock_();
   version_ = old.version_ + 1;
 }
 
 void Database::purge(const Uuid &job) {
   ++version_;
+  if (core::kind_of(job) == core::Kind::batch) {
+    for (const Uuid &one : jobs_in(job))
+      purge(one);
+    for (const Uuid &one : ready_jobs_of(job))
+      purge(one);
+    std::erase_if(keys_, [&](const auto &one) { return one.second.first == job; });
+  }
+  chunks_.erase(job);
   jobs_.erase(job);
   purged_.insert(job);
 }

@@ -10,8 +10,9 @@ namespace await::sim {
 std::string Follower::name() const {
   switch (kind()) {
     case core::Kind::job:
-    case core::Kind::batch:  // none is simulated; it has a history as a job has
       return id_.text().substr(24);
+    case core::Kind::batch:
+      return "batch " + id_.text().substr(24);
     case core::Kind::topic:
       return "topic " + id_.text().substr(35);
     case core::Kind::user:
@@ -21,13 +22,13 @@ std::string Follower::name() const {
 }
 
 core::Subscription::Source Follower::source(std::string cursor) const {
-  return {id_, kind() == core::Kind::job ? "" : name(), "u", std::move(cursor)};
+  return {id_, core::ends(kind()) ? "" : name(), "u", std::move(cursor)};
 }
 
 // --- jobs and topics --------------------------------------------------------------------------------------
 
 HistoryFollower::HistoryFollower(Service &service, const Uuid &id)
-    : Follower(service, id), next_(core::kind_of(id) == core::Kind::job ? 1 : 0) {}
+    : Follower(service, id), next_(core::ends(core::kind_of(id)) ? 1 : 0) {}
 
 int HistoryFollower::last() const {
   auto entries = service_.database.history(id_);
@@ -69,6 +70,7 @@ void HistoryFollower::take_reset(const Message &message) {
     service_.world.violated("P4", name() + ": a reset that nothing explains");
   must_be_reset_ = excused_ = false;
   held_.clear();
+  told_ = Told();
   next_ = core::decode_cursor(message.cursor, message.timeline, id_).value_or(0) + 1;
   if (message.timeline != service_.database.timeline())
     must_be_reset_ = true;  // it was on its way during another failover
@@ -90,6 +92,23 @@ void HistoryFollower::check(const Message &message) {
     must_be_reset_ = true;
   next_ = message.seq + 1;
   held_.emplace_back(message.seq, message.uid);
+  if (real && current && kind() == core::Kind::batch && message.seq > 1)
+    check_totals(message);
+}
+
+/// What a client sees of a batch goes forward, and it is ready when all its jobs have ended, not before.
+void HistoryFollower::check_totals(const Message &message) {
+  auto say = name() + ": event " + std::to_string(message.seq);
+  if (message.told.total < told_.total || message.told.done < told_.done)
+    service_.world.violated("P4", say + " has smaller totals than the one before");
+  told_ = message.told;
+  auto entries = service_.database.history(id_);
+  auto at = std::find_if(entries.begin(), entries.end(), [&](auto &one) { return one.seq == message.seq; });
+  BatchCount now = service_.database.count(id_);
+  if (at->state == core::State::completed && (now.open > 0 || told_.done != told_.total || told_.total == 0))
+    service_.world.violated("P2", say + " says that the batch is ready, and it is not");
+  if (core::is_ending(at->state) && at->seq != entries.back().seq)
+    service_.world.violated("P2", say + " is an ending, and not the last event");
 }
 
 bool HistoryFollower::done() const {
@@ -98,7 +117,7 @@ bool HistoryFollower::done() const {
 }
 
 bool HistoryFollower::has_all() const {
-  if (kind() == core::Kind::job)
+  if (core::ends(kind()))
     return done();
   return last() <= 1 || (next_ != 0 && knows() >= last());  // 1: nothing was ever published
 }

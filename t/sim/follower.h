@@ -19,6 +19,7 @@ struct Message {
   std::uint64_t uid = 0;
   bool reset = false;
   std::uint32_t timeline = 0;  ///< of the history it was read from
+  Told told = {};              ///< the totals of a batch
 };
 
 /// A client's view of one channel, through any number of connections to any node. What it is given is
@@ -51,7 +52,7 @@ class Follower {
   Uuid id_;
 };
 
-/// Of a job, or of a topic: numbers without a hole.
+/// Of a job, a batch or a topic: numbers without a hole.
 class HistoryFollower : public Follower {
  public:
   HistoryFollower(Service &service, const Uuid &id);
@@ -68,6 +69,7 @@ class HistoryFollower : public Follower {
   int knows() const { return next_ - 1; }
   int last() const;
   bool is_real(int seq, std::uint64_t uid) const;
+  void check_totals(const Message &message);
 
   int next_;                                         // 0: a topic of which nothing was heard
   std::vector<std::pair<int, std::uint64_t>> held_;  // since the last reset
@@ -75,6 +77,7 @@ class HistoryFollower : public Follower {
   bool excused_ = false;                             // and may be reset for its cursor
   std::deque<std::pair<int, std::int64_t>> owed_;    // events it does not know, and since when they are there
   int knew_ = 0;                                     // when it was last looked at
+  Told told_;                                        // of a batch: its last totals
 };
 
 /// Of a user: everything committed after its first moment, each event once, each job's in order.

@@ -69,14 +69,25 @@ Node::Node(World &w, Weather &air, Database &truth, Broker &broker,
       jobs(store, *this, 4, 16),
       events(store, *this, 4, 16),
       user_events(store, *this, 2, 2),
+      job_lists(store, *this, 2, 4),
+      batch_lists(store, *this, 2, 4),
       reread(store, hub, {.few = 4, .slice = 1}) {
   broker_.join(*this);
+  store.on_write = [this](std::uint64_t xid) { tell(xid); };
   later(world.between(1, kRereadMs), [this] { tick(); });
 }
 
 Node::~Node() {
   *alive_ = false;
   broker_.part(*this);
+}
+
+void Node::tell(std::uint64_t xid) {
+  for (const auto &[id, seq] : database.written_by(xid)) {
+    if (seq > 1)
+      broker_.publish(id, seq);
+    broker_.publish(user_of(id), 0);
+  }
 }
 
 void Node::hint(const Uuid &job, int seq) {
@@ -141,6 +152,8 @@ void Node::run() {
   jobs.run(world.now());
   events.run(world.now());
   user_events.run(world.now());
+  job_lists.run(world.now());
+  batch_lists.run(world.now());
   hub.run();
 }
 
@@ -168,6 +181,8 @@ void Node::look_at(std::uint32_t timeline) {
     jobs.on_history_changed();
     events.on_history_changed();
     user_events.on_history_changed();
+    job_lists.on_history_changed();
+    batch_lists.on_history_changed();
     hub.on_history_changed();
   }
 }

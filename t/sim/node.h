@@ -9,6 +9,7 @@
 
 #include "core/ended_job_ring.h"
 #include "core/hub.h"
+#include "core/list_read.h"
 #include "core/read_batcher.h"
 #include "core/reread.h"
 #include "core/retry_queue.h"
@@ -80,6 +81,8 @@ class Node : private core::Scheduler, private core::Bus {
   void hint(const Uuid &job, int seq);
   /// Sends a hint to the channel of the job's user, as http/modules/submit.cc does.
   void tell_user_of(const Uuid &job) { broker_.publish(user_of(job), 0); }
+  /// Publishes hints of what a statement of this node has written.
+  void tell(std::uint64_t xid);
   void on_update(const Proof &proof);
   /// An owner may have been revoked.
   void look_for_revoked() { revocations.look(); }
@@ -137,6 +140,8 @@ class Node : private core::Scheduler, private core::Bus {
   core::ReadBatcher<core::JobRead> jobs;
   core::ReadBatcher<core::EventRead> events;
   core::ReadBatcher<core::EventRead> user_events;
+  core::ReadBatcher<core::ListRead<core::JobPage>> job_lists;
+  core::ReadBatcher<core::ListRead<core::BatchPage>> batch_lists;
   core::ReadServices<core::JobRead> job_services{hub, retries, jobs};
   core::SubscriptionServices event_services{{hub, retries, events}, timeline_, keys_};
   core::SubscriptionServices user_services{{hub, retries, user_events}, timeline_, keys_};

@@ -23,7 +23,8 @@ std::string Totals::text() const {
          std::to_string(answers) + " answers delivered, " + std::to_string(reconnects) + " reconnects, " +
          std::to_string(resets) + " resets, " + std::to_string(ended) + " ended by revocation, " +
          std::to_string(tickets) + " tickets, " + std::to_string(poisoned) + " bad values, " +
-         std::to_string(purged) + " purged, " + std::to_string(faults) + " faults";
+         std::to_string(purged) + " purged, " + std::to_string(batches) + " batches of which " +
+         std::to_string(ready) + " were ready, " + std::to_string(faults) + " faults";
 }
 
 Run::Run(std::uint64_t seed, std::uint64_t steps)
@@ -55,6 +56,7 @@ Weather Run::usual() const {
 
 std::string Run::go(Totals &totals) {
   act();
+  visit_batches();
   check();
   while (!world_.broken() && world_.steps() < steps_)
     world_.step();
@@ -64,6 +66,10 @@ std::string Run::go(Totals &totals) {
   totals.steps += world_.steps();
   totals.virtual_ms += world_.now();
   totals.jobs += service_.accepted.size();
+  for (const Uuid &batch : database_.batches()) {
+    ++totals.batches;
+    totals.ready += database_.history(batch).back().state == core::State::completed ? 1 : 0;
+  }
   totals.delivered += service_.delivered;
   totals.answers += service_.answers;
   totals.reconnects += service_.reconnects;
@@ -77,6 +83,10 @@ std::string Run::go(Totals &totals) {
   holds_.clear();
   sessions_.clear();
   submitters_.clear();
+  batch_submitters_.clear();
+  adders_.clear();
+  cancellers_.clear();
+  listers_.clear();
   tickets_.clear();
   poisoners_.clear();
   return violation;
@@ -91,8 +101,10 @@ void Run::act() {
   world_.after(world_.between(1, 30), [this] { act(); });
   sweep();
   double dice = world_.unit();
-  if (dice < 0.25)
+  if (dice < 0.20)
     submit();
+  else if (dice < 0.27)
+    act_on_batches();
   else if (dice < 0.65)
     work();
   else if (dice < 0.85)
@@ -132,13 +144,10 @@ void Run::submit() {
     return;
   int n = static_cast<int>(world_.chance(0.1) ? world_.between(5, 40) : 1);
   for (int i = 0; i < n; ++i) {
-    auto random = world_.ten();
-    if (few_shards_)  // which are shared then, and subscribed to already
-      random[8] = 0, random[9] &= 7;
     ++made_;
-    open_.push_back(Uuid::v7(service_.database_ms(), 1, random));
-    submitters_.push_back(
-        std::make_unique<Submitter>(service_, *node, open_.back(), world_.chance(0.03), world_.chance(0.4)));
+    open_.push_back(new_id());
+    submitters_.push_back(std::make_unique<Submitter>(service_, *node, open_.back(), world_.chance(0.03),
+                                                      world_.chance(0.4), world_.chance(0.05)));
     if (world_.chance(0.05))
       submitters_.back()->leave();
   }
@@ -146,7 +155,14 @@ void Run::submit() {
 
 /// A worker, or another writer of a job's history.
 void Run::work() {
-  if (open_.empty() || weather_.away || weather_.stalled)
+  if (weather_.away || weather_.stalled)
+    return;
+  if (auto job = world_.chance(0.4) ? some_job_of_batches() : std::nullopt) {
+    if (!database_.locked(*job))
+      work_on(*job);
+    return;
+  }
+  if (open_.empty())
     return;
   auto at = world_.between(0, static_cast<int>(open_.size()) - 1);
   Uuid job = open_[static_cast<std::size_t>(at)];
@@ -157,18 +173,28 @@ void Run::work() {
     open_.erase(open_.begin() + at);  // or it was never stored
     return;
   }
-  auto from = entries.back().state;
-  if (from == core::State::processing && world_.chance(0.85)) {
+  work_on(job);
+}
+
+/// Its next event; that a worker loses its lease is one of them. Of jobs in batches most go on to their end.
+void Run::work_on(const Uuid &job) {
+  auto from = database_.history(job).back().state;
+  bool in_batch = database_.batch_of(job).has_value();
+  if (from == core::State::processing && world_.chance(in_batch ? 0.2 : 0.85)) {
     advance(job, from);  // progress
     return;
   }
   auto to = static_cast<core::State>(world_.between(0, 5));
-  if (core::may_follow(from, to))
+  if (in_batch && world_.chance(0.7))
+    to = from == core::State::pending ? core::State::processing : core::State::completed;
+  if (core::may_follow(from, to) && (!core::is_ending(to) || database_.may_end(job)))
     advance(job, to);
 }
 
 void Run::advance(const Uuid &job, core::State to) {
   auto xid = database_.begin();
+  if (core::kind_of(job) == core::Kind::job && core::is_ending(to))
+    add_next_phase(xid, job);
   int seq = database_.append(xid, job, to);
   double dice = calm_ ? 0.3 : world_.unit();
   bool early = world_.chance(0.15);  // a hint ahead of its commit
@@ -186,12 +212,14 @@ void Run::advance(const Uuid &job, core::State to) {
     }
     database_.commit(xid);
     world_.say(job.text().substr(24) + " stands at " + std::to_string(seq));
-    if (core::is_ending(to))
+    if (core::is_ending(to) && !database_.is_of_batch(job))
       ended_.emplace_back(job, world_.now());
     if (early && calm_)
       tell_user_of(job);
     if (!early && (calm_ || world_.chance(0.8)))
       hint(job, seq);
+    if (database_.batch_of(job))
+      tell(xid);
     if (!calm_ && world_.chance(0.01))
       broker_.publish(job, 1000000);  // forged
   });
@@ -204,7 +232,7 @@ void Run::hint(const Uuid &id, int seq) {
 }
 
 void Run::tell_user_of(const Uuid &id) {
-  if (core::kind_of(id) == core::Kind::job)
+  if (core::ends(core::kind_of(id)))
     broker_.publish(user_of(id), 0);
 }
 
@@ -241,7 +269,7 @@ std::vector<std::unique_ptr<Follower>> Run::channels(bool several) {
     } else if (dice < 0.35) {
       auto topic = topic_id(static_cast<std::uint8_t>(world_.between(0, kTopics - 1)));
       out.push_back(std::make_unique<HistoryFollower>(service_, topic));
-    } else if (auto job = some_job()) {
+    } else if (auto job = world_.chance(0.3) ? some_batch() : some_job()) {
       out.push_back(std::make_unique<HistoryFollower>(service_, *job));
     }
     bool twice = std::any_of(out.begin(), out.end() - (out.empty() ? 0 : 1),
@@ -268,7 +296,8 @@ void Run::watch() {
   if (holds_.size() + sessions_.size() >= kClients)
     return;
   double dice = world_.unit();
-  if (auto job = dice < 0.25 ? some_job() : std::nullopt) {
+  auto job = dice >= 0.25 ? std::nullopt : world_.chance(0.4) ? some_batch() : some_job();
+  if (job) {
     holds_.push_back(std::make_unique<HoldClient>(service_, *job));
     holds_.back()->start();
     return;
@@ -298,6 +327,7 @@ void Run::sweep() {
   });
   std::erase_if(sessions_, [](const auto &session) { return session->done() || session->is_lost(); });
   sweep_tickets();
+  sweep_batches();
   std::erase_if(submitters_, [](const auto &submitter) { return submitter->done(); });
 }
 
@@ -312,6 +342,11 @@ void Run::check() {
     session->check_wait();
   for (auto &submitter : submitters_)
     submitter->check_wait();
+  for (auto &submitter : batch_submitters_)
+    submitter->check_wait();
+  for (auto &lister : listers_)
+    lister->check_wait();
+  check_batches();
   check_revoked();
 }
 
@@ -348,7 +383,10 @@ void Run::rest() {
     if (!session->done())
       session->disconnect();
   }
-  finish_jobs();
+  for (int i = 0; i <= 3; ++i) {  // phase by phase
+    finish_jobs();
+    finish_batches();
+  }
   world_.run(40'000);
   for (auto &hold : holds_) {
     if (!hold->done() && database_.has(hold->job()))
@@ -363,19 +401,28 @@ void Run::rest() {
     if (!database_.has(id))
       world_.violated("P1", id.text().substr(24) + " was accepted and is gone");
   }
+  for (const Uuid &batch : database_.batches()) {
+    if (!core::is_ending(database_.history(batch).back().state))
+      world_.violated("P2", "batch " + batch.text().substr(24) + " does not end");
+  }
+  for (const Uuid &id : service_.accepted_batches) {
+    if (!database_.has(id))
+      world_.violated("P1", "batch " + id.text().substr(24) + " was accepted and is gone");
+  }
   if (!world_.broken())
     tear_down();
 }
 
 void Run::finish_jobs() {
   for (const Uuid &job : database_.all()) {
-    while (database_.has(job) && !database_.locked(job) &&
+    while (database_.has(job) && database_.may_end(job) &&
            !core::is_ending(database_.history(job).back().state)) {
       bool pending = database_.history(job).back().state == core::State::pending;
       auto xid = database_.begin();
       int seq = database_.append(xid, job, pending ? core::State::processing : core::State::completed);
       database_.commit(xid);
       hint(job, seq);
+      tell(xid);
     }
   }
 }
@@ -390,7 +437,11 @@ void Run::tear_down() {
   for (auto &submitter : submitters_)
     submitter->leave();
   submitters_.clear();
+  leave_batches(nullptr);
+  sweep_batches();
+  listers_.clear();
   world_.run(5'000);
+  check_left_over();
   for (auto &node : service_.nodes) {
     if (node && (node->hub.listeners() != 0 || node->hub.jobs() != 0))
       world_.violated(

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/batch_clients.h"
 #include "sim/clients.h"
 #include "sim/poison.h"
 #include "sim/session.h"
@@ -18,7 +19,7 @@ inline constexpr std::size_t kNodes = 3;
 /// Counts over runs, to show that something was tested.
 struct Totals {
   std::uint64_t steps = 0, jobs = 0, delivered = 0, answers = 0, reconnects = 0, resets = 0, faults = 0,
-                ended = 0, tickets = 0, poisoned = 0, purged = 0;
+                ended = 0, tickets = 0, poisoned = 0, purged = 0, batches = 0, ready = 0;
   std::int64_t virtual_ms = 0;
   std::string text() const;
 };
@@ -44,6 +45,25 @@ class Run {
   void hint(const Uuid &id, int seq);
   void tell_user_of(const Uuid &id);
   void publish();
+  void tell(std::uint64_t xid);
+  void work_on(const Uuid &job);
+  Uuid new_id();
+  void act_on_batches();
+  void submit_batch(Node &node);
+  void add_to_batch(Node &node);
+  void add_next_phase(std::uint64_t xid, const Uuid &job);
+  void cancel(Node &node);
+  void list();
+  void expire();
+  void visit_batches();
+  void check_batches();
+  void check_left_over();
+  void finish_batches();
+  /// @param node  which goes down; null: all clients leave
+  void leave_batches(Node *node);
+  void sweep_batches();
+  std::optional<Uuid> some_batch();
+  std::optional<Uuid> some_job_of_batches();
   void watch();
   void leave();
   std::optional<Uuid> some_job();
@@ -61,6 +81,7 @@ class Run {
   void on_history_changed();
   void lose_lines();
   void purge();
+  void purge_one(const Uuid &id);
   void heal();
   void crash(std::size_t node);
   void trouble(std::int64_t ms);
@@ -75,7 +96,7 @@ class Run {
 
   World world_;
   Weather weather_;
-  Database database_;
+  Database database_{[this] { return world_.now(); }};
   Broker broker_{world_, weather_};
   Service service_{world_, weather_, database_, {}, 0, {}, false, {}};
   std::uint64_t steps_;
@@ -93,6 +114,12 @@ class Run {
   std::vector<std::unique_ptr<HoldClient>> holds_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Submitter>> submitters_;
+  std::vector<std::unique_ptr<BatchSubmitter>> batch_submitters_;
+  std::vector<std::unique_ptr<BatchAdder>> adders_;
+  std::vector<std::unique_ptr<Canceller>> cancellers_;
+  std::vector<std::unique_ptr<Lister>> listers_;
+  std::map<Uuid, std::int64_t> due_;      // batches, and when they were not due last
+  std::map<Uuid, std::int64_t> settled_;  // those of which all has ended, and since when
   std::vector<std::unique_ptr<ShownTicket>> tickets_;
   std::uint64_t tickets_used_ = 0;
   std::vector<std::unique_ptr<Poisoner>> poisoners_;

@@ -21,6 +21,7 @@ struct Service {
   bool closing = false;  ///< no client reconnects
   /// The revoked users: the time of the last revocation, and their number.
   std::map<Uuid, std::pair<std::int64_t, int>> revoked;
+  std::vector<Uuid> accepted_batches = {};
   std::uint64_t delivered = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t resets = 0;

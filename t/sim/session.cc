@@ -29,11 +29,14 @@ struct Session::Connection {
   virtual ~Connection() = default;
 
   void say(Follower &follower, std::string cursor, bool reset, bool mixed = false) {
-    send(follower, {std::move(cursor), {}, 0, 0, reset, 0}, mixed);
+    send(follower, {std::move(cursor), {}, 0, 0, reset, 0, {}}, mixed);
   }
   void tell(Follower &follower, std::string cursor, const core::EventPage &page, const core::Event &event,
             bool mixed = false) {
-    send(follower, {std::move(cursor), job_of(page, event), event.seq, uid_of(page, event), false, 0}, mixed);
+    send(follower,
+         {std::move(cursor), job_of(page, event), event.seq, uid_of(page, event), false, 0,
+          Told::in(event.data.value_or(""))},
+         mixed);
   }
   void send(Follower &follower, Message message, bool mixed) {
     message.timeline = node.timeline();
@@ -227,19 +230,18 @@ Node *Session::node() const { return connection_ ? &connection_->node : nullptr;
 bool Session::is_of(const Uuid &user) const {
   return std::any_of(followers_.begin(), followers_.end(), [&](auto &one) {
     return one->kind() == core::Kind::user ? one->id() == user
-                                           : one->kind() == core::Kind::job && user_of(one->id()) == user;
+                                           : core::ends(one->kind()) && user_of(one->id()) == user;
   });
 }
 
 bool Session::is_lost() const {
-  return std::any_of(followers_.begin(), followers_.end(), [&](auto &one) {
-    return one->kind() == core::Kind::job && !service_.database.has(one->id());
-  });
+  return std::any_of(followers_.begin(), followers_.end(),
+                     [&](auto &one) { return core::ends(one->kind()) && !service_.database.has(one->id()); });
 }
 
 bool Session::lives_for_ever() const {
   return std::any_of(followers_.begin(), followers_.end(),
-                     [](auto &one) { return one->kind() != core::Kind::job; });
+                     [](auto &one) { return !core::ends(one->kind()); });
 }
 
 std::string Session::name() const {
@@ -332,8 +334,7 @@ void Session::hear(Follower &follower, Message message, bool mixed) {
       std::string part = core::cursor_for(followers_[i]->id(), mixed_);
       if (followers_[i].get() == &follower)
         cursors_[i] = message.cursor = part;
-      else if (message.seq != 0 && followers_[i]->kind() == core::Kind::job && part != cursors_[i] &&
-               part != ".")
+      else if (message.seq != 0 && core::ends(followers_[i]->kind()) && part != cursors_[i] && part != ".")
         service_.world.violated("P4", "a cursor of several channels is ahead of what was given of one");
     }
   } else {

@@ -69,6 +69,13 @@ void Line::start(std::shared_ptr<Any> op) {
   });
 }
 
+/// For a lock, or for what was sent before.
+bool Line::must_wait(const std::shared_ptr<Any> &op) const {
+  auto first = std::find_if(out_.begin(), out_.end(), [](auto &one) { return !one->happened; });
+  bool is_behind = first != out_.end() && *first != op && std::find(first, out_.end(), op) != out_.end();
+  return is_behind || (op->blocked && op->blocked());
+}
+
 void Line::happen(std::shared_ptr<Any> op, std::uint64_t epoch) {
   if (weather_.stalled) {
     world_.after(20, [this, alive = alive_, op, epoch] {
@@ -79,6 +86,14 @@ void Line::happen(std::shared_ptr<Any> op, std::uint64_t epoch) {
   }
   if (weather_.away)
     return;
+  if (must_wait(op)) {
+    world_.after(5, [this, alive = alive_, op, epoch] {
+      if (*alive)
+        happen(op, epoch);
+    });
+    return;
+  }
+  op->happened = true;
   bool cancelled = world_.chance(weather_.cancelling);
   if (!cancelled)
     op->happen();
@@ -94,12 +109,17 @@ void Line::happen(std::shared_ptr<Any> op, std::uint64_t epoch) {
   });
 }
 
+void Store::wrote(std::uint64_t xid) {
+  if (on_write)
+    on_write(xid);
+}
+
 void Store::submit(std::span<const core::NewJob *const> jobs,
                    core::Reply<std::vector<core::Submitted>> &reply) {
-  std::vector<Uuid> ids;
+  std::vector<std::pair<Uuid, std::string>> ids;
   bool poison = false;
   for (const core::NewJob *job : jobs) {
-    ids.push_back(job->id);
+    ids.emplace_back(job->id, job->queue);
     poison = poison || job->params == "poison";
   }
   write.call<std::vector<core::Submitted>>(
@@ -108,8 +128,8 @@ void Store::submit(std::span<const core::NewJob *const> jobs,
           return Error{Code::invalid, "a row is bad"};
         auto xid = database_.begin();
         std::vector<core::Submitted> out;
-        for (const Uuid &id : ids) {
-          std::int64_t created = database_.insert(xid, id, weather_.database_ms(world_.now()));
+        for (const auto &[id, queue] : ids) {
+          std::int64_t created = database_.insert(xid, id, weather_.database_ms(world_.now()), queue);
           out.push_back({id, created});
         }
         database_.commit(xid);
@@ -158,6 +178,102 @@ void Store::events(std::span<const core::EventQuery> queries,
 void Store::lists(std::span<const core::ListQuery> queries, core::Reply<std::vector<core::JobPage>> &reply) {
   std::vector<core::ListQuery> all(queries.begin(), queries.end());
   ask<std::vector<core::JobPage>>(reply, [this, all] { return database_.lists(all); });
+}
+
+void Store::lists(std::span<const core::ListQuery> queries,
+                  core::Reply<std::vector<core::BatchPage>> &reply) {
+  std::vector<core::ListQuery> all(queries.begin(), queries.end());
+  ask<std::vector<core::BatchPage>>(reply, [this, all] { return database_.batch_lists(all); });
+}
+
+/// As await.edge_cancel(), which waits for 200 ms.
+void Store::cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::Cancelled> &reply) {
+  auto is_locked = [this, id] {
+    return database_.locked(id) || (core::kind_of(id) == core::Kind::job && !database_.may_end(id));
+  };
+  auto until = std::make_shared<std::int64_t>(0);
+  write.call<core::Cancelled>(
+      reply,
+      [this, id, seq, is_locked]() -> Result<core::Cancelled> {
+        if (is_locked())
+          return Error{Code::conflict, "it is locked"};
+        auto xid = database_.begin();
+        core::Cancelled outcome = database_.cancel(xid, id, seq);
+        database_.commit(xid);
+        wrote(xid);
+        return outcome;
+      },
+      [this, is_locked, until] {
+        if (*until == 0)
+          *until = world_.now() + 200;
+        return is_locked() && world_.now() < *until;
+      });
+}
+
+// --- batches and large payloads ---------------------------------------------------------------------------
+
+void Store::stage(const Uuid &batch, int first, std::span<const core::NewJob> jobs,
+                  core::Reply<Done> &reply) {
+  std::vector<core::NewJob> all;
+  for (const core::NewJob &job : jobs) {
+    core::NewJob &one = all.emplace_back();
+    one.id = job.id, one.queue = job.queue, one.phase = job.phase, one.params = job.params;
+  }
+  bulk.call<Done>(reply, [this, batch, first, all]() -> Result<Done> {
+    database_.stage(batch, first, all);
+    return Done{};
+  });
+}
+
+void Store::submit(const core::NewBatch &batch, core::Reply<core::Submitted> &reply) {
+  bulk.call<core::Submitted>(reply, [this, batch]() -> Result<core::Submitted> {
+    auto xid = database_.begin();
+    auto outcome = database_.submit(xid, batch, weather_.database_ms(world_.now()));
+    outcome ? database_.commit(xid) : database_.abort(xid);
+    return outcome;
+  });
+}
+
+void Store::unstage(const Uuid &batch) {
+  bulk.send([this, batch] { database_.unstage(batch); });
+}
+
+void Store::add(const Uuid &batch, const core::NewJob &job, core::Reply<core::Added> &reply) {
+  core::NewJob one = job;
+  one.payload.reset();
+  write.call<core::Added>(
+      reply,
+      [this, batch, one]() -> Result<core::Added> {
+        if (one.params == "poison")
+          return Error{Code::invalid, "a value is bad"};
+        auto xid = database_.begin();
+        core::Added outcome = database_.add(xid, batch, one, weather_.database_ms(world_.now()));
+        database_.commit(xid);
+        wrote(xid);
+        return outcome;
+      },
+      [this, batch] { return database_.locked(batch); });
+}
+
+void Store::batch(const Uuid &id, core::Reply<std::optional<core::Batch>> &reply) {
+  ask<std::optional<core::Batch>>(reply, [this, id] { return database_.batch(id); });
+}
+
+void Store::jobs_of(const Uuid &batch, const Uuid &after, int limit,
+                    core::Reply<std::vector<core::Job>> &reply) {
+  ask<std::vector<core::Job>>(reply,
+                              [this, batch, after, limit] { return database_.jobs_of(batch, after, limit); });
+}
+
+void Store::put(const Uuid &job, int, std::int64_t, std::string_view, core::Reply<Done> &reply) {
+  bulk.call<Done>(reply, [this, job]() -> Result<Done> {
+    database_.put_chunk(job);
+    return Done{};
+  });
+}
+
+void Store::drop(const Uuid &job) {
+  bulk.send([this, job] { database_.drop_chunks(job); });
 }
 
 void Store::tail(std::string_view snapshot, core::Reply<core::Tail> &reply) {

@@ -45,11 +45,22 @@ class Line {
       lose();
   }
 
+  /// @param blocked  whether it has to wait for a lock, and all that was sent after it
   template <class T>
-  void call(core::Reply<T> &reply, std::function<Result<T>()> execute) {
+  void call(core::Reply<T> &reply, std::function<Result<T>()> execute, std::function<bool()> blocked = {}) {
     auto op = std::make_shared<Op<T>>();
     op->waiting.push_back(reply);
     op->execute = std::move(execute);
+    op->blocked = std::move(blocked);
+    start(op);
+  }
+  /// Without an answer: if it is lost, nobody learns of it.
+  void send(std::function<void()> execute) {
+    auto op = std::make_shared<Op<Done>>();
+    op->execute = [execute = std::move(execute)]() -> Result<Done> {
+      execute();
+      return Done{};
+    };
     start(op);
   }
 
@@ -62,6 +73,8 @@ class Line {
     virtual void happen() = 0;
     virtual void answer() = 0;
     virtual void fail() = 0;
+    std::function<bool()> blocked;
+    bool happened = false;
     bool over = false;
   };
   template <class T>
@@ -82,6 +95,7 @@ class Line {
   void connect();
   void start(std::shared_ptr<Any> op);
   void happen(std::shared_ptr<Any> op, std::uint64_t epoch);
+  bool must_wait(const std::shared_ptr<Any> &op) const;
 
   World &world_;
   Weather &weather_;
@@ -97,15 +111,16 @@ class Line {
   std::list<std::shared_ptr<Any>> queued_;  // until then
 };
 
-/// core::Store over two lines, one to write and one to read.
-class Store : public core::Store, public core::AccessStore {
+/// The ports to the database over three lines: to write, to read, and for what is large.
+class Store : public core::Store, public core::AccessStore, public core::Batches, public core::Payloads {
  public:
   Store(World &world, Weather &weather, Database &database, std::function<void()> connected)
       : world_(world),
         weather_(weather),
         database_(database),
         write(world, weather, [] {}),
-        read(world, weather, std::move(connected)) {}
+        read(world, weather, std::move(connected)),
+        bulk(world, weather, [] {}) {}
 
   void submit(std::span<const core::NewJob *const> jobs,
               core::Reply<std::vector<core::Submitted>> &reply) override;
@@ -114,18 +129,35 @@ class Store : public core::Store, public core::AccessStore {
               core::Reply<std::vector<core::EventPage>> &reply) override;
   void lists(std::span<const core::ListQuery> queries,
              core::Reply<std::vector<core::JobPage>> &reply) override;
-  void lists(std::span<const core::ListQuery>, core::Reply<std::vector<core::BatchPage>> &) override {}
+  void lists(std::span<const core::ListQuery> queries,
+             core::Reply<std::vector<core::BatchPage>> &reply) override;
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
-  void cancel(const Uuid &, std::optional<int>, core::Reply<core::Cancelled> &) override {}
+  void cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::Cancelled> &reply) override;
   void retry(const Uuid &, core::Reply<core::Retried> &) override {}
   void standing(const Uuid &, core::Reply<core::Standing> &) override {}
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
   void revocations(core::Reply<std::vector<core::Revoked>> &reply) override;
+  void stage(const Uuid &batch, int first, std::span<const core::NewJob> jobs,
+             core::Reply<Done> &reply) override;
+  void submit(const core::NewBatch &batch, core::Reply<core::Submitted> &reply) override;
+  void unstage(const Uuid &batch) override;
+  void add(const Uuid &batch, const core::NewJob &job, core::Reply<core::Added> &reply) override;
+  void batch(const Uuid &id, core::Reply<std::optional<core::Batch>> &reply) override;
+  void jobs_of(const Uuid &batch, const Uuid &after, int limit,
+               core::Reply<std::vector<core::Job>> &reply) override;
+  void put(const Uuid &job, int n, std::int64_t pos, std::string_view bytes,
+           core::Reply<Done> &reply) override;
+  void get(const Uuid &, int, std::int64_t, core::Reply<core::Chunk> &) override {}  // nobody reads results
+  void drop(const Uuid &job) override;
   /// The timeline.
   void hello(core::Reply<std::uint32_t> &reply);
 
+  /// What a statement of the node has written beyond jobs that it submits: who hears of it is told.
+  std::function<void(std::uint64_t)> on_write;
+
  private:
+  void wrote(std::uint64_t xid);
   template <class T>
   void ask(core::Reply<T> &reply, std::function<T()> look, bool refused = false);
 
@@ -136,6 +168,7 @@ class Store : public core::Store, public core::AccessStore {
  public:
   Line write;
   Line read;
+  Line bulk;
 };
 
 }  // namespace await::sim

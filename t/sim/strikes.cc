@@ -27,7 +27,7 @@ void Run::trouble_for(std::int64_t ms, Mend mend) {
 void Run::lose_lines() {
   for (auto &node : service_.nodes) {
     if (node)
-      node->store.read.lose(), node->store.write.lose();
+      node->store.read.lose(), node->store.write.lose(), node->store.bulk.lose();
   }
 }
 
@@ -38,7 +38,10 @@ void Run::strike() {
     case 4:
       world_.say("a line is cut");
       if (Node *node = service_.some_node())
-        (world_.chance(0.5) ? node->store.read : node->store.write).lose();
+        (world_.chance(0.5)   ? node->store.read
+         : world_.chance(0.5) ? node->store.write
+                              : node->store.bulk)
+            .lose();
       return trouble(kFindBackMs);
     case 5:
       world_.say("Redis is away");  // not a fault: the bound holds without Redis
@@ -105,7 +108,7 @@ void Run::change_history(std::int64_t what, std::int64_t lasts) {
   if (weather_.pooled) {
     for (auto &node : service_.nodes) {
       if (node)
-        node->store.read.lose_busy(), node->store.write.lose_busy();
+        node->store.read.lose_busy(), node->store.write.lose_busy(), node->store.bulk.lose_busy();
     }
     trouble(Node::kRereadMs + kFindBackMs);
   } else {
@@ -127,10 +130,23 @@ void Run::on_history_changed() {
     submitter->failed_over();
   tickets_.clear();  // those of another history are refused by nginx
   std::erase_if(service_.accepted, [this](const Uuid &id) { return !database_.has(id); });
+  std::erase_if(service_.accepted_batches, [this](const Uuid &id) { return !database_.has(id); });
   ended_.clear();
+  settled_.clear();
   for (const Uuid &job : database_.all()) {
-    if (core::is_ending(database_.history(job).back().state))
+    if (core::is_ending(database_.history(job).back().state) && !database_.is_of_batch(job))
       ended_.emplace_back(job, world_.now());
+  }
+}
+
+void Run::purge_one(const Uuid &id) {
+  database_.purge(id);
+  std::erase(service_.accepted, id);
+  std::erase(service_.accepted_batches, id);
+  ++purged_;
+  if (world_.chance(0.3)) {  // somebody asks for it
+    holds_.push_back(std::make_unique<HoldClient>(service_, id));
+    holds_.back()->start();
   }
 }
 
@@ -138,6 +154,12 @@ void Run::on_history_changed() {
 void Run::purge() {
   if (weather_.away || weather_.stalled)
     return;
+  for (const Uuid &batch : database_.batches()) {
+    if (auto at = settled_.find(batch);
+        at != settled_.end() && world_.now() - std::max(at->second, weather_.trouble_until) > kRetainedMs &&
+        world_.chance(0.3))
+      purge_one(batch);
+  }
   while (!ended_.empty() &&
          world_.now() - std::max(ended_.front().second, weather_.trouble_until) > kRetainedMs) {
     Uuid job = ended_.front().first;
@@ -147,13 +169,7 @@ void Run::purge() {
       continue;
     if (!core::is_ending(entries.back().state))
       world_.violated("P1", job.text().substr(24) + " is purged and has not ended");
-    database_.purge(job);
-    std::erase(service_.accepted, job);
-    ++purged_;
-    if (world_.chance(0.3)) {  // somebody asks for it
-      holds_.push_back(std::make_unique<HoldClient>(service_, job));
-      holds_.back()->start();
-    }
+    purge_one(job);
   }
 }
 
@@ -174,6 +190,7 @@ void Run::crash(std::size_t which) {
     if (session->node() == node)
       session->disconnect();
   }
+  leave_batches(node);
   service_.nodes[which].reset();
   trouble(0);
   world_.after(world_.between(1, 3000), [this, which] {

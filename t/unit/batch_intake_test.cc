@@ -17,7 +17,7 @@ struct FakeBatches : Batches {
     ++portions;
     waiting.push_back(reply);
   }
-  void submit(const NewBatch &, Reply<Submitted> &) override {}
+  void submit(const NewBatch &, Reply<Submitted> &reply) override { submitted.push_back(reply); }
   void unstage(const Uuid &) override { ++unstaged; }
   void add(const Uuid &, const NewJob &, Reply<Added> &) override {}
   void batch(const Uuid &, Reply<std::optional<Batch>> &) override {}
@@ -27,6 +27,7 @@ struct FakeBatches : Batches {
   int portions = 0;
   int unstaged = 0;
   List<Reply<Done>> waiting;
+  List<Reply<Submitted>> submitted;
 };
 
 struct FakePayloads : Payloads {
@@ -49,20 +50,28 @@ struct FakeIds : IdSource {
 
 struct BatchIntakeTest : testing::Test {
   void progressed(Result<Done> outcome) { outcome ? ++progress : ++errors; }
+  void submitted(Result<Submitted> outcome) { ++outcomes, last_outcome = std::move(outcome); }
   static NewJob job(int n, std::size_t size) {
     NewJob out;
     out.content_type = std::to_string(n);
     out.payload = std::string(size, 'x');
     return out;
   }
+  void SetUp() override {
+    batches.staged.clear();
+    intake =
+        std::make_unique<BatchIntake>(batches, payloads, ids, Uuid::v7(1, 2, {}).as_v8(),
+                                      Callback<Result<Done>>::to<&BatchIntakeTest::progressed>(this),
+                                      Callback<Result<Submitted>>::to<&BatchIntakeTest::submitted>(this));
+  }
   FakeBatches batches;
   FakePayloads payloads;
   FakeIds ids;
   int progress = 0;
   int errors = 0;
-  std::unique_ptr<BatchIntake> intake =
-      std::make_unique<BatchIntake>(batches, payloads, ids, Uuid::v7(1, 2, {}).as_v8(),
-                                    Callback<Result<Done>>::to<&BatchIntakeTest::progressed>(this));
+  int outcomes = 0;
+  std::optional<Result<Submitted>> last_outcome;
+  std::unique_ptr<BatchIntake> intake;
 };
 
 TEST_F(BatchIntakeTest, nothing_is_staged_before_there_is_a_portion) {
@@ -75,7 +84,7 @@ TEST_F(BatchIntakeTest, nothing_is_staged_before_there_is_a_portion) {
 
 TEST_F(BatchIntakeTest, portions_go_at_the_pace_of_the_store_and_in_order) {
   int n = 0;
-  while (!intake->full())
+  while (!intake->full() && n < 100)
     intake->add(job(++n, 10'000));
   EXPECT_EQ(batches.portions, 1);
   EXPECT_LT(intake->held(), 3 * BatchIntake::kPortion);
@@ -95,7 +104,7 @@ TEST_F(BatchIntakeTest, portions_go_at_the_pace_of_the_store_and_in_order) {
   ASSERT_EQ(static_cast<int>(batches.staged.size()), n);
   for (int i = 0; i < n; ++i)
     EXPECT_EQ(batches.staged[static_cast<std::size_t>(i)], std::to_string(i + 1));
-  intake->keep(true);
+  intake->submit(NewBatch());
   intake.reset();
   EXPECT_EQ(batches.unstaged, 0) << "it is submitted";
 }
@@ -138,8 +147,46 @@ TEST_F(BatchIntakeTest, what_is_not_submitted_is_removed) {
   EXPECT_EQ(payloads.dropped.size(), 1U);
 }
 
+TEST_F(BatchIntakeTest, what_the_outcome_says_that_the_batch_has_is_not_removed) {
+  const Result<Submitted> stored = Submitted{intake->id(), 1}, replayed = Submitted{Uuid::v7(9, 2, {}), 1};
+  const Result<Submitted> lost = Error{Code::unavailable, "lost"}, refused = Error{Code::invalid, "bad"};
+  const std::vector<std::pair<const Result<Submitted> *, int>> cases = {
+      {&stored, 0}, {&replayed, 1}, {&lost, 0}, {&refused, 1}};
+  for (const auto &[outcome, removed] : cases) {
+    SetUp();
+    batches.unstaged = 0;
+    payloads.dropped.clear();
+    NewJob large;
+    large.content_type = "x";
+    large.id = intake->next_id();
+    intake->add(std::move(large));
+    intake->finish();
+    batches.waiting.front()->deliver(Done{});
+    intake->submit(NewBatch());
+    outcomes = 0;
+    batches.submitted.front()->deliver(*outcome);
+    EXPECT_EQ(outcomes, 1);
+    EXPECT_EQ(static_cast<bool>(*last_outcome), static_cast<bool>(*outcome));
+    intake.reset();
+    EXPECT_EQ(batches.unstaged, removed);
+    EXPECT_EQ(static_cast<int>(payloads.dropped.size()), removed);
+  }
+}
+
+TEST_F(BatchIntakeTest, the_ids_of_a_portion_are_behind_the_last_although_the_clock_goes_back) {
+  for (int n = 0; n < 10; ++n) {
+    intake->add(job(n, 100'000));
+    ids.now_ms -= 1000;
+    while (!batches.waiting.empty())
+      batches.waiting.front()->deliver(Done{});
+  }
+  intake->finish();
+  EXPECT_EQ(batches.ids.size(), 10U);
+  EXPECT_TRUE(std::is_sorted(batches.ids.begin(), batches.ids.end()));
+}
+
 TEST_F(BatchIntakeTest, an_error_is_reported_once) {
-  for (int n = 0; !intake->full(); ++n)
+  for (int n = 0; !intake->full() && n < 20; ++n)
     intake->add(job(n, 50'000));
   batches.waiting.front()->deliver(Error{Code::unavailable, "gone"});
   EXPECT_EQ(errors, 1);

@@ -70,6 +70,34 @@ TEST_F(SubmitBatcherTest, a_destroyed_submission_is_not_called_and_the_others_ge
   EXPECT_EQ(last.stored, id(3));
 }
 
+TEST_F(SubmitBatcherTest, a_submission_may_be_stored_from_when_it_is_sent_until_it_is_refused_for_certain) {
+  Client client(1);
+  batcher.add(client.submission, 0);
+  EXPECT_FALSE(client.submission.may_be_stored()) << "it waits";
+  batcher.run(0);
+  EXPECT_TRUE(client.submission.may_be_stored());
+  store.batches[0].answer(Error{Code::invalid, "bad"});
+  EXPECT_EQ(client.calls, 1);
+  EXPECT_FALSE(client.submission.may_be_stored());
+
+  Client unsure(2);
+  batcher.add(unsure.submission, 0);
+  batcher.run(0);
+  store.batches[1].answer(Error{Code::unavailable, "lost"});
+  EXPECT_EQ(unsure.calls, 0) << "it is sent again";
+  EXPECT_TRUE(unsure.submission.may_be_stored());
+  batcher.run(0);
+  store.batches[2].answer(Error{Code::invalid, "bad"});
+  EXPECT_EQ(unsure.calls, 1);
+  EXPECT_TRUE(unsure.submission.may_be_stored()) << "by the first statement";
+
+  Client stored(3);
+  batcher.add(stored.submission, 0);
+  batcher.run(0);
+  store.batches[3].commit();
+  EXPECT_TRUE(stored.submission.may_be_stored());
+}
+
 TEST_F(SubmitBatcherTest, an_invalid_row_fails_alone) {
   std::deque<Client> clients;
   for (int n = 0; n < 4; ++n)

@@ -48,7 +48,8 @@ BatchSubmission::BatchSubmission(ngx_http_request_t *r, Runtime &runtime, const 
       conf_(conf),
       wait_(wait),
       intake_(runtime_.backends().batches(), runtime_.backends().payloads(), runtime_.backends(), head.id,
-              core::Callback<Result<Done>>::to<&BatchSubmission::on_staged>(this)) {
+              core::Callback<Result<Done>>::to<&BatchSubmission::on_staged>(this),
+              core::Callback<Result<core::Submitted>>::to<&BatchSubmission::on_submitted>(this)) {
   batch_.id = head.id;
   batch_.owner = head.owner;
   batch_.correlation_id = head.correlation_id;
@@ -396,7 +397,6 @@ void BatchSubmission::go_on() {
 void BatchSubmission::cancel_waits() {
   if (answer_ != nullptr)
     answer_->abandon();
-  reply_.unlink();
   intake_.cancel();
   if (upload_ != nullptr)
     upload_->cancel();
@@ -404,23 +404,19 @@ void BatchSubmission::cancel_waits() {
 
 void BatchSubmission::submit() {
   batch_.jobs = intake_.jobs();
-  intake_.keep(true);  // the answer may be lost
   if (fingerprint_)
     batch_.idempotency->fingerprint = fingerprint_->finish({});
   if (wait_.ms > 0)
     answer_ = Held::make<BatchSubmitWait>(r_, runtime_, batch_.id, wait_, BatchSubmitWait::fresh);
-  runtime_.backends().batches().submit(batch_, reply_);
+  intake_.submit(batch_);
 }
 
 void BatchSubmission::on_submitted(Result<core::Submitted> stored) {
   if (!stored) {
-    bool unknown = stored.error().code == Code::unavailable || stored.error().code == Code::timeout;
-    intake_.keep(unknown);
     answer_error(stored.error());
     return;
   }
   if (stored->full != core::Full::no) {
-    intake_.keep(false);
     finish(send_full(r_, stored->full, stored->retry_ms, batch_.max_pending_per_owner));
     return;
   }
@@ -442,7 +438,6 @@ void BatchSubmission::on_submitted(Result<core::Submitted> stored) {
 
 /// An earlier request had the same Idempotency-Key: answers with its batch.
 void BatchSubmission::answer_replayed(const core::Submitted &first) {
-  intake_.keep(false);
   if (first.clash) {
     finish(send_clash(r_));
     return;

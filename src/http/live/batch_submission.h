@@ -80,9 +80,7 @@ class BatchSubmission : public Receiver {
   std::optional<wire::Fingerprint> fingerprint_;
   std::map<std::string, int> counts_;   // jobs by queue
   std::vector<std::string> announced_;  // queues with a job that can be claimed now
-  core::Reply<core::Submitted> reply_ =
-      core::Reply<core::Submitted>::to<&BatchSubmission::on_submitted>(this);
-  BatchSubmitWait *answer_ = nullptr;  // of the same request, answers it once the batch is stored
+  BatchSubmitWait *answer_ = nullptr;   // of the same request, answers it once the batch is stored
 
   // of a form
   std::optional<wire::Multipart> form_;

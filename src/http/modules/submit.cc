@@ -50,6 +50,13 @@ class SubmitRequest : public Receiver {
     register_held();
   }
 
+  ~SubmitRequest() override {
+    if (!batch_ && !submission_.may_be_stored())  // it still waited to be sent when the client left
+      upload_.keep(false);
+  }
+  SubmitRequest(const SubmitRequest &) = delete;
+  SubmitRequest &operator=(const SubmitRequest &) = delete;
+
   /// Reads the body: a form if it has a boundary, else the payload.
   Answer start(std::optional<std::string> boundary) {
     if (boundary)
@@ -208,15 +215,15 @@ class SubmitRequest : public Receiver {
       on_submitted(added->job);
       return;
     }
+    upload_.keep(!added && core::may_have_succeeded(added.error()));
     if (!added) {
-      on_submitted(added.error());
+      answer_error(added.error());
       return;
     }
     if (added->outcome == Outcome::full) {
       on_submitted(added->job);
       return;
     }
-    upload_.keep(false);
     if (added->outcome == Outcome::no_batch)
       finish(send_problem(r_, 404, core::absence(core::Kind::batch)));
     else if (added->outcome == Outcome::ended)
@@ -230,6 +237,7 @@ class SubmitRequest : public Receiver {
 
   void on_submitted(Result<core::Submitted> stored) {
     if (!stored) {
+      upload_.keep(submission_.may_be_stored());
       answer_error(stored.error());
       return;
     }

@@ -19,6 +19,10 @@ my $LOCATIONS = <<'CONF';
     location = /topic { await_publish chaos; await_events topic:chaos; }
     location = /owned { await_owner $arg_u; await_submit work; await_events user:$arg_u; }
     location = /ownedws { await_owner $arg_u; await_socket; }
+    location = /batches { await_batch queues=work phases=a,b on_ready=mail; }
+    location ~ ^/batches/(?<batch>[^/]+)$ { await_batch $batch; }
+    location ~ ^/batches/(?<batch>[^/]+)/events$ { await_events batch:$batch; }
+    location ~ ^/added/(?<batch>[^/]+)$ { await_submit work batch=$batch phase=b; }
     location = /both { await_owner $arg_u; await_events topic:chaos user:$arg_u; }
 CONF
 my @WORK = (
