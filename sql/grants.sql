@@ -10,7 +10,7 @@ DECLARE
         "await_edge": [
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
             "edge_submit_limited", "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches",
-            "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_retry", "edge_put", "edge_get", "edge_drop",
+            "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_paused", "edge_retry", "edge_put", "edge_get", "edge_drop",
             "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [

@@ -40,7 +40,8 @@ BEGIN
     SELECT p_queue::bigint << 8 AS lane, '' AS owner INTO h;
     LOOP                                     -- from owner to owner, whatever the number of their jobs
         SELECT o.lane, o.owner, o.pos INTO h FROM await.held o
-            WHERE (o.lane, o.owner, o.pos) > (h.lane, h.owner, 9223372036854775807) AND o.lane < (p_queue::bigint + 1) << 8
+            WHERE (o.lane, o.owner, o.pos) > (h.lane, h.owner, 9223372036854775807)
+                AND o.lane < (p_queue::bigint + 1) << 8
             ORDER BY o.lane, o.owner, o.pos LIMIT 1;
         EXIT WHEN NOT FOUND;
         INSERT INTO await.held_note (lane, owner, pos) VALUES (h.lane, h.owner, h.pos);
@@ -81,7 +82,8 @@ DECLARE
 BEGIN
     SELECT r.room, greatest(r.origin, p_after) INTO most, after FROM await.owner_room(q, p_lane, p_owner, p_sure) r;
     WHILE most > 0 LOOP
-        SELECT h.pos INTO first FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos > after ORDER BY h.pos LIMIT 1;
+        SELECT h.pos INTO first FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos > after
+            ORDER BY h.pos LIMIT 1;
         EXIT WHEN NOT FOUND;
         PERFORM FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = first FOR UPDATE SKIP LOCKED;
         EXIT WHEN NOT FOUND;
@@ -90,7 +92,8 @@ BEGIN
             SELECT h.pos FROM await.held h WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos >= first
             ORDER BY h.pos LIMIT most FOR UPDATE SKIP LOCKED
         ), gone AS (
-            DELETE FROM await.held h USING next n WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = n.pos RETURNING h.*
+            DELETE FROM await.held h USING next n WHERE h.lane = p_lane AND h.owner = p_owner AND h.pos = n.pos
+                RETURNING h.*
         ), live AS (
             SELECT g.* FROM gone g WHERE NOT EXISTS (
                 SELECT FROM await.event e WHERE e.class = await.class(g.job) AND e.job = g.job AND e.ending)
@@ -189,12 +192,14 @@ DECLARE
     high  bigint;
 BEGIN
     SELECT count(*), min(x.pos), max(x.pos) INTO n, first, upto FROM (
-        SELECT r.pos FROM await.ready r WHERE r.lane = p_lane AND r.pos >= p_mark AND r.pos < p_pos ORDER BY r.pos LIMIT 1000) x;
+        SELECT r.pos FROM await.ready r WHERE r.lane = p_lane AND r.pos >= p_mark AND r.pos < p_pos ORDER BY r.pos
+            LIMIT 1000) x;
     IF n < 1000 THEN
         RETURN n;
     END IF;
     SELECT min(x.pos), max(x.pos) INTO low, high FROM (
-        SELECT r.pos FROM await.ready r WHERE r.lane = p_lane AND r.pos >= p_mark AND r.pos < p_pos ORDER BY r.pos DESC LIMIT 1000) x;
+        SELECT r.pos FROM await.ready r WHERE r.lane = p_lane AND r.pos >= p_mark AND r.pos < p_pos ORDER BY r.pos DESC
+            LIMIT 1000) x;
     RETURN greatest(1000, ((500.0 / (upto - first + 1) + 500.0 / (high - low + 1)) * (high - first + 1))::bigint);
 END $$;
 CREATE FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb DEFAULT NULL::jsonb, p_attempt smallint DEFAULT NULL::smallint, p_event_id text DEFAULT NULL::text, p_status smallint DEFAULT NULL::smallint, p_content_type text DEFAULT NULL::text, p_file_name text DEFAULT NULL::text, p_size bigint DEFAULT NULL::bigint, p_body bytea DEFAULT NULL::bytea) RETURNS integer
@@ -514,9 +519,11 @@ BEGIN
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(filter) k
         WHERE k NOT IN ('queue', 'state', 'created_after', 'created_before', 'error_type', 'owner') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'a filter has queue, state, owner, created_after, created_before and error_type, not %', wrong USING ERRCODE = '22023';
+        RAISE EXCEPTION 'a filter has queue, state, owner, created_after, created_before and error_type, not %', wrong
+            USING ERRCODE = '22023';
     ELSIF filter ->> 'state' NOT IN ('completed', 'failed', 'cancelled', 'expired') THEN
-        RAISE EXCEPTION 'the state of a filter is completed, failed, cancelled or expired, not %', quote_literal(left(filter ->> 'state', 80))
+        RAISE EXCEPTION 'the state of a filter is completed, failed, cancelled or expired, not %',
+            quote_literal(left(filter ->> 'state', 80))
             USING ERRCODE = '22023';
     ELSIF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = filter ->> 'queue') AND filter ? 'queue' THEN
         RAISE EXCEPTION 'there is no queue %', quote_nullable(left(filter ->> 'queue', 80)) USING ERRCODE = '22023';
@@ -525,7 +532,8 @@ BEGIN
         BEGIN
             PERFORM (filter ->> wrong)::timestamptz;
         EXCEPTION WHEN data_exception THEN
-            RAISE EXCEPTION '% is a time, not %', wrong, quote_literal(left(filter ->> wrong, 80)) USING ERRCODE = '22023';
+            RAISE EXCEPTION '% is a time, not %', wrong, quote_literal(left(filter ->> wrong, 80))
+                USING ERRCODE = '22023';
         END;
     END LOOP;
 END $$;
@@ -636,15 +644,15 @@ BEGIN
     END IF;
     PERFORM await.run_maintenance(), await.advance_horizon_soon();
     FOR lanes IN
-        SELECT m.lane & 255 AS rank, q.turn, array_agg(m.lane) AS lane,
+        -- by priority, and within it managed queues one by one, in any order
+        SELECT (m.lane & 255) << 32 | q.turn AS turn, array_agg(m.lane) AS lane,
                array_agg(await.advance_low_water(m.lane)) AS mark
-        -- managed queues one by one, in any order
         FROM (SELECT k.id, (CASE WHEN k.managed THEN k.id ELSE 0 END) # salt AS turn FROM await.queue k
               WHERE k.name = ANY (claim.queues) AND NOT k.paused) q
         JOIN await.lane_in_use m ON m.lane >> 8 = q.id
-        GROUP BY 1, 2 ORDER BY 1, 2
+        GROUP BY 1 ORDER BY 1
     LOOP
-        managed := nullif(lanes.turn # salt, 0);
+        managed := nullif((lanes.turn & 2147483647)::int4 # salt, 0);
         LOOP
             EXIT WHEN wanted = 0 OR refused >= 100;
             IF managed IS NOT NULL THEN
@@ -770,7 +778,10 @@ CREATE FUNCTION await.complete(id uuid, receipt text, body bytea, content_type t
     AS $$
 DECLARE
     h     await.job_head;
-    slot  await.lease;
+    slot_queue  int4;                        -- of a managed queue
+    slot_lane   bigint;
+    slot_owner  text;
+    slot_origin bigint;
     own   int2;                              -- the attempt's number
     total bigint := length(body);
 BEGIN
@@ -787,10 +798,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(complete.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.* INTO slot;
-    own := slot.attempt;
-    IF slot.queue IS NOT NULL THEN
-        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt
+        RETURNING l.attempt, l.queue, l.lane, l.owner, l.origin
+        INTO own, slot_queue, slot_lane, slot_owner, slot_origin;
+    IF slot_queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot_queue, slot_lane, slot_owner, slot_origin);
     END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;
@@ -973,18 +985,23 @@ DECLARE
     m record;
     n int := 0;
 BEGIN
-    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC
+        LIMIT 1), 0) AS mark
              FROM await.lane_in_use l WHERE l.lane >> 8 = p_queue LOOP
         EXIT WHEN n >= p_most;
         IF p_owner IS NULL THEN
-            n := n + (SELECT count(*) FROM (SELECT FROM await.ready r WHERE r.lane = m.lane AND r.pos >= m.mark LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.ready r WHERE r.lane = m.lane AND r.pos >= m.mark
+                LIMIT p_most - n) x);
             n := n + (SELECT count(*) FROM (SELECT FROM await.held h WHERE h.lane = m.lane LIMIT p_most - n) x);
             n := n + (SELECT count(*) FROM (SELECT FROM await.delayed d WHERE d.lane = m.lane LIMIT p_most - n) x);
         ELSE
             n := n + (SELECT count(*) FROM (
-                SELECT FROM await.ready r WHERE r.lane = m.lane AND r.owner = p_owner AND r.pos >= m.mark LIMIT p_most - n) x);
-            n := n + (SELECT count(*) FROM (SELECT FROM await.held h WHERE h.lane = m.lane AND h.owner = p_owner LIMIT p_most - n) x);
-            n := n + (SELECT count(*) FROM (SELECT FROM await.delayed d WHERE d.lane = m.lane AND d.owner = p_owner LIMIT p_most - n) x);
+                SELECT FROM await.ready r WHERE r.lane = m.lane AND r.owner = p_owner AND r.pos >= m.mark
+                    LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.held h WHERE h.lane = m.lane AND h.owner = p_owner
+                LIMIT p_most - n) x);
+            n := n + (SELECT count(*) FROM (SELECT FROM await.delayed d WHERE d.lane = m.lane AND d.owner = p_owner
+                LIMIT p_most - n) x);
         END IF;
     END LOOP;
     RETURN n;
@@ -1397,6 +1414,10 @@ BEGIN
         ORDER BY b.n;
     END LOOP;
 END $$;
+CREATE FUNCTION await.edge_paused(p_queue text) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT count(*) FROM await.queue q WHERE q.name = p_queue AND q.paused $$;
 CREATE FUNCTION await.edge_position(p_ids uuid[]) RETURNS TABLE(id uuid, place bigint, eta_ms bigint)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1440,12 +1461,14 @@ DECLARE
 BEGIN
     -- not by lock_timeout, which would also end the wait for a table that is being vacuumed or altered
     FOR i IN 1 .. 20 LOOP
-        EXIT WHEN h.id IS NOT NULL OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id);
+        EXIT WHEN h.id IS NOT NULL OR NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id)
+            AND j.id = p_id);
         PERFORM pg_sleep(0.01);
         h := await.lock_job(p_id, true);
     END LOOP;
     IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_id) AND j.id = p_id) THEN
-        RAISE EXCEPTION 'job % is locked by a transaction that does not end', p_id USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
+        RAISE EXCEPTION 'job % is locked by a transaction that does not end', p_id USING ERRCODE = '55P03',
+            CONSTRAINT = 'job_pkey';
     ELSIF h.id IS NULL OR await.is_batch(p_id) THEN
         outcome := 'unknown';
         RETURN;
@@ -1494,6 +1517,7 @@ DECLARE
     inserted int;
     special  int4[] := '{}';
     lining   uuid[];                         -- jobs of special queues
+    later    uuid[];                         -- jobs with a delay
 BEGIN
     -- queues, lanes and partitions that are missing, and special queues: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
@@ -1527,14 +1551,17 @@ BEGIN
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (special)
-    ), later AS (
-        INSERT INTO await.delayed (due, lane, job, attempt, owner)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN i.owner END
-        FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
-    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)) INTO inserted, lining FROM ins i;
+    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)),
+           array_agg(i.id) FILTER (WHERE i.due IS NOT NULL)
+        INTO inserted, lining, later FROM ins i;
+    IF later IS NOT NULL THEN                -- rarely, so that the others need not open this table and its indexes
+        INSERT INTO await.delayed (due, lane, job, attempt, owner)
+        SELECT j.due, await.lane(j.queue, j.priority), j.id, 1, CASE WHEN j.queue = ANY (special) THEN j.owner END
+        FROM unnest(later) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id;
+    END IF;
     IF lining IS NOT NULL THEN
         PERFORM await.stand_in_line(q, await.lane(q.id, g.priority), g.owner, g.id, 1::int2)
         FROM unnest(p_ids, p_queues, p_priorities, p_owners) WITH ORDINALITY g (id, queue, priority, owner, ord)
@@ -1564,7 +1591,7 @@ CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner te
 DECLARE
     k     int2 := await.class(p_batch);
     first record;
-    full  record;
+    met   record;
     patience text := current_setting('lock_timeout');
 BEGIN
     IF NOT await.is_batch(p_batch) OR p_jobs NOT BETWEEN 1 AND 10000 THEN
@@ -1585,11 +1612,11 @@ BEGIN
         END IF;
         PERFORM await.check_phases(p_batch, nullif(to_jsonb(p_phases), '[]'),
             ARRAY(SELECT DISTINCT s.phase FROM await.batch_stage s WHERE s.batch = p_batch));
-        full := await.batch_limit_met(p_batch, p_owner, p_most, p_owner_most);
-        IF full.refused IS NOT NULL THEN
+        met := await.batch_limit_met(p_batch, p_owner, p_most, p_owner_most);
+        IF met.refused IS NOT NULL THEN
             DELETE FROM await.idem i
                 WHERE i.owner = coalesce(p_owner, '') AND i.queue = p_scope AND i.key = p_key AND i.job = p_batch;
-            RETURN QUERY SELECT p_batch, clock_timestamp(), false, full.refused::text, full.retry_ms::int8;
+            RETURN QUERY SELECT p_batch, clock_timestamp(), false, met.refused::text, met.retry_ms::int8;
             RETURN;
         END IF;
         PERFORM await.insert_batch(p_batch, p_owner, p_correlation, p_trace, p_phases, p_on_ready,
@@ -1599,7 +1626,8 @@ BEGIN
         DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
     END IF;
     RETURN QUERY SELECT first.id::uuid, coalesce((SELECT j.created_at FROM await.job j
-        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean, NULL::text, NULL::int8;
+        WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean,
+            NULL::text, NULL::int8;
 END $$;
 CREATE FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1617,7 +1645,8 @@ BEGIN
     PERFORM await.make_lane(g.queue, min(g.priority)) FROM unnest(p_queues, p_priorities) g (queue, priority)
         WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.name = g.queue) GROUP BY g.queue ORDER BY g.queue;
     UPDATE await.queue q SET rated = true, quotas = q.quotas OR g.of_owner FROM (
-            SELECT g.queue, bool_or(g.owner_most IS NOT NULL) AS of_owner FROM unnest(p_queues, p_mosts, p_owner_mosts) g (queue, most, owner_most)
+            SELECT g.queue, bool_or(g.owner_most IS NOT NULL) AS of_owner FROM unnest(p_queues, p_mosts,
+                p_owner_mosts) g (queue, most, owner_most)
             WHERE g.most IS NOT NULL OR g.owner_most IS NOT NULL GROUP BY 1) g
         WHERE q.name = g.queue AND (NOT q.rated OR g.of_owner AND NOT q.quotas);
     WITH given AS MATERIALIZED (
@@ -1627,46 +1656,61 @@ BEGIN
         JOIN await.queue q ON q.name = g.queue
         WHERE (g.most IS NOT NULL OR g.owner_most IS NOT NULL)
           AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = await.class(g.id) AND j.id = g.id)
-          AND NOT EXISTS (SELECT FROM await.idem i WHERE i.owner = coalesce(g.owner, '') AND i.queue = g.queue AND i.key = g.key
+          AND NOT EXISTS (SELECT FROM await.idem i WHERE i.owner = coalesce(g.owner, '') AND i.queue = g.queue
+              AND i.key = g.key
                           AND i.until > clock_timestamp())
     ), of_owners AS MATERIALIZED (
         SELECT o.queue, o.owner, await.count_waiting(o.queue, o.owner, o.most) AS n
-        FROM (SELECT g.queue, g.owner, max(g.owner_most) AS most FROM given g WHERE g.owner_most IS NOT NULL GROUP BY 1, 2) o
+        FROM (SELECT g.queue, g.owner, max(g.owner_most) AS most FROM given g WHERE g.owner_most IS NOT NULL
+            GROUP BY 1, 2) o
     ), by_owner AS MATERIALIZED (
-        SELECT g.*, coalesce(o.n + row_number() OVER (PARTITION BY g.queue, g.owner ORDER BY g.ord) > g.owner_most, false) AS over
+        SELECT g.*, coalesce(o.n + row_number() OVER (PARTITION BY g.queue, g.owner ORDER BY g.ord) > g.owner_most,
+            false) AS over
         FROM given g LEFT JOIN of_owners o ON o.queue = g.queue AND o.owner = g.owner
     ), of_queues AS MATERIALIZED (
         SELECT o.queue, await.count_waiting(o.queue, NULL, o.most) AS n
         FROM (SELECT g.queue, max(g.most) AS most FROM by_owner g WHERE g.most IS NOT NULL AND NOT g.over GROUP BY 1) o
     ), judged AS (
         SELECT b.ord, CASE WHEN b.over THEN 'owner'
-                 WHEN o.n + row_number() OVER (PARTITION BY b.queue, b.over ORDER BY b.ord) > b.most THEN 'queue' END AS why, b.queue, b.owner
+                 WHEN o.n + row_number() OVER (PARTITION BY b.queue, b.over
+                     ORDER BY b.ord) > b.most THEN 'queue' END AS why, b.queue, b.owner
         FROM by_owner b LEFT JOIN of_queues o ON o.queue = b.queue
     ), timed AS (                            -- once for each queue and owner
-        SELECT d.queue, d.owner, d.why, await.retry_ms(d.queue, CASE d.why WHEN 'queue' THEN 1 ELSE await.owner_ahead(d.queue, d.owner) END) AS ms
-        FROM (SELECT DISTINCT j.queue, CASE j.why WHEN 'owner' THEN j.owner END AS owner, j.why FROM judged j WHERE j.why IS NOT NULL) d
+        SELECT d.queue, d.owner, d.why, await.retry_ms(d.queue,
+            CASE d.why WHEN 'queue' THEN 1 ELSE await.owner_ahead(d.queue, d.owner) END) AS ms
+        FROM (SELECT DISTINCT j.queue, CASE j.why WHEN 'owner' THEN j.owner END AS owner, j.why FROM judged j
+            WHERE j.why IS NOT NULL) d
     )
-    SELECT array_agg(j.why ORDER BY g.ord), array_agg(t.ms ORDER BY g.ord), array_agg(g.ord::int ORDER BY g.ord) FILTER (WHERE j.why IS NULL)
+    SELECT array_agg(j.why ORDER BY g.ord), array_agg(t.ms ORDER BY g.ord), array_agg(g.ord::int
+        ORDER BY g.ord) FILTER (WHERE j.why IS NULL)
     INTO whys, spans, good
     FROM unnest(p_ids) WITH ORDINALITY g (id, ord) LEFT JOIN judged j ON j.ord = g.ord
     LEFT JOIN timed t ON t.queue = j.queue AND t.why = j.why AND (t.owner IS NULL OR t.owner = j.owner);
     RETURN QUERY
     WITH stored AS MATERIALIZED (
         SELECT s.* FROM (
-            SELECT array_agg(g.id ORDER BY g.ord) AS ids, array_agg(g.queue ORDER BY g.ord) AS queues, array_agg(g.priority ORDER BY g.ord) AS priorities,
+            SELECT array_agg(g.id ORDER BY g.ord) AS ids, array_agg(g.queue ORDER BY g.ord) AS queues,
+                array_agg(g.priority ORDER BY g.ord) AS priorities,
                 array_agg(g.owner ORDER BY g.ord) AS owners, array_agg(g.correlation ORDER BY g.ord) AS correlations,
-                array_agg(g.trace ORDER BY g.ord) AS traces, array_agg(g.type ORDER BY g.ord) AS types, array_agg(g.name ORDER BY g.ord) AS names,
-                array_agg(g.params ORDER BY g.ord) AS params, array_agg(g.payload ORDER BY g.ord) AS payloads, array_agg(g.size ORDER BY g.ord) AS sizes,
+                array_agg(g.trace ORDER BY g.ord) AS traces, array_agg(g.type ORDER BY g.ord) AS types,
+                    array_agg(g.name ORDER BY g.ord) AS names,
+                array_agg(g.params ORDER BY g.ord) AS params, array_agg(g.payload ORDER BY g.ord) AS payloads,
+                    array_agg(g.size ORDER BY g.ord) AS sizes,
                 array_agg(g.lease ORDER BY g.ord) AS leases, array_agg(g.attempts ORDER BY g.ord) AS attempts,
                 array_agg(g.delay ORDER BY g.ord) AS delays, array_agg(g.deadline ORDER BY g.ord) AS deadlines,
-                array_agg(g.key ORDER BY g.ord) AS keys, array_agg(g.fingerprint ORDER BY g.ord) AS fingerprints, array_agg(g.keep ORDER BY g.ord) AS keeps
+                array_agg(g.key ORDER BY g.ord) AS keys, array_agg(g.fingerprint ORDER BY g.ord) AS fingerprints,
+                    array_agg(g.keep ORDER BY g.ord) AS keeps
             FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
-                        p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_keys, p_fingerprints, p_keeps) WITH ORDINALITY
-                 g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline,
+                        p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_keys, p_fingerprints,
+                            p_keeps) WITH ORDINALITY
+                 g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts,
+                     delay, deadline,
                     key, fingerprint, keep, ord)
             WHERE g.ord = ANY (good)) a
-        CROSS JOIN LATERAL await.edge_submit_once(a.ids, a.queues, a.priorities, a.owners, a.correlations, a.traces, a.types, a.names, a.params,
-            a.payloads, a.sizes, a.leases, a.attempts, a.delays, a.deadlines, a.keys, a.fingerprints, a.keeps) WITH ORDINALITY
+        CROSS JOIN LATERAL await.edge_submit_once(a.ids, a.queues, a.priorities, a.owners, a.correlations, a.traces,
+            a.types, a.names, a.params,
+            a.payloads, a.sizes, a.leases, a.attempts, a.delays, a.deadlines, a.keys, a.fingerprints,
+                a.keeps) WITH ORDINALITY
             s (id, created_at, clash, nth)
         WHERE a.ids IS NOT NULL
     )
@@ -2091,12 +2135,15 @@ DECLARE
     r     record;
 BEGIN
     PERFORM await.check_filter(filter);
-    least_id := coalesce(await.floor_id((filter ->> 'created_after')::timestamptz), '00000000-0000-0000-0000-000000000000');
-    end_id := least(coalesce(await.floor_id((filter ->> 'created_before')::timestamptz), 'ffffffff-0000-0000-0000-000000000000'),
+    least_id := coalesce(await.floor_id((filter ->> 'created_after')::timestamptz),
+        '00000000-0000-0000-0000-000000000000');
+    end_id := least(coalesce(await.floor_id((filter ->> 'created_before')::timestamptz),
+        'ffffffff-0000-0000-0000-000000000000'),
                     'ffffffff-0000-0000-0000-000000000000');
     WHILE in_class <= 3 LOOP
         FOR r IN SELECT e.job, e.state, e.at, e.attempt, e.data, q.name, j.owner, j.created_at, t.retry FROM (
-                     SELECT v.* FROM await.event v WHERE v.class = in_class AND v.job > start AND v.job >= least_id AND v.job < end_id AND v.ending
+                     SELECT v.* FROM await.event v WHERE v.class = in_class AND v.job > start AND v.job >= least_id
+                         AND v.job < end_id AND v.ending
                        AND NOT await.is_batch(v.job)
                      ORDER BY v.class, v.job LIMIT looks) e
                  JOIN await.job j ON j.class = e.class AND j.id = e.job JOIN await.queue q ON q.id = j.queue
@@ -2104,10 +2151,12 @@ BEGIN
                  ORDER BY e.job LOOP
             looks := looks - 1;
             upto := r.job;
-            CONTINUE WHEN r.state <> coalesce(filter ->> 'state', 'failed') OR r.name <> coalesce(filter ->> 'queue', r.name)
+            CONTINUE WHEN r.state <> coalesce(filter ->> 'state', 'failed')
+                OR r.name <> coalesce(filter ->> 'queue', r.name)
                 OR filter ? 'owner' AND r.owner IS DISTINCT FROM filter ->> 'owner'
                 OR filter ? 'error_type' AND (r.data ->> 'type') IS DISTINCT FROM filter ->> 'error_type';
-            id := r.job; queue := r.name; state := r.state; owner := r.owner; created_at := r.created_at; ended_at := r.at;
+            id := r.job; queue := r.name; state := r.state; owner := r.owner; created_at := r.created_at;
+            ended_at := r.at;
             attempt := r.attempt; error := CASE WHEN r.state = 'failed' THEN r.data END; retried_by := r.retry;
             RETURN NEXT;
             most := most - 1;
@@ -2118,7 +2167,8 @@ BEGIN
         start := '00000000-0000-0000-0000-000000000000';
         upto := NULL;
     END LOOP;
-    id := NULL; queue := NULL; state := NULL; owner := NULL; created_at := NULL; ended_at := NULL; attempt := NULL; error := NULL;
+    id := NULL; queue := NULL; state := NULL; owner := NULL; created_at := NULL; ended_at := NULL; attempt := NULL;
+    error := NULL;
     retried_by := NULL;
     RETURN NEXT;
 END $$;
@@ -2327,7 +2377,8 @@ CREATE FUNCTION await.hold_job(p_lane bigint, p_owner text, p_pos bigint, p_job 
     AS $$
 BEGIN
     INSERT INTO await.held (lane, owner, pos, job, attempt) VALUES (p_lane, p_owner, p_pos, p_job, p_attempt);
-    IF NOT EXISTS (SELECT FROM await.held_note k WHERE k.lane = p_lane AND k.owner = p_owner AND k.xid = pg_current_xact_id()) THEN
+    IF NOT EXISTS (SELECT FROM await.held_note k WHERE k.lane = p_lane AND k.owner = p_owner
+        AND k.xid = pg_current_xact_id()) THEN
         INSERT INTO await.held_note (lane, owner, pos) VALUES (p_lane, p_owner, p_pos);
     END IF;
 END $$;
@@ -2552,7 +2603,8 @@ BEGIN
     DELETE FROM await.held y WHERE y.ctid = ANY (ARRAY(
         SELECT o.ctid FROM await.held o WHERE o.job = h.id FOR UPDATE SKIP LOCKED));
     DELETE FROM await.delayed d WHERE d.ctid = ANY (ARRAY(
-        SELECT o.ctid FROM await.delayed o WHERE o.job = h.id AND o.owner IS NOT NULL FOR UPDATE SKIP LOCKED));
+        SELECT o.ctid FROM await.delayed o
+        WHERE o.lane = await.lane(h.queue, h.priority) AND o.owner = h.owner AND o.job = h.id FOR UPDATE SKIP LOCKED));
 END $$;
 CREATE FUNCTION await.limit_met(p_queue integer, p_owner text, p_jobs integer, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) RETURNS record
     LANGUAGE plpgsql
@@ -2586,7 +2638,8 @@ BEGIN
     IF value IS NULL OR value = 'off' THEN
         RETURN NULL;
     ELSIF value !~ '^[0-9]{1,9}$' OR value::int NOT BETWEEN 1 AND p_most THEN
-        RAISE EXCEPTION '% is a number from 1 to %, or off, not %', p_name, p_most, quote_literal(left(value, 80)) USING ERRCODE = '22023';
+        RAISE EXCEPTION '% is a number from 1 to %, or off, not %', p_name, p_most, quote_literal(left(value, 80))
+            USING ERRCODE = '22023';
     END IF;
     RETURN value::int;
 END $_$;
@@ -2946,11 +2999,13 @@ BEGIN
     WITH locked AS MATERIALIZED (
         SELECT r.pos, r.job, r.attempt, r.origin FROM await.ready r
         WHERE r.lane = p_lane AND r.pos >= p_mark ORDER BY r.pos LIMIT p_width FOR UPDATE SKIP LOCKED
-    ), named AS MATERIALIZED (               -- by the job: the row says it only if the queue was special when it was written
+    -- by the job: the row says it only if the queue was special when it was written
+    ), named AS MATERIALIZED (
         SELECT l.*, j.owner, row_number() OVER (PARTITION BY j.owner ORDER BY l.pos) AS nth
         FROM locked l LEFT JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job
     ), limited AS MATERIALIZED (
-        SELECT o.owner, q.max_running_per_owner - u.n AS rest FROM (SELECT DISTINCT n.owner FROM named n WHERE n.owner IS NOT NULL) o
+        SELECT o.owner, q.max_running_per_owner - u.n AS rest FROM (SELECT DISTINCT n.owner FROM named n
+            WHERE n.owner IS NOT NULL) o
         CROSS JOIN LATERAL await.running(q.id, p_lane, o.owner, q.max_running_per_owner, false) u
     )
     SELECT n.pos, n.job, n.attempt, n.owner, n.origin, n.owner IS NOT NULL AND n.nth > l.rest
@@ -3351,9 +3406,11 @@ DECLARE
     first bigint;
     n     bigint := 1;
 BEGIN
-    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC
+        LIMIT 1), 0) AS mark
              FROM await.lane_in_use l WHERE l.lane >> 8 = p_queue ORDER BY l.lane LOOP
-        SELECT r.pos INTO first FROM await.ready r WHERE r.lane = m.lane AND r.owner = p_owner AND r.pos >= m.mark ORDER BY r.pos LIMIT 1;
+        SELECT r.pos INTO first FROM await.ready r WHERE r.lane = m.lane AND r.owner = p_owner AND r.pos >= m.mark
+            ORDER BY r.pos LIMIT 1;
         n := n + await.ahead(m.lane, m.mark, coalesce(first, 9223372036854775807));
         EXIT WHEN first IS NOT NULL;
     END LOOP;
@@ -3389,7 +3446,8 @@ BEGIN
             least(q.max_running_per_owner, 1000), p_sure) r;
         most := least(most, q.max_running_per_owner - runs, 1000);
     END IF;
-    SELECT l.n, l.origin INTO waiting, origin FROM await.owner_line(p_lane, p_owner, greatest(coalesce(most, 1), 1), p_sure) l;
+    SELECT l.n, l.origin INTO waiting, origin FROM await.owner_line(p_lane, p_owner, greatest(coalesce(most, 1), 1),
+        p_sure) l;
     room := CASE WHEN most IS NULL THEN 1000 ELSE most - waiting END;
     origin := greatest(origin, ran_from, 0);
 END $$;
@@ -3480,7 +3538,8 @@ BEGIN
         END IF;
         PERFORM await.advance_running(p_queue);
         IF q.max_running IS NOT NULL THEN
-            most := least(most, q.max_running - (SELECT u.n FROM await.running(p_queue, NULL, NULL, q.max_running, false) u));
+            most := least(most, q.max_running - (SELECT u.n FROM await.running(p_queue, NULL, NULL, q.max_running,
+                false) u));
         END IF;
     END IF;
     PERFORM await.reserve_positions();
@@ -3518,13 +3577,15 @@ DECLARE
 BEGIN
     WHILE low < high LOOP                    -- jobs below `low` began to wait before, those from `high` on after
         mid := (low + high) / 2;
-        SELECT y.pos, y.job INTO r FROM await.ready y WHERE y.lane = p_lane AND y.pos >= mid AND y.pos < high ORDER BY y.pos LIMIT 1;
+        SELECT y.pos, y.job INTO r FROM await.ready y WHERE y.lane = p_lane AND y.pos >= mid AND y.pos < high
+            ORDER BY y.pos LIMIT 1;
         IF NOT FOUND THEN
             high := mid;
         ELSIF r.job = p_job THEN
             RETURN r.pos;
         ELSE
-            SELECT coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid
+            SELECT coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id
+                ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid
                 FROM await.job j WHERE j.class = await.class(r.job) AND j.id = r.job;
             IF eid < p_eid THEN
                 low := r.pos + 1;
@@ -3552,7 +3613,8 @@ DECLARE
     behind bigint;                           -- of the owner's jobs in await.held
 BEGIN
     SELECT * INTO j FROM await.job w WHERE w.class = await.class(position.id) AND w.id = position.id;
-    SELECT v.eid, v.state, v.data INTO e FROM await.event v WHERE v.class = j.class AND v.job = j.id ORDER BY v.seq DESC LIMIT 1;
+    SELECT v.eid, v.state, v.data INTO e FROM await.event v WHERE v.class = j.class AND v.job = j.id
+        ORDER BY v.seq DESC LIMIT 1;
     IF j.id IS NULL OR coalesce(e.state, 'pending') <> 'pending' OR await.is_batch(j.id)
        OR j.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
         RETURN;
@@ -3571,7 +3633,8 @@ BEGIN
             WHERE h.lane = own AND h.owner = j.owner AND h.pos < behind LIMIT 1000) x) END;
     END IF;
     place := 1 + coalesce(behind, 0);
-    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane ORDER BY w.pos DESC
+        LIMIT 1), 0) AS mark
              FROM await.lane_in_use l WHERE l.lane >> 8 = j.queue AND l.lane <= own LOOP
         place := place + await.ahead(m.lane, m.mark, CASE
             WHEN m.lane = own AND behind IS NULL THEN await.place_of(j.id, own, m.mark, coalesce(e.eid, j.eid))
@@ -3975,7 +4038,8 @@ CREATE FUNCTION await.queue_rate(p_queue integer) RETURNS double precision
     LANGUAGE sql STABLE
     AS $$
     SELECT CASE WHEN x.rate >= 0.001 THEN x.rate END
-    FROM (SELECT c.rate * exp(-least(greatest(extract(epoch FROM clock_timestamp() - c.rate_at) - 10, 0), 600) / 30)::float8 AS rate
+    FROM (SELECT c.rate * exp(-least(greatest(extract(epoch FROM clock_timestamp() - c.rate_at) - 10, 0),
+        600) / 30)::float8 AS rate
           FROM await.queue_count c WHERE c.queue = p_queue) x
 $$;
 CREATE FUNCTION await.queue_stats(p_most integer DEFAULT 100) RETURNS TABLE(queue text, ready bigint, delayed bigint, leased bigint, oldest double precision, completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint, waits bigint[], wait_sum double precision, runs bigint[], run_sum double precision, totals bigint[], total_sum double precision)
@@ -4332,7 +4396,8 @@ BEGIN
         upto := found.upto;
         CONTINUE WHEN found.id IS NULL;
         h := await.lock_job(found.id, true); -- whoever retries it now has it locked
-        IF h.id IS NULL OR EXISTS (SELECT FROM await.retried r WHERE r.class = await.class(found.id) AND r.job = found.id) THEN
+        IF h.id IS NULL OR EXISTS (SELECT FROM await.retried r WHERE r.class = await.class(found.id)
+            AND r.job = found.id) THEN
             passed := passed + 1;
         ELSE
             PERFORM await.retry(found.id);
@@ -4440,7 +4505,8 @@ CREATE FUNCTION await.running(p_queue integer, p_lane bigint, p_owner text, p_mo
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    mark bigint := coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = -p_queue ORDER BY m.pos DESC LIMIT 1), 0);
+    mark bigint := coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = -p_queue ORDER BY m.pos DESC
+        LIMIT 1), 0);
 BEGIN
     IF p_owner IS NULL THEN
         SELECT count(*) INTO n FROM (
@@ -4483,14 +4549,17 @@ BEGIN
     END IF;
     in_queue := await.queue_id(set_queue.queue, true);
     UPDATE await.queue k SET named = true,
-        max_running = CASE WHEN settings ? 'max_running' THEN await.limit_of(settings, 'max_running', 1000000) ELSE k.max_running END,
-        max_running_per_owner = CASE WHEN settings ? 'max_running_per_owner' THEN await.limit_of(settings, 'max_running_per_owner', 1000000)
-            ELSE k.max_running_per_owner END,
+        max_running = CASE WHEN settings ? 'max_running'
+            THEN await.limit_of(settings, 'max_running', 1000000) ELSE k.max_running END,
+        max_running_per_owner = CASE WHEN settings ? 'max_running_per_owner'
+            THEN await.limit_of(settings, 'max_running_per_owner', 1000000) ELSE k.max_running_per_owner END,
         fair = CASE WHEN settings ? 'fair' THEN await.limit_of(settings, 'fair', 1000) ELSE k.fair END
         WHERE k.id = in_queue RETURNING * INTO q;
     IF q.managed THEN                        -- those that run already count
-        UPDATE await.lease l SET queue = in_queue, lane = await.lane(j.queue, j.priority), owner = j.owner, no = nextval('await.pos')
-            FROM await.job j WHERE l.queue IS NULL AND j.class = await.class(l.job) AND j.id = l.job AND j.queue = in_queue;
+        UPDATE await.lease l SET queue = in_queue, lane = await.lane(j.queue, j.priority), owner = j.owner,
+            no = nextval('await.pos')
+            FROM await.job j WHERE l.queue IS NULL AND j.class = await.class(l.job) AND j.id = l.job
+                AND j.queue = in_queue;
     END IF;
     PERFORM await.admit_all(in_queue);
     IF await.notifies() THEN
@@ -4952,14 +5021,16 @@ BEGIN
         CONTINUE WHEN NOT FOUND;
         SELECT r.origin INTO upto FROM await.owner_room(q, k.lane, k.owner, false) r;
         FOR late IN DELETE FROM await.held h WHERE h.ctid = ANY (ARRAY(
-                SELECT o.ctid FROM await.held o WHERE o.lane = k.lane AND o.owner = k.owner AND o.pos >= k.pos AND o.pos < upto
+                SELECT o.ctid FROM await.held o WHERE o.lane = k.lane AND o.owner = k.owner AND o.pos >= k.pos
+                    AND o.pos < upto
                 FOR UPDATE SKIP LOCKED)) RETURNING h.* LOOP
             PERFORM await.reserve_positions();
             PERFORM await.hold_job(k.lane, k.owner, nextval('await.pos'), late.job, late.attempt);
         END LOOP;
         PERFORM await.admit_held(q, k.lane, k.owner, 0, true);
     END LOOP;
-    PERFORM setval('await.held_notes', greatest(low, least((SELECT min(n.id) FROM await.held_note n WHERE n.id >= low), safe)));
+    PERFORM setval('await.held_notes', greatest(low, least((SELECT min(n.id) FROM await.held_note n
+        WHERE n.id >= low), safe)));
     RETURN visited;
 END $$;
 CREATE FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) RETURNS jsonb
@@ -5448,8 +5519,7 @@ CREATE INDEX batch_added_batch ON await.batch_added USING btree (batch);
 CREATE INDEX batch_live_visit ON await.batch_live USING btree (visit);
 CREATE INDEX batch_todo_at ON await.batch_todo USING btree (at, batch);
 CREATE INDEX chunk_pos ON ONLY await.chunk USING btree (class, job, kind, attempt, pos);
-CREATE INDEX delayed_of_job ON await.delayed USING btree (job) WHERE (owner IS NOT NULL);
-CREATE INDEX delayed_of_lane ON await.delayed USING btree (lane, owner);
+CREATE INDEX delayed_of_lane ON await.delayed USING btree (lane, owner, job);
 CREATE INDEX event_lost ON ONLY await.event USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
 CREATE UNIQUE INDEX event_once ON ONLY await.event USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX event_one_ending ON ONLY await.event USING btree (class, job) WHERE ending;
@@ -5585,6 +5655,8 @@ REVOKE ALL ON FUNCTION await.edge_list(p_owners text[], p_queues text[], p_state
 GRANT ALL ON FUNCTION await.edge_list(p_owners text[], p_queues text[], p_states text[], p_batches uuid[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_list_batches(p_owners text[], p_states text[], p_since bigint[], p_until bigint[], p_ids uuid[], p_eids bigint[], p_limits integer[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_paused(p_queue text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_paused(p_queue text) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_position(p_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_position(p_ids uuid[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_publish(p_topic text, p_type text, p_data jsonb, p_latest boolean) FROM PUBLIC;

@@ -33,7 +33,7 @@ struct QueueStats {
   Histogram wait;
   Histogram run;
   Histogram total;
-  std::int64_t paused;       ///< 1: nobody gets its jobs; of the queues that are not listed: how many are paused
+  std::int64_t paused;       ///< 1: nobody gets its jobs
   std::int64_t reap_lag_ms;  ///< of all queues: the same in every row
   std::string_view name() const { return {name_bytes.data(), name_size}; }
 };

@@ -66,7 +66,8 @@ inline constexpr char kUseTickets[] = "SELECT item, good FROM await.edge_use_tic
 inline constexpr char kRevoked[] = "SELECT owner, at FROM await.edge_revoked()";
 inline constexpr char kQueues[] =
     "SELECT queue, ready, delayed, leased, oldest_ms, completed, failed, cancelled, expired, retries, "
-    "waits, wait_ms, runs, run_ms, totals, total_ms, lag_ms, paused FROM await.edge_queues($1)";
+    "waits, wait_ms, runs, run_ms, totals, total_ms, lag_ms, await.edge_paused(queue) "
+    "FROM await.edge_queues($1)";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";

@@ -31,7 +31,7 @@ std::string queue_label(const QueueStats &queue) {
   return "queue=" + label_value(queue.name_size == 0 ? kOthers : queue.name());
 }
 
-/// @param listed  only queues that are listed, because the sum of the others does not only grow
+/// @param listed  only queues that are listed, because the sum of the others says nothing
 void add_numbers(std::string &out, Queues queues, std::string_view name, std::int64_t QueueStats::*field,
                  bool listed) {
   for (const QueueStats &queue : queues) {
@@ -67,7 +67,6 @@ constexpr Number kWaiting[] = {
     {"await_queue_ready", "Jobs that can be claimed; 100000 if there are more.", &QueueStats::ready},
     {"await_queue_delayed", "Jobs that can be claimed later.", &QueueStats::delayed},
     {"await_queue_leased", "Jobs that a worker holds.", &QueueStats::leased},
-    {"await_queue_paused", "1 if the queue is paused.", &QueueStats::paused},
 };
 
 struct State {
@@ -115,6 +114,8 @@ std::string queue_metrics(Queues queues, std::int64_t age_ms) {
     add_family(out, number.name, number.help, "gauge");
     add_numbers(out, queues, number.name, number.field, false);
   }
+  add_family(out, "await_queue_paused", "1 if the queue is paused.", "gauge");
+  add_numbers(out, queues, "await_queue_paused", &QueueStats::paused, true);
   add_family(out, "await_queue_oldest_seconds", "Time for which the first job could have been claimed.",
              "gauge");
   for (const QueueStats &queue : queues)

@@ -21,6 +21,7 @@ const accepted = {};           // id → body
 const times = {};              // id → when the request that was accepted was sent, and when it was answered
 let failovers = 0;
 const batches = {};            // id → { name, jobs }
+let returning = 0;             // how often watchers will yet come back
 const problems = [];
 const watchers = [];
 const count = { submitted: 0, refused: 0, unknown: 0, requests: 0, reconnects: 0, events: 0, streams: 0, sockets: 0, pages: 0, holds: 0, polls: 0, resets: 0, broken: 0, replayed: 0, published: 0, told: 0, users: 0, batches: 0, cut: 0, late: 0 };
@@ -54,8 +55,8 @@ async function submitter() {
     const headers = { 'Content-Length': body.length };
     if (random() < 0.2) headers.Prefer = 'wait=2';
     if (random() < 0.5) headers['Idempotency-Key'] = `"${body}"`;
-    let sent;
-    const send = () => { sent = Date.now(); return ask('POST', '/jobs', headers, body, 25000); };
+    let sent, before;          // the answer may come behind a failover
+    const send = () => { sent = Date.now(); before = failovers; return ask('POST', '/jobs', headers, body, 25000); };
     let answer = await send();
     if (headers['Idempotency-Key']) {    // after a loss, a no, and now and then a yes, it is sent again, to any node
       for (const end = Date.now() + 60000; Date.now() < end && (!answer || answer.status === 503 || answer.status === 409 || random() < 0.1);) {
@@ -72,24 +73,24 @@ async function submitter() {
       const id = link[1];
       accept(id, body, sent);
       if (answer.status === 200 && answer.body !== `made of ${body}`) wrong(`${id}: POST answered ${answer.body}`);
-      for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new Watcher(id).run();
+      for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new Watcher(id, before).run();
     } else if (answer.status === 503) {
       ++count.refused;
       if (!answer.headers['retry-after']) wrong('a 503 without Retry-After');
       await sleep(100 + random() * 400);
     } else if (link) {
       accept(link[1], body, sent);      // stored, but the wait failed
-      new Watcher(link[1]).run();
+      new Watcher(link[1], before).run();
     } else wrong(`POST: ${answer.status} ${answer.body}`);
     await sleep(random() * 2 * pace);
   }
 }
 
 class Watcher {
-  constructor(id) {
+  constructor(id, known = failovers) {
     this.id = id; this.home = `/jobs/${id}`; this.path = `${this.home}/events`; this.channel = `job:${id}`; this.next = 1; this.cursor = ''; this.done = false; this.doc = 0;
-    this.failovers = failovers;      // when it began
-    this.docFailovers = failovers;   // when it asked for the document that it has
+    this.failovers = known;          // when its job was submitted
+    this.docFailovers = known;       // when it asked for the document that it has
     this.resets = {};                // of each channel
     this.seen = [[]];
     this.mode = pick(['stream', 'stream', 'socket', 'socket', 'page', 'hold', 'poll', 'mixed', 'mixed']);
@@ -105,7 +106,7 @@ class Watcher {
     this.learned ??= Date.now();
   }
   // After a failover it asks again whether what it knows still holds, if it heard that a moment ago.
-  comeBack() { if (this.done && !this.lost && this.learned > Date.now() - 10000) { this.done = false; this.run(); } }
+  comeBack() { if (this.done && !this.lost && this.learned > Date.now() - 10000) { this.done = false; this.hasEnded = true; this.run(); } }
 
   note(event) { this.seen.at(-1).push(`${event.job ?? event.batch ?? 'topic'} ${event.seq} ${event.type} ${Date.parse(event.at)} ${Date.now()}`); }
 
@@ -117,6 +118,7 @@ class Watcher {
     if (this.resets[channel] > failovers - this.failovers) wrong(`${this.id} (${this.mode}): a reset that nothing explains: ${JSON.stringify(said)}`);
     this.cursor = said.cursor || this.cursor;
     this.seen.push([]);
+    this.hasEnded = false;
     if (!endings.has(said.state)) this.learned = undefined;
     this.begin(channel, said.state);
   }
@@ -163,7 +165,7 @@ class Watcher {
     this.next = event.seq + 1;
     this.cursor = cursor || this.cursor;
     ++count.events;
-    if (endings.has(event.type)) { this.done = true; this.state = event.type; }
+    if (endings.has(event.type)) { this.done = this.hasEnded = true; this.state = event.type; }
   }
 
   stream() {
@@ -215,7 +217,10 @@ class Watcher {
         if (said.op === 'error' && said.status === 404) { this.onLoss(); return end(); }
         if (said.op === 'error' && said.status !== 503) wrong(`${this.id}: a socket is told ${text}`);
         if (said.op === 'error') return end();
-        if (said.op === 'subscribed') { this.cursor = said.cursor; if (endings.has(said.state) && this.next === 0) this.onEnd(); }
+        if (said.op === 'subscribed') this.cursor = said.cursor;
+        // who has the end already is told nothing more, unless there is a reset, which comes before the beat
+        if (said.op === 'subscribed' && endings.has(said.state) && (this.hasEnded || this.next === 0)) socket.send('{"op":"ping"}');
+        if (said.op === 'beat' && (this.hasEnded || this.next === 0)) this.onEnd();
         if (!said.op) this.event(said, said.cursor);
         if (this.done) end();
       });
@@ -280,7 +285,7 @@ async function batcher() {
     if (answer && answer.status === 202) {
       const { id } = JSON.parse(answer.body);
       const batch = batches[id] = { name, jobs: late ? jobs : jobs + 1, before };
-      for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new BatchWatcher(id).run();
+      for (let n = random() < 0.5 ? 1 : 2; n > 0; --n) new BatchWatcher(id, before).run();
       if (late) await add_late(id, batch);
     } else if (answer && answer.status !== 503 && answer.status !== 409) wrong(`a batch is answered ${answer.status} ${answer.body}`);
     await sleep(200 + random() * 600);
@@ -315,7 +320,7 @@ function cutBatch(lines) {
 }
 
 class BatchWatcher extends Watcher {
-  constructor(id) { super(id); this.home = `/batches/${id}`; this.path = `${this.home}/events`; this.channel = `batch:${id}`; this.totals = { total: 0, done: 0 }; }
+  constructor(id, known) { super(id, known); this.home = `/batches/${id}`; this.path = `${this.home}/events`; this.channel = `batch:${id}`; this.totals = { total: 0, done: 0 }; }
   event(event, cursor) {
     super.event(event, cursor);
     if (event.data) this.counted(event.data, `event ${event.seq}`);
@@ -462,7 +467,12 @@ class RevokedWatcher extends Watcher {
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   if (line === 'rest') resting = true;
-  if (line === 'failover') { ++failovers; for (const watcher of watchers) watcher.comeBack(); }
+  if (line === 'failover') {
+    ++failovers; ++returning;
+    for (const watcher of watchers) watcher.comeBack();
+    // and those to whom the last words of the server that is gone were still under way
+    setTimeout(() => { for (const watcher of watchers) watcher.comeBack(); --returning; }, 2000);
+  }
 }).on('close', () => process.exit(1));
 (async () => {
   setTimeout(() => { resting = true; }, seconds * 1000);
@@ -475,7 +485,7 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   await Promise.all(submitters);
   console.error('submitted');
   const end = Date.now() + 120000;
-  while (watchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
+  while ((returning || watchers.some((watcher) => !watcher.done)) && Date.now() < end) await sleep(100);
   await publishes;
   while (topicWatchers.some((watcher) => !watcher.done) && Date.now() < end) await sleep(100);
   for (const watcher of topicWatchers) if (!watcher.done) wrong(`topic (${watcher.mode}) is at ${watcher.next - 1} and has not heard the end`);

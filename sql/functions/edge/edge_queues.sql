@@ -59,14 +59,11 @@ AS $$
         (SELECT min(l.until) FROM await.lease l), (SELECT min(d.at) FROM await.deadline d))), 0)::float8
 $$;
 
--- For the metrics of an edge: counts what is new, and returns await.queue_stats() with times in milliseconds. `lag_ms`:
--- await.reap_lag(); `paused`: 1 if the queue is, of all others together how many are.
--- replaces: await.edge_queues(int)
+-- For the metrics of an edge: counts what is new, and returns await.queue_stats() with times in milliseconds. `lag_ms`: await.reap_lag().
 CREATE OR REPLACE FUNCTION await.edge_queues(p_most int)
 RETURNS TABLE (queue text, ready bigint, delayed bigint, leased bigint, oldest_ms bigint,
                completed bigint, failed bigint, cancelled bigint, expired bigint, retries bigint,
-               waits bigint[], wait_ms bigint, runs bigint[], run_ms bigint, totals bigint[], total_ms bigint, lag_ms bigint,
-               paused bigint)
+               waits bigint[], wait_ms bigint, runs bigint[], run_ms bigint, totals bigint[], total_ms bigint, lag_ms bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -74,8 +71,6 @@ BEGIN
     PERFORM await.count_events();
     RETURN QUERY SELECT s.queue, s.ready, s.delayed, s.leased, (s.oldest * 1000)::bigint, s.completed, s.failed, s.cancelled, s.expired,
         s.retries, s.waits, (s.wait_sum * 1000)::bigint, s.runs, (s.run_sum * 1000)::bigint, s.totals, (s.total_sum * 1000)::bigint,
-        (await.reap_lag() * 1000)::bigint,
-        CASE WHEN s.queue IS NOT NULL THEN coalesce(q.paused, false)::int
-             ELSE (SELECT count(*) FROM await.queue k WHERE k.paused) - count(*) FILTER (WHERE q.paused) OVER () END::bigint
-        FROM await.queue_stats(p_most) s LEFT JOIN await.queue q ON q.name = s.queue;
+        (await.reap_lag() * 1000)::bigint
+        FROM await.queue_stats(p_most) s;
 END $$;

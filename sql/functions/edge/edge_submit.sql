@@ -17,6 +17,7 @@ DECLARE
     inserted int;
     special  int4[] := '{}';
     lining   uuid[];                         -- jobs of special queues
+    later    uuid[];                         -- jobs with a delay
 BEGIN
     -- queues, lanes and partitions that are missing, and special queues: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
@@ -50,14 +51,17 @@ BEGIN
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (special)
-    ), later AS (
-        INSERT INTO await.delayed (due, lane, job, attempt, owner)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN i.owner END
-        FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
-    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)) INTO inserted, lining FROM ins i;
+    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)),
+           array_agg(i.id) FILTER (WHERE i.due IS NOT NULL)
+        INTO inserted, lining, later FROM ins i;
+    IF later IS NOT NULL THEN                -- rarely, so that the others need not open this table and its indexes
+        INSERT INTO await.delayed (due, lane, job, attempt, owner)
+        SELECT j.due, await.lane(j.queue, j.priority), j.id, 1, CASE WHEN j.queue = ANY (special) THEN j.owner END
+        FROM unnest(later) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id;
+    END IF;
     IF lining IS NOT NULL THEN
         PERFORM await.stand_in_line(q, await.lane(q.id, g.priority), g.owner, g.id, 1::int2)
         FROM unnest(p_ids, p_queues, p_priorities, p_owners) WITH ORDINALITY g (id, queue, priority, owner, ord)

@@ -8,7 +8,10 @@ SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     h     await.job_head;
-    slot  await.lease;
+    slot_queue  int4;                        -- of a managed queue
+    slot_lane   bigint;
+    slot_owner  text;
+    slot_origin bigint;
     own   int2;                              -- the attempt's number
     total bigint := length(body);
 BEGIN
@@ -25,10 +28,11 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(complete.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt RETURNING l.* INTO slot;
-    own := slot.attempt;
-    IF slot.queue IS NOT NULL THEN
-        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = complete.receipt
+        RETURNING l.attempt, l.queue, l.lane, l.owner, l.origin
+        INTO own, slot_queue, slot_lane, slot_owner, slot_origin;
+    IF slot_queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot_queue, slot_lane, slot_owner, slot_origin);
     END IF;
     IF own IS NULL OR h.ended THEN
         RETURN false;

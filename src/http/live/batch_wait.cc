@@ -25,16 +25,20 @@ Answer BatchWait::look(const Uuid &id, std::int64_t wait_ms) {
   auto found = document_.cache != nullptr && document_.from_cache
                    ? document_.cache->find(document_.query, document_.open_ms)
                    : std::nullopt;
-  if (!found || !may_answer(found->batch, wait_ms))
+  if (found && may_answer(found->batch, wait_ms)) {
+    auto owner = owner_of(r_);
+    if (owner && found->batch.owner != *owner)
+      return decline(send_problem(r_, 404, core::absence(core::Kind::batch)));
+    if (auto answer = answer_with(*found))
+      return decline(*answer);
+    read_newest();
+  }
+  if (wait_ms > 0)
     return watch(id, wait_ms);
-  auto owner = owner_of(r_);
-  if (owner && found->batch.owner != *owner)
-    return decline(send_problem(r_, 404, core::absence(core::Kind::batch)));
-  request_info(r_).state = core::state_name(found->batch.state);
-  if (auto answer = answer_with(*found))
-    return decline(*answer);
-  read_newest();
-  return watch(id, wait_ms);
+  reading_ = true;  // what is in the row is in the document, too
+  reads_.set(1);
+  runtime_.batch_reads().add(document_);
+  return hold();
 }
 
 /// Whether the request is not to be held with this state of the batch.
@@ -68,6 +72,12 @@ void BatchWait::on_document(Result<const core::BatchDocument *> document) {
     refuse(document ? Error{Code::not_found, core::absence(core::Kind::batch)} : document.error());
     return;
   }
+  auto owner = owner_of(r_);
+  if (owner && (*document)->batch.owner != *owner) {
+    reads_.set(0);
+    refuse({Code::not_found, core::absence(core::Kind::batch)});
+    return;
+  }
   if (auto answer = answer_with(**document)) {
     reads_.set(0);
     finish(*answer);
@@ -79,6 +89,7 @@ void BatchWait::on_document(Result<const core::BatchDocument *> document) {
 
 std::optional<Answer> BatchWait::answer_with(const core::BatchDocument &document) {
   jobs_ = document.jobs;
+  request_info(r_).state = core::state_name(document.batch.state);
   auto answer = answer_batch(document.batch, timed_out_);
   jobs_ = {};
   return answer;

@@ -174,7 +174,8 @@ sub strikes_at_workers {
         'worker drained' => sub {
             my $name = $one->();
             kill 'TERM', $s->pid($name);
-            until_true('drained', sub { !$s->alive($name) }, 60);    # a statement to a server that stands still has 10 s
+            # a statement to a server that stands still has 10 s
+            until_true('drained', sub { !$s->alive($name) }, 60);
             $self->start_worker($name);
         },
         'worker stopped' => sub {

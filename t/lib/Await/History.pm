@@ -25,7 +25,9 @@ sub new {
 # The assertions: a promise, and what breaks it.
 sub judge {
     my ($self, @promises) = @_;
-    while (my ($name, $broken) = splice @promises, 0, 2) { is_deeply $broken, [], $name }
+    while (my ($name, $broken) = splice @promises, 0, 2) {
+        is_deeply $broken, [], $name or diag join "\n  ", 'broken by:', grep { defined } @$broken[ 0 .. 19 ];
+    }
     return;
 }
 
