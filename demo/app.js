@@ -6,7 +6,7 @@ const input = document.getElementById('files');
 const jobs = document.getElementById('jobs');
 const curl = document.getElementById('curl');
 const url = location.origin;
-const live = liveJobs(`${url.replace('http', 'ws')}/live`);
+const live = liveJobs(`${url.replace('http', 'ws')}/jobs/socket`);
 
 const lines = (job) => `# upload a photo
 curl -F image=@photo.jpg ${url}/jobs

@@ -13,13 +13,15 @@ use Test::More;
 
 my $root = $Await::Stack::ROOT;
 my $readme = slurp("$root/README.md");
-my ($conf) = $readme =~ /```nginx\n(.*?)```/s;
+my ($one_line, $conf) = $readme =~ /```nginx\n(.*?)```.*?```nginx\n(.*?)```/s;
 my $contract = slurp("$root/docs/http.md");
 my ($contract_conf) = $contract =~ /```nginx\n(.*?)```/s;
 my $contract_port = Await::Stack::free_port();
 my ($variables_conf) = slurp("$root/docs/variables.md") =~ /```nginx\n(.*?)```/s;
 my $site = "await_reread 500ms;\n$variables_conf";
 $site .= $conf =~ s/listen 8080/listen 127.0.0.1:\${PORT}/r;
+my $one_line_port = Await::Stack::free_port();
+$site .= "server { listen 127.0.0.1:$one_line_port; await_owner \$http_x_owner; $one_line }\n";
 $site .= $contract_conf =~ s/listen 8080/listen 127.0.0.1:$contract_port/r;
 my $s = start_stack(site => $site);
 
@@ -33,6 +35,16 @@ subtest 'README' => sub {
         return $text;
     };
     is $plain->($conf), $plain->($minimal), 'shows conf/minimal.conf';
+    my ($shown) = $one_line =~ /(await \w+)/;
+    like $conf, qr/\Q$shown\E/, 'begins with its line';
+    my @named = $readme =~ m{^\| `(\w+ /jobs\S*)` \|}mg;
+    cmp_ok scalar @named, '>=', 6, 'has a table of requests';
+    for (@named) {
+        my ($method, $path) = split / /;
+        my $id = $path =~ /batches/ ? '0198c0de-0000-8000-8000-000000000000' : '0198c0de-0000-7000-8000-000000000000';
+        my $allow = header(request('OPTIONS', $path =~ s/<id>/$id/r, port => $one_line_port), 'Allow');
+        like $allow, qr/\b$method\b/, "its line answers $method $path";
+    }
     my $dir = File::Temp::tempdir(CLEANUP => 1);
     system("convert -size 800x600 plasma:fractal $dir/photo.jpg") == 0 or die;
     $s->start_worker('worker1', '--queue', 'thumbnails', '--content-type', 'image/jpeg', '--', "$root/demo/thumbnail");

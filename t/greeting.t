@@ -40,7 +40,7 @@ sub told {
 # was a bug: the greeting was asked for once; after a refusal nginx had timeline 0 for ever
 my @refusals = ([
         'no schema yet',
-        qr/3F000|42883/,
+        qr/missing or old, run "await-ctl migrate": .*(?:3F000|42883)/,
         sub { $s->sql('CREATE DATABASE later OWNER await', 'postgres'); 'later' },
         sub {
             local @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} =
@@ -49,13 +49,14 @@ my @refusals = ([
         }
     ],
     [
-        'no right', qr/42501/,
+        'no right',
+        qr/make the role of await_postgres a member of await_edge, .*42501/,
         sub { sql('REVOKE EXECUTE ON FUNCTION await.edge_hello FROM await_edge'); 'await' },
         sub { sql('GRANT EXECUTE ON FUNCTION await.edge_hello TO await_edge') }
     ],
     [
         'no function',
-        qr/42883/,
+        qr/missing or old, .*42883/,
         sub { sql('ALTER FUNCTION await.edge_hello RENAME TO other_hello'); 'await' },
         sub { sql('ALTER FUNCTION await.other_hello RENAME TO edge_hello') }
     ],

@@ -145,6 +145,10 @@ my %values = (
         'job:$arg_id'
     ],
     await_result => [ 'the id of a job must be a variable|without "job:"', 'id', 'job:$arg_id' ],
+    await_retry_job => [
+        'the id of a job must be a variable|without "job:"|it must be format=|is unknown', 'id', 'job:$arg_id',
+        '$arg_id default=text', '$arg_id format=none'
+    ],
     await_jobs =>
         [ 'the name of a queue, in front, or all or format=|given twice|is unknown|requires "await_owner"', "''",
         '"a b"', 'q p', 'all q', 'q sorted', 'q format', 'all all', 'format=none all', '', 'q' ],
@@ -176,9 +180,22 @@ my %values = (
         map { "queues=a $_" }
             qw(b queue=a phases= phases=$arg_p on_ready= on_ready=$arg_q options= options=queue params=a file=
             type=image lease=500ms deadline=500ms max_attempts=0 priority=101
-            retain=1y batch=$arg_b phase=a max_pending=1), 'phases=' . join(',', 'a' .. 'q'), 'delay=10s deadline=5s'
+            retain=1y batch=$arg_b phase=a max_pending=0 max_pending_per_owner=1000001),
+        'phases=' . join(',', 'a' .. 'q'), 'delay=10s deadline=5s'
     ],
     await_batch_uri => [ 'begin with "/", |a variable such as "\$await_id"', '/batch', "''", 'batches/$await_id' ],
+    await => [
+        'it must|a queue name must be|given twice|requires "file="|requires "queues="|requires "batch="'
+            . '|the format is unknown|each name must be|the id of a batch must be a variable|a phase must be',
+        '"a b"', "''", 'q file=a file=b', 'q delay=10s deadline=5s', '$arg_q phases=a', 'q.$arg_q on_ready=a',
+        'q pending=202 pending=404', 'q default=text default=json', 'q thin thin', 'q all all', 'q phases=a,a',
+        'q max_pending=0', 'q max_pending=1 max_pending=2',
+        map { "q $_" }
+            qw(lease lease=5x max_attempts=0 priority=101 type=image retain=1y params=a tries=3 default=sse default=xml
+            default= pending=200 failed=200 failed= format= format=f event=f thick thin=1 topic:a job:$arg_id $arg_id
+            queues= queues=$arg_q phases= on_ready= options= options=queue batch=id batch= phase=a phases=$arg_p all=1
+            r)
+    ],
     await_submit => [
         'it must|a queue name must be|given twice|requires "file="|requires "batch="|the id of a batch|a phase must be',
         '"a b"', '"a $arg_q"', "''",
@@ -200,7 +217,7 @@ for my $directive (sort keys %values) {
 subtest 'every directive is tried' => sub {
     my %apart =
         map { $_ => 1 } qw(await_postgres await_redis await_metrics await_problem await_auth_jwt_key_file);
-    my @directives = map { slurp($_) =~ /^ +\{ngx_string\("(await_\w+)"\), *(?:NGX_HTTP|HTTP|HSL)/mg }
+    my @directives = map { slurp($_) =~ /^ +\{ngx_string\("(await(?:_\w+)?)"\), *(?:NGX_HTTP|HTTP|HSL)/mg }
         glob "$FindBin::Bin/../src/http/modules/*.cc";
     cmp_ok scalar @directives, '>', 40, 'the source has its directives';
     ok exists $values{$_} || $apart{$_}, "$_ is given wrong values" for @directives;
@@ -211,8 +228,12 @@ subtest 'every directive is tried' => sub {
 my @get =
     ('await_job $arg_id', 'await_batch $arg_id', 'await_result $arg_id', 'await_jobs all', 'await_batches all',
     'await_metrics');
-my @post = ('await_submit q', 'await_batch queues=q', 'await_publish topic', 'await_ticket topic:a');
+my @post =
+    ('await_submit q', 'await_retry_job $arg_id', 'await_batch queues=q', 'await_publish topic',
+    'await_ticket topic:a');
 for my $set (
+    (map { [ 'GET', 'await q', $_ ] } @get, 'await_events topic:a', 'await_socket topic:a'),
+    (map { [ 'POST', 'await q', $_ ] } @post),
     [ 'GET', @get ],
     [ 'POST', @post ],
     [ 'GET', 'await_metrics', 'await_events topic:a', 'await_socket topic:a' ])
@@ -220,7 +241,8 @@ for my $set (
     my ($method, @actions) = @$set;
     for my $one (@actions) {
         for my $other (grep { $_ ne $one } @actions) {
-            next if "$one $other" !~ /metrics/ && "$one $other" =~ /events/;    # a stream and a socket may be together
+            # a stream and a socket may be together
+            next if "$one $other" !~ /metrics|await q/ && "$one $other" =~ /events/;
             my ($first, $second) = map { /(\w+)/ } $one, $other;
             refused(
                 'location',
@@ -230,7 +252,7 @@ for my $set (
         }
     }
 }
-for my $one (@get, @post, 'await_events topic:a', 'await_socket topic:a', 'await_problem') {
+for my $one (@get, @post, 'await q', 'await_events topic:a', 'await_socket topic:a', 'await_problem') {
     my ($name) = $one =~ /(\w+)/;
     my $why = "\"$name\" directive cannot be used in a location with another handler such as \"proxy_pass\"";
     refused('location', "$one; $_;", $why) for 'proxy_pass http://127.0.0.1:1', 'empty_gif';
@@ -238,6 +260,31 @@ for my $one (@get, @post, 'await_events topic:a', 'await_socket topic:a', 'await
     my $other = $name eq 'await_problem' ? 'await_submit q' : 'await_problem';
     refused('location', "$one; $other;", 'cannot be used in a location with another handler');
 }
+refused('location', 'await q; await r;', '"await" directive is duplicate');
+refused('location', 'await q max_pending_per_owner=5;',
+    '"await" directive has "max_pending_per_owner=", which requires "await_owner"');
+
+# "await" answers all paths below a prefix
+for my $kind ([ '= /jobs', 'exact match' ], [ '~ ^/jobs', 'regular expression' ], [ '~* ^/jobs', 'regular expression' ],
+    [ '@jobs', 'named location' ])
+{
+    $s->configure_nginx("server { listen 127.0.0.1:\${PORT}; location $kind->[0] {\nawait q;\n} }\n");
+    like $s->nginx_t, qr/"await" directive requires a prefix location .*kind: $kind->[1] in \S+site\.conf:2\n/,
+        "await in location $kind->[0] is refused";
+}
+for my $block ('if ($arg_x) {', 'limit_except GET {') {
+    refused('location', "$block await q; }", '"await" directive is not allowed here');
+    refused('location', "await q; if (\$arg_x) { $_ }", 'cannot be used in a block of a location with "await"')
+        for 'await_submit r;', 'await_job $arg_id;', 'await_socket topic:a;', 'await_batch queues=r;',
+        'await_jobs all;';
+}
+for my $taken ('location ^~ /jobs', 'location /', 'location /jobs/') {
+    $s->configure_nginx("server { listen 127.0.0.1:\${PORT}; $taken {\nif (\$arg_x) { await_owner off; return 403; }\n"
+            . "limit_except GET { deny all; }\nawait q file=f default=json linger plain;\n"
+            . "location ~ ^/x { await_health; } } }\n");
+    like $s->nginx_t, qr/test is successful/, "await in $taken is accepted, with blocks and a nested location";
+}
+
 refused('location', 'await_hold 90s; await_hold_max 10s;',
     '"await_hold" of 90s is longer than "await_hold_max" of 10s');
 refused('location', 'await_hold 90s; await_job $arg_id;', 'longer than "await_hold_max" of 55s, the default');

@@ -66,7 +66,8 @@ CONF
     for my $row (@ROWS) {
         my $conf =
             $row->{conf} =~ s/QUEUE/queue_of($row, $mode)/er =~ s/KEY/$dir\/jwt.key/r =~ s/PASSWORDS/$dir\/passwords/r;
-        $site .= "        location = /$row->{path} { $conf }\n";
+        my $exact = $row->{below} ? '' : '= ';
+        $site .= "        location $exact/$row->{path} { $conf }\n";
     }
     $site .= "}\n";
     for my $front (qw(front streaming)) {

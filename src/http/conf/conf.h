@@ -71,6 +71,7 @@ struct LocationConf {
   Handler retry_job;
   Handler metrics;
   Handler health;
+  Handler resources;            ///< of a location with "await": for all paths that are none of its resources
   ngx_http_handler_pt content;  ///< nginx's handler that the directive at content_at has set
   Place content_at;
 
@@ -89,6 +90,8 @@ struct LocationConf {
   ngx_http_complex_value_t *job_uri;
   ngx_http_complex_value_t *result_uri;
   ngx_http_complex_value_t *batch_uri;
+  ngx_uint_t levels_below_jobs;  ///< of a batch of "await": how many segments of its path to leave out for
+                                 ///< that of jobs
   ngx_msec_t hold;
   ngx_msec_t hold_max;
   Place hold_at;

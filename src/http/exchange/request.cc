@@ -69,6 +69,19 @@ std::string below_client_path(ngx_http_request_t *r, const Uuid &id) {
   return path;
 }
 
+/// What is in front of the ids of jobs: the path of the request of a batch without its last segments.
+/// @param levels  how many: "/batches" or "/batches/<id>"; 0: it is not known where jobs are
+std::optional<std::string> path_of_jobs(ngx_http_request_t *r, ngx_uint_t levels) {
+  std::string path = client_path(r);
+  if (levels > 1)
+    path.resize(path.rfind('/'));
+  constexpr std::string_view kBatches = "/batches";
+  if (levels == 0 || !path.ends_with(kBatches))
+    return std::nullopt;
+  path.resize(path.size() - kBatches.size());
+  return path;
+}
+
 wire::BatchLinks make_batch_links(std::string self) {
   std::string events = self + "/events";
   return {std::move(self), std::move(events)};
@@ -187,19 +200,18 @@ wire::Links links_of_retry(ngx_http_request_t *r, const Uuid &old, const Uuid &i
   std::string path = client_path(r);
   if (path.ends_with("/retry"))
     path.resize(path.size() - 6);
-  std::string was = old.text();
-  if (auto at = path.rfind(was); at != path.npos)
-    path.replace(at, was.size(), id.text());
-  else
-    path += '/' + id.text();
-  return make_links(r, std::move(path));
+  auto last = path.rfind('/');
+  if (Uuid::parse(path.substr(last + 1)) == old)  // in upper or lower case
+    path.resize(last);
+  return make_links(r, path + "/" + id.text());
 }
 
 wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id) {
   const LocationConf &location = location_conf(r);
   if (location.job_uri != nullptr)
     return make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
-  return make_links(r, below_client_path(r, id));
+  auto above = path_of_jobs(r, location.levels_below_jobs);
+  return make_links(r, above ? *above + "/" + id.text() : below_client_path(r, id));
 }
 
 wire::BatchLinks batch_links_of(ngx_http_request_t *r) {
@@ -216,11 +228,14 @@ wire::BatchLinks batch_links_of_new(ngx_http_request_t *r, const Uuid &id) {
 
 wire::Links links_of_listed(ngx_http_request_t *r, const Uuid &id) {
   const LocationConf &location = location_conf(r);
-  if (location.job_uri == nullptr)
+  auto above = path_of_jobs(r, location.levels_below_jobs);
+  if (location.job_uri == nullptr && !above)
     return {};
   RequestInfo &info = request_info(r);
   std::string own = std::exchange(info.id, id.text());  // $await_id
-  wire::Links links = make_links(r, std::string(ngx::evaluate(r, location.job_uri)));
+  wire::Links links =
+      make_links(r, location.job_uri != nullptr ? std::string(ngx::evaluate(r, location.job_uri))
+                                                : *above + "/" + info.id);
   info.id = std::move(own);
   return links;
 }

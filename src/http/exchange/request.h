@@ -57,7 +57,7 @@ wire::Links links_of_new(ngx_http_request_t *r, const Uuid &id);
 wire::BatchLinks batch_links_of(ngx_http_request_t *r);
 /// The links of a batch just submitted here.
 wire::BatchLinks batch_links_of_new(ngx_http_request_t *r, const Uuid &id);
-/// The links of a job that is listed here, by await_job_uri; empty ones without it.
+/// The links of a job of the batch that is read here, by await_job_uri or "await"; empty ones without them.
 wire::Links links_of_listed(ngx_http_request_t *r, const Uuid &id);
 
 }  // namespace await::http

@@ -45,7 +45,12 @@ constexpr Action kActions[] = {{&LocationConf::submit, kPost, "await_submit", 2}
                                {&LocationConf::events, kStream, "await_events", 1},
                                {&LocationConf::socket, kSocket, "await_socket", 1},
                                {&LocationConf::metrics, kGet, "await_metrics", 1},
-                               {&LocationConf::health, kGet, "await_health", 1}};
+                               {&LocationConf::health, kGet, "await_health", 1},
+                               {&LocationConf::resources, kGet | kPost | kDelete, "await", 2}};
+
+/// What the actions of a location have in LocationConf beside their handlers.
+constexpr const wire::Format *LocationConf::*kFormats[] = {&LocationConf::submitted, &LocationConf::document,
+                                                           &LocationConf::batch_document};
 
 constexpr char kOtherHandler[] =
     "cannot be used in a location with another handler such as \"proxy_pass\", only one of them would run";
@@ -91,6 +96,8 @@ Handler deleter(const LocationConf &location) {
 }
 
 Handler handler_for(ngx_http_request_t *r, const LocationConf &location) {
+  if (location.resources != nullptr)
+    return location.resources;
   if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
     return reader(r, location);
   if (r->method & NGX_HTTP_POST)
@@ -204,12 +211,19 @@ void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inne
     if (inner.*action.handler == nullptr && (action.requests & own) == 0)
       inner.*action.handler = outer.*action.handler;
   }
-  for (auto format : {&LocationConf::submitted, &LocationConf::document, &LocationConf::batch_document}) {
+  for (auto format : kFormats) {
     if (inner.*format == nullptr)
       inner.*format = outer.*format;
   }
   if (has_action(inner) && core->lmt_excpt && core->handler == nullptr)
     core->handler = dispatch;
+}
+
+void take_actions(LocationConf &location, const LocationConf &from) {
+  for (const Action &action : kActions)
+    location.*action.handler = from.*action.handler;
+  for (auto format : kFormats)
+    location.*format = from.*format;
 }
 
 bool has_action(const LocationConf &location) { return find_rival(location, ~0U) != nullptr; }
@@ -234,7 +248,7 @@ LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler 
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
   const Action &added = action_of(action);
   if (const Action *rival = find_rival(*location, added.requests)) {
-    const char *method = added.requests == kPost ? "POST" : "GET";
+    const char *method = (added.requests & rival->requests) == kPost ? "POST" : "GET";
     directive_error(cf, place_of(cf),
                     rival == &added ? "is duplicate"
                                     : std::string("cannot be used with \"") + rival->name +

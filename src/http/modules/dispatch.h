@@ -26,5 +26,7 @@ char *set_content(ngx_conf_t *cf, ngx_http_handler_pt handler);
 char *refuse_other_handler(ngx_conf_t *cf, const LocationConf &location);
 /// Actions are not inherited, but `if` and limit_except blocks are part of their location.
 void merge_actions(ngx_conf_t *cf, const LocationConf &outer, LocationConf &inner);
+/// Replaces the actions of a location by those of another one.
+void take_actions(LocationConf &location, const LocationConf &from);
 
 }  // namespace await::http

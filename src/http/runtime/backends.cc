@@ -143,9 +143,12 @@ void Backends::on_hello(Greeting &greeting, const Result<pg::Hello> &hello) {
 }
 
 void Backends::on_refusal(Greeting &greeting, const Error &error) {
-  greeting.refusal.fail(
-      "cannot query schema \"await\", retrying; if it is missing or old, run \"await-ctl migrate\": " +
-      error.detail);
+  const char *advice =
+      error.code == Code::forbidden
+          ? "make the role of await_postgres a member of await_edge, and if that role is new, "
+            "run \"await-ctl migrate\" for its rights: "
+          : "if it is missing or old, run \"await-ctl migrate\": ";
+  greeting.refusal.fail(std::string("cannot query schema \"await\", retrying; ") + advice + error.detail);
   greeting.retry->set(greeting.backoff.next(random_.unit()));
 }
 

@@ -115,7 +115,7 @@ sub request_of {
     $body .= 'x' x 300_000
         if $cell->{shape} =~ /open|late/ && $row->{at} eq 'mid' && " $MODES{$cell->{mode}} " =~ / $row->{status} /;
     $cell->{status} = expected_status($cell);
-    return ("/$row->{path}?$args", $row->{headers}, $body);
+    return ("/$row->{path}$row->{below}?$args", $row->{headers}, $body);
 }
 
 my %connection;

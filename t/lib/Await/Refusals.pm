@@ -31,6 +31,7 @@ my %ACTIONS = (
             [ 'Sec-WebSocket-Protocol' => 'await.v1' ] ] },
     metrics => { conf => 'await_metrics;', method => 'GET', unscoped => 1 },
     health  => { conf => 'await_health;', method => 'GET', unscoped => 1 },
+    resources => { conf => 'await QUEUE;', method => 'POST', below => '/no/resource', open => 1 },
     problem => { conf => 'await_problem;', method => 'GET', unscoped => 1, open => 1 },
 );
 my $JSON = [ 'Content-Type' => 'application/json' ];
@@ -51,10 +52,10 @@ my $PHOTOS = 'await_batch queues=QUEUE file=image;';
 my $FILE = part('name="image"; filename="a.png"', 'png', 'Content-Type: image/png');
 my $TAIL = part('name="note"', '<HIDDEN>') . "--b--\r\n";
 
-# Rows: action, status, name, and of: conf, method, args, headers, body (<HIDDEN>: the request within), at (head: known
-# by the head; mid: by what has come of the body; end: by all of it), own (0: it is nginx's own refusal, in its own
-# words where error_page does not name it), phase, ways, shapes (all, unless it says which), upgraded (what it is where
-# no upgrade can be: 426).
+# Rows: action, status, name, and of: conf, method, args, below (what a request has behind the path of its location),
+# headers, body (<HIDDEN>: the request within), at (head: known by the head; mid: by what has come of the body; end: by
+# all of it), own (0: it is nginx's own refusal, in its own words where error_page does not name it), phase, ways,
+# shapes (all, unless it says which), upgraded (what it is where no upgrade can be: 426).
 our @ROWS = (
     [ submit => 400, 'queue', conf => 'await_submit $arg_q;', args => 'q=a%20b' ],
     [ submit => 400, 'wait', args => 'wait=soon' ],
@@ -379,6 +380,9 @@ our @ROWS = (
     [ problem => 403, 'denied', conf => 'deny all;', method => 'POST', own => 0 ],
     [ problem => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS;', method => 'POST',
         own => 0 ],
+    (map { [ resources => 404, "path by $_", method => $_, access => 'resources.cc' ] }
+            qw(GET POST PUT DELETE OPTIONS)),
+    [ resources => 404, 'path held', headers => [ $JSON, $WAIT ] ],
     [ problem => 429, 'quota', conf => 'limit_conn one 1; limit_conn_status 429; await_submit QUEUE;', method => 'POST',
         own => 0 ],
     [ submit => 401, 'basic', conf => 'auth_basic basic; auth_basic_user_file PASSWORDS; await_submit QUEUE;',
@@ -465,6 +469,7 @@ for (@ROWS) {
         at => 'head',
         phase => 'main',
         own => 1,
+        below => $of{below} // '',
         action => $action,
         status => $status,
         name => "$action $status $name",

@@ -48,7 +48,7 @@ sub commands {
     my %macros = map { $_->{got}[0] => $_->{got}[1] } sites($code, qr{^src/}, qr/^#define (\w+) \(?(NGX_[^\n)]+)\)?$/m);
     my $macro = join '|', keys %macros;
     my $row = qr/
-        \{\s*ngx_string\("(await_\w+)"\),\s*([^,]+?),\s*\w+,\s*\w+,
+        \{\s*ngx_string\("(await(?:_\w+)?)"\),\s*([^,]+?),\s*\w+,\s*\w+,
         \s*(?:offsetof\(\w+,\s*(\w+)\)|\w+),\s*&?\w+\s*\}/x;
     return map {
         my ($name, $flags, $field) = @{ $_->{got} };
