@@ -430,7 +430,7 @@ BEGIN
     IF await.is_batch(cancel.id) THEN
         PERFORM await.append_event(h, 'cancelled', 'cancelled', await.batch_totals(cancel.id));
         IF current_setting('transaction_isolation') = 'read committed' THEN
-            PERFORM await.cancel_batch_jobs(cancel.id, 500);
+            PERFORM await.cancel_batch_jobs(cancel.id, 100);
         END IF;
     ELSE
         PERFORM await.append_event(h, 'cancelled', 'cancelled');
@@ -590,6 +590,21 @@ BEGIN
         HINT = CASE WHEN p_declared IS NULL THEN 'It has no phases.'
                     ELSE format('Its phases are %s.', left(p_declared::text, 200)) END;
 END $$;
+CREATE FUNCTION await.check_values(o jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT e.key INTO wrong FROM jsonb_each(o) e WHERE jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the option % is a text or a number', wrong USING ERRCODE = '22023';
+    END IF;
+    SELECT k INTO wrong FROM unnest('{correlation_id,trace}'::text[]) k WHERE o ->> k ~ E'[\\x01-\\x1f\\x7f]' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the option % contains a control character', wrong USING ERRCODE = '22023';
+    END IF;
+END $$;
 CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lease interval DEFAULT NULL::interval, inline integer DEFAULT 1048576, pieces boolean DEFAULT false) RETURNS TABLE(id uuid, receipt text, attempt integer, queue text, payload bytea, content_type text, file_name text, params jsonb, batch uuid, phase text, trace text, deadline timestamp with time zone, payload_size bigint, correlation_id text, lease_for interval)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -601,7 +616,7 @@ CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lea
     AS $$
 #variable_conflict use_column
 DECLARE
-    p_lease  interval := claim.lease;
+    p_lease  interval := make_interval(secs => extract(epoch FROM claim.lease)); -- see await.option_span()
     p_worker text := claim.worker;
     wanted   int := coalesce(claim.n, 1);
     p_inline int := coalesce(claim.inline, 1048576);
@@ -1033,7 +1048,10 @@ BEGIN
     SELECT e.key INTO wrong FROM jsonb_each_text(o - 'phases') e WHERE length(e.value) > 1000 LIMIT 1;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'the option % has at most 1000 characters', wrong USING ERRCODE = '22023';
-    ELSIF jsonb_typeof(o -> 'phases') <> 'array'
+    END IF;
+    PERFORM await.check_values(o - 'phases');
+    o := jsonb_strip_nulls(o - 'phases') || jsonb_build_object('phases', coalesce(nullif(o -> 'phases', 'null'), '[]'));
+    IF jsonb_typeof(o -> 'phases') <> 'array'
           OR jsonb_path_exists(o, 'strict $.phases[*] ? (@.type() <> "string")', '{}', true) THEN
         RAISE EXCEPTION 'phases is an array of names, not %', left((o -> 'phases')::text, 80) USING ERRCODE = '22023';
     ELSIF jsonb_array_length(o -> 'phases') > 16 THEN
@@ -1093,8 +1111,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    h := await.lock_job(p_batch);
-    IF h.ended AND h.state <> 'completed' AND EXISTS (SELECT FROM await.batch_added a WHERE a.batch = p_batch) THEN
+    h := await.lock_job(p_batch, true);
+    IF h.id IS NULL AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch) THEN
+        RETURN 0;                            -- locked: in the next call
+    ELSIF h.ended AND h.state <> 'completed' AND EXISTS (SELECT FROM await.batch_added a WHERE a.batch = p_batch) THEN
         n := await.cancel_batch_jobs(p_batch, p_limit);
     ELSIF NOT h.ended THEN
         PERFORM await.finish_batch(p_batch);
@@ -1149,8 +1169,9 @@ BEGIN
         END IF;
     END IF;
     -- it cannot end before this transaction does; not locked before, as the wait for a key would hold up its end
-    PERFORM FROM await.job j WHERE j.class = b.class AND j.id = p_batch FOR SHARE;
-    IF coalesce((SELECT e.ending FROM await.event e WHERE e.class = b.class AND e.job = p_batch -- after the lock
+    IF NOT await.share_batch(b) THEN
+        outcome := 'no batch';
+    ELSIF coalesce((SELECT e.ending FROM await.event e WHERE e.class = b.class AND e.job = p_batch -- after the lock
                  ORDER BY e.seq DESC LIMIT 1), false) THEN
         outcome := 'ended';
     ELSIF (CASE WHEN b.extra ? 'phases' THEN coalesce(NOT b.extra -> 'phases' ? p_phase, true)
@@ -1515,9 +1536,8 @@ DECLARE
     today    date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     r        record;
     inserted int;
-    special  int4[] := '{}';
-    lining   uuid[];                         -- jobs of special queues
-    later    uuid[];                         -- jobs with a delay
+    specials int4[] := '{}';
+    apart    uuid[];                         -- jobs with a delay, and those of special queues
 BEGIN
     -- queues, lanes and partitions that are missing, and special queues: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
@@ -1531,7 +1551,7 @@ BEGIN
              ORDER BY 1, 2, 3 LOOP
         PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
-        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
+        specials := specials || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
@@ -1550,22 +1570,19 @@ BEGIN
         RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.owner
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
-        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (special)
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (specials)
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
-    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)),
-           array_agg(i.id) FILTER (WHERE i.due IS NOT NULL)
-        INTO inserted, lining, later FROM ins i;
-    IF later IS NOT NULL THEN                -- rarely, so that the others need not open this table and its indexes
+    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NOT NULL OR i.queue = ANY (specials)) INTO inserted, apart FROM ins i;
+    IF apart IS NOT NULL THEN                -- rarely, so that the others need not open these tables and their indexes
         INSERT INTO await.delayed (due, lane, job, attempt, owner)
-        SELECT j.due, await.lane(j.queue, j.priority), j.id, 1, CASE WHEN j.queue = ANY (special) THEN j.owner END
-        FROM unnest(later) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id;
-    END IF;
-    IF lining IS NOT NULL THEN
+        SELECT j.due, await.lane(j.queue, j.priority), j.id, 1, CASE WHEN j.queue = ANY (specials) THEN j.owner END
+        FROM unnest(apart) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id WHERE j.due IS NOT NULL;
         PERFORM await.stand_in_line(q, await.lane(q.id, g.priority), g.owner, g.id, 1::int2)
-        FROM unnest(p_ids, p_queues, p_priorities, p_owners) WITH ORDINALITY g (id, queue, priority, owner, ord)
-        JOIN await.queue q ON q.name = g.queue WHERE g.id = ANY (lining) ORDER BY g.ord;
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_delays) WITH ORDINALITY g (id, queue, priority, owner, delay, ord)
+        JOIN await.queue q ON q.name = g.queue
+        WHERE g.id = ANY (apart) AND g.delay IS NULL AND q.id = ANY (specials) ORDER BY g.ord;
     END IF;
     IF await.notifies() THEN
         PERFORM await.notify_work(ARRAY(SELECT g.queue FROM unnest(p_queues, p_delays) g (queue, delay) WHERE g.delay IS NULL), p_owners);
@@ -1608,7 +1625,7 @@ BEGIN
     END IF;
     IF first.id = p_batch AND NOT EXISTS (SELECT FROM await.job j WHERE j.class = k AND j.id = p_batch) THEN
         IF (SELECT count(*) FROM await.batch_stage s WHERE s.batch = p_batch) <> p_jobs THEN
-            RAISE EXCEPTION 'the jobs of batch % are not all there', p_batch USING ERRCODE = '55000';
+            RAISE EXCEPTION 'the jobs of batch % are not all there', p_batch USING ERRCODE = '40000'; -- lost: an edge says 503
         END IF;
         PERFORM await.check_phases(p_batch, nullif(to_jsonb(p_phases), '[]'),
             ARRAY(SELECT DISTINCT s.phase FROM await.batch_stage s WHERE s.batch = p_batch));
@@ -2455,14 +2472,14 @@ DECLARE
     ids      uuid[];
     phases   text[];
     lanes    bigint[];                       -- in which a worker can claim some of them now
-    special  int4[] := '{}';
+    specials int4[] := '{}';
     lining   uuid[];                         -- jobs of special queues
     large    record;
     r        record;
 BEGIN
     FOR r IN SELECT DISTINCT s.queue, s.priority FROM await.batch_stage s WHERE s.batch = p_batch ORDER BY 1, 2 LOOP
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), k);
-        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
+        specials := specials || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     PERFORM await.check_json(s.params::jsonb, 'params') FROM await.batch_stage s
         WHERE s.batch = p_batch AND (octet_length(s.params) > 400 OR s.params ~ '[0-9.][eE]');
@@ -2485,17 +2502,17 @@ BEGIN
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1
-        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL AND i.queue <> ALL (special)
+        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL AND i.queue <> ALL (specials)
     ), later AS (
         INSERT INTO await.delayed (due, lane, job, attempt, owner)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN p_owner END
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (specials) THEN p_owner END
         FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
     SELECT array_agg(i.id ORDER BY i.eid), array_agg(i.phase ORDER BY i.eid),
            array_agg(DISTINCT await.lane(i.queue, i.priority)) FILTER (WHERE i.due IS NULL),
-           array_agg(i.id ORDER BY i.eid) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special))
+           array_agg(i.id ORDER BY i.eid) FILTER (WHERE i.due IS NULL AND i.queue = ANY (specials))
         INTO ids, phases, lanes, lining FROM ins i;
     IF lining IS NOT NULL THEN
         PERFORM await.stand_in_line(q, await.lane(q.id, j.priority), p_owner, j.id, 1::int2)
@@ -2693,6 +2710,7 @@ BEGIN
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'await.list knows no option %', wrong USING ERRCODE = '22023';
     END IF;
+    PERFORM await.check_values(o - 'state');
     IF jsonb_typeof(o -> 'state') = 'array' THEN
         states := ARRAY(SELECT jsonb_array_elements_text(o -> 'state'));
     ELSIF o ->> 'state' IS NOT NULL THEN
@@ -2722,7 +2740,7 @@ BEGIN
            (array_agg(j.next_id || '.' || j.next_eid ORDER BY j.n DESC))[1]
         INTO jobs, next
         FROM await.edge_list(ARRAY[o ->> 'owner'], ARRAY[o ->> 'queue'], ARRAY[array_to_string(states, ',')],
-            ARRAY[(o ->> 'batch')::uuid], ARRAY[await.list_time(o, 'created_after')],
+            ARRAY[await.option_uuid(o, 'batch')], ARRAY[await.list_time(o, 'created_after')],
             ARRAY[await.list_time(o, 'created_before')], ARRAY[at[1]::uuid], ARRAY[at[2]::int8], ARRAY["limit"])
             WITH ORDINALITY j (item, next_id, next_eid, id, queue, owner, state, seq, attempt, correlation_id, batch,
                 phase, retry_of, params, progress, created_at, updated_at, error, status, content_type, file_name, size,
@@ -2807,6 +2825,10 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF v_way = 'batch' AND EXISTS (SELECT FROM await.job j WHERE j.class = await.class(p_batch) AND j.id = p_batch
+                                   AND j.owner IS DISTINCT FROM coalesce(p_owner, j.owner)) THEN
+        RETURN;                              -- another owner's: its size and its jobs' ids are not for this one
+    END IF;
     IF v_way = 'open' THEN
         v_jobs := await.few_open('processing' = ANY (p_states), v_most);
         IF v_jobs IS NULL THEN
@@ -2883,7 +2905,7 @@ BEGIN
     END IF;
     RETURN (extract(epoch FROM least(greatest((o ->> p_name)::timestamptz, '0001-01-01'), '9999-01-01'))
             * 1000000)::int8;
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION '% is a time, not %', p_name, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
 END $$;
 CREATE FUNCTION await.list_walk(p_way text, p_owner text, p_states text[], p_batch uuid, p_jobs uuid[], p_id uuid, p_eid bigint, p_from_id uuid, p_from_eid bigint, p_limit integer) RETURNS TABLE(id uuid, eid bigint, owner text, queue integer, created_at timestamp with time zone)
@@ -3393,10 +3415,19 @@ BEGIN
     EXCEPTION WHEN data_exception THEN
         span := NULL;
     END;
-    IF span IS NULL OR span NOT BETWEEN p_least AND p_most THEN
+    IF span IS NULL OR extract(epoch FROM span) NOT BETWEEN extract(epoch FROM p_least) AND extract(epoch FROM p_most) THEN
         RAISE EXCEPTION '% is an interval from % to %, not %', p_name, p_least, p_most, quote_literal(left(o ->> p_name, 80)) USING ERRCODE = '22023';
     END IF;
     RETURN make_interval(secs => extract(epoch FROM span));
+END $$;
+CREATE FUNCTION await.option_uuid(o jsonb, p_name text) RETURNS uuid
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN (o ->> p_name)::uuid;
+EXCEPTION WHEN invalid_text_representation THEN
+    RAISE EXCEPTION '% is the id of a %, not %', p_name, p_name, quote_literal(left(o ->> p_name, 80))
+        USING ERRCODE = '22023';
 END $$;
 CREATE FUNCTION await.owner_ahead(p_queue integer, p_owner text) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -4437,6 +4468,9 @@ CREATE FUNCTION await.revoke(owner text) RETURNS TABLE(channel text, message tex
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF revoke.owner IS NULL THEN
+        RAISE EXCEPTION 'await.revoke needs an owner' USING ERRCODE = '22023';
+    END IF;
     INSERT INTO await.revoked AS r (owner) VALUES (revoke.owner) ON CONFLICT ON CONSTRAINT revoked_pkey DO UPDATE SET at = clock_timestamp();
     channel := 'await:revoked';
     message := '1';
@@ -4610,6 +4644,22 @@ END $$;
 CREATE FUNCTION await.shard(id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT 'await:' || ((get_byte(uuid_send(id), 14) & 15) << 8 | get_byte(uuid_send(id), 15)) $$;
+CREATE FUNCTION await.share_batch(b await.job) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    FOR i IN 0 .. 20 LOOP
+        PERFORM FROM await.job j WHERE j.class = b.class AND j.id = b.id FOR SHARE SKIP LOCKED;
+        IF FOUND THEN
+            RETURN true;
+        ELSIF NOT EXISTS (SELECT FROM await.job j WHERE j.class = b.class AND j.id = b.id) THEN
+            RETURN false;
+        END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RAISE EXCEPTION 'batch % is locked by a transaction that does not end', b.id
+        USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
+END $$;
 CREATE FUNCTION await.sign(message text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -4736,9 +4786,9 @@ BEGIN
         RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(submit.queue, 80)) USING ERRCODE = '42501', HINT = 'await-ctl grant';
     END IF;
     IF o <> '{}' THEN
-        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")') THEN
-            RAISE EXCEPTION 'the option % is a text or a number', (SELECT e.key FROM jsonb_each(o - 'params') e
-                WHERE jsonb_typeof(e.value) IN ('object', 'array', 'boolean') LIMIT 1) USING ERRCODE = '22023';
+        IF jsonb_path_exists(o - 'params', 'strict $.* ? (@.type() == "object" || @.type() == "array" || @.type() == "boolean")')
+           OR o ->> 'correlation_id' ~ E'[\\x01-\\x1f\\x7f]' OR o ->> 'trace' ~ E'[\\x01-\\x1f\\x7f]' THEN
+            PERFORM await.check_values(o - 'params');
         END IF;
         lease := await.option_span(o, 'lease', '1 second', '1 day');
         due := clock_timestamp() + await.option_span(o, 'delay', '0', '10 years');
@@ -4751,9 +4801,9 @@ BEGIN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
     owner := o ->> 'owner';
-    IF o ? 'batch' THEN                      -- its jobs are kept as long as the batch, and belong to its owner
-        b := await.find_batch((o ->> 'batch')::uuid);
-        IF o ? 'retain' AND class <> b.class THEN
+    IF o ->> 'batch' IS NOT NULL THEN       -- its jobs are kept as long as the batch, and belong to its owner
+        b := await.find_batch(await.option_uuid(o, 'batch'));
+        IF o ->> 'retain' IS NOT NULL AND class <> b.class THEN
             RAISE EXCEPTION 'retain is that of the batch, not %', quote_literal(left(o ->> 'retain', 80))
                 USING ERRCODE = '22023', HINT = 'leave it out';
         ELSIF owner <> b.owner OR owner IS NOT NULL AND b.owner IS NULL THEN
@@ -4762,7 +4812,7 @@ BEGIN
         END IF;
         class := b.class;
         owner := b.owner;
-    ELSIF o ? 'phase' THEN
+    ELSIF o ->> 'phase' IS NOT NULL THEN
         RAISE EXCEPTION 'a job has a phase only in a batch' USING ERRCODE = '22023';
     END IF;
     new_id := await.new_id(class);
@@ -4979,7 +5029,7 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN 0;                            -- it would not see what is there
     END IF;
-    FOR one IN SELECT t.at, t.batch FROM await.batch_todo t WHERE t.at > since ORDER BY t.at, t.batch LIMIT 100 LOOP
+    FOR one IN SELECT t.at, t.batch FROM await.batch_todo t WHERE t.at > since ORDER BY t.at, t.batch LIMIT p_limit LOOP
         EXIT WHEN n >= p_limit;
         BEGIN
             n := n + await.do_for_batch(one.at, one.batch, p_limit - n);
@@ -5616,6 +5666,7 @@ REVOKE ALL ON FUNCTION await.check_filter(filter jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_json(value jsonb, what text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_phases(p_batch uuid, p_declared jsonb, p_phases text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_values(o jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) TO await_worker;
 REVOKE ALL ON FUNCTION await.class(id uuid) FROM PUBLIC;
@@ -5766,6 +5817,7 @@ REVOKE ALL ON FUNCTION await.open_partitions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_number(o jsonb, p_name text, p_least integer, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.option_uuid(o jsonb, p_name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.owner_ahead(p_queue integer, p_owner text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.owner_line(p_lane bigint, p_owner text, p_most integer, p_sure boolean, OUT n integer, OUT origin bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.owner_room(q await.queue, p_lane bigint, p_owner text, p_sure boolean, OUT room integer, OUT origin bigint) FROM PUBLIC;
@@ -5839,6 +5891,7 @@ GRANT ALL ON FUNCTION await.set_queue(queue text, settings jsonb) TO await_conso
 REVOKE ALL ON FUNCTION await.settle() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.settle_rows(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.shard(id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.share_batch(b await.job) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.sign(message text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.slot_freed(p_queue integer, p_lane bigint, p_owner text, p_origin bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.sort_queue(queue text, after bigint, p_limit integer) FROM PUBLIC;

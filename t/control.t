@@ -277,7 +277,7 @@ subtest 'limits hold for batches, all or none' => sub {
         '10|4|0|0', 'nothing that was refused is stored';
     $r = post_set('D', 7);
     is $r->{status}, 413, 'a batch that would never fit is refused for good';
-    like json($r)->{detail}, qr/^Job 7, at byte \d+: no more than 6 jobs may wait in the queue set,/,
+    like json($r)->{detail}, qr/^Invalid batch. Job 7, at byte \d+: no more than 6 jobs may wait in the queue set,/,
         'at its seventh job';
     my $id = (split m{/}, header($kept, 'location'))[-1];
     is post("/set?owner=A&b=$id", 'x')->{status}, 429, 'a job that is added to a batch is refused, too';

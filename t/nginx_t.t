@@ -180,7 +180,7 @@ my %values = (
         map { "queues=a $_" }
             qw(b queue=a phases= phases=$arg_p on_ready= on_ready=$arg_q options= options=queue params=a file=
             type=image lease=500ms deadline=500ms max_attempts=0 priority=101
-            retain=1y batch=$arg_b phase=a max_pending=0 max_pending_per_owner=1000001),
+            retain=1y batch=$arg_b phase=a max_pending=0 max_pending_per_owner=x max_pending=1000001),
         'phases=' . join(',', 'a' .. 'q'), 'delay=10s deadline=5s'
     ],
     await_batch_uri => [ 'begin with "/", |a variable such as "\$await_id"', '/batch', "''", 'batches/$await_id' ],
@@ -203,8 +203,13 @@ my %values = (
         map { "q $_" }
             qw(lease lease= lease=5x lease=500ms lease=2d delay=0 delay=500d deadline=500ms max_attempts=0
             max_attempts=x max_attempts=1001 priority= priority=x priority=101 file= type= type=image type=*/*
-            retain= retain=0 retain=91d retain=1y params=a tries=3 batch= batch=x phase=a),
+            retain= retain=0 retain=91d retain=1y params=a tries=3 batch= batch=x phase=a
+            max_pending= max_pending=0 max_pending=1000001 max_pending_per_owner=x max_pending_per_owner=0),
         'q batch=$arg_b phase=', 'q batch=$arg_b "phase=a b"'
+    ],
+    await_retry_job => [
+        'must be a variable|without "job:"|it must be format=',
+        'id', 'job:$arg_id', '$arg_id retain=1d'
     ],
 );
 my %in_http = map { $_ => 1 } qw(await_reread await_drain await_max_batch await_zone await_format);
@@ -213,6 +218,9 @@ for my $directive (sort keys %values) {
     refused($in_http{$directive} ? 'http' : 'location', "$directive $_;", "\"$directive\" directive.*(?:$what)")
         for @wrong;
 }
+
+refused('location', "$_ max_pending_per_owner=2;", '"max_pending_per_owner=", which requires "await_owner"')
+    for 'await_submit q', 'await_batch queues=q';
 
 subtest 'every directive is tried' => sub {
     my %apart =

@@ -15,9 +15,8 @@ DECLARE
     today    date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     r        record;
     inserted int;
-    special  int4[] := '{}';
-    lining   uuid[];                         -- jobs of special queues
-    later    uuid[];                         -- jobs with a delay
+    specials int4[] := '{}';
+    apart    uuid[];                         -- jobs with a delay, and those of special queues
 BEGIN
     -- queues, lanes and partitions that are missing, and special queues: usually none, so one statement for all of them, instead of several for each
     FOR r IN SELECT d.* FROM (SELECT DISTINCT g.queue, g.priority, await.class(g.id) AS class
@@ -31,7 +30,7 @@ BEGIN
              ORDER BY 1, 2, 3 LOOP
         PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
-        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
+        specials := specials || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     -- without an exponent a number is no longer than the text that contains it
     PERFORM await.check_json(p::jsonb, 'params') FROM unnest(p_params) p WHERE octet_length(p) > 400 OR p ~ '[0-9.][eE]';
@@ -50,22 +49,19 @@ BEGIN
         RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.owner
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
-        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (special)
+        SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1 FROM ins i WHERE i.due IS NULL AND i.queue <> ALL (specials)
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
-    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special)),
-           array_agg(i.id) FILTER (WHERE i.due IS NOT NULL)
-        INTO inserted, lining, later FROM ins i;
-    IF later IS NOT NULL THEN                -- rarely, so that the others need not open this table and its indexes
+    SELECT count(*), array_agg(i.id) FILTER (WHERE i.due IS NOT NULL OR i.queue = ANY (specials)) INTO inserted, apart FROM ins i;
+    IF apart IS NOT NULL THEN                -- rarely, so that the others need not open these tables and their indexes
         INSERT INTO await.delayed (due, lane, job, attempt, owner)
-        SELECT j.due, await.lane(j.queue, j.priority), j.id, 1, CASE WHEN j.queue = ANY (special) THEN j.owner END
-        FROM unnest(later) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id;
-    END IF;
-    IF lining IS NOT NULL THEN
+        SELECT j.due, await.lane(j.queue, j.priority), j.id, 1, CASE WHEN j.queue = ANY (specials) THEN j.owner END
+        FROM unnest(apart) k (id) JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id WHERE j.due IS NOT NULL;
         PERFORM await.stand_in_line(q, await.lane(q.id, g.priority), g.owner, g.id, 1::int2)
-        FROM unnest(p_ids, p_queues, p_priorities, p_owners) WITH ORDINALITY g (id, queue, priority, owner, ord)
-        JOIN await.queue q ON q.name = g.queue WHERE g.id = ANY (lining) ORDER BY g.ord;
+        FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_delays) WITH ORDINALITY g (id, queue, priority, owner, delay, ord)
+        JOIN await.queue q ON q.name = g.queue
+        WHERE g.id = ANY (apart) AND g.delay IS NULL AND q.id = ANY (specials) ORDER BY g.ord;
     END IF;
     IF await.notifies() THEN
         PERFORM await.notify_work(ARRAY(SELECT g.queue FROM unnest(p_queues, p_delays) g (queue, delay) WHERE g.delay IS NULL), p_owners);

@@ -10,14 +10,14 @@ DECLARE
     ids      uuid[];
     phases   text[];
     lanes    bigint[];                       -- in which a worker can claim some of them now
-    special  int4[] := '{}';
+    specials int4[] := '{}';
     lining   uuid[];                         -- jobs of special queues
     large    record;
     r        record;
 BEGIN
     FOR r IN SELECT DISTINCT s.queue, s.priority FROM await.batch_stage s WHERE s.batch = p_batch ORDER BY 1, 2 LOOP
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), k);
-        special := special || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
+        specials := specials || ARRAY(SELECT q.id FROM await.queue q WHERE q.name = r.queue AND q.special);
     END LOOP;
     PERFORM await.check_json(s.params::jsonb, 'params') FROM await.batch_stage s
         WHERE s.batch = p_batch AND (octet_length(s.params) > 400 OR s.params ~ '[0-9.][eE]');
@@ -40,17 +40,17 @@ BEGIN
     ), now_ready AS (
         INSERT INTO await.ready (lane, pos, job, attempt)
         SELECT await.lane(i.queue, i.priority), nextval('await.pos'), i.id, 1
-        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL AND i.queue <> ALL (special)
+        FROM (SELECT * FROM ins ORDER BY eid) i WHERE i.due IS NULL AND i.queue <> ALL (specials)
     ), later AS (
         INSERT INTO await.delayed (due, lane, job, attempt, owner)
-        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (special) THEN p_owner END
+        SELECT i.due, await.lane(i.queue, i.priority), i.id, 1, CASE WHEN i.queue = ANY (specials) THEN p_owner END
         FROM ins i WHERE i.due IS NOT NULL
     ), bounded AS (
         INSERT INTO await.deadline (at, job) SELECT i.deadline, i.id FROM ins i WHERE i.deadline IS NOT NULL
     )
     SELECT array_agg(i.id ORDER BY i.eid), array_agg(i.phase ORDER BY i.eid),
            array_agg(DISTINCT await.lane(i.queue, i.priority)) FILTER (WHERE i.due IS NULL),
-           array_agg(i.id ORDER BY i.eid) FILTER (WHERE i.due IS NULL AND i.queue = ANY (special))
+           array_agg(i.id ORDER BY i.eid) FILTER (WHERE i.due IS NULL AND i.queue = ANY (specials))
         INTO ids, phases, lanes, lining FROM ins i;
     IF lining IS NOT NULL THEN
         PERFORM await.stand_in_line(q, await.lane(q.id, j.priority), p_owner, j.id, 1::int2)
