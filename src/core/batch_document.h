@@ -1,5 +1,6 @@
 #pragma once
 
+#include <tuple>
 #include <vector>
 
 #include "core/batch.h"
@@ -12,7 +13,10 @@ struct BatchQuery {
   Uuid after;     ///< jobs behind this one; null: from the first
   int limit = 0;  ///< at most so many jobs
 
-  friend auto operator<=>(const BatchQuery &, const BatchQuery &) = default;
+  friend bool operator==(const BatchQuery &, const BatchQuery &) = default;
+  friend bool operator<(const BatchQuery &a, const BatchQuery &b) {
+    return std::tie(a.id, a.after, a.limit) < std::tie(b.id, b.after, b.limit);
+  }
 };
 struct BatchDocument {
   Batch batch;

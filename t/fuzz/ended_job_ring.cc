@@ -1,5 +1,5 @@
-// EndedJobRing and BatchRing: invalid bytes are rejected, valid ones come back the same; and whatever the shared
-// memory holds, asking it is safe.
+// EndedJobRing and BatchRing: invalid bytes are rejected, valid ones come back the same; and whatever the
+// shared memory holds, asking it is safe.
 
 #include "core/ended_job_ring.h"
 
