@@ -3179,7 +3179,7 @@ CREATE FUNCTION await.move_each_due(p_limit integer, p_now timestamp with time z
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    r     record;
+    r     await.delayed;
     moved int := 0;
     busy  bigint[] := '{}';
 BEGIN
@@ -3191,7 +3191,7 @@ BEGIN
             DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
                 PERFORM await.open_lane(r.lane);
-                PERFORM await.line_up(r::await.delayed);
+                PERFORM await.line_up(r);
                 IF await.notifies() THEN
                     PERFORM await.notify_lanes(ARRAY[r.lane]);
                 END IF;

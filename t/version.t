@@ -34,6 +34,7 @@ subtest 'CHANGES.md has it' => sub {
 
 subtest 'error.log has it once' => sub {
     is_deeply lines_of_version(error_log()), [$version], 'the master logs it at start';
+    ok until_true('a worker', sub { worker_pids() }), 'an nginx worker';
     my ($before) = worker_pids();
     kill 'HUP', $s->pid('nginx');
     ok until_true('new workers', sub { my @now = worker_pids(); @now == 1 && $now[0] != $before }), 'a reload';

@@ -40,6 +40,8 @@ Uuid BatchSubmitter::new_id(unsigned retention, std::int64_t least_ms) {
 void BatchSubmitter::leave() {
   node_ = nullptr;
   *alive_ = false;
+  if (submitting_)
+    service_.database.leave_to_purge(head_.id);
   upload_.reset();
   intake_.reset();
 }
@@ -138,11 +140,13 @@ void BatchSubmitter::go_on() {
   if (head_.jobs != jobs_)
     service_.world.violated(
         "P1", name() + " has " + std::to_string(head_.jobs) + " jobs of " + std::to_string(jobs_));
+  submitting_ = true;
   intake_->submit(head_);
 }
 
 void BatchSubmitter::on_submitted(Result<core::Submitted> outcome) {
   ++service_.answers;
+  submitting_ = false;
   if (!outcome)
     check_refused(outcome.error());
   else if (outcome->id != head_.id)

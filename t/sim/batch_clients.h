@@ -52,6 +52,7 @@ class BatchSubmitter : public core::IdSource {
   int bad_job_;  // its place; -1: none
   int come_ = 0;
   bool stalled_ = false;
+  bool submitting_ = false;
   std::int64_t stepped_;
   core::NewJob large_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -253,6 +253,7 @@ void Run::finish_batches() {
 void Run::check_left_over() {
   if (!calm_)
     return;
+  database_.purge_uploads();
   if (database_.staged() > 0)
     world_.violated("P8",
                     std::to_string(database_.staged()) + " jobs of batches are left that nobody submits");

@@ -90,6 +90,10 @@ class Database {
 
   void stage(const Uuid &batch, int first, std::span<const core::NewJob> jobs);
   void unstage(const Uuid &batch);
+  /// Nobody will learn what became of its submission: if it was refused, purge_uploads() removes what is
+  /// staged.
+  void leave_to_purge(const Uuid &batch) { left_to_purge_.insert(batch); }
+  void purge_uploads();
   /// What await.edge_submit_batch() returns.
   Result<core::Submitted> submit(std::uint64_t xid, const core::NewBatch &batch, std::int64_t now);
   core::Added add(std::uint64_t xid, const Uuid &batch, const core::NewJob &job, std::int64_t now);
@@ -223,6 +227,7 @@ class Database {
   std::map<Uuid, BatchRow> batches_;
   std::map<Uuid, std::int64_t> told_;  // when the totals of a batch were written last
   std::map<std::pair<Uuid, int>, Staged> staged_;
+  std::set<Uuid> left_to_purge_;
   std::map<std::string, Key> keys_;
   std::map<Uuid, std::uint64_t> chunks_;  // by whom
   // locks, by the transactions that have them

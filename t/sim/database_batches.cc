@@ -254,6 +254,15 @@ void Database::unstage(const Uuid &batch) {
   std::erase_if(staged_, [&](const auto &one) { return one.first.first == batch; });
 }
 
+void Database::purge_uploads() {
+  for (const auto &[place, job] : staged_) {
+    if (left_to_purge_.contains(place.first) && !has(place.first))
+      chunks_.erase(job.id);
+  }
+  for (const Uuid &batch : left_to_purge_)
+    unstage(batch);
+}
+
 Result<core::Submitted> Database::submit(std::uint64_t xid, const core::NewBatch &batch, std::int64_t now) {
   if (batch.idempotency) {
     const auto &given = *batch.idempotency;

@@ -168,7 +168,7 @@ CREATE OR REPLACE FUNCTION await.move_each_due(p_limit int, p_now timestamptz) R
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-    r     record;
+    r     await.delayed;
     moved int := 0;
     busy  bigint[] := '{}';
 BEGIN
@@ -180,7 +180,7 @@ BEGIN
             DELETE FROM await.delayed d WHERE d.due = r.due AND d.pos = r.pos;
             IF EXISTS (SELECT FROM await.queue q WHERE q.id = r.lane >> 8) THEN
                 PERFORM await.open_lane(r.lane);
-                PERFORM await.line_up(r::await.delayed);
+                PERFORM await.line_up(r);
                 IF await.notifies() THEN
                     PERFORM await.notify_lanes(ARRAY[r.lane]);
                 END IF;
