@@ -528,14 +528,7 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = filter ->> 'queue') AND filter ? 'queue' THEN
         RAISE EXCEPTION 'there is no queue %', quote_nullable(left(filter ->> 'queue', 80)) USING ERRCODE = '22023';
     END IF;
-    FOREACH wrong IN ARRAY ARRAY['created_after', 'created_before'] LOOP
-        BEGIN
-            PERFORM (filter ->> wrong)::timestamptz;
-        EXCEPTION WHEN data_exception THEN
-            RAISE EXCEPTION '% is a time, not %', wrong, quote_literal(left(filter ->> wrong, 80))
-                USING ERRCODE = '22023';
-        END;
-    END LOOP;
+    PERFORM await.list_time(filter, 'created_after'), await.list_time(filter, 'created_before');
 END $$;
 CREATE FUNCTION await.check_json(value jsonb, what text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -1986,6 +1979,18 @@ BEGIN
     END IF;
     RETURN await.append_event(h, emit.type, h.state, data, NULL, emit.event_id);
 END $$;
+CREATE FUNCTION await.end_lease(p_job uuid, p_receipt text) RETURNS smallint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    slot await.lease;
+BEGIN
+    DELETE FROM await.lease l WHERE l.job = p_job AND l.receipt = p_receipt RETURNING l.* INTO slot;
+    IF slot.queue IS NOT NULL THEN
+        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
+    END IF;
+    RETURN slot.attempt;
+END $$;
 CREATE FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2023,7 +2028,6 @@ CREATE FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval
 DECLARE
     h   await.job_head;
     own int2;
-    slot await.lease;
 BEGIN
     IF retry_in > interval '10 years' THEN
         RAISE EXCEPTION 'retry_in is at most 10 years, not %', retry_in USING ERRCODE = '22023';
@@ -2034,11 +2038,7 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(fail.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.* INTO slot;
-    own := slot.attempt;
-    IF slot.queue IS NOT NULL THEN
-        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
-    END IF;
+    own := await.end_lease(h.id, fail.receipt);
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;
@@ -4305,7 +4305,6 @@ DECLARE
     k    int2 := await.class(release.id);
     h    await.job_head;
     own  int2;
-    slot await.lease;
     due  timestamptz;
     before jsonb;                            -- the data of the last event "pending"
     times int := 1;                          -- how often this attempt has been given back
@@ -4317,11 +4316,7 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(release.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.* INTO slot;
-    own := slot.attempt;
-    IF slot.queue IS NOT NULL THEN
-        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
-    END IF;
+    own := await.end_lease(h.id, release.receipt);
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;
@@ -5742,6 +5737,7 @@ REVOKE ALL ON FUNCTION await.eid_before(p_at timestamp with time zone) FROM PUBL
 REVOKE ALL ON FUNCTION await.eid_since(p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) TO await_worker;
+REVOKE ALL ON FUNCTION await.end_lease(p_job uuid, p_receipt text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;

@@ -17,18 +17,10 @@ core::Submitted submitted_at(const Rows &rows, int column) {
   return {rows.uuid(0, column), rows.time_ms(0, column + 1), rows.boolean(0, column + 2)};
 }
 
-/// What was refused because of the limit that `word` names: "queue" or "owner".
-core::Submitted refused_at(const Rows &rows, std::string_view word, int retry_column) {
-  core::Submitted out{};
-  out.full = word == "owner" ? core::Full::owner : core::Full::queue;
-  out.retry_ms = rows.number(0, retry_column);
-  return out;
-}
-
 Result<core::Submitted> decode_batch_submitted(const Rows &rows, std::size_t) {
   if (rows.count() != 1)
     return Error{Code::internal, "await.edge_submit_batch returned no batch"};
-  return rows.null(0, 3) ? submitted_at(rows, 0) : refused_at(rows, rows.bytes(0, 3), 4);
+  return rows.null(0, 3) ? submitted_at(rows, 0) : decode_full(rows, 0, rows.bytes(0, 3), 4);
 }
 
 Result<Added> decode_added(const Rows &rows, std::size_t) {
@@ -43,7 +35,7 @@ Result<Added> decode_added(const Rows &rows, std::size_t) {
   else if (word == "no phase")
     out.outcome = Added::Outcome::no_phase;
   else if (word == "queue" || word == "owner")
-    out = {Added::Outcome::full, refused_at(rows, word, 4)};
+    out = {Added::Outcome::full, decode_full(rows, 0, word, 4)};
   return out;
 }
 

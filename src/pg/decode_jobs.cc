@@ -62,4 +62,11 @@ core::Batch decode_batch(const Rows &rows, int row, int id) {
   return batch;
 }
 
+core::Submitted decode_full(const Rows &rows, int row, std::string_view word, int retry_ms) {
+  core::Submitted out{};
+  out.full = word == "owner" ? core::Full::owner : core::Full::queue;
+  out.retry_ms = rows.number(row, retry_ms);
+  return out;
+}
+
 }  // namespace await::pg

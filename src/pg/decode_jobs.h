@@ -1,9 +1,11 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "core/batch.h"
 #include "core/job.h"
+#include "core/ports.h"
 #include "pg/rows.h"
 
 namespace await::pg {
@@ -16,5 +18,8 @@ core::Job decode_job(const Rows &rows, int row, int id);
 std::vector<core::Job> decode_jobs(const Rows &rows);
 /// A batch: the columns that statements::kBatches names, from `id`, the first of them.
 core::Batch decode_batch(const Rows &rows, int row, int id);
+/// What was refused because of the limit that `word` names: "queue" or "owner".
+/// @param retry_ms  the column
+core::Submitted decode_full(const Rows &rows, int row, std::string_view word, int retry_ms);
 
 }  // namespace await::pg

@@ -18,15 +18,10 @@ Result<std::vector<core::Submitted>> decode_submitted(const Rows &rows, std::siz
     return Error{Code::internal, "await.edge_submit returned a wrong number of jobs"};
   std::vector<core::Submitted> out;
   for (int row = 0; row < rows.count(); ++row) {
-    core::Submitted &one = out.emplace_back();
-    one.id = rows.uuid(row, 0);
-    if (rows.columns() > 3 && !rows.null(row, 3)) {
-      one.full = rows.bytes(row, 3) == "owner" ? core::Full::owner : core::Full::queue;
-      one.retry_ms = rows.number(row, 4);
-      continue;
-    }
-    one.created_at = rows.time_ms(row, 1);
-    one.clash = rows.columns() > 2 && rows.boolean(row, 2);
+    bool is_full = rows.columns() > 3 && !rows.null(row, 3);
+    out.push_back(is_full ? decode_full(rows, row, rows.bytes(row, 3), 4)
+                          : core::Submitted{rows.uuid(row, 0), rows.time_ms(row, 1),
+                                            rows.columns() > 2 && rows.boolean(row, 2)});
   }
   return out;
 }

@@ -20,14 +20,7 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = filter ->> 'queue') AND filter ? 'queue' THEN
         RAISE EXCEPTION 'there is no queue %', quote_nullable(left(filter ->> 'queue', 80)) USING ERRCODE = '22023';
     END IF;
-    FOREACH wrong IN ARRAY ARRAY['created_after', 'created_before'] LOOP
-        BEGIN
-            PERFORM (filter ->> wrong)::timestamptz;
-        EXCEPTION WHEN data_exception THEN
-            RAISE EXCEPTION '% is a time, not %', wrong, quote_literal(left(filter ->> wrong, 80))
-                USING ERRCODE = '22023';
-        END;
-    END LOOP;
+    PERFORM await.list_time(filter, 'created_after'), await.list_time(filter, 'created_before');
 END $$;
 
 -- Ended jobs by a filter, oldest first within their retention class: queue, state (by default failed), owner,

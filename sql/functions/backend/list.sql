@@ -1,4 +1,4 @@
--- A time among the options of await.list(), in microseconds since 1970.
+-- A time among the options of await.list() or in a filter of await.find_jobs(), in microseconds since 1970.
 CREATE OR REPLACE FUNCTION await.list_time(o jsonb, p_name text) RETURNS int8
 LANGUAGE plpgsql STABLE
 AS $$

@@ -8,7 +8,6 @@ AS $$
 DECLARE
     h   await.job_head;
     own int2;
-    slot await.lease;
 BEGIN
     IF retry_in > interval '10 years' THEN
         RAISE EXCEPTION 'retry_in is at most 10 years, not %', retry_in USING ERRCODE = '22023';
@@ -19,11 +18,7 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(fail.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = fail.receipt RETURNING l.* INTO slot;
-    own := slot.attempt;
-    IF slot.queue IS NOT NULL THEN
-        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
-    END IF;
+    own := await.end_lease(h.id, fail.receipt);
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;

@@ -10,7 +10,6 @@ DECLARE
     k    int2 := await.class(release.id);
     h    await.job_head;
     own  int2;
-    slot await.lease;
     due  timestamptz;
     before jsonb;                            -- the data of the last event "pending"
     times int := 1;                          -- how often this attempt has been given back
@@ -22,11 +21,7 @@ BEGIN
         RETURN false;
     END IF;
     h := await.lock_job(release.id);
-    DELETE FROM await.lease l WHERE l.job = h.id AND l.receipt = release.receipt RETURNING l.* INTO slot;
-    own := slot.attempt;
-    IF slot.queue IS NOT NULL THEN
-        PERFORM await.slot_freed(slot.queue, slot.lane, slot.owner, slot.origin);
-    END IF;
+    own := await.end_lease(h.id, release.receipt);
     IF own IS NULL OR h.ended THEN
         RETURN false;
     END IF;

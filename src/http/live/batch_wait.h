@@ -50,7 +50,6 @@ class BatchWait : public JobWait {
 
  private:
   bool may_answer(const core::Batch &batch, std::int64_t wait_ms) const;
-  void read_document();
   void on_document(Result<const core::BatchDocument *> document);
   std::optional<Answer> answer_with(const core::BatchDocument &document);
 

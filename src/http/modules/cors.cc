@@ -25,8 +25,7 @@ constexpr char kMayBeSent[] =
 constexpr char kMayBeRead[] =
     "Location, Link, ETag, Retry-After, Preference-Applied, Content-Location, Content-Range, "
     "Content-Disposition, Idempotency-Replayed, Operation-Location, RateLimit, RateLimit-Policy, "
-    "WWW-Authenticate, "
-    "X-Request-Id";
+    "WWW-Authenticate, X-Request-Id";
 
 struct CorsMain {
   ngx_flag_t used;

@@ -76,9 +76,8 @@ void Runtime::run_after(std::int64_t ms) {
 /// 1. Writes: submissions, then uses of tickets. Their statements are sent before any read of this iteration.
 /// 2. Retries: each that is due adds its read to a batcher, so they run before the batchers.
 /// 3. Reads: of jobs, of batches, of events, of users' events, of lists. Each batcher first calls back with
-/// the
-///    results that have arrived, then sends the reads added so far. A read that a callback adds to a batcher
-///    that has run is sent in the next run: the batcher calls run_soon() again.
+///    the results that have arrived, then sends the reads added so far. A read that a callback adds to a
+///    batcher that has run is sent in the next run: the batcher calls run_soon() again.
 /// 4. The hub delivers what was published in this iteration. After the reads: the rows of a read are older,
 ///    and a watcher that has just got them takes the update that follows without another read.
 /// 5. Hints to users' channels, once for each user, after all parts that may have changed jobs.
