@@ -285,7 +285,7 @@ subtest 'many at once leave nothing behind' => sub {
     my ($pid) = worker_pids();
     my $active = sub { get('/status')->{body} =~ /Writing: (\d+)/; $1 };
     my ($memory, @sizes);
-    for my $round (1 .. 5) {
+    for my $round (1 .. 10) {
         my @clients = map { begin_raw(ask($_ % 2 ? "/jobs/$id?wait=50" : "/jobs/$id/events")) } 1 .. 500;
         ok parked(500), "round $round: all are parked";
         is $active->(), 501, 'nginx counts them as active' if $round == 1;
@@ -294,9 +294,9 @@ subtest 'many at once leave nothing behind' => sub {
         is $active->(), 1, 'nginx counts them no more' if $round == 1;
         push @sizes, memory_kb($pid, 'VmRSS');
     }
-    # what is lost for each client shows in each round; a buffer that something else needed, in one
+    # what is lost for each client shows in each round; what the allocator keeps for later, in some
     my @growth = sort { $a <=> $b } map { $sizes[$_] - $sizes[ $_ - 1 ] } 2 .. $#sizes;
-    cmp_ok $growth[1], '<', $ENV{AWAIT_ASAN} ? 33_000 : 200, "memory is level: @sizes";
+    cmp_ok $growth[ @growth / 2 ], '<', $ENV{AWAIT_ASAN} ? 33_000 : 200, "memory is level: @sizes";
 };
 
 subtest 'a reload moves them on' => sub {

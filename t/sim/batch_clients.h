@@ -55,6 +55,7 @@ class BatchSubmitter : public core::IdSource {
   bool submitting_ = false;
   std::int64_t stepped_;
   core::NewJob large_;
+  std::vector<Uuid> uploads_;  // the jobs whose payloads are in chunks
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<core::BatchIntake> intake_;
   std::unique_ptr<core::Upload> upload_;

@@ -92,7 +92,10 @@ class Database {
   void unstage(const Uuid &batch);
   /// Nobody will learn what became of its submission: if it was refused, purge_uploads() removes what is
   /// staged.
-  void leave_to_purge(const Uuid &batch) { left_to_purge_.insert(batch); }
+  void leave_to_purge(const Uuid &batch, const std::vector<Uuid> &uploads) {
+    left_to_purge_.insert(batch);
+    left_uploads_.insert(uploads.begin(), uploads.end());
+  }
   void purge_uploads();
   /// What await.edge_submit_batch() returns.
   Result<core::Submitted> submit(std::uint64_t xid, const core::NewBatch &batch, std::int64_t now);
@@ -228,6 +231,7 @@ class Database {
   std::map<Uuid, std::int64_t> told_;  // when the totals of a batch were written last
   std::map<std::pair<Uuid, int>, Staged> staged_;
   std::set<Uuid> left_to_purge_;
+  std::set<Uuid> left_uploads_;  // jobs of those batches
   std::map<std::string, Key> keys_;
   std::map<Uuid, std::uint64_t> chunks_;  // by whom
   // locks, by the transactions that have them

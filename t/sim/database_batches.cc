@@ -255,10 +255,8 @@ void Database::unstage(const Uuid &batch) {
 }
 
 void Database::purge_uploads() {
-  for (const auto &[place, job] : staged_) {
-    if (left_to_purge_.contains(place.first) && !has(place.first))
-      chunks_.erase(job.id);
-  }
+  for (const Uuid &job : left_uploads_)
+    drop_chunks(job);
   for (const Uuid &batch : left_to_purge_)
     unstage(batch);
 }
