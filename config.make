@@ -1,5 +1,5 @@
 # nginx compiles C; what is ours is C++20. The flags go to our objects alone, a line for each folder.
-await_cxxflags="-std=c++20 -fvisibility=hidden -fno-gnu-unique -Wextra -Wno-missing-field-initializers $AWAIT_CXXFLAGS"
+await_cxxflags="-std=c++20 -fvisibility=hidden -fno-gnu-unique -Wextra -Wno-missing-field-initializers -Wno-maybe-uninitialized $AWAIT_CXXFLAGS"
 for await_folder in $await_folders; do
     echo "$NGX_OBJS/addon/$await_folder/%.o: CFLAGS += $await_cxxflags" >> $NGX_MAKEFILE
 done

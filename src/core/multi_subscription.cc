@@ -38,17 +38,43 @@ void PartReader::on_page(Subscription &subscription, const EventPage &page, bool
 
 /// Delivers events of the page if it is the part's turn, and pauses the part otherwise.
 void PartReader::give(SubscriptionPart &part, const EventPage &page) {
-  if (next_ != nullptr && next_ != &part) {
+  SubscriptionPart *first = first_in_line();
+  if (first != nullptr && first != &part) {
+    if (part.position().has_news(page))
+      line_up(part);
     part.pause();
     return;
   }
   bool room = can_deliver();
-  bool waited = next_ != nullptr;
   on_events(part, page);
-  // with news left, its read follows when it is resumed
-  next_ = !room && part.position().has_news(page) ? &part : nullptr;
-  if (waited && next_ == nullptr && can_deliver())
-    resume_all();  // otherwise this is done when there is room
+  if (!room && part.position().has_news(page)) {
+    line_up(part);  // its read follows when it is resumed
+    return;
+  }
+  leave_line(part);
+  if (first != nullptr && can_deliver())
+    resume_parts();  // otherwise this is done when there is room
+}
+
+/// As the last one, unless it is in the line.
+void PartReader::line_up(SubscriptionPart &part) {
+  if (part.behind_ != nullptr)
+    return;
+  part.behind_ = last_in_line_ ? std::exchange(last_in_line_->behind_, &part) : &part;
+  last_in_line_ = &part;
+}
+
+void PartReader::leave_line(const SubscriptionPart &part) {
+  if (part.behind_ == nullptr)
+    return;
+  SubscriptionPart *before = last_in_line_;
+  while (before->behind_ != &part)
+    before = before->behind_;
+  SubscriptionPart *own = before->behind_;
+  before->behind_ = own->behind_;
+  own->behind_ = nullptr;
+  if (last_in_line_ == own)
+    last_in_line_ = before == own ? nullptr : before;
 }
 
 void PartReader::on_error(Subscription &subscription, const Error &error) {
@@ -58,16 +84,15 @@ void PartReader::on_error(Subscription &subscription, const Error &error) {
 }
 
 void PartReader::forget(const SubscriptionPart &part) {
-  if (next_ != &part)
-    return;
-  next_ = nullptr;
-  if (can_deliver())
-    resume_all();
+  bool was_first = first_in_line() == &part;
+  leave_line(part);
+  if (was_first && can_deliver())
+    resume_parts();
 }
 
 void PartReader::resume_parts() {
-  if (next_ != nullptr)
-    next_->resume();
+  if (SubscriptionPart *first = first_in_line())
+    first->resume();
   else
     resume_all();
 }

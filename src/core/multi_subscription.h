@@ -16,14 +16,19 @@ struct SubscriptionPart : Subscription {
   bool gone = false;             ///< a job that is no longer kept
   bool done = false;             ///< the client has all events there will ever be
   bool knew = false;             ///< and had them before it connected
+
+ private:
+  friend class PartReader;
+  SubscriptionPart *behind_ = nullptr;  // in the line of PartReader; of the last one, the first
 };
 
 /// Turns the pages of a client's channels into calls in one order: on_ready, on_gap if events were missed,
 /// on_events, and then on_end or on_flush. Every transport derives from this, so that the order is written
 /// once.
 ///
-/// If the page of a part comes when there is no room, that part is the next one: the others wait until it has
-/// got something, because busy channels would otherwise keep a quiet one from its events for ever.
+/// Parts whose page comes when there is no room stand in line. They are read and served one after the other,
+/// and the others wait until the line is empty: busy channels would otherwise keep another one from its
+/// events for ever.
 ///
 /// on_ready() and on_gap() may destroy the part or this; they return false then. on_events(),
 /// can_deliver() and is_complete() must not. on_end(), on_flush() and on_failure() may: nothing is accessed
@@ -61,8 +66,11 @@ class PartReader : protected Subscription::Reader {
   void on_page(Subscription &subscription, const EventPage &page, bool lost) final;
   void on_error(Subscription &subscription, const Error &error) final;
   void give(SubscriptionPart &part, const EventPage &page);
+  SubscriptionPart *first_in_line() const { return last_in_line_ ? last_in_line_->behind_ : nullptr; }
+  void line_up(SubscriptionPart &part);
+  void leave_line(const SubscriptionPart &part);
 
-  SubscriptionPart *next_ = nullptr;
+  SubscriptionPart *last_in_line_ = nullptr;
 };
 
 /// Several channels that a client reads with one cursor; usually there is one. No event is delivered before

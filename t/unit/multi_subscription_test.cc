@@ -9,16 +9,23 @@
 namespace await::core {
 namespace {
 
-/// A client of two channels that takes `kRoom` events at a time. Job 1 gets more events than that all the
-/// time; job 2 has a few.
-class TwoChannels : public testing::Test, public MultiSubscription::Reader {
+/// A client of channels that takes `kRoom` events at a time. Jobs 1, 3 and 4 get more events than that all
+/// the time; job 2 has a few. Jobs 3 and 4 are there with `Busy`.
+template <bool Busy>
+class Channels : public testing::Test, public MultiSubscription::Reader {
  protected:
   static constexpr int kRoom = 4;
   static constexpr int kPage = 8;
 
-  TwoChannels() {
+  Channels() {
     newest_[id(1)] = 100;
     newest_[id(2)] = 3;
+    if (Busy) {
+      for (unsigned n : {3, 4}) {
+        newest_[id(n)] = 100;
+        both_.add(services_, {id(n), "", "", "", true});
+      }
+    }
     both_.add(services_, {id(2), "", "", "", true});
     both_.start(true, true);
     run();
@@ -51,6 +58,19 @@ class TwoChannels : public testing::Test, public MultiSubscription::Reader {
     both_.resume();
     run();
   }
+  /// The reads that follow now fail, and are repeated later.
+  void fail_reads() {
+    room_ = kRoom;
+    both_.resume();
+    batcher_.run(now_ += 20);
+    while (!store_.event_replies.empty()) {
+      store_.event_queries.erase(store_.event_queries.begin());
+      store_.event_replies.front()->deliver(Error{Code::unavailable, "away"});
+      batcher_.run(now_ += 20);
+    }
+    retries_.run(now_);
+    retries_.run(now_ += 5000);
+  }
   /// Answers all reads, those of each statement in its order.
   void run() {
     batcher_.run(now_ += 20);
@@ -65,7 +85,8 @@ class TwoChannels : public testing::Test, public MultiSubscription::Reader {
       }
       store_.event_queries.erase(store_.event_queries.begin());
       store_.event_replies.front()->deliver(std::move(pages));
-      newest_[id(1)] += kPage;
+      for (unsigned n : {1, 3, 4})
+        newest_[id(n)] += kPage;
       batcher_.run(now_ += 20);
     }
   }
@@ -85,6 +106,9 @@ class TwoChannels : public testing::Test, public MultiSubscription::Reader {
   MultiSubscription both_{*this, services_, {id(1), "", "", "", true}};
 };
 
+using TwoChannels = Channels<false>;
+using FourChannels = Channels<true>;
+
 TEST_F(TwoChannels, a_busy_channel_does_not_keep_a_quiet_one_from_its_events) {
   publish(5);
   for (int i = 0; i < 4; ++i)
@@ -96,21 +120,30 @@ TEST_F(TwoChannels, a_busy_channel_does_not_keep_a_quiet_one_from_its_events) {
 TEST_F(TwoChannels, a_channel_that_fails_gives_its_turn_away) {
   publish(50);
   drain();
-  room_ = kRoom;
-  both_.resume();
-  batcher_.run(now_ += 20);
-  while (!store_.event_replies.empty()) {
-    store_.event_queries.erase(store_.event_queries.begin());
-    store_.event_replies.front()->deliver(Error{Code::unavailable, "away"});
-    batcher_.run(now_ += 20);
-  }
-  retries_.run(now_);
-  retries_.run(now_ += 5000);
+  fail_reads();
   int before = got_[id(1)];
   for (int i = 0; i < 8; ++i)
     drain();
   EXPECT_GE(got_[id(1)], before + 3 * kRoom);
   EXPECT_GE(got_[id(2)], 3 * kRoom);
+}
+
+TEST_F(FourChannels, busy_channels_take_turns) {
+  publish(50);
+  for (int i = 0; i < 8; ++i)
+    drain();
+  for (unsigned n : {1, 2, 3, 4})
+    EXPECT_GE(got_[id(n)], 2 * kRoom) << "job " << n;
+}
+
+TEST_F(FourChannels, a_channel_that_fails_in_the_line_keeps_nobody_in_it) {
+  publish(50);
+  drain();
+  fail_reads();
+  for (int i = 0; i < 16; ++i)
+    drain();
+  for (unsigned n : {1, 2, 3, 4})
+    EXPECT_GE(got_[id(n)], 3 * kRoom) << "job " << n;
 }
 
 }  // namespace
