@@ -128,10 +128,10 @@ std::optional<BatchDocument> BatchRing::unpack(std::string_view packed) {
   Unpacker in(packed);
   BatchDocument document;
   document.batch = in.batch();
-  std::int64_t jobs = in.number();
-  while (in.good() && jobs-- > 0)
+  const std::int64_t jobs = in.number();
+  for (std::int64_t n = 0; in.good() && n < jobs; ++n)
     document.jobs.push_back(in.job());
-  if (!in.good() || !in.empty())
+  if (!in.good() || !in.empty() || jobs < 0)
     return std::nullopt;
   return document;
 }

@@ -305,7 +305,18 @@ async function until_taken(path, headers, body) {
 // If no job of the first phase was completed, the batch has ended without the second one.
 async function add_late(id, batch) {
   const answer = await until_taken(`/added/${id}`, { 'Idempotency-Key': `"${batch.name}-late"`, 'Content-Type': 'text/plain' }, `${batch.name}-late`);
-  if (answer && answer.status === 202) { ++batch.jobs; ++count.late; } else if (!answer || (answer.status !== 409 && (answer.status !== 404 || failovers === batch.before))) wrong(`batch ${id}: a job to be added is answered ${answer && answer.status}`);
+  if (answer && answer.status === 202) { ++batch.jobs; ++count.late; batch.added = Date.now(); } else if (!answer || (answer.status !== 409 && (answer.status !== 404 || failovers === batch.before))) wrong(`batch ${id}: a job to be added is answered ${answer && answer.status}`);
+}
+
+// A failover may have lost a job that was added last; without one of its second phase a batch does not end.
+async function add_again() {
+  ++returning;
+  for (const [id, batch] of Object.entries(batches)) {
+    if (!(batch.added > Date.now() - 20000)) continue;
+    const answer = await until_taken(`/added/${id}`, { 'Idempotency-Key': `"${batch.name}-late"`, 'Content-Type': 'text/plain' }, `${batch.name}-late`);
+    if (!answer || ![202, 404, 409].includes(answer.status)) wrong(`batch ${id}: its job is not taken again: ${answer && answer.status}`);
+  }
+  --returning;
 }
 
 // Half of the body of a batch without a key: it must not become one.
@@ -470,6 +481,7 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   if (line === 'failover') {
     ++failovers; ++returning;
     for (const watcher of watchers) watcher.comeBack();
+    add_again();
     // and those to whom the last words of the server that is gone were still under way
     setTimeout(() => { for (const watcher of watchers) watcher.comeBack(); --returning; }, 2000);
   }
