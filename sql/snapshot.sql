@@ -255,6 +255,14 @@ BEGIN
         ON CONFLICT DO NOTHING;
     RETURN start + length(bytes);
 END $$;
+CREATE FUNCTION await.ask_of_queue(p_queue integer, p_quotas boolean) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE await.queue q SET rated = true, quotas = q.quotas OR p_quotas WHERE q.ctid = ANY (ARRAY(
+        SELECT k.ctid FROM await.queue k WHERE k.id = p_queue AND (NOT k.rated OR p_quotas AND NOT k.quotas)
+        FOR NO KEY UPDATE SKIP LOCKED));
+END $$;
 CREATE FUNCTION await.base64url(bytes bytea) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
@@ -1654,11 +1662,11 @@ DECLARE
 BEGIN
     PERFORM await.make_lane(g.queue, min(g.priority)) FROM unnest(p_queues, p_priorities) g (queue, priority)
         WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.name = g.queue) GROUP BY g.queue ORDER BY g.queue;
-    UPDATE await.queue q SET rated = true, quotas = q.quotas OR g.of_owner FROM (
+    PERFORM await.ask_of_queue(q.id, g.of_owner) FROM (
             SELECT g.queue, bool_or(g.owner_most IS NOT NULL) AS of_owner FROM unnest(p_queues, p_mosts,
                 p_owner_mosts) g (queue, most, owner_most)
             WHERE g.most IS NOT NULL OR g.owner_most IS NOT NULL GROUP BY 1) g
-        WHERE q.name = g.queue AND (NOT q.rated OR g.of_owner AND NOT q.quotas);
+        JOIN await.queue q ON q.name = g.queue WHERE NOT q.rated OR g.of_owner AND NOT q.quotas;
     WITH given AS MATERIALIZED (
         SELECT g.ord, g.owner, q.id AS queue, g.most, CASE WHEN g.owner IS NOT NULL THEN g.owner_most END AS owner_most
         FROM unnest(p_ids, p_queues, p_owners, p_keys, p_mosts, p_owner_mosts) WITH ORDINALITY
@@ -2597,6 +2605,28 @@ END $$;
 CREATE FUNCTION await.lane(queue integer, priority smallint) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT queue::bigint << 8 | (100 - priority) $$;
+CREATE FUNCTION await.leave_counted_line(h await.job_head) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    in_lane CONSTANT bigint := await.lane(h.queue, h.priority);
+    place   bigint;
+BEGIN
+    DELETE FROM await.delayed d WHERE d.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.delayed o WHERE o.lane = in_lane AND o.owner IS NULL AND o.job = h.id
+        FOR UPDATE SKIP LOCKED));
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    SELECT await.place_of(h.id, in_lane, coalesce((SELECT m.pos FROM await.low_water m WHERE m.lane = in_lane
+               ORDER BY m.pos DESC LIMIT 1), 0),
+           coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id AND e.state = 'pending'
+               ORDER BY e.seq DESC LIMIT 1), j.eid)) INTO place
+        FROM await.job j WHERE j.class = await.class(h.id) AND j.id = h.id;
+    DELETE FROM await.ready r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM await.ready o WHERE o.lane = in_lane AND o.pos BETWEEN place - 200 AND place + 200
+            AND o.job = h.id FOR UPDATE SKIP LOCKED));
+END $$;
 CREATE FUNCTION await.leave_line(h await.job_head) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2604,8 +2634,11 @@ DECLARE
     q    await.queue;
     gone record;
 BEGIN
-    SELECT * INTO q FROM await.queue k WHERE k.id = h.queue AND k.special;
-    IF NOT FOUND OR h.owner IS NULL THEN
+    SELECT * INTO q FROM await.queue k WHERE k.id = h.queue AND (k.special OR k.rated);
+    IF NOT FOUND OR h.state <> 'pending' THEN
+        RETURN;
+    ELSIF NOT q.special OR h.owner IS NULL THEN
+        PERFORM await.leave_counted_line(h);
         RETURN;
     END IF;
     DELETE FROM await.ready r WHERE r.ctid = ANY (ARRAY(
@@ -2619,9 +2652,15 @@ BEGIN
     END IF;
     DELETE FROM await.held y WHERE y.ctid = ANY (ARRAY(
         SELECT o.ctid FROM await.held o WHERE o.job = h.id FOR UPDATE SKIP LOCKED));
+    IF FOUND THEN
+        RETURN;
+    END IF;
     DELETE FROM await.delayed d WHERE d.ctid = ANY (ARRAY(
         SELECT o.ctid FROM await.delayed o
         WHERE o.lane = await.lane(h.queue, h.priority) AND o.owner = h.owner AND o.job = h.id FOR UPDATE SKIP LOCKED));
+    IF NOT FOUND THEN                        -- from before the queue was special
+        PERFORM await.leave_counted_line(h);
+    END IF;
 END $$;
 CREATE FUNCTION await.limit_met(p_queue integer, p_owner text, p_jobs integer, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) RETURNS record
     LANGUAGE plpgsql
@@ -2630,8 +2669,7 @@ DECLARE
     of_owner CONSTANT boolean := p_owner_most IS NOT NULL AND p_owner IS NOT NULL;
     beyond   int;                            -- how many have to be claimed first
 BEGIN
-    UPDATE await.queue q SET rated = true, quotas = q.quotas OR of_owner
-        WHERE q.id = p_queue AND (NOT q.rated OR of_owner AND NOT q.quotas);
+    PERFORM await.ask_of_queue(p_queue, of_owner);
     IF of_owner THEN
         beyond := await.count_waiting(p_queue, p_owner, p_owner_most) + p_jobs - p_owner_most;
         IF beyond > 0 THEN
@@ -2640,8 +2678,10 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
-    IF beyond > 0 THEN
+    IF p_most IS NOT NULL THEN               -- else all would be counted
+        beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
+    END IF;
+    IF beyond > 0 AND p_most IS NOT NULL THEN
         refused := 'queue';
         retry_ms := await.retry_ms(p_queue, beyond);
     END IF;
@@ -3616,7 +3656,7 @@ BEGIN
             RETURN r.pos;
         ELSE
             SELECT coalesce((SELECT e.eid FROM await.event e WHERE e.class = j.class AND e.job = j.id
-                ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid
+                AND e.state = 'pending' ORDER BY e.seq DESC LIMIT 1), j.eid) INTO eid -- it may have ended since
                 FROM await.job j WHERE j.class = await.class(r.job) AND j.id = r.job;
             IF eid < p_eid THEN
                 low := r.pos + 1;
@@ -3651,7 +3691,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO q FROM await.queue k WHERE k.id = j.queue;
-    UPDATE await.queue k SET rated = true WHERE k.id = q.id AND NOT k.rated;
+    IF NOT q.rated THEN
+        PERFORM await.ask_of_queue(q.id, false);
+    END IF;
     due := coalesce((e.data ->> 'retry_at')::timestamptz, j.due);
     IF due > clock_timestamp() THEN
         seconds := CASE WHEN NOT q.paused THEN extract(epoch FROM due - clock_timestamp()) END;
@@ -4688,26 +4730,40 @@ CREATE FUNCTION await.sort_queue(queue text, after bigint DEFAULT 0, p_limit int
 DECLARE
     q    await.queue;
     r    record;
+    most int;                                -- of an owner in a lane
     last bigint;
     upto CONSTANT bigint := (SELECT s.last_value FROM await.pos s);
     n    int := 0;
 BEGIN
     SELECT * INTO q FROM await.queue k WHERE k.name = sort_queue.queue;
+    most := least(q.fair, q.max_running_per_owner, 1000);
     IF NOT FOUND OR q.fair IS NULL AND q.max_running_per_owner IS NULL THEN
         RETURN NULL;
     END IF;
     PERFORM await.reserve_positions();
-    FOR r IN SELECT y.lane, y.pos, y.job, y.attempt, y.owner AS named, j.owner FROM (
-                 SELECT x.* FROM await.lane_in_use m CROSS JOIN LATERAL (
-                     SELECT o.* FROM await.ready o WHERE o.lane = m.lane AND o.pos > after AND o.pos <= upto
+    FOR r IN SELECT y.lane, y.pos, y.job, y.attempt, y.owner AS named, y.origin, y.mark, j.owner FROM (
+                 SELECT x.*, m.mark FROM (
+                     SELECT u.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = u.lane
+                         ORDER BY w.pos DESC LIMIT 1), 0) AS mark
+                     FROM await.lane_in_use u WHERE u.lane >> 8 = q.id) m
+                 CROSS JOIN LATERAL (
+                     SELECT o.* FROM await.ready o WHERE o.lane = m.lane AND o.pos > after AND o.pos >= m.mark
+                         AND o.pos <= upto
                      ORDER BY o.pos LIMIT least(p_limit, 100000) FOR UPDATE SKIP LOCKED) x
-                 WHERE m.lane >> 8 = q.id ORDER BY x.pos LIMIT least(p_limit, 100000)) y
+                 ORDER BY x.pos LIMIT least(p_limit, 100000)) y
              LEFT JOIN await.job j ON j.class = await.class(y.job) AND j.id = y.job ORDER BY y.pos LOOP
         n := n + 1;
         last := r.pos;
-        CONTINUE WHEN r.owner IS NULL OR r.named IS NOT NULL;
-        DELETE FROM await.ready y WHERE y.lane = r.lane AND y.pos = r.pos;
-        PERFORM await.stand_in_line(q, r.lane, r.owner, r.job, r.attempt);
+        CONTINUE WHEN r.owner IS NULL;
+        IF (SELECT count(*) FROM (SELECT FROM await.ready y WHERE y.lane = r.lane AND y.owner = r.owner
+                AND y.pos >= r.mark AND y.pos < r.pos LIMIT most) x) >= most THEN
+            DELETE FROM await.ready y WHERE y.lane = r.lane AND y.pos = r.pos;
+            PERFORM await.hold_job(r.lane, r.owner, coalesce(r.origin, r.pos), r.job, r.attempt);
+        ELSIF r.named IS NULL THEN           -- the row is written anew, as rows are never updated
+            DELETE FROM await.ready y WHERE y.lane = r.lane AND y.pos = r.pos;
+            INSERT INTO await.ready (lane, pos, job, attempt, owner, origin)
+                VALUES (r.lane, r.pos, r.job, r.attempt, r.owner, r.pos);
+        END IF;
     END LOOP;
     RETURN CASE WHEN n = least(p_limit, 100000) THEN last END;
 END $$;
@@ -5639,6 +5695,7 @@ REVOKE ALL ON FUNCTION await.ahead(p_lane bigint, p_mark bigint, p_pos bigint) F
 REVOKE ALL ON FUNCTION await.append_event(h await.job_head, p_type text, p_state text, p_data jsonb, p_attempt smallint, p_event_id text, p_status smallint, p_content_type text, p_file_name text, p_size bigint, p_body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.append_result(id uuid, receipt text, n integer, bytes bytea) TO await_worker;
+REVOKE ALL ON FUNCTION await.ask_of_queue(p_queue integer, p_quotas boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.base64url(bytes bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_ended(p_batch uuid, p_state text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.batch_failures(p_batch uuid) FROM PUBLIC;
@@ -5773,6 +5830,7 @@ REVOKE ALL ON FUNCTION await.is_whole_snapshot(s pg_snapshot) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_ended(p_jobs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.job_of_key(new_id uuid, queue text, o jsonb, key text, keep interval, type text, body bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.lane(queue integer, priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.leave_counted_line(h await.job_head) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.leave_line(h await.job_head) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.limit_met(p_queue integer, p_owner text, p_jobs integer, p_most integer, p_owner_most integer, OUT refused text, OUT retry_ms bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.limit_of(p_settings jsonb, p_name text, p_most integer) FROM PUBLIC;

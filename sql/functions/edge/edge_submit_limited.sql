@@ -24,11 +24,11 @@ DECLARE
 BEGIN
     PERFORM await.make_lane(g.queue, min(g.priority)) FROM unnest(p_queues, p_priorities) g (queue, priority)
         WHERE NOT EXISTS (SELECT FROM await.queue q WHERE q.name = g.queue) GROUP BY g.queue ORDER BY g.queue;
-    UPDATE await.queue q SET rated = true, quotas = q.quotas OR g.of_owner FROM (
+    PERFORM await.ask_of_queue(q.id, g.of_owner) FROM (
             SELECT g.queue, bool_or(g.owner_most IS NOT NULL) AS of_owner FROM unnest(p_queues, p_mosts,
                 p_owner_mosts) g (queue, most, owner_most)
             WHERE g.most IS NOT NULL OR g.owner_most IS NOT NULL GROUP BY 1) g
-        WHERE q.name = g.queue AND (NOT q.rated OR g.of_owner AND NOT q.quotas);
+        JOIN await.queue q ON q.name = g.queue WHERE NOT q.rated OR g.of_owner AND NOT q.quotas;
     WITH given AS MATERIALIZED (
         SELECT g.ord, g.owner, q.id AS queue, g.most, CASE WHEN g.owner IS NOT NULL THEN g.owner_most END AS owner_most
         FROM unnest(p_ids, p_queues, p_owners, p_keys, p_mosts, p_owner_mosts) WITH ORDINALITY

@@ -9,8 +9,7 @@ DECLARE
     of_owner CONSTANT boolean := p_owner_most IS NOT NULL AND p_owner IS NOT NULL;
     beyond   int;                            -- how many have to be claimed first
 BEGIN
-    UPDATE await.queue q SET rated = true, quotas = q.quotas OR of_owner
-        WHERE q.id = p_queue AND (NOT q.rated OR of_owner AND NOT q.quotas);
+    PERFORM await.ask_of_queue(p_queue, of_owner);
     IF of_owner THEN
         beyond := await.count_waiting(p_queue, p_owner, p_owner_most) + p_jobs - p_owner_most;
         IF beyond > 0 THEN
@@ -19,8 +18,10 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
-    IF beyond > 0 THEN
+    IF p_most IS NOT NULL THEN               -- else all would be counted
+        beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
+    END IF;
+    IF beyond > 0 AND p_most IS NOT NULL THEN
         refused := 'queue';
         retry_ms := await.retry_ms(p_queue, beyond);
     END IF;
