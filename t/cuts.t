@@ -38,7 +38,10 @@ my $locations = <<'CONF' =~ s/\$\{FILES\}/$files/gr;
     client_max_body_size 400k; client_body_timeout 5s; send_timeout 5s; lingering_timeout 1s;
     keepalive_timeout 3s;    # nginx keeps a connection alive whose reset it has met while it discarded a body
     location = /jobs { await_submit work file=image; }
-    location = /batches { await_batch queues=work file=image; }
+    location = /batches { await_batch queues=work file=image; await_batches all; }
+    location = /list { await_jobs all; }
+    location ~ ^/kept/(?<id>[^/]+)$ { await_cache results; await_batch $id; }
+    location ~ ^/jobs/(?<id>[^/]+)/retry$ { await_retry_job $id; }
     location ~ ^/batches/(?<id>[^/]+)$ { await_batch $id; await_events batch:$id; }
     location ~ ^/added/(?<id>[^/]+)$ { await_submit work batch=$id phase=a; }
     location = /images { await_submit work type=image/*; }

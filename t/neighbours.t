@@ -113,6 +113,21 @@ my @TAKERS = (
         . 'await_submit QB; }',
         202, ['QB'] ],
     [ 'limit_rate', 'location = URI { limit_rate 100k; await_submit QB; }', 202, ['QB'] ],
+    [ 'a submission and a batch that refuses',
+        'location = URI { mirror URI-c; await_submit QA; } '
+        . 'location = URI-c { internal; await_batch queues=QB file=image; }', 202, ['QA'], none => ['QB'] ],
+    [ 'a batch that refuses and a submission',
+        'location = URI { mirror URI-c; await_batch queues=QA file=image; } '
+        . 'location = URI-c { internal; await_submit QB; }', 415, ['QB'], none => ['QA'] ],
+    [ 'error_page of a batch to a submission',
+        'location = URI { await_batch queues=QA file=image; error_page 415 = @NAME; } '
+        . 'location @NAME { await_submit QB; }', 202, ['QB'], none => ['QA'] ],
+    [ 'a mirror to a retry',
+        'location = URI { mirror URI-c; await_submit QA; } '
+        . 'location = URI-c { internal; await_retry_job $http_x_id; }', 202, ['QA'] ],
+    [ 'a retry and its mirror',
+        'location = URI { mirror URI-c; await_retry_job $http_x_id; } '
+        . 'location = URI-c { internal; await_submit QB; }', 202, ['QB'] ],
 );
 my @BODIES = (7, 20_000, 100_000, 1_000_000);
 
@@ -143,6 +158,9 @@ my %GETS = (
     metrics => 'await_metrics;',
     health  => 'await_health;',
     socket  => 'await_socket topic:open plain;',
+    list    => 'await_jobs listed all;',
+    batches => 'await_batches all;',
+    batch   => 'await_batch $http_x_batch;',
     watched => 'await_job $http_x_id; await_events job:$http_x_id; await_socket job:$http_x_id;',
 );
 for my $action (sort keys %GETS) {
@@ -184,6 +202,8 @@ my $s = start_stack(workers => 1, site => <<"CONF");
 limit_req_zone \$server_addr zone=slow:1m rate=100r/s;
 limit_conn_zone \$server_addr zone=many:1m;
 proxy_cache_path $dir/cache keys_zone=pages:1m;
+await_zone zone=batches:1m;
+await_cache batches;
 upstream self { server 127.0.0.1:\${PORT}; }
 upstream taker { server 127.0.0.1:$taker_port; }
 server {
@@ -206,6 +226,11 @@ CONF
 my $done = one_job('/jobs', 'x');
 claim($done);
 complete($done, 'r' x 500_000);
+my $batch = sql("SELECT await.create_batch('{}')");
+sql("SELECT await.submit('set', 'x', options => '{\"batch\": \"$batch\"}') FROM generate_series(1, 3)");
+complete($_, 'x') for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim('{set}', 'w', 3)");
+sql("SELECT await.submit('listed', 'x', options => jsonb_build_object('params', jsonb_build_object('p', repeat('p', 2000))))
+    FROM generate_series(1, 100)");
 my ($worker) = worker_pids();
 
 sub alive {
@@ -315,7 +340,7 @@ ok until_true('all takers have theirs', $has_all, 10), 'all takers have theirs';
 sub ask {
     my ($path, @headers) = @_;
     my $connection = Await::Http1->new(port => $s->{port});
-    $connection->send(Await::Http1::head('GET', $path, [ [ 'X-Id' => $done ], @headers ]));
+    $connection->send(Await::Http1::head('GET', $path, [ [ 'X-Id' => $done ], [ 'X-Batch' => $batch ], @headers ]));
     return $connection->answer($SOON) // { status => 'none', headers => {}, body => '' };
 }
 sub field { my ($answer, $name) = @_; return join ', ', @{ $answer->{headers}{$name} // [] } }
@@ -335,7 +360,10 @@ my %INSIDE = (
     page => qr/"done":true/,
     events => qr/event: completed/,
     metrics => qr/^await_held /m,
-    health => qr/"status":"ready"/
+    health => qr/"status":"ready"/,
+    list => qr/^\{"jobs":\[.*"next":/s,
+    batches => qr/^\{"batches":\[.*\Q$batch\E/s,
+    batch => qr/"ready":true.*"jobs":\[/s
 );
 # What stands before, between and after the marks of a page.
 sub between {
@@ -389,16 +417,16 @@ for my $action (sort keys %GETS) {
 sub without_links {
     my ($text) = @_;
     my $document = eval { decode_json($text) } // {};
-    delete $document->{links};
+    delete $_->{links} for $document, @{ $document->{jobs} // [] }, @{ $document->{batches} // [] };
     return $document;
 }
 for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
-    # a job's links are where it was asked for, the numbers and a stream's times change
+    # links are where a document was asked for, the numbers and a stream's times change
     my $same = sub {
         my ($body, $name) = @_;
         return like $body, $INSIDE{$action}, $name if $action =~ /^(?:metrics|events)$/;
         return is_deeply without_links($body), without_links($plain{$action}{body}), $name
-            if $action =~ /^(?:job|watched)$/;
+            if $action =~ /^(?:job|watched|list|batch|batches)$/;
         return is md5_hex($body), md5_hex($plain{$action}{body}), $name;
     };
     my $zipped = ask("/gzip/$action", [ 'Accept-Encoding' => 'gzip' ]);
@@ -413,7 +441,7 @@ for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
     $same->($slow->{body}, "limit_rate: $action: whole");
     my $connection = Await::Http2->new(port => $h2);
     $same->(
-        $connection->request('GET', "/slow/$action", headers => [ [ 'x-id', $done ] ], timeout => $SOON)->{body},
+        $connection->request('GET', "/slow/$action", headers => [ [ 'x-id', $done ], [ 'x-batch', $batch ] ], timeout => $SOON)->{body},
         "limit_rate over HTTP/2: $action: whole"
     );
     for my $way (qw(tried if limit post missing accel)) {

@@ -38,6 +38,12 @@ my @transports = (
     { name => 'socket', path => '/ws/ID', upgrade => 1 },
     { name => 'inline', path => '/jobs/SMALL/result' },
     { name => 'large', path => '/jobs/LARGE/result' },
+    { name => 'batch', path => '/sets/BATCH', wait => 1 },
+    { name => 'set', path => '/sets', method => 'POST', body => '{"jobs":[{"payload":1},{"payload":2}]}', wait => 1,
+        type => 'application/json' },
+    { name => 'events', path => '/sets/BATCH', accept => 'text/event-stream' },
+    { name => 'list', path => '/list?limit=50' },
+    { name => 'retry', path => '/jobs/SMALL/retry', method => 'POST', body => '' },
 );
 
 # Variables that a log may hold: all but those that no two requests have in common.
@@ -66,6 +72,12 @@ for my $way (@ways) {
     location ~ ^/jobs/(?<captured>[^/]+)/result$ { await_result $captured; }
     location ~ ^/jobs/(?<captured>[^/]+)/events$ { await_events job:$captured; add_header X-Named "$http_x_tag" always;
         }
+    location = /list { await_jobs listed all; }
+    location ~ ^/jobs/(?<captured>[^/]+)/retry$ { await_retry_job $captured; add_header X-Named "$http_x_tag" always; }
+    location = /sets { limit_req zone=many burst=500 nodelay; await_batch queues=work;
+        add_header X-Named "$http_x_tag" always; }
+    location ~ ^/sets/(?<captured>[^/]+)$ { limit_req zone=many burst=500 nodelay; await_batch $captured;
+        await_events batch:$captured; add_header X-Named "$http_x_tag" always; }
     location ~ ^/ws/(?<captured>[^/]+)$ { await_socket job:$captured; }
 }
 CONF
@@ -89,6 +101,10 @@ claim($job);      # and the others with it
 my $attempt = 1;
 complete($small_id, 'a small result');
 complete($large_id, $large);
+sql("SELECT (await.edge_retry('$small_id')).id");      # so that all that do so get this one
+my $batch = sql("SELECT await.create_batch('{}')");
+my $batch_job = sql("SELECT await.submit('work', 'x', options => '{\"batch\": \"$batch\"}')");
+sql("SELECT await.submit('listed', 'x') FROM generate_series(1, 50)");
 
 my @clients;
 sub begin {
@@ -97,13 +113,15 @@ sub begin {
     my %headers =
         (Accept => $transport->{accept} // '*/*', 'X-Tag' => 'seen', 'X-Real-IP' => '192.0.2.7', Cookie => 'c=1');
     $headers{Prefer} = 'wait=50' if $transport->{wait};
+    $headers{'Content-Type'} = $transport->{type} if $transport->{type};
     @headers{qw(Connection Upgrade Sec-WebSocket-Protocol Sec-WebSocket-Version Sec-WebSocket-Key)} =
         ('Upgrade', 'websocket', 'await.v1', 13, encode_base64('sixteen bytes 16', ''))
         if $transport->{upgrade};
     $headers{'Last-Event-ID'} = $transport->{cursor} if defined $transport->{cursor};
-    my $path = $transport->{path} =~ s/ID/$job/r =~ s/SMALL/$small_id/r =~ s/LARGE/$large_id/r;
+    my $path = $transport->{path} =~ s/ID/$job/r =~ s/SMALL/$small_id/r =~ s/LARGE/$large_id/r
+        =~ s/BATCH/$batch/r;
     my $client = Await::Client->new(
-        $way->{port}, $transport->{method} // 'GET', "$path?x=1&way=$n&t=$transport->{name}",
+        $way->{port}, $transport->{method} // 'GET', $path . ($path =~ /\?/ ? '&' : '?') . "x=1&way=$n&t=$transport->{name}",
         headers => \%headers,
         body => $transport->{body},
         http2 => $way->{http2},
@@ -150,7 +168,8 @@ sub numbers {
 
 my $EVENTS = 50;
 for my $n (0 .. $#ways) { begin($n, $_) for grep { !($_->{upgrade} && $ways[$n]{http2}) && !$_->{last} } @transports }
-my $held = 4 * @ways + grep { !$_->{http2} } @ways;
+my @HELD = qw(poll post sse stream batch set events);
+my $held = @HELD * @ways + grep { !$_->{http2} } @ways;
 ok turn(
     65536,
     sub {
@@ -161,7 +180,7 @@ ok turn(
     'all are held' or diag metric('await_held'),
     " of $held";
 is_deeply [ map { $_->{case} }
-    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse stream socket) ], [],
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } @HELD, 'socket' ], [],
     'and none has ended';
 
 # nobody reads: events, and others while the first are stuck; all within send_timeout
@@ -184,19 +203,30 @@ my @readers = map { of($_) } qw(sse socket);
 ok turn(10000, sub { !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers }, 20), 'all events have come';
 cmp_ok time - $began, '>', 3.1, 'slowly';
 is_deeply numbers($_), [ 1 .. $EVENTS ], "each event once, in order: $_->{case}" for @readers;
-ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } of('large'), of('inline') }, 10), 'the results have come';
+ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(large inline list retry) }, 10),
+    'the results have come';
 for my $client (of('large')) {
     is $client->{status}, 200, "the status: $client->{case}";
     ok $client->{body} eq $large, "every byte: $client->{case}" or diag length $client->{body};
 }
 is $_->{body}, 'a small result', $_->{case} for of('inline');
+my ($listed) = map { $_->{body} } of('list');
+is scalar @{ json({ body => $listed })->{jobs} }, 50, 'the list has 50 jobs';
+for my $client (of('list')) {
+    is $client->{status}, 200, "the status: $client->{case}";
+    ok $client->{body} eq $listed, "the same list: $client->{case}" or diag length $client->{body};
+}
+for my $client (of('retry')) {
+    is $client->{status}, 202, $client->{case};
+    is json($client)->{retry_of}, $small_id, "the job that was retried: $client->{case}";
+}
 ok turn(65536, sub { metric('await_buffered_bytes') == 0 }, 10), 'nothing waits any more';
 
 # quiet for longer than send_timeout
 my $quiet = time;
 turn(65536, sub { time - $quiet > 3.6 }, 6);
 is_deeply [ map { $_->{case} }
-    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } qw(poll post sse stream socket) ], [],
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } @HELD, 'socket' ], [],
     'whoever has read everything stays';
 
 # the end
@@ -206,9 +236,9 @@ ok turn(65536, sub { metric('await_held') == $held + @ways }, 10), 'pages are he
 complete($job, '{"n":1}', type => 'application/json', attempt => $attempt, hint => 1);
 complete($_, 'posted', hint => 1)
     for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim(ARRAY['work'], 'test', 1000, null)");
-ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(poll post page sse stream) }, 10),
-    'all end';
-for my $client (map { of($_) } qw(poll post page sse stream)) {
+my @ENDED = (@HELD, 'page');
+ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } @ENDED }, 10), 'all end';
+for my $client (map { of($_) } @ENDED) {
     is $client->{status}, 200, $client->{case};
     ok $client->{ended}, "ends as it should: $client->{case}";
 }
@@ -217,6 +247,13 @@ is $_->{body}, 'posted', $_->{case} for of('post');
 is_deeply [ map { $_->{type} } @{ json({ body => $_->{body} })->{events} } ], ['completed'], $_->{case} for of('page');
 is_deeply types($_), [ qw(ready pending processing), ('n') x $EVENTS, 'completed' ], $_->{case} for of('sse');
 is_deeply types($_), [qw(ready pending processing completed)], $_->{case} for of('stream');
+for my $client (of('batch'), of('set')) {
+    my $document = json($client);
+    is $document->{ready} ? $document->{state} : 'not ready', 'completed', $client->{case};
+    is_deeply [ map { $_->{state} } @{ $document->{jobs} } ], [ ('completed') x ($client->{transport} eq 'set' ? 2 : 1) ],
+        "its jobs: $client->{case}";
+}
+is types($_)->[-1], 'batch.ready', $_->{case} for of('events');
 turn(65536, sub { numbers($_) for of('socket'); !grep { !$_->{last} } of('socket') }, 10);
 for my $client (of('socket')) {
     is $client->{status}, 101, "the socket opens: $client->{case}";
@@ -265,7 +302,7 @@ for my $t (map { $_->{name} } @transports) {
         $_->{args} =~ s/way=\d+//, $_->{query_string} =~ s/way=\d+// for $first, $this;
         cmp_ok delete $this->{port}, '>', 0, 'the port of the peer'; delete $first->{port};
         delete @$_{qw(bytes_sent body_bytes_sent)}
-            for $t =~ /^(?:sse|stream)$/ ? ($first, $this) : ();    # without a request each event is a chunk
+            for $t =~ /^(?:sse|stream|events)$/ ? ($first, $this) : ();    # without a request each event is a chunk
         if ($n != 5) {
             delete @$_{ keys %of_protocol } for $first, $this;
         }    # else: TLS, parked and not parked, where all is the same
@@ -274,7 +311,7 @@ for my $t (map { $_->{name} } @transports) {
     my ($parked, $not) = map {
         my $line = { %{ $logged{$t}[$_] } };
         delete $line->{port};
-        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /^(?:sse|stream)$/;
+        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /^(?:sse|stream|events)$/;
         $line->{$_} =~ s/way=\d+// for qw(args query_string);
         $line
     } 0, 1;

@@ -139,6 +139,13 @@ sub batch {
         unless @batches > 1;
     return $_[0] ? pop @batches : $batches[0];
 }
+my @cancelled;
+sub retriable {
+    @cancelled = split /\n/, sql("SELECT j FROM (SELECT await.submit('gone', 'x') AS j FROM generate_series(1, 200)) k
+        WHERE await.cancel(j) = 'cancelled'")
+        unless @cancelled > 1;
+    return pop @cancelled;
+}
 sub held_batch {
     my ($path, %o) = @_;
     my $id = batch(1);
@@ -171,6 +178,20 @@ our %ACTIONS = (
     'batch cancelled' => sub { +{ %{ ask('/batches/' . batch(1)) }, method => 'DELETE' } },
     'batch streamed' => sub { held_batch('/batches/ID', sse()) },
     'batch added to' => sub { submit('/added/' . batch(), some(300)) },
+    'batch cached' => sub { ask('/kept/' . batch()) },
+    'batch cached, awaited' => sub { held_batch('/kept/ID?wait=20') },
+    'batches' => sub { ask('/batches?limit=' . (1 + int rand 200)) },
+    'list' => sub { ask('/list?limit=' . (1 + int rand 200)) },
+    'list of many' => sub { ask('/list?limit=200', big => 1) },
+    'list by state' => sub { ask('/list?state=completed,failed&limit=2') },
+    'retry' => sub { +{ %{ ask("/jobs/$small/retry") }, method => 'POST' } },
+    'retry of another' => sub { +{ %{ ask('/jobs/' . retriable() . '/retry') }, method => 'POST' } },
+    'position' => sub { ask('/jobs/' . job() . '?include=position') },
+    'no retry' => sub { +{ %{ refused(ask('/jobs/' . job() . '/retry')) }, method => 'POST' } },
+    'retry of no job' => sub { +{ %{ refused(ask("/jobs/0$old/retry")) }, method => 'POST' } },
+    'no list' => sub { refused(ask('/list?limit=0')) },
+    'no cursor of a list' => sub { refused(ask('/list?cursor=x')) },
+    'no position' => sub { refused(ask('/jobs/' . job() . '?include=x')) },
     'no batch' => sub {
         my ($lines) = lines(100);
         my $body = "$lines@@@" . 'x' x rand 2000;
