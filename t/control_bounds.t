@@ -1,6 +1,6 @@
 # What an attack on the control of queues found: fairness that came later sorted no job whose owner was known before; a
 # quota of an owner counted all jobs of the queue; a claim left open in its transaction kept every submission of nginx
-# waiting; cancelled jobs filled a queue that nobody claims from.
+# waiting; cancelled jobs filled a queue that nobody claims from; a client that cancelled and retried had no quota.
 
 use strict;
 use warnings;
@@ -15,6 +15,8 @@ use Time::HiRes qw(time);
 my $s = start_stack(extra => <<'CONF');
     location = /full { await_submit full max_pending=3; }
     location = /running { await_submit running max_pending=9 max_pending_per_owner=9; await_owner $arg_owner; }
+    location = /again { await_retry_job $arg_id max_pending=2; }
+    location = /mine { await_retry_job $arg_id max_pending_per_owner=1; await_owner $arg_owner; }
 CONF
 
 sub submit_for {
@@ -107,6 +109,24 @@ subtest 'cancelled jobs fill no queue' => sub {
     is sql("SELECT await.cancel('$last')"), 'cancelled', 'one that waits for its time is cancelled';
     is sql("SELECT count(*) FROM await.delayed d WHERE d.lane >> 8 = ${\queue_of('full')}"), 0, 'and gone from the line';
     is sql("SELECT count(*) FROM await.claim('{full}', 'w', 10)"), 3, 'the others are claimed';
+};
+
+subtest 'limits hold for retries' => sub {
+    submit_for('again', 'A', 4);
+    my @ids = split /\n/, sql("SELECT id FROM await.job WHERE queue = ${\queue_of('again')} ORDER BY eid");
+    sql("SELECT await.cancel('$_')") for @ids;
+    sql("SELECT await.claim('{again}', 'w', 9)");
+    is post("/mine?owner=A&id=$ids[0]")->{status}, 202, 'one is retried';
+    my $refused = post("/mine?owner=A&id=$ids[1]");
+    is $refused->{status}, 429, 'a second one of the owner is not';
+    is header($refused, 'ratelimit-policy'), '"pending";q=1', 'with RateLimit-Policy';
+    is post("/mine?owner=A&id=$ids[0]")->{status}, 202, 'a repetition is not refused';
+    is post("/again?id=$ids[1]")->{status}, 202, 'two may wait in the queue';
+    $refused = post("/again?id=$ids[2]");
+    is $refused->{status}, 503, 'and no third one';
+    like header($refused, 'retry-after'), qr/^[1-9]\d*$/, 'with Retry-After';
+    is sql("SELECT count(*) FROM await.job WHERE retry_of IS NOT NULL"), 2, 'what is refused is not stored';
+    is sql("SELECT count(*) FROM await.retried WHERE job = '$ids[2]'"), 0, 'nor counts as retried';
 };
 
 finish();

@@ -146,8 +146,9 @@ my %values = (
     ],
     await_result => [ 'the id of a job must be a variable|without "job:"', 'id', 'job:$arg_id' ],
     await_retry_job => [
-        'the id of a job must be a variable|without "job:"|it must be format=|is unknown', 'id', 'job:$arg_id',
-        '$arg_id default=text', '$arg_id format=none'
+        'the id of a job must be a variable|without "job:"|it must be max_pending=|a number between 1|is unknown|requires "await_owner"', 'id',
+        'job:$arg_id', '$arg_id default=text', '$arg_id format=none', '$arg_id max_pending=0', '$arg_id max_pending',
+        '$arg_id max_pending_per_owner=x', '$arg_id max_pending_per_owner=1'
     ],
     await_jobs =>
         [ 'the name of a queue, in front, or all or format=|given twice|is unknown|requires "await_owner"', "''",
@@ -208,7 +209,7 @@ my %values = (
         'q batch=$arg_b phase=', 'q batch=$arg_b "phase=a b"'
     ],
     await_retry_job => [
-        'must be a variable|without "job:"|it must be format=',
+        'must be a variable|without "job:"|it must be max_pending=',
         'id', 'job:$arg_id', '$arg_id retain=1d'
     ],
 );

@@ -23,6 +23,7 @@ my @PLACES = (
         prefix => '/own',
         more => 'await_owner $http_x_owner; await_origins https://a.example; await_cors on;',
         submit => 'max_pending_per_owner=500',
+        retry => 'max_pending_per_owner=500',
         add => 'max_pending_per_owner=500',
         submit_batch => 'max_pending_per_owner=500',
         options => 'max_pending_per_owner=500'
@@ -34,7 +35,7 @@ my @PLACES = (
         jobs => 'all format=document',
         job => 'format=document default=text',
         result => 'pending=404 failed=500',
-        retry => 'format=document',
+        retry => 'format=document max_pending=9000',
         events => 'event=brief thin linger',
         one_socket => 'event=brief thin plain',
         socket => 'event=brief thin',

@@ -118,11 +118,18 @@ class EndedJobCache {
 enum class Cancelled { now, already, ended, changed, unknown };
 
 /// A job that is run once more. `made`: as the new job `id`, by this call; `replayed`: before it; `running`:
-/// it has not ended; `unknown`: there is no such job.
+/// it has not ended; `unknown`: there is no such job; `full`: the new job would exceed a limit.
 struct Retried {
-  enum class Outcome : std::uint8_t { made, replayed, running, unknown };
+  enum class Outcome : std::uint8_t { made, replayed, running, unknown, full };
   Outcome outcome;
   Uuid id;
+  Full full = Full::no;       ///< which limit
+  std::int64_t retry_ms = 0;  ///< in which there may be room
+};
+/// How many jobs may wait with the one that is run once more, as of NewJob.
+struct PendingLimits {
+  std::optional<int> max_pending;
+  std::optional<int> max_pending_per_owner;
 };
 
 /// Whether a call of a port that ended with this error may have succeeded.
@@ -155,7 +162,7 @@ class Store {
   /// @param seq  cancels only if the newest event of the job is this one; empty: in any case
   virtual void cancel(const Uuid &id, std::optional<int> seq, Reply<Cancelled> &reply) = 0;
   /// Runs an ended job once more.
-  virtual void retry(const Uuid &id, Reply<Retried> &reply) = 0;
+  virtual void retry(const Uuid &id, const PendingLimits &limits, Reply<Retried> &reply) = 0;
   /// Where a job stands. Dearer than a read of the job.
   virtual void standing(const Uuid &id, Reply<Standing> &reply) = 0;
 };

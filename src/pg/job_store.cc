@@ -165,6 +165,10 @@ Result<core::Retried> decode_retried(const Rows &rows, std::size_t) {
   std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
   if (word == "running" || word == "unknown")
     return core::Retried{word == "running" ? Outcome::running : Outcome::unknown, {}};
+  if (word == "queue" || word == "owner") {
+    core::Submitted met = decode_full(rows, 0, word, 2);
+    return core::Retried{Outcome::full, {}, met.full, met.retry_ms};
+  }
   if (word.empty() || rows.null(0, 1))
     return Error{Code::internal, "await.edge_retry returned no job"};
   return core::Retried{word == "retried" ? Outcome::made : Outcome::replayed, rows.uuid(0, 1)};
@@ -407,9 +411,11 @@ void JobStore::cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::
                                                       decode_cancelled));
 }
 
-void JobStore::retry(const Uuid &id, core::Reply<core::Retried> &reply) {
+void JobStore::retry(const Uuid &id, const core::PendingLimits &limits, core::Reply<core::Retried> &reply) {
   Params params;
   params.uuid(id);
+  for (auto limit : {limits.max_pending, limits.max_pending_per_owner})
+    limit ? params.int4(*limit) : params.null(kInt4);
   write_.send(
       std::make_unique<Call<core::Retried>>(statements::kRetry, std::move(params), reply, decode_retried));
 }

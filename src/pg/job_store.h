@@ -47,7 +47,7 @@ class JobStore : public core::Store, public core::Topics, public core::AccessSto
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::Cancelled> &reply) override;
-  void retry(const Uuid &id, core::Reply<core::Retried> &reply) override;
+  void retry(const Uuid &id, const core::PendingLimits &limits, core::Reply<core::Retried> &reply) override;
   void standing(const Uuid &id, core::Reply<core::Standing> &reply) override;
   void publish(std::string_view topic, std::string_view type, std::string_view json, bool latest,
                core::Reply<int> &reply) override;

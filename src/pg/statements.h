@@ -18,7 +18,7 @@ inline constexpr char kSubmitOnce[] =
 inline constexpr char kSubmitLimited[] =
     "SELECT id, created_at, clash, refused, retry_ms FROM "
     "await.edge_submit_limited($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)";
-inline constexpr char kRetry[] = "SELECT outcome, id FROM await.edge_retry($1)";
+inline constexpr char kRetry[] = "SELECT outcome, id, retry_ms FROM await.edge_retry($1, $2, $3)";
 inline constexpr char kStanding[] = "SELECT place, eta_ms FROM await.edge_position(ARRAY[$1])";
 inline constexpr char kJobs[] =
     "SELECT id, queue, owner, state, seq, attempt, correlation_id, batch::text, phase, retry_of::text, "

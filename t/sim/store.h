@@ -134,7 +134,7 @@ class Store : public core::Store, public core::AccessStore, public core::Batches
   void tail(std::string_view snapshot, core::Reply<core::Tail> &reply) override;
   void heads(std::span<const Uuid> ids, core::Reply<core::Tail> &reply) override;
   void cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::Cancelled> &reply) override;
-  void retry(const Uuid &, core::Reply<core::Retried> &) override {}
+  void retry(const Uuid &, const core::PendingLimits &, core::Reply<core::Retried> &) override {}
   void standing(const Uuid &, core::Reply<core::Standing> &) override {}
   void use(std::span<const core::TicketUse> tickets, core::Reply<std::vector<bool>> &reply) override;
   void revocations(core::Reply<std::vector<core::Revoked>> &reply) override;

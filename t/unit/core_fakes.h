@@ -82,7 +82,7 @@ struct FakeStore : Store {
     tail_replies.push_back(reply);
   }
   void cancel(const Uuid &, std::optional<int>, Reply<Cancelled> &) override {}
-  void retry(const Uuid &, Reply<Retried> &) override {}
+  void retry(const Uuid &, const PendingLimits &, Reply<Retried> &) override {}
   void standing(const Uuid &, Reply<Standing> &) override {}
 
   std::deque<Batch> batches;

@@ -1,7 +1,10 @@
 // ngx_http_await_retry_job_module: runs a job that has ended once more, as a new job.
 
+#include "base/text.h"
 #include "http/conf/action.h"
 #include "http/conf/formats.h"
+#include "http/conf/submit_options.h"
+#include "http/exchange/full_queue.h"
 #include "http/exchange/job_document.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
@@ -17,12 +20,14 @@ namespace {
 
 struct RetryConf {
   ngx_http_complex_value_t *id;
+  SubmitOptions options;  ///< max_pending= and max_pending_per_owner=
 };
 
 /// Reads the job to check its owner, retries it, and answers with the new job.
 class RetryRequest : public JobWait {
  public:
-  RetryRequest(ngx_http_request_t *r, Runtime &runtime) : JobWait(r, runtime, core::ResultDetail::none) {}
+  RetryRequest(ngx_http_request_t *r, Runtime &runtime, const core::PendingLimits &limits)
+      : JobWait(r, runtime, core::ResultDetail::none), limits_(limits) {}
 
   Answer start(const Uuid &id) { return watch(id, 0); }
 
@@ -41,7 +46,7 @@ class RetryRequest : public JobWait {
       return;
     }
     old_ = job.id;
-    runtime_.backends().store().retry(job.id, reply_);
+    runtime_.backends().store().retry(job.id, limits_, reply_);
   }
 
   void refuse_running() {
@@ -76,6 +81,8 @@ class RetryRequest : public JobWait {
       refuse_running();
     } else if (retried->outcome == Outcome::unknown) {
       refuse({Code::not_found, "no such job"});
+    } else if (retried->outcome == Outcome::full) {
+      finish(send_full(r_, retried->full, retried->retry_ms, limits_.max_pending_per_owner));
     } else {
       retried_ = *retried;
       request_info(r_).id = retried_->id.text();  // for await_job_uri
@@ -83,6 +90,7 @@ class RetryRequest : public JobWait {
     }
   }
 
+  core::PendingLimits limits_;
   Uuid old_;
   std::optional<core::Retried> retried_;
   core::Reply<core::Retried> reply_ = core::Reply<core::Retried>::to<&RetryRequest::on_retried>(this);
@@ -95,10 +103,14 @@ Answer retry_job(ngx_http_request_t *r, Runtime &runtime) {
     return id.answer();
   if (auto refusal = check_room(r, runtime, false))
     return *refusal;
-  return ngx::Held::make<RetryRequest>(r, runtime)->start(*id);
+  core::NewJob limited;
+  apply(conf.options, limited);
+  core::PendingLimits limits{limited.max_pending, limited.max_pending_per_owner};
+  return ngx::Held::make<RetryRequest>(r, runtime, limits)->start(*id);
 }
 
 char *set_retry_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
+  auto &retry = *static_cast<RetryConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
   LocationConf *location = add_action(cf, &LocationConf::retry_job, retry_job);
   if (location == nullptr)
@@ -106,12 +118,22 @@ char *set_retry_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   for (ngx_uint_t i = 2; i < cf->args->nelts; ++i) {
     std::string_view word = ngx::view(words[i]);
     char *rc = NGX_CONF_OK;
-    if (!take_format(cf, word, "format", &location->document, &rc))
-      return invalid_parameter(cf, word, "it must be format=");
-    if (rc != NGX_CONF_OK)
-      return rc;
+    if (take_format(cf, word, "format", &location->document, &rc)) {
+      if (rc != NGX_CONF_OK)
+        return rc;
+      continue;
+    }
+    std::string_view value = word;
+    std::string_view name = cut(value, '=');
+    bool is_limit = name == "max_pending" || name == "max_pending_per_owner";
+    if (!is_limit)
+      return invalid_parameter(cf, word, "it must be max_pending=, max_pending_per_owner= or format=");
+    if (const char *why = *parse_job_option(cf, name, value, retry.options))
+      return invalid_parameter(cf, word, why);
+    if (name == "max_pending_per_owner")
+      location->owner_quota_at = place_of(cf);
   }
-  return compile_id(cf, words[1], &static_cast<RetryConf *>(conf)->id);
+  return compile_id(cf, words[1], &retry.id);
 }
 
 // clang-format off
