@@ -1471,7 +1471,7 @@ BEGIN
         (await.reap_lag() * 1000)::bigint
         FROM await.queue_stats(p_most) s;
 END $$;
-CREATE FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) RETURNS record
+CREATE FUNCTION await.edge_retry(p_id uuid, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1500,6 +1500,12 @@ BEGIN
     END IF;
     SELECT r.retry INTO edge_retry.id FROM await.retried r WHERE r.class = await.class(p_id) AND r.job = p_id;
     outcome := CASE WHEN FOUND THEN 'replayed' ELSE 'retried' END;
+    IF outcome = 'replayed' THEN
+        RETURN;
+    ELSIF p_most IS NOT NULL OR p_owner_most IS NOT NULL THEN
+        SELECT coalesce(m.refused, outcome), m.retry_ms INTO outcome, edge_retry.retry_ms
+            FROM await.limit_met(h.queue, h.owner, 1, p_most, p_owner_most) m;
+    END IF;
     IF outcome = 'retried' THEN
         edge_retry.id := await.retry(p_id);
     END IF;
@@ -5768,8 +5774,8 @@ REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_b
 GRANT ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) FROM PUBLIC;
