@@ -250,7 +250,8 @@ is_deeply types($_), [qw(ready pending processing completed)], $_->{case} for of
 for my $client (of('batch'), of('set')) {
     my $document = json($client);
     is $document->{ready} ? $document->{state} : 'not ready', 'completed', $client->{case};
-    is_deeply [ map { $_->{state} } @{ $document->{jobs} } ], [ ('completed') x ($client->{transport} eq 'set' ? 2 : 1) ],
+    my $jobs = $client->{transport} eq 'set' ? 2 : 1;
+    is_deeply [ map { $_->{state} } @{ $document->{jobs} } ], [ ('completed') x $jobs ],
         "its jobs: $client->{case}";
 }
 is types($_)->[-1], 'batch.ready', $_->{case} for of('events');
