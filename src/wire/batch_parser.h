@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "wire/batch_job.h"
 #include "wire/json_check.h"
@@ -40,8 +41,10 @@ class BatchParser {
   /// Ends the body. False if it is incomplete, or has no job.
   bool finish();
 
-  /// The job of the last Step::job, which the caller may move from.
-  BatchJob &job() { return job_; }
+  /// The job of the last Step::job.
+  const BatchJob &job() const { return job_; }
+  /// The same, which is empty afterwards.
+  BatchJob take_job() { return std::exchange(job_, BatchJob()); }
   const Fault &fault() const { return fault_; }
   /// How many jobs there were so far.
   std::size_t jobs() const { return jobs_; }

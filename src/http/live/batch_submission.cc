@@ -114,7 +114,7 @@ BatchSubmission::MaybeObjection BatchSubmission::take_jobs() {
       case wire::BatchParser::Step::more:
         break;
       case wire::BatchParser::Step::job:
-        if (auto objection = add_element(parser_->job()))
+        if (auto objection = add_element(parser_->take_job()))
           return objection;
         break;
       case wire::BatchParser::Step::fault: {
@@ -127,7 +127,7 @@ BatchSubmission::MaybeObjection BatchSubmission::take_jobs() {
   return std::nullopt;
 }
 
-BatchSubmission::MaybeObjection BatchSubmission::add_element(wire::BatchJob &element) {
+BatchSubmission::MaybeObjection BatchSubmission::add_element(wire::BatchJob element) {
   core::NewJob job;
   if (auto objection = place(job, element.queue, element.phase, where()))
     return objection;

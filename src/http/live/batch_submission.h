@@ -46,7 +46,7 @@ class BatchSubmission : public Receiver {
 
   MaybeObjection take_more();
   MaybeObjection take_jobs();
-  MaybeObjection add_element(wire::BatchJob &element);
+  MaybeObjection add_element(wire::BatchJob element);
   MaybeObjection place(core::NewJob &job, const std::optional<std::string> &queue,
                        const std::optional<std::string> &phase, const std::string &where);
   MaybeObjection count_for(const std::string &queue, const std::string &where);
