@@ -107,7 +107,8 @@ subtest 'cancelled jobs fill no queue' => sub {
     is post('/full', 'x')->{status}, 503, 'but no more than that';
     my $last = sql("SELECT await.submit('full', 'x', options => '{\"delay\": \"1 hour\"}')");
     is sql("SELECT await.cancel('$last')"), 'cancelled', 'one that waits for its time is cancelled';
-    is sql("SELECT count(*) FROM await.delayed d WHERE d.lane >> 8 = ${\queue_of('full')}"), 0, 'and gone from the line';
+    is sql("SELECT count(*) FROM await.delayed d WHERE d.lane >> 8 = ${\queue_of('full')}"), 0,
+        'and gone from the line';
     is sql("SELECT count(*) FROM await.claim('{full}', 'w', 10)"), 3, 'the others are claimed';
 };
 

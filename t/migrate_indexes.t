@@ -41,7 +41,8 @@ SQL
 close $file;
 
 # the rest of an attempt that was ended
-my $large = sql("SELECT relid FROM pg_partition_tree('await.job') WHERE isleaf ORDER BY pg_relation_size(relid) DESC LIMIT 1");
+my $large = sql("SELECT relid FROM pg_partition_tree('await.job') WHERE isleaf
+    ORDER BY pg_relation_size(relid) DESC LIMIT 1");
 my $name = sql("SELECT relname FROM pg_class WHERE oid = '$large'::regclass");
 sql("CREATE INDEX ${name}_job_phase ON $large (phase)");
 sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'await.${name}_job_phase'::regclass");

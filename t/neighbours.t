@@ -120,8 +120,8 @@ complete($done, 'r' x 500_000);
 my $batch = sql("SELECT await.create_batch('{}')");
 sql("SELECT await.submit('set', 'x', options => '{\"batch\": \"$batch\"}') FROM generate_series(1, 3)");
 complete($_, 'x') for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim('{set}', 'w', 3)");
-sql("SELECT await.submit('listed', 'x', options => jsonb_build_object('params', jsonb_build_object('p', repeat('p', 2000))))
-    FROM generate_series(1, 100)");
+sql("SELECT await.submit('listed', 'x', options => jsonb_build_object('params',
+    jsonb_build_object('p', repeat('p', 2000)))) FROM generate_series(1, 100)");
 my ($worker) = worker_pids();
 
 sub alive {
@@ -332,7 +332,11 @@ for my $action (grep { $_ ne 'socket' } sort keys %GETS) {
     $same->($slow->{body}, "limit_rate: $action: whole");
     my $connection = Await::Http2->new(port => $h2);
     $same->(
-        $connection->request('GET', "/slow/$action", headers => [ [ 'x-id', $done ], [ 'x-batch', $batch ] ], timeout => $SOON)->{body},
+        $connection->request(
+            'GET', "/slow/$action",
+            headers => [ [ 'x-id', $done ], [ 'x-batch', $batch ] ],
+            timeout => $SOON
+            )->{body},
         "limit_rate over HTTP/2: $action: whole"
     );
     for my $way (qw(tried if limit post missing accel)) {

@@ -146,7 +146,8 @@ my %values = (
     ],
     await_result => [ 'the id of a job must be a variable|without "job:"', 'id', 'job:$arg_id' ],
     await_retry_job => [
-        'the id of a job must be a variable|without "job:"|it must be max_pending=|a number between 1|is unknown|requires "await_owner"', 'id',
+        'the id of a job must be a variable|without "job:"|it must be max_pending=|a number between 1|is unknown'
+            . '|requires "await_owner"', 'id',
         'job:$arg_id', '$arg_id default=text', '$arg_id format=none', '$arg_id max_pending=0', '$arg_id max_pending',
         '$arg_id max_pending_per_owner=x', '$arg_id max_pending_per_owner=1'
     ],

@@ -121,7 +121,8 @@ sub begin {
     my $path = $transport->{path} =~ s/ID/$job/r =~ s/SMALL/$small_id/r =~ s/LARGE/$large_id/r
         =~ s/BATCH/$batch/r;
     my $client = Await::Client->new(
-        $way->{port}, $transport->{method} // 'GET', $path . ($path =~ /\?/ ? '&' : '?') . "x=1&way=$n&t=$transport->{name}",
+        $way->{port}, $transport->{method} // 'GET',
+        $path . ($path =~ /\?/ ? '&' : '?') . "x=1&way=$n&t=$transport->{name}",
         headers => \%headers,
         body => $transport->{body},
         http2 => $way->{http2},
