@@ -4437,7 +4437,7 @@ BEGIN
     IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) THEN
         RETURN NULL;
     END IF;
-    PERFORM await.note_use(h.queue, k);
+    PERFORM await.need_partitions(k), await.note_use(h.queue, k);
     INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,
                            params, payload, payload_size, lease, max_attempts, retry_of, extra)
         SELECT k, new, j.queue, j.priority, j.owner, j.phase, j.correlation_id, j.trace, j.content_type, j.file_name,
@@ -4822,6 +4822,7 @@ DECLARE
     type     text  := coalesce(content_type, 'application/octet-stream');
     body     bytea := coalesce(payload, '');
     class    int2;
+    missing  boolean;                        -- the partition of now
     new_id   uuid;
     first_id uuid;
     in_queue int4;
@@ -4853,7 +4854,8 @@ BEGIN
         attempts := await.option_number(o, 'max_attempts', 1, 1000);
         prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
     END IF;
-    SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    SELECT r.class, to_regclass(format('await.%I', await.partition_name('job', r.class, date_bin(r.step, clock_timestamp(), 'epoch')))) IS NULL
+        INTO class, missing FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
@@ -4871,6 +4873,9 @@ BEGIN
         owner := b.owner;
     ELSIF o ->> 'phase' IS NOT NULL THEN
         RAISE EXCEPTION 'a job has a phase only in a batch' USING ERRCODE = '22023';
+    END IF;
+    IF missing OR b.id IS NOT NULL THEN      -- the batch may be of another class
+        PERFORM await.need_partitions(class);
     END IF;
     new_id := await.new_id(class);
     IF key IS NOT NULL THEN

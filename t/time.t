@@ -150,4 +150,28 @@ subtest 'a clock that was ahead costs seconds' => sub {
     );
     eventually('a lease of then runs out', $claimed->('ahead-lease'), 15);
 };
+
+# As after a clock that was ahead: the purge has dropped the days to which it is set back.
+subtest 'a day without partitions' => sub {
+    my $old = submit('back', '{}');
+    my $batch = sql(q{SELECT await.create_batch('{}')});
+    sql("SELECT await.cancel('$old')");
+    my %as = (
+        submit => q{await.submit('back', 'x')},
+        retry => "await.retry('$old')",
+        create_batch => q{await.create_batch('{}')},
+        'submit into a batch' => qq{await.submit('back', 'x', 'text/plain', '{"retain": "7d", "batch": "$batch"}')},
+        edge_submit => q{(await.edge_submit(ARRAY[await.new_id(1::int2)], '{back}', '{0}', '{NULL}', '{NULL}', '{NULL}',
+            '{text/plain}', '{NULL}', '{NULL}', '{x}', '{1}', '{NULL}', '{NULL}', '{NULL}', '{NULL}')).id},
+    );
+    my $day = 21;
+    for my $what (sort keys %as) {
+        sql("DROP TABLE await.$_") for split /\n/, sql(
+            q{SELECT relname FROM pg_class WHERE relname ~ '^(job|event|chunk)_1_[0-9]{8}$' AND
+            relname > await.partition_name(substr(relname, 1, strpos(relname, '_') - 1), 1::int2, clock_timestamp())}
+        );
+        set_clock($day++);
+        ok eval { sql("SELECT $as{$what} IS NOT NULL") eq 't' }, $what or diag $@;
+    }
+};
 finish();

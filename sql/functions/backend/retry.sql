@@ -12,7 +12,7 @@ BEGIN
     IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) THEN
         RETURN NULL;
     END IF;
-    PERFORM await.note_use(h.queue, k);
+    PERFORM await.need_partitions(k), await.note_use(h.queue, k);
     INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,
                            params, payload, payload_size, lease, max_attempts, retry_of, extra)
         SELECT k, new, j.queue, j.priority, j.owner, j.phase, j.correlation_id, j.trace, j.content_type, j.file_name,

@@ -71,6 +71,7 @@ DECLARE
     type     text  := coalesce(content_type, 'application/octet-stream');
     body     bytea := coalesce(payload, '');
     class    int2;
+    missing  boolean;                        -- the partition of now
     new_id   uuid;
     first_id uuid;
     in_queue int4;
@@ -102,7 +103,8 @@ BEGIN
         attempts := await.option_number(o, 'max_attempts', 1, 1000);
         prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
     END IF;
-    SELECT r.class INTO class FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    SELECT r.class, to_regclass(format('await.%I', await.partition_name('job', r.class, date_bin(r.step, clock_timestamp(), 'epoch')))) IS NULL
+        INTO class, missing FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
@@ -120,6 +122,9 @@ BEGIN
         owner := b.owner;
     ELSIF o ->> 'phase' IS NOT NULL THEN
         RAISE EXCEPTION 'a job has a phase only in a batch' USING ERRCODE = '22023';
+    END IF;
+    IF missing OR b.id IS NOT NULL THEN      -- the batch may be of another class
+        PERFORM await.need_partitions(class);
     END IF;
     new_id := await.new_id(class);
     IF key IS NOT NULL THEN
