@@ -47,8 +47,8 @@ clean:
 	@$(STACK) forget
 	rm -rf $(B)
 
-## build: the module and await-worker, out of tree, as an ordinary user
-build: module worker
+## build: the module, await-worker and await-relay, out of tree, as an ordinary user
+build: module worker relay
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
@@ -114,7 +114,9 @@ ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers 
 
 pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
 io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
+cli_objects    = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/cli/*.cc))
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
+relay_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/relay/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
 sim_objects    = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/sim/*.cc))
@@ -143,7 +145,9 @@ $(B)/cc/bench/%.o: bench/%.cc $(B)/cc/made-by
 	$(call compile,-Ibench)
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
-$(B)/await-worker: $(pure_objects) $(io_objects) $(worker_objects) $(B)/cc/sources
+$(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(worker_objects) $(B)/cc/sources
+	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
+$(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(relay_objects) $(B)/cc/sources
 	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
 $(B)/unit: $(pure_objects) $(B)/cc/worker/note.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread)
@@ -156,12 +160,17 @@ $(B)/load: $(load_objects) $(B)/cc/sources
 $(B)/contract: $(pure_objects) $(io_objects) $(contract_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -lpthread)
 
-PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/contract
+PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
 worker:
 	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
+
+## relay: build/await-relay
+.PHONY: relay
+relay:
+	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-relay
 
 ## workers: the samples and libraries of workers/, compiled and with their types checked, for t/samples*.t
 .PHONY: workers

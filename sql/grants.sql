@@ -11,16 +11,19 @@ DECLARE
             "edge_hello", "edge_submit", "edge_submit_once", "edge_jobs", "edge_events", "edge_user_events", "edge_tail", "edge_heads",
             "edge_submit_limited", "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches",
             "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_paused", "edge_retry", "edge_put", "edge_get", "edge_drop",
-            "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues",
+            "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues", "edge_relays",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
             "submit", "create_batch", "list", "publish", "topic_id", "hint", "hints", "may_queue", "run_maintenance", "tick", "purge"],
         "await_relay": [
+            "events_after", "relay_page", "relay_hello", "relay_lease", "relay_release", "relay_open", "relay_advance", "relay_status",
+            "relay_set", "relay_drop",
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [
             "cancel", "retry", "retry_many", "find_jobs", "list", "pause", "resume", "set_queue", "sort_queue", "queues", "position",
-            "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "run_maintenance", "tick", "purge"]
+            "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "relay_status",
+            "run_maintenance", "tick", "purge"]
     }';
     name    text;
     unknown text;

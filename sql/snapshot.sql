@@ -2032,6 +2032,16 @@ BEGIN
         PERFORM await.notify_lanes(ARRAY[in_lane]);
     END IF;
 END $$;
+CREATE FUNCTION await.events_after(cursor text, n integer DEFAULT 1000) RETURNS TABLE(next text, id uuid, seq integer, type text, state text, attempt smallint, at timestamp with time zone, queue text, topic text, owner text, batch uuid, phase text, correlation_id text, trace text, data jsonb, status smallint, content_type text, file_name text, size bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT p.cursor, p.job, p.seq, p.type, p.state, p.attempt, p.at, nullif(p.queue, '.topic'),
+        CASE WHEN p.queue = '.topic' THEN substr(p.owner, 7) END, CASE WHEN p.queue <> '.topic' THEN p.owner END,
+        p.batch, p.phase, p.correlation_id, p.trace, p.data::jsonb, p.status, p.content_type, p.file_name, p.size
+    FROM await.relay_page(events_after.cursor, events_after.n) p
+    WHERE p.job IS NOT NULL OR NOT p.complete OR coalesce(events_after.cursor, '') = ''
+$$;
 CREATE FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval DEFAULT NULL::interval) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4342,6 +4352,452 @@ BEGIN
     PERFORM await.retry_or_fail(h, p_attempt, jsonb_build_object('title', 'Payload too large for this worker', 'detail', why), NULL);
     RAISE WARNING 'job %, attempt % failed: %', p_job, p_attempt, why;
 END $$;
+CREATE FUNCTION await.relay_advance(p_relay text, p_token bigint, p_sink text, p_no bigint, p_cursor text, p_delivered integer DEFAULT 0, p_failures integer DEFAULT 0, p_reason text DEFAULT NULL::text) RETURNS TABLE(moved boolean, no bigint, cursor text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    c await.relay_cursor;
+BEGIN
+    IF NOT await.relay_holds(p_relay, p_token) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = p_sink ORDER BY o.no DESC LIMIT 1;
+    IF c.no = p_no THEN
+        INSERT INTO await.relay_cursor (relay, sink, no, cursor, delivered, failures, reason)
+            VALUES (p_relay, p_sink, c.no + 1, coalesce(p_cursor, c.cursor), c.delivered + p_delivered,
+                    c.failures + p_failures, left(p_reason, 1000)) ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            DELETE FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = p_sink AND o.no = c.no;
+            RETURN QUERY SELECT true, c.no + 1, coalesce(p_cursor, c.cursor);
+            RETURN;
+        END IF;
+        SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = p_sink
+            ORDER BY o.no DESC LIMIT 1;
+    END IF;
+    RETURN QUERY SELECT false, c.no, c.cursor;
+END $$;
+CREATE FUNCTION await.relay_behind(p_cursor text, p_most integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    v_floor CONSTANT bigint := (SELECT h.floor FROM await.home h);
+    c       record;
+BEGIN
+    SELECT * INTO c FROM await.relay_read_cursor(p_cursor, v_floor);
+    RETURN (SELECT sum(n) FROM (
+        SELECT count(*) AS n FROM (SELECT FROM await.event e WHERE e.xid >= pg_snapshot_xmax(c.since)
+            AND e.eid > v_floor LIMIT p_most) x
+        UNION ALL SELECT count(*) FROM (SELECT FROM await.job j WHERE j.owner IS NULL
+            AND j.xid >= pg_snapshot_xmax(c.since) AND j.eid > v_floor LIMIT p_most) x
+        UNION ALL SELECT count(*) FROM (SELECT FROM await.job j WHERE j.owner IS NOT NULL
+            AND j.xid >= pg_snapshot_xmax(c.since) AND j.eid > v_floor LIMIT p_most) x
+        UNION ALL SELECT count(*) FROM (
+            SELECT FROM pg_snapshot_xip(c.since) o (x) LEFT JOIN unnest(c.partial, c.upto) p (px, upto) ON p.px = o.x
+            CROSS JOIN LATERAL (
+                SELECT e.eid FROM await.event e WHERE e.xid >= o.x AND e.xid <= o.x
+                    AND e.eid > greatest(p.upto, v_floor)
+                UNION ALL SELECT j.eid FROM await.job j WHERE j.owner IS NULL AND j.xid >= o.x AND j.xid <= o.x
+                    AND j.eid > greatest(p.upto, v_floor)
+                UNION ALL SELECT j.eid FROM await.job j WHERE j.owner IS NOT NULL AND j.xid >= o.x AND j.xid <= o.x
+                    AND j.eid > greatest(p.upto, v_floor)) e LIMIT p_most) x) s);
+END $$;
+CREATE FUNCTION await.relay_cursor_text(p_floor bigint, p_xmax xid8, p_running xid8[], p_partial xid8[], p_upto bigint[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT concat_ws('|', p_floor, concat_ws(':', coalesce(min(r.x), p_xmax), p_xmax,
+               coalesce(string_agg(r.x::text, ',' ORDER BY r.x), '')),
+           (SELECT string_agg(p.x || ':' || p.upto, ',' ORDER BY p.x) FROM unnest(p_partial, p_upto) p (x, upto)
+            WHERE p.upto > 0))
+    FROM (SELECT DISTINCT x FROM unnest(p_running || p_partial) x WHERE x < p_xmax) r
+$$;
+CREATE FUNCTION await.relay_drop(relay text, sink text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM await.relay_cursor c WHERE c.relay = relay_drop.relay AND c.sink = relay_drop.sink;
+    RETURN FOUND;
+END $$;
+CREATE FUNCTION await.relay_hello() RETURNS TABLE(timeline text, schema_version integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM await.settle(), await.open_timeline();
+    RETURN QUERY SELECT await.timeline(), (SELECT max(h.version) FROM await.schema_history h);
+END $$;
+CREATE FUNCTION await.relay_holds(p_relay text, p_token bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    v_no    bigint;
+    v_token bigint;
+BEGIN
+    FOR i IN 1 .. 10 LOOP
+        SELECT l.no, l.token INTO v_no, v_token FROM await.relay_leader l WHERE l.relay = p_relay
+            ORDER BY l.no DESC LIMIT 1;
+        IF v_token IS DISTINCT FROM p_token THEN
+            RETURN false;
+        END IF;
+        PERFORM FROM await.relay_leader l WHERE l.relay = p_relay AND l.no = v_no FOR SHARE;
+        IF FOUND THEN
+            RETURN true;
+        END IF;                              -- it was renewed in between
+    END LOOP;
+    RETURN false;
+END $$;
+CREATE FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_value_max integer) RETURNS TABLE(main boolean, xid xid8, eid bigint, class smallint, job uuid, seq integer, weight bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_topics CONSTANT uuid := 'ffffffff-0000-0000-0000-000000000000';
+    v_left   int := p_main + 1;
+    v_got    int;
+BEGIN
+    IF cardinality(p_open) > 0 THEN
+        -- a condition on one transaction is written as a range, so that the index gives the order
+        RETURN QUERY
+        SELECT false, u.* FROM unnest(p_open, p_upto) o (x, upto) CROSS JOIN LATERAL (
+            (SELECT e.xid, e.eid, e.class, e.job, e.seq, await.relay_weight(e.data, e.size, p_value_max)
+             FROM await.event e WHERE e.xid >= o.x AND e.xid <= o.x AND e.eid > greatest(o.upto, p_floor)
+             ORDER BY e.xid, e.eid LIMIT p_share + 1)
+            UNION ALL
+            (SELECT j.xid, j.eid, j.class, j.id, 1, 300 FROM await.job j
+             WHERE j.owner IS NOT NULL AND j.xid >= o.x AND j.xid <= o.x AND j.eid > greatest(o.upto, p_floor)
+               AND j.id < v_topics ORDER BY j.xid, j.eid LIMIT p_share + 1)
+            UNION ALL
+            (SELECT j.xid, j.eid, j.class, j.id, 1, 300 FROM await.job j
+             WHERE j.owner IS NULL AND j.xid >= o.x AND j.xid <= o.x AND j.eid > greatest(o.upto, p_floor)
+               AND j.id < v_topics ORDER BY j.xid, j.eid LIMIT p_share + 1)
+            ORDER BY 1, 2 LIMIT p_share + 1
+        ) u;
+        GET DIAGNOSTICS v_got = ROW_COUNT;
+        v_left := greatest(v_left - v_got, 2);
+    END IF;
+    RETURN QUERY
+    SELECT true, u.* FROM (
+        (SELECT e.xid, e.eid, e.class, e.job, e.seq, await.relay_weight(e.data, e.size, p_value_max)
+         FROM await.event e WHERE e.xid >= p_from AND e.xid < p_until AND e.xid <> p_own AND e.eid > p_floor
+         ORDER BY e.xid, e.eid LIMIT v_left)
+        UNION ALL
+        (SELECT j.xid, j.eid, j.class, j.id, 1, 300 FROM await.job j
+         WHERE j.owner IS NOT NULL AND j.xid >= p_from AND j.xid < p_until AND j.xid <> p_own AND j.eid > p_floor
+           AND j.id < v_topics ORDER BY j.xid, j.eid LIMIT v_left)
+        UNION ALL
+        (SELECT j.xid, j.eid, j.class, j.id, 1, 300 FROM await.job j
+         WHERE j.owner IS NULL AND j.xid >= p_from AND j.xid < p_until AND j.xid <> p_own AND j.eid > p_floor
+           AND j.id < v_topics ORDER BY j.xid, j.eid LIMIT v_left)
+        ORDER BY 1, 2 LIMIT v_left
+    ) u;
+END $$;
+CREATE FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    behind := await.relay_behind(p_cursor, 100000);
+    lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
+                     FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
+EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
+    trouble := sqlerrm;
+END $$;
+CREATE FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) RETURNS TABLE(token bigint, holder text, left_ms bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_now  CONSTANT timestamptz := clock_timestamp();
+    v_span CONSTANT interval := least(p_span, interval '30 seconds');
+    l      await.relay_leader;
+BEGIN
+    SELECT * INTO l FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1;
+    IF l.token IS DISTINCT FROM p_token AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
+        RETURN QUERY SELECT NULL::bigint, l.holder, ceil(extract(epoch FROM l.until - v_now) * 1000)::bigint;
+        RETURN;
+    END IF;
+    IF l.token IS DISTINCT FROM p_token OR l.token IS NULL THEN
+        IF l.no IS NOT NULL THEN             -- what the one before has begun ends first (await.relay_holds)
+            PERFORM FROM await.relay_leader o WHERE o.relay = p_relay AND o.no > l.no - 100 ORDER BY o.no FOR UPDATE;
+        END IF;
+        l.token := coalesce(l.token, 0) + 1;
+        l.since := v_now;
+    END IF;
+    INSERT INTO await.relay_leader (relay, no, token, holder, since, until)
+        VALUES (p_relay, coalesce(l.no, 0) + 1, l.token, p_holder, l.since, clock_timestamp() + v_span)
+        ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN                        -- another was faster
+        RETURN QUERY SELECT NULL::bigint, NULL::text, extract(epoch FROM v_span)::bigint * 1000;
+        RETURN;
+    END IF;
+    DELETE FROM await.relay_leader o WHERE o.relay = p_relay AND o.no IN (
+        SELECT d.no FROM await.relay_leader d WHERE d.relay = p_relay AND d.no <= l.no AND d.no > l.no - 100
+        FOR UPDATE SKIP LOCKED);
+    RETURN QUERY SELECT l.token, p_holder, extract(epoch FROM v_span)::bigint * 1000;
+END $$;
+CREATE FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) RETURNS TABLE(sink text, no bigint, cursor text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT await.relay_holds(p_relay, p_token) THEN
+        RETURN;
+    END IF;
+    INSERT INTO await.relay_cursor (relay, sink, no, cursor)
+        SELECT p_relay, s.name, 1, p.cursor FROM unnest(p_sinks) s (name), await.relay_page(NULL, 1) p
+        WHERE NOT EXISTS (SELECT FROM await.relay_cursor c WHERE c.relay = p_relay AND c.sink = s.name)
+        ON CONFLICT DO NOTHING;
+    RETURN QUERY SELECT s.name, c.no, c.cursor FROM unnest(p_sinks) s (name) CROSS JOIN LATERAL (
+        SELECT * FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = s.name ORDER BY o.no DESC LIMIT 1) c;
+END $$;
+CREATE FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer DEFAULT 0) RETURNS TABLE(cursor text, complete boolean, job uuid, seq integer, eid bigint, type text, state text, attempt smallint, at timestamp with time zone, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text, status smallint, content_type text, file_name text, size bigint, value bytea)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_topics  CONSTANT uuid := 'ffffffff-0000-0000-0000-000000000000';
+    v_most    CONSTANT bigint := 4194304;
+    v_floor   CONSTANT bigint := (SELECT h.floor FROM await.home h);
+    v_until   CONSTANT xid8 := pg_snapshot_xmax(pg_current_snapshot());
+    -- its own transaction is not over; it may write more
+    v_own     CONSTANT xid8 := coalesce(pg_current_xact_id_if_assigned(), '0');
+    v_running xid8[] := ARRAY(SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x UNION SELECT v_own WHERE v_own <> '0');
+    c         record;                        -- the cursor
+    v_open    xid8[];
+    v_upto    bigint[];
+    v_limit   int := least(greatest(p_limit, 1), 10000);
+    v_share   int;
+    k         record;                        -- the keys that were found
+    v_xmax    xid8;                          -- of the new cursor, and
+    v_partial xid8[];
+    v_read    bigint[];
+    v_blocked int[];
+    v_ready   int[];
+BEGIN
+    IF coalesce(p_cursor, '') = '' THEN
+        cursor := await.relay_cursor_text(v_floor, v_until, v_running, '{}', '{}');
+        complete := true;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    SELECT * INTO c FROM await.relay_read_cursor(p_cursor, v_floor);
+    SELECT coalesce(array_agg(x ORDER BY x), '{}'), coalesce(array_agg(coalesce(p.upto, 0) ORDER BY x), '{}')
+    INTO v_open, v_upto FROM pg_snapshot_xip(c.since) x LEFT JOIN unnest(c.partial, c.upto) p (px, upto) ON p.px = x
+    WHERE x <> ALL (v_running);
+    IF v_open = '{}' AND pg_snapshot_xmax(c.since) = v_until THEN
+        cursor := p_cursor;
+        complete := true;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    LOOP
+        v_share := greatest(v_limit / (cardinality(v_open) + 1), 1);
+        WITH found AS MATERIALIZED (
+            SELECT * FROM await.relay_keys(v_floor, v_open, v_upto, v_share, pg_snapshot_xmax(c.since), v_until, v_own, v_limit, p_value_max)
+        ), placed AS (
+            SELECT f.*, row_number() OVER (PARTITION BY f.main, CASE WHEN NOT f.main THEN f.xid END ORDER BY f.xid, f.eid)
+                <= CASE WHEN f.main THEN greatest(v_limit - (SELECT count(*) FROM found o WHERE NOT o.main), 1) ELSE v_share END AS kept
+            FROM found f
+        )
+        SELECT coalesce(array_agg(p.xid) FILTER (WHERE p.kept), '{}') AS xid, array_agg(p.eid) FILTER (WHERE p.kept) AS eid,
+            array_agg(p.class) FILTER (WHERE p.kept) AS class, array_agg(p.job) FILTER (WHERE p.kept) AS job,
+            array_agg(p.seq) FILTER (WHERE p.kept) AS seq, sum(p.weight) FILTER (WHERE p.kept) AS weight,
+            (array_agg(p.xid ORDER BY p.xid DESC) FILTER (WHERE p.main AND p.kept))[1] AS last,
+            (array_agg(p.xid) FILTER (WHERE p.main AND NOT p.kept))[1] AS next,
+            array_agg(p.xid) FILTER (WHERE NOT p.kept) AS cut
+        INTO k FROM (SELECT * FROM placed ORDER BY eid) p;
+        EXIT WHEN k.weight IS NULL OR k.weight <= v_most OR v_limit = 1;
+        v_limit := greatest(least(v_limit - 1, (v_limit * v_most / k.weight)::int), 1);
+    END LOOP;
+    v_xmax := CASE WHEN k.next IS NULL THEN v_until ELSE (k.last::text::bigint + 1)::text::xid8 END;
+    SELECT coalesce(array_agg(x), '{}'), coalesce(array_agg(upto), '{}') INTO v_partial, v_read FROM (
+        SELECT x, (SELECT max(f.eid) FROM unnest(k.xid, k.eid) f (xid, eid) WHERE f.xid = x) AS upto
+        FROM unnest(k.cut) x WHERE x < v_xmax) p;
+    cursor := await.relay_cursor_text(v_floor, v_xmax, v_running, v_partial, v_read);
+    IF k.cut IS NOT NULL THEN
+        SELECT array_agg(w.n::int) INTO v_blocked
+        FROM unnest(k.class, k.job, k.seq) WITH ORDINALITY w (class, job, seq, n) CROSS JOIN LATERAL (
+            (SELECT e.xid, e.eid FROM await.event e WHERE w.seq > 2 AND e.class = w.class AND e.job = w.job AND e.seq = w.seq - 1 LIMIT 1)
+            UNION ALL
+            (SELECT j.xid, j.eid FROM await.job j WHERE w.seq = 2 AND w.job < v_topics AND j.class = w.class AND j.id = w.job LIMIT 1)
+        ) p
+        WHERE p.eid > v_floor AND NOT pg_visible_in_snapshot(p.xid, split_part(cursor, '|', 2)::pg_snapshot)
+          AND NOT EXISTS (SELECT FROM unnest(v_partial, v_read) q (x, upto) WHERE q.x = p.xid AND p.eid <= q.upto);
+    END IF;
+    complete := k.cut IS NULL;
+    IF v_blocked IS NOT NULL THEN
+        SELECT s.ready, s.stuck || r.x, s.upto || r.upto INTO v_ready, v_partial, v_read
+        FROM await.relay_sort_out(v_blocked, k.xid, k.eid, k.job, v_open, v_upto) s, LATERAL (
+            SELECT coalesce(array_agg(p.x), '{}') AS x, coalesce(array_agg(p.upto), '{}') AS upto
+            FROM unnest(v_partial, v_read) p (x, upto) WHERE p.x <> ALL (s.stuck)) r;
+        cursor := await.relay_cursor_text(v_floor, v_xmax, v_running, v_partial, v_read);
+    END IF;
+    RETURN QUERY
+    SELECT cursor, complete, f.job, f.seq, f.eid, coalesce(e.type, 'pending'), coalesce(e.state, 'pending'), coalesce(e.attempt, 0::int2),
+        coalesce(e.at, j.created_at), q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace, e.data, e.status, e.content_type,
+        e.file_name, e.size, e.value
+    FROM unnest(k.xid, k.eid, k.class, k.job, k.seq) WITH ORDINALITY f (xid, eid, class, job, seq, n)
+    CROSS JOIN LATERAL (SELECT * FROM await.job j WHERE j.class = f.class AND j.id = f.job LIMIT 1) j
+    LEFT JOIN LATERAL (SELECT e.type, e.state, e.attempt, e.at, e.data::text AS data, e.status, e.content_type, e.file_name, e.size,
+            CASE WHEN e.size <= p_value_max AND await.is_json(e.content_type) THEN e.body END AS value
+        FROM await.event e WHERE f.seq > 1 AND e.class = f.class AND e.job = f.job AND e.seq = f.seq LIMIT 1) e ON true
+    LEFT JOIN await.queue q ON q.id = j.queue
+    WHERE v_ready IS NULL OR f.n::int = ANY (v_ready)
+    ORDER BY f.n;
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
+END $$;
+CREATE FUNCTION await.relay_read_cursor(p_cursor text, p_floor bigint, OUT since pg_snapshot, OUT partial xid8[], OUT upto bigint[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    v_part text[] := string_to_array(p_cursor, '|');
+BEGIN
+    since := '4:4:';                         -- await.settle_rows() gives 3 to rows of a dump
+    partial := '{}';
+    upto := '{}';
+    IF p_cursor = 'start' THEN
+        RETURN;
+    END IF;
+    IF p_cursor !~ '^[0-9]{1,18}\|[0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?(\|[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*)?$' THEN
+        RAISE EXCEPTION 'not a cursor of await.events_after(): %', quote_literal(left(p_cursor, 80)) USING ERRCODE = '22023';
+    END IF;
+    IF v_part[1]::bigint <> p_floor THEN
+        RETURN;
+    END IF;
+    since := v_part[2]::pg_snapshot;
+    SELECT coalesce(array_agg(split_part(x, ':', 1)::xid8), '{}'), coalesce(array_agg(split_part(x, ':', 2)::bigint), '{}')
+    INTO partial, upto FROM unnest(string_to_array(v_part[3], ',')) x;
+    IF pg_snapshot_xmax(since) > pg_snapshot_xmax(pg_current_snapshot()) THEN
+        RAISE EXCEPTION 'the cursor is ahead of this server: it belongs to a history that a failover or a restore has left'
+            USING ERRCODE = '22023', HINT = 'start again from now (NULL) or from what is kept (''start'')';
+    END IF;
+END $_$;
+CREATE FUNCTION await.relay_release(p_relay text, p_token bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_no CONSTANT bigint := (SELECT max(l.no) FROM await.relay_leader l WHERE l.relay = p_relay);
+BEGIN
+    IF await.relay_holds(p_relay, p_token) THEN -- the row stays, so that the token after it is higher
+        INSERT INTO await.relay_leader (relay, no, token, holder, since, until)
+            VALUES (p_relay, v_no + 1, p_token + 1, '', clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING;
+        DELETE FROM await.relay_leader l WHERE l.relay = p_relay AND l.no = v_no;
+    END IF;
+END $$;
+CREATE FUNCTION await.relay_set(relay text, sink text, cursor text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    c    await.relay_cursor;
+    v_to text;
+BEGIN
+    SELECT p.cursor INTO v_to FROM await.relay_page(nullif(relay_set.cursor, 'now'), 1) p LIMIT 1; -- or an error
+    LOOP
+        SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = relay_set.relay AND o.sink = relay_set.sink
+            ORDER BY o.no DESC LIMIT 1;
+        IF c.no IS NULL THEN
+            RETURN false;
+        END IF;
+        INSERT INTO await.relay_cursor (relay, sink, no, cursor, delivered, failures)
+            VALUES (c.relay, c.sink, c.no + 1, CASE WHEN relay_set.cursor = 'now' THEN v_to ELSE relay_set.cursor END,
+                    c.delivered, c.failures) ON CONFLICT DO NOTHING;
+        EXIT WHEN FOUND;
+    END LOOP;
+    DELETE FROM await.relay_cursor o WHERE o.relay = c.relay AND o.sink = c.sink AND o.no <= c.no;
+    RETURN true;
+END $$;
+CREATE FUNCTION await.relay_sort_out(p_blocked integer[], p_xid xid8[], p_eid bigint[], p_job uuid[], p_open xid8[], p_upto bigint[], OUT ready integer[], OUT stuck xid8[], OUT upto bigint[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_jobs uuid[] := '{}';
+BEGIN
+    ready := '{}';
+    stuck := '{}';
+    FOR i IN 1 .. cardinality(p_xid) LOOP
+        IF p_xid[i] = ANY (stuck) OR p_job[i] = ANY (v_jobs) OR i = ANY (p_blocked) THEN
+            v_jobs := v_jobs || p_job[i];
+            IF p_xid[i] <> ALL (stuck) THEN
+                stuck := stuck || p_xid[i];
+            END IF;
+        ELSE
+            ready := ready || i;
+        END IF;
+    END LOOP;
+    upto := ARRAY(
+        SELECT coalesce((SELECT max(p_eid[r]) FROM unnest(ready) r WHERE p_xid[r] = s.x),
+                        (SELECT o.upto FROM unnest(p_open, p_upto) o (x, upto) WHERE o.x = s.x), 0)
+        FROM unnest(stuck) WITH ORDINALITY s (x, n) ORDER BY s.n);
+END $$;
+CREATE FUNCTION await.relay_status(relay text DEFAULT NULL::text) RETURNS TABLE(relay text, leader text, leads_since timestamp with time zone, sink text, behind bigint, lag double precision, moved timestamp with time zone, delivered bigint, failures bigint, reason text, cursor text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    WITH leaders AS (
+        SELECT DISTINCT ON (l.relay) l.relay, l.holder, l.since, l.until FROM await.relay_leader l
+        ORDER BY l.relay, l.no DESC
+    ), sinks AS (
+        SELECT DISTINCT ON (c.relay, c.sink) c.* FROM await.relay_cursor c ORDER BY c.relay, c.sink, c.no DESC
+    )
+    SELECT coalesce(s.relay, l.relay), CASE WHEN l.until > clock_timestamp() THEN l.holder END,
+        CASE WHEN l.until > clock_timestamp() THEN l.since END, s.sink, g.behind, g.lag, s.at, s.delivered, s.failures,
+        coalesce(g.trouble, s.reason), s.cursor
+    FROM sinks s FULL JOIN leaders l ON l.relay = s.relay LEFT JOIN LATERAL await.relay_lag(s.cursor) g ON true
+    WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
+    ORDER BY 1, 4
+$$;
+CREATE FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT 300 + CASE WHEN data IS NULL THEN 0 WHEN pg_column_size(data) <= 500 THEN 4 * pg_column_size(data)
+                      ELSE octet_length(data::text) END + CASE WHEN size <= value_max THEN size ELSE 0 END
+$$;
 CREATE FUNCTION await.release(id uuid, receipt text, delay interval DEFAULT NULL::interval) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5501,6 +5957,28 @@ CREATE TABLE await.ready (
     origin bigint
 )
 WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.relay_cursor (
+    relay text NOT NULL,
+    sink text NOT NULL,
+    no bigint NOT NULL,
+    cursor text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    delivered bigint DEFAULT 0 NOT NULL,
+    failures bigint DEFAULT 0 NOT NULL,
+    reason text,
+    CONSTRAINT relay_cursor_sink_check CHECK ((sink ~ '^[A-Za-z0-9_.:-]{1,128}$'::text))
+)
+WITH (autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.relay_leader (
+    relay text NOT NULL,
+    no bigint NOT NULL,
+    token bigint NOT NULL,
+    holder text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT relay_leader_relay_check CHECK ((relay ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
+)
+WITH (autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.02');
 CREATE TABLE await.retention (
     class smallint NOT NULL,
     name text NOT NULL,
@@ -5609,6 +6087,10 @@ ALTER TABLE ONLY await.queue
     ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY await.ready
     ADD CONSTRAINT ready_pkey PRIMARY KEY (lane, pos);
+ALTER TABLE ONLY await.relay_cursor
+    ADD CONSTRAINT relay_cursor_pkey PRIMARY KEY (relay, sink, no);
+ALTER TABLE ONLY await.relay_leader
+    ADD CONSTRAINT relay_leader_pkey PRIMARY KEY (relay, no);
 ALTER TABLE ONLY await.retention
     ADD CONSTRAINT retention_name_key UNIQUE (name);
 ALTER TABLE ONLY await.retention
@@ -5644,8 +6126,8 @@ CREATE INDEX event_topic_owner_eid_idx ON await.event_topic USING btree (owner, 
 CREATE INDEX event_topic_owner_state_job_idx ON await.event_topic USING btree (owner, state, job) WHERE (ending AND (state <> 'completed'::text) AND (owner IS NOT NULL));
 CREATE INDEX event_topic_owner_xid_eid_idx ON await.event_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX event_topic_state_job_idx ON await.event_topic USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
-CREATE INDEX event_xid ON ONLY await.event USING btree (xid);
-CREATE INDEX event_topic_xid_idx ON await.event_topic USING btree (xid);
+CREATE INDEX event_xid ON ONLY await.event USING btree (xid, eid);
+CREATE INDEX event_topic_xid_eid_idx ON await.event_topic USING btree (xid, eid);
 CREATE INDEX held_note_of_owner ON await.held_note USING btree (lane, owner, xid);
 CREATE INDEX held_of_job ON await.held USING btree (job);
 CREATE INDEX idem_until ON await.idem USING btree (until);
@@ -5659,8 +6141,10 @@ CREATE INDEX job_topic_id_idx ON await.job_topic USING btree (id) WHERE (extra I
 CREATE INDEX job_topic_owner_eid_idx ON await.job_topic USING btree (owner, eid) WHERE (owner IS NOT NULL);
 CREATE INDEX job_topic_owner_id_idx ON await.job_topic USING btree (owner, id) WHERE ((extra IS NOT NULL) AND (owner IS NOT NULL));
 CREATE INDEX job_topic_owner_xid_eid_idx ON await.job_topic USING btree (owner, xid, eid) WHERE (owner IS NOT NULL);
-CREATE INDEX job_xid ON ONLY await.job USING btree (xid) WHERE (owner IS NOT NULL);
-CREATE INDEX job_topic_xid_idx ON await.job_topic USING btree (xid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_xid ON ONLY await.job USING btree (xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_topic_xid_eid_idx ON await.job_topic USING btree (xid, eid) WHERE (owner IS NOT NULL);
+CREATE INDEX job_xid_ownerless ON ONLY await.job USING btree (xid, eid) WHERE (owner IS NULL);
+CREATE INDEX job_topic_xid_eid_idx1 ON await.job_topic USING btree (xid, eid) WHERE (owner IS NULL);
 CREATE INDEX lane_of_queue ON await.lane_in_use USING btree (((lane >> 8)));
 CREATE INDEX late_ending_day ON await.late_ending USING btree (class, day, ended);
 CREATE INDEX lease_of_owner ON await.lease USING btree (queue, owner, no) WHERE (queue IS NOT NULL);
@@ -5680,14 +6164,15 @@ ALTER INDEX await.event_owner_lost ATTACH PARTITION await.event_topic_owner_stat
 ALTER INDEX await.event_owner_xid ATTACH PARTITION await.event_topic_owner_xid_eid_idx;
 ALTER INDEX await.event_pkey ATTACH PARTITION await.event_topic_pkey;
 ALTER INDEX await.event_lost ATTACH PARTITION await.event_topic_state_job_idx;
-ALTER INDEX await.event_xid ATTACH PARTITION await.event_topic_xid_idx;
+ALTER INDEX await.event_xid ATTACH PARTITION await.event_topic_xid_eid_idx;
 ALTER INDEX await.job_batch ATTACH PARTITION await.job_topic_batch_id_idx;
 ALTER INDEX await.job_batches ATTACH PARTITION await.job_topic_id_idx;
 ALTER INDEX await.job_owner_eid ATTACH PARTITION await.job_topic_owner_eid_idx;
 ALTER INDEX await.job_owner_batches ATTACH PARTITION await.job_topic_owner_id_idx;
 ALTER INDEX await.job_owner_xid ATTACH PARTITION await.job_topic_owner_xid_eid_idx;
 ALTER INDEX await.job_pkey ATTACH PARTITION await.job_topic_pkey;
-ALTER INDEX await.job_xid ATTACH PARTITION await.job_topic_xid_idx;
+ALTER INDEX await.job_xid ATTACH PARTITION await.job_topic_xid_eid_idx;
+ALTER INDEX await.job_xid_ownerless ATTACH PARTITION await.job_topic_xid_eid_idx1;
 CREATE TRIGGER notify AFTER INSERT ON await.event FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_event();
 CREATE TRIGGER notify AFTER INSERT OR UPDATE ON await.revoked FOR EACH ROW WHEN ((current_setting('await.notify'::text, true) = ANY (ARRAY['on'::text, 'true'::text, 'yes'::text, '1'::text]))) EXECUTE FUNCTION await.notify_revoked();
 GRANT USAGE ON SCHEMA await TO await_console;
@@ -5807,6 +6292,8 @@ REVOKE ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, 
 GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) TO await_worker;
 REVOKE ALL ON FUNCTION await.end_lease(p_job uuid, p_receipt text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.events_after(cursor text, n integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.events_after(cursor text, n integer) TO await_relay;
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.few_open(p_leased boolean, p_most integer) FROM PUBLIC;
@@ -5929,6 +6416,33 @@ GRANT ALL ON FUNCTION await.reap_lag() TO await_console;
 REVOKE ALL ON FUNCTION await.reap_lease(p_job uuid, p_attempt smallint, p_now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.reap_rows(p_deadlines boolean, p_limit integer, p_now timestamp with time zone, p_each boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.refuse_payload(p_job uuid, p_attempt smallint, p_inline integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_advance(p_relay text, p_token bigint, p_sink text, p_no bigint, p_cursor text, p_delivered integer, p_failures integer, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_advance(p_relay text, p_token bigint, p_sink text, p_no bigint, p_cursor text, p_delivered integer, p_failures integer, p_reason text) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_behind(p_cursor text, p_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_cursor_text(p_floor bigint, p_xmax xid8, p_running xid8[], p_partial xid8[], p_upto bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_drop(relay text, sink text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_drop(relay text, sink text) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_hello() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_hello() TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_holds(p_relay text, p_token bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_value_max integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_read_cursor(p_cursor text, p_floor bigint, OUT since pg_snapshot, OUT partial xid8[], OUT upto bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_release(p_relay text, p_token bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_release(p_relay text, p_token bigint) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_set(relay text, sink text, cursor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_set(relay text, sink text, cursor text) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_sort_out(p_blocked integer[], p_xid xid8[], p_eid bigint[], p_job uuid[], p_open xid8[], p_upto bigint[], OUT ready integer[], OUT stuck xid8[], OUT upto bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_status(relay text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_status(relay text) TO await_relay;
+GRANT ALL ON FUNCTION await.relay_status(relay text) TO await_console;
+REVOKE ALL ON FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;
 REVOKE ALL ON FUNCTION await.reserve_positions() FROM PUBLIC;

@@ -19,13 +19,33 @@ core::Histogram histogram(const Rows &rows, int row, int column) {
   return out;
 }
 
+template <std::size_t N>
+std::size_t copy_name(std::string_view name, std::array<char, N> &to) {
+  std::copy_n(name.begin(), std::min(name.size(), N), to.begin());
+  return std::min(name.size(), N);
+}
+
+Result<std::vector<core::RelayStats>> decode_relays(const Rows &rows, std::size_t) {
+  std::vector<core::RelayStats> out;
+  for (int row = 0; row < rows.count(); ++row) {
+    core::RelayStats sink{};
+    sink.relay_size = copy_name(rows.bytes(row, 0), sink.relay_bytes);
+    sink.sink_size = copy_name(rows.bytes(row, 1), sink.sink_bytes);
+    sink.led = rows.number(row, 2);
+    sink.behind = rows.null(row, 3) ? -1 : rows.number(row, 3);
+    sink.lag_ms = rows.number(row, 4);
+    sink.delivered = rows.number(row, 5);
+    sink.failures = rows.number(row, 6);
+    out.push_back(sink);
+  }
+  return out;
+}
+
 Result<std::vector<core::QueueStats>> decode(const Rows &rows, std::size_t) {
   std::vector<core::QueueStats> out;
   for (int row = 0; row < rows.count(); ++row) {
     core::QueueStats queue{};
-    std::string_view name = rows.bytes(row, 0);
-    queue.name_size = std::min(name.size(), core::QueueStats::kLongestName);
-    std::copy_n(name.begin(), queue.name_size, queue.name_bytes.begin());
+    queue.name_size = copy_name(rows.bytes(row, 0), queue.name_bytes);
     int column = 1;
     for (auto field : {&core::QueueStats::ready, &core::QueueStats::delayed, &core::QueueStats::leased,
                        &core::QueueStats::oldest_ms, &core::QueueStats::completed, &core::QueueStats::failed,
@@ -49,6 +69,15 @@ void read_queue_stats(Connection &connection, int most, core::Reply<std::vector<
   auto call = std::make_unique<Call<std::vector<core::QueueStats>>>(statements::kQueues, std::move(params),
                                                                     reply, decode);
   call->background = true;  // the metrics have what was read before
+  connection.send(std::move(call));
+}
+
+void read_relay_stats(Connection &connection, int most, core::Reply<std::vector<core::RelayStats>> &reply) {
+  Params params;
+  params.int4(most);
+  auto call = std::make_unique<Call<std::vector<core::RelayStats>>>(statements::kRelays, std::move(params),
+                                                                    reply, decode_relays);
+  call->background = true;
   connection.send(std::move(call));
 }
 

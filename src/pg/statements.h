@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 9;
+inline constexpr int kSchemaVersion = 10;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -68,6 +68,8 @@ inline constexpr char kQueues[] =
     "SELECT queue, ready, delayed, leased, oldest_ms, completed, failed, cancelled, expired, retries, "
     "waits, wait_ms, runs, run_ms, totals, total_ms, lag_ms, await.edge_paused(queue) "
     "FROM await.edge_queues($1)";
+inline constexpr char kRelays[] =
+    "SELECT relay, sink, led, behind, lag_ms, delivered, failures FROM await.edge_relays($1)";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
@@ -111,5 +113,23 @@ inline constexpr char kCompleteMany[] =
     "SELECT m.id, m.done FROM " AWAIT_BOUNDED ", await.complete_many($1, $2, $3, $4, $5, $6) m";
 #undef AWAIT_BOUNDED
 inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
+
+// of await-relay
+inline constexpr char kRelayHello[] = "SELECT timeline, schema_version FROM await.relay_hello()";
+inline constexpr char kRelayLease[] =
+    "SELECT token, holder, left_ms FROM await.relay_lease($1, $2, $3, $4 * interval '1 ms')";
+inline constexpr char kRelayRelease[] = "SELECT await.relay_release($1, $2)";
+inline constexpr char kRelayOpen[] = "SELECT sink, no, cursor FROM await.relay_open($1, $2, $3)";
+inline constexpr char kRelayAdvance[] =
+    "SELECT moved, no, cursor FROM await.relay_advance($1, $2, $3, $4, $5, $6, $7, $8)";
+inline constexpr char kRelayPage[] =
+    "SELECT cursor, complete, job, seq, type, state, attempt, at, queue, owner, batch::text, phase, "
+    "correlation_id, trace, data, status, content_type, file_name, size, value "
+    "FROM await.relay_page($1, $2, $3)";
+inline constexpr char kSnapshot[] = "SELECT pg_current_snapshot()::text";
+/// Of each event, in their order.
+inline constexpr char kEventHints[] =
+    "SELECT h.channel, h.message FROM unnest($1, $2) WITH ORDINALITY k (id, seq, n), "
+    "LATERAL await.hint(k.id, k.seq) h ORDER BY k.n";
 
 }  // namespace await::pg::statements

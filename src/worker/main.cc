@@ -11,43 +11,16 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "cli/program.h"
+#include "cli/redis_names.h"
+#include "cli/secrets.h"
 #include "pg/conninfo.h"
 #include "wire/headers.h"
-#include "worker/redis_names.h"
-#include "worker/secrets.h"
 #include "worker/worker.h"
 
 namespace {
 
 using namespace await;
-
-class StderrLog : public io::Log {
- public:
-  void info(std::string_view line) override { print(line); }
-  void error(std::string_view line) override { print(line); }
-
- private:
-  static void print(std::string_view line) {
-    std::fprintf(stderr, "await-worker: %.*s\n", static_cast<int>(line.size()), line.data());
-  }
-};
-
-/// "5m", "90s", "1h" or "250ms" in milliseconds; empty if it is not a time.
-std::optional<std::int64_t> parse_time(std::string_view text) {
-  auto digits = text.find_first_not_of("0123456789");
-  auto number = parse_number(text.substr(0, digits), 1'000'000'000);
-  std::string_view unit = digits == std::string_view::npos ? "s" : text.substr(digits);
-  std::int64_t scale = unit == "ms"  ? 1
-                       : unit == "s" ? 1000
-                       : unit == "m" ? 60'000
-                       : unit == "h" ? 3'600'000
-                                     : 0;
-  return number && scale > 0 ? std::optional(*number * scale) : std::nullopt;
-}
-
-std::string is_time(const std::string &text) {
-  return parse_time(text) ? "" : "\"" + text + "\" is not a time such as 5m, 90s or 1h";
-}
 
 std::string is_media_type(const std::string &text) {
   return wire::is_media_type(text) && text.size() <= 255
@@ -60,12 +33,6 @@ std::string is_file_name(const std::string &text) {
                  !text.empty() && text.size() <= 255
              ? ""
              : "\"" + text + "\" is not a file name without a path";
-}
-
-std::string host_name() {
-  char name[256] = "worker";
-  ::gethostname(name, sizeof name - 1);
-  return std::string(name) + ":" + std::to_string(::getpid());
 }
 
 struct Arguments {
@@ -102,9 +69,9 @@ void declare(CLI::App &app, Arguments &to) {
       ->capture_default_str();
   app.add_option("--lease", to.lease,
                  "time for which a job is leased without a heartbeat; default: set by the job or the queue")
-      ->check(is_time);
+      ->check(cli::is_time);
   app.add_option("--grace", to.grace, "time between SIGTERM and SIGKILL when a command is stopped")
-      ->check(is_time)
+      ->check(cli::is_time)
       ->capture_default_str();
   app.add_option("--content-type", to.settings.task.content_type, "content type of the results")
       ->check(is_media_type)
@@ -130,17 +97,6 @@ void declare(CLI::App &app, Arguments &to) {
       "SIGTERM: finish the running jobs and claim no new ones. A second SIGTERM stops the commands too.");
 }
 
-/// Returns a descriptor that becomes readable when a signal arrives.
-int open_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (int number : {SIGTERM, SIGINT, SIGCHLD})
-    sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  return ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 /// If a conninfo is not quoted, its remaining pairs become the command, which would fail and show them in its
 /// error.
 bool is_part_of_conninfo(const std::string &word) {
@@ -150,25 +106,20 @@ bool is_part_of_conninfo(const std::string &word) {
           name == "password" || name.starts_with("ssl"));
 }
 
-std::optional<std::string> from_environment(const char *name) {
-  const char *value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
-}
-
 /// Reads and checks the addresses, and determines the variables withheld from commands. The error names the
 /// option.
 Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   std::vector<redis::Address> addresses;
   std::vector<std::string> passwords;
-  auto auth = from_environment("REDISCLI_AUTH");
+  auto auth = cli::from_environment("REDISCLI_AUTH");
   for (const std::string &given : arguments.redis) {
-    auto url = worker::read_address(given);
+    auto url = cli::read_address(given);
     if (!url)
       return Error{Code::invalid, "--redis: " + url.error().detail};
     auto address = redis::parse_url(*url);
     if (!address)
       return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
-    auto name = worker::resolve(*address);
+    auto name = cli::resolve(*address);
     if (!name)
       return Error{Code::invalid, "--redis " + redact(*url) + ": " + name.error().detail};
     arguments.redis_names.push_back(*name);
@@ -177,7 +128,7 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
     passwords.push_back(address->password);
     addresses.push_back(*address);
   }
-  auto conninfo = worker::read_address(arguments.postgres);
+  auto conninfo = cli::read_address(arguments.postgres);
   if (!conninfo)
     return Error{Code::invalid, "--postgres: " + conninfo.error().detail};
   auto options = pg::parse_conninfo(*conninfo);
@@ -187,16 +138,16 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
     if (keyword == "password" || keyword == "sslpassword")
       passwords.push_back(value);
   }
-  passwords.push_back(from_environment("PGPASSWORD").value_or(""));
+  passwords.push_back(cli::from_environment("PGPASSWORD").value_or(""));
   arguments.postgres = *conninfo;
   if (is_part_of_conninfo(arguments.settings.task.command.front()))
     return Error{Code::invalid, "the command looks like part of a conninfo: quote the value of --postgres"};
-  arguments.settings.task.withheld = worker::withheld_variables(passwords, arguments.pass_env);
+  arguments.settings.task.withheld = cli::withheld_variables(passwords, arguments.pass_env);
   return addresses;
 }
 
 int run(Arguments &arguments) {
-  StderrLog log;
+  cli::StderrLog log("await-worker");
   io::Random random;
   io::PollLoop loop;
   auto addresses = prepare(arguments);
@@ -204,9 +155,9 @@ int run(Arguments &arguments) {
     log.error(addresses.error().detail);
     return 64;
   }
-  int signals = open_signals();
+  int signals = cli::open_signals({SIGTERM, SIGINT, SIGCHLD});
   worker::Client client(loop, log, random, arguments.postgres, *addresses);
-  worker::RedisNames names(loop, client.bus(), arguments.redis_names);
+  cli::RedisNames names(loop, client.bus(), arguments.redis_names);
   worker::Worker worker(loop, log, random, client, arguments.settings);
   bool asked = false;
   auto watch = loop.watch(signals, [&] {
@@ -242,23 +193,23 @@ int main(int argc, char **argv) {
   CLI::App app("Runs one command per job: payload on stdin, result on stdout.", "await-worker");
   Arguments arguments;
   declare(app, arguments);
-  worker::close_proc();
+  cli::close_proc();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return app.exit(error);  // --help, --version
     std::fprintf(stderr, "%s\nRun with --help for more information.\n",
-                 worker::without_arguments(error.what(), argc, argv).c_str());
+                 cli::without_arguments(error.what(), argc, argv).c_str());
     return error.get_exit_code();
   }
-  worker::hide_arguments(argc, argv);
+  cli::hide_arguments(argc, argv);
   if (!arguments.lease.empty())
-    arguments.settings.lease_ms = parse_time(arguments.lease);
-  arguments.settings.task.grace_ms = *parse_time(arguments.grace);
+    arguments.settings.lease_ms = cli::parse_time(arguments.lease);
+  arguments.settings.task.grace_ms = *cli::parse_time(arguments.grace);
   if (!arguments.file_name.empty())
     arguments.settings.task.file_name = arguments.file_name;
   if (arguments.settings.name.empty())
-    arguments.settings.name = host_name();
+    arguments.settings.name = cli::process_name();
   return run(arguments);
 }

@@ -5,6 +5,7 @@
 #include "http/modules/dispatch.h"
 #include "http/runtime/runtime.h"
 #include "wire/queue_metrics.h"
+#include "wire/relay_metrics.h"
 
 extern ngx_module_t ngx_http_await_metrics_module;
 
@@ -81,6 +82,7 @@ Answer get_metrics(ngx_http_request_t *r, Runtime &runtime) {
       lag + "\n";
   const QueueCache::Known &known = runtime.queues().get();
   out += wire::queue_metrics(known.queues, runtime.now_ms() - known.read_at_ms);
+  out += wire::relay_metrics(known.relays);
   add_header(r, "Cache-Control", "no-store");
   return send(r, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 }

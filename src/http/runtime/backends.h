@@ -94,6 +94,9 @@ class Backends : public core::IdSource, private pg::Connection::Observer {
   void read_queue_stats(int most, core::Reply<std::vector<core::QueueStats>> &reply) {
     pg::read_queue_stats(bulk_, most, reply);
   }
+  void read_relay_stats(int most, core::Reply<std::vector<core::RelayStats>> &reply) {
+    pg::read_relay_stats(bulk_, most, reply);
+  }
 
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value
   /// changes with the timeline.

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kListed = 100;
 constexpr std::size_t kRows = kListed + 1;  // and all others
+constexpr std::size_t kRelays = 64;
 constexpr std::int64_t kEveryMs = 5'000;
 constexpr std::int64_t kIdleEveryMs = std::int64_t{5} * 60 * 1000;
 constexpr std::int64_t kAskedMs = std::int64_t{10} * 60 * 1000;  // so long after the last request it is idle
@@ -22,6 +23,8 @@ struct QueueCache::Table {
   std::int64_t read_ms;
   std::size_t count;
   core::QueueStats rows[kRows];
+  std::size_t relay_count;
+  core::RelayStats relays[kRelays];
 };
 
 ngx_shm_zone_t *QueueCache::reserve(ngx_conf_t *cf) {
@@ -42,7 +45,7 @@ QueueCache::QueueCache(ngx::Loop &loop, Backends &backends, ngx_shm_zone_t *zone
 
 void QueueCache::on_second() {
   std::int64_t now = loop_.monotonic_ms();
-  if (table_ == nullptr || reply_.waiting() || !backends_.has_queue_stats())
+  if (table_ == nullptr || reply_.waiting() || relays_reply_.waiting() || !backends_.has_queue_stats())
     return;
   {
     TryLock lock(*pool_);
@@ -52,6 +55,7 @@ void QueueCache::on_second() {
     table_->next_ms = now + (asked ? kEveryMs : kIdleEveryMs);
   }
   backends_.read_queue_stats(static_cast<int>(kListed), reply_);
+  backends_.read_relay_stats(static_cast<int>(kRelays), relays_reply_);
 }
 
 void QueueCache::on_read(Result<std::vector<core::QueueStats>> queues) {
@@ -65,6 +69,16 @@ void QueueCache::on_read(Result<std::vector<core::QueueStats>> queues) {
   table_->read_ms = loop_.monotonic_ms();
 }
 
+void QueueCache::on_relays(Result<std::vector<core::RelayStats>> relays) {
+  if (!relays)
+    return;
+  TryLock lock(*pool_);
+  if (!lock)
+    return;
+  table_->relay_count = std::min(relays->size(), kRelays);
+  std::copy_n(relays->begin(), table_->relay_count, table_->relays);
+}
+
 const QueueCache::Known &QueueCache::get() {
   if (table_ == nullptr)
     return known_;
@@ -74,6 +88,7 @@ const QueueCache::Known &QueueCache::get() {
     table_->asked_ms = now;
     table_->next_ms = std::min(table_->next_ms, now + kEveryMs);
     known_.queues.assign(table_->rows, table_->rows + table_->count);
+    known_.relays.assign(table_->relays, table_->relays + table_->relay_count);
     known_.read_at_ms = table_->read_ms;
   }
   return known_;

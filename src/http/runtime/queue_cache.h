@@ -5,15 +5,16 @@
 
 #include "core/ports.h"
 #include "core/queue_stats.h"
+#include "core/relay_stats.h"
 #include "http/runtime/backends.h"
 #include "ngx/loop.h"
 #include "ngx/nginx.h"
 
 namespace await::http {
 
-/// What is known of the queues, for the metrics: in shared memory, so that one nginx worker reads it from the
-/// database for all, and no request waits for it. It is read every 5 s, and every 5 minutes while nobody
-/// asks.
+/// What is known of the queues and of the sinks of await-relay, for the metrics: in shared memory, so that
+/// one nginx worker reads it from the database for all, and no request waits for it. It is read every 5 s,
+/// and every 5 minutes while nobody asks.
 class QueueCache {
  public:
   /// Requests the shared memory while nginx reads its configuration. Returns null if that fails; the error is
@@ -28,7 +29,8 @@ class QueueCache {
 
   struct Known {
     std::vector<core::QueueStats> queues;  ///< empty: nothing was read yet
-    std::int64_t read_at_ms = 0;           ///< monotonic
+    std::vector<core::RelayStats> relays;
+    std::int64_t read_at_ms = 0;  ///< monotonic
   };
   /// What was read last.
   const Known &get();
@@ -37,6 +39,7 @@ class QueueCache {
   struct Table;
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
   void on_read(Result<std::vector<core::QueueStats>> queues);
+  void on_relays(Result<std::vector<core::RelayStats>> relays);
 
   ngx::Loop &loop_;
   Backends &backends_;
@@ -45,6 +48,8 @@ class QueueCache {
   Known known_;  // a copy
   core::Reply<std::vector<core::QueueStats>> reply_ =
       core::Reply<std::vector<core::QueueStats>>::to<&QueueCache::on_read>(this);
+  core::Reply<std::vector<core::RelayStats>> relays_reply_ =
+      core::Reply<std::vector<core::RelayStats>>::to<&QueueCache::on_relays>(this);
 };
 
 }  // namespace await::http

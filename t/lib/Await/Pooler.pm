@@ -19,7 +19,7 @@ sub start_pooler {
     my $port = Await::Stack::free_port();
     my $size = $o{size} // 3;
     Await::Stack::write_file("$s->{dir}/pooler-users",
-        join('', map { qq("$_" ") . $s->password($_) . qq("\n) } qw(edge worker await)), 0600);
+        join('', map { qq("$_" ") . $s->password($_) . qq("\n) } qw(edge worker relay await)), 0600);
     Await::Stack::write_file("$s->{dir}/pooler.ini", <<"INI", 0600);
 [databases]
 await = host=127.0.0.1 port=$s->{pg_port}

@@ -265,7 +265,7 @@ sub start_postgres {
 # The owner may make no roles, as is usual: those of the schema are there before it.
 sub roles_sql {
     my ($self) = @_;
-    my %in = (await => '', edge => ' IN ROLE await_edge', worker => ' IN ROLE await_worker');
+    my %in = (await => '', edge => ' IN ROLE await_edge', worker => ' IN ROLE await_worker', relay => ' IN ROLE await_relay');
     return join ";\n", (map { "CREATE ROLE $_ NOLOGIN" } qw(await_edge await_worker await_relay await_console)),
         (map { "CREATE ROLE $_ LOGIN PASSWORD '" . $self->password($_) . "'$in{$_}" } sort keys %in),
         'GRANT await_worker TO await WITH ADMIN OPTION';    # it lets others in
@@ -468,12 +468,14 @@ CONF
 
 # Starts an await-worker with these arguments (from --queue on), as logs/NAME.log. With Redis, if the stack has one.
 # `worker_place` of the stack leads it elsewhere than to its own server: to several.
-sub start_worker {
-    my ($self, $name, @arguments) = @_;
+sub start_worker { my ($self, $name, @arguments) = @_; return $self->start_program($name, 'worker', @arguments) }
+sub start_relay { my ($self, $name, @arguments) = @_; return $self->start_program($name, 'relay', @arguments) }
+sub start_program {
+    my ($self, $name, $role, @arguments) = @_;
     $self->{say}->("starting $name: " . join ' ', @arguments);
-    $self->spawn($name, [ $self->{worker}, @arguments ],
+    $self->spawn($name, [ $role eq 'relay' ? $self->{worker} =~ s/worker$/relay/r : $self->{worker}, @arguments ],
         user => $> == 0 && ($self->{run_as} // '') ne 'root' ? $self->{run_as} : undef,
-        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->{worker_place} // $self->place('worker'), PGPASSWORD => $self->password('worker'),
+        env => { ROOT => $self->{shown_root} // $ROOT, AWAIT_POSTGRES => $self->{"${role}_place"} // $self->place($role), PGPASSWORD => $self->password($role),
             -e "$self->{dir}/redis" ? (AWAIT_REDIS => $self->redis =~ s/default:[^@]*\@//r, REDISCLI_AUTH => $self->{password}) : () });
 }
 

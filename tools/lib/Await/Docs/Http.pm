@@ -12,6 +12,7 @@ our @EXPORT =
     check_arguments check_statuses);
 
 my $HTTP = 'docs/http.md';
+my $RELAY = 'docs/relay.md';    # what await-relay writes
 
 # --- documents -------------------------------------------------------------------------------------------------------
 
@@ -34,14 +35,20 @@ sub objects {
     return grep { %$_ } @objects;
 }
 
-sub check_members {
-    my ($files, $code) = @_;
-    my @tables = map {
+# The tables of members of a page: where each is, and its members.
+sub member_tables {
+    my ($files, $page) = @_;
+    return map {
         my $table = $_;
         {
-            line => $table->{line},
-            members => { map { $_->{cells}[0] =~ /^`(\w+)`$/ ? ($1 => "$HTTP:$_->{line}") : () } @{ $table->{rows} } } }
-    } grep { $_->{head}[0] eq 'member' } tables($files->{$HTTP} // '');
+            place => "$page:$table->{line}",
+            members => { map { $_->{cells}[0] =~ /^`(\w+)`$/ ? ($1 => "$page:$_->{line}") : () } @{ $table->{rows} } } }
+    } grep { $_->{head}[0] eq 'member' } tables($files->{$page} // '');
+}
+
+sub check_members {
+    my ($files, $code) = @_;
+    my @tables = map { member_tables($files, $_) } $HTTP, $RELAY;
     my @objects = objects($code);
     return "src: no document is found in the source: $MEND" unless @objects;
     return "$HTTP:1: there is no table of members" unless @tables;
@@ -51,13 +58,15 @@ sub check_members {
             my ($table) = @_;
             return grep { !$table->{members}{$_} } keys %$object;
         };
-        my ($best) = sort { $lacking->($a) <=> $lacking->($b) } @tables;
-        for my $table (@tables) {
+        my $page = (values %$object)[0] =~ m{^src/(?:wire/)?relay} ? $RELAY : $HTTP;
+        my @of_page = grep { $_->{place} =~ /^\Q$page\E:/ } @tables or next;
+        my ($best) = sort { $lacking->($a) <=> $lacking->($b) } @of_page;
+        for my $table (@of_page) {
             next if $lacking->($table) && $table != $best;
-            $written{"$table->{line} $_"} = 1 for keys %$object;
+            $written{"$table->{place} $_"} = 1 for keys %$object;
         }
         push @complaints, map {
-            "$object->{$_}: the member `$_` is not documented: add it to the table of members at $HTTP:$best->{line}"
+            "$object->{$_}: the member `$_` is not documented: add it to the table of members at $best->{place}"
             }
             sort $lacking->($best);
     }
@@ -65,7 +74,7 @@ sub check_members {
         push @complaints, map {
             "$table->{members}{$_}: the source writes no member `$_` here: remove it, or write it as the source does"
             }
-            grep { !$written{"$table->{line} $_"} } sort keys %{ $table->{members} };
+            grep { !$written{"$table->{place} $_"} } sort keys %{ $table->{members} };
     }
     return @complaints;
 }

@@ -7,7 +7,7 @@
 #include "io/loop.h"
 #include "redis/bus.h"
 
-namespace await::worker {
+namespace await::cli {
 
 /// Replaces the host name in `address`, if it is one, by the first of its numeric addresses. Blocks. Errors:
 /// invalid, if the name has no address.
@@ -44,4 +44,4 @@ class RedisNames {
   std::unique_ptr<io::Timer> timer_;
 };
 
-}  // namespace await::worker
+}  // namespace await::cli

@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 
-namespace await::worker {
+namespace await::cli {
 
 /// Returns `given`, or for `@FILE` the first line of that file. Errors: invalid.
 Result<std::string> read_address(const std::string &given);
@@ -26,4 +26,4 @@ std::vector<std::string> withheld_variables(const std::vector<std::string> &pass
 /// attaching to it, including the command of a job, which runs as the same user. Also disables core dumps.
 void close_proc();
 
-}  // namespace await::worker
+}  // namespace await::cli

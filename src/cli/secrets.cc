@@ -1,4 +1,4 @@
-#include "worker/secrets.h"
+#include "cli/secrets.h"
 
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "base/redact.h"
 #include "base/text.h"
 
-namespace await::worker {
+namespace await::cli {
 namespace {
 
 constexpr std::string_view kAddresses[] = {"AWAIT_POSTGRES", "AWAIT_REDIS", "REDISCLI_AUTH"};
@@ -89,4 +89,4 @@ std::vector<std::string> withheld_variables(const std::vector<std::string> &pass
 
 void close_proc() { ::prctl(PR_SET_DUMPABLE, 0); }
 
-}  // namespace await::worker
+}  // namespace await::cli

@@ -1,4 +1,4 @@
-#include "worker/redis_names.h"
+#include "cli/redis_names.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include "base/addresses.h"
 #include "base/text.h"
 
-namespace await::worker {
+namespace await::cli {
 namespace {
 
 bool is_name(const redis::Address &address) {
@@ -112,4 +112,4 @@ void RedisNames::use(const std::string &answer) {
     bus_.move(asked_, std::string(addresses[++turns_[asked_] % addresses.size()]));
 }
 
-}  // namespace await::worker
+}  // namespace await::cli

@@ -1,0 +1,63 @@
+-- How many events a cursor has before it, at most p_most of each kind are counted.
+CREATE OR REPLACE FUNCTION await.relay_behind(p_cursor text, p_most int) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_sort = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    v_floor CONSTANT bigint := (SELECT h.floor FROM await.home h);
+    c       record;
+BEGIN
+    SELECT * INTO c FROM await.relay_read_cursor(p_cursor, v_floor);
+    RETURN (SELECT sum(n) FROM (
+        SELECT count(*) AS n FROM (SELECT FROM await.event e WHERE e.xid >= pg_snapshot_xmax(c.since)
+            AND e.eid > v_floor LIMIT p_most) x
+        UNION ALL SELECT count(*) FROM (SELECT FROM await.job j WHERE j.owner IS NULL
+            AND j.xid >= pg_snapshot_xmax(c.since) AND j.eid > v_floor LIMIT p_most) x
+        UNION ALL SELECT count(*) FROM (SELECT FROM await.job j WHERE j.owner IS NOT NULL
+            AND j.xid >= pg_snapshot_xmax(c.since) AND j.eid > v_floor LIMIT p_most) x
+        UNION ALL SELECT count(*) FROM (
+            SELECT FROM pg_snapshot_xip(c.since) o (x) LEFT JOIN unnest(c.partial, c.upto) p (px, upto) ON p.px = o.x
+            CROSS JOIN LATERAL (
+                SELECT e.eid FROM await.event e WHERE e.xid >= o.x AND e.xid <= o.x
+                    AND e.eid > greatest(p.upto, v_floor)
+                UNION ALL SELECT j.eid FROM await.job j WHERE j.owner IS NULL AND j.xid >= o.x AND j.xid <= o.x
+                    AND j.eid > greatest(p.upto, v_floor)
+                UNION ALL SELECT j.eid FROM await.job j WHERE j.owner IS NOT NULL AND j.xid >= o.x AND j.xid <= o.x
+                    AND j.eid > greatest(p.upto, v_floor)) e LIMIT p_most) x) s);
+END $$;
+
+-- The same as a row, and for how many seconds the next of them waits. A cursor that is none has NULL and says why.
+CREATE OR REPLACE FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag float8, OUT trouble text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    behind := await.relay_behind(p_cursor, 100000);
+    lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
+                     FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
+EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
+    trouble := sqlerrm;
+END $$;
+
+-- The sinks of the relays, or of one: who leads, how far each has come, and what it has before it (100000: or more).
+CREATE OR REPLACE FUNCTION await.relay_status(relay text DEFAULT NULL)
+RETURNS TABLE (relay text, leader text, leads_since timestamptz, sink text, behind bigint, lag float8, moved timestamptz,
+    delivered bigint, failures bigint, reason text, cursor text)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+    WITH leaders AS (
+        SELECT DISTINCT ON (l.relay) l.relay, l.holder, l.since, l.until FROM await.relay_leader l
+        ORDER BY l.relay, l.no DESC
+    ), sinks AS (
+        SELECT DISTINCT ON (c.relay, c.sink) c.* FROM await.relay_cursor c ORDER BY c.relay, c.sink, c.no DESC
+    )
+    SELECT coalesce(s.relay, l.relay), CASE WHEN l.until > clock_timestamp() THEN l.holder END,
+        CASE WHEN l.until > clock_timestamp() THEN l.since END, s.sink, g.behind, g.lag, s.at, s.delivered, s.failures,
+        coalesce(g.trouble, s.reason), s.cursor
+    FROM sinks s FULL JOIN leaders l ON l.relay = s.relay LEFT JOIN LATERAL await.relay_lag(s.cursor) g ON true
+    WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
+    ORDER BY 1, 4
+$$;

@@ -1,0 +1,108 @@
+#include "relay/leader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pg/call.h"
+#include "pg/statements.h"
+
+namespace await::relay {
+
+Leader::Leader(io::Loop &loop, io::Log &log, pg::Connection &connection, std::string relay,
+               std::string holder, Listener &listener)
+    : loop_(loop),
+      log_(log),
+      connection_(connection),
+      relay_(std::move(relay)),
+      self_(std::move(holder)),
+      listener_(listener),
+      ask_timer_(loop.timer([this] { ask(); }, io::Loop::Quit::may)),
+      end_timer_(
+          loop.timer([this] { lose("the lease could not be renewed in time"); }, io::Loop::Quit::may)) {}
+
+void Leader::on_connection() {
+  if (leads_)
+    lose("the connection to PostgreSQL was lost");
+  if (reply_.waiting())
+    reply_.unlink();
+  ask_timer_->set(0);
+}
+
+void Leader::ask() {
+  if (reply_.waiting() || released_)
+    return;
+  asked_ms_ = loop_.monotonic_ms();
+  pg::Params params;
+  params.text(relay_).text(self_);
+  token_ ? params.int8(*token_) : params.null(pg::kInt8);
+  params.int8(kSpanMs);
+  auto call =
+      std::make_unique<pg::Call<Lease>>(pg::statements::kRelayLease, std::move(params), reply_, decode);
+  call->background = true;
+  connection_.send(std::move(call));
+}
+
+Result<Leader::Lease> Leader::decode(const pg::Rows &rows, std::size_t) {
+  if (rows.count() != 1)
+    return Error{Code::internal, "await.relay_lease returned nothing"};
+  Lease out;
+  if (!rows.null(0, 0))
+    out.token = rows.number(0, 0);
+  out.holder = rows.text(0, 1);
+  out.left_ms = rows.number(0, 2);
+  return out;
+}
+
+void Leader::on_lease(Result<Lease> lease) {
+  if (!lease) {
+    ask_timer_->set(kRenewMs);
+    return;
+  }
+  if (!lease->token) {
+    if (leads_)
+      lose("another relay has taken over");
+    token_.reset();
+    if (!lease->holder.empty() && lease->holder != other_) {
+      log_.info("standing by: " + lease->holder + " leads the relays \"" + relay_ + "\"");
+      other_ = lease->holder;
+    }
+    ask_timer_->set(std::clamp<std::int64_t>(lease->left_ms + 10, 10, kRenewMs));
+    return;
+  }
+  token_ = lease->token;
+  // counted from before the statement was sent, so it ends sooner than in the database
+  std::int64_t left = asked_ms_ + kSpanMs - kMarginMs - loop_.monotonic_ms();
+  if (left <= 0) {
+    ask_timer_->set(0);
+    return;
+  }
+  end_timer_->set(left);
+  ask_timer_->set(kRenewMs);
+  if (!std::exchange(leads_, true)) {
+    log_.info("leading the relays \"" + relay_ + "\"");
+    other_.clear();
+    listener_.on_lead();
+  }
+}
+
+void Leader::lose(const std::string &why) {
+  end_timer_->clear();
+  if (!std::exchange(leads_, false))
+    return;
+  log_.info("not leading any more: " + why);
+  ask_timer_->set(kRenewMs);
+  listener_.on_lost_lead();
+}
+
+void Leader::release() {
+  released_ = true;
+  ask_timer_->clear();
+  end_timer_->clear();
+  if (!std::exchange(leads_, false))
+    return;
+  pg::Params params;
+  params.text(relay_).int8(*token_);
+  connection_.send(std::make_unique<pg::Send>(pg::statements::kRelayRelease, std::move(params)));
+}
+
+}  // namespace await::relay

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/ports.h"
+#include "io/loop.h"
+#include "pg/connection.h"
+
+namespace await::relay {
+
+/// Whether this process leads the relays of its name, by a lease in the database that is renewed all the
+/// time (await.relay_lease). A leader that cannot renew stops before the lease is over; a standby then takes
+/// over within two seconds.
+class Leader {
+ public:
+  class Listener {
+   public:
+    virtual void on_lead() = 0;
+    /// Whatever was begun for the lease must not be finished: another relay does it.
+    virtual void on_lost_lead() = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  Leader(io::Loop &loop, io::Log &log, pg::Connection &connection, std::string relay, std::string holder,
+         Listener &listener);
+
+  /// The connection was established, maybe to another server: cursors have to be read again.
+  void on_connection();
+  /// Gives the lease back.
+  void release();
+  bool leads() const { return leads_; }
+  /// Proves the lead in a transaction: await.relay_holds(relay(), token()). Only while it leads.
+  std::int64_t token() const { return *token_; }
+  const std::string &relay() const { return relay_; }
+  /// Who leads, if it is another one; for logs.
+  const std::string &holder() const { return other_; }
+  /// A statement was refused because the token is no longer the newest.
+  void on_refused() { lose("another relay has taken over"); }
+
+ private:
+  struct Lease {
+    std::optional<std::int64_t> token;
+    std::string holder;
+    std::int64_t left_ms = 0;
+  };
+  static constexpr std::int64_t kSpanMs = 1500;
+  static constexpr std::int64_t kRenewMs = 500;
+  static constexpr std::int64_t kMarginMs = 200;  // it stops so long before the lease is over
+
+  void ask();
+  static Result<Lease> decode(const pg::Rows &rows, std::size_t);
+  void on_lease(Result<Lease> lease);
+  void lose(const std::string &why);
+
+  io::Loop &loop_;
+  io::Log &log_;
+  pg::Connection &connection_;
+  std::string relay_;
+  std::string self_;
+  Listener &listener_;
+  std::optional<std::int64_t> token_;
+  std::string other_;
+  bool leads_ = false;
+  bool released_ = false;
+  std::int64_t asked_ms_ = 0;
+  core::Reply<Lease> reply_ = core::Reply<Lease>::to<&Leader::on_lease>(this);
+  std::unique_ptr<io::Timer> ask_timer_;
+  std::unique_ptr<io::Timer> end_timer_;
+};
+
+}  // namespace await::relay

@@ -1,0 +1,182 @@
+// await-relay: hands on the events of all jobs, batches and topics.
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <set>
+
+#include "base/redact.h"
+#include "base/version.h"
+#include "cli/program.h"
+#include "cli/redis_names.h"
+#include "cli/secrets.h"
+#include "pg/conninfo.h"
+#include "relay/check.h"
+#include "relay/relay.h"
+
+namespace {
+
+using namespace await;
+
+struct Arguments {
+  std::string postgres;
+  std::vector<std::string> redis;
+  std::vector<std::string> sinks;
+  std::string poll = "10ms";
+  std::vector<std::string> types;
+  std::vector<std::string> queues;
+  relay::Relay::Settings settings;
+  std::vector<std::string> redis_names;  ///< host names of the Redis servers; empty where there is none
+};
+
+std::string is_relay_name(const std::string &text) {
+  auto spec = relay::parse_sink(text);
+  return spec && spec->kind == text && spec->name() == text
+             ? ""
+             : "\"" + text + "\" is not a name: 1 to 64 of A-Z a-z 0-9 _ . -";
+}
+
+void declare(CLI::App &app, Arguments &to) {
+  app.set_version_flag("--version", std::string("await-relay ") + kVersion);
+  app.add_option("--postgres", to.postgres,
+                 "PostgreSQL connection string (libpq conninfo or URL), or @FILE that contains it; the role "
+                 "is a member of await_relay")
+      ->envname("AWAIT_POSTGRES")
+      ->required();
+  app.add_option("--redis", to.redis,
+                 "redis://[user:password@]host[:port] or unix:/path, or @FILE; may be repeated. The default "
+                 "password is REDISCLI_AUTH")
+      ->envname("AWAIT_REDIS")
+      ->allow_extra_args(false);
+  app.add_option("--sink", to.sinks,
+                 "where events go: redis, stdout[,thin=on]; may be repeated. Each has a cursor of its own, "
+                 "under its kind or name=NAME")
+      ->envname("AWAIT_SINKS")
+      ->delimiter(';')
+      ->allow_extra_args(false);
+  app.add_option("--types", to.types, "deliver only events of these types, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--queue", to.queues, "deliver only events of jobs of this queue; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--poll", to.poll, "interval in which PostgreSQL is asked for new events")
+      ->check(cli::is_time)
+      ->capture_default_str();
+  app.add_option("--name", to.settings.relay,
+                 "relays of one name have one leader, and the cursors of their sinks")
+      ->check(is_relay_name)
+      ->envname("AWAIT_RELAY")
+      ->capture_default_str();
+  app.add_flag("--once", to.settings.once, "deliver everything up to now, and exit; 1 if a sink has failed");
+  app.add_flag("--check", to.settings.only_check,
+               "say what is missing, with the remedy, and exit; 1 if something is");
+  app.footer(
+      "SIGTERM: deliver what was begun, store the cursors, and let a standby take over.\n"
+      "Exit status 64: an argument is wrong.");
+}
+
+Result<std::vector<redis::Address>> prepare_redis(Arguments &arguments) {
+  std::vector<redis::Address> addresses;
+  auto auth = cli::from_environment("REDISCLI_AUTH");
+  for (const std::string &given : arguments.redis) {
+    auto url = cli::read_address(given);
+    if (!url)
+      return Error{Code::invalid, "--redis: " + url.error().detail};
+    auto address = redis::parse_url(*url);
+    if (!address)
+      return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
+    auto name = cli::resolve(*address);
+    if (!name)
+      return Error{Code::invalid, "--redis " + redact(*url) + ": " + name.error().detail};
+    arguments.redis_names.push_back(*name);
+    if (address->password.empty() && auth)
+      address->password = *auth;
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+/// Reads and checks what the options contain. The error names the option.
+Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
+  auto conninfo = cli::read_address(arguments.postgres);
+  if (!conninfo)
+    return Error{Code::invalid, "--postgres: " + conninfo.error().detail};
+  auto options = pg::parse_conninfo(*conninfo);
+  if (!options)
+    return Error{Code::invalid, "--postgres " + redact(*conninfo) + ": " + options.error().detail};
+  arguments.settings.conninfo = *conninfo;
+  std::set<std::string> names;
+  for (const std::string &text : arguments.sinks) {
+    auto spec = relay::parse_sink(text);
+    if (!spec)
+      return Error{Code::invalid, "--sink " + redact(text) + ": " + spec.error().detail};
+    if (!names.insert(spec->name()).second)
+      return Error{Code::invalid, "two sinks are named \"" + spec->name() + "\": give one another name=NAME"};
+    arguments.settings.sinks.push_back(*spec);
+  }
+  if (arguments.sinks.empty() &&
+      (arguments.settings.once || !arguments.types.empty() || !arguments.queues.empty()))
+    return Error{Code::invalid, "there is no --sink"};
+  arguments.settings.filter.types = {arguments.types.begin(), arguments.types.end()};
+  arguments.settings.filter.queues = {arguments.queues.begin(), arguments.queues.end()};
+  arguments.settings.poll_ms = std::max<std::int64_t>(*cli::parse_time(arguments.poll), 1);
+  arguments.settings.holder = cli::process_name();
+  return prepare_redis(arguments);
+}
+
+int run(Arguments &arguments) {
+  cli::StderrLog log("await-relay");
+  io::Random random;
+  io::PollLoop loop;
+  auto addresses = prepare(arguments);
+  if (!addresses) {
+    log.error(addresses.error().detail);
+    return 64;
+  }
+  int signals = cli::open_signals({SIGTERM, SIGINT});
+  redis::Bus bus(loop, log, random, *addresses);
+  cli::RedisNames names(loop, bus, arguments.redis_names);
+  relay::Relay relay(loop, log, random, addresses->empty() ? nullptr : &bus, arguments.settings);
+  auto made = relay.make_sinks();
+  if (!made) {
+    log.error("--sink: " + made.error().detail);
+    return 64;
+  }
+  auto watch = loop.watch(signals, [&] {
+    signalfd_siginfo info{};
+    while (::read(signals, &info, sizeof info) == sizeof info)
+      relay.drain();
+  });
+  watch->want(true, false);
+  bus.start();
+  relay.start();
+  if (arguments.settings.only_check)
+    return relay::check(loop, relay) ? 0 : 1;
+  while (!relay.done())
+    loop.round(1000);
+  loop.round(0);  // sends the last hints
+  return relay.succeeded() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app("Hands on the events of all jobs, batches and topics.", "await-relay");
+  Arguments arguments;
+  declare(app, arguments);
+  cli::close_proc();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    if (error.get_exit_code() == 0)
+      return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "%s\nRun with --help for more information.\n",
+                 cli::without_arguments(error.what(), argc, argv).c_str());
+    return error.get_exit_code();
+  }
+  cli::hide_arguments(argc, argv);
+  return run(arguments);
+}

@@ -1,0 +1,220 @@
+#include "relay/relay.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pg/job_store.h"
+#include "pg/statements.h"
+
+namespace await::relay {
+
+/// Asks a server who it is.
+class Relay::Greeting : public pg::Statement {
+ public:
+  Greeting(Relay &relay, pg::Connection &connection)
+      : Statement(pg::statements::kRelayHello, pg::Params()), relay_(relay), connection_(connection) {
+    greets = true;
+    background = true;
+  }
+  void finish(Result<pg::Rows> rows) override {
+    if (!rows)
+      relay_.on_hello(connection_, rows.error());
+    else if (rows->count() != 1)
+      relay_.on_hello(connection_, Error{Code::internal, "await.relay_hello returned nothing"});
+    else
+      relay_.on_hello(connection_, Hello{rows->text(0, 0), static_cast<int>(rows->number(0, 1))});
+  }
+
+ private:
+  Relay &relay_;
+  pg::Connection &connection_;
+};
+
+Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, Settings settings)
+    : loop_(loop),
+      log_(log),
+      random_(random),
+      bus_(bus),
+      settings_(std::move(settings)),
+      schema_outage_(loop, log),
+      lead_(loop, log, random, {settings_.conninfo, "relay lead", 5'000}, this),
+      read_(loop, log, random, {settings_.conninfo, "relay read", 30'000}, this),
+      bulk_(loop, log, random, {settings_.conninfo, "relay bulk", 60'000}, this),
+      notifier_(loop),
+      leader_(loop, log, lead_, settings_.relay, settings_.holder, *this),
+      cursors_(lead_, leader_),
+      source_(loop, read_, settings_.poll_ms),
+      housekeeping_(loop, bulk_),
+      open_timer_(loop.timer([this] { open(); }, io::Loop::Quit::may)),
+      look_timer_(loop.timer([this] { look(); }, io::Loop::Quit::may)),
+      phase_timer_(loop.timer([this] { next_phase(); }, io::Loop::Quit::may)) {}
+
+Relay::~Relay() = default;
+
+Result<Done> Relay::make_sinks() {
+  Feed::Owner &owner = *this;
+  SinkContext context{loop_, log_, random_, read_, lead_, bus_, leader_};
+  for (const SinkSpec &spec : settings_.sinks) {
+    auto sink = make_sink(spec, context);
+    if (!sink)
+      return sink.error();
+    sinks_.push_back(std::move(*sink));
+    feeds_.push_back(std::make_unique<Feed>(loop_, log_, random_, cursors_, source_, *sinks_.back(),
+                                            spec.name(), settings_.filter, owner));
+  }
+  return Done{};
+}
+
+void Relay::start() { lead_.start(); }
+
+void Relay::connected(pg::Connection &connection) {
+  connection.send(std::make_unique<Greeting>(*this, connection));
+}
+
+void Relay::on_hello(pg::Connection &connection, Result<Hello> hello) {
+  if (!hello) {
+    // a right or a schema that is missing is not a matter of the server: it stays, and is asked again
+    if (connection.established())
+      connection.reject(hello.error().detail);
+    return;
+  }
+  if (pg::schema_is_older(hello->schema_version)) {
+    schema_.fail("the schema \"await\" has version " + std::to_string(hello->schema_version) +
+                 ", the relay needs " + std::to_string(pg::statements::kSchemaVersion) +
+                 R"(: run "await-ctl migrate")");
+    connection.reject("the schema is older than the relay");
+    return;
+  }
+  schema_.recover("the schema \"await\" is up to date");
+  greet(connection, *hello);
+}
+
+void Relay::greet(pg::Connection &connection, const Hello &hello) {
+  if (&connection == &lead_) {
+    bool first = timeline_.empty();
+    bool moved = std::exchange(timeline_, hello.timeline) != hello.timeline;
+    for (pg::Connection *other : {&read_, &bulk_}) {
+      if (first)
+        other->start();
+      else if (moved && other->ready())
+        other->reject("PostgreSQL has failed over");
+      else if (!other->established())
+        other->nudge();
+    }
+    connection.accept();
+    if (!settings_.only_check) {
+      leader_.on_connection();
+      notifier_.ready();
+    }
+  } else if (hello.timeline == timeline_) {
+    connection.accept();
+    source_.nudge();
+  } else {
+    connection.reject("not the server that the relay leads on");
+  }
+}
+
+void Relay::on_lead() {
+  if (phase_ != Phase::running)
+    return;
+  housekeeping_.lead(true);
+  open();
+}
+
+void Relay::open() {
+  if (!leader_.leads() || open_reply_.waiting() || phase_ != Phase::running)
+    return;
+  std::vector<std::string> names;
+  for (auto &feed : feeds_)
+    names.push_back(feed->name());
+  cursors_.open(names, open_reply_);
+}
+
+void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
+  if (!leader_.leads())
+    return;
+  if (!cursors) {
+    open_timer_->set(500);
+    return;
+  }
+  if (cursors->empty() && !feeds_.empty()) {
+    leader_.on_refused();
+    return;
+  }
+  for (const StoredCursor &stored : *cursors) {
+    for (auto &feed : feeds_) {
+      if (feed->name() == stored.sink) {
+        feed->sink().lead(true);
+        feed->start(stored);
+      }
+    }
+  }
+}
+
+void Relay::on_lost_lead() {
+  housekeeping_.lead(false);
+  if (open_reply_.waiting())
+    open_reply_.unlink();
+  open_timer_->clear();
+  for (auto &feed : feeds_) {
+    feed->stop();
+    feed->sink().lead(false);
+  }
+  look_timer_->set(0);
+}
+
+bool Relay::all_idle() const {
+  return std::all_of(feeds_.begin(), feeds_.end(),
+                     [](const auto &feed) { return feed->idle() && feed->sink().idle(); });
+}
+
+/// What has come to an end?
+void Relay::look() {
+  if (phase_ == Phase::running) {
+    bool over = std::any_of(sinks_.begin(), sinks_.end(), [](const auto &sink) { return sink->finished(); });
+    if (over)
+      log_.info("standard output was closed: the relay ends");
+    if (settings_.once && !over) {
+      bool trouble = std::any_of(feeds_.begin(), feeds_.end(),
+                                 [](const auto &feed) { return !feed->trouble().empty(); });
+      failed_ = trouble;
+      over = std::all_of(feeds_.begin(), feeds_.end(),
+                         [](const auto &feed) { return feed->caught_up() || !feed->trouble().empty(); });
+    }
+    if (over)
+      drain();
+  } else if (phase_ == Phase::draining && all_idle()) {
+    next_phase();
+  } else if (phase_ == Phase::releasing && (!lead_.ready() || lead_.in_flight() == 0)) {
+    phase_ = Phase::done;
+  }
+  if (phase_ == Phase::draining || phase_ == Phase::releasing)
+    look_timer_->set(10);
+}
+
+void Relay::drain() {
+  if (phase_ != Phase::running)
+    return;
+  notifier_.stopping();
+  housekeeping_.lead(false);
+  phase_ = Phase::draining;
+  for (auto &feed : feeds_) {
+    feed->drain();
+    feed->sink().lead(false);
+  }
+  phase_timer_->set(kDrainMs);
+  look_timer_->set(0);
+}
+
+void Relay::next_phase() {
+  if (phase_ == Phase::draining) {
+    phase_ = Phase::releasing;
+    leader_.release();
+    phase_timer_->set(kReleaseMs);
+    look_timer_->set(0);
+  } else if (phase_ == Phase::releasing) {
+    phase_ = Phase::done;
+  }
+}
+
+}  // namespace await::relay

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "core/relay_event.h"
+
+namespace await::relay {
+
+using core::RelayEvent;
+
+}  // namespace await::relay

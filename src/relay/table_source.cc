@@ -1,0 +1,144 @@
+#include "relay/table_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "pg/call.h"
+#include "pg/statements.h"
+#include "wire/json_check.h"
+#include "wire/relay_document.h"
+
+namespace await::relay {
+namespace {
+
+constexpr int kValueMax = 16384;  // of a JSON result that comes with its event
+
+/// The columns of statements::kRelayPage.
+enum Column {
+  kCursor,
+  kComplete,
+  kJob,
+  kSeq,
+  kType,
+  kState,
+  kAttempt,
+  kAt,
+  kQueue,
+  kOwner,
+  kBatch,
+  kPhase,
+  kCorrelationId,
+  kTrace,
+  kData,
+  kStatus,
+  kContentType,
+  kFileName,
+  kSize,
+  kValue
+};
+
+RelayEvent event_of(const pg::Rows &rows, int row) {
+  RelayEvent out;
+  out.job = rows.uuid(row, kJob);
+  out.seq = static_cast<int>(rows.number(row, kSeq));
+  out.type = rows.text(row, kType);
+  out.state = rows.text(row, kState);
+  out.attempt = static_cast<int>(rows.number(row, kAttempt));
+  out.at_ms = rows.time_ms(row, kAt);
+  out.queue = rows.text(row, kQueue);
+  out.owner = rows.maybe_text(row, kOwner);
+  out.batch = rows.maybe_text(row, kBatch);
+  out.phase = rows.maybe_text(row, kPhase);
+  out.correlation_id = rows.maybe_text(row, kCorrelationId);
+  out.trace = rows.maybe_text(row, kTrace);
+  out.data = rows.maybe_text(row, kData);
+  if (out.type == "completed" && !rows.null(row, kStatus))
+    out.result =
+        wire::encode_relay_result(static_cast<int>(rows.number(row, kStatus)), rows.bytes(row, kContentType),
+                                  rows.number(row, kSize), rows.maybe_text(row, kFileName));
+  if (!rows.null(row, kValue) && wire::is_json(rows.bytes(row, kValue)))
+    out.value = rows.text(row, kValue);
+  if (out.queue == ".topic") {
+    // the column has "topic:<name>"
+    out.topic = out.owner && out.owner->size() > 6 ? out.owner->substr(6) : "";
+    out.owner.reset();
+    out.queue.clear();
+  }
+  return out;
+}
+
+Result<RelayPage> decode_page(const pg::Rows &rows, std::size_t) {
+  if (rows.count() == 0)
+    return Error{Code::internal, "await.relay_page returned nothing"};
+  RelayPage out;
+  out.cursor = out.next = rows.text(0, kCursor);
+  out.complete = rows.boolean(0, kComplete);
+  for (int row = 0; row < rows.count(); ++row) {
+    if (!rows.null(row, kJob))
+      out.events.push_back(event_of(rows, row));
+  }
+  return out;
+}
+
+}  // namespace
+
+void read_relay_page(pg::Connection &connection, const std::string &cursor, int limit,
+                     core::Reply<RelayPage> &reply) {
+  pg::Params params;
+  params.text(cursor).int4(limit).int4(kValueMax);
+  connection.send(std::make_unique<pg::Call<RelayPage>>(pg::statements::kRelayPage, std::move(params), reply,
+                                                        decode_page));
+}
+
+TableSource::TableSource(io::Loop &loop, pg::Connection &connection, std::int64_t poll_ms)
+    : connection_(connection),
+      poll_ms_(poll_ms),
+      timer_(loop.timer([this] { look(); }, io::Loop::Quit::may)) {}
+
+void TableSource::listen(Listener &listener) {
+  listeners_.push_back(&listener);
+  if (!reply_.waiting() && !timer_->pending())
+    timer_->set(0);
+}
+
+void TableSource::forget(Listener &listener) { std::erase(listeners_, &listener); }
+
+void TableSource::read(const std::string &position, int limit, core::Reply<RelayPage> &reply) {
+  read_relay_page(connection_, position, limit, reply);
+}
+
+void TableSource::nudge() {
+  if (!reply_.waiting() && !listeners_.empty())
+    timer_->set(0);
+}
+
+void TableSource::look() {
+  if (listeners_.empty() || reply_.waiting())
+    return;
+  auto call = std::make_unique<pg::Call<std::string>>(pg::statements::kSnapshot, pg::Params(), reply_,
+                                                      decode_snapshot);
+  call->background = true;
+  connection_.send(std::move(call));
+}
+
+Result<std::string> TableSource::decode_snapshot(const pg::Rows &rows, std::size_t) {
+  return rows.count() == 1 ? rows.text(0, 0) : std::string();
+}
+
+void TableSource::on_snapshot(Result<std::string> snapshot) {
+  timer_->set(poll_ms_);
+  if (!snapshot)
+    snapshot_.clear();
+  else if (std::exchange(snapshot_, *snapshot) != *snapshot)
+    tell();
+}
+
+void TableSource::tell() {
+  std::vector<Listener *> listeners = listeners_;
+  for (Listener *listener : listeners) {
+    if (std::find(listeners_.begin(), listeners_.end(), listener) != listeners_.end())
+      listener->on_news();
+  }
+}
+
+}  // namespace await::relay

@@ -1,0 +1,153 @@
+# await-relay: what comes out of it, whatever happens to it and to what it talks to.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Pooler qw(start_pooler);
+use Await::Relay;
+use Await::Test;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+start_stack(without => ['nginx']);
+
+subtest 'standard output' => sub {
+    my $relay = Await::Relay->start('out', '--sink', 'stdout');
+    $relay->leads;
+    my $id = submit('q', '{"owner": "ann", "correlation_id": "c-1"}');
+    complete_one('q', '{"answer": 42}', 'application/json');
+    sql("SELECT await.publish('news', 'said', '{\"a\": 1}')");
+    until_true('five events are written', sub { $relay->events >= 4 });
+    my @events = $relay->events;
+    is join(' ', map {"$_->{type}.$_->{seq}"} @events),
+        'pending.1 processing.2 completed.3 said.2', 'each event is a line';
+    my $end = $events[2];
+    is_deeply [ @$end{qw(id job queue owner correlation_id state attempt)} ],
+        [ "$id:3", $id, 'q', 'ann', 'c-1', 'completed', 1 ], 'with what is known of its job';
+    is_deeply $end->{result},
+        { type => 'application/json', size => 14, name => undef, status => 200, value => { answer => 42 } },
+        'and its result';
+    is_deeply [ @{ $events[3] }{qw(topic type data)} ], [ 'news', 'said', { a => 1 } ], 'a topic is named';
+    is $relay->stop, 0, 'SIGTERM ends it';
+    submit('q');
+    $relay = Await::Relay->start('again', '--sink', 'stdout');
+    until_true('what came meanwhile is written', sub { $relay->events });
+    is scalar($relay->events), 1, 'and nothing else: the cursor was stored';
+    $relay->stop;
+};
+
+subtest 'a standby takes over from a leader that is killed, and nothing is lost' => sub {
+    my $one = Await::Relay->start('one', qw(--name pair --sink stdout));
+    $one->leads;
+    my $two = Await::Relay->start('two', qw(--name pair --sink stdout));
+    until_true('the other stands by', sub { $two->text =~ /standing by: \S+ leads the relays "pair"/ });
+    my @jobs = map { submit('q') } 1 .. 20;
+    until_true('the first has them', sub { $one->events >= 20 });
+    is $two->events, 0, 'only the leader writes';
+    my $began = time;
+    is $one->stop('KILL'), 'killed', 'the leader is killed';
+    push @jobs, map { submit('q') } 1 .. 20;
+    $two->leads;
+    my $took = time - $began;
+    cmp_ok $took, '<', 6, sprintf 'the standby leads after %.1f s', $took;
+    my %seen;
+    until_true('all events are written by one of them', sub {
+        %seen = map { $_->{job} => 1 } $one->events, $two->events;
+        return !grep { !$seen{$_} } @jobs;
+    });
+    is $two->stop, 0, 'it ends';
+    my $three = Await::Relay->start('three', qw(--name pair --sink stdout));
+    $began = time;
+    $three->leads;
+    cmp_ok time - $began, '<', 1.4, 'a lease that was given back is free at once';
+    is $three->events, 0, 'all cursors were stored';
+    $three->stop;
+};
+
+subtest 'connections that are cut' => sub {
+    my $relay = Await::Relay->start('cut', qw(--name cut --sink stdout));
+    $relay->leads;
+    my @jobs;
+    for (1 .. 4) {
+        push @jobs, map { submit('q') } 1 .. 5;
+        sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'relay'");
+        push @jobs, map { submit('q') } 1 .. 5;
+    }
+    my %seen;
+    until_true('all events are written', sub {
+        %seen = map { $_->{job} => 1 } $relay->events;
+        return !grep { !$seen{$_} } @jobs;
+    });
+    is scalar(keys %seen), 40, 'each of them';
+    $relay->stop;
+};
+
+subtest 'Redis: hints, an outage, and what was missed' => sub {
+    my $s = stack();
+    my $relay = Await::Relay->start('hints', qw(--name hints --sink redis --sink stdout));
+    $relay->leads;
+    my $listener = Await::Relay->listen('await:*');
+    my $id = submit('wanted', '{"owner": "bob"}');
+    my $short = sql("SELECT await.shard('$id')");
+    until_true('workers are told', sub { $listener->() =~ /^await:queue:wanted$/m });
+    complete_one('wanted');
+    until_true('edges get the ending',
+        sub { $listener->() =~ /^1 \Q$id\E 3 completed \S+ \{.*"state" ?: ?"completed"/m });
+    like $listener->(), qr/^1 \S+ 0 user$/m, 'and that something of a user has changed';
+    $s->end('redis', 'KILL');
+    my @jobs = map { submit('later') } 1 .. 3;
+    until_true('the other sink goes on', sub { $relay->events >= 6 });
+    until_true('the outage is told', sub { (status_of('redis', 'failures') || 0) > 0 });
+    like status_of('redis', 'reason'), qr/Redis/, 'with its reason';
+    is status_of('redis', 'lag > 0'), 't', 'and its lag';
+    ok until_true('the cursor is stored',
+        sub { sql("SELECT behind FROM await.relay_status('hints') WHERE sink = 'stdout'") eq 0 }),
+        'the other sink has none';
+    $s->start_redis;
+    $listener = Await::Relay->listen('await:*');
+    until_true('it catches up', sub { status_of('redis', "behind = 0 AND reason IS NULL") eq 't' }, 30);
+    is $relay->stop, 0, 'it ends';
+};
+
+subtest 'through PgBouncer, with the rights of its role only' => sub {
+    my $port = start_pooler(size => 2);
+    local stack()->{relay_place} = "host=127.0.0.1 port=$port dbname=await user=relay";
+    my $relay = Await::Relay->start('pooled', qw(--name pooled --sink stdout --types completed --queue this));
+    $relay->leads;
+    for my $queue (qw(this that)) { submit($queue); complete_one($queue) }
+    until_true('the event is written', sub { $relay->events });
+    submit('this');
+    complete_one('this');
+    until_true('and the next', sub { $relay->events == 2 });
+    is join(' ', map {"$_->{type}.$_->{queue}"} $relay->events), 'completed.this completed.this',
+        'of these types and queues only';
+    is $relay->stop, 0, 'it ends';
+    stack()->end('pooler', 'INT');
+};
+
+subtest 'once, check, and a reader that leaves' => sub {
+    my $once = sub { my $r = Await::Relay->start(@_); return ($r->status, $r) };
+    my ($status, $relay) = $once->('once', qw(--name once --sink stdout --once));
+    is $status, 0, 'nothing to do: 0';
+    my @jobs = map { submit('q') } 1 .. 1100;
+    ($status, $relay) = $once->('once', qw(--name once --sink stdout --once));
+    is "$status " . $relay->events, '0 1100', 'everything up to now, over several pages';
+    ($status, $relay) = $once->('once', qw(--name once --sink stdout --once));
+    is "$status " . $relay->events, '0 0', 'once';
+    ($status, $relay) = $once->('check', qw(--check --sink stdout --sink redis));
+    is "$status " . $relay->text, "0 PostgreSQL: ok\nsink stdout: ok\nsink redis: ok\n", 'nothing is missing';
+    local stack()->{relay_place} = stack()->place('worker');
+    ($status, $relay) = $once->('rights', qw(--check --sink stdout));
+    is $status, 1, 'another role: 1';
+    like $relay->text, qr/^PostgreSQL: .*(?:permission|authentication)/m, 'and why';
+    for (['--sink', 'pigeon'],
+        ['--sink', 'stdout', '--sink', 'stdout'], ['--sink', 'stdout,colour=red'], ['--sink', 'redis=x']) {
+        ($status, $relay) = $once->('wrong', @$_);
+        is $status, 64, "@$_: 64";
+        like $relay->text, qr/^await-relay: .*sink/m, 'with a word why';
+    }
+};
+
+finish();
