@@ -149,7 +149,7 @@ $(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(worker_objects
 	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
 $(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(relay_objects) $(B)/cc/sources
 	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/unit: $(pure_objects) $(B)/cc/worker/note.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+$(B)/unit: $(pure_objects) $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread)
 $(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)

@@ -1471,7 +1471,14 @@ BEGIN
         (await.reap_lag() * 1000)::bigint
         FROM await.queue_stats(p_most) s;
 END $$;
-CREATE FUNCTION await.edge_retry(p_id uuid, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) RETURNS record
+CREATE FUNCTION await.edge_relays(p_most integer) RETURNS TABLE(relay text, sink text, led boolean, behind bigint, lag_ms bigint, delivered bigint, failures bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT s.relay, s.sink, s.leader IS NOT NULL, s.behind, (s.lag * 1000)::bigint, s.delivered, s.failures
+    FROM await.relay_status() s WHERE s.sink IS NOT NULL ORDER BY s.relay, s.sink LIMIT p_most
+$$;
+CREATE FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -4563,6 +4570,52 @@ BEGIN
         FOR UPDATE SKIP LOCKED);
     RETURN QUERY SELECT l.token, p_holder, extract(epoch FROM v_span)::bigint * 1000;
 END $$;
+CREATE FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer) RETURNS TABLE(cursor text, complete boolean, job uuid, seq integer, eid bigint, type text, state text, attempt smallint, at timestamp with time zone, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text, status smallint, content_type text, file_name text, size bigint, value bytea, looked_for integer, upto text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_topics CONSTANT uuid := 'ffffffff-0000-0000-0000-000000000000';
+    v_most   CONSTANT bigint := 4194304;
+    v_floor  CONSTANT bigint := (SELECT h.floor FROM await.home h);
+BEGIN
+    cursor := await.relay_cursor_text(v_floor, pg_snapshot_xmax(pg_current_snapshot()),
+        ARRAY(SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x), '{}', '{}');
+    upto := pg_current_wal_insert_lsn()::text;
+    looked_for := cardinality(p_job);
+    complete := true;
+    RETURN QUERY
+    WITH found AS MATERIALIZED (
+        SELECT k.n::int AS n, k.seq AS seq, j.id, j.created_at, j.queue, j.owner, j.batch, j.phase, j.correlation_id,
+            j.trace, e.*, sum(await.relay_weight(e.data, e.size, p_value_max)) OVER (ORDER BY k.n) AS weight
+        FROM unnest(p_class, p_job, p_seq) WITH ORDINALITY k (class, job, seq, n)
+        CROSS JOIN LATERAL (SELECT * FROM await.job j WHERE j.class = k.class AND j.id = k.job LIMIT 1) j
+        LEFT JOIN LATERAL (SELECT e.eid, e.type, e.state, e.attempt, e.at, e.data, e.status, e.content_type,
+                e.file_name, e.size, CASE WHEN e.size <= p_value_max
+                    AND await.is_json(e.content_type) THEN e.body END AS value
+            FROM await.event e
+            WHERE k.seq > 1 AND e.class = k.class AND e.job = k.job AND e.seq = k.seq LIMIT 1) e ON true
+        WHERE CASE WHEN k.seq > 1 THEN e.eid > v_floor ELSE j.eid > v_floor AND j.id < v_topics END
+    ), cut AS (
+        SELECT min(f.n) AS n FROM found f WHERE f.weight > v_most AND f.n > (SELECT min(o.n) FROM found o)
+    )
+    SELECT cursor, complete, f.id, f.seq, f.eid, coalesce(f.type, 'pending'), coalesce(f.state, 'pending'),
+        coalesce(f.attempt, 0::int2), coalesce(f.at, f.created_at), q.name, f.owner, f.batch, f.phase,
+        f.correlation_id, f.trace, f.data::text,
+        f.status, f.content_type, f.file_name, f.size, f.value, coalesce(c.n - 1, looked_for), upto
+    FROM found f CROSS JOIN cut c LEFT JOIN await.queue q ON q.id = f.queue
+    WHERE c.n IS NULL OR f.n < c.n
+    ORDER BY f.n;
+    IF NOT FOUND THEN
+        RETURN NEXT;
+    END IF;
+END $$;
 CREATE FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) RETURNS TABLE(sink text, no bigint, cursor text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4792,6 +4845,54 @@ CREATE FUNCTION await.relay_status(relay text DEFAULT NULL::text) RETURNS TABLE(
     WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
     ORDER BY 1, 4
 $$;
+CREATE FUNCTION await.relay_wal(wanted boolean) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_publication p WHERE p.pubname = 'await_relay') THEN
+        DROP PUBLICATION await_relay;
+        IF NOT relay_wal.wanted THEN
+            RETURN 'dropped the publication await_relay';
+        END IF;
+    ELSIF NOT relay_wal.wanted THEN
+        RETURN 'there is no publication await_relay';
+    END IF;
+    SET LOCAL client_min_messages = error;   -- wal_level is said below
+    CREATE PUBLICATION await_relay FOR TABLE await.job (class, id, xid), await.event (class, job, seq, xid)
+        WITH (publish = 'insert', publish_via_partition_root);
+    RETURN 'made the publication await_relay' || CASE WHEN current_setting('wal_level') = 'logical' THEN ''
+        ELSE format('; wal_level is %s: ALTER SYSTEM SET wal_level = logical, and restart PostgreSQL',
+                    current_setting('wal_level')) END;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION '%', sqlerrm USING ERRCODE = '42501', HINT = CASE WHEN sqlerrm ~ 'database'
+        THEN format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) ELSE 'ask its owner' END;
+END $$;
+CREATE FUNCTION await.relay_wal_missing() RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    IF current_setting('wal_level') <> 'logical' THEN
+        RETURN NEXT format('wal_level is %s: ALTER SYSTEM SET wal_level = logical, and restart PostgreSQL',
+            current_setting('wal_level'));
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = session_user AND (r.rolreplication OR r.rolsuper)) THEN
+        RETURN NEXT format('the role %s may not replicate: ALTER ROLE %1$I REPLICATION', session_user);
+    END IF;
+    IF (SELECT count(*) FROM pg_replication_slots) >= current_setting('max_replication_slots')::int THEN
+        RETURN NEXT format('all %s replication slots are in use: raise max_replication_slots, or drop one that nobody '
+            'uses', current_setting('max_replication_slots'));
+    END IF;
+    IF (SELECT count(*) FROM pg_publication p JOIN pg_publication_tables t USING (pubname)
+        WHERE p.pubname = 'await_relay' AND p.pubinsert AND p.pubviaroot AND t.schemaname = 'await'
+            AND t.rowfilter IS NULL AND (t.tablename = 'job' AND t.attnames @> '{class,id,xid}'
+                OR t.tablename = 'event' AND t.attnames @> '{class,job,seq,xid}')) < 2
+    THEN
+        RETURN NEXT 'the publication await_relay is missing or differs: await-ctl relay wal on, as the owner of the '
+            'schema await';
+    END IF;
+END $_$;
 CREATE FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -6264,8 +6365,10 @@ REVOKE ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_b
 GRANT ALL ON FUNCTION await.edge_put(p_job uuid, p_n integer, p_pos bigint, p_bytes bytea) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_relays(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_relays(p_most integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) FROM PUBLIC;
@@ -6429,6 +6532,8 @@ REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bi
 REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer) FROM PUBLIC;
@@ -6442,6 +6547,9 @@ REVOKE ALL ON FUNCTION await.relay_sort_out(p_blocked integer[], p_xid xid8[], p
 REVOKE ALL ON FUNCTION await.relay_status(relay text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_status(relay text) TO await_relay;
 GRANT ALL ON FUNCTION await.relay_status(relay text) TO await_console;
+REVOKE ALL ON FUNCTION await.relay_wal(wanted boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_wal_missing() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_wal_missing() TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;

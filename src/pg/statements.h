@@ -126,6 +126,17 @@ inline constexpr char kRelayPage[] =
     "SELECT cursor, complete, job, seq, type, state, attempt, at, queue, owner, batch::text, phase, "
     "correlation_id, trace, data, status, content_type, file_name, size, value "
     "FROM await.relay_page($1, $2, $3)";
+inline constexpr char kRelayLookup[] =
+    "SELECT cursor, complete, job, seq, type, state, attempt, at, queue, owner, batch::text, phase, "
+    "correlation_id, trace, data, status, content_type, file_name, size, value, looked_for, upto "
+    "FROM await.relay_lookup($1, $2, $3, $4)";
+inline constexpr char kRelayWalMissing[] = "SELECT m FROM await.relay_wal_missing() m";
+/// A transaction number that is assigned now.
+inline constexpr char kTransaction[] = "SELECT pg_current_xact_id()::text";
+/// How much of the log a replication slot keeps.
+inline constexpr char kSlotHeld[] =
+    "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::bigint FROM pg_replication_slots "
+    "WHERE slot_name::text = $1 AND restart_lsn IS NOT NULL";
 inline constexpr char kSnapshot[] = "SELECT pg_current_snapshot()::text";
 /// Of each event, in their order.
 inline constexpr char kEventHints[] =

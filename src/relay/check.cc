@@ -13,11 +13,12 @@ void say(const std::string &what, const std::string &missing) {
   std::printf("%s: %s\n", what.c_str(), missing.empty() ? "ok" : missing.c_str());
 }
 
-/// Waits for the answer of one sink.
-class SinkCheck {
+/// Waits for the answer of one sink, or of the source.
+class Check {
  public:
-  std::string run(io::PollLoop &loop, Sink &sink) {
-    sink.check(reply_);
+  template <class Ask>
+  std::string run(io::PollLoop &loop, Ask ask) {
+    ask(reply_);
     if (!loop.run_until([this] { return outcome_.has_value(); }, kPatienceMs))
       return "no answer";
     return *outcome_ ? "" : outcome_->error().detail;
@@ -26,7 +27,28 @@ class SinkCheck {
  private:
   void on_answer(Result<Done> outcome) { outcome_ = std::move(outcome); }
   std::optional<Result<Done>> outcome_;
-  core::Reply<Done> reply_ = core::Reply<Done>::to<&SinkCheck::on_answer>(this);
+  core::Reply<Done> reply_ = core::Reply<Done>::to<&Check::on_answer>(this);
+};
+
+/// Waits for a stream to begin.
+class StreamCheck : private pg::Replication::Listener {
+ public:
+  std::string run(io::PollLoop &loop, io::Log &log, io::Random &random, const std::string &conninfo) {
+    pg::Replication replication(loop, log, random, {conninfo, "await_relay", "await_relay_"}, *this);
+    replication.start();
+    bool answered = loop.run_until([&] { return streams_ || !replication.reason().empty(); }, kPatienceMs);
+    return streams_   ? ""
+           : answered ? replication.reason()
+                      : "no answer; transactions that run for long hold it up";
+  }
+
+ private:
+  void on_stream(const std::string &) override { streams_ = true; }
+  std::string on_message(std::string_view) override { return ""; }
+  void on_position(core::Lsn) override {}
+  void on_pause() override {}
+  void on_end() override {}
+  bool streams_ = false;
 };
 
 }  // namespace
@@ -36,12 +58,25 @@ bool check(io::PollLoop &loop, Relay &relay) {
   std::string missing = good ? "" : relay.trouble().empty() ? "no answer" : relay.trouble();
   say("PostgreSQL", missing);
   for (const auto &feed : relay.feeds()) {
-    SinkCheck sink;
-    std::string lacks = good ? sink.run(loop, feed->sink()) : "not looked at, because PostgreSQL is missing";
+    Check sink;
+    auto ask = [&](core::Reply<Done> &reply) { feed->sink().check(reply); };
+    std::string lacks = good ? sink.run(loop, ask) : "not looked at, because PostgreSQL is missing";
     say("sink " + feed->name(), lacks);
     good = good && lacks.empty();
   }
   return good;
+}
+
+bool check_log(io::PollLoop &loop, io::Log &log, io::Random &random, Relay &relay,
+               const std::string &conninfo) {
+  Check source;
+  std::string missing = "not looked at, because PostgreSQL is missing";
+  if (relay.readable())
+    missing = source.run(loop, [&](core::Reply<Done> &reply) { relay.check_source(reply); });
+  if (missing.empty())
+    missing = StreamCheck().run(loop, log, random, conninfo);
+  say("source wal", missing);
+  return missing.empty();
 }
 
 }  // namespace await::relay

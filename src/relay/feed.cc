@@ -157,7 +157,8 @@ void Feed::finish_page() {
     store_soon();
 }
 
-bool Feed::has_to_store() const { return dirty_ || progress_.failures > 0; }
+/// Events that came without a cursor wait for a page with one.
+bool Feed::has_to_store() const { return (dirty_ && !progress_.cursor.empty()) || progress_.failures > 0; }
 
 void Feed::store_soon() {
   if (!store_reply_.waiting() && !store_timer_->pending())
@@ -171,7 +172,7 @@ void Feed::store() {
   if (!has_to_store() && !(old && !progress_.cursor.empty()))
     return;
   storing_ = std::exchange(progress_, Progress());
-  dirty_ = false;
+  dirty_ = dirty_ && storing_.cursor.empty();
   cursors_.advance(name_, no_, storing_, store_reply_);
 }
 

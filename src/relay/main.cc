@@ -26,6 +26,9 @@ struct Arguments {
   std::vector<std::string> redis;
   std::vector<std::string> sinks;
   std::string poll = "10ms";
+  std::string source = "table";
+  std::string log_postgres;
+  std::int64_t log_limit_mb = 1024;
   std::vector<std::string> types;
   std::vector<std::string> queues;
   relay::Relay::Settings settings;
@@ -64,6 +67,21 @@ void declare(CLI::App &app, Arguments &to) {
       ->allow_extra_args(false);
   app.add_option("--poll", to.poll, "interval in which PostgreSQL is asked for new events")
       ->check(cli::is_time)
+      ->capture_default_str();
+  app.add_option(
+         "--source", to.source,
+         "where events come from: table, or wal, the write-ahead log, which is faster and needs more rights")
+      ->check(CLI::IsMember({"table", "wal"}))
+      ->envname("AWAIT_SOURCE")
+      ->capture_default_str();
+  app.add_option(
+         "--wal-postgres", to.log_postgres,
+         "with --source wal: connection string of the server itself, if that of --postgres is a pooler's")
+      ->envname("AWAIT_WAL_POSTGRES");
+  app.add_option("--wal-limit", to.log_limit_mb,
+                 "with --source wal: megabytes of the log that its replication slot may keep; then it is "
+                 "dropped for a minute")
+      ->check(CLI::Range(16, 1'000'000))
       ->capture_default_str();
   app.add_option("--name", to.settings.relay,
                  "relays of one name have one leader, and the cursors of their sinks")
@@ -108,6 +126,19 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   if (!options)
     return Error{Code::invalid, "--postgres " + redact(*conninfo) + ": " + options.error().detail};
   arguments.settings.conninfo = *conninfo;
+  arguments.settings.follows_log = arguments.source == "wal";
+  arguments.settings.log_conninfo = *conninfo;
+  arguments.settings.most_log_held = arguments.log_limit_mb << 20;
+  if (!arguments.log_postgres.empty()) {
+    auto log = cli::read_address(arguments.log_postgres);
+    auto log_options = log ? pg::parse_conninfo(*log) : Result<pg::Options>(log.error());
+    if (!log_options)
+      return Error{Code::invalid,
+                   "--wal-postgres " + redact(arguments.log_postgres) + ": " + log_options.error().detail};
+    if (!arguments.settings.follows_log)
+      return Error{Code::invalid, "--wal-postgres is for --source wal"};
+    arguments.settings.log_conninfo = *log;
+  }
   std::set<std::string> names;
   for (const std::string &text : arguments.sinks) {
     auto spec = relay::parse_sink(text);
@@ -153,8 +184,12 @@ int run(Arguments &arguments) {
   watch->want(true, false);
   bus.start();
   relay.start();
-  if (arguments.settings.only_check)
-    return relay::check(loop, relay) ? 0 : 1;
+  if (arguments.settings.only_check) {
+    bool good = relay::check(loop, relay);
+    if (arguments.settings.follows_log)
+      good = relay::check_log(loop, log, random, relay, arguments.settings.log_conninfo) && good;
+    return good ? 0 : 1;
+  }
   while (!relay.done())
     loop.round(1000);
   loop.round(0);  // sends the last hints

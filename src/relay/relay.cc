@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pg/call.h"
 #include "pg/job_store.h"
 #include "pg/statements.h"
 
@@ -47,22 +48,42 @@ Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, 
       housekeeping_(loop, bulk_),
       open_timer_(loop.timer([this] { open(); }, io::Loop::Quit::may)),
       look_timer_(loop.timer([this] { look(); }, io::Loop::Quit::may)),
-      phase_timer_(loop.timer([this] { next_phase(); }, io::Loop::Quit::may)) {}
+      phase_timer_(loop.timer([this] { next_phase(); }, io::Loop::Quit::may)) {
+  if (!settings_.follows_log || settings_.once)  // what is there now is in the tables
+    return;
+  WalStream::Settings stream;
+  stream.postgres = settings_.conninfo;
+  stream.replication = settings_.log_conninfo;
+  stream.most_held = settings_.most_log_held;
+  log_source_ = std::make_unique<WalSource>(loop, log, random, std::move(stream), source_);
+}
 
 Relay::~Relay() = default;
 
 Result<Done> Relay::make_sinks() {
   Feed::Owner &owner = *this;
+  Source &source = log_source_ ? static_cast<Source &>(*log_source_) : source_;
   SinkContext context{loop_, log_, random_, read_, lead_, bus_, leader_};
   for (const SinkSpec &spec : settings_.sinks) {
     auto sink = make_sink(spec, context);
     if (!sink)
       return sink.error();
     sinks_.push_back(std::move(*sink));
-    feeds_.push_back(std::make_unique<Feed>(loop_, log_, random_, cursors_, source_, *sinks_.back(),
+    feeds_.push_back(std::make_unique<Feed>(loop_, log_, random_, cursors_, source, *sinks_.back(),
                                             spec.name(), settings_.filter, owner));
   }
   return Done{};
+}
+
+void Relay::check_source(core::Reply<Done> &reply) {
+  using Call = pg::Call<Done>;
+  read_.send(std::make_unique<Call>(
+      pg::statements::kRelayWalMissing, pg::Params(), reply, [](const pg::Rows &rows, std::size_t) {
+        std::string missing;
+        for (int row = 0; row < rows.count(); ++row)
+          missing += (row > 0 ? "; " : "") + rows.text(row, 0);
+        return missing.empty() ? Result<Done>(Done{}) : Result<Done>(Error{Code::unavailable, missing});
+      }));
 }
 
 void Relay::start() { lead_.start(); }

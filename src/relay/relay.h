@@ -11,6 +11,7 @@
 #include "relay/service_notifier.h"
 #include "relay/sinks.h"
 #include "relay/table_source.h"
+#include "relay/wal_source.h"
 
 namespace await::relay {
 
@@ -26,6 +27,9 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
     std::vector<SinkSpec> sinks;
     Filter filter;
     std::int64_t poll_ms = 10;
+    bool follows_log = false;              ///< the source "wal"
+    std::string log_conninfo;              ///< of the server itself, for that
+    std::int64_t most_log_held = 1 << 30;  ///< bytes
     bool once = false;
     bool only_check = false;      ///< does not lead
     std::string relay = "relay";  ///< those of one name have one leader
@@ -48,6 +52,8 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   const std::vector<std::unique_ptr<Feed>> &feeds() const { return feeds_; }
   /// Why PostgreSQL cannot be used; empty if it can, or is not known yet.
   const std::string &trouble() const { return lead_.failing() ? lead_.reason() : schema_.reason(); }
+  /// What the source lacks, with the remedy; `Done`: nothing.
+  void check_source(core::Reply<Done> &reply);
   /// Whether the connections are established and accepted.
   bool readable() const { return lead_.ready() && read_.ready(); }
 
@@ -91,6 +97,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   Leader leader_;
   Cursors cursors_;
   TableSource source_;
+  std::unique_ptr<WalSource> log_source_;  // with the source "wal"
   Housekeeping housekeeping_;
   std::vector<std::unique_ptr<Sink>> sinks_;
   std::vector<std::unique_ptr<Feed>> feeds_;

@@ -11,8 +11,6 @@
 namespace await::relay {
 namespace {
 
-constexpr int kValueMax = 16384;  // of a JSON result that comes with its event
-
 /// The columns of statements::kRelayPage.
 enum Column {
   kCursor,
@@ -67,7 +65,9 @@ RelayEvent event_of(const pg::Rows &rows, int row) {
   return out;
 }
 
-Result<RelayPage> decode_page(const pg::Rows &rows, std::size_t) {
+}  // namespace
+
+Result<RelayPage> decode_relay_page(const pg::Rows &rows, std::size_t) {
   if (rows.count() == 0)
     return Error{Code::internal, "await.relay_page returned nothing"};
   RelayPage out;
@@ -80,14 +80,12 @@ Result<RelayPage> decode_page(const pg::Rows &rows, std::size_t) {
   return out;
 }
 
-}  // namespace
-
 void read_relay_page(pg::Connection &connection, const std::string &cursor, int limit,
                      core::Reply<RelayPage> &reply) {
   pg::Params params;
   params.text(cursor).int4(limit).int4(kValueMax);
   connection.send(std::make_unique<pg::Call<RelayPage>>(pg::statements::kRelayPage, std::move(params), reply,
-                                                        decode_page));
+                                                        decode_relay_page));
 }
 
 TableSource::TableSource(io::Loop &loop, pg::Connection &connection, std::int64_t poll_ms)

@@ -36,6 +36,10 @@ class TableSource : public Source {
   std::unique_ptr<io::Timer> timer_;
 };
 
+/// The most bytes of a JSON result that comes with its event.
+inline constexpr int kValueMax = 16384;
+/// Decodes statements::kRelayPage, and what begins with the same columns.
+Result<RelayPage> decode_relay_page(const pg::Rows &rows, std::size_t);
 /// Reads a page of await.relay_page(); for sources that fall back to the tables.
 void read_relay_page(pg::Connection &connection, const std::string &cursor, int limit,
                      core::Reply<RelayPage> &reply);

@@ -59,6 +59,7 @@ void in_pieces(std::string_view input, std::size_t size, Take take) {
 std::vector<Case> batch_cases();
 std::vector<Case> form_cases();
 std::vector<Case> json_cases();
+std::vector<Case> log_cases();
 std::vector<Case> header_cases();
 std::vector<Case> socket_cases();
 std::vector<Case> reply_cases();
