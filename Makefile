@@ -115,6 +115,7 @@ ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers 
 pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
 io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
 cli_objects    = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/cli/*.cc))
+curl_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/curl/*.cc))
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 relay_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/relay/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
@@ -145,12 +146,12 @@ $(B)/cc/bench/%.o: bench/%.cc $(B)/cc/made-by
 	$(call compile,-Ibench)
 -include $(shell find $(B)/cc -name '*.d' 2>/dev/null)
 
-$(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(worker_objects) $(B)/cc/sources
-	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(relay_objects) $(B)/cc/sources
-	$(call link,-lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/unit: $(pure_objects) $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
-	$(call link,-lgtest -lgtest_main -ljansson -ljwt -lwslay -lcrypto -lpthread)
+$(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(worker_objects) $(B)/cc/sources
+	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
+$(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(relay_objects) $(B)/cc/sources
+	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
+$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+	$(call link,-lgtest -lgtest_main -lcurl -ljansson -ljwt -lwslay -lcrypto -lpthread)
 $(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)
 $(B)/sim: $(pure_objects) $(sim_objects) $(B)/cc/sources
@@ -304,7 +305,7 @@ docs:
 	@tools/show-samples
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
-BENCHES ?= hold fanout sockets stall unicast deliver submit work queues cache scale
+BENCHES ?= hold fanout sockets stall unicast deliver submit work queues cache scale proxy
 bench: deps-bench build load
 	@cd $(B)/bench && npm install --no-audit --no-fund --silent --prefix . fastify@5 pg@8 ws@8 > npm.log 2>&1 || { cat npm.log; exit 1; }
 	for bench in $(BENCHES); do echo; echo "== $$bench"; bench/$$bench || exit 1; done

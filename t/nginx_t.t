@@ -151,6 +151,13 @@ my %values = (
         'job:$arg_id', '$arg_id default=text', '$arg_id format=none', '$arg_id max_pending=0', '$arg_id max_pending',
         '$arg_id max_pending_per_owner=x', '$arg_id max_pending_per_owner=1'
     ],
+    await_proxy => [
+        'it must be a URL such as|must have no segments|must be one of methods= and headers=|a method must be one of|'
+            . 'it must name|a list of names|belongs to the connection|it is given twice',
+        qw(b ftp://b http:// http://u:p@b http://b:0 http://$host http://b$arg_x http://b/../x), 'http://b nonsense=1',
+        'http://b methods=', 'http://b methods=GET', 'http://b methods=post', 'http://b methods=PUT methods=PATCH',
+        'http://b headers=', 'http://b "headers=a b"', 'http://b headers=Host', 'http://b headers=X-Ok,Range'
+    ],
     await_jobs =>
         [ 'the name of a queue, in front, or all or format=|given twice|is unknown|requires "await_owner"', "''",
         '"a b"', 'q p', 'all q', 'q sorted', 'q format', 'all all', 'format=none all', '', 'q' ],
@@ -223,6 +230,18 @@ for my $directive (sort keys %values) {
 
 refused('location', "$_ max_pending_per_owner=2;", '"max_pending_per_owner=", which requires "await_owner"')
     for 'await_submit q', 'await_batch queues=q';
+
+# what await_proxy records has to be a submission, and nothing else
+for my $case (
+    [ 'await_proxy http://b;' => 'requires "await_submit" or "await" in the same location' ],
+    [ 'await_proxy http://b; await_job $arg_id;' => 'requires "await_submit" or "await"' ],
+    [ 'await_proxy http://b; await_submit q file=f;' => 'cannot be used with "file="' ],
+    [ 'await_proxy http://b; await q file=f;' => 'cannot be used with "file="' ],
+    [ 'await_proxy http://b methods=DELETE; await_submit q; await_job $arg_id;' => 'DELETE, which "await_job"' ],
+    [ 'await_proxy http://b; await_proxy http://c; await_submit q;' => '"await_proxy" directive is duplicate' ])
+{
+    refused('location', @$case);
+}
 
 subtest 'every directive is tried' => sub {
     my %apart =

@@ -108,7 +108,7 @@ inline constexpr char kAppend[] = "SELECT await.append_result($1, $2, $3, $4) FR
 inline constexpr char kComplete[] = "SELECT await.complete($1, $2, $3, $4, $5, $6) FROM " AWAIT_BOUNDED;
 inline constexpr char kFail[] =
     "SELECT await.fail($1, $2, $3::text::jsonb, $4 * interval '1 ms') FROM " AWAIT_BOUNDED;
-inline constexpr char kRelease[] = "SELECT await.release($1, $2) FROM " AWAIT_BOUNDED;
+inline constexpr char kRelease[] = "SELECT await.release($1, $2, $3 * interval '1 ms') FROM " AWAIT_BOUNDED;
 inline constexpr char kCompleteMany[] =
     "SELECT m.id, m.done FROM " AWAIT_BOUNDED ", await.complete_many($1, $2, $3, $4, $5, $6) m";
 #undef AWAIT_BOUNDED

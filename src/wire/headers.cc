@@ -35,6 +35,20 @@ std::string undo_percent(std::string_view text) {
   return out;
 }
 
+/// All of them.
+std::string from_percent(std::string_view text) {
+  std::string out;
+  auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool coded = text[i] == '%' && i + 2 < text.size() &&
+                 std::isxdigit(static_cast<unsigned char>(text[i + 1])) &&
+                 std::isxdigit(static_cast<unsigned char>(text[i + 2]));
+    out += coded ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])) : text[i];
+    i += coded ? 2 : 0;
+  }
+  return out;
+}
+
 }  // namespace
 
 bool is_media_type(std::string_view value) {
@@ -87,6 +101,21 @@ std::optional<std::string> parameter(std::string_view value, std::string_view na
       return undo_percent(found);
   }
   return std::nullopt;
+}
+
+std::optional<std::string> disposition_file_name(std::string_view value) {
+  auto name = parameter(value, "filename");
+  if (auto extended = parameter(value, "filename*"); extended && iequals(extended->substr(0, 6), "utf-8'")) {
+    auto at = extended->find('\'', 6);
+    if (at != std::string::npos)
+      name = from_percent(extended->substr(at + 1));
+  }
+  if (!name)
+    return std::nullopt;
+  std::string base(base_name(*name));
+  bool clean = is_text(base) &&
+               std::none_of(base.begin(), base.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return clean && !base.empty() && base.size() <= 255 ? std::optional(base) : std::nullopt;
 }
 
 std::string disposition(bool attachment, const std::optional<std::string> &file_name) {

@@ -22,6 +22,10 @@ std::optional<std::string> parameter(std::string_view value, std::string_view na
 /// @param attachment  false: inline
 std::string disposition(bool attachment, const std::optional<std::string> &file_name);
 
+/// The file name that a Content-Disposition gives (RFC 6266, RFC 8187), without a path. Empty if there is
+/// none, or if it is not fit to be stored: UTF-8 of 1 to 255 bytes without control characters.
+std::optional<std::string> disposition_file_name(std::string_view value);
+
 /// The file name without its path; both slashes and backslashes separate directories.
 std::string_view base_name(std::string_view path);
 

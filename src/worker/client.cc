@@ -286,8 +286,10 @@ void Client::fail(const ClaimedJob &job, const std::string &error, std::optional
   change(sql::kFail, std::move(params), job.id, std::move(then));
 }
 
-void Client::release(const ClaimedJob &job) {
-  change(sql::kRelease, job_params(job), job.id, [](const Result<bool> &) {});
+void Client::release(const ClaimedJob &job, std::int64_t delay_ms) {
+  pg::Params params = job_params(job);
+  delay_ms > 0 ? params.int8(delay_ms) : params.null(pg::kInt8);
+  change(sql::kRelease, std::move(params), job.id, [](const Result<bool> &) {});
 }
 
 void Client::tick() { maintenance_.run(); }

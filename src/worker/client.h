@@ -77,8 +77,9 @@ class Client : private pg::Connection::Observer {
   /// @param retry_in_ms  empty: retry with the backoff of the queue; negative: do not retry
   void fail(const ClaimedJob &job, const std::string &error, std::optional<std::int64_t> retry_in_ms,
             Then<bool> then);
-  /// Gives the job back without using up the attempt. Of a job that has ended, removes the lease.
-  void release(const ClaimedJob &job);
+  /// Gives the job back without using up the attempt; it can be claimed after the delay. Of a job that has
+  /// ended, removes the lease.
+  void release(const ClaimedJob &job, std::int64_t delay_ms = 0);
   void tick();
   void purge();
 

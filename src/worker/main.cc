@@ -1,4 +1,4 @@
-// await-worker: runs one command per job.
+// await-worker: runs one command per job, or plays jobs to an HTTP back end.
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -16,6 +16,7 @@
 #include "cli/secrets.h"
 #include "pg/conninfo.h"
 #include "wire/headers.h"
+#include "wire/replay.h"
 #include "worker/worker.h"
 
 namespace {
@@ -35,6 +36,11 @@ std::string is_file_name(const std::string &text) {
              : "\"" + text + "\" is not a file name without a path";
 }
 
+std::string is_backend(const std::string &text) {
+  return wire::parse_backend(text) ? ""
+                                   : "\"" + redact(text) + "\" is not a URL such as http://backend:9000/base";
+}
+
 struct Arguments {
   std::string postgres;
   std::vector<std::string> redis;
@@ -42,10 +48,42 @@ struct Arguments {
   std::string grace = "10s";
   std::string file_name;
   std::vector<std::string> pass_env;
+  std::string http;
+  std::vector<std::string> http_allow;
+  std::string http_timeout = "10m";
+  std::string http_connect_timeout = "5s";
+  std::int64_t http_max_result = 1024;
   bool thin_hints = false;
   worker::Worker::Settings settings;
   std::vector<std::string> redis_names;  ///< host names of the Redis servers; empty where there is none
 };
+
+void declare_http(CLI::App &app, Arguments &to) {
+  auto *http =
+      app.add_option("--http", to.http,
+                     "instead of a command: URL of a back end, to which the requests of the jobs are sent")
+          ->check(is_backend);
+  app.add_option("--http-allow", to.http_allow, "URL of another back end that jobs may name; may be repeated")
+      ->check(is_backend)
+      ->allow_extra_args(false)
+      ->needs(http);
+  app.add_option("--http-timeout", to.http_timeout, "maximum time of a request to the back end")
+      ->check(cli::is_time)
+      ->capture_default_str()
+      ->needs(http);
+  app.add_option("--http-connect-timeout", to.http_connect_timeout, "maximum time to connect to the back end")
+      ->check(cli::is_time)
+      ->capture_default_str()
+      ->needs(http);
+  app.add_option("--http-max-result", to.http_max_result, "maximum size of a result, in MB")
+      ->check(CLI::Range(1, 1024 * 1024))
+      ->capture_default_str()
+      ->needs(http);
+  app.add_option("--http-ca", to.settings.http.ca_file,
+                 "file with the certificates to trust, instead of those of the system")
+      ->check(CLI::ExistingFile)
+      ->needs(http);
+}
 
 void declare(CLI::App &app, Arguments &to) {
   app.set_version_flag("--version", std::string("await-worker ") + kVersion);
@@ -64,7 +102,7 @@ void declare(CLI::App &app, Arguments &to) {
       ->required()
       ->allow_extra_args(false);
   app.add_option("--concurrency", to.settings.concurrency,
-                 "maximum number of commands running at the same time")
+                 "maximum number of commands or requests running at the same time")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--lease", to.lease,
@@ -88,9 +126,13 @@ void declare(CLI::App &app, Arguments &to) {
   app.add_flag("--thin-hints", to.thin_hints,
                "send hints through Redis without job data (params, owner, results)");
   app.add_option("--name", to.settings.name, "name of this worker in the lease table; default: host:pid");
-  app.add_option("command", to.settings.task.command,
-                 "command to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3")
-      ->required();
+  declare_http(app, to);
+  auto *command = app.add_option(
+      "command", to.settings.task.command,
+      "command to run, after --: payload on stdin, result on stdout, JSON lines on descriptor 3");
+  for (auto *option : {command, app.get_option("--content-type"), app.get_option("--file-name"),
+                       app.get_option("--status"), app.get_option("--grace"), app.get_option("--pass-env")})
+    option->excludes("--http");
   app.footer(
       "Exit status 0 completes the job. 65 fails it permanently. Any other status fails the attempt, and the "
       "job is retried with the backoff of its queue.\n"
@@ -140,10 +182,22 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   }
   passwords.push_back(cli::from_environment("PGPASSWORD").value_or(""));
   arguments.postgres = *conninfo;
-  if (is_part_of_conninfo(arguments.settings.task.command.front()))
+  if (arguments.http.empty() && arguments.settings.task.command.empty())
+    return Error{Code::invalid, "a command is required, or --http"};
+  if (arguments.http.empty() && is_part_of_conninfo(arguments.settings.task.command.front()))
     return Error{Code::invalid, "the command looks like part of a conninfo: quote the value of --postgres"};
   arguments.settings.task.withheld = cli::withheld_variables(passwords, arguments.pass_env);
   return addresses;
+}
+
+void set_http(Arguments &arguments) {
+  worker::Backend::Options &http = arguments.settings.http;
+  http.urls.push_back(*wire::parse_backend(arguments.http));
+  for (const std::string &url : arguments.http_allow)
+    http.urls.push_back(*wire::parse_backend(url));
+  http.whole_ms = *cli::parse_time(arguments.http_timeout);
+  http.connect_ms = *cli::parse_time(arguments.http_connect_timeout);
+  http.max_result = arguments.http_max_result * 1024 * 1024;
 }
 
 int run(Arguments &arguments) {
@@ -190,7 +244,9 @@ int run(Arguments &arguments) {
 }  // namespace
 
 int main(int argc, char **argv) {
-  CLI::App app("Runs one command per job: payload on stdin, result on stdout.", "await-worker");
+  CLI::App app(
+      "Runs one command per job: payload on stdin, result on stdout. Or plays jobs to an HTTP back end.",
+      "await-worker");
   Arguments arguments;
   declare(app, arguments);
   cli::close_proc();
@@ -209,6 +265,8 @@ int main(int argc, char **argv) {
   arguments.settings.task.grace_ms = *cli::parse_time(arguments.grace);
   if (!arguments.file_name.empty())
     arguments.settings.task.file_name = arguments.file_name;
+  if (!arguments.http.empty())
+    set_http(arguments);
   if (arguments.settings.name.empty())
     arguments.settings.name = cli::process_name();
   return run(arguments);

@@ -1,107 +1,120 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "worker/child.h"
+#include "io/log.h"
+#include "io/random.h"
 #include "worker/client.h"
-#include "worker/notes.h"
+#include "worker/patience.h"
 
 namespace await::worker {
 
-/// Options of the command line that concern a task.
-struct Options {
-  std::vector<std::string> command;
-  std::vector<std::string> withheld;  ///< variables that are not passed to the command
-  std::string content_type = "application/octet-stream";
-  std::optional<std::string> file_name;
-  int status = 200;
-  /// Time between SIGTERM and SIGKILL, and for processes that a command leaves behind.
-  std::int64_t grace_ms = 10'000;
-};
-
-/// Runs the command for one job: passes it the payload, reads its output, and reports the outcome when all
-/// that it wrote has been stored.
-class Task : private Child::Observer, private Notes::Observer {
+/// Does one job: its payload is read in pieces, its result is stored in pieces, and its outcome is reported
+/// when all of that is stored. Each statement is repeated while that can help. What does the work is in the
+/// derived classes.
+class Task {
  public:
-  /// @param done  called exactly once, as the last call; may destroy the task
-  Task(io::Loop &loop, io::Log &log, io::Random &random, Client &client, const Options &options,
-       ClaimedJob job, std::function<void()> done);
-  ~Task();
+  /// What a task works with.
+  struct Context {
+    io::Loop &loop;
+    io::Log &log;
+    io::Random &random;
+    Client &client;
+  };
 
-  void start();
+  /// @param done  called exactly once; must not destroy the task before it has returned to the event loop
+  Task(const Context &context, ClaimedJob job, std::function<void()> done);
+  Task(const Task &) = delete;
+  Task &operator=(const Task &) = delete;
+  virtual ~Task() = default;
+
+  virtual void start() = 0;
   const ClaimedJob &job() const { return job_; }
   /// Whether the lease has to be renewed.
   bool holds() const { return mine_; }
   /// A heartbeat was answered.
   void leased(Lease lease);
-  /// Stops the command and gives the job back.
-  void abandon();
+  /// Stops the work and gives the job back.
+  virtual void abandon();
 
- private:
+ protected:
   static constexpr std::size_t kInline = 64 * 1024;
   static constexpr std::size_t kPiece = 256 * 1024;
-  static constexpr std::size_t kStderrTail = 2048;
 
-  void said(Child::Stream stream, std::string_view bytes) override;
-  void ended(int wait_status) override;
-  void thirsty() override;
-  void notes_moved() override;
-  void notes_lost() override { ask_why(); }
-  void notes_undeliverable(const std::string &why) override;
-
+  /// Asks for the payload from `payload_at_` on, if it is not being read already. take_payload() gets it.
   void read_payload();
-  void on_payload(const Result<std::optional<std::string>> &piece);
-  void stop_command(const std::string &why);
-  void on_kill_timer();
+  virtual void take_payload(std::string piece) = 0;
+  bool reading_payload() const { return reading_payload_ || payload_timer_->pending(); }
+
+  /// Goes on with what is to be stored, in this order: the pieces of the result, then the outcome.
+  void advance();
+  bool piece_is_full() const { return out_.size() >= kPiece; }
+  /// The work is over, and success() is known.
+  bool ended_ = false;
+  virtual bool success() const = 0;
+  /// More of the result can be taken: the work has not ended.
+  virtual void on_room() = 0;
+  /// Whether nothing else has to be stored before the outcome.
+  virtual bool settled() const { return true; }
+  /// To be answered by complete() or fail().
+  virtual void report() = 0;
+  /// Instead of report(), if PostgreSQL has refused that.
+  virtual void report_refused() = 0;
+  void complete(const std::string &content_type, int status, const std::optional<std::string> &file_name);
+  void fail(const std::string &error, std::optional<std::int64_t> retry_in_ms);
+
+  /// Ends the work before its time; calls over() then or later.
+  virtual void stop(const std::string &why) = 0;
+  /// No timer may fire any more, and nothing may be stored.
+  virtual void quiet() {}
+  void over();
   void ask_why();
   void give_up(const std::string &what, const Error &error);
-  void store_piece();
-  void on_stored(const Result<bool> &stored, const std::string &piece);
-  bool success() const;
-  void finish();
-  void over();
-  void report_success();
-  void report_failure();
-  void report_refusal();
-  void reported(const Result<bool> &outcome);
-  std::vector<std::pair<std::string, std::string>> environment() const;
+  /// Gives the job back, after this time, without using up the attempt.
+  void give_back(std::int64_t delay_ms);
+
+  bool alive() const { return alive_ != nullptr; }
   std::string name() const { return job_.id.text() + " attempt " + std::to_string(job_.attempt); }
   /// Wraps a callback so that it does nothing after this was destroyed.
   template <class F>
-  auto safely(F call);
+  auto safely(F call) {
+    return [alive = std::weak_ptr<bool>(alive_), call = std::move(call)](auto &&outcome) {
+      if (alive.lock())
+        call(std::forward<decltype(outcome)>(outcome));
+    };
+  }
 
-  io::Log &log_;
   io::Loop &loop_;
+  io::Log &log_;
   io::Random &random_;
   Client &client_;
-  const Options &options_;
   ClaimedJob job_;
+  std::string out_;  // of the result, not stored yet
+  std::int64_t payload_at_ = 0;
+  bool mine_ = true;  // the lease is held, as far as is known
+
+ private:
+  void on_payload(const Result<std::optional<std::string>> &piece);
+  void store_piece();
+  void on_stored(const Result<bool> &stored, const std::string &piece);
+  void reported(const Result<bool> &outcome);
+
   std::function<void()> done_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::unique_ptr<Child> child_;
-  Notes notes_;
   std::unique_ptr<io::Timer> payload_timer_;
-  std::unique_ptr<io::Timer> kill_timer_;
   std::unique_ptr<io::Timer> report_timer_;
   Patience payload_patience_;
   Patience report_patience_;
-  std::int64_t payload_at_ = 0;
   bool reading_payload_ = false;
-  std::string out_;
   int pieces_ = 0;
   bool storing_ = false;
-  std::string err_;
-  std::string start_error_;
-  bool mine_ = true;  // the lease is held, as far as is known
-  bool killing_ = false;
   bool releasing_ = false;
-  bool ended_ = false;
+  std::int64_t release_delay_ms_ = 0;
   bool reporting_ = false;
   bool refused_ = false;  // PostgreSQL did not take the outcome
-  int wait_status_ = 0;
 };
 
 }  // namespace await::worker

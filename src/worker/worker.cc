@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "worker/http_task.h"
+
 namespace await::worker {
 
 Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &client, Settings settings)
@@ -21,6 +23,8 @@ Worker::Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &cli
             purge_timer_->set(std::int64_t{3600} * 1000);
           },
           io::Loop::Quit::may)) {
+  if (!settings_.http.urls.empty())
+    backend_ = std::make_unique<Backend>(loop, log, random, settings_.http, [this] { wake(); });
   client_.bus().subscribe_cancels([this](std::string_view job) { on_cancel(job); });
   for (const std::string &queue : settings_.queues)
     client_.bus().subscribe_queue(queue, [this] { wake(); });
@@ -47,8 +51,9 @@ void Worker::start() {
 
 void Worker::claim() {
   int free = settings_.concurrency - static_cast<int>(tasks_.size());
-  if (claiming_ || draining_ || free <= 0)
-    return;
+  bool away = backend_ && !backend_->ready();
+  if (claiming_ || draining_ || free <= 0 || away)
+    return;  // when the back end is there again, wake() follows
   claiming_ = true;
   woken_ = false;
   claim_timer_->clear();
@@ -72,11 +77,18 @@ void Worker::claimed(Result<std::vector<ClaimedJob>> jobs) {
   }
 }
 
+std::unique_ptr<Task> Worker::task_for(ClaimedJob job, Tasks::iterator at) {
+  Task::Context context{loop_, log_, random_, client_};
+  auto done = [this, at] { ended(at); };
+  if (backend_)
+    return std::make_unique<HttpTask>(context, *backend_, std::move(job), done);
+  return std::make_unique<CommandTask>(context, settings_.task, std::move(job), done);
+}
+
 void Worker::run(ClaimedJob job) {
   auto at = tasks_.emplace(tasks_.end());
   beat_within(beat_ms(job));
-  *at = std::make_unique<Task>(loop_, log_, random_, client_, settings_.task, std::move(job),
-                               [this, at] { ended(at); });
+  *at = task_for(std::move(job), at);
   (*at)->start();
 }
 

@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "io/poll_loop.h"
-#include "worker/task.h"
+#include "worker/backend.h"
+#include "worker/command_task.h"
 
 namespace await::worker {
 
-/// Claims jobs up to the concurrency limit, and runs a Task for each. Renews the leases of all of them by one
-/// statement, which is also how it learns of cancels if it does not hear of them by Redis.
+/// Claims jobs up to the concurrency limit, and runs a Task for each: a command, or a request to a back end.
+/// Renews the leases of all of them by one statement, which is also how it learns of cancels if it does not
+/// hear of them by Redis.
 class Worker {
  public:
   struct Settings {
@@ -20,6 +22,7 @@ class Worker {
     int concurrency = 1;
     std::optional<std::int64_t> lease_ms;
     Options task;
+    Backend::Options http;  ///< with a URL: jobs are played to back ends instead of running a command
   };
 
   Worker(io::PollLoop &loop, io::Log &log, io::Random &random, Client &client, Settings settings);
@@ -38,6 +41,7 @@ class Worker {
   static constexpr std::int64_t kMaxBeatMs = 5'000;
   static constexpr std::int64_t kMinBeatMs = 300;
 
+  std::unique_ptr<Task> task_for(ClaimedJob job, Tasks::iterator at);
   void run(ClaimedJob job);
   void ended(Tasks::iterator at);
   void on_cancel(std::string_view job);
@@ -56,6 +60,7 @@ class Worker {
   io::Random &random_;
   Client &client_;
   Settings settings_;
+  std::unique_ptr<Backend> backend_;  // null: jobs are done by commands
   Tasks tasks_;
   bool claiming_ = false;
   bool woken_ = false;  // there may be jobs that the claim in flight does not see

@@ -14,8 +14,10 @@
 #include "wire/cursor_key.h"
 #include "wire/headers.h"
 #include "wire/idempotency.h"
+#include "wire/json_writer.h"
 #include "wire/jwt.h"
 #include "wire/prefer.h"
+#include "wire/replay.h"
 #include "wire/signed_hint.h"
 #include "wire/ticket.h"
 
@@ -51,6 +53,15 @@ void type(std::string_view text) {
   auto boundary = wire::parameter(text, "boundary");
   keep(&good);
   keep(&boundary);
+}
+
+void backend_request(std::string_view text) {
+  auto target = wire::clean_target(text);
+  std::string params =
+      "{\"uri\":" + wire::json_string(text) + ",\"headers\":{\"a\":" + wire::json_string(text) + "}}";
+  auto replay = wire::parse_replay(params);
+  keep(&target);
+  keep(&replay);
 }
 
 void file_name(std::string_view text) {
@@ -171,6 +182,8 @@ std::vector<Case> header_cases() {
        times(4)},
       {"content-type: equals signs", 8000, behind("multipart/form-data;", "="), type, times(4)},
       {"content-type: percent", 4000, behind("multipart/form-data;boundary=", "%22"), type, times(4)},
+      {"a request for a back end: dots", 8000, behind("/", "%2e/"), backend_request, times(40)},
+      {"a request for a back end: bytes to encode", 8000, behind("/", "\x01\""), backend_request, times(60)},
       {"content-disposition: a name", 8000, text("\xc3\xa9"), file_name, times(40)},
       {"idempotency-key: escapes", 8000, behind("\"", "\\\\"), key, times(4)},
       {"idempotency-key: parameters", 8000, behind("\"k\"", ";a=\"b\""), key, times(4)},

@@ -65,5 +65,22 @@ TEST(Headers, a_quoted_parameter_cannot_break_a_header) {
     EXPECT_FALSE(is_media_type(bad)) << bad;
 }
 
+TEST(Headers, the_file_name_of_a_disposition_is_fit_to_be_stored) {
+  auto name = [](const std::string &value) { return disposition_file_name(value).value_or("-"); };
+  EXPECT_EQ(name("attachment; filename=\"a b.png\""), "a b.png");
+  EXPECT_EQ(name("inline; filename=a.png"), "a.png");
+  EXPECT_EQ(name("attachment; filename=\"x.png\"; filename*=UTF-8''%C3%BC%20a.png"), "\xc3\xbc a.png");
+  EXPECT_EQ(name("attachment; filename*=utf-8'en'a%2Fb%2e"), "b.") << "without a path";
+  EXPECT_EQ(name("attachment; filename=\"../../etc/passwd\""), "passwd");
+  EXPECT_EQ(name("attachment; filename=\"C:\\dir\\a.txt\""), "a.txt");
+  EXPECT_EQ(name("attachment; filename=x; filename*=ISO-8859-1''%FC"), "x") << "another charset is not known";
+  for (const std::string &value :
+       {std::string(), std::string("attachment"), std::string("attachment; filename=\"\""),
+        std::string("attachment; filename=\"a\nb\""), std::string("attachment; filename*=UTF-8''%00"),
+        std::string("attachment; filename*=UTF-8''%FF"), std::string("attachment; filename=\"a/\""),
+        "attachment; filename=" + std::string(256, 'x')})
+    EXPECT_EQ(name(value), "-") << value;
+}
+
 }  // namespace
 }  // namespace await::wire

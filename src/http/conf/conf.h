@@ -43,6 +43,7 @@ struct MainConf {
 };
 
 class Runtime;
+struct ProxyOptions;
 
 /// The content handler of an action.
 using Handler = ngx::Answer (*)(ngx_http_request_t *, Runtime &);
@@ -75,6 +76,9 @@ struct LocationConf {
   ngx_http_handler_pt content;  ///< nginx's handler that the directive at content_at has set
   Place content_at;
 
+  const ProxyOptions *proxy;  ///< what is recorded of a submission; null: it is no whole request
+  Place proxy_at;
+
   const wire::Format *submitted;       ///< of the response to a submission; null: as in docs/http.md
   const wire::Format *document;        ///< of the response of await_job
   const wire::Format *batch_document;  ///< of the responses of await_batch
@@ -83,6 +87,7 @@ struct LocationConf {
   Place user_channel_at;          ///< where a channel user: is named
   Place owner_needed_at;          ///< a list of what an owner has
   Place owner_quota_at;           ///< where max_pending_per_owner= stands
+  Place form_at;                  ///< where file= stands
   ngx_array_t *allow;             ///< of ngx_str_t: patterns of channels; null: none
   wire::EventTypes *event_types;  ///< null: they are not changed
   ngx_array_t *origins;           ///< of ngx_str_t, lower case: in addition to the own origin

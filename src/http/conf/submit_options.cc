@@ -169,6 +169,8 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
       return invalid_parameter(cf, ngx::view(words[i]), why);
     if (name == "max_pending_per_owner")
       location.owner_quota_at = place_of(cf);
+    if (name == "file")
+      location.form_at = place_of(cf);
   }
   if (options.deadline_ms > 0 && options.deadline_ms <= options.delay_ms)
     return invalid_parameter(cf, "deadline=",

@@ -259,8 +259,9 @@ Answer send_logged_problem(ngx_http_request_t *r, int status, std::string_view d
 Answer send_error(ngx_http_request_t *r, const Error &error) {
   auto answer = [&](ngx_uint_t level, int status, const char *detail) {
     std::string reason = printable(error.detail);
-    auto kind = r->method == NGX_HTTP_POST || r->method == NGX_HTTP_PUT ? Refusals::Kind::submission
-                                                                        : Refusals::Kind::other;
+    auto kind = (r->method & (NGX_HTTP_POST | NGX_HTTP_PUT | NGX_HTTP_PATCH)) != 0
+                    ? Refusals::Kind::submission
+                    : Refusals::Kind::other;
     if (level == NGX_LOG_ERR && runtime() != nullptr && !runtime()->refusals().count(kind, reason))
       level = NGX_LOG_INFO;  // it is counted
     ngx_log_error(level, r->connection->log, 0, "await: answering %d: %s", status, reason.c_str());

@@ -1,6 +1,8 @@
 #include "http/live/submit_wait.h"
 
+#include "http/conf/conf.h"
 #include "http/exchange/job_document.h"
+#include "http/exchange/recording.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
 #include "http/runtime/runtime.h"
@@ -74,7 +76,8 @@ void SubmitWait::answer(const core::Job &job, bool timed_out) {
   add_status_link(r_, links);
   add_header(r_, "Content-Location", links.result);
   delivery_.emplace(r_, core::Callback<Answer>::to<&SubmitWait::on_end>(this));
-  delivery_->answer(job, {424, 202}, runtime_.backends().payloads());
+  ngx_uint_t failed = location_conf(r_).proxy != nullptr ? failed_status(job.error) : 424;
+  delivery_->answer(job, {failed, 202}, runtime_.backends().payloads());
 }
 
 void SubmitWait::refuse(const Error &error) {

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/text.h"
+#include "http/conf/proxy_options.h"
 #include "http/conf/settings.h"
 #include "http/exchange/channels.h"
 #include "http/exchange/conditions.h"
@@ -100,8 +101,10 @@ Handler handler_for(ngx_http_request_t *r, const LocationConf &location) {
     return location.resources;
   if (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))
     return reader(r, location);
+  if (location.proxy != nullptr && (r->method & location.proxy->methods) != 0)
+    return location.submit;
   if (r->method & NGX_HTTP_POST)
-    return poster(location);
+    return location.proxy == nullptr || location.submit == nullptr ? poster(location) : nullptr;
   return r->method & NGX_HTTP_DELETE ? deleter(location) : nullptr;
 }
 
@@ -122,11 +125,16 @@ Refusal check_ticket_use(ngx_http_request_t *r, const Lifecycle &lifecycle, cons
   return send_problem(r, 403, "A ticket only permits watching the channels that it names.");
 }
 
+/// Whether the back end of await_proxy checks If-Match.
+bool is_for_backend(const LocationConf &location, Handler handler) {
+  return location.proxy != nullptr && handler == location.submit && records(*location.proxy, "if-match");
+}
+
 /// Checks If-Match for resources without an entity tag. For a job and its result it is checked when they are
 /// read.
 Refusal check_if_match(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
   bool has_validator = handler == location.job || handler == location.result || handler == location.batch ||
-                       handler == deleter(location);
+                       handler == deleter(location) || is_for_backend(location, handler);
   // "*" matches whatever can be read
   const std::string unnamed[] = {"W/\"\""};
   auto etags = std::span(unnamed).first(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD) ? 1 : 0);
@@ -147,7 +155,7 @@ Answer answer(ngx_http_request_t *r) {
   Runtime *worker = runtime();
   if (worker == nullptr)
     return send_unavailable(r, "The server is starting; retry later.");
-  bool acts = (r->method & (NGX_HTTP_POST | NGX_HTTP_DELETE)) || handler == location.socket;
+  bool acts = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 || handler == location.socket;
   if (acts && !is_welcome(r)) {
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "await: answering 403: cross-origin request rejected by await_origins");
@@ -235,10 +243,15 @@ std::string allowed_methods(const LocationConf &location) {
     add("GET");
     add("HEAD");
   }
-  if (poster(location) != nullptr)
-    add("POST");
-  if (deleter(location) != nullptr)
-    add("DELETE");
+  ngx_uint_t proxied = location.proxy != nullptr && location.submit != nullptr ? location.proxy->methods : 0;
+  for (auto [name, bit] : kProxyMethods) {
+    bool answered = bit == NGX_HTTP_POST
+                        ? poster(location) != nullptr && (proxied == 0 || (proxied & bit) != 0)
+                    : bit == NGX_HTTP_DELETE ? deleter(location) != nullptr
+                                             : false;
+    if (answered || (proxied & bit) != 0)
+      add(std::string(name).c_str());
+  }
   add("OPTIONS");
   return out;
 }

@@ -335,8 +335,11 @@ char *set_await(ngx_conf_t *cf, ngx_command_t *, void *data) {
     void **given = conf.resources[conf.count - 1].given;
     if (char *rc = set_row(cf, row, given); rc != NGX_CONF_OK)
       return rc;
-    if (Place at = conf_of<LocationConf>(given, ngx_http_await_module)->owner_quota_at; at.known())
-      settings->owner_quota_at = at;  // is checked when it is known whether there are owners
+    // what is checked when the whole location has been read
+    for (auto field : {&LocationConf::owner_quota_at, &LocationConf::form_at}) {
+      if (Place at = conf_of<LocationConf>(given, ngx_http_await_module)->*field; at.known())
+        settings->*field = at;
+    }
   }
   static_cast<ResourcesMain *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_resources_module))
       ->used = 1;
@@ -364,6 +367,12 @@ void leave_out_lists(void **loc_conf, LocationConf &location) {
     location.batches = nullptr;
 }
 
+/// With "await_proxy", jobs are requests to its location. Batches could contain other ones.
+void leave_out_batches(LocationConf &location) {
+  location.submit = location.batch_submit = nullptr;
+  location.proxy = nullptr;
+}
+
 /// The configuration of a resource: that of the location, merged, with the actions of the resource. Null if
 /// there are none.
 void **make_resource(ngx_conf_t *cf, void **loc_conf, const Resource &resource) {
@@ -374,6 +383,8 @@ void **make_resource(ngx_conf_t *cf, void **loc_conf, const Resource &resource) 
   *location = *conf_of<LocationConf>(loc_conf, ngx_http_await_module);
   take_actions(*location, *conf_of<LocationConf>(resource.given, ngx_http_await_module));
   leave_out_lists(out, *location);
+  if (location->proxy != nullptr && !resource.path.empty())
+    leave_out_batches(*location);
   if (resource.path.starts_with(kBatchesPath))
     location->levels_below_jobs =
         static_cast<ngx_uint_t>(std::count(resource.path.begin(), resource.path.end(), '/'));

@@ -10,6 +10,7 @@
 #include "http/conf/submit_options.h"
 #include "http/exchange/full_queue.h"
 #include "http/exchange/receiver.h"
+#include "http/exchange/recording.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
@@ -397,6 +398,10 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
     return *refusal;
   if (auto refusal = read_head(r, job))
     return *refusal;
+  if (const ProxyOptions *proxy = location_conf(r).proxy) {
+    if (auto refusal = record_request(r, *proxy, job))
+      return *refusal;
+  }
   auto boundary = read_boundary(r, options, job.content_type);
   if (!boundary)
     return boundary.answer();

@@ -149,6 +149,12 @@ our @ROWS = (
     [ submit => 503, 'batch, no database', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={batch}',
         phase => 'away', at => 'end' ],
 
+    [ submit => 400, 'recorded path', conf => 'await_proxy http://b/x$arg_p; await_submit QUEUE;', args => 'p=/../y' ],
+    [ submit => 400, 'recorded header', conf => 'await_proxy http://b headers=X-Odd; await_submit QUEUE;',
+        headers => [ [ 'X-Odd' => "\xff" ], $WAIT ] ],
+    [ submit => 413, 'recorded size', conf => 'await_proxy http://b/' . '$arg_p' x 12 . '; await_submit QUEUE;',
+        args => 'p=' . 'x' x 6000, ways => $FEW ],
+
     [ batch_submit => 415, 'type', headers => [] ],
     [ batch_submit => 415, 'form', headers => [$FORM] ],
     [ batch_submit => 415, 'type beside forms', conf => $PHOTOS, headers => [ [ 'Content-Type' => 'text/csv' ] ] ],
