@@ -150,7 +150,7 @@ $(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) 
 	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
 $(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(relay_objects) $(B)/cc/sources
 	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/relay/webhook_hosts.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -lcurl -ljansson -ljwt -lwslay -lcrypto -lpthread)
 $(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)
@@ -198,6 +198,9 @@ $(W)/node/node_modules/pg:
 	mkdir -p $(@D)
 	if [ -e /usr/share/nodejs/pg ]; then for package in /usr/share/nodejs/*; do ln -sfn $$package $(@D)/; done; \
 	    else npm install --silent --no-audit --no-fund --prefix $(W)/node pg@8; fi
+# the verifier of t/webhooks.t, which is not ours
+$(B)/verifier/node_modules/standardwebhooks:
+	mkdir -p $(B)/verifier; npm install --silent --no-audit --no-fund --prefix $(B)/verifier standardwebhooks@1
 # copies, because node looks for modules beside the file that imports them
 $(W)/node/library.mjs: t/samples/library.mjs workers/samples/worker.mjs $(wildcard workers/node/*.js*) | $(W)/node/node_modules/pg
 	mkdir -p $(W)/node/node_modules/nginx-await-worker; cp workers/node/*.js workers/node/package.json $(W)/node/node_modules/nginx-await-worker/

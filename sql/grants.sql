@@ -12,6 +12,7 @@ DECLARE
             "edge_submit_limited", "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches",
             "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_paused", "edge_retry", "edge_put", "edge_get", "edge_drop",
             "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues", "edge_relays",
+            "list_deliveries", "retry_delivery", "delivery_stats",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
@@ -19,11 +20,13 @@ DECLARE
         "await_relay": [
             "events_after", "relay_page", "relay_hello", "relay_lease", "relay_release", "relay_open", "relay_advance", "relay_status",
             "relay_set", "relay_drop", "relay_lookup", "relay_wal_missing",
+            "enqueue_deliveries", "due_deliveries", "finish_deliveries", "delivery_stats",
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [
             "cancel", "retry", "retry_many", "find_jobs", "list", "pause", "resume", "set_queue", "sort_queue", "queues", "position",
-            "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag", "relay_status",
-            "run_maintenance", "tick", "purge"]
+            "add_webhook", "remove_webhook", "enable_webhook", "rotate_webhook", "webhook_secret", "webhooks",
+            "list_deliveries", "retry_delivery", "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag",
+            "relay_status", "run_maintenance", "tick", "purge"]
     }';
     name    text;
     unknown text;

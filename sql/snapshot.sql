@@ -30,6 +30,28 @@ CREATE FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double preci
     FROM generate_series(0, cardinality(await.buckets())) b
     LEFT JOIN (SELECT width_bucket(x, await.buckets()) AS bucket, count(*) AS n FROM unnest(p_seconds) x GROUP BY 1) s ON s.bucket = b
 $$;
+CREATE FUNCTION await.add_webhook(p_url text, p_queue text DEFAULT NULL::text, p_types text[] DEFAULT NULL::text[], p_secret text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    number int4;
+    key    bytea := CASE WHEN p_secret IS NOT NULL THEN await.webhook_key(p_secret) END;
+BEGIN
+    PERFORM await.check_webhook(p_url, p_types);
+    IF p_queue !~ '^[A-Za-z0-9_.-]{1,64}$' THEN
+        RAISE EXCEPTION 'a queue''s name is 1 to 64 of A-Z a-z 0-9 _ . -, not %', quote_literal(left(p_queue, 80))
+            USING ERRCODE = '22023';
+    END IF;
+    INSERT INTO await.webhook AS w (url, queue, types) VALUES (p_url, p_queue, p_types)
+        ON CONFLICT (url, coalesce(queue, '')) DO UPDATE
+        SET types = excluded.types, disabled_at = NULL, disabled_for = NULL
+        RETURNING w.id INTO number;
+    IF key IS NOT NULL THEN
+        PERFORM await.replace_webhook_secret(number, key, interval '1 day');
+    END IF;
+    RETURN number;
+END $_$;
 CREATE FUNCTION await.admit_all(p_queue integer) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -562,7 +584,8 @@ BEGIN
     END IF;
     PERFORM await.check_json(o, 'the options of await.submit');
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('priority', 'owner',
-        'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase') LIMIT 10) u;
+        'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase',
+        'webhook', 'webhook_on') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'await.submit has no option %', wrong USING ERRCODE = '22023';
     END IF;
@@ -606,6 +629,30 @@ BEGIN
         RAISE EXCEPTION 'the option % contains a control character', wrong USING ERRCODE = '22023';
     END IF;
 END $$;
+CREATE FUNCTION await.check_webhook(p_url text, p_types text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+DECLARE
+    host text := substring(p_url FROM '^[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)');
+    port text := substring(host FROM ':([0-9]{1,5})$');
+    bad  text;
+BEGIN
+    IF p_url IS NULL OR length(p_url) > 2000 OR p_url !~ '^[\x21-\x7e]+$' OR p_url ~ '["<>\\^`{|}#]' THEN
+        RAISE EXCEPTION 'the URL of a webhook is 1 to 2000 characters of ASCII, without a fragment, not %',
+            quote_nullable(left(p_url, 80)) USING ERRCODE = '22023';
+    ELSIF host IS NULL OR host !~ '^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$'
+          OR port IS NOT NULL AND port::int NOT BETWEEN 1 AND 65535 THEN
+        RAISE EXCEPTION 'the URL of a webhook is https://host[:port]/..., without a user name, not %',
+            quote_literal(left(p_url, 80)) USING ERRCODE = '22023';
+    ELSIF cardinality(p_types) NOT BETWEEN 1 AND 32 THEN
+        RAISE EXCEPTION 'a webhook has 1 to 32 types of events, not %', cardinality(p_types) USING ERRCODE = '22023';
+    END IF;
+    SELECT t INTO bad FROM unnest(p_types) t WHERE t IS NULL OR t !~ '^([a-z0-9_.-]{1,64}|[*])$' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the type of an event is 1 to 64 of a-z 0-9 _ . -, or *, not %', quote_nullable(left(bad, 80))
+            USING ERRCODE = '22023';
+    END IF;
+END $_$;
 CREATE FUNCTION await.claim(queues text[], worker text, n integer DEFAULT 1, lease interval DEFAULT NULL::interval, inline integer DEFAULT 1048576, pieces boolean DEFAULT false) RETURNS TABLE(id uuid, receipt text, attempt integer, queue text, payload bytea, content_type text, file_name text, params jsonb, batch uuid, phase text, trace text, deadline timestamp with time zone, payload_size bigint, correlation_id text, lease_for interval)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1042,7 +1089,8 @@ BEGIN
     END IF;
     PERFORM await.check_json(o, 'the options of await.create_batch');
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k
-        WHERE k NOT IN ('owner', 'phases', 'on_ready', 'correlation_id', 'trace', 'retain', 'deadline') LIMIT 10) u;
+        WHERE k NOT IN ('owner', 'phases', 'on_ready', 'correlation_id', 'trace', 'retain', 'deadline',
+            'webhook', 'webhook_on') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'await.create_batch has no option %', wrong USING ERRCODE = '22023';
     END IF;
@@ -1076,7 +1124,7 @@ BEGIN
     PERFORM await.need_partitions(class);
     PERFORM await.insert_batch(new_id, o ->> 'owner', o ->> 'correlation_id', o ->> 'trace',
         ARRAY(SELECT jsonb_array_elements_text(o -> 'phases')), o ->> 'on_ready',
-        clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years'));
+        clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years'), await.option_webhook(o));
     RETURN new_id;
 END $_$;
 CREATE FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) RETURNS void
@@ -1101,6 +1149,122 @@ BEGIN
         PERFORM await.notify_work(NULL, ARRAY[of_user]);
     END IF;
 END $$;
+CREATE SEQUENCE await.eid
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.event (
+    class smallint NOT NULL,
+    job uuid NOT NULL,
+    seq integer NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    owner text,
+    type text NOT NULL,
+    state text NOT NULL,
+    attempt smallint NOT NULL,
+    progress integer,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    data jsonb,
+    event_id text,
+    ending boolean DEFAULT false NOT NULL,
+    status smallint,
+    content_type text,
+    file_name text,
+    size bigint,
+    body bytea,
+    CONSTRAINT event_seq_check CHECK ((seq >= 2))
+)
+PARTITION BY RANGE (class, job);
+ALTER TABLE ONLY await.event ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE await.job (
+    class smallint NOT NULL,
+    id uuid NOT NULL,
+    queue integer NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    owner text,
+    batch uuid,
+    phase text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    eid bigint DEFAULT 
+CASE
+    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
+    ELSE NULL::bigint
+END NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    correlation_id text,
+    trace text,
+    content_type text DEFAULT 'application/octet-stream'::text NOT NULL,
+    file_name text,
+    params jsonb,
+    payload bytea,
+    payload_size bigint NOT NULL,
+    lease interval,
+    max_attempts smallint,
+    due timestamp with time zone,
+    deadline timestamp with time zone,
+    retry_of uuid,
+    extra jsonb,
+    webhook jsonb,
+    CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
+)
+PARTITION BY RANGE (class, id);
+ALTER TABLE ONLY await.job ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE FUNCTION await.delivery_body(j await.job, p_queue text, e await.event) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+    SELECT '{"type":' || to_json(e.type) || ',"timestamp":"' || await.utc(e.at) || '","data":'
+        -- without the brace at its end; the event's own data may have members that are null
+        || regexp_replace(json_strip_nulls(json_build_object('job', e.job, 'seq', e.seq, 'state', e.state, 'queue', p_queue,
+               'attempt', nullif(e.attempt, 0), 'owner', j.owner, 'batch', j.batch, 'phase', j.phase,
+               'correlation_id', j.correlation_id, 'trace', j.trace, 'retry_of', j.retry_of,
+               'result', CASE WHEN e.size IS NOT NULL THEN json_build_object('status', e.status,
+                   'type', e.content_type, 'size', e.size, 'name', e.file_name) END))::text, '}$', '')
+        || coalesce(',"data":' || e.data::text, '') || '}}'
+$_$;
+CREATE TABLE await.delivery (
+    id bigint NOT NULL,
+    webhook integer NOT NULL,
+    job uuid NOT NULL,
+    seq integer NOT NULL,
+    type text NOT NULL,
+    queue text NOT NULL,
+    url text NOT NULL,
+    body text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+CREATE FUNCTION await.delivery_document(d await.delivery) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT json_build_object('id', d.id::text, 'webhook', nullif(d.webhook, 0), 'url', d.url,
+        'event', d.job || ':' || d.seq, 'type', d.type, 'queue', d.queue,
+        'state', coalesce(e.state, CASE WHEN u.attempts > 0 THEN 'retrying' ELSE 'waiting' END),
+        'created_at', await.utc(d.created_at), 'ended_at', await.utc(e.at),
+        'next_attempt_at', await.utc(CASE WHEN u.due < 'infinity' AND u.attempts > 0 THEN u.due END),
+        'attempts', coalesce(a.n, 0), 'status', a.status, 'error', a.error, 'ms', a.ms)::text
+    FROM (SELECT) one
+    LEFT JOIN await.delivery_end e ON e.delivery = d.id
+    LEFT JOIN await.delivery_due u ON u.delivery = d.id
+    LEFT JOIN LATERAL (SELECT * FROM await.delivery_attempt a WHERE a.delivery = d.id ORDER BY a.n DESC LIMIT 1) a
+        ON true
+$$;
+CREATE FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT (SELECT last_value FROM await.deliveries_delivered), (SELECT last_value FROM await.deliveries_failed),
+        (SELECT last_value FROM await.deliveries_dead), count(*) FILTER (WHERE u.attempts = 0),
+        count(*) FILTER (WHERE u.attempts > 0)
+    FROM (SELECT u.attempts FROM await.delivery_due u ORDER BY u.delivery LIMIT 20000) u
+$$;
 CREATE FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -1136,7 +1300,49 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
     RETURN 'busy ' || p_name;
 END $$;
-CREATE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer) RETURNS TABLE(outcome text, id uuid, created_at timestamp with time zone, clash boolean, retry_ms bigint)
+CREATE FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_room integer, p_limit integer) RETURNS TABLE(upto text, id bigint, webhook integer, job uuid, seq integer, type text, host text, url text, body text, attempts integer, due bigint, keys bytea[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_host text := coalesce(p_after, '');
+    v_room int;
+    v_left int := p_limit;
+    v_at   int;
+    r      record;
+BEGIN
+    FOR i IN 1 .. 500 LOOP                   -- hosts
+        SELECT k.host INTO v_host FROM await.delivery_host k WHERE k.host > v_host ORDER BY k.host LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN QUERY SELECT NULL::text, NULL::bigint, NULL::int4, NULL::uuid, NULL::int4, NULL::text, NULL::text,
+                NULL::text, NULL::text, NULL::int4, NULL::int8, NULL::bytea[];
+            RETURN;
+        END IF;
+        v_at := array_position(p_hosts, v_host);
+        v_room := least(v_left, coalesce(p_rooms[v_at], p_room));
+        CONTINUE WHEN v_room <= 0;
+        FOR r IN SELECT u.* FROM await.delivery_due u
+                 WHERE u.host = v_host AND u.due <= clock_timestamp()
+                   AND u.due >= coalesce('epoch'::timestamptz + p_sinces[v_at] * interval '1 us', '-infinity')
+                 ORDER BY u.due, u.delivery LIMIT v_room LOOP
+            v_left := v_left - 1;
+            RETURN QUERY SELECT v_host, d.id, d.webhook, d.job, d.seq, d.type, v_host, d.url, d.body, r.attempts,
+                (extract(epoch FROM r.due) * 1000000)::int8,
+                CASE WHEN d.webhook = 0 OR EXISTS (SELECT FROM await.webhook w
+                          WHERE w.id = d.webhook AND w.disabled_at IS NULL)
+                     THEN await.webhook_keys(d.webhook, d.url) END
+                FROM await.delivery d WHERE d.id = r.delivery;
+        END LOOP;
+        EXIT WHEN v_left <= 0;
+    END LOOP;
+    RETURN QUERY SELECT v_host, NULL::bigint, NULL::int4, NULL::uuid, NULL::int4, NULL::text, NULL::text, NULL::text,
+        NULL::text, NULL::int4, NULL::int8, NULL::bytea[];
+END $$;
+CREATE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, p_webhook text DEFAULT NULL::text) RETURNS TABLE(outcome text, id uuid, created_at timestamp with time zone, clash boolean, retry_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1185,7 +1391,7 @@ BEGIN
     IF outcome IS NULL THEN
         RETURN QUERY SELECT 'added', p_id, await.insert_added(b, p_id, p_queue, p_phase, p_priority,
             coalesce(p_correlation, b.correlation_id), coalesce(p_trace, b.trace), p_type, p_name, p_params, p_payload,
-            p_size, p_lease, p_attempts, p_delay, p_deadline), false, NULL::int8;
+            p_size, p_lease, p_attempts, p_delay, p_deadline, p_webhook), false, NULL::int8;
         RETURN;
     END IF;
     DELETE FROM await.idem i
@@ -1537,7 +1743,7 @@ BEGIN
          g (id, queue, phase, priority, type, name, params, payload, size, lease, delay, deadline, attempts, ord)
     ON CONFLICT DO NOTHING;
 END $$;
-CREATE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone)
+CREATE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_webhooks text[] DEFAULT NULL::text[]) RETURNS TABLE(id uuid, created_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1572,13 +1778,14 @@ BEGIN
     PERFORM await.reserve_positions();
     WITH ins AS (
         INSERT INTO await.job (class, id, queue, priority, owner, created_at, correlation_id, trace, content_type, file_name,
-                               params, payload, payload_size, lease, max_attempts, due, deadline)
+                               params, payload, payload_size, lease, max_attempts, due, deadline, webhook)
         SELECT await.class(g.id), g.id, q.id, g.priority, g.owner, at, g.correlation, g.trace, g.type, g.name, g.params::jsonb,
                g.payload, g.size, g.lease * interval '1 ms', g.attempts,
-               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms'
+               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms', g.webhook::jsonb
         FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
-                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines)
-             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline)
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_webhooks)
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline,
+                webhook)
         JOIN await.queue q ON q.name = g.queue
         ON CONFLICT DO NOTHING
         RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.owner
@@ -1611,7 +1818,7 @@ BEGIN
             JOIN await.job j ON j.class = await.class(k.id) AND j.id = k.id ORDER BY k.ord FOR KEY SHARE OF j;
     END IF;
 END $$;
-CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
+CREATE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, p_webhook text DEFAULT NULL::text) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1651,7 +1858,7 @@ BEGIN
             RETURN;
         END IF;
         PERFORM await.insert_batch(p_batch, p_owner, p_correlation, p_trace, p_phases, p_on_ready,
-            clock_timestamp() + p_deadline * interval '1 ms');
+            clock_timestamp() + p_deadline * interval '1 ms', p_webhook::jsonb);
         PERFORM await.insert_staged(p_batch, p_owner, p_correlation, p_trace);
     ELSIF first.id <> p_batch THEN
         DELETE FROM await.batch_stage s WHERE s.batch = p_batch;
@@ -1660,7 +1867,7 @@ BEGIN
         WHERE j.class = await.class(first.id) AND j.id = first.id), clock_timestamp()), first.clash::boolean,
             NULL::text, NULL::int8;
 END $$;
-CREATE FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
+CREATE FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[], p_webhooks text[] DEFAULT NULL::text[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean, refused text, retry_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1730,18 +1937,19 @@ BEGIN
                 array_agg(g.lease ORDER BY g.ord) AS leases, array_agg(g.attempts ORDER BY g.ord) AS attempts,
                 array_agg(g.delay ORDER BY g.ord) AS delays, array_agg(g.deadline ORDER BY g.ord) AS deadlines,
                 array_agg(g.key ORDER BY g.ord) AS keys, array_agg(g.fingerprint ORDER BY g.ord) AS fingerprints,
-                    array_agg(g.keep ORDER BY g.ord) AS keeps
+                    array_agg(g.keep ORDER BY g.ord) AS keeps,
+                CASE WHEN p_webhooks IS NOT NULL THEN array_agg(g.webhook ORDER BY g.ord) END AS webhooks
             FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
                         p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_keys, p_fingerprints,
-                            p_keeps) WITH ORDINALITY
+                            p_keeps, p_webhooks) WITH ORDINALITY
                  g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts,
                      delay, deadline,
-                    key, fingerprint, keep, ord)
+                    key, fingerprint, keep, webhook, ord)
             WHERE g.ord = ANY (good)) a
         CROSS JOIN LATERAL await.edge_submit_once(a.ids, a.queues, a.priorities, a.owners, a.correlations, a.traces,
             a.types, a.names, a.params,
             a.payloads, a.sizes, a.leases, a.attempts, a.delays, a.deadlines, a.keys, a.fingerprints,
-                a.keeps) WITH ORDINALITY
+                a.keeps, a.webhooks) WITH ORDINALITY
             s (id, created_at, clash, nth)
         WHERE a.ids IS NOT NULL
     )
@@ -1749,7 +1957,7 @@ BEGIN
     FROM unnest(whys, spans) WITH ORDINALITY w (why, ms, ord)
     LEFT JOIN stored s ON s.nth = array_position(good, w.ord::int) ORDER BY w.ord;
 END $$;
-CREATE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
+CREATE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_webhooks text[] DEFAULT NULL::text[]) RETURNS TABLE(id uuid, created_at timestamp with time zone, clash boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1773,15 +1981,18 @@ BEGIN
     PERFORM set_config('lock_timeout', patience, true);
     IF cardinality(owned) = cardinality(p_ids) THEN
         RETURN QUERY SELECT s.id, s.created_at, false FROM await.edge_submit(p_ids, p_queues, p_priorities, p_owners, p_correlations,
-            p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) s;
+            p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines,
+            p_webhooks) s;
         RETURN;
     ELSIF owned IS NOT NULL THEN
         PERFORM await.edge_submit(array_agg(g.id), array_agg(g.queue), array_agg(g.priority), array_agg(g.owner), array_agg(g.correlation),
             array_agg(g.trace), array_agg(g.type), array_agg(g.name), array_agg(g.params), array_agg(g.payload), array_agg(g.size),
-            array_agg(g.lease), array_agg(g.attempts), array_agg(g.delay), array_agg(g.deadline))
+            array_agg(g.lease), array_agg(g.attempts), array_agg(g.delay), array_agg(g.deadline),
+            CASE WHEN p_webhooks IS NOT NULL THEN array_agg(g.webhook) END)
         FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
-                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) WITH ORDINALITY
-             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline, ord)
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_webhooks) WITH ORDINALITY
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline,
+                webhook, ord)
         WHERE g.ord = ANY (owned);
     END IF;
     RETURN QUERY
@@ -2000,6 +2211,17 @@ BEGIN
     END IF;
     RETURN await.append_event(h, emit.type, h.state, data, NULL, emit.event_id);
 END $$;
+CREATE FUNCTION await.enable_webhook(p_webhook integer, p_enabled boolean DEFAULT true) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM await.find_webhook(p_webhook);
+    UPDATE await.webhook w SET disabled_at = CASE WHEN NOT p_enabled THEN clock_timestamp() END,
+            disabled_for = CASE WHEN NOT p_enabled THEN 'by an operator' END
+        WHERE w.id = p_webhook AND (w.disabled_at IS NULL) IS DISTINCT FROM p_enabled;
+    RETURN FOUND;
+END $$;
 CREATE FUNCTION await.end_lease(p_job uuid, p_receipt text) RETURNS smallint
     LANGUAGE plpgsql
     AS $$
@@ -2038,6 +2260,55 @@ BEGIN
     IF await.notifies() THEN
         PERFORM await.notify_lanes(ARRAY[in_lane]);
     END IF;
+END $$;
+CREATE FUNCTION await.enqueue_deliveries(p_jobs uuid[], p_seqs integer[], p_types text[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    WITH target AS MATERIALIZED (
+        SELECT g.job, g.seq, g.ord, t.id AS webhook, t.url, q.name AS queue
+        FROM unnest(p_jobs, p_seqs, p_types) WITH ORDINALITY g (job, seq, type, ord)
+        JOIN await.job j ON j.class = await.class(g.job) AND j.id = g.job
+        JOIN await.queue q ON q.id = j.queue
+        CROSS JOIN LATERAL (
+            SELECT w.id, w.url FROM await.webhook w
+            WHERE w.disabled_at IS NULL AND (w.queue IS NULL OR w.queue = q.name)
+              AND await.webhook_wants(w.types, g.type)
+            UNION ALL
+            SELECT 0, j.webhook ->> 'url' WHERE j.webhook IS NOT NULL AND await.webhook_wants(
+                CASE WHEN j.webhook ? 'on' THEN ARRAY(SELECT jsonb_array_elements_text(j.webhook -> 'on')) END, g.type)
+        ) t
+        WHERE g.job < 'ffffffff-0000-0000-0000-000000000000'     -- topics
+    ), ins AS (
+        INSERT INTO await.delivery (webhook, job, seq, type, queue, url, body)
+        SELECT t.webhook, t.job, t.seq, e.type, t.queue, t.url, e.body
+        FROM target t CROSS JOIN LATERAL (
+            SELECT e.type, await.delivery_body(j, t.queue, e) AS body FROM await.event e
+            JOIN await.job j ON j.class = e.class AND j.id = e.job
+            WHERE t.seq > 1 AND e.class = await.class(t.job) AND e.job = t.job AND e.seq = t.seq
+            UNION ALL
+            SELECT 'pending', await.delivery_body(j, t.queue, jsonb_populate_record(NULL::await.event,
+                jsonb_build_object('job', j.id, 'seq', 1, 'type', 'pending', 'state', 'pending', 'attempt', 0,
+                                   'at', j.created_at)))
+            FROM await.job j WHERE t.seq = 1 AND j.class = await.class(t.job) AND j.id = t.job) e
+        ORDER BY t.ord, t.webhook
+        ON CONFLICT DO NOTHING
+        RETURNING delivery.id
+    )
+    SELECT array_agg(i.id) INTO ids FROM ins i;
+    IF ids IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM await.queue_deliveries(ids);
+    RETURN cardinality(ids);
 END $$;
 CREATE FUNCTION await.events_after(cursor text, n integer DEFAULT 1000) RETURNS TABLE(next text, id uuid, seq integer, type text, state text, attempt smallint, at timestamp with time zone, queue text, topic text, owner text, batch uuid, phase text, correlation_id text, trace text, data jsonb, status smallint, content_type text, file_name text, size bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -2111,44 +2382,6 @@ BEGIN
     ) u;
     RETURN CASE WHEN coalesce(cardinality(jobs), 0) <= p_most THEN coalesce(jobs, '{}') END;
 END $$;
-CREATE SEQUENCE await.eid
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-CREATE TABLE await.job (
-    class smallint NOT NULL,
-    id uuid NOT NULL,
-    queue integer NOT NULL,
-    priority smallint DEFAULT 0 NOT NULL,
-    owner text,
-    batch uuid,
-    phase text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    eid bigint DEFAULT 
-CASE
-    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
-    ELSE NULL::bigint
-END NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    correlation_id text,
-    trace text,
-    content_type text DEFAULT 'application/octet-stream'::text NOT NULL,
-    file_name text,
-    params jsonb,
-    payload bytea,
-    payload_size bigint NOT NULL,
-    lease interval,
-    max_attempts smallint,
-    due timestamp with time zone,
-    deadline timestamp with time zone,
-    retry_of uuid,
-    extra jsonb,
-    CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
-)
-PARTITION BY RANGE (class, id);
-ALTER TABLE ONLY await.job ALTER COLUMN payload SET STORAGE EXTERNAL;
 CREATE FUNCTION await.find_batch(p_batch uuid) RETURNS await.job
     LANGUAGE plpgsql
     AS $$
@@ -2220,6 +2453,27 @@ BEGIN
     retried_by := NULL;
     RETURN NEXT;
 END $$;
+CREATE TABLE await.webhook (
+    id integer NOT NULL,
+    url text NOT NULL,
+    queue text,
+    types text[],
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_for text
+);
+CREATE FUNCTION await.find_webhook(p_id integer) RETURNS await.webhook
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    w await.webhook;
+BEGIN
+    SELECT * INTO w FROM await.webhook k WHERE k.id = p_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no webhook %', p_id USING ERRCODE = '22023', HINT = 'await-ctl webhooks list';
+    END IF;
+    RETURN w;
+END $$;
 CREATE FUNCTION await.finish_batch(p_batch uuid) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2246,6 +2500,62 @@ BEGIN
     IF then_to IS NOT NULL THEN
         PERFORM await.create_ready_job(p_batch, then_to, summary);
     END IF;
+END $$;
+CREATE FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    r      record;
+    state  text;
+    next   bigint;
+    passed int := 0;
+BEGIN
+    FOR r IN
+        SELECT g.*, u.job, u.webhook, u.seq, u.until, u.host, u.attempts AS made
+        FROM unnest(p_ids, p_attempts, p_outcomes, p_delays, p_statuses, p_errors, p_spans)
+             g (id, attempts, outcome, delay, status, error, ms)
+        JOIN await.delivery_due u ON u.delivery = g.id AND u.attempts = g.attempts
+        ORDER BY u.job, u.webhook, u.seq
+    LOOP
+        DELETE FROM await.delivery_due u WHERE u.delivery = r.id AND u.attempts = r.attempts;
+        CONTINUE WHEN NOT FOUND;             -- another relay was faster
+        IF r.outcome <> 'unsent' THEN
+            -- sent again after its end, it counts on
+            INSERT INTO await.delivery_attempt (delivery, n, at, ms, status, error)
+                SELECT r.id, coalesce(max(a.n), 0) + 1, clock_timestamp(), r.ms, r.status, left(r.error, 500)
+                FROM await.delivery_attempt a WHERE a.delivery = r.id;
+        END IF;
+        state := CASE WHEN r.outcome = 'delivered' THEN 'delivered'
+                      WHEN r.outcome = 'retry' AND clock_timestamp() + r.delay * interval '1 ms' <= r.until THEN NULL
+                      ELSE 'dead' END;
+        PERFORM nextval('await.deliveries_failed') WHERE r.outcome IN ('retry', 'dead', 'gone');
+        IF state IS NULL THEN
+            INSERT INTO await.delivery_due (job, webhook, seq, delivery, host, due, until, attempts)
+                VALUES (r.job, r.webhook, r.seq, r.id, r.host, clock_timestamp() + r.delay * interval '1 ms', r.until,
+                        r.attempts + 1);
+            CONTINUE;
+        END IF;
+        PERFORM nextval('await.deliveries_' || state);
+        INSERT INTO await.delivery_end (delivery, state) VALUES (r.id, state);
+        IF r.outcome = 'gone' THEN
+            UPDATE await.webhook w SET disabled_at = clock_timestamp(), disabled_for = '410 Gone'
+                WHERE w.id = r.webhook AND w.disabled_at IS NULL;
+        END IF;
+        SELECT u.delivery INTO next FROM await.delivery_due u
+            WHERE u.job = r.job AND u.webhook = r.webhook ORDER BY u.seq LIMIT 1;
+        IF FOUND THEN
+            UPDATE await.delivery_due u SET due = clock_timestamp(), until = clock_timestamp() + interval '3 days'
+                WHERE u.delivery = next AND u.due = 'infinity';
+            passed := passed + 1;
+        END IF;
+    END LOOP;
+    RETURN passed;
 END $$;
 CREATE FUNCTION await.fit_error(error jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
@@ -2402,6 +2712,19 @@ CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text
     AS $$
     SELECT DISTINCT h.channel, h.message FROM unnest(ids) k, LATERAL await.hint(k) h
 $$;
+CREATE FUNCTION await.hmac(p_key bytea, p_message bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    inner_pad bytea := p_key || decode(repeat('00', 64 - length(p_key)), 'hex');
+    outer_pad bytea := inner_pad;
+BEGIN
+    FOR i IN 0 .. 63 LOOP
+        inner_pad := set_byte(inner_pad, i, get_byte(inner_pad, i) # 54);
+        outer_pad := set_byte(outer_pad, i, get_byte(outer_pad, i) # 92);
+    END LOOP;
+    RETURN sha256(outer_pad || sha256(inner_pad || p_message));
+END $$;
 CREATE FUNCTION await.hold_batch(b await.job, p_phases text[]) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2420,6 +2743,20 @@ BEGIN
         RAISE EXCEPTION 'batch % has ended: no job can be added', b.id USING ERRCODE = '55000';
     END IF;
 END $$;
+CREATE FUNCTION await.hold_hosts(p_hosts text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    one text;
+BEGIN
+    FOR one IN SELECT DISTINCT h FROM unnest(p_hosts) h ORDER BY 1 LOOP
+        LOOP                                 -- await.purge_deliveries() may delete it meanwhile
+            PERFORM FROM await.delivery_host k WHERE k.host = one FOR KEY SHARE;
+            EXIT WHEN FOUND;
+            INSERT INTO await.delivery_host (host) VALUES (one) ON CONFLICT DO NOTHING;
+        END LOOP;
+    END LOOP;
+END $$;
 CREATE FUNCTION await.hold_job(p_lane bigint, p_owner text, p_pos bigint, p_job uuid, p_attempt smallint) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2433,7 +2770,7 @@ END $$;
 CREATE FUNCTION await.in_transaction() RETURNS boolean
     LANGUAGE sql STABLE
     AS $$ SELECT now() <> statement_timestamp() AND coalesce(current_setting('await.single', true), '') <> 'on' $$;
-CREATE FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint) RETURNS timestamp with time zone
+CREATE FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_webhook text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -2449,9 +2786,11 @@ BEGIN
     in_queue := await.make_lane(p_queue, p_priority);
     PERFORM await.note_use(in_queue, b.class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, created_at, correlation_id, trace,
-                           content_type, file_name, params, payload, payload_size, lease, max_attempts, due, deadline)
+                           content_type, file_name, params, payload, payload_size, lease, max_attempts, due, deadline,
+                           webhook)
     VALUES (b.class, p_id, in_queue, p_priority, b.owner, b.id, p_phase, at, p_correlation, p_trace, p_type, p_name,
-            p_params::jsonb, p_payload, p_size, p_lease * interval '1 ms', p_attempts, due, deadline);
+            p_params::jsonb, p_payload, p_size, p_lease * interval '1 ms', p_attempts, due, deadline,
+            p_webhook::jsonb);
     IF deadline IS NOT NULL THEN
         INSERT INTO await.deadline (at, job) VALUES (deadline, p_id);
     END IF;
@@ -2462,7 +2801,7 @@ BEGIN
     END IF;
     RETURN at;
 END $$;
-CREATE FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) RETURNS void
+CREATE FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone, p_webhook jsonb DEFAULT NULL::jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $_$
 DECLARE
@@ -2482,10 +2821,11 @@ BEGIN
         PERFORM await.queue_id(p_on_ready, true);
     END IF;
     INSERT INTO await.job (class, id, queue, owner, correlation_id, trace, content_type, payload, payload_size,
-                           deadline, extra)
+                           deadline, extra, webhook)
     VALUES (await.class(p_id), p_id, await.queue_id('.batch', true), p_owner, p_correlation, p_trace,
             'application/json', '', 0, p_deadline,
-            jsonb_strip_nulls(jsonb_build_object('phases', nullif(to_jsonb(p_phases), '[]'), 'on_ready', p_on_ready)));
+            jsonb_strip_nulls(jsonb_build_object('phases', nullif(to_jsonb(p_phases), '[]'), 'on_ready', p_on_ready)),
+            p_webhook);
     INSERT INTO await.batch_live (batch, told, pause, visit)
     VALUES (p_id, clock_timestamp(), interval '0', clock_timestamp() + interval '1 minute');
     IF p_deadline IS NOT NULL THEN
@@ -2809,6 +3149,57 @@ BEGIN
                 phase, retry_of, params, progress, created_at, updated_at, error, status, content_type, file_name, size,
                 inlined, n);
 END $_$;
+CREATE FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) RETURNS TABLE(document text, next bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_from   bigint := coalesce(p_after, 9223372036854775807);
+    v_limit  int := least(greatest(coalesce(p_limit, 50), 1), 200);
+    v_seen   int := 0;
+    v_found  int := 0;
+    v_last   bigint;
+    d        await.delivery;
+    v_ids    refcursor;
+    v_id     bigint;
+BEGIN
+    IF p_job IS NOT NULL THEN
+        OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.job = p_job AND k.id < v_from ORDER BY k.id DESC;
+    ELSIF p_state = 'dead' THEN
+        OPEN v_ids FOR SELECT e.delivery FROM await.delivery_end e WHERE e.state = 'dead' AND e.delivery < v_from
+            ORDER BY e.delivery DESC;
+    ELSIF p_state IN ('waiting', 'retrying') THEN
+        OPEN v_ids FOR SELECT u.delivery FROM await.delivery_due u WHERE u.delivery < v_from ORDER BY u.delivery DESC;
+    ELSIF p_webhook IS NOT NULL THEN
+        OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.webhook = p_webhook AND k.id < v_from
+            ORDER BY k.webhook DESC, k.id DESC;
+    ELSE
+        OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.id < v_from ORDER BY k.id DESC;
+    END IF;
+    LOOP
+        FETCH v_ids INTO v_id;
+        EXIT WHEN NOT FOUND;
+        IF v_found = v_limit OR v_seen = 2000 THEN
+            next := v_last;
+            EXIT;
+        END IF;
+        v_seen := v_seen + 1;
+        v_last := v_id;
+        SELECT * INTO d FROM await.delivery k WHERE k.id = v_id;
+        EXIT WHEN d.created_at < p_since;    -- ids are in the order of time
+        CONTINUE WHEN d.webhook <> p_webhook;
+        document := await.delivery_document(d);
+        CONTINUE WHEN document::json ->> 'state' <> p_state;
+        v_found := v_found + 1;
+        RETURN QUERY SELECT document, NULL::bigint;
+    END LOOP;
+    CLOSE v_ids;
+    RETURN QUERY SELECT NULL::text, next;
+END $$;
 CREATE FUNCTION await.list_lost(p_owner text, p_states text[], p_id uuid, p_from_id uuid, p_limit integer) RETURNS TABLE(job uuid)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3492,6 +3883,21 @@ EXCEPTION WHEN invalid_text_representation THEN
     RAISE EXCEPTION '% is the id of a %, not %', p_name, p_name, quote_literal(left(o ->> p_name, 80))
         USING ERRCODE = '22023';
 END $$;
+CREATE FUNCTION await.option_webhook(o jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    types text[] := string_to_array(o ->> 'webhook_on', ',');
+BEGIN
+    IF o ->> 'webhook' IS NULL THEN
+        IF types IS NOT NULL THEN
+            RAISE EXCEPTION 'the option webhook_on requires webhook' USING ERRCODE = '22023';
+        END IF;
+        RETURN NULL;
+    END IF;
+    PERFORM await.check_webhook(o ->> 'webhook', types);
+    RETURN jsonb_strip_nulls(jsonb_build_object('url', o ->> 'webhook', 'on', to_jsonb(types)));
+END $$;
 CREATE FUNCTION await.owner_ahead(p_queue integer, p_owner text) RETURNS bigint
     LANGUAGE plpgsql STABLE
     AS $$
@@ -3819,12 +4225,41 @@ BEGIN
     RETURN QUERY SELECT await.purge_topics(5000);
     RETURN QUERY SELECT await.purge_ended(20000);
     RETURN QUERY SELECT await.purge_retried(20000);
+    RETURN QUERY SELECT await.purge_deliveries(20000);
     FOR old IN SELECT o.relname FROM await.old_partitions() o WHERE NOT o.needed ORDER BY o.relname LOOP
         said := await.drop_partition(old.relname);
         RETURN NEXT said;
         EXIT WHEN said LIKE 'busy %';
     END LOOP;
     RETURN QUERY SELECT await.purge_queues();
+END $$;
+CREATE FUNCTION await.purge_deliveries(p_limit integer) RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    kept CONSTANT timestamptz := clock_timestamp() - (SELECT l.delivery_keep FROM await.limits l);
+    old  bigint[];
+    gone text;
+BEGIN
+    SELECT array_agg(k.id) INTO old FROM (
+        SELECT d.id FROM (SELECT d.id, d.created_at FROM await.delivery d ORDER BY d.id LIMIT 2 * p_limit) d
+        JOIN await.delivery_end e ON e.delivery = d.id
+        WHERE d.created_at < kept AND e.at < kept ORDER BY d.id LIMIT p_limit) k;
+    DELETE FROM await.delivery_attempt a WHERE a.delivery = ANY (old);
+    DELETE FROM await.delivery_end e WHERE e.delivery = ANY (old);
+    DELETE FROM await.delivery d WHERE d.id = ANY (old);
+    FOR gone IN SELECT k.host FROM await.delivery_host k WHERE NOT EXISTS (
+                    SELECT FROM await.delivery_due u WHERE u.host = k.host) LIMIT 100 FOR UPDATE SKIP LOCKED LOOP
+        -- whoever inserts a delivery has the row locked, or waits now, and inserts it again
+        DELETE FROM await.delivery_host k WHERE k.host = gone AND NOT EXISTS (
+            SELECT FROM await.delivery_due u WHERE u.host = k.host);
+    END LOOP;
+    IF cardinality(old) = p_limit THEN
+        RETURN NEXT 'more deliveries that ended long ago';
+    END IF;
 END $$;
 CREATE FUNCTION await.purge_ended(p_limit integer) RETURNS SETOF text
     LANGUAGE plpgsql
@@ -4101,6 +4536,24 @@ BEGIN
             RETURN NEXT format('dropped %s pieces of uploads', n);
         END IF;
     END LOOP;
+END $$;
+CREATE FUNCTION await.queue_deliveries(p_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM await.hold_hosts(ARRAY(SELECT await.webhook_host(d.url) FROM await.delivery d WHERE d.id = ANY (p_ids)));
+    -- against await.finish_deliveries(), which deletes the row of the one before, and looks for the next one then
+    PERFORM FROM await.delivery_due u
+        WHERE (u.job, u.webhook) IN (SELECT d.job, d.webhook FROM await.delivery d WHERE d.id = ANY (p_ids))
+        ORDER BY u.job, u.webhook, u.seq FOR KEY SHARE;
+    INSERT INTO await.delivery_due (job, webhook, seq, delivery, host, due, until)
+        SELECT d.job, d.webhook, d.seq, d.id, await.webhook_host(d.url),
+            CASE WHEN row_number() OVER (PARTITION BY d.job, d.webhook ORDER BY d.seq) > 1
+                   OR EXISTS (SELECT FROM await.delivery_due u WHERE u.job = d.job AND u.webhook = d.webhook
+                              AND u.seq < d.seq) THEN 'infinity' ELSE clock_timestamp() END,
+            clock_timestamp() + interval '3 days'
+        FROM await.delivery d WHERE d.id = ANY (p_ids) ORDER BY d.job, d.webhook, d.seq
+        ON CONFLICT DO NOTHING;
 END $$;
 CREATE FUNCTION await.queue_id(p_name text, p_named boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql
@@ -4941,6 +5394,28 @@ BEGIN
     PERFORM await.enqueue(h.id, h.queue, h.priority, own, due);
     RETURN true;
 END $$;
+CREATE FUNCTION await.remove_webhook(p_webhook integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM await.find_webhook(p_webhook);
+    DELETE FROM await.webhook w WHERE w.id = p_webhook;
+    DELETE FROM await.webhook_secret s WHERE s.webhook = p_webhook;
+END $$;
+CREATE FUNCTION await.replace_webhook_secret(p_webhook integer, p_key bytea, p_overlap interval) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF p_overlap NOT BETWEEN interval '0' AND interval '30 days' OR p_overlap IS NULL THEN
+        RAISE EXCEPTION 'an old secret is used for 0 seconds to 30 days more, not %', p_overlap
+            USING ERRCODE = '22023';
+    END IF;
+    DELETE FROM await.webhook_secret s WHERE s.webhook = p_webhook AND s.until <= clock_timestamp();
+    UPDATE await.webhook_secret s SET until = clock_timestamp() + p_overlap
+        WHERE s.webhook = p_webhook AND s.until IS NULL;
+    INSERT INTO await.webhook_secret (webhook, key) VALUES (p_webhook, p_key);
+END $$;
 CREATE FUNCTION await.reserve_positions() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -4996,9 +5471,9 @@ BEGIN
     END IF;
     PERFORM await.need_partitions(k), await.note_use(h.queue, k);
     INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,
-                           params, payload, payload_size, lease, max_attempts, retry_of, extra)
+                           params, payload, payload_size, lease, max_attempts, retry_of, extra, webhook)
         SELECT k, new, j.queue, j.priority, j.owner, j.phase, j.correlation_id, j.trace, j.content_type, j.file_name,
-               j.params, j.payload, j.payload_size, j.lease, j.max_attempts, j.id, j.extra
+               j.params, j.payload, j.payload_size, j.lease, j.max_attempts, j.id, j.extra, j.webhook
         FROM await.job j WHERE j.class = k AND j.id = retry.id;
     INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
         SELECT k, new, c.kind, c.attempt, c.n, c.pos, c.bytes FROM await.chunk c
@@ -5009,6 +5484,21 @@ BEGIN
     END IF;
     INSERT INTO await.retried (class, job, retry) VALUES (k, retry.id, new) ON CONFLICT DO NOTHING;
     RETURN new;
+END $$;
+CREATE FUNCTION await.retry_delivery(p_id bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+BEGIN
+    DELETE FROM await.delivery_end e WHERE e.delivery = p_id;
+    IF FOUND THEN
+        PERFORM await.queue_deliveries(ARRAY[p_id]);
+        RETURN 'retried';
+    END IF;
+    RETURN CASE WHEN EXISTS (SELECT FROM await.delivery d WHERE d.id = p_id) THEN 'waiting' ELSE 'unknown' END;
 END $$;
 CREATE FUNCTION await.retry_many(filter jsonb, p_limit integer DEFAULT 100, after uuid DEFAULT NULL::uuid, OUT retried integer, OUT passed integer, OUT upto uuid) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5100,6 +5590,25 @@ BEGIN
     INSERT INTO await.secret (key, inner_pad, outer_pad) SELECT n.key, n.inner_pad, n.outer_pad FROM await.new_secret() n
         ON CONFLICT ON CONSTRAINT secret_pkey DO UPDATE
         SET key = excluded.key, inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad;
+END $$;
+CREATE FUNCTION await.rotate_webhook(p_webhook integer, p_overlap interval DEFAULT '1 day'::interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    w   await.webhook;
+    key bytea := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+    old bytea[];
+BEGIN
+    LOCK TABLE await.webhook_secret IN SHARE ROW EXCLUSIVE MODE; -- one rotation at a time
+    IF p_webhook IS NOT NULL THEN
+        w := await.find_webhook(p_webhook);
+        IF NOT EXISTS (SELECT FROM await.webhook_secret s WHERE s.webhook = w.id) THEN
+            old := await.webhook_keys(0, w.url);       -- it had the one of its origin
+            INSERT INTO await.webhook_secret (webhook, key) VALUES (w.id, old[1]);
+        END IF;
+    END IF;
+    PERFORM await.replace_webhook_secret(coalesce(w.id, 0), key, p_overlap);
 END $$;
 CREATE FUNCTION await.run_maintenance(p_limit integer DEFAULT 1000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5389,11 +5898,12 @@ DECLARE
     due      timestamptz;
     deadline timestamptz;
     owner    text;
+    webhook  jsonb;
     b        await.job;                      -- the batch
 BEGIN
     -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
-            lease,max_attempts,delay,deadline,retain,batch,phase}'::text[] = '{}' ELSE false END) THEN
+            lease,max_attempts,delay,deadline,retain,batch,phase,webhook,webhook_on}'::text[] = '{}' ELSE false END) THEN
         PERFORM await.check_options(o);
     END IF;
     PERFORM await.check_content_type(type), await.check_file_name(o ->> 'file_name');
@@ -5410,6 +5920,7 @@ BEGIN
         deadline := clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years');
         attempts := await.option_number(o, 'max_attempts', 1, 1000);
         prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
+        webhook := await.option_webhook(o);
     END IF;
     SELECT r.class, to_regclass(format('await.%I', await.partition_name('job', r.class, date_bin(r.step, clock_timestamp(), 'epoch')))) IS NULL
         INTO class, missing FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
@@ -5448,11 +5959,11 @@ BEGIN
     in_queue := await.queue_id(submit.queue);
     PERFORM await.note_use(in_queue, class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
-                           params, payload, payload_size, lease, max_attempts, due, deadline)
+                           params, payload, payload_size, lease, max_attempts, due, deadline, webhook)
     VALUES (class, new_id, in_queue, prio, owner, b.id, o ->> 'phase', coalesce(o ->> 'correlation_id', b.correlation_id),
             coalesce(o ->> 'trace', b.trace), type, o ->> 'file_name', o -> 'params',
             CASE WHEN length(body) <= 65536 THEN body END, length(body),
-            lease, attempts, due, deadline);
+            lease, attempts, due, deadline, webhook);
     IF length(body) > 65536 THEN
         PERFORM await.store_chunks(new_id, 'p', 0::int2, body);
     END IF;
@@ -5607,6 +6118,9 @@ BEGIN
             ORDER BY j.xid, j.eid LIMIT p_limit) w
     ) u ORDER BY u.eid LIMIT p_limit;
 END $$;
+CREATE FUNCTION await.utc(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
 CREATE FUNCTION await.visit_batch(p_batch uuid) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -5708,6 +6222,85 @@ CREATE FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, 
     SELECT jsonb_build_object('retry_at', to_char(p_due AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
                'max_attempts', coalesce(h.max_attempts, (SELECT q.max_attempts FROM await.queue q WHERE q.id = h.queue)))
            || CASE WHEN p_error IS NULL THEN '{}' ELSE jsonb_build_object('error', p_error) END
+$$;
+CREATE FUNCTION await.webhook_host(p_url text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT substring(lower(p_url) FROM '^[a-z]+://([^/?#]*)') $$;
+CREATE FUNCTION await.webhook_key(p_secret text) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+DECLARE
+    key bytea;
+BEGIN
+    IF p_secret ~ '^whsec_[A-Za-z0-9+/]{32,88}={0,2}$' THEN
+        key := decode(substr(p_secret, 7), 'base64');
+    END IF;
+    IF key IS NULL OR length(key) NOT BETWEEN 24 AND 64 THEN
+        RAISE EXCEPTION 'a secret is whsec_ and 24 to 64 bytes in base64' USING ERRCODE = '22023';
+    END IF;
+    RETURN key;
+EXCEPTION WHEN invalid_parameter_value THEN   -- without the secret in the message
+    RAISE EXCEPTION 'a secret is whsec_ and 24 to 64 bytes in base64' USING ERRCODE = '22023';
+END $_$;
+CREATE FUNCTION await.webhook_keys(p_webhook integer, p_url text) RETURNS bytea[]
+    LANGUAGE plpgsql STABLE
+    AS $_$
+DECLARE
+    keys   bytea[];
+    origin text := regexp_replace(lower(substring(p_url FROM '^[A-Za-z]+://[^/?#]*')),
+               '^(http(?=://.*:80$)|https(?=://.*:443$))(://.*):[0-9]+$', '\1\2');
+BEGIN
+    IF p_webhook > 0 THEN
+        SELECT array_agg(s.key ORDER BY s.until DESC NULLS FIRST) INTO keys FROM await.webhook_secret s
+            WHERE s.webhook = p_webhook AND (s.until IS NULL OR s.until > clock_timestamp());
+    END IF;
+    IF keys IS NULL THEN
+        SELECT array_agg(await.hmac(s.key, convert_to(origin, 'UTF8')) ORDER BY s.until DESC NULLS FIRST) INTO keys
+            FROM await.webhook_secret s
+            WHERE s.webhook = 0 AND (s.until IS NULL OR s.until > clock_timestamp());
+    END IF;
+    RETURN keys;
+END $_$;
+CREATE FUNCTION await.webhook_secret(p_endpoint text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    w    await.webhook;
+    keys bytea[];
+BEGIN
+    IF p_endpoint ~ '^[0-9]{1,9}$' THEN
+        w := await.find_webhook(p_endpoint::int4);
+        keys := await.webhook_keys(w.id, w.url);
+    ELSE
+        PERFORM await.check_webhook(p_endpoint, NULL);
+        keys := await.webhook_keys(0, p_endpoint);
+    END IF;
+    RETURN ARRAY(SELECT 'whsec_' || translate(encode(k, 'base64'), E'\n', '') FROM unnest(keys) WITH ORDINALITY g (k, n)
+        ORDER BY n);
+END $_$;
+CREATE FUNCTION await.webhook_wants(p_types text[], p_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN p_types IS NULL
+        THEN p_type = 'batch.ready' OR p_type = ANY ('{completed,failed,cancelled,expired}'::text[])
+        ELSE p_type = ANY (p_types) OR '*' = ANY (p_types) END
+$$;
+CREATE FUNCTION await.webhooks() RETURNS TABLE(id integer, url text, queue text, types text[], own_secret boolean, created_at timestamp with time zone, disabled_at timestamp with time zone, disabled_for text, delivered integer, waiting integer, dead integer)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT w.id, w.url, w.queue, w.types, EXISTS (SELECT FROM await.webhook_secret s WHERE s.webhook = w.id),
+        w.created_at, w.disabled_at, w.disabled_for, c.delivered, c.waiting, c.dead
+    FROM await.webhook w CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE e.state = 'delivered')::int AS delivered,
+               count(*) FILTER (WHERE e.state IS NULL)::int AS waiting,
+               count(*) FILTER (WHERE e.state = 'dead')::int AS dead
+        FROM (SELECT d.id FROM await.delivery d WHERE d.webhook = w.id ORDER BY d.id DESC LIMIT 1000) d
+        LEFT JOIN await.delivery_end e ON e.delivery = d.id) c
+    ORDER BY w.id
 $$;
 CREATE FUNCTION await.whole_snapshot() RETURNS pg_snapshot
     LANGUAGE plpgsql STABLE
@@ -5814,34 +6407,60 @@ CREATE TABLE await.deadline (
     at timestamp with time zone NOT NULL,
     job uuid NOT NULL
 );
-CREATE TABLE await.event (
-    class smallint NOT NULL,
-    job uuid NOT NULL,
-    seq integer NOT NULL,
-    eid bigint DEFAULT 
-CASE
-    WHEN (pg_current_xact_id() IS NOT NULL) THEN nextval('await.eid'::regclass)
-    ELSE NULL::bigint
-END NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    owner text,
-    type text NOT NULL,
-    state text NOT NULL,
-    attempt smallint NOT NULL,
-    progress integer,
-    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    data jsonb,
-    event_id text,
-    ending boolean DEFAULT false NOT NULL,
+CREATE SEQUENCE await.deliveries_dead
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE SEQUENCE await.deliveries_delivered
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE SEQUENCE await.deliveries_failed
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+CREATE TABLE await.delivery_attempt (
+    delivery bigint NOT NULL,
+    n integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    ms integer NOT NULL,
     status smallint,
-    content_type text,
-    file_name text,
-    size bigint,
-    body bytea,
-    CONSTRAINT event_seq_check CHECK ((seq >= 2))
+    error text
+);
+CREATE TABLE await.delivery_due (
+    job uuid NOT NULL,
+    webhook integer NOT NULL,
+    seq integer NOT NULL,
+    delivery bigint NOT NULL,
+    host text NOT NULL,
+    due timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL
 )
-PARTITION BY RANGE (class, job);
-ALTER TABLE ONLY await.event ALTER COLUMN body SET STORAGE EXTERNAL;
+WITH (autovacuum_vacuum_threshold='2000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.delivery_end (
+    delivery bigint NOT NULL,
+    state text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT delivery_end_state_check CHECK ((state = ANY (ARRAY['delivered'::text, 'dead'::text])))
+);
+CREATE TABLE await.delivery_host (
+    host text NOT NULL
+);
+ALTER TABLE await.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME await.delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE await.event_topic (
     class smallint NOT NULL,
     job uuid NOT NULL,
@@ -5950,6 +6569,7 @@ END NOT NULL,
     deadline timestamp with time zone,
     retry_of uuid,
     extra jsonb,
+    webhook jsonb,
     CONSTRAINT job_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
 );
 ALTER TABLE ONLY await.job_topic ALTER COLUMN payload SET STORAGE EXTERNAL;
@@ -5992,6 +6612,8 @@ CREATE TABLE await.limits (
     queues integer DEFAULT 10000 NOT NULL,
     topics integer DEFAULT 100000 NOT NULL,
     topic_keep interval DEFAULT '7 days'::interval NOT NULL,
+    delivery_keep interval DEFAULT '7 days'::interval NOT NULL,
+    CONSTRAINT limits_delivery_keep_check CHECK ((delivery_keep >= '01:00:00'::interval)),
     CONSTRAINT limits_one_check CHECK (one),
     CONSTRAINT limits_queues_check CHECK ((queues >= 0)),
     CONSTRAINT limits_topic_keep_check CHECK ((topic_keep >= '01:00:00'::interval)),
@@ -6134,6 +6756,20 @@ CREATE SEQUENCE await.topics
 CREATE TABLE await.turn (
     what text NOT NULL
 );
+ALTER TABLE await.webhook ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME await.webhook_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE await.webhook_secret (
+    webhook integer NOT NULL,
+    key bytea NOT NULL,
+    until timestamp with time zone,
+    CONSTRAINT webhook_secret_key_check CHECK (((length(key) >= 24) AND (length(key) <= 64)))
+);
 ALTER TABLE ONLY await.event ATTACH PARTITION await.event_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 ALTER TABLE ONLY await.job ATTACH PARTITION await.job_topic FOR VALUES FROM ('3', 'ffffffff-ffff-0000-0000-000000000000') TO ('3', 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 ALTER TABLE ONLY await.batch_live
@@ -6154,6 +6790,16 @@ ALTER TABLE ONLY await.deadline
     ADD CONSTRAINT deadline_pkey PRIMARY KEY (at, job);
 ALTER TABLE ONLY await.delayed
     ADD CONSTRAINT delayed_pkey PRIMARY KEY (due, pos);
+ALTER TABLE ONLY await.delivery_attempt
+    ADD CONSTRAINT delivery_attempt_pkey PRIMARY KEY (delivery, n);
+ALTER TABLE ONLY await.delivery_due
+    ADD CONSTRAINT delivery_due_pkey PRIMARY KEY (job, webhook, seq);
+ALTER TABLE ONLY await.delivery_end
+    ADD CONSTRAINT delivery_end_pkey PRIMARY KEY (delivery);
+ALTER TABLE ONLY await.delivery_host
+    ADD CONSTRAINT delivery_host_pkey PRIMARY KEY (host);
+ALTER TABLE ONLY await.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY await.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (class, job, seq);
 ALTER TABLE ONLY await.event_topic
@@ -6210,11 +6856,18 @@ ALTER TABLE ONLY await.ticket_used
     ADD CONSTRAINT ticket_used_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY await.turn
     ADD CONSTRAINT turn_pkey PRIMARY KEY (what);
+ALTER TABLE ONLY await.webhook
+    ADD CONSTRAINT webhook_pkey PRIMARY KEY (id);
 CREATE INDEX batch_added_batch ON await.batch_added USING btree (batch);
 CREATE INDEX batch_live_visit ON await.batch_live USING btree (visit);
 CREATE INDEX batch_todo_at ON await.batch_todo USING btree (at, batch);
 CREATE INDEX chunk_pos ON ONLY await.chunk USING btree (class, job, kind, attempt, pos);
 CREATE INDEX delayed_of_lane ON await.delayed USING btree (lane, owner, job);
+CREATE INDEX delivery_dead ON await.delivery_end USING btree (delivery) WHERE (state = 'dead'::text);
+CREATE INDEX delivery_due_at ON await.delivery_due USING btree (host, due, delivery);
+CREATE UNIQUE INDEX delivery_due_of ON await.delivery_due USING btree (delivery);
+CREATE INDEX delivery_of_webhook ON await.delivery USING btree (webhook, id);
+CREATE UNIQUE INDEX delivery_once ON await.delivery USING btree (job, seq, webhook);
 CREATE INDEX event_lost ON ONLY await.event USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
 CREATE UNIQUE INDEX event_once ON ONLY await.event USING btree (class, job, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX event_one_ending ON ONLY await.event USING btree (class, job) WHERE ending;
@@ -6258,6 +6911,9 @@ CREATE INDEX queue_used_day ON await.queue_used USING btree (queue, class, day);
 CREATE INDEX ready_of_job ON await.ready USING btree (job) WHERE (owner IS NOT NULL);
 CREATE INDEX ready_of_owner ON await.ready USING btree (lane, owner, pos) WHERE (owner IS NOT NULL);
 CREATE INDEX ticket_used_until ON await.ticket_used USING btree (until);
+CREATE UNIQUE INDEX webhook_once ON await.webhook USING btree (url, COALESCE(queue, ''::text));
+CREATE UNIQUE INDEX webhook_secret_newest ON await.webhook_secret USING btree (webhook) WHERE (until IS NULL);
+CREATE INDEX webhook_secret_of ON await.webhook_secret USING btree (webhook);
 ALTER INDEX await.event_once ATTACH PARTITION await.event_topic_class_job_event_id_idx;
 ALTER INDEX await.event_one_ending ATTACH PARTITION await.event_topic_class_job_idx;
 ALTER INDEX await.event_owner_eid ATTACH PARTITION await.event_topic_owner_eid_idx;
@@ -6282,6 +6938,8 @@ GRANT USAGE ON SCHEMA await TO await_relay;
 GRANT USAGE ON SCHEMA await TO await_worker;
 REVOKE ALL ON FUNCTION await.add_to_batch(p_batch uuid, p_jobs uuid[], p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.add_to_histogram(p_counts bigint[], p_seconds double precision[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.add_webhook(p_url text, p_queue text, p_types text[], p_secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.add_webhook(p_url text, p_queue text, p_types text[], p_secret text) TO await_console;
 REVOKE ALL ON FUNCTION await.admit_all(p_queue integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.admit_held(q await.queue, p_lane bigint, p_owner text, p_after bigint, p_sure boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.advance_horizon() FROM PUBLIC;
@@ -6316,6 +6974,7 @@ REVOKE ALL ON FUNCTION await.check_json(value jsonb, what text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_options(o jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_phases(p_batch uuid, p_declared jsonb, p_phases text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.check_values(o jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.check_webhook(p_url text, p_types text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.claim(queues text[], worker text, n integer, lease interval, inline integer, pieces boolean) TO await_worker;
 REVOKE ALL ON FUNCTION await.class(id uuid) FROM PUBLIC;
@@ -6329,10 +6988,17 @@ REVOKE ALL ON FUNCTION await.count_waiting(p_queue integer, p_owner text, p_most
 REVOKE ALL ON FUNCTION await.create_batch(options jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.create_batch(options jsonb) TO await_worker;
 REVOKE ALL ON FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.delivery_body(j await.job, p_queue text, e await.event) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.delivery_document(d await.delivery) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_edge;
+GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_relay;
 REVOKE ALL ON FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_room integer, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_room integer, p_limit integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer, p_webhook text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer, p_webhook text) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batches(p_ids uuid[]) FROM PUBLIC;
@@ -6373,14 +7039,14 @@ REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[]) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[]) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_webhooks text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_webhooks text[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer, p_webhook text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs integer, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline bigint, p_scope text, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer, p_webhook text) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[], p_webhooks text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_mosts integer[], p_owner_mosts integer[], p_webhooks text[]) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_webhooks text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities smallint[], p_owners text[], p_correlations text[], p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_attempts smallint[], p_delays bigint[], p_deadlines bigint[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[], p_webhooks text[]) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_tail(p_since pg_snapshot, p_limit integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_unstage(p_batch uuid) FROM PUBLIC;
@@ -6393,8 +7059,12 @@ REVOKE ALL ON FUNCTION await.eid_before(p_at timestamp with time zone) FROM PUBL
 REVOKE ALL ON FUNCTION await.eid_since(p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.emit(id uuid, receipt text, type text, data jsonb, event_id text) TO await_worker;
+REVOKE ALL ON FUNCTION await.enable_webhook(p_webhook integer, p_enabled boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.enable_webhook(p_webhook integer, p_enabled boolean) TO await_console;
 REVOKE ALL ON FUNCTION await.end_lease(p_job uuid, p_receipt text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.enqueue(p_job uuid, p_queue integer, p_priority smallint, p_attempt smallint, p_due timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.enqueue_deliveries(p_jobs uuid[], p_seqs integer[], p_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.enqueue_deliveries(p_jobs uuid[], p_seqs integer[], p_types text[]) TO await_relay;
 REVOKE ALL ON FUNCTION await.events_after(cursor text, n integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.events_after(cursor text, n integer) TO await_relay;
 REVOKE ALL ON FUNCTION await.fail(id uuid, receipt text, error jsonb, retry_in interval) FROM PUBLIC;
@@ -6403,7 +7073,10 @@ REVOKE ALL ON FUNCTION await.few_open(p_leased boolean, p_most integer) FROM PUB
 REVOKE ALL ON FUNCTION await.find_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.find_jobs(filter jsonb, p_limit integer, after uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.find_jobs(filter jsonb, p_limit integer, after uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.find_webhook(p_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.finish_batch(p_batch uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[]) TO await_relay;
 REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fits_event(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;
@@ -6418,11 +7091,13 @@ REVOKE ALL ON FUNCTION await.hints(ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_worker;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_console;
+REVOKE ALL ON FUNCTION await.hmac(p_key bytea, p_message bytea) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.hold_batch(b await.job, p_phases text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.hold_hosts(p_hosts text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.hold_job(p_lane bigint, p_owner text, p_pos bigint, p_job uuid, p_attempt smallint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.in_transaction() FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_webhook text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text, p_phases text[], p_on_ready text, p_deadline timestamp with time zone, p_webhook jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.insert_staged(p_batch uuid, p_owner text, p_correlation text, p_trace text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_batch(id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.is_json(content_type text) FROM PUBLIC;
@@ -6439,6 +7114,9 @@ REVOKE ALL ON FUNCTION await.line_up(d await.delayed) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_worker;
 GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_console;
+REVOKE ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) TO await_edge;
+GRANT ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) TO await_console;
 REVOKE ALL ON FUNCTION await.list_lost(p_owner text, p_states text[], p_id uuid, p_from_id uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list_page(p_owner text, p_queue text, p_states text[], p_batch uuid, p_since timestamp with time zone, p_until timestamp with time zone, p_id uuid, p_eid bigint, p_limit integer, p_batches boolean, OUT ids uuid[], OUT eids bigint[], OUT next_id uuid, OUT next_eid bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list_time(o jsonb, p_name text) FROM PUBLIC;
@@ -6473,6 +7151,7 @@ REVOKE ALL ON FUNCTION await.open_timeline() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_number(o jsonb, p_name text, p_least integer, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_span(o jsonb, p_name text, p_least interval, p_most interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.option_uuid(o jsonb, p_name text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.option_webhook(o jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.owner_ahead(p_queue integer, p_owner text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.owner_line(p_lane bigint, p_owner text, p_most integer, p_sure boolean, OUT n integer, OUT origin bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.owner_room(q await.queue, p_lane bigint, p_owner text, p_sure boolean, OUT room integer, OUT origin bigint) FROM PUBLIC;
@@ -6497,6 +7176,7 @@ GRANT ALL ON FUNCTION await.purge() TO await_edge;
 GRANT ALL ON FUNCTION await.purge() TO await_worker;
 GRANT ALL ON FUNCTION await.purge() TO await_relay;
 GRANT ALL ON FUNCTION await.purge() TO await_console;
+REVOKE ALL ON FUNCTION await.purge_deliveries(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_ended(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_expired(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_queues() FROM PUBLIC;
@@ -6504,6 +7184,7 @@ REVOKE ALL ON FUNCTION await.purge_ready(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_retried(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_topics(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.purge_uploads(p_limit integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.queue_deliveries(p_ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_id(p_name text, p_named boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_rate(p_queue integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.queue_stats(p_most integer) FROM PUBLIC;
@@ -6553,11 +7234,17 @@ GRANT ALL ON FUNCTION await.relay_wal_missing() TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;
+REVOKE ALL ON FUNCTION await.remove_webhook(p_webhook integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.remove_webhook(p_webhook integer) TO await_console;
+REVOKE ALL ON FUNCTION await.replace_webhook_secret(p_webhook integer, p_key bytea, p_overlap interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.reserve_positions() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.resume(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.resume(queue text) TO await_console;
 REVOKE ALL ON FUNCTION await.retry(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry(id uuid) TO await_console;
+REVOKE ALL ON FUNCTION await.retry_delivery(p_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.retry_delivery(p_id bigint) TO await_edge;
+GRANT ALL ON FUNCTION await.retry_delivery(p_id bigint) TO await_console;
 REVOKE ALL ON FUNCTION await.retry_many(filter jsonb, p_limit integer, after uuid, OUT retried integer, OUT passed integer, OUT upto uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry_many(filter jsonb, p_limit integer, after uuid, OUT retried integer, OUT passed integer, OUT upto uuid) TO await_console;
 REVOKE ALL ON FUNCTION await.retry_ms(p_queue integer, ahead bigint) FROM PUBLIC;
@@ -6566,6 +7253,8 @@ REVOKE ALL ON FUNCTION await.revoke(owner text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.revoke(owner text) TO await_console;
 REVOKE ALL ON FUNCTION await.revoke_queues(role name, queues text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.rotate(forget boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.rotate_webhook(p_webhook integer, p_overlap interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.rotate_webhook(p_webhook integer, p_overlap interval) TO await_console;
 REVOKE ALL ON FUNCTION await.run_maintenance(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_edge;
 GRANT ALL ON FUNCTION await.run_maintenance(p_limit integer) TO await_worker;
@@ -6604,8 +7293,17 @@ GRANT ALL ON FUNCTION await.topic_id(name text) TO await_relay;
 GRANT ALL ON FUNCTION await.topic_id(name text) TO await_console;
 REVOKE ALL ON FUNCTION await.user_id(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.utc(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.visit_batch(p_batch uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.visit_batches(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.visit_held(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.waiting(h await.job_head, p_due timestamp with time zone, p_error jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.webhook_host(p_url text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.webhook_key(p_secret text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.webhook_keys(p_webhook integer, p_url text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.webhook_secret(p_endpoint text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.webhook_secret(p_endpoint text) TO await_console;
+REVOKE ALL ON FUNCTION await.webhook_wants(p_types text[], p_type text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.webhooks() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.webhooks() TO await_console;
 REVOKE ALL ON FUNCTION await.whole_snapshot() FROM PUBLIC;

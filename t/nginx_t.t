@@ -181,7 +181,7 @@ my %values = (
     await_batch => [
         'it must|each name must be|a queue name must be|a name is given twice|is given twice|too many names'
             . '|requires "file="|requires "queues="|the id of a batch must be a variable|without "batch:"'
-            . '|requires the id of a batch or',
+            . '|requires the id of a batch or|requires "webhook="',
         'id', 'batch:$arg_id', 'default=text', '$arg_id queues=', '$arg_id phases=a', '$arg_id retain=1d', 'phases=a',
         'queues=a queues=b', 'queues=a phases=a phases=b', 'queues=a phases=a,,b', 'queues=a phases=a,a',
         'queues=a options=delay,delay', 'queues=a $arg_id',
@@ -189,13 +189,15 @@ my %values = (
         map { "queues=a $_" }
             qw(b queue=a phases= phases=$arg_p on_ready= on_ready=$arg_q options= options=queue params=a file=
             type=image lease=500ms deadline=500ms max_attempts=0 priority=101
-            retain=1y batch=$arg_b phase=a max_pending=0 max_pending_per_owner=x max_pending=1000001),
+            retain=1y batch=$arg_b phase=a max_pending=0 max_pending_per_owner=x max_pending=1000001
+            webhook= webhook=x webhook_on=failed),
         'phases=' . join(',', 'a' .. 'q'), 'delay=10s deadline=5s'
     ],
     await_batch_uri => [ 'begin with "/", |a variable such as "\$await_id"', '/batch', "''", 'batches/$await_id' ],
     await => [
         'it must|a queue name must be|given twice|requires "file="|requires "queues="|requires "batch="'
-            . '|the format is unknown|each name must be|the id of a batch must be a variable|a phase must be',
+            . '|the format is unknown|each name must be|the id of a batch must be a variable|a phase must be'
+            . '|requires "webhook="',
         '"a b"', "''", 'q file=a file=b', 'q delay=10s deadline=5s', '$arg_q phases=a', 'q.$arg_q on_ready=a',
         'q pending=202 pending=404', 'q default=text default=json', 'q thin thin', 'q all all', 'q phases=a,a',
         'q max_pending=0', 'q max_pending=1 max_pending=2',
@@ -203,10 +205,11 @@ my %values = (
             qw(lease lease=5x max_attempts=0 priority=101 type=image retain=1y params=a tries=3 default=sse default=xml
             default= pending=200 failed=200 failed= format= format=f event=f thick thin=1 topic:a job:$arg_id $arg_id
             queues= queues=$arg_q phases= on_ready= options= options=queue batch=id batch= phase=a phases=$arg_p all=1
-            r)
+            r webhook= webhook=x webhook_on=failed)
     ],
     await_submit => [
-        'it must|a queue name must be|given twice|requires "file="|requires "batch="|the id of a batch|a phase must be',
+        'it must|a queue name must be|given twice|requires "file="|requires "batch="|the id of a batch|a phase must be'
+            . '|requires "webhook="|a type is given twice|too many types',
         '"a b"', '"a $arg_q"', "''",
         'q type=image/*,png', 'q lease=1m lease=2m', 'q file=a file=b', 'q delay=10s deadline=5s',
         map { "q $_" }
@@ -214,8 +217,17 @@ my %values = (
             max_attempts=x max_attempts=1001 priority= priority=x priority=101 file= type= type=image type=*/*
             retain= retain=0 retain=91d retain=1y params=a tries=3 batch= batch=x phase=a
             max_pending= max_pending=0 max_pending=1000001 max_pending_per_owner=x max_pending_per_owner=0),
-        'q batch=$arg_b phase=', 'q batch=$arg_b "phase=a b"'
+        'q batch=$arg_b phase=', 'q batch=$arg_b "phase=a b"', 'q webhook_on=failed',
+        (map { "q webhook=$_" } '', '"https://a/#b"', '"https://a b/"',
+            qw(x http:// https://u:p@a/ ftp://a/ https://a:0/ x$arg_h)),
+        (map { "q webhook=https://a/ webhook_on=$_" } '', 'failed,', 'Failed', 'failed,failed', '"a b"',
+            join ',', map { "t$_" } 1 .. 33)
     ],
+    await_webhook_hosts => [
+        'it must be a host|is given twice', "''", 'https://', 'a/b', '"a b"', '*a', 'a:0',
+        'u@a', '$arg_h', 'a a'
+    ],
+    await_webhooks => [ 'it must be write', 'read', "''" ],
     await_retry_job => [
         'must be a variable|without "job:"|it must be max_pending=',
         'id', 'job:$arg_id', '$arg_id retain=1d'
@@ -230,6 +242,10 @@ for my $directive (sort keys %values) {
 
 refused('location', "$_ max_pending_per_owner=2;", '"max_pending_per_owner=", which requires "await_owner"')
     for 'await_submit q', 'await_batch queues=q';
+refused('location', "$_;", 'a variable that can name any host, so it requires "await_webhook_hosts"')
+    for map { my $action = $_; map { "$action webhook=$_" } '$arg_h', 'https://$arg_h/x',
+        'https://a$arg_h' } 'await_submit q',
+    'await_batch queues=q', 'await q';
 
 # what await_proxy records has to be a submission, and nothing else
 for my $case (
@@ -256,13 +272,14 @@ subtest 'every directive is tried' => sub {
 
 my @get =
     ('await_job $arg_id', 'await_batch $arg_id', 'await_result $arg_id', 'await_jobs all', 'await_batches all',
-    'await_metrics');
+    'await_webhooks', 'await_metrics');
 my @post =
     ('await_submit q', 'await_retry_job $arg_id', 'await_batch queues=q', 'await_publish topic',
-    'await_ticket topic:a');
+    'await_ticket topic:a', 'await_webhooks write');
 for my $set (
     (map { [ 'GET', 'await q', $_ ] } @get, 'await_events topic:a', 'await_socket topic:a'),
-    (map { [ 'POST', 'await q', $_ ] } @post),
+    # one that also lists is refused for that
+    (map { [ 'POST', 'await q', $_ ] } grep { !/await_webhooks/ } @post),
     [ 'GET', @get ],
     [ 'POST', @post ],
     [ 'GET', 'await_metrics', 'await_events topic:a', 'await_socket topic:a' ])

@@ -5,7 +5,10 @@ use warnings;
 no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Receiver;
+use Await::Relay;
 use Await::Test;
+use JSON::PP qw(decode_json);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -17,8 +20,11 @@ system('sh', '-c',
     "cd $files && $root/conf/recipes/prepare && convert -size 800x600 plasma:fractal test.jpg && echo text > test.txt")
     == 0
     or die;
+# the third party
+my $analytics = Await::Receiver->start;
 my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s{users\.htpasswd}{$files/users.htpasswd}gr =~
-        s/await_hold 30s/await_hold 2s/r);
+        s/await_hold 30s/await_hold 2s/r =~
+        s{https://analytics\.example/hook}{http://127.0.0.1:$analytics->{http}/ok/hook}r);
 my $url = $s->url;
 sub curl { my ($arguments) = @_; return scalar `cd $files && curl -s $arguments` }
 
@@ -59,4 +65,20 @@ subtest 'who may' => sub {
     is curl("-o /dev/null -w '%{http_code}' $url/image/$id"), '401', 'the image needs a login, its status does not';
     is curl("-o /dev/null -w '%{http_code}' $url/image/status/00000000-0000-7000-8000-000000000000"), '410', 'long ago';
 };
+
+subtest 'a third party learns of each upload' => sub {
+    $analytics->verify('ok', sql("SELECT (await.webhook_secret('http://127.0.0.1:$analytics->{http}/ok/hook'))[1]"));
+    my ($line) = $site =~ /^# await-relay (.+)$/m;
+    Await::Relay->start('relay', map { s/^webhooks$/webhooks,allow-http=on,allow-network=127.0.0.1/r } split ' ',
+        $line)->leads;
+    my $id = json({ body => curl("-u admin:admin -F image=\@test.jpg $url/upload") })->{id};
+    my $of_it = sub { grep { $_->{body} =~ /$id/ } $analytics->received('ok/hook') };
+    until_true('the call comes', $of_it);
+    my ($call) = $of_it->();
+    is $call->{good}, 1, 'by a call that it can verify';
+    my $event = decode_json($call->{body});
+    is "$event->{type} $event->{data}{job} $event->{data}{owner}", "pending $id admin", 'with the id and the user';
+    unlike $call->{body}, qr/JFIF|payload/, 'and not the image';
+};
+$analytics->stop;
 finish();

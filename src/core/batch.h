@@ -24,6 +24,7 @@ struct NewBatch {
   std::optional<IdempotencyKey> idempotency;
   std::optional<int> max_pending;            ///< not stored if more jobs would wait in a queue
   std::optional<int> max_pending_per_owner;  ///< or more of its owner
+  std::optional<std::string> webhook;        ///< where its own events go, as of NewJob
 };
 
 /// A batch after its newest event. Times are Unix milliseconds.

@@ -50,6 +50,7 @@ struct NewJob {
   std::optional<IdempotencyKey> idempotency;
   std::optional<int> max_pending;            ///< not stored if so many jobs wait in the queue
   std::optional<int> max_pending_per_owner;  ///< or so many of its owner
+  std::optional<std::string> webhook;        ///< where its events go: JSON text (wire/webhook_target.h)
 };
 
 /// The result of a job.

@@ -114,6 +114,7 @@ void BatchStore::submit(const core::NewBatch &batch, core::Reply<core::Submitted
   add_key(all, batch.idempotency);
   add_limit(all, batch.max_pending);
   add_limit(all, batch.max_pending_per_owner);
+  all.maybe_text(batch.webhook);
   bulk_.send(std::make_unique<Call<core::Submitted>>(statements::kSubmitBatch, std::move(all), reply,
                                                      decode_batch_submitted));
 }
@@ -138,6 +139,7 @@ void BatchStore::add(const Uuid &batch, const core::NewJob &job, core::Reply<cor
   add_key(all, job.idempotency);
   add_limit(all, job.max_pending);
   add_limit(all, job.max_pending_per_owner);
+  all.maybe_text(job.webhook);
   write_.send(
       std::make_unique<Call<core::Added>>(statements::kAddToBatch, std::move(all), reply, decode_added));
 }

@@ -232,6 +232,18 @@ void add_limits(Params &all, std::span<const core::NewJob *const> jobs) {
   all.array(kInt4Array, std::move(mosts)).array(kInt4Array, std::move(of_owners));
 }
 
+/// The webhooks of the jobs; without any, no array.
+void add_webhooks(Params &all, std::span<const core::NewJob *const> jobs, bool some) {
+  if (!some) {
+    all.null(kTextArray);
+    return;
+  }
+  ArrayWriter webhooks(kText);
+  for (const core::NewJob *job : jobs)
+    webhooks.maybe(job->webhook);
+  all.array(kTextArray, std::move(webhooks));
+}
+
 }  // namespace
 
 void JobStore::submit(std::span<const core::NewJob *const> jobs,
@@ -279,9 +291,13 @@ void JobStore::submit(std::span<const core::NewJob *const> jobs,
     add_keys(all, jobs);
   if (limited)
     add_limits(all, jobs);
-  const char *sql = limited ? statements::kSubmitLimited
-                    : once  ? statements::kSubmitOnce
-                            : statements::kSubmit;
+  bool hooked = std::any_of(jobs.begin(), jobs.end(), [](auto *job) { return job->webhook.has_value(); });
+  if (once || limited || hooked)
+    add_webhooks(all, jobs, hooked);
+  const char *sql = limited  ? statements::kSubmitLimited
+                    : once   ? statements::kSubmitOnce
+                    : hooked ? statements::kSubmitWithWebhooks
+                             : statements::kSubmit;
   write_.send(std::make_unique<Call<std::vector<core::Submitted>>>(sql, std::move(all), reply,
                                                                    decode_submitted, jobs.size()));
 }

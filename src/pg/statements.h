@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 10;
+inline constexpr int kSchemaVersion = 11;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -12,12 +12,15 @@ inline constexpr char kHello[] =
     "coalesce((to_jsonb(h) ->> 'schema_version')::int8, 0) FROM await.edge_hello($1, $2) h";
 inline constexpr char kSubmit[] =
     "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
+/// The same for jobs of which some have a webhook, as the last parameter.
+inline constexpr char kSubmitWithWebhooks[] =
+    "SELECT id, created_at FROM await.edge_submit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)";
 inline constexpr char kSubmitOnce[] =
     "SELECT id, created_at, clash FROM "
-    "await.edge_submit_once($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)";
+    "await.edge_submit_once($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)";
 inline constexpr char kSubmitLimited[] =
     "SELECT id, created_at, clash, refused, retry_ms FROM "
-    "await.edge_submit_limited($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)";
+    "await.edge_submit_limited($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)";
 inline constexpr char kRetry[] = "SELECT outcome, id, retry_ms FROM await.edge_retry($1, $2, $3)";
 inline constexpr char kStanding[] = "SELECT place, eta_ms FROM await.edge_position(ARRAY[$1])";
 inline constexpr char kJobs[] =
@@ -46,11 +49,12 @@ inline constexpr char kStage[] =
     "SELECT 1 FROM await.edge_stage($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
 inline constexpr char kSubmitBatch[] =
     "SELECT id, created_at, clash, refused, retry_ms FROM "
-    "await.edge_submit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)";
+    "await.edge_submit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
 inline constexpr char kUnstage[] = "SELECT 1 FROM await.edge_unstage($1)";
 inline constexpr char kAddToBatch[] =
     "SELECT outcome, id, created_at, clash, retry_ms FROM "
-    "await.edge_add_to_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)";
+    "await.edge_add_to_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$"
+    "23)";
 inline constexpr char kBatches[] =
     "SELECT id, owner, state, seq, correlation_id, phases, totals, created_at, updated_at FROM "
     "await.edge_batches($1)";
@@ -70,6 +74,10 @@ inline constexpr char kQueues[] =
     "FROM await.edge_queues($1)";
 inline constexpr char kRelays[] =
     "SELECT relay, sink, led, behind, lag_ms, delivered, failures FROM await.edge_relays($1)";
+inline constexpr char kDeliveries[] =
+    "SELECT document, next FROM await.list_deliveries($1, $2, $3, "
+    "timestamptz 'epoch' + $4 * interval '1 us', $5, $6)";
+inline constexpr char kRetryDelivery[] = "SELECT await.retry_delivery($1)";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
@@ -112,6 +120,14 @@ inline constexpr char kRelease[] = "SELECT await.release($1, $2, $3 * interval '
 inline constexpr char kCompleteMany[] =
     "SELECT m.id, m.done FROM " AWAIT_BOUNDED ", await.complete_many($1, $2, $3, $4, $5, $6) m";
 #undef AWAIT_BOUNDED
+// of the sink of webhooks
+inline constexpr char kEnqueueDeliveries[] = "SELECT await.enqueue_deliveries($1, $2, $3)";
+inline constexpr char kDueDeliveries[] =
+    "SELECT upto, id, webhook, job || ':' || seq, host, url, body, attempts, due, keys "
+    "FROM await.due_deliveries($1, $2, $3, $4, $5, $6)";
+inline constexpr char kFinishDeliveries[] = "SELECT await.finish_deliveries($1, $2, $3, $4, $5, $6, $7)";
+inline constexpr char kCheckDeliveries[] = "SELECT await.delivery_stats()";
+
 inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
 
 // of await-relay

@@ -55,7 +55,8 @@ void declare(CLI::App &app, Arguments &to) {
       ->envname("AWAIT_REDIS")
       ->allow_extra_args(false);
   app.add_option("--sink", to.sinks,
-                 "where events go: redis, stdout[,thin=on]; may be repeated. Each has a cursor of its own, "
+                 "where events go: redis, stdout[,thin=on], webhooks[,option=value]; may be repeated. Each "
+                 "has a cursor of its own, "
                  "under its kind or name=NAME")
       ->envname("AWAIT_SINKS")
       ->delimiter(';')

@@ -201,6 +201,12 @@ void Relay::look() {
       failed_ = trouble;
       over = std::all_of(feeds_.begin(), feeds_.end(),
                          [](const auto &feed) { return feed->caught_up() || !feed->trouble().empty(); });
+      bool settled =
+          std::all_of(sinks_.begin(), sinks_.end(), [](const auto &sink) { return sink->settled(); });
+      if (over && !settled) {
+        over = false;
+        look_timer_->set(10);
+      }
     }
     if (over)
       drain();

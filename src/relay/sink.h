@@ -27,6 +27,8 @@ class Sink {
   virtual int page_size() const { return 1000; }
   /// What is missing for it to work, with the remedy, for `await-relay --check`; `Done` if nothing is.
   virtual void check(core::Reply<Done> &reply) = 0;
+  /// Nothing of what was delivered is left to do now: with --once, the relay ends when that is so.
+  virtual bool settled() const { return true; }
   /// It can never deliver again, as when the reader of standard output has gone: the relay ends.
   virtual bool finished() const { return false; }
   /// Nothing is left to do, apart from deliver(): asked at the end, after lead(false).

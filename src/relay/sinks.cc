@@ -6,6 +6,7 @@
 
 #include "relay/redis_sink.h"
 #include "relay/stdout_sink.h"
+#include "relay/webhook_sink.h"
 
 namespace await::relay {
 namespace {
@@ -44,7 +45,7 @@ struct Kind {
   std::string_view name;
   Made (*make)(const SinkSpec &, const SinkContext &);
 };
-constexpr Kind kKinds[] = {{"redis", make_redis}, {"stdout", make_stdout}};
+constexpr Kind kKinds[] = {{"redis", make_redis}, {"stdout", make_stdout}, {"webhooks", make_webhooks}};
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {

@@ -1,7 +1,8 @@
 -- Creates a batch without jobs inside the caller's transaction; await.submit() with the option `batch` adds them.
 -- Returns its id. It is ready, once, when each of its phases had jobs and all of them have ended. Options: owner,
 -- phases (an array of names in their order), on_ready (a queue: it gets a job with the summary when the batch is
--- ready), correlation_id, trace, retain, deadline (an interval: then the batch expires, and its jobs are cancelled).
+-- ready), correlation_id, trace, retain, deadline (an interval: then the batch expires, and its jobs are cancelled),
+-- webhook and webhook_on (as of await.submit(): where the batch's own events go).
 CREATE OR REPLACE FUNCTION await.create_batch(options jsonb DEFAULT '{}') RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -20,7 +21,8 @@ BEGIN
     END IF;
     PERFORM await.check_json(o, 'the options of await.create_batch');
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k
-        WHERE k NOT IN ('owner', 'phases', 'on_ready', 'correlation_id', 'trace', 'retain', 'deadline') LIMIT 10) u;
+        WHERE k NOT IN ('owner', 'phases', 'on_ready', 'correlation_id', 'trace', 'retain', 'deadline',
+            'webhook', 'webhook_on') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'await.create_batch has no option %', wrong USING ERRCODE = '22023';
     END IF;
@@ -54,6 +56,6 @@ BEGIN
     PERFORM await.need_partitions(class);
     PERFORM await.insert_batch(new_id, o ->> 'owner', o ->> 'correlation_id', o ->> 'trace',
         ARRAY(SELECT jsonb_array_elements_text(o -> 'phases')), o ->> 'on_ready',
-        clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years'));
+        clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years'), await.option_webhook(o));
     RETURN new_id;
 END $$;

@@ -14,9 +14,9 @@ BEGIN
     END IF;
     PERFORM await.need_partitions(k), await.note_use(h.queue, k);
     INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,
-                           params, payload, payload_size, lease, max_attempts, retry_of, extra)
+                           params, payload, payload_size, lease, max_attempts, retry_of, extra, webhook)
         SELECT k, new, j.queue, j.priority, j.owner, j.phase, j.correlation_id, j.trace, j.content_type, j.file_name,
-               j.params, j.payload, j.payload_size, j.lease, j.max_attempts, j.id, j.extra
+               j.params, j.payload, j.payload_size, j.lease, j.max_attempts, j.id, j.extra, j.webhook
         FROM await.job j WHERE j.class = k AND j.id = retry.id;
     INSERT INTO await.chunk (class, job, kind, attempt, n, pos, bytes)
         SELECT k, new, c.kind, c.attempt, c.n, c.pos, c.bytes FROM await.chunk c

@@ -12,7 +12,8 @@ BEGIN
     END IF;
     PERFORM await.check_json(o, 'the options of await.submit');
     SELECT string_agg(left(k, 80), ', ') INTO wrong FROM (SELECT k FROM jsonb_object_keys(o) k WHERE k NOT IN ('priority', 'owner',
-        'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase') LIMIT 10) u;
+        'correlation_id', 'trace', 'file_name', 'params', 'lease', 'max_attempts', 'delay', 'deadline', 'retain', 'batch', 'phase',
+        'webhook', 'webhook_on') LIMIT 10) u;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'await.submit has no option %', wrong USING ERRCODE = '22023';
     END IF;
@@ -54,7 +55,8 @@ END $$;
 
 -- Submits a job inside the caller's transaction. Returns its id. With `batch` it is added to a batch that has not ended, in
 -- one of its phases; the owner, the retention and, by default, the correlation id and the trace are the batch's.
--- Options: priority, owner, correlation_id, trace, file_name, params, lease, max_attempts, delay, deadline, retain, batch, phase.
+-- Options: priority, owner, correlation_id, trace, file_name, params, lease, max_attempts, delay, deadline, retain, batch, phase,
+-- webhook (a URL that gets the job's ending) and webhook_on (the types of the events that it gets, with commas between them).
 --
 -- With a key it is submitted once: while the key is kept (a day by default, and no longer than the job), the same call returns the
 -- id of the first job, and one with another payload is an error (23505). It waits for a transaction that submits the same key.
@@ -81,11 +83,12 @@ DECLARE
     due      timestamptz;
     deadline timestamptz;
     owner    text;
+    webhook  jsonb;
     b        await.job;                      -- the batch
 BEGIN
     -- before any option is read; an object that is short and has only known names needs no further check
     IF o <> '{}' AND NOT (CASE WHEN jsonb_typeof(o) = 'object' THEN await.is_short(o) AND o - '{priority,owner,correlation_id,trace,file_name,params,
-            lease,max_attempts,delay,deadline,retain,batch,phase}'::text[] = '{}' ELSE false END) THEN
+            lease,max_attempts,delay,deadline,retain,batch,phase,webhook,webhook_on}'::text[] = '{}' ELSE false END) THEN
         PERFORM await.check_options(o);
     END IF;
     PERFORM await.check_content_type(type), await.check_file_name(o ->> 'file_name');
@@ -102,6 +105,7 @@ BEGIN
         deadline := clock_timestamp() + await.option_span(o, 'deadline', '0', '10 years');
         attempts := await.option_number(o, 'max_attempts', 1, 1000);
         prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
+        webhook := await.option_webhook(o);
     END IF;
     SELECT r.class, to_regclass(format('await.%I', await.partition_name('job', r.class, date_bin(r.step, clock_timestamp(), 'epoch')))) IS NULL
         INTO class, missing FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
@@ -140,11 +144,11 @@ BEGIN
     in_queue := await.queue_id(submit.queue);
     PERFORM await.note_use(in_queue, class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, correlation_id, trace, content_type, file_name,
-                           params, payload, payload_size, lease, max_attempts, due, deadline)
+                           params, payload, payload_size, lease, max_attempts, due, deadline, webhook)
     VALUES (class, new_id, in_queue, prio, owner, b.id, o ->> 'phase', coalesce(o ->> 'correlation_id', b.correlation_id),
             coalesce(o ->> 'trace', b.trace), type, o ->> 'file_name', o -> 'params',
             CASE WHEN length(body) <= 65536 THEN body END, length(body),
-            lease, attempts, due, deadline);
+            lease, attempts, due, deadline, webhook);
     IF length(body) > 65536 THEN
         PERFORM await.store_chunks(new_id, 'p', 0::int2, body);
     END IF;

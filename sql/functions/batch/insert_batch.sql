@@ -1,7 +1,8 @@
 -- Creates a batch without jobs. If it is not ready by `p_deadline`, it expires. `p_phases`: their names in their order,
 -- or NULL.
+-- replaces: await.insert_batch(uuid, text, text, text, text[], text, timestamptz)
 CREATE OR REPLACE FUNCTION await.insert_batch(p_id uuid, p_owner text, p_correlation text, p_trace text,
-    p_phases text[], p_on_ready text, p_deadline timestamptz) RETURNS void
+    p_phases text[], p_on_ready text, p_deadline timestamptz, p_webhook jsonb DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -21,10 +22,11 @@ BEGIN
         PERFORM await.queue_id(p_on_ready, true);
     END IF;
     INSERT INTO await.job (class, id, queue, owner, correlation_id, trace, content_type, payload, payload_size,
-                           deadline, extra)
+                           deadline, extra, webhook)
     VALUES (await.class(p_id), p_id, await.queue_id('.batch', true), p_owner, p_correlation, p_trace,
             'application/json', '', 0, p_deadline,
-            jsonb_strip_nulls(jsonb_build_object('phases', nullif(to_jsonb(p_phases), '[]'), 'on_ready', p_on_ready)));
+            jsonb_strip_nulls(jsonb_build_object('phases', nullif(to_jsonb(p_phases), '[]'), 'on_ready', p_on_ready)),
+            p_webhook);
     INSERT INTO await.batch_live (batch, told, pause, visit)
     VALUES (p_id, clock_timestamp(), interval '0', clock_timestamp() + interval '1 minute');
     IF p_deadline IS NOT NULL THEN

@@ -1,7 +1,8 @@
 -- Creates the job in a batch, which the caller has locked. A payload that is NULL is in await.chunk.
+-- replaces: await.insert_added(await.job, uuid, text, text, int2, text, text, text, text, text, bytea, int8, int8, int2, int8, int8)
 CREATE OR REPLACE FUNCTION await.insert_added(b await.job, p_id uuid, p_queue text, p_phase text, p_priority int2,
     p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size int8,
-    p_lease int8, p_attempts int2, p_delay int8, p_deadline int8) RETURNS timestamptz
+    p_lease int8, p_attempts int2, p_delay int8, p_deadline int8, p_webhook text DEFAULT NULL) RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
@@ -17,9 +18,11 @@ BEGIN
     in_queue := await.make_lane(p_queue, p_priority);
     PERFORM await.note_use(in_queue, b.class);
     INSERT INTO await.job (class, id, queue, priority, owner, batch, phase, created_at, correlation_id, trace,
-                           content_type, file_name, params, payload, payload_size, lease, max_attempts, due, deadline)
+                           content_type, file_name, params, payload, payload_size, lease, max_attempts, due, deadline,
+                           webhook)
     VALUES (b.class, p_id, in_queue, p_priority, b.owner, b.id, p_phase, at, p_correlation, p_trace, p_type, p_name,
-            p_params::jsonb, p_payload, p_size, p_lease * interval '1 ms', p_attempts, due, deadline);
+            p_params::jsonb, p_payload, p_size, p_lease * interval '1 ms', p_attempts, due, deadline,
+            p_webhook::jsonb);
     IF deadline IS NOT NULL THEN
         INSERT INTO await.deadline (at, job) VALUES (deadline, p_id);
     END IF;
@@ -56,10 +59,12 @@ END $$;
 -- (await.limit_met), and there may be room in `retry_ms`. The rest is as in await.edge_submit_once(): an earlier job
 -- with the key counts as added, even if the batch has ended since.
 -- replaces: await.edge_add_to_batch(uuid, uuid, text, text, int2, text, text, text, text, text, text, bytea, int8, int8, int2, int8, int8, text, bytea, int8)
+-- replaces: await.edge_add_to_batch(uuid, uuid, text, text, int2, text, text, text, text, text, text, bytea, int8, int8, int2, int8, int8, text, bytea, int8, int, int)
 CREATE OR REPLACE FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text,
     p_priority int2, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text,
     p_payload bytea, p_size int8, p_lease int8, p_attempts int2, p_delay int8, p_deadline int8, p_key text,
-    p_fingerprint bytea, p_keep int8, p_most int DEFAULT NULL, p_owner_most int DEFAULT NULL)
+    p_fingerprint bytea, p_keep int8, p_most int DEFAULT NULL, p_owner_most int DEFAULT NULL,
+    p_webhook text DEFAULT NULL)
 RETURNS TABLE (outcome text, id uuid, created_at timestamptz, clash boolean, retry_ms int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -107,7 +112,7 @@ BEGIN
     IF outcome IS NULL THEN
         RETURN QUERY SELECT 'added', p_id, await.insert_added(b, p_id, p_queue, p_phase, p_priority,
             coalesce(p_correlation, b.correlation_id), coalesce(p_trace, b.trace), p_type, p_name, p_params, p_payload,
-            p_size, p_lease, p_attempts, p_delay, p_deadline), false, NULL::int8;
+            p_size, p_lease, p_attempts, p_delay, p_deadline, p_webhook), false, NULL::int8;
         RETURN;
     END IF;
     DELETE FROM await.idem i

@@ -1,9 +1,12 @@
 -- Stores a batch of submissions: arrays of one length, times in milliseconds. A repeated id (sent again after a lost connection)
 -- changes nothing. Returns each id and when its job was created. Queues are created in one order, so that two batches which
 -- create the same queues never wait for each other.
+--
+-- `p_webhooks`: what await.job has, as text; NULL: none of them has one.
+-- replaces: await.edge_submit(uuid[], text[], int2[], text[], text[], text[], text[], text[], text[], bytea[], int8[], int8[], int2[], int8[], int8[])
 CREATE OR REPLACE FUNCTION await.edge_submit(p_ids uuid[], p_queues text[], p_priorities int2[], p_owners text[], p_correlations text[],
     p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
-    p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[])
+    p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[], p_webhooks text[] DEFAULT NULL)
 RETURNS TABLE (id uuid, created_at timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -37,13 +40,14 @@ BEGIN
     PERFORM await.reserve_positions();
     WITH ins AS (
         INSERT INTO await.job (class, id, queue, priority, owner, created_at, correlation_id, trace, content_type, file_name,
-                               params, payload, payload_size, lease, max_attempts, due, deadline)
+                               params, payload, payload_size, lease, max_attempts, due, deadline, webhook)
         SELECT await.class(g.id), g.id, q.id, g.priority, g.owner, at, g.correlation, g.trace, g.type, g.name, g.params::jsonb,
                g.payload, g.size, g.lease * interval '1 ms', g.attempts,
-               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms'
+               at + g.delay * interval '1 ms', at + g.deadline * interval '1 ms', g.webhook::jsonb
         FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
-                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines)
-             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline)
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_webhooks)
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline,
+                webhook)
         JOIN await.queue q ON q.name = g.queue
         ON CONFLICT DO NOTHING
         RETURNING job.id, job.queue, job.priority, job.due, job.deadline, job.owner

@@ -89,11 +89,13 @@ END $$;
 -- which keys are kept apart, as a queue's name does for jobs. Returns the id of the batch, or of the one that came
 -- first with the key, and when it was created; `clash`: the first one was a different request. `refused`: nothing was
 -- stored, because its jobs would exceed a limit of those that wait in a queue (await.limit_met): p_most in each queue,
--- p_owner_most of the owner in each.
+-- p_owner_most of the owner in each. `p_webhook`: what await.job has, as text.
 -- replaces: await.edge_submit_batch(uuid, int, text, text, text, text[], text, int8, text, text, bytea, int8)
+-- replaces: await.edge_submit_batch(uuid, int, text, text, text, text[], text, int8, text, text, bytea, int8, int, int)
 CREATE OR REPLACE FUNCTION await.edge_submit_batch(p_batch uuid, p_jobs int, p_owner text, p_correlation text,
     p_trace text, p_phases text[], p_on_ready text, p_deadline int8, p_scope text, p_key text,
-    p_fingerprint bytea, p_keep int8, p_most int DEFAULT NULL, p_owner_most int DEFAULT NULL)
+    p_fingerprint bytea, p_keep int8, p_most int DEFAULT NULL, p_owner_most int DEFAULT NULL,
+    p_webhook text DEFAULT NULL)
 RETURNS TABLE (id uuid, created_at timestamptz, clash boolean, refused text, retry_ms int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -132,7 +134,7 @@ BEGIN
             RETURN;
         END IF;
         PERFORM await.insert_batch(p_batch, p_owner, p_correlation, p_trace, p_phases, p_on_ready,
-            clock_timestamp() + p_deadline * interval '1 ms');
+            clock_timestamp() + p_deadline * interval '1 ms', p_webhook::jsonb);
         PERFORM await.insert_staged(p_batch, p_owner, p_correlation, p_trace);
     ELSIF first.id <> p_batch THEN
         DELETE FROM await.batch_stage s WHERE s.batch = p_batch;

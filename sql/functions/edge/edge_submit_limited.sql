@@ -5,12 +5,14 @@
 --
 -- What other transactions store at the same moment is not seen, so a limit can be exceeded by as many submissions as
 -- are being stored then.
+--
+-- replaces: await.edge_submit_limited(uuid[], text[], int2[], text[], text[], text[], text[], text[], text[], bytea[], int8[], int8[], int2[], int8[], int8[], text[], bytea[], int8[], int4[], int4[])
 CREATE OR REPLACE FUNCTION await.edge_submit_limited(p_ids uuid[], p_queues text[], p_priorities int2[],
     p_owners text[], p_correlations text[],
     p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
     p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[], p_keys text[], p_fingerprints bytea[],
         p_keeps int8[],
-    p_mosts int4[], p_owner_mosts int4[])
+    p_mosts int4[], p_owner_mosts int4[], p_webhooks text[] DEFAULT NULL)
 RETURNS TABLE (id uuid, created_at timestamptz, clash boolean, refused text, retry_ms int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -80,18 +82,19 @@ BEGIN
                 array_agg(g.lease ORDER BY g.ord) AS leases, array_agg(g.attempts ORDER BY g.ord) AS attempts,
                 array_agg(g.delay ORDER BY g.ord) AS delays, array_agg(g.deadline ORDER BY g.ord) AS deadlines,
                 array_agg(g.key ORDER BY g.ord) AS keys, array_agg(g.fingerprint ORDER BY g.ord) AS fingerprints,
-                    array_agg(g.keep ORDER BY g.ord) AS keeps
+                    array_agg(g.keep ORDER BY g.ord) AS keeps,
+                CASE WHEN p_webhooks IS NOT NULL THEN array_agg(g.webhook ORDER BY g.ord) END AS webhooks
             FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
                         p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_keys, p_fingerprints,
-                            p_keeps) WITH ORDINALITY
+                            p_keeps, p_webhooks) WITH ORDINALITY
                  g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts,
                      delay, deadline,
-                    key, fingerprint, keep, ord)
+                    key, fingerprint, keep, webhook, ord)
             WHERE g.ord = ANY (good)) a
         CROSS JOIN LATERAL await.edge_submit_once(a.ids, a.queues, a.priorities, a.owners, a.correlations, a.traces,
             a.types, a.names, a.params,
             a.payloads, a.sizes, a.leases, a.attempts, a.delays, a.deadlines, a.keys, a.fingerprints,
-                a.keeps) WITH ORDINALITY
+                a.keeps, a.webhooks) WITH ORDINALITY
             s (id, created_at, clash, nth)
         WHERE a.ids IS NOT NULL
     )

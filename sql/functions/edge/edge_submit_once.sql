@@ -1,9 +1,12 @@
 -- As await.edge_submit(), for a batch in which some submissions have an Idempotency-Key. Each row says which job the submission
 -- stands for: its own, or the one that came first with that key; `clash`: the first one was a different request. Of two batches
 -- with the same key, on any edge, the later waits for the earlier, at most 200 ms (55P03 then).
+--
+-- replaces: await.edge_submit_once(uuid[], text[], int2[], text[], text[], text[], text[], text[], text[], bytea[], int8[], int8[], int2[], int8[], int8[], text[], bytea[], int8[])
 CREATE OR REPLACE FUNCTION await.edge_submit_once(p_ids uuid[], p_queues text[], p_priorities int2[], p_owners text[], p_correlations text[],
     p_traces text[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes int8[],
-    p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[], p_keys text[], p_fingerprints bytea[], p_keeps int8[])
+    p_leases int8[], p_attempts int2[], p_delays int8[], p_deadlines int8[], p_keys text[], p_fingerprints bytea[], p_keeps int8[],
+    p_webhooks text[] DEFAULT NULL)
 RETURNS TABLE (id uuid, created_at timestamptz, clash boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -27,15 +30,18 @@ BEGIN
 
     IF cardinality(owned) = cardinality(p_ids) THEN
         RETURN QUERY SELECT s.id, s.created_at, false FROM await.edge_submit(p_ids, p_queues, p_priorities, p_owners, p_correlations,
-            p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) s;
+            p_traces, p_types, p_names, p_params, p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines,
+            p_webhooks) s;
         RETURN;
     ELSIF owned IS NOT NULL THEN
         PERFORM await.edge_submit(array_agg(g.id), array_agg(g.queue), array_agg(g.priority), array_agg(g.owner), array_agg(g.correlation),
             array_agg(g.trace), array_agg(g.type), array_agg(g.name), array_agg(g.params), array_agg(g.payload), array_agg(g.size),
-            array_agg(g.lease), array_agg(g.attempts), array_agg(g.delay), array_agg(g.deadline))
+            array_agg(g.lease), array_agg(g.attempts), array_agg(g.delay), array_agg(g.deadline),
+            CASE WHEN p_webhooks IS NOT NULL THEN array_agg(g.webhook) END)
         FROM unnest(p_ids, p_queues, p_priorities, p_owners, p_correlations, p_traces, p_types, p_names, p_params,
-                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines) WITH ORDINALITY
-             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline, ord)
+                    p_payloads, p_sizes, p_leases, p_attempts, p_delays, p_deadlines, p_webhooks) WITH ORDINALITY
+             g (id, queue, priority, owner, correlation, trace, type, name, params, payload, size, lease, attempts, delay, deadline,
+                webhook, ord)
         WHERE g.ord = ANY (owned);
     END IF;
     RETURN QUERY

@@ -38,6 +38,7 @@ BEGIN
     RETURN QUERY SELECT await.purge_topics(5000);
     RETURN QUERY SELECT await.purge_ended(20000);
     RETURN QUERY SELECT await.purge_retried(20000);
+    RETURN QUERY SELECT await.purge_deliveries(20000);
     FOR old IN SELECT o.relname FROM await.old_partitions() o WHERE NOT o.needed ORDER BY o.relname LOOP
         said := await.drop_partition(old.relname);
         RETURN NEXT said;

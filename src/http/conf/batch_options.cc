@@ -17,7 +17,8 @@ constexpr ngx_uint_t kMostPhases = 16;  // as await.insert_batch()
 
 constexpr char kRule[] =
     "it must be an id, or one of queues=, phases=, on_ready=, options=, file=, type=, params=, priority=, "
-    "delay=, lease=, max_attempts=, deadline=, retain=, max_pending=, max_pending_per_owner=, format= and "
+    "delay=, lease=, max_attempts=, deadline=, retain=, max_pending=, max_pending_per_owner=, "
+    "webhook=, webhook_on=, format= and "
     "default=json|text";
 
 std::span<ngx_str_t> words_of(const ngx_array_t *list) {
@@ -74,6 +75,8 @@ const char *parse_option(ngx_conf_t *cf, std::string_view name, std::string_view
 const char *check_use(const BatchConf &conf, const BatchUse &use, std::string_view option) {
   if (!option.empty() && !use.submits)
     return "it requires \"queues=\", only then are batches submitted here";
+  if (conf.jobs.webhook.types != nullptr && conf.jobs.webhook.url == nullptr)
+    return "it requires \"webhook=\", the URL that gets the events";
   if (use.submits && conf.jobs.params != nullptr && conf.jobs.file.len == 0)
     return "it requires \"file=\", only then are forms parsed";
   if (use.submits && conf.jobs.deadline_ms > 0 && conf.jobs.deadline_ms <= conf.jobs.delay_ms)
@@ -129,6 +132,8 @@ std::optional<BatchUse> parse_batch_options(ngx_conf_t *cf, LocationConf &locati
       }
       if (name == "max_pending_per_owner")
         location.owner_quota_at = place_of(cf);
+      if (conf.jobs.webhook.limited == 1)
+        location.webhook_at = place_of(cf);
       use.submits = use.submits || name == "queues";
       option = name == "queues" ? option : name;
     }

@@ -70,6 +70,8 @@ struct LocationConf {
   Handler publish;
   Handler ticket;
   Handler retry_job;
+  Handler webhooks;
+  Handler retry_delivery;
   Handler metrics;
   Handler health;
   Handler resources;            ///< of a location with "await": for all paths that are none of its resources
@@ -88,6 +90,8 @@ struct LocationConf {
   Place owner_needed_at;          ///< a list of what an owner has
   Place owner_quota_at;           ///< where max_pending_per_owner= stands
   Place form_at;                  ///< where file= stands
+  Place webhook_at;               ///< where webhook= stands with a host that a client may name
+  ngx_array_t *webhook_hosts;     ///< of ngx_str_t: patterns of hosts; null: none
   ngx_array_t *allow;             ///< of ngx_str_t: patterns of channels; null: none
   wire::EventTypes *event_types;  ///< null: they are not changed
   ngx_array_t *origins;           ///< of ngx_str_t, lower case: in addition to the own origin

@@ -65,6 +65,14 @@ char *set_uri(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
                                                    "all jobs would have the same URI");
 }
 
+const char *other_kind(const ngx_http_core_loc_conf_t &core) {
+#if (NGX_PCRE)
+  if (core.regex != nullptr)
+    return "regular expression";
+#endif
+  return core.named ? "named location" : core.exact_match ? "exact match" : nullptr;
+}
+
 std::string sample(std::string_view text, std::string_view word) {
   std::string out;
   while (!text.empty()) {

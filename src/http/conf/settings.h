@@ -26,6 +26,8 @@ char *set_count(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 /// A URI with variables, into an ngx_http_complex_value_t *.
 char *set_uri(ngx_conf_t *cf, ngx_command_t *command, void *conf);
 
+/// What this location is, if it is no prefix; else null.
+const char *other_kind(const ngx_http_core_loc_conf_t &core);
 /// `text` with `word` in place of each variable: what it looks like when it is evaluated.
 std::string sample(std::string_view text, std::string_view word);
 /// Refuses the directive if one of its words from `first` on is there twice, or one of its parameters

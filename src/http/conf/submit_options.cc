@@ -46,7 +46,7 @@ constexpr TimeOption kTimes[] = {
 
 constexpr char kRule[] =
     "it must be one of file=, type=, params=, priority=, delay=, lease=, max_attempts=, deadline=, retain=, "
-    "max_pending=, max_pending_per_owner=, batch=, phase= and format=";
+    "max_pending=, max_pending_per_owner=, batch=, phase=, webhook=, webhook_on= and format=";
 
 /// Null, or what is wrong with the value of batch= or phase=.
 const char *check_batch_option(std::string_view name, std::string_view value) {
@@ -131,7 +131,7 @@ std::optional<const char *> parse_job_option(ngx_conf_t *cf, std::string_view na
   }
   if (name == "retain")
     return parse_retention(value, options);
-  return std::nullopt;
+  return parse_webhook_option(cf, name, value, options.webhook);
 }
 
 bool is_queue_name(std::string_view name) {
@@ -171,6 +171,8 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
       location.owner_quota_at = place_of(cf);
     if (name == "file")
       location.form_at = place_of(cf);
+    if (options.webhook.limited == 1)
+      location.webhook_at = place_of(cf);
   }
   if (options.deadline_ms > 0 && options.deadline_ms <= options.delay_ms)
     return invalid_parameter(cf, "deadline=",
@@ -178,6 +180,8 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
                              "can be claimed");
   if (options.phase != nullptr && options.batch == nullptr)
     return invalid_parameter(cf, "phase=", "it requires \"batch=\", only a batch has phases");
+  if (options.webhook.types != nullptr && options.webhook.url == nullptr)
+    return invalid_parameter(cf, "webhook_on=", "it requires \"webhook=\", the URL that gets the events");
   if (options.params != nullptr && options.file.len == 0)
     return invalid_parameter(cf, "params=", "it requires \"file=\", only then are forms parsed");
   return NGX_CONF_OK;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/job.h"
+#include "http/conf/webhook_options.h"
 #include "ngx/nginx.h"
 #include "wire/event_encoding.h"
 
@@ -25,7 +26,8 @@ struct SubmitOptions {
   std::int64_t lease_ms;            ///< 0: the queue's
   std::int64_t delay_ms;
   std::int64_t deadline_ms;
-  ngx_uint_t retention;                 ///< class
+  ngx_uint_t retention;  ///< class
+  WebhookOptions webhook;
   const wire::EventEncoding *encoding;  ///< of streams of events; made at first use
 };
 

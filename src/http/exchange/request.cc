@@ -226,6 +226,18 @@ wire::BatchLinks batch_links_of_new(ngx_http_request_t *r, const Uuid &id) {
                                                         : below_client_path(r, id));
 }
 
+std::optional<std::string_view> path_below(ngx_http_request_t *r) {
+  auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+  std::string_view prefix = ngx::view(core->name);
+  while (prefix.ends_with('/'))
+    prefix.remove_suffix(1);
+  std::string_view path = ngx::view(r->uri);
+  if (!path.starts_with(prefix))
+    return std::nullopt;
+  path.remove_prefix(prefix.size());
+  return path == "/" ? std::string_view() : path;
+}
+
 wire::Links links_of_listed(ngx_http_request_t *r, const Uuid &id) {
   const LocationConf &location = location_conf(r);
   auto above = path_of_jobs(r, location.levels_below_jobs);

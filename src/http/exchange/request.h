@@ -45,6 +45,10 @@ void add_wait_headers(ngx_http_request_t *r, const Wait &wait, std::string_view 
 /// the client, with this cursor, and without a ticket, which was used.
 std::string next_page(ngx_http_request_t *r, std::string_view cursor);
 
+/// What a request asks for below the prefix of its location, "" for "/"; nothing if that is not how it
+/// begins, because "rewrite" has changed it.
+std::optional<std::string_view> path_below(ngx_http_request_t *r);
+
 /// The links of a job, relative to this location.
 /// @param suffix  the part of this location's URL after that of the job, e.g. "/result"
 wire::Links links_of(ngx_http_request_t *r, std::string_view suffix);

@@ -53,6 +53,7 @@ BatchSubmission::BatchSubmission(ngx_http_request_t *r, Runtime &runtime, const 
   batch_.correlation_id = head.correlation_id;
   batch_.trace = head.trace;
   batch_.idempotency = head.idempotency;
+  batch_.webhook = head.webhook;
   batch_.scope = scope_of(conf);
   if (conf.phases != nullptr) {
     auto *phases = static_cast<ngx_str_t *>(conf.phases->elts);

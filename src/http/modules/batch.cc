@@ -15,6 +15,7 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/submission.h"
+#include "http/exchange/webhook.h"
 #include "http/live/batch_submission.h"
 #include "http/live/batch_wait.h"
 #include "http/modules/dispatch.h"
@@ -259,6 +260,10 @@ Answer submit_batch(ngx_http_request_t *r, Runtime &runtime) {
   auto body = read_body_type(r, conf, head.content_type);
   if (!body)
     return body.answer();
+  auto webhook = read_webhook(r, conf.jobs.webhook);
+  if (!webhook)
+    return webhook.answer();
+  head.webhook = std::move(*webhook);
   if (wait->ms > 0 && !has_room(location_conf(r), runtime))
     wait->ms = 0;  // too many requests are held: answer 202 instead
   head.id = runtime.backends().new_id(static_cast<unsigned>(conf.jobs.retention)).as_v8();

@@ -43,6 +43,8 @@ constexpr Action kActions[] = {{&LocationConf::submit, kPost, "await_submit", 2}
                                {&LocationConf::result, kDocument, "await_result", 2},
                                {&LocationConf::jobs, kDocument, "await_jobs", 1},
                                {&LocationConf::batches, kDocument, "await_batches", 1},
+                               {&LocationConf::webhooks, kDocument, "await_webhooks", 1},
+                               {&LocationConf::retry_delivery, kPost, "await_webhooks", 1},
                                {&LocationConf::events, kStream, "await_events", 1},
                                {&LocationConf::socket, kSocket, "await_socket", 1},
                                {&LocationConf::metrics, kGet, "await_metrics", 1},

@@ -11,8 +11,10 @@
 #include "http/conf/conf.h"
 #include "http/conf/formats.h"
 #include "http/conf/resolve.h"
+#include "http/conf/safe_types.h"
 #include "http/conf/settings.h"
 #include "http/conf/variables.h"
+#include "http/conf/webhook_options.h"
 #include "http/exchange/channels.h"
 #include "http/exchange/origins.h"
 #include "http/exchange/request_info.h"
@@ -136,24 +138,6 @@ char *set_retry(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   return NGX_CONF_OK;
 }
 
-char *set_safe_types(ngx_conf_t *cf, ngx_command_t *, void *conf) {
-  auto *location = static_cast<LocationConf *>(conf);
-  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
-  if (location->safe_types != nullptr)
-    return const_cast<char *>("is duplicate");
-  if (char *twice = refuse_twice(cf, 1); twice != NGX_CONF_OK)
-    return twice;
-  location->safe_types = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
-  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
-    std::string_view word = ngx::view(words[i]);
-    if (!wire::is_media_type(word) || word.find_first_of("*;") != word.npos)
-      return invalid_value(cf, word, "it must be a media type such as \"image/png\"");
-    auto *type = static_cast<ngx_str_t *>(ngx_array_push(location->safe_types));
-    *type = ngx::copy(cf->pool, lower(ngx::view(words[i])));
-  }
-  return NGX_CONF_OK;
-}
-
 char *set_idempotency(ngx_conf_t *cf, ngx_command_t *, void *conf) {
   auto *location = static_cast<LocationConf *>(conf);
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -251,6 +235,7 @@ ngx_command_t commands[] = {
     {ngx_string("await_event_types"),  HSL | NGX_CONF_1MORE,    set_event_types,            LOC,  0,                                nullptr},
     {ngx_string("await_owner"),        HSLI | NGX_CONF_TAKE1,   set_owner,                  LOC,  0,                                nullptr},
     {ngx_string("await_allow"),        HSL | NGX_CONF_1MORE,    set_allow,                  LOC,  0,                                nullptr},
+    {ngx_string("await_webhook_hosts"), HSL | NGX_CONF_1MORE,   set_webhook_hosts,          LOC,  0,                                nullptr},
     {ngx_string("await_origins"),      HSLI | NGX_CONF_1MORE,   set_origins,                LOC,  0,                                nullptr},
     {ngx_string("await_job_uri"),      HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, job_uri),  nullptr},
     {ngx_string("await_result_uri"),   HSL | NGX_CONF_TAKE1,    set_uri, LOC, offsetof(LocationConf, result_uri), nullptr},
@@ -328,15 +313,6 @@ void *create_location(ngx_conf_t *cf) {
   return location;
 }
 
-ngx_array_t *default_safe_types(ngx_conf_t *cf) {
-  constexpr std::string_view kTypes[] = {"application/json", "text/plain", "image/png",
-                                         "image/jpeg",       "image/webp", "image/gif"};
-  ngx_array_t *types = ngx_array_create(cf->pool, std::size(kTypes), sizeof(ngx_str_t));
-  for (std::string_view type : kTypes)
-    *static_cast<ngx_str_t *>(ngx_array_push(types)) = ngx::borrow(type);
-  return types;
-}
-
 std::string time_text(ngx_msec_t ms) {
   return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
 }
@@ -404,14 +380,14 @@ char *merge_location(ngx_conf_t *cf, void *parent, void *child) {
   ngx_conf_merge_value(inner.sends_request_id, NGX_CONF_UNSET, 1);
   if (inner.allow == nullptr)
     inner.allow = outer.allow;
+  if (char *refused = merge_webhook_hosts(cf, outer, inner); refused != NGX_CONF_OK)
+    return refused;
   if (inner.event_types == nullptr)
     inner.event_types = outer.event_types;
-  if (inner.job_uri == nullptr)
-    inner.job_uri = outer.job_uri;
-  if (inner.result_uri == nullptr)
-    inner.result_uri = outer.result_uri;
-  if (inner.batch_uri == nullptr)
-    inner.batch_uri = outer.batch_uri;
+  for (auto uri : {&LocationConf::job_uri, &LocationConf::result_uri, &LocationConf::batch_uri}) {
+    if (inner.*uri == nullptr)
+      inner.*uri = outer.*uri;
+  }
   if (char *refused = merge_hold(cf, outer, inner); refused != NGX_CONF_OK)
     return refused;
   ngx_conf_merge_msec_value(inner.ping, outer.ping, 15000);

@@ -10,6 +10,7 @@
 #include "http/conf/list_options.h"
 #include "http/conf/settings.h"
 #include "http/exchange/access.h"
+#include "http/exchange/request.h"
 #include "http/exchange/respond.h"
 #include "http/modules/dispatch.h"
 #include "ngx/str.h"
@@ -99,6 +100,8 @@ constexpr Option kOptions[] = {{"file=", kSubmits},
                                {"retain=", kSubmits},
                                {"max_pending=", kSubmits | kRetry},
                                {"max_pending_per_owner=", kSubmits | kRetry},
+                               {"webhook=", kSubmits},
+                               {"webhook_on=", kSubmits},
                                {"batch=", kSubmit},
                                {"phase=", kSubmit},
                                {kQueues, kSubmitBatch},
@@ -142,19 +145,6 @@ ngx_http_core_loc_conf_t *core_conf(void **loc_conf) {
 }
 
 void **current(ngx_conf_t *cf) { return static_cast<ngx_http_conf_ctx_t *>(cf->ctx)->loc_conf; }
-
-/// What a request asks for below the prefix of its location; nothing if that is not how it begins, because
-/// "rewrite" has changed it.
-std::optional<std::string_view> path_below(ngx_http_request_t *r) {
-  std::string_view prefix = ngx::view(core_conf(r->loc_conf)->name);
-  while (prefix.ends_with('/'))
-    prefix.remove_suffix(1);
-  std::string_view path = ngx::view(r->uri);
-  if (!path.starts_with(prefix))
-    return std::nullopt;
-  path.remove_prefix(prefix.size());
-  return path == "/" ? std::string_view() : path;
-}
 
 /// Whether a path is one of `pattern`; the segment that is the id goes to `id`.
 bool matches(std::string_view pattern, std::string_view path, std::string_view &id) {
@@ -281,15 +271,6 @@ bool is_missing(ngx_conf_t *cf, const Row &row) {
   return row.subject == kQueues && queue.find('$') != queue.npos && !is_given(cf, kQueues);
 }
 
-/// What this location is, if it is no prefix; else null.
-const char *other_kind(const ngx_http_core_loc_conf_t &core) {
-#if (NGX_PCRE)
-  if (core.regex != nullptr)
-    return "regular expression";
-#endif
-  return core.named ? "named location" : core.exact_match ? "exact match" : nullptr;
-}
-
 /// Refuses an option that does not exist, or that only a missing row would take.
 char *check_options(ngx_conf_t *cf) {
   auto *words = static_cast<ngx_str_t *>(cf->args->elts);
@@ -336,7 +317,7 @@ char *set_await(ngx_conf_t *cf, ngx_command_t *, void *data) {
     if (char *rc = set_row(cf, row, given); rc != NGX_CONF_OK)
       return rc;
     // what is checked when the whole location has been read
-    for (auto field : {&LocationConf::owner_quota_at, &LocationConf::form_at}) {
+    for (auto field : {&LocationConf::owner_quota_at, &LocationConf::form_at, &LocationConf::webhook_at}) {
       if (Place at = conf_of<LocationConf>(given, ngx_http_await_module)->*field; at.known())
         settings->*field = at;
     }

@@ -15,6 +15,7 @@
 #include "http/exchange/request_info.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/submission.h"
+#include "http/exchange/webhook.h"
 #include "http/live/sse_stream.h"
 #include "http/live/submit_wait.h"
 #include "http/modules/dispatch.h"
@@ -408,6 +409,10 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   auto batch = read_batch(r, runtime, options, job);
   if (!batch)
     return batch.answer();
+  auto webhook = read_webhook(r, options.webhook);
+  if (!webhook)
+    return webhook.answer();
+  job.webhook = std::move(*webhook);
   bool streams = asks_for_stream(r);
   if (streams) {
     if (auto refusal = check_stream(r, runtime))

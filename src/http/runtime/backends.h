@@ -17,6 +17,7 @@
 #include "ngx/log.h"
 #include "ngx/loop.h"
 #include "pg/batch_store.h"
+#include "pg/deliveries.h"
 #include "pg/job_store.h"
 #include "pg/maintenance.h"
 #include "pg/notify_bus.h"
@@ -96,6 +97,13 @@ class Backends : public core::IdSource, private pg::Connection::Observer {
   }
   void read_relay_stats(int most, core::Reply<std::vector<core::RelayStats>> &reply) {
     pg::read_relay_stats(bulk_, most, reply);
+  }
+
+  void list_deliveries(const core::DeliveryQuery &query, core::Reply<core::DeliveryPage> &reply) {
+    pg::list_deliveries(bulk_, query, reply);
+  }
+  void retry_delivery(std::int64_t id, core::Reply<core::Resent> &reply) {
+    pg::retry_delivery(bulk_, id, reply);
   }
 
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value

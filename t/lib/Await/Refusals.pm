@@ -5,6 +5,7 @@ package Await::Refusals;
 use strict;
 use warnings;
 
+use Await::RefusalsOfWebhooks;
 use Exporter 'import';
 our @EXPORT = qw(@ROWS);
 
@@ -25,6 +26,8 @@ my %ACTIONS = (
     page    => { conf => 'await_events job:$arg_id default=json;', method => 'GET', args => 'id={pending}&wait=30' },
     jobs    => { conf => 'await_jobs QUEUE all;', method => 'GET' },
     batches => { conf => 'await_batches all;', method => 'GET' },
+    webhooks => { conf => 'await_webhooks;', method => 'GET' },
+    retry_delivery => { conf => 'await_webhooks write;', method => 'POST', below => '/1/retry' },
     socket  => { conf => 'await_allow topic:open; await_socket;', method => 'GET',
         headers => [ [ Upgrade => 'websocket' ], [ Connection => 'keep-alive, Upgrade' ],
         [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
@@ -320,11 +323,12 @@ our @ROWS = (
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
         [ 'If-Match' => '"another"' ] ] ] }
-        qw(submit batch_submit publish ticket retry_job events page jobs batches metrics health socket)),
+        qw(submit batch_submit publish ticket retry_job webhooks retry_delivery events page jobs batches metrics health
+            socket)),
     # a ticket is for watching, and gets no other
     (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
         access => 'auth_ticket.cc' ] }
-        qw(submit batch_submit publish ticket cancel retry_job jobs batches metrics health)),
+        qw(submit batch_submit publish ticket cancel retry_job webhooks retry_delivery jobs batches metrics health)),
     [ submit => 503, 'full', conf => 'await_submit brim max_pending=1;',
         headers => [ [ 'Idempotency-Key' => '"brim"' ] ], at => 'end' ],
     [ submit => 429, 'quota', conf => 'await_owner $arg_u; await_submit brim max_pending_per_owner=1;', args => 'u=bob',
@@ -371,6 +375,8 @@ our @ROWS = (
     [ jobs => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
     [ jobs => 503, 'reads', conf => 'await_max_inflight 1; await_jobs all;', phase => 'reads' ],
     [ jobs => 503, 'database', phase => 'away' ],
+
+    @WEBHOOK_ROWS,
 
     [ socket => 426, 'no upgrade', headers => [], conf => 'await_socket;' ],
     [ socket => 426, 'another upgrade', headers => [ [ Upgrade => 'h2c' ], [ Connection => 'Upgrade' ] ],
@@ -447,7 +453,7 @@ for my $action (sort keys %ACTIONS) {
         grep {
             $_ ne $of{method}
                 && !($_ eq 'DELETE' && $action =~ /^(?:job|batch)$/)
-                && !($_ eq 'GET' && $action =~ /cancel$/)
+                && !($_ eq 'GET' && $action =~ /(?:cancel|retry_delivery)$/)
         }
         qw(GET POST PUT PATCH DELETE);
     push @common, map { [ 405, "by $_", method => $_, headers => [] ] } @refused;

@@ -23,8 +23,8 @@ sub objects {
     my $member =
         qr/\bJsonWriter\s+&?(\w+)\b(?!\()|\b(\w+)\.(?:text|number|boolean|null|raw|made)(?:_or_null)?\(\s*"(\w+)"/;
     my %writing = map { $_ => $code->{$_} } grep { $code->{$_} =~ /JsonWriter/ } keys %$code;
-    my (%open, $file);    # not of tickets and recorded requests, which are not for clients
-    for (sites(\%writing, qr{^src/(?!worker/|wire/(?:.*ticket|replay)\.cc$)}, $member)) {
+    my (%open, $file);    # not of tickets, recorded requests and targets of webhooks, which are not for clients
+    for (sites(\%writing, qr{^src/(?!worker/|wire/(?:.*ticket|replay|webhook_target)\.cc$)}, $member)) {
         my ($made, $writer, $name) = @{ $_->{got} };
         %open = () if ($file // '') ne $_->{file};
         $file = $_->{file};

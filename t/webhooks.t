@@ -1,0 +1,273 @@
+# Webhooks: what a real receiver gets, whatever it does to await-relay, and who can name which URL over HTTP.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Receiver;
+use Await::Relay;
+use Await::Test;
+use JSON::PP qw(decode_json);
+use Test::More;
+use Time::HiRes qw(time);
+
+my $receiver = Await::Receiver->start;
+my ($http, $https) = @$receiver{qw(http https)};
+sub received { return $receiver->received(@_) }
+sub comes { return $receiver->comes(@_) }
+sub verify { return $receiver->verify(@_) }
+
+my $s = start_stack(extra => <<"CONF");
+    location = /hooked {
+        await_webhook_hosts http://127.0.0.1:$http *.example.com;
+        await_submit hooked webhook=\$arg_hook webhook_on=pending;
+    }
+    location = /fixed { await_submit fixed webhook=http://127.0.0.1:$http/ok/fixed?id=\$arg_id; }
+    location = /batch { await_batch queues=inside webhook=http://127.0.0.1:$http/ok/batch; }
+    location /all { await all webhook=http://127.0.0.1:$http/ok/all webhook_on=pending; }
+    location /deliveries { await_webhooks write; }
+    location = /looks { await_webhooks; }
+CONF
+
+sub ctl {
+    my (@words) = @_;
+    local $ENV{AWAIT_POSTGRES} = $s->postgres;
+    open my $from, '-|', "$Await::Stack::ROOT/tools/await-ctl", 'webhooks', @words or die $!;
+    local $/;
+    return scalar <$from>;
+}
+# Submits a job with this URL, and what it gets.
+sub hooked {
+    my ($path, $options, $host) = @_;
+    $host //= '127.0.0.1';
+    my $url = $path =~ /^http/ ? $path : "http://$host:$http/$path";
+    return submit('q', qq({"webhook": "$url", "webhook_on": "pending"}));
+}
+# What is listed for a job.
+sub of_job { my ($job) = @_; return json(get("/looks?job=$job"))->{deliveries}[0] // {} }
+sub ends {
+    my ($job, $state, $why) = @_;
+    return until_true("$job is $state", sub { (of_job($job)->{state} // '') eq $state }, 20);
+}
+
+my $sink = 'webhooks,allow-http=on,first-delay=300ms,timeout=1s,at-once=4,allow-network=127.0.0.1';
+my $relay = Await::Relay->start('relay', '--sink', $sink);
+$relay->leads;
+
+subtest 'an endpoint' => sub {
+    ctl('add', "http://127.0.0.1:$http/ok/endpoint", '--queue=work', '--types=*');
+    my ($secret) = ctl('secret', 1) =~ /(\S+)/;
+    verify('ok', $secret);
+    my $began = time;
+    my $id = submit('work');
+    comes('ok/endpoint');
+    cmp_ok time - $began, '<', 2, 'gets an event soon';
+    complete_one('work');
+    comes('ok/endpoint', 3);
+    my @got = received('ok/endpoint');
+    is join(' ', map { decode_json($_->{body})->{type} } @got), 'pending processing completed',
+        'all events, in their order';
+    is join(' ', map { $_->{good} } @got), '1 1 1', 'a library of Standard Webhooks accepts the signatures';
+    is $got[2]{headers}{'webhook-id'}, "$id:3", 'the id says which event it is';
+    is "$got[2]{method} $got[2]{headers}{'content-type'}", 'POST application/json', 'it is a POST of JSON';
+    like $got[2]{headers}{'user-agent'}, qr{^nginx-await/}, 'by nginx-await';
+    ctl('rotate', 1);
+    submit('work');
+    comes('ok/endpoint', 4);
+    is + (received('ok/endpoint'))[3]{good}, 1, 'the old secret is good while the new one is taken over';
+    is scalar(split / /, (received('ok/endpoint'))[3]{headers}{'webhook-signature'}), 2, 'by a second signature';
+    verify('ok', (split /\n/, ctl('secret', 1))[0]);
+    submit('work');
+    comes('ok/endpoint', 5);
+    is + (received('ok/endpoint'))[4]{good}, 1, 'and so is the new one';
+    ctl('remove', 1);
+};
+
+subtest 'what a receiver may do' => sub {
+    # path, state, pattern of the error of the last attempt
+    my @kinds = (
+        [ 'ok/one', 'delivered' ], [ 'none', 'delivered' ], [ 'early', 'delivered' ], [ 'endless', 'delivered' ],
+        [ 'gigabyte', 'delivered' ], [ 'fail', 'delivered' ],
+        # of another host, which gets nothing for a while
+        [ "http://localhost:$http/busy", 'delivered' ],
+        [ 'gone', 'dead', qr/^the response has the status 410$/ ],
+        [ 'redirect', 'retrying', qr/^the response has the status 302; redirects are not followed$/ ],
+        [ 'hang', 'retrying', qr/^timeout: / ],
+        [ 'half', 'retrying', qr/^cut: / ],
+        [ 'garbage', 'retrying', qr/^garbage: / ],
+        [ 'head', 'retrying', qr/^too_large: / ],
+        [ "https://localhost:$https/ok/tls", 'retrying', qr/^tls: / ],
+        [ 'http://127.0.0.1:1/', 'retrying', qr/^connect: / ],
+        [ 'http://no-such-name.invalid/', 'retrying', qr/^resolve: / ],
+        (
+            map { [ $_, 'retrying', qr/^forbidden: / ] } "http://[::1]:$http/",
+            'http://169.254.169.254/latest/meta-data/',
+            'http://10.0.0.1/',
+            'http://192.168.1.1/',
+            "http://0.0.0.0:$http/",
+            'http://[::ffff:10.0.0.1]/',
+            'http://100.64.0.1/',
+            'http://[fd00::1]/',
+            'http://224.0.0.1/',
+            'http://127.0.0.2/'
+        ));
+    my %job = map { $_->[0] => hooked($_->[0]) } @kinds;
+    for my $kind (@kinds) {
+        my ($path, $state, $why) = @$kind;
+        ends($job{$path}, $state);
+        my $is = of_job($job{$path});
+        is $is->{state}, $state, "$path: $state";
+        $why ? like $is->{error}, $why, "$path: it is listed why" : is $is->{error}, undef, "$path: without an error";
+    }
+    my @fail = received('fail');
+    is scalar(@fail), 3, 'what failed is sent until it is accepted';
+    is scalar(keys %{ { map { $_->{headers}{'webhook-id'} => 1 } @fail } }), 1, 'with the same id';
+    cmp_ok $fail[2]{at} - $fail[1]{at}, '>', $fail[1]{at} - $fail[0]{at}, 'at growing intervals';
+    my @busy = received('busy');
+    cmp_ok $busy[1]{at} - $busy[0]{at}, '>=', 1900, 'Retry-After is heeded';
+    is scalar(received('redirected')), 0, 'no redirect is followed';
+    cmp_ok memory_kb($s->pid('relay'), 'VmHWM'), '<', 200_000, 'a gigabyte is not kept';
+};
+
+subtest 'a host that hangs' => sub {
+    my @hang = map { hooked("hang/$_", undef, 'localhost') } 1 .. 12;
+    comes('hang/1');
+    my $began = time;
+    my $id = hooked('ok/beside');
+    comes('ok/beside');
+    cmp_ok time - $began, '<', 0.9, 'takes nothing from another one';
+    my @slow = map { hooked("slow/$_") } 1 .. 8;
+    ends($_, 'delivered') for @slow;
+    cmp_ok((received('slow'))[-1]{most}, '<=', 8, 'no host gets more at the same time than it may');
+    sql("DELETE FROM await.delivery_due WHERE host LIKE 'localhost%'");
+};
+
+subtest '410 disables an endpoint' => sub {
+    ctl('add', "http://127.0.0.1:$http/gone/endpoint", '--queue=gone', '--types=pending');
+    my ($webhook) = ctl('list') =~ m{(\d+) \| \S+/gone/endpoint};
+    # in one transaction, so that both are stored before the first answer
+    my @jobs = split /\n/, sql("SELECT await.submit('gone', 'x') FROM generate_series(1, 2)");
+    ok ends($_, 'dead'), 'what is for it is given up' for @jobs;
+    like ctl('list'), qr/disabled: 410 Gone/, 'the list says so';
+    like $relay->text, qr/webhook $webhook, to 127\.0\.0\.1:$http, is disabled: the receiver answered 410/,
+        'the log says so';
+    my $n = received('gone/endpoint');
+    submit('gone');
+    my $later = hooked('ok/later');
+    ends($later, 'delivered');
+    is scalar(received('gone/endpoint')), $n, 'it gets nothing any more';
+};
+
+subtest 'over HTTP' => sub {
+    my $url = "http://127.0.0.1:$http/ok/own";
+    my $id = one_job("/hooked?hook=$url");
+    ends($id, 'delivered');
+    is of_job($id)->{url}, $url, 'the client names the URL';
+    is post('/hooked', 'x')->{status}, 202, 'or none';
+    my $jobs = sql('SELECT count(*) FROM await.job');
+    for my $case (
+        [ 403, "http://127.0.0.1:$https/" ],
+        [ 403, "https://127.0.0.1:$http/" ],
+        [ 403, 'https://example.com/' ],
+        [ 403, 'https://x.example.com.evil/' ],
+        [ 403, 'http://a.example.com/' ],
+        [ 400, 'ftp://a.example.com/' ],
+        [ 400, 'https://u@a.example.com/' ],
+        [ 400, 'x' ],
+        [ 400, 'https://a.example.com/' . 'x' x 2000 ])
+    {
+        my ($status, $hook) = @$case;
+        is post("/hooked?hook=$hook", 'x')->{status}, $status, 'refused: ' . substr $hook, 0, 40;
+    }
+    is sql('SELECT count(*) FROM await.job'), $jobs, 'nothing of that is stored';
+    is post('/hooked?hook=https://a.example.com/', 'x')->{status}, 202, 'a host below the domain';
+    my $fixed = one_job('/fixed?id=7');
+    complete_one('fixed');
+    ends($fixed, 'delivered');
+    like of_job($fixed)->{url}, qr{/ok/fixed\?id=7$}, 'a host of the configuration needs no permission';
+    my $batch = id_of(post('/batch', '{"jobs":[{"payload":1}]}', 'Content-Type' => 'application/json'));
+    complete_one('inside');
+    ends($batch, 'delivered');
+    is of_job($batch)->{type}, 'batch.ready', 'a batch says that it is ready';
+    my $all = one_job('/all');
+    ends($all, 'delivered');
+    is of_job($all)->{type}, 'pending', 'await has the options, too';
+    my $keyed = post("/hooked?hook=$url", 'x', 'Idempotency-Key' => '"k"');
+    is header(post("/hooked?hook=$url/2", 'x', 'Idempotency-Key' => '"k"'), 'Idempotency-Replayed'), 'true',
+        'another URL does not make another request';
+    ends(json($keyed)->{id}, 'delivered');
+    is of_job(json($keyed)->{id})->{url}, $url, 'the first one counts';
+};
+
+subtest 'await_webhooks' => sub {
+    my $id = hooked('ok/again');
+    ends($id, 'delivered');
+    my $is = of_job($id);
+    is "@$is{qw(state type queue attempts status)}", 'delivered pending q 1 200', 'a delivery is listed';
+    is $is->{event}, "$id:1", 'with its event';
+    is json(post("/deliveries/$is->{id}/retry"))->{id}, $is->{id}, 'it is sent once more';
+    comes('ok/again', 2);
+    is + (received('ok/again'))[1]{headers}{'webhook-id'}, "$id:1", 'with the same id';
+    my $waiting = hooked('hang/again');
+    ends($waiting, 'retrying');
+    is post('/deliveries/' . of_job($waiting)->{id} . '/retry')->{status}, 409, 'not if it has not ended';
+    is post('/deliveries/999999/retry')->{status}, 404, 'nor if there is none';
+    is post('/looks')->{status}, 405, 'nor without write';
+    my ($page, @ids) = ('/looks?limit=3');
+    for (1 .. 100) {
+        my $r = get($page);
+        push @ids, map { $_->{id} } @{ json($r)->{deliveries} };
+        my ($next) = (header($r, 'Link') // '') =~ /<(.*)>; rel="next"/ or last;
+        $page = $next =~ m{^[?]} ? "/looks$next" : $next;
+    }
+    is scalar(@ids), sql('SELECT count(*) FROM await.delivery'), 'the pages have all of them';
+    is join(' ', @ids), join(' ', sort { $b <=> $a } @ids), 'each once, the newest first';
+    for my $state (qw(delivered dead retrying)) {
+        my %states = map { $_->{state} => 1 } @{ json(get("/looks?state=$state&limit=200"))->{deliveries} };
+        is join(' ', keys %states), $state, "those that are $state";
+    }
+    unlike get('/looks?limit=200')->{body}, qr/whsec|signature/, 'no secret is listed';
+};
+
+subtest 'kills and takeovers' => sub {
+    my @jobs = map { hooked("slow/kill/$_") } 1 .. 12;
+    comes('slow/kill');
+    is $relay->stop('KILL'), 'killed', 'the relay is killed while it sends';
+    my $next = Await::Relay->start('next', '--sink', $sink);
+    ends($_, 'delivered') for @jobs;
+    my %n;
+    $n{ $_->{headers}{'webhook-id'} }++ for received('slow/kill');
+    is scalar(keys %n), 12, 'each event has arrived, with its id';
+    cmp_ok((sort { $b <=> $a } values %n)[0], '<=', 2, 'what was under way came once more');
+    my $last = hooked('slow/stop');
+    comes('slow/stop');
+    is $next->stop, 0, 'SIGTERM ends it';
+    is of_job($last)->{state}, 'delivered', 'when the answer has come';
+    my $id = hooked('ok/once');
+    is(Await::Relay->start('once', '--once', '--sink', $sink)->status, 0, "--once");
+    is of_job($id)->{state}, 'delivered', 'sends what is there, and ends';
+    sql('DELETE FROM await.delivery_due');
+    my $plain = hooked('ok/plain');
+    my $tls = hooked("https://localhost:$https/ok/tls");
+    my $bare = Await::Relay->start('bare', '--sink',
+        "webhooks,allow-network=127.0.0.1,ca-file=@{[$receiver->certificate]},first-delay=300ms");
+    ends($tls, 'delivered');
+    is of_job($tls)->{state}, 'delivered', 'a certificate that is trusted is good';
+    ends($plain, 'retrying');
+    like of_job($plain)->{error}, qr/^http is not allowed: /, 'without allow-http, http is not sent';
+    $bare->stop;
+    for my $wrong (
+        'webhooks=x', 'webhooks,allow-network=none',
+        'webhooks,at-once=0', 'webhooks,first-delay=x',
+        'webhooks,allow-http=1', 'webhooks,no=1'
+        )
+    {
+        is(Await::Relay->start('wrong', '--sink', $wrong)->status, 64, "$wrong is refused");
+    }
+};
+
+unlike join('', map { slurp($_) } glob "$s->{dir}/logs/*.log"), qr/whsec_|v1,[A-Za-z0-9+\/]{40}/,
+    'no secret and no signature is in a log';
+$receiver->stop;
+finish();

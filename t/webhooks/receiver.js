@@ -1,0 +1,86 @@
+// A receiver of webhooks for t/webhooks.t: what it does depends on the path. Prints its ports, then a line of JSON for
+// each request. Verifies what it gets by the library "standardwebhooks" if it has a secret for the path.
+// usage: node receiver.js VERIFIER CERTIFICATE KEY       (secrets come on standard input: a line "PATH SECRET")
+const fs = require('fs');
+const http = require('http');
+const https = require('https');
+const readline = require('readline');
+
+const [verifier, certificate, key] = process.argv.slice(2);
+const { Webhook } = require(verifier);
+const secrets = new Map();
+const seen = new Map();
+let open = 0;
+let most = 0;
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const [path, secret] = line.split(' ');
+  secrets.set(path, secret);
+  console.log(JSON.stringify({ secret: path }));
+});
+
+function verify(path, body, headers) {
+  if (!secrets.has(path)) return null;
+  try {
+    new Webhook(secrets.get(path)).verify(body, headers);
+    return true;
+  } catch (error) {
+    return String(error.message);
+  }
+}
+
+// How each path answers, the nth time.
+const answers = {
+  ok: (res) => res.writeHead(200).end('thanks'),
+  none: (res) => res.writeHead(204).end(),
+  gone: (res) => res.writeHead(410).end(),
+  fail: (res, n) => res.writeHead(n < 3 ? 500 : 200).end(),
+  busy: (res, n) => (n < 2 ? res.writeHead(429, { 'Retry-After': '2' }).end() : res.writeHead(200).end()),
+  hang: () => {},
+  slow: (res) => setTimeout(() => res.writeHead(200).end(), 300),
+  redirect: (res, n, port) => res.writeHead(302, { Location: `http://127.0.0.1:${port}/redirected` }).end(),
+  redirected: (res) => res.writeHead(200).end(),
+  endless: (res) => {
+    res.writeHead(200);
+    const more = () => { while (res.writable && res.write('x'.repeat(65536))); };
+    res.on('drain', more);
+    more();
+  },
+  gigabyte: (res) => {
+    res.writeHead(200, { 'Content-Length': 1 << 30 });
+    const more = () => { while (res.writable && res.write('x'.repeat(65536))); };
+    res.on('drain', more);
+    more();
+  },
+  half: (res) => {
+    res.writeHead(200, { 'Content-Length': 1000 });
+    res.write('half');
+    setTimeout(() => res.destroy(), 50);
+  },
+  garbage: (res) => res.socket.end('\x00\x01 this is no HTTP\r\n\r\n'),
+  head: (res) => res.socket.end('HTTP/1.1 200 OK\r\n' + 'X-Long: ' + 'x'.repeat(100000) + '\r\n\r\n'),
+  early: (res) => res.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(3) + 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+};
+
+function on_request(req, res) {
+  const chunks = [];
+  most = Math.max(most, ++open);
+  res.on('close', () => --open);
+  req.on('data', (chunk) => chunks.push(chunk));
+  req.on('end', () => {
+    const body = Buffer.concat(chunks).toString();
+    const [, path] = req.url.split('?')[0].split('/');
+    const n = (seen.get(req.url) ?? 0) + 1;
+    seen.set(req.url, n);
+    console.log(JSON.stringify({ url: req.url, path, n, at: Date.now(), most, method: req.method, headers: req.headers, body,
+      good: verify(path, body, req.headers) }));
+    (answers[path] ?? answers.ok)(res, n, http_server.address().port);
+  });
+}
+
+const http_server = http.createServer(on_request).listen(0, '127.0.0.1', () => {
+  const https_server = https.createServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(key) }, on_request);
+  https_server.listen(0, '127.0.0.1', () => {
+    console.log(JSON.stringify({ http: http_server.address().port, https: https_server.address().port }));
+  });
+});
