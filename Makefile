@@ -116,6 +116,7 @@ pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/co
 io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
 cli_objects    = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/cli/*.cc))
 curl_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/curl/*.cc))
+kafka_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/kafka/*.cc))
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
 relay_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/relay/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
@@ -148,9 +149,9 @@ $(B)/cc/bench/%.o: bench/%.cc $(B)/cc/made-by
 
 $(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(worker_objects) $(B)/cc/sources
 	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(relay_objects) $(B)/cc/sources
-	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/relay/webhook_hosts.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+$(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(kafka_objects) $(relay_objects) $(B)/cc/sources
+	$(call link,-lpq -lcurl -lhiredis -lrdkafka -ljansson -ljwt -lwslay -lcrypto)
+$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/kafka/offsets.o $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/relay/webhook_hosts.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -lcurl -ljansson -ljwt -lwslay -lcrypto -lpthread)
 $(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)
@@ -158,10 +159,12 @@ $(B)/sim: $(pure_objects) $(sim_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)
 $(B)/load: $(load_objects) $(B)/cc/sources
 	$(call link,-lpq -lpthread)
-$(B)/contract: $(pure_objects) $(io_objects) $(contract_objects) $(B)/cc/sources
-	$(call link,-lgtest -lgtest_main -lpq -lhiredis -ljansson -ljwt -lwslay -lcrypto -lpthread)
+$(B)/contract: $(pure_objects) $(io_objects) $(kafka_objects) $(contract_objects) $(B)/cc/sources
+	$(call link,-lgtest -lgtest_main -lpq -lhiredis -lrdkafka -ljansson -ljwt -lwslay -lcrypto -lpthread)
+$(B)/kafka-broker: $(B)/cc/t/kafka/broker.o $(B)/cc/sources
+	$(call link,-lrdkafka)
 
-PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract
+PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract $(B)/kafka-broker
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench

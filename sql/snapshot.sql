@@ -7277,6 +7277,7 @@ REVOKE ALL ON FUNCTION await.store_chunks(p_job uuid, p_kind "char", p_attempt s
 REVOKE ALL ON FUNCTION await.stored_payload(p_job uuid, p_offset bigint, p_length integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_worker;
+GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_relay;
 REVOKE ALL ON FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.take_turn(p_queue integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.tell_batch(p_batch uuid) FROM PUBLIC;

@@ -134,6 +134,10 @@ inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
 inline constexpr char kRelayHello[] = "SELECT timeline, schema_version FROM await.relay_hello()";
 inline constexpr char kRelayLease[] =
     "SELECT token, holder, left_ms FROM await.relay_lease($1, $2, $3, $4 * interval '1 ms')";
+/// Messages of a topic, as jobs. A key is kept as long as the job is, and for a month at most.
+inline constexpr char kSubmitMessages[] =
+    "SELECT count(await.submit($1, payload, type, options::jsonb, key, '30 days'::interval)) "
+    "FROM unnest($2, $3, $4, $5) AS m(payload, type, options, key)";
 inline constexpr char kRelayRelease[] = "SELECT await.relay_release($1, $2)";
 inline constexpr char kRelayOpen[] = "SELECT sink, no, cursor FROM await.relay_open($1, $2, $3)";
 inline constexpr char kRelayAdvance[] =

@@ -13,11 +13,11 @@ void say(const std::string &what, const std::string &missing) {
   std::printf("%s: %s\n", what.c_str(), missing.empty() ? "ok" : missing.c_str());
 }
 
-/// Waits for the answer of one sink, or of the source.
-class Check {
+/// Waits for the answer of one sink, of the source, or of one that jobs come from.
+class Answer {
  public:
   template <class Ask>
-  std::string run(io::PollLoop &loop, Ask ask) {
+  std::string wait(io::PollLoop &loop, Ask ask) {
     ask(reply_);
     if (!loop.run_until([this] { return outcome_.has_value(); }, kPatienceMs))
       return "no answer";
@@ -27,7 +27,7 @@ class Check {
  private:
   void on_answer(Result<Done> outcome) { outcome_ = std::move(outcome); }
   std::optional<Result<Done>> outcome_;
-  core::Reply<Done> reply_ = core::Reply<Done>::to<&Check::on_answer>(this);
+  core::Reply<Done> reply_ = core::Reply<Done>::to<&Answer::on_answer>(this);
 };
 
 /// Waits for a stream to begin.
@@ -58,10 +58,16 @@ bool check(io::PollLoop &loop, Relay &relay) {
   std::string missing = good ? "" : relay.trouble().empty() ? "no answer" : relay.trouble();
   say("PostgreSQL", missing);
   for (const auto &feed : relay.feeds()) {
-    Check sink;
+    Answer answer;
     auto ask = [&](core::Reply<Done> &reply) { feed->sink().check(reply); };
-    std::string lacks = good ? sink.run(loop, ask) : "not looked at, because PostgreSQL is missing";
+    std::string lacks = good ? answer.wait(loop, ask) : "not looked at, because PostgreSQL is missing";
     say("sink " + feed->name(), lacks);
+    good = good && lacks.empty();
+  }
+  for (const auto &intake : relay.intakes()) {
+    Answer answer;
+    std::string lacks = answer.wait(loop, [&](core::Reply<Done> &reply) { intake->check(reply); });
+    say("source kafka " + intake->settings().topic, lacks);
     good = good && lacks.empty();
   }
   return good;
@@ -69,10 +75,10 @@ bool check(io::PollLoop &loop, Relay &relay) {
 
 bool check_log(io::PollLoop &loop, io::Log &log, io::Random &random, Relay &relay,
                const std::string &conninfo) {
-  Check source;
+  Answer source;
   std::string missing = "not looked at, because PostgreSQL is missing";
   if (relay.readable())
-    missing = source.run(loop, [&](core::Reply<Done> &reply) { relay.check_source(reply); });
+    missing = source.wait(loop, [&](core::Reply<Done> &reply) { relay.check_source(reply); });
   if (missing.empty())
     missing = StreamCheck().run(loop, log, random, conninfo);
   say("source wal", missing);

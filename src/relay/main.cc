@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 
 #include "base/redact.h"
@@ -13,6 +14,7 @@
 #include "cli/program.h"
 #include "cli/redis_names.h"
 #include "cli/secrets.h"
+#include "kafka/handle.h"
 #include "pg/conninfo.h"
 #include "relay/check.h"
 #include "relay/relay.h"
@@ -25,6 +27,7 @@ struct Arguments {
   std::string postgres;
   std::vector<std::string> redis;
   std::vector<std::string> sinks;
+  std::vector<std::string> from;
   std::string poll = "10ms";
   std::string source = "table";
   std::string log_postgres;
@@ -55,10 +58,16 @@ void declare(CLI::App &app, Arguments &to) {
       ->envname("AWAIT_REDIS")
       ->allow_extra_args(false);
   app.add_option("--sink", to.sinks,
-                 "where events go: redis, stdout[,thin=on], webhooks[,option=value]; may be repeated. Each "
+                 "where events go: redis, stdout[,thin=on], kafka=BROKERS,topic=TOPIC, "
+                 "webhooks[,option=value]; may be repeated. Each "
                  "has a cursor of its own, "
                  "under its kind or name=NAME")
       ->envname("AWAIT_SINKS")
+      ->delimiter(';')
+      ->allow_extra_args(false);
+  app.add_option("--from", to.from,
+                 "where jobs come from: kafka=BROKERS,topic=TOPIC,queue=QUEUE,group=GROUP; may be repeated")
+      ->envname("AWAIT_FROM")
       ->delimiter(';')
       ->allow_extra_args(false);
   app.add_option("--types", to.types, "deliver only events of these types, separated by commas")
@@ -149,6 +158,12 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
       return Error{Code::invalid, "two sinks are named \"" + spec->name() + "\": give one another name=NAME"};
     arguments.settings.sinks.push_back(*spec);
   }
+  for (const std::string &text : arguments.from) {
+    auto spec = relay::parse_sink(text);
+    if (!spec)
+      return Error{Code::invalid, "--from " + redact(text) + ": " + spec.error().detail};
+    arguments.settings.from.push_back(*spec);
+  }
   if (arguments.sinks.empty() &&
       (arguments.settings.once || !arguments.types.empty() || !arguments.queues.empty()))
     return Error{Code::invalid, "there is no --sink"};
@@ -175,6 +190,10 @@ int run(Arguments &arguments) {
   auto made = relay.make_sinks();
   if (!made) {
     log.error("--sink: " + made.error().detail);
+    return 64;
+  }
+  if (auto intakes = relay.make_intakes(); !intakes) {
+    log.error("--from: " + intakes.error().detail);
     return 64;
   }
   auto watch = loop.watch(signals, [&] {
@@ -214,5 +233,9 @@ int main(int argc, char **argv) {
     return error.get_exit_code();
   }
   cli::hide_arguments(argc, argv);
-  return run(arguments);
+  int status = run(arguments);
+  constexpr int kClosingMs = 2'000;
+  if (!kafka::wait_closed(kClosingMs))
+    std::_Exit(status);  // threads of librdkafka still wait for a name, for example
+  return status;
 }

@@ -41,6 +41,7 @@ Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, 
       lead_(loop, log, random, {settings_.conninfo, "relay lead", 5'000}, this),
       read_(loop, log, random, {settings_.conninfo, "relay read", 30'000}, this),
       bulk_(loop, log, random, {settings_.conninfo, "relay bulk", 60'000}, this),
+      submit_(loop, log, random, {settings_.conninfo, "relay submit", 30'000}, this),
       notifier_(loop),
       leader_(loop, log, lead_, settings_.relay, settings_.holder, *this),
       cursors_(lead_, leader_),
@@ -86,6 +87,24 @@ void Relay::check_source(core::Reply<Done> &reply) {
       }));
 }
 
+Result<Done> Relay::make_intakes() {
+  for (const SinkSpec &spec : settings_.from) {
+    if (spec.kind != "kafka")
+      return Error{Code::invalid, "there is no source \"" + spec.kind + "\"; there is: kafka"};
+    auto settings = KafkaSource::parse(spec.value, spec.options);
+    if (!settings)
+      return settings.error();
+    intakes_.push_back(
+        std::make_unique<KafkaSource>(loop_, log_, random_, submit_, bus_, std::move(*settings)));
+  }
+  return Done{};
+}
+
+void Relay::lead_intakes(bool leads) {
+  for (auto &intake : intakes_)
+    intake->lead(leads);
+}
+
 void Relay::start() { lead_.start(); }
 
 void Relay::connected(pg::Connection &connection) {
@@ -114,7 +133,9 @@ void Relay::greet(pg::Connection &connection, const Hello &hello) {
   if (&connection == &lead_) {
     bool first = timeline_.empty();
     bool moved = std::exchange(timeline_, hello.timeline) != hello.timeline;
-    for (pg::Connection *other : {&read_, &bulk_}) {
+    for (pg::Connection *other : {&read_, &bulk_, &submit_}) {
+      if (other == &submit_ && intakes_.empty())
+        continue;
       if (first)
         other->start();
       else if (moved && other->ready())
@@ -139,6 +160,7 @@ void Relay::on_lead() {
   if (phase_ != Phase::running)
     return;
   housekeeping_.lead(true);
+  lead_intakes(true);
   open();
 }
 
@@ -174,6 +196,7 @@ void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
 
 void Relay::on_lost_lead() {
   housekeeping_.lead(false);
+  lead_intakes(false);
   if (open_reply_.waiting())
     open_reply_.unlink();
   open_timer_->clear();
@@ -186,7 +209,8 @@ void Relay::on_lost_lead() {
 
 bool Relay::all_idle() const {
   return std::all_of(feeds_.begin(), feeds_.end(),
-                     [](const auto &feed) { return feed->idle() && feed->sink().idle(); });
+                     [](const auto &feed) { return feed->idle() && feed->sink().idle(); }) &&
+         std::all_of(intakes_.begin(), intakes_.end(), [](const auto &intake) { return intake->idle(); });
 }
 
 /// What has come to an end?
@@ -224,6 +248,7 @@ void Relay::drain() {
     return;
   notifier_.stopping();
   housekeeping_.lead(false);
+  lead_intakes(false);
   phase_ = Phase::draining;
   for (auto &feed : feeds_) {
     feed->drain();

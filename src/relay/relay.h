@@ -7,6 +7,7 @@
 #include "io/outage.h"
 #include "relay/feed.h"
 #include "relay/housekeeping.h"
+#include "relay/kafka_source.h"
 #include "relay/leader.h"
 #include "relay/service_notifier.h"
 #include "relay/sinks.h"
@@ -25,6 +26,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   struct Settings {
     std::string conninfo;
     std::vector<SinkSpec> sinks;
+    std::vector<SinkSpec> from;  ///< where jobs come from
     Filter filter;
     std::int64_t poll_ms = 10;
     bool follows_log = false;              ///< the source "wal"
@@ -42,6 +44,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
 
   /// Errors: invalid: a sink that cannot be made.
   Result<Done> make_sinks();
+  Result<Done> make_intakes();
   void start();
   /// Delivers what was begun, for a bounded time, stores the cursors and gives up the lead.
   void drain();
@@ -50,6 +53,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   bool succeeded() const { return !failed_; }
 
   const std::vector<std::unique_ptr<Feed>> &feeds() const { return feeds_; }
+  const std::vector<std::unique_ptr<KafkaSource>> &intakes() const { return intakes_; }
   /// Why PostgreSQL cannot be used; empty if it can, or is not known yet.
   const std::string &trouble() const { return lead_.failing() ? lead_.reason() : schema_.reason(); }
   /// What the source lacks, with the remedy; `Done`: nothing.
@@ -80,6 +84,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   void on_feed() override { look_timer_->set(0); }
   void look();
   bool all_idle() const;
+  void lead_intakes(bool leads);
   void next_phase();
 
   io::Loop &loop_;
@@ -92,7 +97,8 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   pg::Connection lead_;
   pg::Connection read_;
   pg::Connection bulk_;
-  std::string timeline_;  // of the server that lead_ is connected to
+  pg::Connection submit_;  // used if there are intakes
+  std::string timeline_;   // of the server that lead_ is connected to
   ServiceNotifier notifier_;
   Leader leader_;
   Cursors cursors_;
@@ -101,6 +107,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   Housekeeping housekeeping_;
   std::vector<std::unique_ptr<Sink>> sinks_;
   std::vector<std::unique_ptr<Feed>> feeds_;
+  std::vector<std::unique_ptr<KafkaSource>> intakes_;
   core::Reply<std::vector<StoredCursor>> open_reply_ =
       core::Reply<std::vector<StoredCursor>>::to<&Relay::on_opened>(this);
   Phase phase_ = Phase::running;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "relay/kafka_sink.h"
 #include "relay/redis_sink.h"
 #include "relay/stdout_sink.h"
 #include "relay/webhook_sink.h"
@@ -41,11 +42,21 @@ Made make_redis(const SinkSpec &spec, const SinkContext &context) {
   return Made(std::make_unique<RedisSink>(context.reads, *context.bus));
 }
 
+Made make_kafka(const SinkSpec &spec, const SinkContext &context) {
+  auto settings = KafkaSink::parse(spec.value, spec.options);
+  if (!settings)
+    return Error{Code::invalid, "the sink " + spec.name() + ": " + settings.error().detail};
+  return Made(std::make_unique<KafkaSink>(context.loop, context.log, std::move(*settings)));
+}
+
 struct Kind {
   std::string_view name;
   Made (*make)(const SinkSpec &, const SinkContext &);
 };
-constexpr Kind kKinds[] = {{"redis", make_redis}, {"stdout", make_stdout}, {"webhooks", make_webhooks}};
+constexpr Kind kKinds[] = {{"kafka", make_kafka},
+                           {"redis", make_redis},
+                           {"stdout", make_stdout},
+                           {"webhooks", make_webhooks}};
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {

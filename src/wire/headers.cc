@@ -51,6 +51,18 @@ std::string from_percent(std::string_view text) {
 
 }  // namespace
 
+bool is_traceparent(std::string_view text) {
+  if (text.size() != 55)
+    return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool dash = i == 2 || i == 35 || i == 52;
+    bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+    if (dash ? text[i] != '-' : !hex)
+      return false;
+  }
+  return true;
+}
+
 bool is_media_type(std::string_view value) {
   if (value.size() > 255 || !is_text(value))
     return false;

@@ -14,6 +14,9 @@ bool is_media_type(std::string_view value);
 /// The `type/subtype` of a media type in lower case, without parameters.
 std::string essence(std::string_view media_type);
 
+/// Whether `text` is a `traceparent` (W3C Trace Context §3.2): version, trace id, parent id, flags.
+bool is_traceparent(std::string_view text);
+
 /// A parameter of a header value such as `form-data; name="a"; filename="b"`, without quotes, and with `%22`,
 /// `%0D` and `%0A` decoded, as browsers encode them (WHATWG HTML §4.10.21.8).
 std::optional<std::string> parameter(std::string_view value, std::string_view name);

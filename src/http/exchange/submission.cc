@@ -14,19 +14,6 @@
 namespace await::http {
 namespace {
 
-/// W3C Trace Context §3.2: version, trace id, parent id, flags. Anything else is ignored.
-bool is_traceparent(std::string_view text) {
-  if (text.size() != 55)
-    return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    bool dash = i == 2 || i == 35 || i == 52;
-    bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-    if (dash ? text[i] != '-' : !hex)
-      return false;
-  }
-  return true;
-}
-
 /// Reads the Idempotency-Key.
 Refusal read_key(ngx_http_request_t *r, core::NewJob &job) {
   const LocationConf &location = location_conf(r);
@@ -64,7 +51,7 @@ Refusal read_head(ngx_http_request_t *r, core::NewJob &job) {
   if (!clean)
     return send_problem(r, 400, "The X-Correlation-Id is not valid UTF-8, or is longer than 255 bytes.");
   job.correlation_id = correlation.empty() ? std::string(request_id_of(r)) : correlation;
-  if (std::string trace = header(r, "traceparent"); is_traceparent(trace))
+  if (std::string trace = header(r, "traceparent"); wire::is_traceparent(trace))
     job.trace = trace;
   if (auto owner = owner_of(r))
     job.owner = *owner;

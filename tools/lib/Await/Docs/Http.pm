@@ -13,6 +13,7 @@ our @EXPORT =
 
 my $HTTP = 'docs/http.md';
 my $RELAY = 'docs/relay.md';    # what await-relay writes
+my $KAFKA = 'docs/kafka.md';
 
 # --- documents -------------------------------------------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ sub member_tables {
 
 sub check_members {
     my ($files, $code) = @_;
-    my @tables = map { member_tables($files, $_) } $HTTP, $RELAY;
+    my @tables = map { member_tables($files, $_) } $HTTP, $RELAY, $KAFKA;
     my @objects = objects($code);
     return "src: no document is found in the source: $MEND" unless @objects;
     return "$HTTP:1: there is no table of members" unless @tables;

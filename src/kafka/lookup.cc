@@ -1,0 +1,123 @@
+#include "kafka/lookup.h"
+
+#include <librdkafka/rdkafka.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "kafka/reason.h"
+
+namespace await::kafka {
+namespace {
+
+constexpr int kPatienceMs = 4'000;
+
+Result<Done> ask_topic(rd_kafka_t *kafka, const std::string &name) {
+  rd_kafka_topic_t *topic = name.empty() ? nullptr : rd_kafka_topic_new(kafka, name.c_str(), nullptr);
+  const rd_kafka_metadata_t *metadata = nullptr;
+  rd_kafka_resp_err_t error = rd_kafka_metadata(kafka, 0, topic, &metadata, kPatienceMs);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR && topic != nullptr)
+    error = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  if (metadata != nullptr)
+    rd_kafka_metadata_destroy(metadata);
+  if (topic != nullptr)
+    rd_kafka_topic_destroy(topic);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+    return Done{};
+  if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+    return Error{Code::not_found, "topic " + name + " does not exist: create it"};
+  return Error{Code::unavailable, (name.empty() ? "" : "topic " + name + ": ") + rd_kafka_err2str(error)};
+}
+
+}  // namespace
+
+/// Deleted by whoever comes last, the thread or the owner.
+struct Lookup::Job {
+  Settings settings;
+  std::vector<std::string> topics;
+  int fd;
+  std::mutex mutex;
+  bool other_gone = false;
+  Result<Done> outcome = Done{};
+
+  /// Whether the other one still uses it; if not, it is deleted.
+  void leave() {
+    std::unique_lock lock(mutex);
+    if (!std::exchange(other_gone, true))
+      return;
+    lock.unlock();
+    ::close(fd);
+    delete this;
+  }
+};
+
+Lookup::~Lookup() { forget(); }
+
+void Lookup::forget() {
+  watch_.reset();
+  if (job_ != nullptr)
+    std::exchange(job_, nullptr)->leave();
+}
+
+void Lookup::ask(const Settings &settings, const std::vector<std::string> &topics, core::Reply<Done> &reply) {
+  forget();
+  waiting_.push_back(reply);
+  job_ = new Job{settings, topics, ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), {}};
+  watch_ = loop_.watch(job_->fd, [this] { on_answer(); });
+  watch_->want(true, false);
+  std::thread([job = job_] { run(*job); }).detach();
+}
+
+void Lookup::run(Job &job) {
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  Properties all = job.settings.properties;
+  all.emplace_back("bootstrap.servers", job.settings.brokers);
+  all.emplace_back("log_level", "0");
+  for (const auto &[name, value] : all)
+    rd_kafka_conf_set(conf, name.c_str(), value.c_str(), nullptr, 0);
+  char why[512] = "";
+  rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+  if (kafka == nullptr) {
+    rd_kafka_conf_destroy(conf);
+    job.outcome = Error{Code::invalid, why};
+  } else {
+    std::vector<std::string> topics = job.topics;
+    if (topics.empty())
+      topics.emplace_back();
+    for (const std::string &topic : topics) {
+      if (job.outcome)
+        job.outcome = ask_topic(kafka, topic);
+    }
+    // the reason why no broker answers comes as an event
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_main(kafka);
+    rd_kafka_event_t *event = job.outcome ? nullptr : rd_kafka_queue_poll(queue, 0);
+    if (event != nullptr && rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && !job.outcome &&
+        job.outcome.error().code == Code::unavailable)
+      job.outcome = Error{Code::unavailable, reason_of(rd_kafka_event_error_string(event))};
+    if (event != nullptr)
+      rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+  }
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(job.fd, &one, sizeof one) > 0);
+  job.leave();
+  if (kafka != nullptr)
+    rd_kafka_destroy(kafka);
+}
+
+void Lookup::on_answer() {
+  std::uint64_t count = 0;
+  if (::read(job_->fd, &count, sizeof count) < 0)
+    return;
+  std::unique_lock lock(job_->mutex);
+  Result<Done> outcome = job_->outcome;
+  lock.unlock();
+  forget();
+  if (core::Reply<Done> *reply = waiting_.pop_front())
+    reply->deliver(std::move(outcome));
+}
+
+}  // namespace await::kafka

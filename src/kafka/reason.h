@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "io/log.h"
+
+struct rd_kafka_op_s;
+
+namespace await::kafka {
+
+/// The text of an error of librdkafka without what differs each time ("after 3ms in state CONNECT", "3
+/// messages …"), so that the log has each reason once.
+std::string reason_of(std::string_view text);
+
+/// Passes on what librdkafka logs, except failures of connections: those come as errors, too.
+/// @param name  of whom it is about
+void log_event(io::Log &log, const std::string &name, rd_kafka_op_s *event);
+
+}  // namespace await::kafka

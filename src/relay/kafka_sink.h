@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/log.h"
+#include "io/loop.h"
+#include "kafka/lookup.h"
+#include "kafka/producer.h"
+#include "relay/sink.h"
+#include "wire/topic_pattern.h"
+
+namespace await::relay {
+
+/// Writes each event as a message to a topic of Kafka (docs/relay.md). The key is the id of the job, so that
+/// a job's events are in one partition, in their order. An event is delivered when all in-sync replicas have
+/// it.
+class KafkaSink : public Sink {
+ public:
+  enum class Envelope : std::uint8_t { none, binary, structured };  ///< of CloudEvents
+  struct Settings {
+    kafka::Settings kafka;
+    wire::TopicPattern topic;
+    bool thin = false;
+    Envelope envelope = Envelope::none;
+    std::string source;                            ///< of CloudEvents
+    std::optional<wire::TopicPattern> event_type;  ///< of CloudEvents; none: the type as it is
+  };
+  /// @param value  the brokers
+  /// Errors: invalid.
+  static Result<Settings> parse(const std::string &value, const std::map<std::string, std::string> &options);
+
+  KafkaSink(io::Loop &loop, io::Log &log, Settings settings);
+
+  void lead(bool leads) override;
+  void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) override;
+  void check(core::Reply<Done> &reply) override;
+
+ private:
+  static constexpr std::int64_t kPatienceMs = 10'000;  // of a page that no broker confirms, before it is said
+  static constexpr std::int64_t kGraceMs = 500;        // of a page, when the lead is lost
+  using Id = std::pair<Uuid, int>;
+
+  void send();
+  kafka::Message message_of(const RelayEvent &event) const;
+  void on_sent(Result<kafka::Sent> outcome);
+  void on_timer();
+  void answer(Result<Done> outcome);
+
+  Settings settings_;
+  kafka::Producer producer_;
+  kafka::Lookup lookup_;
+  std::span<const RelayEvent> events_;
+  std::vector<Id> sending_;  // of the group that the producer has
+  std::set<Id> written_;     // of a page that is not written as a whole
+  std::set<Id> too_large_;   // sent without their data
+  std::string failure_;      // of a group that ended when nobody waited for it
+  bool leads_ = true;
+  List<core::Reply<Done>> waiting_;
+  core::Reply<kafka::Sent> sent_reply_ = core::Reply<kafka::Sent>::to<&KafkaSink::on_sent>(this);
+  std::unique_ptr<io::Timer> timer_;
+};
+
+}  // namespace await::relay

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backoff.h"
+#include "io/log.h"
+#include "io/loop.h"
+#include "io/outage.h"
+#include "io/random.h"
+#include "kafka/consumer.h"
+#include "kafka/lookup.h"
+#include "kafka/producer.h"
+#include "pg/connection.h"
+#include "redis/bus.h"
+#include "wire/job_message.h"
+
+namespace await::relay {
+
+/// Submits each message of a topic of Kafka as a job (docs/relay.md), while the relay leads. An offset is
+/// committed after the job; a message that comes again is the same job, by its key. What is no valid job goes
+/// to another topic, with the reason. While PostgreSQL is away, no messages are fetched.
+class KafkaSource : private kafka::Consumer::Listener {
+ public:
+  struct Settings {
+    kafka::Settings kafka;
+    std::string topic;
+    std::string queue;
+    std::string group;
+    std::string dead_letter;  ///< topic; empty: what is no valid job is only logged
+    wire::JobMessageRules rules;
+  };
+  /// @param value  the brokers
+  /// Errors: invalid.
+  static Result<Settings> parse(const std::string &value, const std::map<std::string, std::string> &options);
+
+  /// @param bus  to wake idle workers; null: no Redis
+  KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::Connection &connection, redis::Bus *bus,
+              Settings settings);
+  ~KafkaSource();
+
+  void lead(bool leads);
+  /// After lead(false): whether it has left its group.
+  bool idle() const { return !leads_ && consumer_.stopped() && !reply_.waiting(); }
+  const Settings &settings() const { return settings_; }
+  /// What is missing of Kafka, with the remedy; `Done` if nothing is.
+  void check(core::Reply<Done> &reply);
+
+ private:
+  static constexpr std::size_t kBatch = 500;  // jobs in a statement
+  static constexpr std::size_t kBatchBytes = 4 << 20;
+  static constexpr std::size_t kMost = 2'000;  // messages in memory
+  static constexpr std::size_t kMostBytes = 32 << 20;
+  static constexpr std::size_t kMostOpen = 100'000;  // offsets behind one that is not done
+  static constexpr std::size_t kLetters = 100;       // in a group
+  static constexpr int kMostLines = 20;              // on bad messages, in a minute
+  static constexpr std::int64_t kMinuteMs = 60'000;
+
+  struct Item {
+    kafka::Received message;
+    wire::JobMessage job;
+    std::string reason;    ///< of a message that is no valid job
+    bool cut = false;      ///< its value is left out
+    std::size_t size = 0;  ///< in bytes, as it is counted in bytes_
+  };
+
+  void on_message(kafka::Received message) override;
+  void start();
+  void submit();
+  void on_submitted(Result<Done> outcome);
+  void refuse(Item item, std::string reason);
+  void log_refusal(const Item &item);
+  void send_letters();
+  kafka::Message letter_of(const Item &item) const;
+  void on_letters(Result<kafka::Sent> outcome);
+  void done(const Item &item);
+  void regulate();
+
+  io::Loop &loop_;
+  io::Log &log_;
+  io::Random &random_;
+  pg::Connection &connection_;
+  redis::Bus *bus_;
+  Settings settings_;
+  const std::string name_;
+  kafka::Consumer consumer_;
+  kafka::Producer producer_;
+  kafka::Lookup lookup_;
+  io::Outage submit_outage_;
+  io::Outage::Part submit_trouble_{submit_outage_};
+  io::Outage letter_outage_;
+  io::Outage::Part letter_trouble_{letter_outage_};
+
+  bool leads_ = false;
+  std::deque<Item> waiting_;
+  std::size_t in_flight_ = 0;  // of the first of them, those in the statement
+  std::size_t limit_ = kBatch;
+  std::deque<Item> letters_;
+  std::size_t bytes_ = 0;  // of both
+  int lines_ = 0;
+  std::int64_t lines_since_ms_ = 0;
+  std::int64_t unlogged_ = 0;
+  core::Backoff backoff_{100, 5'000};
+  core::Backoff letter_backoff_{500, 10'000};
+  core::Reply<Done> reply_ = core::Reply<Done>::to<&KafkaSource::on_submitted>(this);
+  core::Reply<kafka::Sent> letters_reply_ = core::Reply<kafka::Sent>::to<&KafkaSource::on_letters>(this);
+  std::unique_ptr<io::Timer> submit_timer_;
+  std::unique_ptr<io::Timer> letter_timer_;
+  std::unique_ptr<io::Timer> start_timer_;
+};
+
+}  // namespace await::relay

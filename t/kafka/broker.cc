@@ -1,0 +1,74 @@
+// A cluster of brokers for tests: that of librdkafka's mock (rdkafka_mock.h), with faults on demand.
+// usage: kafka-broker [BROKERS]
+// Prints the addresses of the brokers, then a line for each command that it reads from standard input, and
+// ends with standard input. Commands:
+//   topic NAME PARTITIONS       creates a topic; others are created when they are used, with 4 partitions
+//   topic-error NAME CODE       each request for the topic fails; 0 ends that
+//   errors APIKEY CODE [CODE…]  the next requests of this kind fail, one after the other; 0 is success
+//   leader TOPIC PARTITION ID   moves a partition to another broker
+//   down ID | up ID             a broker, from 1 on
+//   rtt ID MS                   how long a broker takes for an answer
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+int run(rd_kafka_mock_cluster_t *cluster, const std::string &line) {
+  std::istringstream in(line);
+  std::string command, name;
+  int a = 0, b = 0;
+  in >> command;
+  if (command == "topic" && in >> name >> a)
+    return rd_kafka_mock_topic_create(cluster, name.c_str(), a, 1);
+  if (command == "topic-error" && in >> name >> a) {
+    rd_kafka_mock_topic_set_error(cluster, name.c_str(), static_cast<rd_kafka_resp_err_t>(a));
+    return 0;
+  }
+  if (command == "errors" && in >> a) {
+    std::vector<rd_kafka_resp_err_t> errors;
+    while (in >> b)
+      errors.push_back(static_cast<rd_kafka_resp_err_t>(b));
+    rd_kafka_mock_push_request_errors_array(cluster, static_cast<int16_t>(a), errors.size(), errors.data());
+    return 0;
+  }
+  if (command == "leader" && in >> name >> a >> b)
+    return rd_kafka_mock_partition_set_leader(cluster, name.c_str(), a, b);
+  if (command == "down" && in >> a)
+    return rd_kafka_mock_broker_set_down(cluster, a);
+  if (command == "up" && in >> a)
+    return rd_kafka_mock_broker_set_up(cluster, a);
+  if (command == "rtt" && in >> a >> b)
+    return rd_kafka_mock_broker_set_rtt(cluster, a, b);
+  return RD_KAFKA_RESP_ERR__INVALID_ARG;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  char why[512] = "";
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "log_level", "3", nullptr, 0);
+  rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+  if (kafka == nullptr) {
+    std::cerr << why << "\n";
+    return 1;
+  }
+  rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(kafka, argc > 1 ? std::atoi(argv[1]) : 1);
+  std::cout << rd_kafka_mock_cluster_bootstraps(cluster) << std::endl;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    int error = run(cluster, line);
+    std::cout << (error == 0 ? "ok" : rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error)))
+              << std::endl;
+  }
+  std::cout.flush();
+  std::_Exit(0);  // nothing has to be kept
+}
