@@ -21,6 +21,7 @@ log_format full '$status|$request|$body_bytes_sent|$request_time|$remote_addr|$r
     '$uri|$args|$await_delivery|$await_state|$await_id|$server_name|$connection_requests|$request_length|$host';
 access_log logs/full.log full;
 limit_conn_zone $server_name zone=one:1m;
+map $http_x_tag $who { default ""; "~^[a-z]+$" ann; }
 CONF
     listen 127.0.0.1:${NARROW} sndbuf=4k;
     listen 127.0.0.1:${TLS} ssl; ssl_certificate ${FILES}/cert.pem; ssl_certificate_key ${FILES}/key.pem;
@@ -35,6 +36,8 @@ CONF
         }
     location ~ ^/long/(?<id>[^/]+)$ { await_max_buffered 1m; await_events job:$id; }
     location ~ ^/slow/(?<id>[^/]+)$ { limit_rate 1m; await_events job:$id; }
+    location = /user { if ($who = "") { return 401; } await_owner $who; await_events user:$who; }
+    location ~ ^/known/(?<id>[^/]+)$ { if ($who = "") { return 401; } await_job $id; }
     location ~ ^/old/(.+)$ { rewrite ^/old/(.+)$ /jobs/$1?was=old last; }
     location ~ ^/named/(?<id>[^/]+)$ { add_header X-Seen "$id $request_id $http_x_tag $remote_addr" always;
         await_job_uri /elsewhere/$id; await_job $id; }
@@ -212,6 +215,21 @@ subtest 'a rewritten URL' => sub {
     my @log = last_log("/old/$id");
     is $log[8], "/jobs/$id", 'is logged rewritten';
     like $log[9], qr/^was=old/, 'the arguments are logged rewritten';
+};
+
+# a map with "~^…$" has matched: nginx counts two captures then, and has no array for them
+subtest 'a pattern without captures' => sub {
+    my $stream = begin_request('GET', '/user', headers => { 'X-Tag' => 'known', Accept => 'text/event-stream' });
+    ok $stream->wait_event('ready'), 'a stream begins';
+    ok parked(1), 'and is parked';
+    my $other = one_job();
+    my $poll = begin_request('GET', "/known/$other?wait=20", headers => { 'X-Tag' => 'x' });
+    ok parked(2), 'a poll is parked behind a location with captures';
+    claim($other);
+    complete($other, 'x', hint => 1);
+    is json($poll->response)->{id}, $other, 'the poll is answered';
+    $stream->close;
+    ok parked(0), 'nothing is left';
 };
 
 subtest 'who may not see a job, and who may' => sub {

@@ -87,9 +87,13 @@ std::size_t variables_size(ngx_http_request_t *r) {
 }
 
 #if (NGX_PCRE)
+/// How many offsets of the last match to keep. A match without groups has none that can be read ($1 to $9),
+/// although it counts two: the array is missing then, or that of an earlier match.
+ngx_uint_t kept_captures(ngx_http_request_t *r) { return r->ncaptures > 2 ? r->ncaptures : 0; }
+
 std::size_t captured(ngx_http_request_t *r) {
   int last = 0;
-  for (ngx_uint_t i = 0; i < r->ncaptures; ++i)
+  for (ngx_uint_t i = 0; i < kept_captures(r); ++i)
     last = ngx_max(last, r->captures[i]);
   return static_cast<std::size_t>(last);
 }
@@ -201,7 +205,7 @@ bool Parked::possible(ngx_http_request_t *r, ngx_event_handler_pt handler) {
   if (r->header_sent ? has_filters(r) : has_changes(r))
     return false;
 #if (NGX_PCRE)
-  if (r->ncaptures > 0 && captured(r) > kMaxRest)
+  if (captured(r) > kMaxRest)
     return false;
 #endif
   if (r->header_sent || r->request_body != nullptr)
@@ -234,8 +238,8 @@ Parked::Layout Parked::layout_of(ngx_http_request_t *r) {
     layout.size += r->uri.len + r->args.len + r->exten.len;
 #if (NGX_PCRE)
   bool of_uri = r->captures_data == r->uri.data;  // as those of a location are: the URI is kept anyway
-  layout.captures = r->ncaptures > 0 && !of_uri ? captured(r) : 0;
-  layout.size += r->ncaptures * sizeof(int) + layout.captures;
+  layout.captures = of_uri ? 0 : captured(r);
+  layout.size += kept_captures(r) * sizeof(int) + layout.captures;
 #endif
   return layout;
 }
@@ -305,10 +309,10 @@ void Parked::save_tail(ngx_http_request_t *r, const Layout &layout) {
     out.put(view(r->exten));
   }
 #if (NGX_PCRE)
-  captures_ = static_cast<std::uint16_t>(r->ncaptures);
+  captures_ = static_cast<std::uint16_t>(kept_captures(r));
   captures_size_ = static_cast<std::uint16_t>(layout.captures);
-  if (r->ncaptures > 0) {
-    out.put(r->captures, r->ncaptures * sizeof(int));
+  if (captures_ > 0) {
+    out.put(r->captures, captures_ * sizeof(int));
     out.put(r->captures_data, layout.captures);
   }
 #endif
