@@ -15,7 +15,7 @@ ifneq ($(strip $(words $(SRC)) $(words $(B)) $(ODD)),1 1)
 $(error this directory, or B=, has a space or another special character in its name: move it: "$(SRC)", "$(B)")
 endif
 PORT   ?= 8080
-CONF   ?= conf/minimal.conf
+CONF   ?= conf/demo.conf
 export PORT TLS_PORT CONF RUN_DIR
 
 STACK  := $(SRC)/tools/await-stack
@@ -204,6 +204,9 @@ $(W)/node/node_modules/pg:
 # the verifier of t/webhooks.t, which is not ours
 $(B)/verifier/node_modules/standardwebhooks:
 	mkdir -p $(B)/verifier; npm install --silent --no-audit --no-fund --prefix $(B)/verifier standardwebhooks@1
+# the consumer of t/recipe_judge.t, which is not ours either, and has nothing of librdkafka
+$(B)/consumer/node_modules/kafkajs:
+	mkdir -p $(B)/consumer; npm install --silent --no-audit --no-fund --prefix $(B)/consumer kafkajs@2
 # copies, because node looks for modules beside the file that imports them
 $(W)/node/library.mjs: t/samples/library.mjs workers/samples/worker.mjs $(wildcard workers/node/*.js*) | $(W)/node/node_modules/pg
 	mkdir -p $(W)/node/node_modules/nginx-await-worker; cp workers/node/*.js workers/node/package.json $(W)/node/node_modules/nginx-await-worker/

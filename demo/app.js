@@ -1,12 +1,11 @@
-import { liveJobs } from './live.js';
-import { announce, available } from './page.js';
+import { submit } from './await.js';
+import { announce, available, made } from './page.js';
 
 const drop = document.getElementById('drop');
 const input = document.getElementById('files');
 const jobs = document.getElementById('jobs');
 const curl = document.getElementById('curl');
 const url = location.origin;
-const live = liveJobs(`${url.replace('http', 'ws')}/jobs/socket`);
 
 const lines = (job) => `# upload a photo
 curl -F image=@photo.jpg ${url}/jobs
@@ -27,34 +26,29 @@ curl -F image=@photo.jpg -H 'Prefer: wait=20' \\
 curl.textContent = lines('<id>');
 
 if (await available('/jobs', 'conf/minimal.conf')) {
-  input.addEventListener('change', () => { [...input.files].forEach(submit); input.value = ''; });
+  input.addEventListener('change', () => { [...input.files].forEach(add); input.value = ''; });
   for (const type of ['dragenter', 'dragover']) {
     drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.add('over'); });
   }
   for (const type of ['dragleave', 'drop']) {
     drop.addEventListener(type, (event) => { event.preventDefault(); drop.classList.remove('over'); });
   }
-  drop.addEventListener('drop', (event) => [...event.dataTransfer.files].forEach(submit));
+  drop.addEventListener('drop', (event) => [...event.dataTransfer.files].forEach(add));
 } else {
   input.disabled = true;
 }
 
-function submit(file) {
-  const view = show(file);
-  upload(file, view);
-}
+function add(file) { upload(file, show(file)); }
 
 async function upload(file, view) {
   view.start();
   const form = new FormData();
   form.append('image', file);
   try {
-    const response = await fetch('/jobs', { method: 'POST', body: form });
-    const body = await response.json();
-    if (response.status !== 202) throw new Error(body.detail ?? body.title);
-    curl.textContent = lines(body.id);
-    view.submitted(body);
-    live.watch(body, (event) => take(event, body, view));
+    const job = await submit('/jobs', form, { socket: '/jobs/socket' });
+    curl.textContent = lines(job.id);
+    view.submitted(job);
+    for await (const event of job.events()) take(event, job.document, view);
   } catch (error) {
     view.fail(error.message);
   }
@@ -73,7 +67,7 @@ function take(event, job, view) {
 }
 
 function show(file) {
-  const article = document.getElementById('job').content.firstElementChild.cloneNode(true);
+  const article = made('job');
   const $ = (selector) => article.querySelector(selector);
   const states = [...article.querySelectorAll('.states li')];
   let began = 0;
@@ -120,7 +114,7 @@ function show(file) {
     log(type, event) { $('.events').textContent += `${type} ${JSON.stringify(event)}\n`; },
   };
   $('h2').textContent = file.name;
-  $('.cancel').addEventListener('click', () => fetch(job.links.self, { method: 'DELETE' }));   // its event follows
+  $('.cancel').addEventListener('click', () => job.cancel());   // its event follows
   $('.again').addEventListener('click', () => upload(file, view));
   jobs.prepend(article);
   return view;

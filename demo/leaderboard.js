@@ -8,12 +8,13 @@ let pause = 1000;
 
 $('curl').textContent = `curl -u admin:admin -H 'Content-Type: application/json' \\
      -d '{"player":"ann","score":120}' ${location.origin}/scores
-curl -k -u admin:admin -X POST ${location.origin}/ws/ticket
+curl -k -u admin:admin -X POST ${location.origin}/ws/ticket        # once for each connection
 curl -kN '${location.origin}/ws/leaderboard?ticket=<ticket>'`;
 
 async function connect() {
   try {
     const answer = await fetch('/ws/ticket', { method: 'POST', headers: basic });
+    if (answer.status === 403 && location.protocol === 'http:') return overTls();
     if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
     const { ticket } = await answer.json();
     const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/leaderboard?ticket=${ticket}`);
@@ -23,6 +24,11 @@ async function connect() {
   } catch (error) {
     again(error);
   }
+}
+
+function overTls() {
+  const link = Object.assign(document.createElement('a'), { href: '/tls', textContent: 'go there' });
+  $('state').replaceChildren('Tickets are given over TLS only: ', link, '.');
 }
 
 function again(error) {
@@ -44,11 +50,11 @@ function show(top) {
 $('post').addEventListener('submit', async (event) => {
   event.preventDefault();
   const body = JSON.stringify({ player: $('player').value, score: Number($('score').value) });
-  const answer = await fetch('/scores', { method: 'POST', headers: { 'Content-Type': 'application/json', ...basic }, body });
-  if (answer.status !== 202) say(`not taken: ${answer.status}`);
+  const headers = { 'Content-Type': 'application/json', ...basic };
+  const answer = await fetch('/scores', { method: 'POST', headers, body }).catch(() => null);
+  if (answer?.status !== 202) say(`not taken: ${answer ? answer.status : 'the server cannot be reached'}`);
 });
 
 if (await available('/scores', 'conf/recipes/leaderboard.conf', basic)) {
-  if (location.protocol === 'https:') connect();
-  else $('state').innerHTML = 'Tickets are given over TLS only: <a href="/tls">go there</a>.';
+  connect();
 }

@@ -1684,7 +1684,7 @@ CREATE FUNCTION await.edge_relays(p_most integer) RETURNS TABLE(relay text, sink
     SELECT s.relay, s.sink, s.leader IS NOT NULL, s.behind, (s.lag * 1000)::bigint, s.delivered, s.failures
     FROM await.relay_status() s WHERE s.sink IS NOT NULL ORDER BY s.relay, s.sink LIMIT p_most
 $$;
-CREATE FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) RETURNS record
+CREATE FUNCTION await.edge_retry(p_id uuid, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -7033,8 +7033,8 @@ REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_relays(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_relays(p_most integer) TO await_edge;
-REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, OUT outcome text, OUT id uuid) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_revoked() TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_stage(p_batch uuid, p_first integer, p_ids uuid[], p_queues text[], p_phases text[], p_priorities smallint[], p_types text[], p_names text[], p_params text[], p_payloads bytea[], p_sizes bigint[], p_leases bigint[], p_delays bigint[], p_deadlines bigint[], p_attempts smallint[]) FROM PUBLIC;

@@ -1,4 +1,5 @@
-# The demo, as make run serves it: with curl, and in a real browser that drops photos and watches them on one WebSocket.
+# The demo, as make run starts it: all tabs with one start, by curl and in a real browser; dropped photos on one
+# WebSocket; what each tab is for; a content security policy that nothing breaks.
 
 use strict;
 use warnings;
@@ -7,15 +8,44 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Browser;
 use Await::Test;
+use Await::Template;    # after it
+use File::Path qw(make_path);
+use IO::Socket::INET;
 use Test::More;
+use Time::HiRes qw(time);
 
+plan skip_all => 'the launcher is not built with sanitizers' if $ENV{AWAIT_ASAN};
 my $root = $Await::Stack::ROOT;
-my $site = slurp("$root/conf/minimal.conf");
-my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/\}\s*\z/location = \/metrics { await_metrics; } }\n/r);
-for my $line ($site =~ /^# await-worker (.+)$/mg) {
-    $line =~ s/\$\{ROOT\}/$root/;
-    $s->start_worker('worker1', split ' ', $line);
+my $site = slurp("$root/conf/demo.conf");
+my $s = start_stack(without => [qw(postgres redis nginx)]);
+
+# Six ports beside each other.
+sub is_free { return IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_[0], Listen => 1) }
+sub six_ports {
+    for (1 .. 100) {
+        my $port = Await::Stack::free_port();
+        return $port unless grep { !Await::Ports::reserve($_) || !is_free($_) } $port + 1 .. $port + 5;
+    }
+    die "there are no six ports beside each other\n";
 }
+
+# The launcher's directory, with a database that has the schema.
+make_path("$s->{dir}/run");
+my $demo = Await::Stack->new(dir => "$s->{dir}/run", fsync => 0);
+Await::Template::give($demo);
+$s->{port} = six_ports();
+@ENV{qw(RUN_DIR PORT TLS_PORT)} = ($demo->{dir}, $s->{port}, Await::Stack::free_port());
+delete $ENV{CONF};
+my $url = $s->url;
+
+subtest 'one start' => sub {
+    my $out = `$root/tools/await-stack up 2>&1`;
+    is $?, 0, 'it starts' or diag $out;
+    like $out, qr{ready: \Q$url\E}, 'and says where it is';
+    my $programs = () = $site =~ /^# (?:await-worker|await-relay|program) /mg;
+    is scalar(keys %{ $demo->running }), 3 + $programs, 'with all programs that its configuration names';
+};
+
 my $photos = File::Temp::tempdir(CLEANUP => 1);
 system(
     "convert -size 1200x900 plasma:fractal $photos/a.jpg && convert -size 640x480 gradient:red-blue $photos/b.png && "
@@ -23,19 +53,119 @@ system(
 ) == 0 or die 'ImageMagick';
 
 subtest 'with curl' => sub {
-    my $upload = "-F image=\@$photos/a.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs";
+    my $upload = "-F image=\@$photos/a.jpg -H 'Prefer: wait=20' $url/jobs";
     is scalar(`curl -s -o $photos/thumb.jpg -w '%{http_code} %{content_type}' $upload`), '200 image/jpeg',
         'an upload is answered with a JPEG';
     is scalar(`identify -format '%m %wx%h' $photos/thumb.jpg`), 'JPEG 320x240', 'a thumbnail';
-    my $failed = json({ body => scalar `curl -s -F image=\@$photos/c.jpg -H 'Prefer: wait=20' @{[ $s->url ]}/jobs` });
+    my $failed = json({ body => scalar `curl -s -F image=\@$photos/c.jpg -H 'Prefer: wait=20' $url/jobs` });
     is $failed->{detail}, 'This is no picture that we know.',
         'a file that is no picture fails with the worker\'s words';
-    like get('/')->{body}, qr/Drop photos here/, 'the page is served';
-    is get('/app.js')->{status}, 200, 'its script is served';
+    is scalar(`curl -s -H 'Prefer: wait=20' -d months=1 $url/reports`), "month,sales\n1,819\n",
+        'the old back end answers through a job';
+    is scalar(`curl -s -o /dev/null -w '%{http_code}' -H 'Prefer: wait=20' -d months=x $url/reports`), 422,
+        'and refuses as it always has';
+    my $judged = `curl -s -u admin:admin -d '2 3' $url/judge/submissions`;
+    is get(json({ body => $judged })->{links}{self})->{status}, 401, 'a submission is its owner\'s';
+    like scalar(`curl -s -o /dev/null -w '%{http_code}' -u admin:wrong $url/judge/submissions`), qr/^401/,
+        'a wrong password is refused';
+    is post('/upload', 'x')->{status}, 401, 'an upload needs a password';
+};
+
+# Each action of the recipes is in the demo as it is there; only its webhook goes elsewhere.
+subtest 'the configuration is that of the recipes' => sub {
+    my $squeezed = sub { return $_[0] =~ s/\s+#\ .*//r =~ s/\s+/ /gr =~ s/^ | $//gr };
+    my $all = $squeezed->($site =~ s/\s+# .*//gr =~ s/\$session_user/\$user/gr);
+    for my $name (qw(runs images leaderboard assessment submissions judge)) {
+        my @actions = map { $squeezed->($_) }
+            slurp("$root/conf/recipes/$name.conf") =~
+            /(await_(?:format|submit|job|result|batch|socket|events|jobs)\b[^;]*;)/g;
+        cmp_ok scalar(@actions), '>', 2, "$name has actions";
+        is_deeply [ grep { index($all, $_) < 0 && !/webhook=/ } @actions ], [], "$name: the demo has them";
+    }
 };
 
 my $browser = Await::Browser->new($s);
 sub script { return $browser->script(@_) }
+sub text_of { return script('return document.querySelector(arguments[0])?.textContent ?? ""', @_) }
+sub count_of { return script('return document.querySelectorAll(arguments[0]).length', @_) }
+# What the browser complains of; each line once.
+sub complaints {
+    my $log = $browser->call('POST', "$browser->{session}/se/log", { type => 'browser' });
+    return [ map { $_->{message} } @$log ];
+}
+
+# Each tab: what is done there, and what becomes of it.
+my @tabs = (
+    [
+        runs => sub { $browser->click('#start button') },
+        'a run ends, without a poll' => sub {
+            text_of('.run .note') =~ /^workflow_completed/ && text_of('#link') =~ / 0 polls/;
+        },
+        sub {
+            $browser->click('#start button');
+            until_true('another one is shown', sub { count_of('.run') == 2 });
+            $browser->click('.run:first-of-type .cancel');
+        },
+        'another one is cancelled' => sub { text_of('.run:first-of-type .note') =~ /^workflow_cancelled/ }
+    ],
+    [
+        leaderboard => sub { $browser->click('#post button') },
+        'the score is on the board' => sub { text_of('#board li') eq 'ann 100' && text_of('#state') eq 'live' }
+    ],
+    [
+        assessment => sub {
+            script('document.getElementById("count").value = 2');
+            $browser->click('#submit button');
+        },
+        'the batch passes its phases' =>
+            sub { text_of('.run .status') =~ /^completed in / && count_of('.run tbody tr') == 2 }
+    ],
+    [
+        submissions => sub { $browser->click('#submit button') },
+        'it has passed' => sub { text_of('.run .states li:last-child') eq 'passed' }
+    ],
+    [
+        judge => sub { script('document.getElementById("how").value = "all"'); $browser->click('#submit button') },
+        'the results come on all four transports' => sub { count_of('.tests li.passed') == 40 },
+        sub { script('document.getElementById("answer").value = "2 4"'); $browser->click('#submit button') },
+        'a wrong answer is shown' => sub { count_of('.tests li.failed') == 4 * 9 }
+    ],
+    [
+        images => sub { $browser->type('#file', "$photos/a.jpg"); $browser->click('#upload button') },
+        'the thumbnail is shown' => sub { script('return document.querySelector(".job img")?.naturalWidth') == 320 },
+        sub { },
+        'the third party was told, by a signed request' => sub {
+            script('return document.querySelector("#hooks li")?.dataset.job') eq
+                script('return document.querySelector(".job").title')
+                && text_of('#hooks .note') =~ /by admin; the signature is right/;
+        }
+    ],
+    [
+        legacy => sub { script('document.getElementById("months").value = 2'); $browser->click('#order button') },
+        'the report is shown' => sub { text_of('.run tbody') eq '18192638' },
+        sub { script('document.getElementById("months").value = 100'); $browser->click('#order button') },
+        'what the back end refuses is shown' =>
+            sub { text_of('.run.failed .note') eq 'months must be a number from 1 to 99.' }
+    ],
+);
+for my $tab (@tabs) {
+    my ($name, @steps) = @$tab;
+    subtest "the tab $name" => sub {
+        $browser->visit("$url/$name.html");
+        until_true('the script has begun', sub { text_of('#curl') =~ /curl/ });
+        is count_of('nav a[aria-current]'), 1, 'the tab is marked';
+        eventually('its configuration is shown', sub { text_of('#configuration pre') =~ /^location /m });
+        unlike text_of('#configuration pre'), qr/\$\{/, 'with the ports of this server';
+        ok script('return document.getElementById("notice").hidden'), 'it works here';
+        while (my ($do, $what, $becomes) = splice @steps, 0, 3) {
+            $do->();
+            eventually($what, $becomes);
+        }
+        is_deeply $browser->barriers($root), [], 'the page passes axe-core, light, dark and on a phone';
+        $browser->look(1280, 'light');
+        is_deeply [ grep { !m{/result - .*42[24]} } @{ complaints() } ], [], 'the browser complains of nothing';
+    };
+}
 
 subtest 'in a browser' => sub {
     $browser->visit($s->url . '/');
@@ -73,22 +203,26 @@ subtest 'in a browser' => sub {
     }
 };
 
-subtest 'without barriers' => sub {
-    is_deeply $browser->barriers($root), [], 'the page with jobs passes axe-core, light, dark and on a phone';
-    for my $page ('runs', 'leaderboard', 'assessment', 'submissions') {
-        $browser->visit($s->url . "/$page.html");
-        eventually("$page: the page says which configuration it needs",
-            sub { script('return document.getElementById("notice").textContent') =~ m{conf/recipes/$page\.conf} });
-        is_deeply $browser->barriers($root), [], "$page: the page passes axe-core";
+is_deeply $browser->barriers($root), [], 'the page with jobs passes axe-core, light, dark and on a phone';
+$browser->look(1280, 'light');
+
+subtest 'with the keyboard alone' => sub {
+    $browser->visit("$url/legacy.html");
+    until_true('the script has begun', sub { text_of('#curl') =~ /curl/ });
+    my @stops;
+    for (1 .. 12) {
+        $browser->press('Tab');
+        push @stops, script('return document.activeElement.id || document.activeElement.textContent.trim()');
     }
-    my $log = slurp("$s->{dir}/logs/access.log");
-    unlike $log, qr{"GET /ws|/ws/ticket|"GET /batches|/session},
-        'a page of another recipe asks for nothing that is not there';
-    $browser->look(1280, 'light');
+    my $tabs = script('return [...document.querySelectorAll("nav a")].map((a) => a.textContent)');
+    is_deeply [ @stops[ 0 .. @$tabs + 1 ] ], [ @$tabs, 'months', 'Order a report' ], 'all is reached in its order';
+    script('document.getElementById("months").value = 1; document.getElementById("months").focus()');
+    $browser->press('Enter');
+    eventually('Enter orders a report', sub { count_of('.run tbody tr') == 1 });
 };
 
 subtest 'ten photos while the worker is busy' => sub {
-    my $worker = $s->pid('worker1');
+    my $worker = $demo->pid('worker1');
     kill STOP => $worker;
     $browser->visit($s->url . '/');
     until_true('the script has begun', sub { script('return document.getElementById("curl").textContent') =~ /curl/ });
@@ -123,5 +257,23 @@ subtest 'EventSource reconnects by itself, and stops at the end' => sub {
     is join(' ', grep { $_ ne 'processing' } @{ script('return types') }), 'ready pending failed', 'nothing twice';
 };
 
+subtest 'where only one recipe is configured' => sub {
+    my $plain = Await::Stack->new(dir => "$s->{dir}/plain", worker_processes => 1);
+    my $backends = sprintf qq(await_postgres "%s";\nawait_redis %s;\n), $demo->postgres('edge'), $demo->redis;
+    $plain->start_nginx($backends . slurp("$root/conf/minimal.conf"));
+    for my $page (qw(runs leaderboard assessment submissions judge images legacy)) {
+        $browser->visit($plain->url . "/$page.html");
+        eventually("$page: the page says which configuration it needs",
+            sub { text_of('#notice') =~ m{make run CONF=conf/(?:recipes/$page|demo)\.conf} });
+        ok script('return document.getElementById("configuration").hidden'), "$page: and shows none";
+    }
+    my $log = slurp("$plain->{dir}/logs/access.log");
+    unlike $log, qr{"GET /ws|/ws/ticket|"GET /batches|/session|"GET /hooks},
+        'a page of another recipe asks for nothing that is not there';
+    $plain->stop;
+};
+
 $browser->quit;
+is system("$root/tools/await-stack down -q"), 0, 'one stop';
+is_deeply $demo->running, {}, 'ends all of it';
 finish();

@@ -118,7 +118,7 @@ void Feed::deliver() {
   read();
 }
 
-void Feed::on_delivered(Result<Done> outcome) {
+void Feed::on_delivered(const Result<Done> &outcome) {
   delivering_ = false;
   if (std::exchange(stale_, false)) {
     current_.reset();

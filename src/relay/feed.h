@@ -76,7 +76,7 @@ class Feed : private Source::Listener {
   void read();
   void on_page(Result<RelayPage> page);
   void deliver();
-  void on_delivered(Result<Done> outcome);
+  void on_delivered(const Result<Done> &outcome);
   void finish_page();
   void store();
   void store_soon();

@@ -209,7 +209,7 @@ void KafkaSource::submit() {
                                                     reply_, decode, in_flight_));
 }
 
-void KafkaSource::on_submitted(Result<Done> outcome) {
+void KafkaSource::on_submitted(const Result<Done> &outcome) {
   std::size_t count = std::exchange(in_flight_, 0);
   if (!leads_)
     return;
@@ -241,7 +241,7 @@ void KafkaSource::on_submitted(Result<Done> outcome) {
 }
 
 /// The message is done when its dead letter is written.
-void KafkaSource::refuse(Item item, std::string reason) {
+void KafkaSource::refuse(Item item, const std::string &reason) {
   item.reason = printable(reason);
   log_refusal(item);
   if (settings_.dead_letter.empty()) {

@@ -71,8 +71,8 @@ class KafkaSource : private kafka::Consumer::Listener {
   void on_message(kafka::Received message) override;
   void start();
   void submit();
-  void on_submitted(Result<Done> outcome);
-  void refuse(Item item, std::string reason);
+  void on_submitted(const Result<Done> &outcome);
+  void refuse(Item item, const std::string &reason);
   void log_refusal(const Item &item);
   void send_letters();
   kafka::Message letter_of(const Item &item) const;

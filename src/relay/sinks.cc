@@ -53,10 +53,8 @@ struct Kind {
   std::string_view name;
   Made (*make)(const SinkSpec &, const SinkContext &);
 };
-constexpr Kind kKinds[] = {{"kafka", make_kafka},
-                           {"redis", make_redis},
-                           {"stdout", make_stdout},
-                           {"webhooks", make_webhooks}};
+constexpr Kind kKinds[] = {
+    {"kafka", make_kafka}, {"redis", make_redis}, {"stdout", make_stdout}, {"webhooks", make_webhooks}};
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {

@@ -23,7 +23,7 @@ class WalSource : public Source, private Source::Listener, private WalStream::Li
   /// @param tables  must outlive this
   WalSource(io::Loop &loop, io::Log &log, io::Random &random, WalStream::Settings settings,
             TableSource &tables);
-  ~WalSource();
+  ~WalSource() override;
 
   void listen(Source::Listener &listener) override;
   void forget(Source::Listener &listener) override;

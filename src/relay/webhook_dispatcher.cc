@@ -218,8 +218,8 @@ void WebhookDispatcher::take(Due due) {
   if (attempts_.contains(due.id) || !hosts_.has_room(due.host, now))
     return;
   found_ = true;
-  Attempt &attempt =
-      *attempts_.emplace(due.id, std::make_unique<Attempt>(*this, std::move(due))).first->second;
+  auto id = due.id;
+  Attempt &attempt = *attempts_.emplace(id, std::make_unique<Attempt>(*this, std::move(due))).first->second;
   const Due &of = attempt.due();
   if (!of.keys) {
     settle(attempt, {of.id, of.attempts, "unsent", 0, 0, {}, 0});
@@ -278,7 +278,7 @@ void WebhookDispatcher::store() {
                                       }));
 }
 
-void WebhookDispatcher::on_stored(Result<int> passed) {
+void WebhookDispatcher::on_stored(const Result<int> &passed) {
   if (!passed) {  // once more: what was stored is not stored again
     store_timer_->set(kPollMs);
     return;

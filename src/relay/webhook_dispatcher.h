@@ -84,7 +84,7 @@ class WebhookDispatcher {
   void take(Due due);
   void settle(Attempt &attempt, Outcome outcome);
   void store();
-  void on_stored(Result<int> passed);
+  void on_stored(const Result<int> &passed);
 
   io::Loop &loop_;
   io::Log &log_;

@@ -71,6 +71,14 @@ sub click {
     my ($self, $selector) = @_;
     return $self->call('POST', "$self->{session}/element/" . $self->element($selector) . '/click', {});
 }
+# A key, for whatever has the focus.
+my %KEYS = (Tab => "\x{e004}", Enter => "\x{e007}");
+sub press {
+    my ($self, $key) = @_;
+    my @actions = map { { type => $_, value => $KEYS{$key} } } qw(keyDown keyUp);
+    return $self->call('POST', "$self->{session}/actions",
+        { actions => [ { type => 'key', id => 'keys', actions => \@actions } ] });
+}
 # The size of the page, and "light" or "dark".
 sub look {
     my ($self, $width, $scheme) = @_;

@@ -59,7 +59,8 @@ sub check_members {
             my ($table) = @_;
             return grep { !$table->{members}{$_} } keys %$object;
         };
-        my $page = (values %$object)[0] =~ m{^src/(?:wire/)?relay} ? $RELAY : $HTTP;
+        my $file = (values %$object)[0];
+        my $page = $file =~ m{^src/(?:wire/)?relay} ? $RELAY : $file =~ m{/cloud_event} ? $KAFKA : $HTTP;
         my @of_page = grep { $_->{place} =~ /^\Q$page\E:/ } @tables or next;
         my ($best) = sort { $lacking->($a) <=> $lacking->($b) } @of_page;
         for my $table (@of_page) {
