@@ -164,7 +164,7 @@ $(B)/contract: $(pure_objects) $(io_objects) $(kafka_objects) $(contract_objects
 $(B)/kafka-broker: $(B)/cc/t/kafka/broker.o $(B)/cc/sources
 	$(call link,-lrdkafka)
 
-PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract $(B)/kafka-broker
+PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
@@ -201,7 +201,10 @@ $(W)/node/node_modules/pg:
 	mkdir -p $(@D)
 	if [ -e /usr/share/nodejs/pg ]; then for package in /usr/share/nodejs/*; do ln -sfn $$package $(@D)/; done; \
 	    else npm install --silent --no-audit --no-fund --prefix $(W)/node pg@8; fi
-# the verifier of t/webhooks.t, which is not ours
+# preloaded by t/webhooks_targets.t
+$(B)/resolver.so: t/webhooks/resolver.c
+	@$(whole); $(CC) -shared -fPIC -Wall -Wextra -Werror -O1 $< -ldl -o $@.$$$$.new && mv $@.$$$$.new $@
+# the verifier of t/webhooks.t, which is not ours: fetched once, with what `make test` builds first
 $(B)/verifier/node_modules/standardwebhooks:
 	mkdir -p $(B)/verifier; npm install --silent --no-audit --no-fund --prefix $(B)/verifier standardwebhooks@1
 # the consumer of t/recipe_judge.t, which is not ours either, and has nothing of librdkafka

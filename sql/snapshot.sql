@@ -1239,7 +1239,7 @@ CREATE TABLE await.delivery (
     body text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
-CREATE FUNCTION await.delivery_document(d await.delivery) RETURNS text
+CREATE FUNCTION await.delivery_document(d await.delivery, p_owner text) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     SELECT json_build_object('id', d.id::text, 'webhook', nullif(d.webhook, 0), 'url', d.url,
@@ -1247,13 +1247,19 @@ CREATE FUNCTION await.delivery_document(d await.delivery) RETURNS text
         'state', coalesce(e.state, CASE WHEN u.attempts > 0 THEN 'retrying' ELSE 'waiting' END),
         'created_at', await.utc(d.created_at), 'ended_at', await.utc(e.at),
         'next_attempt_at', await.utc(CASE WHEN u.due < 'infinity' AND u.attempts > 0 THEN u.due END),
-        'attempts', coalesce(a.n, 0), 'status', a.status, 'error', a.error, 'ms', a.ms)::text
+        'attempts', coalesce(a.n, 0), 'status', a.status,
+        'error', CASE WHEN p_owner IS NOT NULL AND a.error LIKE 'forbidden: %'
+                      THEN 'forbidden: the host leads to an address that is not public' ELSE a.error END,
+        'ms', a.ms)::text
     FROM (SELECT) one
     LEFT JOIN await.delivery_end e ON e.delivery = d.id
     LEFT JOIN await.delivery_due u ON u.delivery = d.id
     LEFT JOIN LATERAL (SELECT * FROM await.delivery_attempt a WHERE a.delivery = d.id ORDER BY a.n DESC LIMIT 1) a
         ON true
 $$;
+CREATE FUNCTION await.delivery_is_of(d await.delivery, p_owner text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT d.webhook = 0 AND (d.body::json #>> '{data,owner}') IS NOT DISTINCT FROM p_owner $$;
 CREATE FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) RETURNS record
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3149,7 +3155,7 @@ BEGIN
                 phase, retry_of, params, progress, created_at, updated_at, error, status, content_type, file_name, size,
                 inlined, n);
 END $_$;
-CREATE FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) RETURNS TABLE(document text, next bigint)
+CREATE FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer, p_owner text DEFAULT NULL::text) RETURNS TABLE(document text, next bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -3166,6 +3172,7 @@ DECLARE
     d        await.delivery;
     v_ids    refcursor;
     v_id     bigint;
+    v_of     int4 := CASE WHEN p_owner IS NULL THEN p_webhook ELSE 0 END;
 BEGIN
     IF p_job IS NOT NULL THEN
         OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.job = p_job AND k.id < v_from ORDER BY k.id DESC;
@@ -3174,8 +3181,8 @@ BEGIN
             ORDER BY e.delivery DESC;
     ELSIF p_state IN ('waiting', 'retrying') THEN
         OPEN v_ids FOR SELECT u.delivery FROM await.delivery_due u WHERE u.delivery < v_from ORDER BY u.delivery DESC;
-    ELSIF p_webhook IS NOT NULL THEN
-        OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.webhook = p_webhook AND k.id < v_from
+    ELSIF v_of IS NOT NULL THEN
+        OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.webhook = v_of AND k.id < v_from
             ORDER BY k.webhook DESC, k.id DESC;
     ELSE
         OPEN v_ids FOR SELECT k.id FROM await.delivery k WHERE k.id < v_from ORDER BY k.id DESC;
@@ -3192,7 +3199,8 @@ BEGIN
         SELECT * INTO d FROM await.delivery k WHERE k.id = v_id;
         EXIT WHEN d.created_at < p_since;    -- ids are in the order of time
         CONTINUE WHEN d.webhook <> p_webhook;
-        document := await.delivery_document(d);
+        CONTINUE WHEN p_owner IS NOT NULL AND NOT await.delivery_is_of(d, p_owner);
+        document := await.delivery_document(d, p_owner);
         CONTINUE WHEN document::json ->> 'state' <> p_state;
         v_found := v_found + 1;
         RETURN QUERY SELECT document, NULL::bigint;
@@ -5485,7 +5493,7 @@ BEGIN
     INSERT INTO await.retried (class, job, retry) VALUES (k, retry.id, new) ON CONFLICT DO NOTHING;
     RETURN new;
 END $$;
-CREATE FUNCTION await.retry_delivery(p_id bigint) RETURNS text
+CREATE FUNCTION await.retry_delivery(p_id bigint, p_owner text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -5493,6 +5501,10 @@ CREATE FUNCTION await.retry_delivery(p_id bigint) RETURNS text
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
+    IF p_owner IS NOT NULL AND NOT EXISTS (
+        SELECT FROM await.delivery d WHERE d.id = p_id AND await.delivery_is_of(d, p_owner)) THEN
+        RETURN 'unknown';
+    END IF;
     DELETE FROM await.delivery_end e WHERE e.delivery = p_id;
     IF FOUND THEN
         PERFORM await.queue_deliveries(ARRAY[p_id]);
@@ -6989,7 +7001,8 @@ REVOKE ALL ON FUNCTION await.create_batch(options jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.create_batch(options jsonb) TO await_worker;
 REVOKE ALL ON FUNCTION await.create_ready_job(p_batch uuid, p_queue text, p_summary jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.delivery_body(j await.job, p_queue text, e await.event) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.delivery_document(d await.delivery) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.delivery_document(d await.delivery, p_owner text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.delivery_is_of(d await.delivery, p_owner text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_edge;
 GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_relay;
@@ -7114,9 +7127,9 @@ REVOKE ALL ON FUNCTION await.line_up(d await.delayed) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_worker;
 GRANT ALL ON FUNCTION await.list(options jsonb, OUT jobs jsonb, OUT next text) TO await_console;
-REVOKE ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) TO await_edge;
-GRANT ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer) TO await_console;
+REVOKE ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer, p_owner text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer, p_owner text) TO await_edge;
+GRANT ALL ON FUNCTION await.list_deliveries(p_state text, p_webhook integer, p_job uuid, p_since timestamp with time zone, p_after bigint, p_limit integer, p_owner text) TO await_console;
 REVOKE ALL ON FUNCTION await.list_lost(p_owner text, p_states text[], p_id uuid, p_from_id uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list_page(p_owner text, p_queue text, p_states text[], p_batch uuid, p_since timestamp with time zone, p_until timestamp with time zone, p_id uuid, p_eid bigint, p_limit integer, p_batches boolean, OUT ids uuid[], OUT eids bigint[], OUT next_id uuid, OUT next_eid bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.list_time(o jsonb, p_name text) FROM PUBLIC;
@@ -7242,9 +7255,9 @@ REVOKE ALL ON FUNCTION await.resume(queue text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.resume(queue text) TO await_console;
 REVOKE ALL ON FUNCTION await.retry(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry(id uuid) TO await_console;
-REVOKE ALL ON FUNCTION await.retry_delivery(p_id bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.retry_delivery(p_id bigint) TO await_edge;
-GRANT ALL ON FUNCTION await.retry_delivery(p_id bigint) TO await_console;
+REVOKE ALL ON FUNCTION await.retry_delivery(p_id bigint, p_owner text) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.retry_delivery(p_id bigint, p_owner text) TO await_edge;
+GRANT ALL ON FUNCTION await.retry_delivery(p_id bigint, p_owner text) TO await_console;
 REVOKE ALL ON FUNCTION await.retry_many(filter jsonb, p_limit integer, after uuid, OUT retried integer, OUT passed integer, OUT upto uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.retry_many(filter jsonb, p_limit integer, after uuid, OUT retried integer, OUT passed integer, OUT upto uuid) TO await_console;
 REVOKE ALL ON FUNCTION await.retry_ms(p_queue integer, ahead bigint) FROM PUBLIC;

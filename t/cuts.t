@@ -40,6 +40,9 @@ my $locations = <<'CONF' =~ s/\$\{FILES\}/$files/gr;
     location = /jobs { await_submit work file=image; }
     location = /batches { await_batch queues=work file=image; await_batches all; }
     location = /list { await_jobs all; }
+    location /hooks { await_webhooks write all; }
+    location = /played { await_submit work; await_proxy http://b headers=X-Any; }
+    location = /hooked { await_submit work webhook=https://a.example/; }
     location ~ ^/kept/(?<id>[^/]+)$ { await_cache results; await_batch $id; }
     location ~ ^/jobs/(?<id>[^/]+)/retry$ { await_retry_job $id; }
     location ~ ^/batches/(?<id>[^/]+)$ { await_batch $id; await_events batch:$id; }

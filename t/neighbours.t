@@ -51,6 +51,7 @@ my %GETS = (
     socket  => 'await_socket topic:open plain;',
     list    => 'await_jobs listed all;',
     batches => 'await_batches all;',
+    webhooks => 'await_webhooks all;',
     batch   => 'await_batch $http_x_batch;',
     watched => 'await_job $http_x_id; await_events job:$http_x_id; await_socket job:$http_x_id;',
 );
@@ -122,6 +123,9 @@ sql("SELECT await.submit('set', 'x', options => '{\"batch\": \"$batch\"}') FROM 
 complete($_, 'x') for map { /^([^|]+)/ } split /\n/, sql("SELECT id FROM await.claim('{set}', 'w', 3)");
 sql("SELECT await.submit('listed', 'x', options => jsonb_build_object('params',
     jsonb_build_object('p', repeat('p', 2000)))) FROM generate_series(1, 100)");
+sql("SELECT await.add_webhook('https://a.example/', 'hooked', '{*}')");
+sql("SELECT await.enqueue_deliveries(ARRAY[await.submit('hooked', 'x')], '{1}', '{pending}')
+    FROM generate_series(1, 200)");
 my ($worker) = worker_pids();
 
 sub alive {

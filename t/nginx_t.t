@@ -227,7 +227,7 @@ my %values = (
         'it must be a host|is given twice', "''", 'https://', 'a/b', '"a b"', '*a', 'a:0',
         'u@a', '$arg_h', 'a a'
     ],
-    await_webhooks => [ 'it must be write', 'read', "''" ],
+    await_webhooks => [ 'it must be write or all|given twice', 'read', "''", 'all all', 'write write' ],
     await_retry_job => [
         'must be a variable|without "job:"|it must be max_pending=',
         'id', 'job:$arg_id', '$arg_id retain=1d'
@@ -272,10 +272,10 @@ subtest 'every directive is tried' => sub {
 
 my @get =
     ('await_job $arg_id', 'await_batch $arg_id', 'await_result $arg_id', 'await_jobs all', 'await_batches all',
-    'await_webhooks', 'await_metrics');
+    'await_webhooks all', 'await_metrics');
 my @post =
     ('await_submit q', 'await_retry_job $arg_id', 'await_batch queues=q', 'await_publish topic',
-    'await_ticket topic:a', 'await_webhooks write');
+    'await_ticket topic:a', 'await_webhooks write all');
 for my $set (
     (map { [ 'GET', 'await q', $_ ] } @get, 'await_events topic:a', 'await_socket topic:a'),
     # one that also lists is refused for that

@@ -7,12 +7,24 @@ use utf8;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Backend qw(start_backend requests);
+use Await::Http1;
+use Await::Http2;
 use Await::Test;
 use Test::More;
 
+my $h2_port = do { require Await::Stack; Await::Stack::free_port() };
 my $port = do { require Await::Stack; Await::Stack::free_port() };
 my $url = "http://127.0.0.1:$port";
-my $s = start_stack(extra => <<"CONF");
+my $bare = <<"CONF";
+server {
+    listen 127.0.0.1:$h2_port http2;
+    location /legacy/ {
+        await_job_uri /jobs/\$await_id; await_submit legacy max_attempts=1; await_proxy $url headers=X-Tenant;
+    }
+    location /plain/ { await_job_uri /jobs/\$await_id; await_submit legacy; await_proxy $url; }
+}
+CONF
+my $s = start_stack(http => $bare, extra => <<"CONF");
     error_page 400 413 \@problem;
     location /legacy/ {
         await_job_uri /jobs/\$await_id; await_result_uri /jobs/\$await_id/result;
@@ -165,6 +177,84 @@ subtest 'idempotency' => sub {
     is $again->{body}, $first->{body}, 'the same request: the same answer';
     is scalar requests('backend', '/plain/echo/1'), 1, 'the back end was asked once';
     is post('/plain/echo/2', 'x', @key)->{status}, 422, 'another path with the same key: 422';
+};
+
+subtest 'what could be understood in two ways' => sub {
+    my $before = jobs();
+    my $raw = sub {
+        my ($head, $body) = @_;
+        my $connection = Await::Http1->new(port => $s->{port});
+        $connection->send(join("\r\n", @$head, '', '') . ($body // ''));
+        my $answer = $connection->answer(10);
+        return $answer ? $answer->{status} : 'none';
+    };
+    my $smuggled = "0\r\n\r\nPOST /legacy/smuggled HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    my $post = 'POST /legacy/echo HTTP/1.1';
+    for my $case (
+        [ 'two framings', [ $post, 'Host: x', 'Content-Length: 6', 'Transfer-Encoding: chunked' ] ],
+        [ 'two lengths', [ $post, 'Host: x', 'Content-Length: 0', 'Content-Length: ' . length $smuggled ] ],
+        [ 'a length that is none', [ $post, 'Host: x', 'Content-Length: +5' ] ],
+        [ 'a coding that is none', [ $post, 'Host: x', 'Transfer-Encoding: xchunked' ] ],
+        [ 'a coding behind another', [ $post, 'Host: x', 'Transfer-Encoding: chunked, identity' ] ],
+        [ 'a folded header', [ $post, 'Host: x', 'X-Tenant: a', ' Transfer-Encoding: chunked', 'Content-Length: 0' ] ],
+        [ 'a space before the colon', [ $post, 'Host: x', 'Content-Length : 5' ] ],
+        [ 'two hosts', [ $post, 'Host: x', 'Host: y', 'Content-Length: 0' ] ],
+        [ 'no host', [ $post, 'Content-Length: 0' ] ])
+    {
+        my ($name, $head) = @$case;
+        like $raw->($head, $smuggled), qr/^(?:400|501)$/, "$name: refused";
+    }
+    is jobs(), $before, 'nothing of that is stored';
+    is scalar requests('backend', 'smuggled'), 0, 'and nothing was hidden in a body';
+    is $raw->([
+            'POST http://evil.example/legacy/echo/absolute?a=b HTTP/1.1',
+            'Host: x',
+            'Prefer: wait=20',
+            'Content-Length: 0'
+        ]
+        ),
+        200, 'the host of an absolute URI';
+    is scalar requests('backend', '^POST /legacy/echo/absolute\\?a=b$'), 1, 'is not passed on';
+    my $r = post(
+        '/legacy/echo', 'x', @WAIT,
+        Connection => 'close, X-Tenant',
+        'X-Tenant' => "a\tb",
+        Te => 'trailers',
+        'Proxy-Authorization' => 'secret',
+        'Keep-Alive' => 'timeout=5'
+    );
+    unlike $r->{body}, qr/^(?:connection|te|keep-alive|proxy)/m, 'headers of the connection are not passed on';
+    like $r->{body}, qr/^host: 127\.0\.0\.1:$port$/m, 'the host is that of the back end';
+};
+
+subtest 'HTTP/2' => sub {
+    my $h2 = Await::Http2->new(port => $h2_port);
+    my $r = $h2->request(
+        'POST', '/legacy/echo/h2?x=1',
+        body => 'over h2',
+        timeout => 20,
+        headers => [ [ prefer => 'wait=20' ], [ 'x-tenant' => 't2' ], [ cookie => 'secret' ] ]);
+    is $r->{status}, 200, 'a request is played';
+    like $r->{body}, qr{^POST /legacy/echo/h2\?x=1\n.*^x-tenant: t2\n.*\n\nover h2$}ms, 'with its headers and body';
+    unlike $r->{body}, qr/secret/, 'and no others';
+    my $refused = $h2->request('POST', '/legacy/a/../echo', body => 'x', timeout => 20);
+    is $refused->{status}, 400, 'one that cannot be recorded is refused';
+    is $h2->request(
+        'POST', '/plain/status/409',
+        body => 'x',
+        timeout => 20,
+        headers => [ [ prefer => 'wait=20' ] ])->{status}, 409, 'and the back end refuses, without error_page';
+};
+
+subtest 'a back end that is away for a while' => sub {
+    $s->end('backend', 'TERM', 5);
+    my $r = post('/plain/echo/later', 'x', Prefer => 'wait=1');
+    is $r->{status}, 202, 'the job waits';
+    my $job = header($r, 'Location');
+    is json(get($job))->{attempt}, 0, 'and uses up no attempt';
+    start_backend('backend', $port);
+    is json(get("$job?wait=20"))->{state}, 'completed', 'when the back end is there again, it is played';
+    is json(get($job))->{attempt}, 1, 'by the first attempt';
 };
 
 subtest 'what the worker does not serve' => sub {

@@ -1,4 +1,4 @@
-# Webhooks: what a real receiver gets, whatever it does to await-relay, and who can name which URL over HTTP.
+# Webhooks: what a real receiver gets, over hangs and kills, and who can name which URL over HTTP.
 
 use strict;
 use warnings;
@@ -26,8 +26,14 @@ my $s = start_stack(extra => <<"CONF");
     location = /fixed { await_submit fixed webhook=http://127.0.0.1:$http/ok/fixed?id=\$arg_id; }
     location = /batch { await_batch queues=inside webhook=http://127.0.0.1:$http/ok/batch; }
     location /all { await all webhook=http://127.0.0.1:$http/ok/all webhook_on=pending; }
-    location /deliveries { await_webhooks write; }
-    location = /looks { await_webhooks; }
+    location /deliveries { await_webhooks write all; }
+    location = /metrics { await_metrics; }
+    location = /looks { await_webhooks all; }
+    location /mine { await_owner \$arg_u; await_webhooks write; }
+    location = /owned {
+        await_webhook_hosts http://127.0.0.1:$http http://127.0.0.2:$http; await_owner \$arg_u;
+        await_submit owned webhook=\$arg_hook webhook_on=pending;
+    }
 CONF
 
 sub ctl {
@@ -54,6 +60,7 @@ sub ends {
 my $sink = 'webhooks,allow-http=on,first-delay=300ms,timeout=1s,at-once=4,allow-network=127.0.0.1';
 my $relay = Await::Relay->start('relay', '--sink', $sink);
 $relay->leads;
+metric('await_held');    # now that somebody asks, they are read every 5 s
 
 subtest 'an endpoint' => sub {
     ctl('add', "http://127.0.0.1:$http/ok/endpoint", '--queue=work', '--types=*');
@@ -84,52 +91,6 @@ subtest 'an endpoint' => sub {
     ctl('remove', 1);
 };
 
-subtest 'what a receiver may do' => sub {
-    # path, state, pattern of the error of the last attempt
-    my @kinds = (
-        [ 'ok/one', 'delivered' ], [ 'none', 'delivered' ], [ 'early', 'delivered' ], [ 'endless', 'delivered' ],
-        [ 'gigabyte', 'delivered' ], [ 'fail', 'delivered' ],
-        # of another host, which gets nothing for a while
-        [ "http://localhost:$http/busy", 'delivered' ],
-        [ 'gone', 'dead', qr/^the response has the status 410$/ ],
-        [ 'redirect', 'retrying', qr/^the response has the status 302; redirects are not followed$/ ],
-        [ 'hang', 'retrying', qr/^timeout: / ],
-        [ 'half', 'retrying', qr/^cut: / ],
-        [ 'garbage', 'retrying', qr/^garbage: / ],
-        [ 'head', 'retrying', qr/^too_large: / ],
-        [ "https://localhost:$https/ok/tls", 'retrying', qr/^tls: / ],
-        [ 'http://127.0.0.1:1/', 'retrying', qr/^connect: / ],
-        [ 'http://no-such-name.invalid/', 'retrying', qr/^resolve: / ],
-        (
-            map { [ $_, 'retrying', qr/^forbidden: / ] } "http://[::1]:$http/",
-            'http://169.254.169.254/latest/meta-data/',
-            'http://10.0.0.1/',
-            'http://192.168.1.1/',
-            "http://0.0.0.0:$http/",
-            'http://[::ffff:10.0.0.1]/',
-            'http://100.64.0.1/',
-            'http://[fd00::1]/',
-            'http://224.0.0.1/',
-            'http://127.0.0.2/'
-        ));
-    my %job = map { $_->[0] => hooked($_->[0]) } @kinds;
-    for my $kind (@kinds) {
-        my ($path, $state, $why) = @$kind;
-        ends($job{$path}, $state);
-        my $is = of_job($job{$path});
-        is $is->{state}, $state, "$path: $state";
-        $why ? like $is->{error}, $why, "$path: it is listed why" : is $is->{error}, undef, "$path: without an error";
-    }
-    my @fail = received('fail');
-    is scalar(@fail), 3, 'what failed is sent until it is accepted';
-    is scalar(keys %{ { map { $_->{headers}{'webhook-id'} => 1 } @fail } }), 1, 'with the same id';
-    cmp_ok $fail[2]{at} - $fail[1]{at}, '>', $fail[1]{at} - $fail[0]{at}, 'at growing intervals';
-    my @busy = received('busy');
-    cmp_ok $busy[1]{at} - $busy[0]{at}, '>=', 1900, 'Retry-After is heeded';
-    is scalar(received('redirected')), 0, 'no redirect is followed';
-    cmp_ok memory_kb($s->pid('relay'), 'VmHWM'), '<', 200_000, 'a gigabyte is not kept';
-};
-
 subtest 'a host that hangs' => sub {
     my @hang = map { hooked("hang/$_", undef, 'localhost') } 1 .. 12;
     comes('hang/1');
@@ -141,6 +102,28 @@ subtest 'a host that hangs' => sub {
     ends($_, 'delivered') for @slow;
     cmp_ok((received('slow'))[-1]{most}, '<=', 8, 'no host gets more at the same time than it may');
     sql("DELETE FROM await.delivery_due WHERE host LIKE 'localhost%'");
+};
+
+# A page of what is due, read while an attempt ended, brought it once more.
+subtest 'many at once' => sub {
+    sql(
+        qq{SELECT count(await.submit('many', 'x', options => jsonb_build_object('webhook',
+            'http://127.0.0.1:$http/ok/many/' || n, 'webhook_on', 'pending'))) FROM generate_series(1, 300) n}
+    );
+    until_true(
+        'all are delivered',
+        sub {
+            sql(
+                "SELECT count(*) FROM await.delivery d JOIN await.delivery_end e ON e.delivery = d.id
+            WHERE d.queue = 'many'"
+            ) == 300;
+        },
+        20
+    );
+    my %n;
+    $n{ $_->{url} }++ for received('ok/many');
+    is scalar(keys %n), 300, 'all come';
+    is_deeply [ grep { $n{$_} > 1 } sort keys %n ], [], 'each once';
 };
 
 subtest '410 disables an endpoint' => sub {
@@ -214,7 +197,7 @@ subtest 'await_webhooks' => sub {
     is post('/deliveries/' . of_job($waiting)->{id} . '/retry')->{status}, 409, 'not if it has not ended';
     is post('/deliveries/999999/retry')->{status}, 404, 'nor if there is none';
     is post('/looks')->{status}, 405, 'nor without write';
-    my ($page, @ids) = ('/looks?limit=3');
+    my ($page, @ids) = ('/looks?limit=30');
     for (1 .. 100) {
         my $r = get($page);
         push @ids, map { $_->{id} } @{ json($r)->{deliveries} };
@@ -228,6 +211,37 @@ subtest 'await_webhooks' => sub {
         is join(' ', keys %states), $state, "those that are $state";
     }
     unlike get('/looks?limit=200')->{body}, qr/whsec|signature/, 'no secret is listed';
+};
+
+subtest 'await_webhooks of an owner' => sub {
+    ctl('add', "http://127.0.0.1:$http/ok/operator", '--queue=owned', '--types=pending');
+    my %id = map { $_ => one_job("/owned?u=$_&hook=http://127.0.0.1:$http/ok/$_") } qw(ann bob);
+    my $inside = one_job("/owned?u=ann&hook=http://127.0.0.2:$http/");
+    ends($_, 'delivered') for values %id;
+    until_true('the other one has failed',
+        sub { grep { ($_->{error} // '') =~ /^forbidden: 127/ } @{ json(get("/looks?job=$inside"))->{deliveries} } }, 20);
+    comes('ok/operator', 3);
+    my @mine = @{ json(get('/mine?u=ann'))->{deliveries} };
+    is join(' ', map { $_->{event} } @mine), "$inside:1 $id{ann}:1", 'are those of the own URLs of the own jobs';
+    is $mine[0]{error}, 'forbidden: the host leads to an address that is not public',
+        'whose owner is not told where a name leads';
+    is_deeply json(get("/mine?u=ann&job=$id{bob}"))->{deliveries}, [], 'a job of another owner has none';
+    my ($theirs) = @{ json(get('/mine?u=bob'))->{deliveries} };
+    is post("/mine/$theirs->{id}/retry?u=ann")->{status}, 404, 'nor can it be sent again by another owner';
+    is scalar(received('ok/bob')), 1, 'so it is not';
+    is post("/mine/$theirs->{id}/retry?u=bob")->{status}, 202, 'but by its own';
+    comes('ok/bob', 2);
+    is get('/mine')->{status}, 403, 'nobody has none';
+    my ($operator) = grep { $_->{webhook} } @{ json(get("/looks?job=$id{ann}"))->{deliveries} };
+    is_deeply json(get("/mine?u=ann&webhook=$operator->{webhook}"))->{deliveries}, [], 'an endpoint is the operator\'s';
+    is post("/mine/$operator->{id}/retry?u=ann")->{status}, 404, 'and so is what it got';
+};
+
+subtest 'the metrics' => sub {
+    ok until_true('they are read', sub { metric('await_webhook_deliveries_total{outcome="delivered"}') }, 20),
+        'say what was delivered';
+    cmp_ok metric('await_webhook_failures_total'), '>', 0, 'what failed';
+    like metric('await_webhook_deliveries{state="retrying"}'), qr/^\d+$/, 'and what waits';
 };
 
 subtest 'kills and takeovers' => sub {

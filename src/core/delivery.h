@@ -14,6 +14,7 @@ struct DeliveryQuery {
   std::optional<std::string> state;  ///< waiting, retrying, delivered or dead
   std::optional<int> webhook;        ///< the number of an endpoint; 0: jobs' own URLs
   std::optional<Uuid> job;
+  std::optional<std::string> owner;      ///< only the own URLs of the jobs of this owner
   std::optional<std::int64_t> since_us;  ///< stored at this Unix time in microseconds, or later
   std::optional<std::int64_t> after;     ///< the number of the delivery that it follows
   int limit = 50;

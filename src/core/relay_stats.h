@@ -24,4 +24,13 @@ struct RelayStats {
   std::string_view sink() const { return {sink_bytes.data(), sink_size}; }
 };
 
+/// What became of the deliveries of webhooks, as await.delivery_stats() says.
+struct DeliveryStats {
+  std::int64_t delivered;
+  std::int64_t failed;  ///< attempts
+  std::int64_t dead;
+  std::int64_t waiting;   ///< for their first attempt
+  std::int64_t retrying;  ///< for another one
+};
+
 }  // namespace await::core

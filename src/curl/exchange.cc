@@ -1,10 +1,8 @@
 #include "curl/exchange.h"
 
-#include <algorithm>
-#include <ctime>
-
 #include "base/text.h"
 #include "curl/transfer.h"
+#include "wire/response_head.h"
 
 namespace await::curl {
 
@@ -44,12 +42,7 @@ std::optional<std::int64_t> retry_after_ms(const Head &head, std::int64_t unix_m
   const std::string *value = head.find("Retry-After");
   if (value == nullptr)
     return std::nullopt;
-  if (auto seconds = parse_clipped(trim(*value), most_ms / 1000))
-    return *seconds * 1000;
-  std::time_t at = curl_getdate(value->c_str(), nullptr);
-  if (at == -1)
-    return std::nullopt;
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>(at) * 1000 - unix_ms, 0, most_ms);
+  return wire::retry_after_ms(*value, unix_ms, most_ms);
 }
 
 std::size_t Listener::on_room(std::int64_t, std::span<char>) { return 0; }

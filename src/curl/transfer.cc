@@ -188,36 +188,16 @@ bool Transfer::take_line(std::string_view line) {
                 "the headers have more than " + std::to_string(request_.max_head) + " bytes");
   if (told_head_)
     return true;  // a trailer
-  while (line.ends_with('\n') || line.ends_with('\r'))
-    line.remove_suffix(1);
-  if (line.empty())
-    return end_of_head();
-  if (line.starts_with("HTTP/") && head_.status == 0) {
-    cut(line, ' ');
-    head_.status = static_cast<int>(parse_number(line.substr(0, 3)).value_or(0));
-    return (head_.status >= 100 && head_.status <= 599) ||
-           fail(Failure::garbage, "the status line has no status of HTTP");
-  }
-  if ((line[0] == ' ' || line[0] == '\t') && !head_.headers.empty()) {  // RFC 9112 §5.2
-    head_.headers.back().second.append(" ").append(trim(line));
-    return true;
-  }
-  std::string_view name = cut(line, ':');
-  if (!is_token(name))
-    return fail(Failure::garbage, "a header of the answer has no name");
-  head_.headers.emplace_back(name, trim(line));
-  return true;
-}
-
-bool Transfer::end_of_head() {
-  if (head_.status == 101)
-    return fail(Failure::garbage, "the answer switches to another protocol");
-  if (head_.status < 200) {  // interim
-    head_ = {};
-    return true;
+  switch (reader_.feed(line)) {
+    case wire::ResponseHead::Step::more:
+      return true;
+    case wire::ResponseHead::Step::garbage:
+      return fail(Failure::garbage, reader_.why());
+    case wire::ResponseHead::Step::complete:
+      break;
   }
   told_head_ = true;
-  listener_->on_head(std::exchange(head_, {}));
+  listener_->on_head({reader_.status(), std::move(reader_.headers())});
   return !orphaned();
 }
 

@@ -7,6 +7,7 @@
 
 #include "curl/exchange.h"
 #include "io/loop.h"
+#include "wire/response_head.h"
 
 namespace await::curl {
 
@@ -55,7 +56,6 @@ class Transfer {
   static curl_socket_t on_open(void *self, curlsocktype purpose, curl_sockaddr *address) noexcept;
 
   bool take_line(std::string_view line);
-  bool end_of_head();
   std::size_t take_body(std::string_view piece);
   bool fail(Failure failure, std::string detail);
   void set_body();
@@ -71,7 +71,7 @@ class Transfer {
   CURL *easy_;
   curl_slist *headers_ = nullptr;
   char error_[CURL_ERROR_SIZE] = "";
-  Head head_;
+  wire::ResponseHead reader_;
   bool told_head_ = false;
   std::size_t head_size_ = 0;
   std::int64_t body_size_ = 0;

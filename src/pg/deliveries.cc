@@ -36,14 +36,15 @@ void list_deliveries(Connection &connection, const core::DeliveryQuery &query,
   query.job ? params.uuid(*query.job) : params.null(kUuid);
   query.since_us ? params.int8(*query.since_us) : params.null(kInt8);
   query.after ? params.int8(*query.after) : params.null(kInt8);
-  params.int4(query.limit);
+  params.int4(query.limit).maybe_text(query.owner);
   connection.send(std::make_unique<Call<core::DeliveryPage>>(statements::kDeliveries, std::move(params),
                                                              reply, decode_page));
 }
 
-void retry_delivery(Connection &connection, std::int64_t id, core::Reply<core::Resent> &reply) {
+void retry_delivery(Connection &connection, std::int64_t id, const std::optional<std::string> &owner,
+                    core::Reply<core::Resent> &reply) {
   Params params;
-  params.int8(id);
+  params.int8(id).maybe_text(owner);
   connection.send(std::make_unique<Call<core::Resent>>(statements::kRetryDelivery, std::move(params), reply,
                                                        decode_resent));
 }

@@ -41,6 +41,13 @@ Result<std::vector<core::RelayStats>> decode_relays(const Rows &rows, std::size_
   return out;
 }
 
+Result<core::DeliveryStats> decode_deliveries(const Rows &rows, std::size_t) {
+  if (rows.count() != 1)
+    return Error{Code::internal, "await.delivery_stats returned no row"};
+  return core::DeliveryStats{rows.number(0, 0), rows.number(0, 1), rows.number(0, 2), rows.number(0, 3),
+                             rows.number(0, 4)};
+}
+
 Result<std::vector<core::QueueStats>> decode(const Rows &rows, std::size_t) {
   std::vector<core::QueueStats> out;
   for (int row = 0; row < rows.count(); ++row) {
@@ -77,6 +84,13 @@ void read_relay_stats(Connection &connection, int most, core::Reply<std::vector<
   params.int4(most);
   auto call = std::make_unique<Call<std::vector<core::RelayStats>>>(statements::kRelays, std::move(params),
                                                                     reply, decode_relays);
+  call->background = true;
+  connection.send(std::move(call));
+}
+
+void read_delivery_stats(Connection &connection, core::Reply<core::DeliveryStats> &reply) {
+  auto call = std::make_unique<Call<core::DeliveryStats>>(statements::kDeliveryStats, Params(), reply,
+                                                          decode_deliveries);
   call->background = true;
   connection.send(std::move(call));
 }

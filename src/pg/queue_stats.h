@@ -16,4 +16,7 @@ void read_queue_stats(Connection &connection, int most, core::Reply<std::vector<
 /// Reads how far the first `most` sinks of await-relay have come.
 void read_relay_stats(Connection &connection, int most, core::Reply<std::vector<core::RelayStats>> &reply);
 
+/// Reads what became of the deliveries of webhooks.
+void read_delivery_stats(Connection &connection, core::Reply<core::DeliveryStats> &reply);
+
 }  // namespace await::pg

@@ -74,10 +74,12 @@ inline constexpr char kQueues[] =
     "FROM await.edge_queues($1)";
 inline constexpr char kRelays[] =
     "SELECT relay, sink, led, behind, lag_ms, delivered, failures FROM await.edge_relays($1)";
+inline constexpr char kDeliveryStats[] =
+    "SELECT delivered, failed, dead, waiting, retrying FROM await.delivery_stats()";
 inline constexpr char kDeliveries[] =
     "SELECT document, next FROM await.list_deliveries($1, $2, $3, "
-    "timestamptz 'epoch' + $4 * interval '1 us', $5, $6)";
-inline constexpr char kRetryDelivery[] = "SELECT await.retry_delivery($1)";
+    "timestamptz 'epoch' + $4 * interval '1 us', $5, $6, $7)";
+inline constexpr char kRetryDelivery[] = "SELECT await.retry_delivery($1, $2)";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";
@@ -124,7 +126,7 @@ inline constexpr char kCompleteMany[] =
 inline constexpr char kEnqueueDeliveries[] = "SELECT await.enqueue_deliveries($1, $2, $3)";
 inline constexpr char kDueDeliveries[] =
     "SELECT upto, id, webhook, job || ':' || seq, host, url, body, attempts, due, keys "
-    "FROM await.due_deliveries($1, $2, $3, $4, $5, $6)";
+    "FROM await.due_deliveries($1, $2, $3, $4, $5, $6, $7)";
 inline constexpr char kFinishDeliveries[] = "SELECT await.finish_deliveries($1, $2, $3, $4, $5, $6, $7)";
 inline constexpr char kCheckDeliveries[] = "SELECT await.delivery_stats()";
 

@@ -98,6 +98,7 @@ void Feed::on_page(Result<RelayPage> page) {
   }
   next_ = std::move(taken);
   deliver();
+  owner_.on_feed();  // where there were no events, this is all that happens
 }
 
 /// Gives the next page to the sink, unless it still has one. Pages without events are done at once.

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "pg/call.h"
-#include "pg/job_store.h"
+#include "pg/hello.h"
 #include "pg/statements.h"
 
 namespace await::relay {

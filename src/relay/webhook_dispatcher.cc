@@ -66,7 +66,7 @@ class WebhookDispatcher::Attempt : public curl::Listener {
     Outcome out{due_.id, due_.attempts, word(judged.kind), judged.delay_ms, status, {}, now - began_ms_};
     if (!answered) {
       out.error = text_of(std::string(curl::failure_name(ending.failure)) + ": " + ending.detail);
-      if (owner_.hosts_.failed(due_.host, now, is_down(ending.failure)))
+      if (owner_.hosts_.failed(due_.host, now, trouble_of(ending.failure)))
         owner_.log_.error("webhooks cannot be sent to " + due_.host + ", and are tried again: " + out.error);
     } else {
       std::int64_t pause = pauses ? std::min(*retry, kLongestHostPauseMs) : 0;
@@ -83,10 +83,12 @@ class WebhookDispatcher::Attempt : public curl::Listener {
     owner_.settle(*this, std::move(out));
   }
 
-  static bool is_down(curl::Failure failure) {
+  static WebhookHosts::Trouble trouble_of(curl::Failure failure) {
     using curl::Failure;
-    return failure == Failure::resolve || failure == Failure::forbidden || failure == Failure::connect ||
-           failure == Failure::tls;
+    using Trouble = WebhookHosts::Trouble;
+    bool away = failure == Failure::resolve || failure == Failure::forbidden || failure == Failure::connect ||
+                failure == Failure::tls;
+    return away ? Trouble::away : failure == Failure::timeout ? Trouble::slow : Trouble::of_url;
   }
 
   static std::string word(wire::WebhookOutcome::Kind kind) {
@@ -134,9 +136,9 @@ void WebhookDispatcher::wake() {
 
 /// Reads deliveries that are due, of the hosts after the last ones.
 void WebhookDispatcher::look() {
-  int room = options_.at_once - static_cast<int>(attempts_.size());
-  if (!leads_ || page_reply_.waiting() || room <= 0)
+  if (!leads_ || page_reply_.waiting() || hosts_.room() <= 0 || attempts_.size() >= kMostUnstored)
     return;  // the end of an attempt wakes it
+  stored_meanwhile_.clear();
   std::int64_t now = loop_.monotonic_ms();
   if (now - forgot_ms_ >= kForgetMs) {
     hosts_.forget(now);
@@ -146,19 +148,22 @@ void WebhookDispatcher::look() {
     woken_ = false;
     found_ = false;
   }
-  pg::ArrayWriter names(pg::kText), rows(pg::kInt4), sinces(pg::kInt8);
+  pg::ArrayWriter names(pg::kText), rooms(pg::kInt4), sinces(pg::kInt8), held(pg::kInt8);
   for (const WebhookHosts::Known &host : hosts_.known(now)) {
     names.bytes(host.host);
-    rows.int4(host.rows);
+    rooms.int4(host.room);
     sinces.int8(host.since_us);
   }
+  for (const auto &[id, attempt] : attempts_)
+    held.int8(id);
   pg::Params params;
   params.text(after_)
       .array(pg::kTextArray, std::move(names))
-      .array(pg::kInt4Array, std::move(rows))
+      .array(pg::kInt4Array, std::move(rooms))
       .array(pg::kInt8Array, std::move(sinces))
-      .int4(options_.hosts.at_once)
-      .int4(room);
+      .array(pg::kInt8Array, std::move(held))
+      .int4(WebhookHosts::kRoomOfUnknown)
+      .int4(hosts_.room());
   reads_.send(std::make_unique<pg::Call<Page>>(pg::statements::kDueDeliveries, std::move(params), page_reply_,
                                                &WebhookDispatcher::decode));
 }
@@ -215,7 +220,7 @@ void WebhookDispatcher::on_page(Result<Page> page) {
 /// Sends a delivery, unless it is in flight or its host has no room.
 void WebhookDispatcher::take(Due due) {
   std::int64_t now = loop_.monotonic_ms();
-  if (attempts_.contains(due.id) || !hosts_.has_room(due.host, now))
+  if (attempts_.contains(due.id) || stored_meanwhile_.contains(due.id) || !hosts_.has_room(due.host, now))
     return;
   found_ = true;
   auto id = due.id;
@@ -242,6 +247,8 @@ void WebhookDispatcher::take(Due due) {
 
 void WebhookDispatcher::settle(Attempt &, Outcome outcome) {
   outcomes_.push_back(std::move(outcome));
+  if (leads_)
+    wake();  // its host has room, and there is no need to wait until this is stored
   if (!stored_reply_.waiting() && !store_timer_->pending())
     store_timer_->set(0);  // with those that end in this round
 }
@@ -283,8 +290,11 @@ void WebhookDispatcher::on_stored(const Result<int> &passed) {
     store_timer_->set(kPollMs);
     return;
   }
-  for (const Outcome &one : storing_)
+  for (const Outcome &one : storing_) {
     attempts_.erase(one.id);
+    if (page_reply_.waiting())
+      stored_meanwhile_.insert(one.id);
+  }
   storing_.clear();
   if (!outcomes_.empty())
     store_timer_->set(0);

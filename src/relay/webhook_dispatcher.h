@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,6 @@ class WebhookDispatcher {
   struct Options {
     curl::Client::Options client;
     bool allow_http = false;
-    int at_once = 64;  ///< in all
     WebhookHosts::Limits hosts;
     std::int64_t timeout_ms = 15'000;     ///< of a request
     std::int64_t first_delay_ms = 5'000;  ///< after the first attempt, see wire::webhook_delay_ms()
@@ -77,6 +77,7 @@ class WebhookDispatcher {
   static constexpr std::int64_t kPollMs = 500;
   static constexpr std::int64_t kSoonMs = 20;
   static constexpr std::int64_t kForgetMs = 60'000;
+  static constexpr std::size_t kMostUnstored = 4096;
 
   static Result<Page> decode(const pg::Rows &rows, std::size_t);
   void look();
@@ -101,7 +102,9 @@ class WebhookDispatcher {
   std::string after_;     // the host that the pass has come to
   std::int64_t forgot_ms_ = 0;
   std::map<std::int64_t, std::unique_ptr<Attempt>> attempts_;  // by the delivery; also those to be stored
-  std::vector<Outcome> outcomes_;                              // to be stored
+  // that were stored while a page was read, which may still have them as due
+  std::set<std::int64_t> stored_meanwhile_;
+  std::vector<Outcome> outcomes_;  // to be stored
   std::vector<Outcome> storing_;
   core::Reply<Page> page_reply_ = core::Reply<Page>::to<&WebhookDispatcher::on_page>(this);
   core::Reply<int> stored_reply_ = core::Reply<int>::to<&WebhookDispatcher::on_stored>(this);

@@ -20,12 +20,24 @@ WebhookHosts::Host &WebhookHosts::host(const std::string &name, std::int64_t now
   return at->second;
 }
 
+int WebhookHosts::most_of(State state) const {
+  int all = limits_.all_at_once;
+  return state == State::answers ? all : std::max(state == State::untried ? all / 2 : all / 4, 1);
+}
+
+int WebhookHosts::room(const Host &host, std::int64_t now_ms) const {
+  if (host.paused_until_ms > now_ms)
+    return 0;
+  int most = host.failures >= kFailing ? 1 : std::min(host.allowed, limits_.at_once);
+  int all = std::min(room(), most_of(host.state) - in_flight_[static_cast<std::size_t>(host.state)]);
+  return std::max(0, std::min({most - host.in_flight, all, static_cast<int>(host.tokens)}));
+}
+
 std::vector<WebhookHosts::Known> WebhookHosts::known(std::int64_t now_ms) {
   std::vector<Known> out;
   for (auto &[name, host] : hosts_) {
     fill(host, now_ms);
-    bool full = host.in_flight >= most(host) || host.tokens < 1 || host.paused_until_ms > now_ms;
-    out.push_back({name, full ? 0 : most(host), host.since_us});
+    out.push_back({name, room(host, now_ms), host.since_us});
   }
   return out;
 }
@@ -33,28 +45,48 @@ std::vector<WebhookHosts::Known> WebhookHosts::known(std::int64_t now_ms) {
 bool WebhookHosts::has_room(const std::string &name, std::int64_t now_ms) {
   Host &one = host(name, now_ms);
   fill(one, now_ms);
-  return one.in_flight < most(one) && one.tokens >= 1 && one.paused_until_ms <= now_ms;
+  return room(one, now_ms) > 0;
 }
 
 void WebhookHosts::started(const std::string &name) {
   Host &one = hosts_[name];
   ++one.in_flight;
+  ++in_flight(one.state);
   one.tokens -= 1;
 }
 
-bool WebhookHosts::answered(const std::string &name, std::int64_t now_ms, std::int64_t pause_ms) {
+void WebhookHosts::set_state(Host &host, State state) {
+  in_flight(host.state) -= host.in_flight;
+  host.state = state;
+  in_flight(state) += host.in_flight;
+}
+
+/// A request is over.
+WebhookHosts::Host &WebhookHosts::ended(const std::string &name, std::int64_t now_ms) {
   Host &one = host(name, now_ms);
   --one.in_flight;
+  --in_flight(one.state);
+  one.used_ms = now_ms;
+  return one;
+}
+
+bool WebhookHosts::answered(const std::string &name, std::int64_t now_ms, std::int64_t pause_ms) {
+  Host &one = ended(name, now_ms);
+  set_state(one, State::answers);
+  one.allowed = std::min(one.allowed * 2, limits_.at_once);
   bool was_failing = one.failures >= kFailing;
   one.failures = 0;
   one.paused_until_ms = pause_ms > 0 ? now_ms + pause_ms : 0;
   return was_failing;
 }
 
-bool WebhookHosts::failed(const std::string &name, std::int64_t now_ms, bool down) {
-  Host &one = host(name, now_ms);
-  --one.in_flight;
-  if (!down || ++one.failures < kFailing)
+bool WebhookHosts::failed(const std::string &name, std::int64_t now_ms, Trouble trouble) {
+  Host &one = ended(name, now_ms);
+  if (trouble == Trouble::of_url)
+    return false;
+  set_state(one, State::silent);
+  one.allowed = std::max(one.allowed / 2, 1);
+  if (trouble == Trouble::slow || ++one.failures < kFailing)
     return false;
   std::int64_t pause = 1000;
   for (int i = kFailing; i < one.failures && pause < kMostPauseMs; ++i)
@@ -78,7 +110,8 @@ void WebhookHosts::forget(std::int64_t now_ms) {
     Host &one = at->second;
     fill(one, now_ms);
     one.since_us = 0;
-    bool plain = one.in_flight == 0 && one.failures == 0 && one.paused_until_ms <= now_ms &&
+    bool silent = one.state == State::silent && now_ms - one.used_ms < kSilentMs;
+    bool plain = !silent && one.in_flight == 0 && one.failures == 0 && one.paused_until_ms <= now_ms &&
                  one.tokens >= static_cast<double>(limits_.at_once);
     at = plain ? hosts_.erase(at) : std::next(at);
   }

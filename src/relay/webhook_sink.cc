@@ -59,7 +59,7 @@ Result<Done> set_option(const std::string &name, const std::string &value, Webho
   if (name == "a-second")
     return set_number(name, value, out.hosts.a_second);
   if (name == "all-at-once")
-    return set_number(name, value, out.at_once);
+    return set_number(name, value, out.hosts.all_at_once);
   return Error{Code::invalid, "the sink webhooks has no option \"" + name + "\""};
 }
 

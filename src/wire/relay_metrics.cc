@@ -56,4 +56,24 @@ std::string relay_metrics(std::span<const RelayStats> sinks) {
   return out;
 }
 
+std::string webhook_metrics(const core::DeliveryStats &of) {
+  std::string out;
+  if (of.delivered + of.failed + of.dead + of.waiting + of.retrying == 0)
+    return out;
+  auto line = [&](std::string_view name, std::string_view labels, std::int64_t value) {
+    out.append(name).append(labels).append(" ").append(std::to_string(value)).append("\n");
+  };
+  add_family(out, "await_webhook_deliveries_total", "Deliveries of webhooks that have ended, by outcome.",
+             "counter");
+  line("await_webhook_deliveries_total", R"({outcome="delivered"})", of.delivered);
+  line("await_webhook_deliveries_total", R"({outcome="dead"})", of.dead);
+  add_family(out, "await_webhook_failures_total", "Attempts to deliver that failed.", "counter");
+  line("await_webhook_failures_total", "", of.failed);
+  add_family(out, "await_webhook_deliveries",
+             "Deliveries of webhooks that have not ended; 20000 are counted.", "gauge");
+  line("await_webhook_deliveries", R"({state="waiting"})", of.waiting);
+  line("await_webhook_deliveries", R"({state="retrying"})", of.retrying);
+  return out;
+}
+
 }  // namespace await::wire

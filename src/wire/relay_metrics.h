@@ -11,4 +11,7 @@ namespace await::wire {
 /// are no sinks.
 std::string relay_metrics(std::span<const core::RelayStats> sinks);
 
+/// The metrics of webhooks. Empty if there never was a delivery.
+std::string webhook_metrics(const core::DeliveryStats &deliveries);
+
 }  // namespace await::wire

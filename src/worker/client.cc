@@ -112,14 +112,16 @@ void Client::hint(const Uuid &id) {
 
 /// Runs at the end of an iteration: stores all results that were completed in it, and publishes the hints.
 void Client::flush() {
-  std::vector<Completion> batch;
-  for (Completion &completion : std::exchange(completions_, {})) {
-    batch.push_back(std::move(completion));
-    if (batch.size() == kBatch)
-      complete_all(std::exchange(batch, {}));
+  if (completing_ == 0) {  // what is completed while others are stored follows them, all of it together
+    std::vector<Completion> batch;
+    for (Completion &completion : std::exchange(completions_, {})) {
+      batch.push_back(std::move(completion));
+      if (batch.size() == kBatch)
+        complete_all(std::exchange(batch, {}));
+    }
+    if (!batch.empty())
+      complete_all(std::move(batch));
   }
-  if (!batch.empty())
-    complete_all(std::move(batch));
   if (hints_.empty())
     return;
   pg::ArrayWriter ids(pg::kUuid);
@@ -149,7 +151,11 @@ void Client::complete_all(std::vector<Completion> batch) {
   params.array(pg::kByteaArray, std::move(bodies)).array(pg::kTextArray, std::move(types));
   params.array(pg::kInt4Array, std::move(statuses)).array(pg::kTextArray, std::move(names));
   auto sent = std::make_shared<std::vector<Completion>>(std::move(batch));
+  ++completing_;
   pg_.send(std::make_unique<Ask>(sql::kCompleteMany, std::move(params), [this, sent](Result<pg::Rows> rows) {
+    --completing_;
+    if (!completions_.empty() && !flush_task_.linked())
+      loop_.post(flush_task_);
     if (!rows && rows.error().code != Code::unavailable && sent->size() > 1) {
       for (Completion &one : *sent)  // one of them was rejected: send each alone
         complete_one(one.job, one.body, one.content_type, one.status, one.file_name, std::move(one.then));

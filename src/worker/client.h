@@ -38,8 +38,8 @@ enum class Lease { held, cancelled, lost };
 
 /// The functions of sql/functions/worker (docs/workers.md), for use in this process. There is one connection;
 /// replies arrive in the order of the calls, from the event loop. A callback must check itself whether its
-/// owner still exists. A hint is published after each change. Results completed in one iteration of the loop
-/// are stored in one transaction, and their hints are read in one.
+/// owner still exists. A hint is published after each change. Results completed in one iteration of the loop,
+/// or while earlier ones were stored, are stored in one transaction, and their hints are read in one.
 class Client : private pg::Connection::Observer {
  public:
   template <class T>
@@ -127,6 +127,7 @@ class Client : private pg::Connection::Observer {
   redis::Bus bus_;
   pg::NotifyBus notify_bus_;
   std::vector<Completion> completions_;
+  int completing_ = 0;  // transactions that store results
   std::vector<Uuid> hints_;
   FlushTask flush_task_{*this};
   bool thin_hints_ = false;

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   for (unsigned n = in.byte() % 8; n > 0; --n) {
     std::string name(in.text());
     if ((flags & 2) != 0)
-      name.insert(0, "await-");
+      name.insert(0, (flags & 16) != 0 ? "ce_" : "await-");
     bool null = (in.byte() & 15) == 0;
     headers.emplace_back(name, null ? std::nullopt : std::optional<std::string>(in.text()));
   }

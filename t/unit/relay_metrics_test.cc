@@ -46,5 +46,16 @@ TEST(RelayMetrics, a_cursor_that_cannot_be_read_has_no_lag) {
   EXPECT_EQ(relay_metrics(all).find("await_relay_lag_seconds{"), std::string::npos);
 }
 
+TEST(WebhookMetrics, nothing_is_said_where_there_are_no_webhooks) { EXPECT_EQ(webhook_metrics({}), ""); }
+
+TEST(WebhookMetrics, outcomes_failures_and_what_waits_have_a_line_each) {
+  std::string text = webhook_metrics({.delivered = 5, .failed = 4, .dead = 3, .waiting = 2, .retrying = 1});
+  EXPECT_TRUE(has(text, R"(await_webhook_deliveries_total{outcome="delivered"} 5)"));
+  EXPECT_TRUE(has(text, R"(await_webhook_deliveries_total{outcome="dead"} 3)"));
+  EXPECT_TRUE(has(text, "await_webhook_failures_total 4"));
+  EXPECT_TRUE(has(text, R"(await_webhook_deliveries{state="waiting"} 2)"));
+  EXPECT_TRUE(has(text, R"(await_webhook_deliveries{state="retrying"} 1)"));
+}
+
 }  // namespace
 }  // namespace await::wire

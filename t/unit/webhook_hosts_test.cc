@@ -5,6 +5,8 @@
 namespace await::relay {
 namespace {
 
+using Trouble = WebhookHosts::Trouble;
+
 const WebhookHosts::Known *find(const std::vector<WebhookHosts::Known> &known, const std::string &host) {
   for (const auto &one : known) {
     if (one.host == host)
@@ -15,16 +17,19 @@ const WebhookHosts::Known *find(const std::vector<WebhookHosts::Known> &known, c
 
 TEST(WebhookHosts, SendNoMoreAtTheSameTimeThanTheyMay) {
   WebhookHosts hosts({2, 1000});
+  hosts.has_room("a", 0);
+  hosts.started("a");
+  hosts.answered("a", 0, 0);
   for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(hosts.has_room("a", 0));
+    ASSERT_TRUE(hosts.has_room("a", 500));
     hosts.started("a");
   }
   EXPECT_FALSE(hosts.has_room("a", 1000));
   EXPECT_TRUE(hosts.has_room("b", 0));
-  EXPECT_EQ(find(hosts.known(1000), "a")->rows, 0);
+  EXPECT_EQ(find(hosts.known(1000), "a")->room, 0);
   EXPECT_FALSE(hosts.answered("a", 1000, 0));
   EXPECT_TRUE(hosts.has_room("a", 1000));
-  EXPECT_EQ(find(hosts.known(1000), "a")->rows, 2);  // one of them is in flight
+  EXPECT_EQ(find(hosts.known(1000), "a")->room, 1);
 }
 
 TEST(WebhookHosts, SendNoMoreInASecondThanTheyMay) {
@@ -46,7 +51,7 @@ TEST(WebhookHosts, ThatCannotBeReachedGetOneAtATimeAndPauses) {
   WebhookHosts hosts({4, 1000});
   auto fail = [&](std::int64_t now) {
     hosts.started("a");
-    return hosts.failed("a", now, true);
+    return hosts.failed("a", now, Trouble::away);
   };
   hosts.has_room("a", 0);
   EXPECT_FALSE(fail(0));
@@ -69,7 +74,7 @@ TEST(WebhookHosts, ArePausedForAMinuteAtMost) {
   hosts.has_room("a", 0);
   for (int i = 0; i < 100; ++i) {
     hosts.started("a");
-    hosts.failed("a", 0, true);
+    hosts.failed("a", 0, Trouble::away);
   }
   EXPECT_FALSE(hosts.has_room("a", 59'999));
   EXPECT_TRUE(hosts.has_room("a", 60'000));
@@ -80,7 +85,7 @@ TEST(WebhookHosts, AreNotPausedForWhatOneOfTheirUrlsDoes) {
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(hosts.has_room("a", i));
     hosts.started("a");
-    EXPECT_FALSE(hosts.failed("a", i, false));
+    EXPECT_FALSE(hosts.failed("a", i, Trouble::of_url));
   }
 }
 
@@ -107,6 +112,77 @@ TEST(WebhookHosts, KnowSinceWhenTheirLineIsReadAndForgetIt) {
   hosts.answered("a", 10, 0);
   hosts.forget(20);
   EXPECT_TRUE(hosts.known(20).empty());
+}
+
+TEST(WebhookHosts, BeginWithOneAtATimeAndMayHaveMoreWithEachAnswer) {
+  WebhookHosts hosts({8, 10'000});
+  std::int64_t now = 0;
+  auto room = [&] { return find(hosts.known(now += 10), "a")->room; };
+  ASSERT_TRUE(hosts.has_room("a", 0));
+  EXPECT_EQ(room(), 1);
+  for (int expected : {2, 4, 8, 8}) {
+    hosts.started("a");
+    hosts.answered("a", now, 0);
+    EXPECT_EQ(room(), expected);
+  }
+  for (int expected : {4, 2, 1, 1}) {
+    hosts.started("a");
+    EXPECT_FALSE(hosts.failed("a", now, Trouble::slow));
+    EXPECT_EQ(room(), expected) << "fewer while it does not answer in time";
+  }
+}
+
+TEST(WebhookHosts, ThatWereNotTriedShareHalfOfTheRoomAndSilentOnesAQuarter) {
+  WebhookHosts hosts({8, 10'000, 20});
+  ASSERT_TRUE(hosts.has_room("good", 0));
+  hosts.started("good");
+  hosts.answered("good", 0, 0);
+  auto start_all = [&](const std::string &prefix) {
+    int sent = 0;
+    for (int i = 0; i < 100; ++i) {
+      std::string name = prefix + std::to_string(i);
+      for (; hosts.has_room(name, 0); ++sent)
+        hosts.started(name);
+    }
+    return sent;
+  };
+  EXPECT_EQ(start_all("hangs"), 10);
+  EXPECT_EQ(start_all("new"), 0);
+  EXPECT_TRUE(hosts.has_room("good", 0));
+  for (int i = 0; i < 10; ++i)
+    hosts.failed("hangs" + std::to_string(i), 0, Trouble::slow);
+  EXPECT_EQ(hosts.room(), 20);
+  int again = 0;
+  for (int i = 0; i < 10; ++i) {
+    std::string name = "hangs" + std::to_string(i);
+    for (; hosts.has_room(name, 0); ++again)
+      hosts.started(name);
+  }
+  EXPECT_EQ(again, 5);
+  EXPECT_EQ(start_all("new"), 10) << "silent ones take nothing from those that were not tried";
+  EXPECT_EQ(hosts.room(), 5);
+  hosts.answered("hangs0", 0, 0);
+  EXPECT_EQ(hosts.room(), 6);
+  EXPECT_TRUE(hosts.has_room("hangs0", 0)) << "it answers again";
+  hosts.forget(1000);
+  EXPECT_NE(find(hosts.known(1000), "hangs9"), nullptr) << "silence is remembered";
+  hosts.forget(3'700'000);
+  EXPECT_EQ(find(hosts.known(3'700'000), "hangs9"), nullptr) << "for an hour";
+}
+
+TEST(WebhookHosts, SendNoMoreToAllThanTheyMay) {
+  WebhookHosts hosts({8, 10'000, 3});
+  for (const char *name : {"a", "a", "b"}) {
+    ASSERT_TRUE(hosts.has_room(name, 0));
+    hosts.started(name);
+    hosts.answered(name, 0, 0);
+  }
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(hosts.has_room("a", 1000));
+    hosts.started("a");
+  }
+  EXPECT_EQ(hosts.room(), 0);
+  EXPECT_FALSE(hosts.has_room("b", 1000));
 }
 
 }  // namespace

@@ -83,6 +83,7 @@ Answer get_metrics(ngx_http_request_t *r, Runtime &runtime) {
   const QueueCache::Known &known = runtime.queues().get();
   out += wire::queue_metrics(known.queues, runtime.now_ms() - known.read_at_ms);
   out += wire::relay_metrics(known.relays);
+  out += wire::webhook_metrics(known.deliveries);
   add_header(r, "Cache-Control", "no-store");
   return send(r, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 }

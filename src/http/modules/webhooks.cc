@@ -27,7 +27,17 @@ namespace {
 
 struct WebhooksConf {
   ngx_uint_t used;
+  ngx_uint_t all;  ///< everybody's, not only what is the owner's
 };
+
+const WebhooksConf &webhooks_conf(ngx_http_request_t *r) {
+  return *static_cast<WebhooksConf *>(ngx_http_get_module_loc_conf(r, ngx_http_await_webhooks_module));
+}
+
+/// Whose deliveries are meant; empty: everybody's.
+std::optional<std::string> asked_owner(ngx_http_request_t *r) {
+  return webhooks_conf(r).all == 1 ? std::nullopt : std::optional<std::string>(owner_of(r));
+}
 
 constexpr int kMost = 200;  // of a page
 constexpr std::string_view kArguments[] = {"state", "webhook", "job", "since", "limit", "cursor"};
@@ -94,7 +104,7 @@ class ResendRequest : public DeliveryRequest<core::Resent> {
   using DeliveryRequest::DeliveryRequest;
   Answer start(std::int64_t id) {
     id_ = id;
-    runtime_.backends().retry_delivery(id, reply_);
+    runtime_.backends().retry_delivery(id, asked_owner(r_), reply_);
     return wait();
   }
 
@@ -136,6 +146,7 @@ OrAnswer<core::DeliveryQuery> asked_deliveries(ngx_http_request_t *r) {
   if (std::string_view name = repeated_argument(r, kArguments); !name.empty())
     return send_problem(r, 400, "The argument \"" + std::string(name) + "\" is given twice.");
   core::DeliveryQuery query;
+  query.owner = asked_owner(r);
   query.state = argument(r, "state");
   if (query.state && std::find(std::begin(kStates), std::end(kStates), *query.state) == std::end(kStates))
     return refuse_argument(r, "state", "waiting, retrying, delivered or dead");
@@ -197,24 +208,37 @@ Answer post_retry(ngx_http_request_t *r, Runtime &runtime) {
 char *set_webhooks(ngx_conf_t *cf, ngx_command_t *, void *data) {
   auto *core =
       static_cast<ngx_http_core_loc_conf_t *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-  bool writes = cf->args->nelts > 1;
+  auto &conf = *static_cast<WebhooksConf *>(data);
+  bool writes = false;
+  auto *words = static_cast<ngx_str_t *>(cf->args->elts);
+  for (ngx_uint_t i = 1; i < cf->args->nelts; ++i) {
+    if (ngx::view(words[i]) == "write")
+      writes = true;
+    else if (ngx::view(words[i]) == "all")
+      conf.all = 1;
+    else
+      return invalid_parameter(cf, ngx::view(words[i]), "it must be write or all");
+  }
+  if (char *twice = refuse_twice(cf, 1); twice != NGX_CONF_OK)
+    return twice;
   if (const char *kind = other_kind(*core); kind != nullptr && (writes || core->exact_match == 0))
     return directive_error(
         cf, place_of(cf),
         "requires a prefix location such as \"location /webhooks\", because it answers the "
         "paths below it, but this one is of a different kind: " +
             std::string(kind));
-  if (writes && ngx::view(static_cast<ngx_str_t *>(cf->args->elts)[1]) != "write")
-    return invalid_parameter(cf, ngx::view(static_cast<ngx_str_t *>(cf->args->elts)[1]), "it must be write");
-  static_cast<WebhooksConf *>(data)->used = 1;
-  bool added = add_action(cf, &LocationConf::webhooks, get_deliveries) != nullptr &&
-               (!writes || add_action(cf, &LocationConf::retry_delivery, post_retry) != nullptr);
-  return added ? NGX_CONF_OK : static_cast<char *>(NGX_CONF_ERROR);
+  conf.used = 1;
+  LocationConf *location = add_action(cf, &LocationConf::webhooks, get_deliveries);
+  if (location == nullptr || (writes && add_action(cf, &LocationConf::retry_delivery, post_retry) == nullptr))
+    return static_cast<char *>(NGX_CONF_ERROR);
+  if (conf.all == 0)
+    location->owner_needed_at = place_of(cf);
+  return NGX_CONF_OK;
 }
 
 // clang-format off
 ngx_command_t commands[] = {
-    {ngx_string("await_webhooks"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1, set_webhooks, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("await_webhooks"), NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12, set_webhooks, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 // clang-format on

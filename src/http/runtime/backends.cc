@@ -99,7 +99,7 @@ void Backends::ask(Greeting &greeting) {
     return;
   // the queues are created on the connection that writes
   bool writes = &greeting.connection == &write_;
-  store_.hello(greeting.connection, writes ? lanes_ : std::vector<pg::Lane>(), greeting.reply, true);
+  pg::request_hello(greeting.connection, writes ? lanes_ : std::vector<pg::Lane>(), greeting.reply, true);
 }
 
 void Backends::on_answer(const Result<pg::Hello> &hello) { on_hello(greetings_[1], hello); }

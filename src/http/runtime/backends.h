@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "ngx/loop.h"
 #include "pg/batch_store.h"
 #include "pg/deliveries.h"
+#include "pg/hello.h"
 #include "pg/job_store.h"
 #include "pg/maintenance.h"
 #include "pg/notify_bus.h"
@@ -82,7 +84,7 @@ class Backends : public core::IdSource, private pg::Connection::Observer {
   /// The caller passes the answer to on_answer().
   /// @param background  whether no client waits for it
   void request_greeting(core::Reply<pg::Hello> &reply, bool background) {
-    store_.hello(read_, {}, reply, background);
+    pg::request_hello(read_, {}, reply, background);
   }
   /// A server behind a pooler may have changed without a new connection.
   void on_answer(const Result<pg::Hello> &hello);
@@ -98,12 +100,14 @@ class Backends : public core::IdSource, private pg::Connection::Observer {
   void read_relay_stats(int most, core::Reply<std::vector<core::RelayStats>> &reply) {
     pg::read_relay_stats(bulk_, most, reply);
   }
+  void read_delivery_stats(core::Reply<core::DeliveryStats> &reply) { pg::read_delivery_stats(bulk_, reply); }
 
   void list_deliveries(const core::DeliveryQuery &query, core::Reply<core::DeliveryPage> &reply) {
     pg::list_deliveries(bulk_, query, reply);
   }
-  void retry_delivery(std::int64_t id, core::Reply<core::Resent> &reply) {
-    pg::retry_delivery(bulk_, id, reply);
+  void retry_delivery(std::int64_t id, const std::optional<std::string> &owner,
+                      core::Reply<core::Resent> &reply) {
+    pg::retry_delivery(bulk_, id, owner, reply);
   }
 
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value

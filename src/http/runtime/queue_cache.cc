@@ -25,6 +25,7 @@ struct QueueCache::Table {
   core::QueueStats rows[kRows];
   std::size_t relay_count;
   core::RelayStats relays[kRelays];
+  core::DeliveryStats deliveries;
 };
 
 ngx_shm_zone_t *QueueCache::reserve(ngx_conf_t *cf) {
@@ -45,7 +46,8 @@ QueueCache::QueueCache(ngx::Loop &loop, Backends &backends, ngx_shm_zone_t *zone
 
 void QueueCache::on_second() {
   std::int64_t now = loop_.monotonic_ms();
-  if (table_ == nullptr || reply_.waiting() || relays_reply_.waiting() || !backends_.has_queue_stats())
+  if (table_ == nullptr || reply_.waiting() || relays_reply_.waiting() || deliveries_reply_.waiting() ||
+      !backends_.has_queue_stats())
     return;
   {
     TryLock lock(*pool_);
@@ -56,6 +58,7 @@ void QueueCache::on_second() {
   }
   backends_.read_queue_stats(static_cast<int>(kListed), reply_);
   backends_.read_relay_stats(static_cast<int>(kRelays), relays_reply_);
+  backends_.read_delivery_stats(deliveries_reply_);
 }
 
 void QueueCache::on_read(Result<std::vector<core::QueueStats>> queues) {
@@ -79,6 +82,14 @@ void QueueCache::on_relays(Result<std::vector<core::RelayStats>> relays) {
   std::copy_n(relays->begin(), table_->relay_count, table_->relays);
 }
 
+void QueueCache::on_deliveries(Result<core::DeliveryStats> deliveries) {
+  if (!deliveries)
+    return;
+  TryLock lock(*pool_);
+  if (lock)
+    table_->deliveries = *deliveries;
+}
+
 const QueueCache::Known &QueueCache::get() {
   if (table_ == nullptr)
     return known_;
@@ -89,6 +100,7 @@ const QueueCache::Known &QueueCache::get() {
     table_->next_ms = std::min(table_->next_ms, now + kEveryMs);
     known_.queues.assign(table_->rows, table_->rows + table_->count);
     known_.relays.assign(table_->relays, table_->relays + table_->relay_count);
+    known_.deliveries = table_->deliveries;
     known_.read_at_ms = table_->read_ms;
   }
   return known_;

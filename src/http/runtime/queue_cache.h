@@ -12,9 +12,9 @@
 
 namespace await::http {
 
-/// What is known of the queues and of the sinks of await-relay, for the metrics: in shared memory, so that
-/// one nginx worker reads it from the database for all, and no request waits for it. It is read every 5 s,
-/// and every 5 minutes while nobody asks.
+/// What is known of the queues, the sinks of await-relay and the webhooks, for the metrics: in shared memory,
+/// so that one nginx worker reads it from the database for all, and no request waits for it. It is read every
+/// 5 s, and every 5 minutes while nobody asks.
 class QueueCache {
  public:
   /// Requests the shared memory while nginx reads its configuration. Returns null if that fails; the error is
@@ -30,6 +30,7 @@ class QueueCache {
   struct Known {
     std::vector<core::QueueStats> queues;  ///< empty: nothing was read yet
     std::vector<core::RelayStats> relays;
+    core::DeliveryStats deliveries{};
     std::int64_t read_at_ms = 0;  ///< monotonic
   };
   /// What was read last.
@@ -40,6 +41,7 @@ class QueueCache {
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
   void on_read(Result<std::vector<core::QueueStats>> queues);
   void on_relays(Result<std::vector<core::RelayStats>> relays);
+  void on_deliveries(Result<core::DeliveryStats> deliveries);
 
   ngx::Loop &loop_;
   Backends &backends_;
@@ -50,6 +52,8 @@ class QueueCache {
       core::Reply<std::vector<core::QueueStats>>::to<&QueueCache::on_read>(this);
   core::Reply<std::vector<core::RelayStats>> relays_reply_ =
       core::Reply<std::vector<core::RelayStats>>::to<&QueueCache::on_relays>(this);
+  core::Reply<core::DeliveryStats> deliveries_reply_ =
+      core::Reply<core::DeliveryStats>::to<&QueueCache::on_deliveries>(this);
 };
 
 }  // namespace await::http

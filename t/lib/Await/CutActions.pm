@@ -33,6 +33,20 @@ sub prepare_actions {
     return ($large, $small);
 }
 
+# Deliveries that have ended, and those that were sent again.
+my @deliveries;
+sub delivery {
+    unless (@deliveries) {
+        sql("SELECT await.add_webhook('https://a.example/', 'hooked', '{*}')");
+        sql("SELECT await.enqueue_deliveries(ARRAY[await.submit('hooked', 'x')], '{1}', '{pending}')
+            FROM generate_series(1, 300)");
+        @deliveries = split /\n/, sql(
+            "WITH ended AS (DELETE FROM await.delivery_due RETURNING delivery)
+            INSERT INTO await.delivery_end (delivery, state) SELECT delivery, 'dead' FROM ended RETURNING delivery");
+    }
+    return shift(@deliveries);
+}
+
 my @pool;
 sub job {
     @pool = split /\n/, sql("SELECT await.submit('pool', 'x', 'text/plain') FROM generate_series(1, 1000)")
@@ -186,6 +200,15 @@ our %ACTIONS = (
     'list by state' => sub { ask('/list?state=completed,failed&limit=2') },
     'retry' => sub { +{ %{ ask("/jobs/$small/retry") }, method => 'POST' } },
     'retry of another' => sub { +{ %{ ask('/jobs/' . retriable() . '/retry') }, method => 'POST' } },
+    'deliveries' => sub { ask('/hooks?limit=200') },
+    'delivery sent again' => sub { +{ %{ ask('/hooks/' . delivery() . '/retry') }, method => 'POST' } },
+    'no delivery sent again' => sub { +{ %{ refused(ask('/hooks/999999999/retry')) }, method => 'POST' } },
+    'no deliveries' => sub { refused(ask('/hooks?state=none')) },
+    'recorded' => sub { submit('/played', some(300), headers => [ [ 'X-Any', some(100) ] ]) },
+    'recorded large' => sub { submit('/played', 'l' x (70_000 + rand 300_000), h1 => 1) },
+    'recorded, held' => sub { submit('/played', some(300), prefer(20), held => 1) },
+    'not recorded' => sub { refused(carry('/played', some(300), headers => [ [ 'X-Any', "\xff" ] ])) },
+    'submit with a webhook' => sub { submit('/hooked', some(300)) },
     'position' => sub { ask('/jobs/' . job() . '?include=position') },
     'no retry' => sub { +{ %{ refused(ask('/jobs/' . job() . '/retry')) }, method => 'POST' } },
     'retry of no job' => sub { +{ %{ refused(ask("/jobs/0$old/retry")) }, method => 'POST' } },

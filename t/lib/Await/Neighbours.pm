@@ -117,6 +117,22 @@ our @TAKERS = (
     [ 'a retry and its mirror',
         'location = URI { mirror URI-c; await_retry_job $http_x_id; } '
         . 'location = URI-c { internal; await_submit QB; }', 202, ['QB'] ],
+    [ 'a recorded request and its mirror',
+        'location = URI { mirror URI-c; await_submit QA; await_proxy http://b; } '
+        . 'location = URI-c { internal; await_submit QB; await_proxy http://b/other; }', 202, [qw(QA QB)] ],
+    [ 'error_page of a proxy to a recorded request',
+        'location = URI { proxy_pass http://127.0.0.1:1; error_page 502 = @NAME; } '
+        . 'location @NAME { await_submit QB; await_proxy http://b; }', 202, ['QB'] ],
+    [ 'error_page of a recorded request to a submission',
+        'location = URI { await_submit QA; await_proxy http://b/x$http_x_id/../y; error_page 400 = @NAME; } '
+        . 'location @NAME { await_submit QB; }', 202, ['QB'], none => ['QA'] ],
+    [ 'a mirror to the retry of a delivery',
+        'location = URI { mirror URI-c/1/retry; await_submit QA; } '
+        . 'location URI-c { internal; await_webhooks write all; }', 202, ['QA'] ],
+    [ 'a submission with a webhook and its mirror',
+        'location = URI { mirror URI-c; await_submit QA webhook=https://a.example/; } '
+        . 'location = URI-c { internal; await_submit QB webhook=https://b.example/ webhook_on=pending; }', 202,
+            [qw(QA QB)] ],
 );
 
 1;

@@ -13,20 +13,21 @@ use POSIX ();
 my $built = $ENV{AWAIT_BUILD} // "$Await::Stack::ROOT/build";
 my $verifier = "$built/verifier/node_modules/standardwebhooks";
 
+# Options: certificate and key, of its own by default.
 sub start {
-    my ($class) = @_;
+    my ($class, %o) = @_;
     system('make', '-s', '-C', $Await::Stack::ROOT, $ENV{AWAIT_BUILD} ? "B=$built" : (), $verifier) == 0
         or die "there is no verifier of signatures\n";
     my $self = bless { dir => tempdir(CLEANUP => 1), owner => $$ }, $class;
     chmod 0755, $self->{dir};
-    self_signed($self->{dir});
+    self_signed($self->{dir}) unless $o{certificate};
+    @$self{qw(certificate key)} = ($o{certificate} // "$self->{dir}/cert.pem", $o{key} // "$self->{dir}/key.pem");
     pipe(my $read, $self->{secrets}) or die $!;
     $self->{pid} = fork // die $!;
     if (!$self->{pid}) {
         open STDIN, '<&', $read or POSIX::_exit(1);
         open STDOUT, '>', "$self->{dir}/received" or POSIX::_exit(1);
-        exec 'node', "$Await::Stack::ROOT/t/webhooks/receiver.js", $verifier, "$self->{dir}/cert.pem",
-            "$self->{dir}/key.pem"
+        exec 'node', "$Await::Stack::ROOT/t/webhooks/receiver.js", $verifier, @$self{qw(certificate key)}
             or POSIX::_exit(1);
     }
     $self->{secrets}->autoflush(1);
@@ -35,7 +36,10 @@ sub start {
     return $self;
 }
 
-sub certificate { return "$_[0]{dir}/cert.pem" }
+# What it has been asked, or connected to, on the address that must not be reached.
+sub strangers { my ($self) = @_; return grep { $_->{stranger} } $self->lines }
+
+sub certificate { return $_[0]{certificate} }
 
 # What it has printed.
 sub lines {

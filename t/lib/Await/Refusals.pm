@@ -5,6 +5,8 @@ package Await::Refusals;
 use strict;
 use warnings;
 
+use Await::RefusalParts;
+use Await::RefusalsOfBatches;
 use Await::RefusalsOfWebhooks;
 use Exporter 'import';
 our @EXPORT = qw(@ROWS);
@@ -26,8 +28,8 @@ my %ACTIONS = (
     page    => { conf => 'await_events job:$arg_id default=json;', method => 'GET', args => 'id={pending}&wait=30' },
     jobs    => { conf => 'await_jobs QUEUE all;', method => 'GET' },
     batches => { conf => 'await_batches all;', method => 'GET' },
-    webhooks => { conf => 'await_webhooks;', method => 'GET' },
-    retry_delivery => { conf => 'await_webhooks write;', method => 'POST', below => '/1/retry' },
+    webhooks => { conf => 'await_webhooks all;', method => 'GET' },
+    retry_delivery => { conf => 'await_webhooks write all;', method => 'POST', below => '/1/retry' },
     socket  => { conf => 'await_allow topic:open; await_socket;', method => 'GET',
         headers => [ [ Upgrade => 'websocket' ], [ Connection => 'keep-alive, Upgrade' ],
         [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
@@ -37,24 +39,6 @@ my %ACTIONS = (
     resources => { conf => 'await QUEUE;', method => 'POST', below => '/no/resource', open => 1 },
     problem => { conf => 'await_problem;', method => 'GET', unscoped => 1, open => 1 },
 );
-my $JSON = [ 'Content-Type' => 'application/json' ];
-my $FORM = [ 'Content-Type' => 'multipart/form-data; boundary=b' ];
-my $WAIT = [ Prefer => 'wait=30' ];
-my $STREAM = [ Accept => 'text/event-stream' ];
-my $UPLOAD = 'await_submit QUEUE file=image;';
-sub part {
-    my ($disposition, $value, @lines) = @_;
-    return
-          "--b\r\nContent-Disposition: form-data; $disposition\r\n"
-        . join('', map { "$_\r\n" } @lines)
-        . "\r\n$value\r\n";
-}
-my $LINES = [ 'Content-Type' => 'application/x-ndjson' ];
-my $FEW = [qw(h1 h2)];                     # where the bodies differ, and what is done with them does not
-my $PHOTOS = 'await_batch queues=QUEUE file=image;';
-my $FILE = part('name="image"; filename="a.png"', 'png', 'Content-Type: image/png');
-my $TAIL = part('name="note"', '<HIDDEN>') . "--b--\r\n";
-
 # Rows: action, status, name, and of: conf, method, args, below (what a request has behind the path of its location),
 # headers, body (<HIDDEN>: the request within), at (head: known by the head; mid: by what has come of the body; end: by
 # all of it), own (0: it is nginx's own refusal, in its own words where error_page does not name it), phase, ways,
@@ -136,137 +120,13 @@ our @ROWS = (
     [ submit => 503, 'database with a key', headers => [ [ 'Idempotency-Key' => '"away"' ] ], phase => 'away',
         at => 'end' ],
 
-    [ submit => 404, 'batch', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b=none' ],
-    [ submit => 404, 'unknown batch', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={unknown_batch}',
-        at => 'end' ],
-    [ submit => 404, 'batch that is a job', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={pending}' ],
-    [ submit => 404, 'foreign batch', conf => 'await_owner $arg_u; await_submit QUEUE batch=$arg_b;',
-        args => 'b={foreign_batch}&u=bob', at => 'end' ],
-    [ submit => 410, 'old batch', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={old_batch}' ],
-    [ submit => 409, 'ended batch', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={ready_batch}',
-        at => 'end' ],
-    [ submit => 400, 'phase', conf => 'await_submit QUEUE batch=$arg_b phase=$arg_p;', args => 'b={batch}&p=a%20b' ],
-    [ submit => 400, 'unknown phase', conf => 'await_submit QUEUE batch=$arg_b phase=$arg_p;',
-        args => 'b={phased_batch}&p=none', at => 'end' ],
-    [ submit => 400, 'no phase', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={phased_batch}', at => 'end' ],
-    [ submit => 503, 'batch, no database', conf => 'await_submit QUEUE batch=$arg_b;', args => 'b={batch}',
-        phase => 'away', at => 'end' ],
-
     [ submit => 400, 'recorded path', conf => 'await_proxy http://b/x$arg_p; await_submit QUEUE;', args => 'p=/../y' ],
     [ submit => 400, 'recorded header', conf => 'await_proxy http://b headers=X-Odd; await_submit QUEUE;',
         headers => [ [ 'X-Odd' => "\xff" ], $WAIT ] ],
     [ submit => 413, 'recorded size', conf => 'await_proxy http://b/' . '$arg_p' x 12 . '; await_submit QUEUE;',
         args => 'p=' . 'x' x 6000, ways => $FEW ],
 
-    [ batch_submit => 415, 'type', headers => [] ],
-    [ batch_submit => 415, 'form', headers => [$FORM] ],
-    [ batch_submit => 415, 'type beside forms', conf => $PHOTOS, headers => [ [ 'Content-Type' => 'text/csv' ] ] ],
-    [ batch_submit => 415, 'coding', headers => [ $JSON, [ 'Content-Encoding' => 'gzip' ] ] ],
-    [ batch_submit => 400, 'wait', args => 'wait=soon' ],
-    [ batch_submit => 400, 'correlation', headers => [ $JSON, [ 'X-Correlation-Id' => 'x' x 300 ] ] ],
-    [ batch_submit => 400, 'key', headers => [ $JSON, [ 'Idempotency-Key' => '"half' ] ] ],
-    [ batch_submit => 400, 'no key', conf => 'await_idempotency required; await_batch queues=QUEUE;' ],
-    [ batch_submit => 503, 'inflight', conf => 'await_max_inflight 1; await_batch queues=QUEUE;' ],
-    [ batch_submit => 503, 'full', conf => 'await_batch queues=brim max_pending=1;',
-        headers => [ $JSON, [ 'Idempotency-Key' => '"brim"' ] ], body => '{"jobs":[{"payload":1}]}', at => 'end' ],
-    [ batch_submit => 429, 'quota', conf => 'await_owner $arg_u; await_batch queues=brim max_pending_per_owner=1;',
-        args => 'u=bob', headers => [ $JSON, [ 'Idempotency-Key' => '"brim"' ] ], body => '{"jobs":[{"payload":1}]}',
-        at => 'end' ],
-    [ batch_submit => 413, 'more than may wait', conf => 'await_batch queues=QUEUE max_pending=1;',
-        body => '{"jobs":[{"payload":1},{"payload":2}]} <HIDDEN>', at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'JSON', at => 'mid' ],
-    [ batch_submit => 400, 'JSON held', headers => [ $JSON, $WAIT ], at => 'mid' ],
-    [ batch_submit => 400, 'element', body => '{"jobs":[{"payload":1},<HIDDEN>]}', at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'member', body => '{"jobs":[{"payload":"<HIDDEN>","nonsense":1}]}', at => 'mid',
-        ways => $FEW ],
-    [ batch_submit => 400, 'option', body => '{"jobs":[{"payload":1,"priority":100}]} <HIDDEN>', at => 'mid',
-        ways => $FEW ],
-    [ batch_submit => 400, 'behind the end', body => '{"jobs":[{"payload":1}]} <HIDDEN>', at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'empty', body => '{"jobs":[]}', at => 'end' ],
-    [ batch_submit => 400, 'truncated', body => '{"jobs":[{"payload":1}', at => 'end' ],
-    [ batch_submit => 400, 'lines', headers => [$LINES], body => "{\"payload\":1}\n<HIDDEN>", at => 'mid',
-        ways => $FEW ],
-    [ batch_submit => 400, 'no lines', headers => [$LINES], body => "\r\n\r\n", at => 'end' ],
-    [ batch_submit => 400, 'queue', body => '{"jobs":[{"payload":1,"queue":"another"}]} <HIDDEN>', at => 'mid',
-        ways => $FEW ],
-    [ batch_submit => 400, 'no queue', conf => 'await_batch queues=QUEUE,setup;',
-        body => '{"jobs":[{"payload":1}]} <HIDDEN>', at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'no phases', body => '{"jobs":[{"payload":1,"phase":"p"}]} <HIDDEN>', at => 'mid',
-        ways => $FEW ],
-    [ batch_submit => 400, 'phase', conf => 'await_batch queues=QUEUE phases=a,b;',
-        body => '{"jobs":[{"payload":1,"phase":"p"}]} <HIDDEN>', at => 'mid', ways => $FEW ],
-    [ batch_submit => 415, 'types', conf => 'await_batch queues=QUEUE type=image/*;',
-        body => '{"jobs":[{"payload":1}]} <HIDDEN>', at => 'mid', ways => $FEW ],
-    [ batch_submit => 413, 'large job', body => '{"jobs":[{"payload":"' . 'x' x 1_100_000 . '"}]} <HIDDEN>',
-        at => 'mid',
-        ways => ['h1'] ],
-    [ batch_submit => 413, 'many jobs', headers => [$LINES], body => "{\"payload\":1}\n" x 10_001 . '<HIDDEN>',
-        at => 'mid',
-        ways => ['h1'] ],
-    [ batch_submit => 413, 'chunks', conf => 'client_max_body_size 10; await_batch queues=QUEUE;',
-        shapes => ['chunked'],
-        body => '{"jobs":[{"payload":"<HIDDEN>"}]}', ways => [qw(h1 tls)], at => 'mid' ],
-    [ batch_submit => 422, 'clash', headers => [ $JSON, [ 'Idempotency-Key' => '"clash"' ] ],
-        body => '{"jobs":[{"payload":2}]}', at => 'end', stored => 1 ],
-    [ batch_submit => 409, 'under way', headers => [ $JSON, [ 'Idempotency-Key' => '"taken"' ] ],
-        body => '{"jobs":[{"payload":1}]}', at => 'end', phase => 'taken' ],
-    [ batch_submit => 503, 'database', body => '{"jobs":[{"payload":1}]}', phase => 'away', at => 'end' ],
-    [ batch_submit => 400, 'no boundary', conf => $PHOTOS, headers => [ [ 'Content-Type' => 'multipart/form-data' ] ] ],
-    [ batch_submit => 400, 'form', conf => $PHOTOS, headers => [$FORM], body => "--b\r\nX: y\r\n\r\n\r\n$TAIL",
-        at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form name', conf => $PHOTOS, headers => [$FORM], body => part("name=\"\xff\"", 'x') . $TAIL,
-        at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form file', conf => $PHOTOS, headers => [$FORM],
-        body => part('name="x"; filename="x"', 'x') . $TAIL, at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form field behind a file', conf => $PHOTOS, headers => [$FORM], body => "$FILE$TAIL",
-        at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form queue', conf => 'await_batch queues=QUEUE,setup file=image;', headers => [$FORM],
-        body => "$FILE$TAIL", at => 'mid', ways => $FEW ],
-    [ batch_submit => 415, 'form file types', conf => 'await_batch queues=QUEUE file=image type=image/jpeg;',
-        headers => [$FORM], body => "$FILE$TAIL", at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form file JSON', conf => $PHOTOS, headers => [$FORM],
-        body => part('name="image"; filename="a"', '<HIDDEN>', 'Content-Type: application/json') . $TAIL, at => 'mid' ],
-    [ batch_submit => 400, 'form file half JSON', conf => $PHOTOS, headers => [$FORM],
-        body => part('name="image"; filename="a"', '[1,', 'Content-Type: application/json') . $TAIL, at => 'mid',
-        ways => $FEW ],
-    [ batch_submit => 413, 'form fields', conf => $PHOTOS, headers => [$FORM],
-        body => part('name="x"', 'x' x 70000) . $TAIL, at => 'mid', ways => $FEW ],
-    [ batch_submit => 413, 'form field names', conf => $PHOTOS, headers => [$FORM],
-        body => join('', map { part("name=\"x$_\"", '') } 1 .. 1001) . $TAIL, at => 'mid', ways => $FEW ],
-    [ batch_submit => 413, 'form fields of many files', conf => $PHOTOS, headers => [$FORM],
-        body => part('name="x"', 'x' x 60_000) . $FILE x 145 . $TAIL, at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form field', conf => $PHOTOS, headers => [$FORM], body => part('name="x"', "\xff") . $TAIL,
-        at => 'mid', ways => $FEW ],
-    [ batch_submit => 400, 'form end', conf => $PHOTOS, headers => [$FORM],
-        body => part('name="x"', '<HIDDEN>') . $FILE,
-        at => 'end' ],
-    [ batch_submit => 400, 'form no file', conf => $PHOTOS, headers => [$FORM], body => $TAIL, at => 'end' ],
-    (map {
-        my $action = $_;
-        ([ $action => 404, 'id', args => 'id=none' ], [ $action => 404, 'unknown', args => 'id={unknown_batch}' ],
-         [ $action => 404, 'job', args => 'id={pending}' ], [ $action => 410, 'old', args => 'id={old_batch}' ],
-         [ $action => 404, 'foreign', conf => 'await_owner $arg_u; await_batch $arg_id;',
-             args => 'id={foreign_batch}&u=bob' ],
-         [ $action => 412, 'match', headers => [ [ 'If-Match' => '"another"' ] ] ],
-         [ $action => 412, 'unmodified', headers => [ [ 'If-Unmodified-Since' => 'Sat, 29 Oct 1994 19:43:31 GMT' ] ] ],
-         [ $action => 503, 'reads', conf => 'await_max_inflight 1; await_batch $arg_id;', phase => 'reads' ],
-         [ $action => 503, 'database', phase => 'away' ])
-    } qw(batch batch_cancel)),
-    [ batch => 404, 'foreign, asked for long', conf => 'await_owner $arg_u; await_batch $arg_id;',
-        args => 'id={foreign_batch}&u=bob', headers => [$WAIT] ],
-    [ batch => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
-    [ batch => 406, 'accept beside events', conf => 'await_batch $arg_id; await_events batch:$arg_id;',
-        headers => [ [ Accept => 'image/png' ] ] ],
-    [ batch => 400, 'wait', args => 'id={batch}&wait=soon' ],
-    [ batch => 400, 'limit', args => 'id={batch}&limit=201' ],
-    [ batch => 400, 'cursor', args => 'id={batch}&cursor=none' ],
-    [ batch => 400, 'limit twice', args => 'id={batch}&limit=1&limit=2' ],
-    [ batch => 503, 'held', conf => 'await_max_held 1; await_batch $arg_id;', headers => [$WAIT] ],
-    [ batch_cancel => 409, 'ended', args => 'id={ready_batch}' ],
-    [ batch_cancel => 500, 'function', phase => 'broken' ],
-    [ batch_cancel => 403, 'by a ticket', conf => 'await_auth_ticket on; await_batch $arg_id;', args => 'ticket={mint}',
-        access => 'auth_ticket.cc' ],
-    [ page => 404, 'batch', conf => 'await_events batch:$arg_id default=json;', args => 'id={pending}' ],
+    @BATCH_ROWS,
 
     [ publish => 404, 'topic', conf => 'await_publish $arg_t;', args => 't=a%20b' ],
     [ publish => 503, 'inflight', conf => 'await_max_inflight 1; await_publish open;' ],

@@ -20,12 +20,18 @@ our @WEBHOOK_ROWS = ((
     [ webhooks => 400, 'twice', args => 'state=dead&limit=1&state=dead' ],
     [ webhooks => 404, 'path', below => '/no/list' ],
     [ webhooks => 406, 'accept', headers => [ [ Accept => 'image/png' ] ] ],
-    [ webhooks => 503, 'reads', conf => 'await_max_inflight 1; await_webhooks;', phase => 'reads' ],
+    [ webhooks => 503, 'reads', conf => 'await_max_inflight 1; await_webhooks all;', phase => 'reads' ],
     [ webhooks => 503, 'database', phase => 'away' ],
     [ retry_delivery => 404, 'path', below => '/one/retry' ],
     [ retry_delivery => 404, 'unknown', below => '/999/retry' ],
     [ retry_delivery => 409, 'not ended' ],
-    [ retry_delivery => 503, 'reads', conf => 'await_max_inflight 1; await_webhooks write;', phase => 'reads' ],
+    [
+        retry_delivery => 404,
+        'foreign',
+        conf => 'await_owner $arg_u; await_webhooks write;',
+        args => 'u=bob'
+    ],
+    [ retry_delivery => 503, 'reads', conf => 'await_max_inflight 1; await_webhooks write all;', phase => 'reads' ],
     [ retry_delivery => 503, 'database', phase => 'away' ],
     [
         submit => 400,
