@@ -5031,7 +5031,7 @@ BEGIN
         FOR UPDATE SKIP LOCKED);
     RETURN QUERY SELECT l.token, p_holder, extract(epoch FROM v_span)::bigint * 1000;
 END $$;
-CREATE FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer) RETURNS TABLE(cursor text, complete boolean, job uuid, seq integer, eid bigint, type text, state text, attempt smallint, at timestamp with time zone, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text, status smallint, content_type text, file_name text, size bigint, value bytea, looked_for integer, upto text)
+CREATE FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer, p_hints integer DEFAULT 0) RETURNS TABLE(cursor text, complete boolean, job uuid, seq integer, eid bigint, type text, state text, attempt smallint, at timestamp with time zone, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text, status smallint, content_type text, file_name text, size bigint, value bytea, hints text[], looked_for integer, upto text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -5044,17 +5044,56 @@ CREATE FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integ
 DECLARE
     v_topics CONSTANT uuid := 'ffffffff-0000-0000-0000-000000000000';
     v_most   CONSTANT bigint := 4194304;
+    v_few    CONSTANT int := 64;
     v_floor  CONSTANT bigint := (SELECT h.floor FROM await.home h);
+    v_weight bigint := 0;
+    v_any    boolean := false;
+    f        record;
 BEGIN
-    cursor := await.relay_cursor_text(v_floor, pg_snapshot_xmax(pg_current_snapshot()),
-        ARRAY(SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x), '{}', '{}');
+    cursor := v_floor || '|' || pg_current_snapshot(); -- as await.relay_cursor_text() has it
     upto := pg_current_wal_insert_lsn()::text;
     looked_for := cardinality(p_job);
     complete := true;
+    IF looked_for <= v_few THEN
+        FOR i IN 1 .. looked_for LOOP
+            SELECT j.id, p_seq[i] AS seq, coalesce(e.eid, j.eid) AS eid, coalesce(e.type, 'pending') AS type,
+                coalesce(e.state, 'pending') AS state, coalesce(e.attempt, 0::int2) AS attempt,
+                coalesce(e.at, j.created_at) AS at, q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace,
+                e.data::text AS data, e.status, e.content_type, e.file_name, e.size, CASE WHEN e.size <= p_value_max
+                    AND await.is_json(e.content_type) THEN e.body END AS value,
+                await.relay_weight(e.data, e.size, p_value_max) AS weight
+            INTO f
+            FROM await.job j LEFT JOIN await.event e ON e.class = p_class[i] AND e.job = p_job[i] AND e.seq = p_seq[i]
+                AND p_seq[i] > 1 LEFT JOIN await.queue q ON q.id = j.queue
+            WHERE j.class = p_class[i] AND j.id = p_job[i]
+              AND CASE WHEN p_seq[i] > 1 THEN e.eid > v_floor ELSE j.eid > v_floor AND j.id < v_topics END;
+            CONTINUE WHEN NOT FOUND;
+            v_weight := v_weight + f.weight;
+            IF v_any AND v_weight > v_most THEN
+                looked_for := i - 1;         -- of the last row, which the reader takes it from
+                EXIT;
+            END IF;
+            v_any := true;
+            job := f.id; seq := f.seq; eid := f.eid; type := f.type; state := f.state; attempt := f.attempt;
+            at := f.at; queue := f.name; owner := f.owner; batch := f.batch; phase := f.phase;
+            correlation_id := f.correlation_id; trace := f.trace; data := f.data; status := f.status;
+            content_type := f.content_type; file_name := f.file_name; size := f.size; value := f.value;
+            hints := NULL;
+            IF cardinality(p_job) <= p_hints THEN
+                hints := ARRAY(SELECT t FROM await.hint(f.id, f.seq) h, unnest(ARRAY[h.channel, h.message]) t);
+            END IF;
+            RETURN NEXT;
+        END LOOP;
+        IF NOT v_any THEN
+            RETURN NEXT;
+        END IF;
+        RETURN;
+    END IF;
     RETURN QUERY
     WITH found AS MATERIALIZED (
-        SELECT k.n::int AS n, k.seq AS seq, j.id, j.created_at, j.queue, j.owner, j.batch, j.phase, j.correlation_id,
-            j.trace, e.*, sum(await.relay_weight(e.data, e.size, p_value_max)) OVER (ORDER BY k.n) AS weight
+        SELECT k.n::int AS n, k.seq AS seq, j.id, j.eid AS job_eid, j.created_at, j.queue, j.owner, j.batch, j.phase,
+            j.correlation_id, j.trace, e.*,
+            sum(await.relay_weight(e.data, e.size, p_value_max)) OVER (ORDER BY k.n) AS weight
         FROM unnest(p_class, p_job, p_seq) WITH ORDINALITY k (class, job, seq, n)
         CROSS JOIN LATERAL (SELECT * FROM await.job j WHERE j.class = k.class AND j.id = k.job LIMIT 1) j
         LEFT JOIN LATERAL (SELECT e.eid, e.type, e.state, e.attempt, e.at, e.data, e.status, e.content_type,
@@ -5066,10 +5105,10 @@ BEGIN
     ), cut AS (
         SELECT min(f.n) AS n FROM found f WHERE f.weight > v_most AND f.n > (SELECT min(o.n) FROM found o)
     )
-    SELECT cursor, complete, f.id, f.seq, f.eid, coalesce(f.type, 'pending'), coalesce(f.state, 'pending'),
-        coalesce(f.attempt, 0::int2), coalesce(f.at, f.created_at), q.name, f.owner, f.batch, f.phase,
-        f.correlation_id, f.trace, f.data::text,
-        f.status, f.content_type, f.file_name, f.size, f.value, coalesce(c.n - 1, looked_for), upto
+    SELECT cursor, complete, f.id, f.seq, coalesce(f.eid, f.job_eid), coalesce(f.type, 'pending'),
+        coalesce(f.state, 'pending'), coalesce(f.attempt, 0::int2), coalesce(f.at, f.created_at), q.name, f.owner,
+        f.batch, f.phase, f.correlation_id, f.trace, f.data::text, f.status, f.content_type, f.file_name, f.size,
+        f.value, NULL::text[], coalesce(c.n - 1, looked_for), upto
     FROM found f CROSS JOIN cut c LEFT JOIN await.queue q ON q.id = f.queue
     WHERE c.n IS NULL OR f.n < c.n
     ORDER BY f.n;
@@ -5096,7 +5135,7 @@ BEGIN
     RETURN QUERY SELECT s.name, c.no, c.cursor FROM unnest(p_sinks) s (name) CROSS JOIN LATERAL (
         SELECT * FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = s.name ORDER BY o.no DESC LIMIT 1) c;
 END $$;
-CREATE FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer DEFAULT 0) RETURNS TABLE(cursor text, complete boolean, job uuid, seq integer, eid bigint, type text, state text, attempt smallint, at timestamp with time zone, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text, status smallint, content_type text, file_name text, size bigint, value bytea)
+CREATE FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer DEFAULT 0, p_hints integer DEFAULT 0) RETURNS TABLE(cursor text, complete boolean, job uuid, seq integer, eid bigint, type text, state text, attempt smallint, at timestamp with time zone, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text, status smallint, content_type text, file_name text, size bigint, value bytea, hints text[])
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -5187,7 +5226,8 @@ BEGIN
     RETURN QUERY
     SELECT cursor, complete, f.job, f.seq, f.eid, coalesce(e.type, 'pending'), coalesce(e.state, 'pending'), coalesce(e.attempt, 0::int2),
         coalesce(e.at, j.created_at), q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace, e.data, e.status, e.content_type,
-        e.file_name, e.size, e.value
+        e.file_name, e.size, e.value, CASE WHEN cardinality(k.eid) <= p_hints THEN
+            ARRAY(SELECT t FROM await.hint(f.job, f.seq) h, unnest(ARRAY[h.channel, h.message]) t) END
     FROM unnest(k.xid, k.eid, k.class, k.job, k.seq) WITH ORDINALITY f (xid, eid, class, job, seq, n)
     CROSS JOIN LATERAL (SELECT * FROM await.job j WHERE j.class = f.class AND j.id = f.job LIMIT 1) j
     LEFT JOIN LATERAL (SELECT e.type, e.state, e.attempt, e.at, e.data::text AS data, e.status, e.content_type, e.file_name, e.size,
@@ -5782,10 +5822,11 @@ BEGIN
         USING ERRCODE = '55P03', CONSTRAINT = 'job_pkey';
 END $$;
 CREATE FUNCTION await.sign(message text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-    SELECT await.base64url(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(message, 'UTF8')))) FROM await.secret s
-$$;
+BEGIN
+    RETURN (SELECT await.base64url(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(message, 'UTF8')))) FROM await.secret s);
+END $$;
 CREATE FUNCTION await.slot_freed(p_queue integer, p_lane bigint, p_owner text, p_origin bigint) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -6055,15 +6096,17 @@ CREATE FUNCTION await.tick(p_limit integer DEFAULT 100) RETURNS integer
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$ SELECT await.run_maintenance(p_limit) $$;
 CREATE FUNCTION await.timeline() RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT concat_ws('.', s.system_identifier, w.number, d.oid, nullif(coalesce(b.name, '?'), ''))
-    FROM pg_control_system() s
-    CROSS JOIN (SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS number) w
-    JOIN pg_database d ON d.datname = current_database()
-    LEFT JOIN await.branch b ON b.system = s.system_identifier AND b.number = w.number AND b.relation = 'await.branch'::regclass
-$$;
+BEGIN
+    RETURN (
+        SELECT concat_ws('.', s.system_identifier, w.number, d.oid, nullif(coalesce(b.name, '?'), ''))
+        FROM pg_control_system() s
+        CROSS JOIN (SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS number) w
+        JOIN pg_database d ON d.datname = current_database()
+        LEFT JOIN await.branch b ON b.system = s.system_identifier AND b.number = w.number AND b.relation = 'await.branch'::regclass);
+END $$;
 CREATE FUNCTION await.topic_id(name text) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -7226,12 +7269,12 @@ REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bi
 REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) TO await_relay;
-REVOKE ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer, p_hints integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer, p_hints integer) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_open(p_relay text, p_token bigint, p_sinks text[]) TO await_relay;
-REVOKE ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer, p_hints integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max integer, p_hints integer) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_read_cursor(p_cursor text, p_floor bigint, OUT since pg_snapshot, OUT partial xid8[], OUT upto bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_release(p_relay text, p_token bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_release(p_relay text, p_token bigint) TO await_relay;

@@ -7,10 +7,11 @@ int main(int argc, char **argv) {
   using namespace load;
   const std::map<std::string, int (*)(const Options &)> whats = {
       {"hold", hold},       {"fanout", fanout}, {"unicast", unicast}, {"submit", submit},
-      {"deliver", deliver}, {"work", work},     {"raw", raw}};
+      {"deliver", deliver}, {"work", work},     {"relay", relay},     {"raw", raw}};
   auto at = argc > 1 ? whats.find(argv[1]) : whats.end();
   if (at == whats.end()) {
-    std::fprintf(stderr, "usage: load hold|fanout|unicast|submit|deliver|work|raw [--option value …]\n");
+    std::fprintf(stderr,
+                 "usage: load hold|fanout|unicast|submit|deliver|work|relay|raw [--option value …]\n");
     return 64;
   }
   try {

@@ -221,6 +221,7 @@ int unicast(const Options &options);
 int submit(const Options &options);
 int deliver(const Options &options);
 int work(const Options &options);
+int relay(const Options &options);
 int raw(const Options &options);
 
 }  // namespace load

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/ids.h"
 
@@ -26,6 +28,8 @@ struct RelayEvent {
   std::optional<std::string> data;    ///< JSON text
   std::optional<std::string> result;  ///< JSON text of the member "result" without "value", of "completed"
   std::optional<std::string> value;   ///< of a small JSON result: the JSON text
+  /// What await.hint() says is to be published of it: channel and message. Empty if nobody has asked.
+  std::vector<std::pair<std::string, std::string>> hints;
 
   /// The same for each delivery of the event: "<job>:<seq>". Receivers drop what they have had by it.
   std::string id() const { return job.text() + ":" + std::to_string(seq); }

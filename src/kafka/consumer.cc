@@ -17,7 +17,7 @@ const Properties kFixed = {
     {"allow.auto.create.topics", "false"},
     {"enable.partition.eof", "false"},
     {"queued.max.messages.kbytes", "16384"},
-    {"queued.min.messages", "1000"},
+    {"queued.min.messages", "10000"},
     {"reconnect.backoff.max.ms", "2000"},
     {"socket.keepalive.enable", "true"},
     {"socket.timeout.ms", "20000"},
@@ -132,6 +132,26 @@ void Consumer::set_paused(bool paused) {
 }
 
 void Consumer::done(const Partition &partition, std::int64_t offset) { offsets_.done(partition, offset); }
+
+std::int64_t Consumer::behind() const {
+  rd_kafka_topic_partition_list_t *assigned = nullptr;
+  if (!handle_ || rd_kafka_assignment(handle_->get(), &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return 0;
+  List list(assigned, &rd_kafka_topic_partition_list_destroy);
+  rd_kafka_position(handle_->get(), list.get());
+  auto out = static_cast<std::int64_t>(offsets_.open());
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t &one = list->elems[i];
+    std::int64_t low = 0;
+    std::int64_t high = 0;
+    // what the last answer of its broker said: nobody is asked
+    if (rd_kafka_get_watermark_offsets(handle_->get(), one.topic, one.partition, &low, &high) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR &&
+        one.offset >= 0 && high > one.offset)
+      out += high - one.offset;
+  }
+  return out;
+}
 
 void Consumer::on_event(rd_kafka_op_s *event) {
   switch (rd_kafka_event_type(event)) {

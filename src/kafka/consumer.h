@@ -45,6 +45,8 @@ class Consumer : private Handle::Listener {
   void pause();
   void resume();
   void done(const Partition &partition, std::int64_t offset);
+  /// Messages of its partitions that are not done, as far as it is known.
+  std::int64_t behind() const;
   /// Messages that are not committed, because they, or others before them, are not done.
   std::size_t open() const { return offsets_.open(); }
 

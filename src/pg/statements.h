@@ -136,22 +136,19 @@ inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
 inline constexpr char kRelayHello[] = "SELECT timeline, schema_version FROM await.relay_hello()";
 inline constexpr char kRelayLease[] =
     "SELECT token, holder, left_ms FROM await.relay_lease($1, $2, $3, $4 * interval '1 ms')";
-/// Messages of a topic, as jobs. A key is kept as long as the job is, and for a month at most.
-inline constexpr char kSubmitMessages[] =
-    "SELECT count(await.submit($1, payload, type, options::jsonb, key, '30 days'::interval)) "
-    "FROM unnest($2, $3, $4, $5) AS m(payload, type, options, key)";
+inline constexpr char kSubmitMessages[] = "SELECT await.submit_messages($1, $2, $3, $4::jsonb[], $5)";
 inline constexpr char kRelayRelease[] = "SELECT await.relay_release($1, $2)";
 inline constexpr char kRelayOpen[] = "SELECT sink, no, cursor FROM await.relay_open($1, $2, $3)";
 inline constexpr char kRelayAdvance[] =
     "SELECT moved, no, cursor FROM await.relay_advance($1, $2, $3, $4, $5, $6, $7, $8)";
 inline constexpr char kRelayPage[] =
     "SELECT cursor, complete, job, seq, type, state, attempt, at, queue, owner, batch::text, phase, "
-    "correlation_id, trace, data, status, content_type, file_name, size, value "
-    "FROM await.relay_page($1, $2, $3)";
+    "correlation_id, trace, data, status, content_type, file_name, size, value, hints "
+    "FROM await.relay_page($1, $2, $3, $4)";
 inline constexpr char kRelayLookup[] =
     "SELECT cursor, complete, job, seq, type, state, attempt, at, queue, owner, batch::text, phase, "
-    "correlation_id, trace, data, status, content_type, file_name, size, value, looked_for, upto "
-    "FROM await.relay_lookup($1, $2, $3, $4)";
+    "correlation_id, trace, data, status, content_type, file_name, size, value, hints, looked_for, upto "
+    "FROM await.relay_lookup($1, $2, $3, $4, $5)";
 inline constexpr char kRelayWalMissing[] = "SELECT m FROM await.relay_wal_missing() m";
 /// A transaction number that is assigned now.
 inline constexpr char kTransaction[] = "SELECT pg_current_xact_id()::text";
@@ -160,9 +157,5 @@ inline constexpr char kSlotHeld[] =
     "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::bigint FROM pg_replication_slots "
     "WHERE slot_name::text = $1 AND restart_lsn IS NOT NULL";
 inline constexpr char kSnapshot[] = "SELECT pg_current_snapshot()::text";
-/// Of each event, in their order.
-inline constexpr char kEventHints[] =
-    "SELECT h.channel, h.message FROM unnest($1, $2) WITH ORDINALITY k (id, seq, n), "
-    "LATERAL await.hint(k.id, k.seq) h ORDER BY k.n";
 
 }  // namespace await::pg::statements

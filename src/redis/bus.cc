@@ -2,6 +2,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -46,6 +47,27 @@ class Bus::Node {
     accepted_.erase(channel);
     in.command({"UNSUBSCRIBE", channel});
   }
+  /// The commands that are sent from now on are a group …
+  void begin_group() {
+    group_ = Group::open;
+    group_begin_ = out.sent();
+    why_.clear();
+  }
+  /// … until now.
+  void end_group() {
+    group_end_ = out.sent();
+    if (!out.ready()) {
+      group_ = Group::failed;
+      why_ = out.reason().empty() ? name_ + " is not connected yet" : out.reason();
+    } else if (group_end_ == group_begin_) {
+      group_ = Group::accepted;
+    }
+  }
+  bool group_accepted() const { return group_ == Group::accepted; }
+  bool group_failed() const { return group_ == Group::failed; }
+  /// Why it was not accepted.
+  const std::string &why() const { return why_; }
+
   bool subscribed() const { return in.ready() && answers_ && !not_subscribed_.failing(); }
   /// Why hints do not arrive; empty if they do.
   const std::string &problem() const { return in.ready() ? not_subscribed_.reason() : in.reason(); }
@@ -74,8 +96,10 @@ class Bus::Node {
       node.on_out_refusal(command, error);
     }
     void on_ping() override {}
+    void on_loss() override { node.on_out_loss(); }
     Node &node;
   };
+  enum class Group : std::uint8_t { none, open, accepted, failed };
 
   void on_connected() {
     accepted_.clear();
@@ -160,7 +184,24 @@ class Bus::Node {
     return missing;
   }
 
+  /// Redis answers commands in their order.
+  void on_out_answer() {
+    if (group_ != Group::open || out.answered() < group_end_)
+      return;
+    group_ = why_.empty() ? Group::accepted : Group::failed;
+    bus_.on_group();
+  }
+
+  void on_out_loss() {
+    if (group_ != Group::open)
+      return;
+    group_ = Group::failed;
+    why_ = out.reason();
+    bus_.on_group();
+  }
+
   void on_out_reply(const redisReply &reply) {
+    on_out_answer();
     if (reply.type == REDIS_REPLY_STATUS)
       no_ping_.recover(name_ + " accepts PING again");
     else if (reply.type == REDIS_REPLY_INTEGER && loop_.monotonic_ms() - refused_ms_ >= kQuietMs)
@@ -170,10 +211,14 @@ class Bus::Node {
   void on_out_refusal(std::string_view command, const std::string &error) {
     if (command == "ping") {
       refuse_ping(error);
+      on_out_answer();
       return;
     }
     refused_ms_ = loop_.monotonic_ms();
     no_publish_.fail(name_ + " refuses PUBLISH, others learn of new jobs by polling PostgreSQL: " + error);
+    if (group_ == Group::open && out.answered() > group_begin_)
+      why_ = name_ + " refuses PUBLISH: " + error;
+    on_out_answer();
   }
 
   void refuse_ping(const std::string &error) {
@@ -198,6 +243,10 @@ class Bus::Node {
   std::uint64_t due_ = 0;                        // so many should have been answered by now
   bool answers_ = false;                         // those at the beginning of the connection were answered
   std::int64_t refused_ms_ = 0;                  // the last PUBLISH
+  Group group_ = Group::none;
+  std::uint64_t group_begin_ = 0;  // as Connection::sent()
+  std::uint64_t group_end_ = 0;
+  std::string why_;  // it was not accepted
   In in_observer_{*this};
   Out out_observer_{*this};
 
@@ -206,7 +255,8 @@ class Bus::Node {
   Connection out;
 };
 
-Bus::Bus(io::Loop &loop, io::Log &log, io::Random &random, const std::vector<Address> &addresses) {
+Bus::Bus(io::Loop &loop, io::Log &log, io::Random &random, const std::vector<Address> &addresses)
+    : loop_(loop) {
   for (const Address &address : addresses)
     nodes_.push_back(std::make_unique<Node>(*this, loop, log, random, address));
 }
@@ -241,6 +291,11 @@ std::vector<Bus::Problem> Bus::problems() const {
       out.push_back({node->in.ready(), node->problem()});
   }
   return out;
+}
+
+bool Bus::knows_servers() const {
+  return std::all_of(nodes_.begin(), nodes_.end(),
+                     [](const auto &node) { return node->out.ready() || !node->out.reason().empty(); });
 }
 
 bool Bus::ready(std::size_t server) const { return nodes_[server]->in.ready(); }
@@ -279,13 +334,57 @@ std::vector<std::string> Bus::channels() const {
 }
 
 void Bus::publish(const Uuid &job, int seq, std::string_view type) {
-  publish_raw(shard_channel(job.shard()), core::write_hint(job, seq, type));
+  auto [channel, message] = hint(job, seq, type);
+  publish_raw(channel, message);
   if (type == "cancelled")
     publish_raw(kCancelled, job.text());
 }
 
 void Bus::announce(std::string_view queue) {
-  publish_raw(std::string(kQueuePrefix) + std::string(queue), "1");
+  auto [channel, message] = work(queue);
+  publish_raw(channel, message);
+}
+
+Bus::Message Bus::hint(const Uuid &job, int seq, std::string_view type) {
+  return {shard_channel(job.shard()), core::write_hint(job, seq, type)};
+}
+
+Bus::Message Bus::work(std::string_view queue) {
+  return {std::string(kQueuePrefix) + std::string(queue), "1"};
+}
+
+Bus::Message Bus::cancel(const Uuid &job) { return {std::string(kCancelled), job.text()}; }
+
+void Bus::publish_all(std::span<const Message> messages, core::Reply<Done> &reply) {
+  while (waiting_.pop_front() != nullptr) {
+  }
+  waiting_.push_back(reply);
+  for (auto &node : nodes_)
+    node->begin_group();
+  for (const auto &[channel, message] : messages)
+    publish_raw(channel, message);
+  for (auto &node : nodes_)
+    node->end_group();
+  on_group();
+}
+
+/// One that has accepted the group will do; all that have not, say why.
+void Bus::answer() {
+  std::string why;
+  bool accepted = false;
+  bool open = false;
+  for (const auto &node : nodes_) {
+    accepted = accepted || node->group_accepted();
+    open = open || !(node->group_accepted() || node->group_failed());
+    why += (why.empty() || node->why().empty() ? "" : "; ") + node->why();
+  }
+  core::Reply<Done> *reply = accepted || !open ? waiting_.pop_front() : nullptr;
+  if (reply == nullptr)
+    return;
+  if (accepted)
+    reply->deliver(Done{});
+  else
+    reply->deliver(Error{Code::unavailable, why});
 }
 
 void Bus::publish_raw(std::string_view channel, std::string_view message) {

@@ -3,8 +3,11 @@
 #include <bitset>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/ports.h"
@@ -52,18 +55,48 @@ class Bus : public core::Bus {
   void subscribe_cancels(std::function<void(std::string_view job)> cancelled);
   void publish_raw(std::string_view channel, std::string_view message);
 
+  /// Whether it is known of each server if it can be published through.
+  bool knows_servers() const;
+  /// To be published: channel and message.
+  using Message = std::pair<std::string, std::string>;
+  static Message hint(const Uuid &job, int seq, std::string_view type);
+  static Message work(std::string_view queue);
+  static Message cancel(const Uuid &job);
+  /// Publishes all of these, and calls back when a server has accepted each of them, which is enough:
+  /// subscribers are connected to all. The others get them as far as they can. One group at a time; one that
+  /// is given before the reply takes the place of the one before. Errors: unavailable, with what each server
+  /// has said, or why its connection was lost.
+  void publish_all(std::span<const Message> messages, core::Reply<Done> &reply);
+
  private:
   class Node;
+  class AnswerTask : public io::Task {
+   public:
+    explicit AnswerTask(Bus &bus) : bus_(bus) {}
+    void run() noexcept override { bus_.answer(); }
+
+   private:
+    Bus &bus_;
+  };
+
   std::vector<std::string> channels() const;
+  void on_group() {
+    if (!answer_task_.linked())
+      loop_.post(answer_task_);
+  }
+  void answer();
   void heard(std::string_view channel, std::string_view message);
   void acknowledged(std::string_view channel);
 
+  io::Loop &loop_;
   core::Bus::Listener *listener_ = nullptr;
   std::bitset<4096> shards_;
   std::set<std::string> queues_;
   std::function<void()> wake_;
   std::function<void(std::string_view)> cancelled_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  List<core::Reply<Done>> waiting_;  // for the answers to a group
+  AnswerTask answer_task_{*this};
 };
 
 }  // namespace await::redis

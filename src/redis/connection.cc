@@ -158,6 +158,7 @@ void Connection::on_greeting_reply(const redisReply &reply) {
 void Connection::on_ready() {
   state_ = State::ready;
   heard_ = true;
+  sent_ = answered_ = 0;
   timer_->set(kPingMs);
   trouble_.recover("reconnected to Redis " + address_text(address_));
   observer_.connected();
@@ -233,7 +234,10 @@ void Connection::parse() {
     heard_ = true;  // only complete replies count, because single bytes could be sent forever
     if (state_ == State::greeting) {
       on_greeting_reply(*reply);
-    } else if (reply->type == REDIS_REPLY_ERROR) {
+      continue;
+    }
+    ++answered_;
+    if (reply->type == REDIS_REPLY_ERROR) {
       std::string why = error_text(*reply);
       auto quote = why.find('\'');
       observer_.on_refusal(quote == std::string::npos ? std::string_view()
@@ -269,6 +273,8 @@ void Connection::lost(const std::string &why) {
   trouble_.fail(std::string(before ? "cannot connect to" : "lost connection to") + " Redis " +
                 address_text(address_) + ", retrying (polling PostgreSQL meanwhile): " + why);
   timer_->set(backoff_.next(random_.unit()));
+  if (!before)
+    observer_.on_loss();
 }
 
 void Connection::on_timer() {

@@ -54,6 +54,8 @@ class Connection {
     virtual void on_refusal(std::string_view command, const std::string &error) = 0;
     /// A ping interval has passed since connected() or the last call, and PING is sent.
     virtual void on_ping() = 0;
+    /// A connection that was ready is lost.
+    virtual void on_loss() {}
 
    protected:
     ~Observer() = default;
@@ -71,9 +73,14 @@ class Connection {
   void move(const std::string &host) { address_.host = host; }
   /// Queues a command. All commands of an event loop iteration are sent in one write. Dropped unless ready().
   void command(const std::vector<std::string_view> &words) {
-    if (state_ == State::ready)
-      append(words);
+    if (state_ != State::ready)
+      return;
+    ++sent_;
+    append(words);
   }
+  /// Commands since the connection is ready, and how many of these, from the first on, were answered.
+  std::uint64_t sent() const { return sent_; }
+  std::uint64_t answered() const { return answered_; }
 
  private:
   enum class State { idle, connecting, greeting, ready, waiting };
@@ -120,6 +127,8 @@ class Connection {
   core::Backoff backoff_{100, 2'000};  // reset when a connection has lasted for a ping interval
   bool heard_ = false;                 // a reply was received since the last ping
   std::deque<const char *> greeting_;  // commands of the greeting without a reply yet
+  std::uint64_t sent_ = 0;
+  std::uint64_t answered_ = 0;
   std::string out_;
   FlushTask flush_task_{*this};
 };

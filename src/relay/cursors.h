@@ -38,6 +38,8 @@ class Cursors {
  public:
   Cursors(pg::Connection &connection, Leader &leader) : connection_(connection), leader_(leader) {}
 
+  /// Whether this relay leads: the condition of all that follows.
+  bool writable() const { return leader_.leads(); }
   /// One for each sink; those that are new begin now. None: another relay leads.
   void open(const std::vector<std::string> &sinks, core::Reply<std::vector<StoredCursor>> &reply);
   /// @param no  of the cursor that is stored

@@ -1,5 +1,6 @@
 #include "relay/feed.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace await::relay {
@@ -26,7 +27,7 @@ void Feed::start(const StoredCursor &stored) {
   stop();
   running_ = true;
   news_ = true;
-  caught_up_ = false;
+  behind_ = caught_up_ = false;
   no_ = stored.no;
   position_ = stored.cursor;
   stored_ms_ = loop_.monotonic_ms();
@@ -74,7 +75,8 @@ void Feed::read() {
   if (!running_ || draining_ || !news_ || next_ || page_reply_.waiting() || read_timer_->pending())
     return;
   news_ = false;
-  source_.read(position_, sink_.page_size(), page_reply_);
+  int size = sink_.page_size();
+  source_.read(*this, position_, behind_ ? std::min(size, kPageBehind) : size, page_reply_);
 }
 
 void Feed::on_page(Result<RelayPage> page) {
@@ -87,7 +89,8 @@ void Feed::on_page(Result<RelayPage> page) {
   unread_.recover("sink " + name_ + ": events are read again");
   read_backoff_.reset();
   position_ = std::move(page->next);
-  news_ = news_ || !page->complete;
+  behind_ = !page->complete;
+  news_ = news_ || behind_;
   Page taken;
   taken.cursor = std::move(page->cursor);
   taken.last = page->complete;

@@ -63,6 +63,7 @@ class Feed : private Source::Listener {
   const std::string &trouble() const { return failed_.reason(); }
 
  private:
+  static constexpr int kPageBehind = 500;               // events, so that the event loop has its turn between
   static constexpr std::int64_t kStoreMs = 100;         // cursors are stored so often at most
   static constexpr std::int64_t kIdleStoreMs = 10'000;  // if nothing was delivered
   struct Page {
@@ -73,6 +74,8 @@ class Feed : private Source::Listener {
   };
 
   void on_news() override;
+  int most_hints() const override { return sink_.most_hints(); }
+  bool behind() const override { return behind_; }
   void read();
   void on_page(Result<RelayPage> page);
   void deliver();
@@ -98,7 +101,8 @@ class Feed : private Source::Listener {
 
   bool running_ = false;
   bool draining_ = false;
-  bool news_ = false;  // there may be more than was read
+  bool news_ = false;    // there may be more than was read
+  bool behind_ = false;  // the last page was not the end
   bool caught_up_ = false;
   std::string position_;  // of the next read
   std::optional<Page> current_;

@@ -91,9 +91,10 @@ void KafkaSink::deliver(std::span<const RelayEvent> events, core::Reply<Done> &r
 
 void KafkaSink::send() {
   std::vector<kafka::Message> messages;
+  messages.reserve(events_.size());
   sending_.clear();
   for (const RelayEvent &event : events_) {
-    if (written_.contains(id_of(event)))
+    if (!written_.empty() && written_.contains(id_of(event)))
       continue;
     sending_.push_back(id_of(event));
     messages.push_back(message_of(event));
@@ -102,7 +103,7 @@ void KafkaSink::send() {
 }
 
 kafka::Message KafkaSink::message_of(const RelayEvent &event) const {
-  bool cut = too_large_.contains(id_of(event));
+  bool cut = !too_large_.empty() && too_large_.contains(id_of(event));
   kafka::Message out;
   out.topic = settings_.topic.name(event.type, event.queue);
   out.key = key_of(event);
@@ -144,8 +145,9 @@ void KafkaSink::on_sent(Result<kafka::Sent> outcome) {
     answer(outcome.error());
     return;
   }
+  bool whole = outcome->error.empty() && !waiting_.empty();  // then nothing need be known of single messages
   bool shrunk = false;
-  for (std::size_t i = 0; i < sending_.size() && i < outcome->fates.size(); ++i) {
+  for (std::size_t i = 0; !whole && i < sending_.size() && i < outcome->fates.size(); ++i) {
     if (outcome->fates[i] == kafka::Fate::written)
       written_.insert(sending_[i]);
     else if (outcome->fates[i] == kafka::Fate::refused)

@@ -41,6 +41,8 @@ class KafkaSink : public Sink {
 
   void lead(bool leads) override;
   void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) override;
+  /// While brokers confirm a group, the next page is read: large ones leave nobody waiting.
+  int page_size() const override { return 2'000; }
   void check(core::Reply<Done> &reply) override;
 
  private:

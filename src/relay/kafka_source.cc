@@ -69,8 +69,8 @@ std::string place_of(const kafka::Received &message) {
 
 Result<KafkaSource::Settings> KafkaSource::parse(const std::string &value,
                                                  const std::map<std::string, std::string> &options) {
-  auto read =
-      read_kafka_options(value, options, {"topic", "queue", "group", "dead_letter", "type", "max_size"});
+  auto read = read_kafka_options(value, options,
+                                 {"topic", "queue", "group", "dead_letter", "type", "max_size", "name"});
   if (!read)
     return read.error();
   Settings out;
@@ -81,6 +81,7 @@ Result<KafkaSource::Settings> KafkaSource::parse(const std::string &value,
       return given.error();
     *to = *given;
   }
+  out.name = read->get("name", out.topic.substr(0, 100));
   out.dead_letter = read->get("dead_letter");
   if (!is_topic(out.topic) || (!out.dead_letter.empty() && !is_topic(out.dead_letter)))
     return invalid("a topic has 1 to 249 of a-z A-Z 0-9 . _ -");
@@ -102,7 +103,7 @@ Result<KafkaSource::Settings> KafkaSource::parse(const std::string &value,
 }
 
 KafkaSource::KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::Connection &connection,
-                         redis::Bus *bus, Settings settings)
+                         Cursors &cursors, redis::Bus *bus, Settings settings)
     : loop_(loop),
       log_(log),
       random_(random),
@@ -116,6 +117,7 @@ KafkaSource::KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::C
       lookup_(loop),
       submit_outage_(loop, log),
       letter_outage_(loop, log),
+      progress_(loop, cursors, settings_.name, *this),
       submit_timer_(loop.timer([this] { submit(); }, io::Loop::Quit::may)),
       letter_timer_(loop.timer([this] { send_letters(); }, io::Loop::Quit::may)),
       start_timer_(loop.timer([this] { start(); }, io::Loop::Quit::may)) {}
@@ -125,6 +127,7 @@ KafkaSource::~KafkaSource() = default;
 void KafkaSource::lead(bool leads) {
   if (std::exchange(leads_, leads) == leads)
     return;
+  progress_.lead(leads);
   if (leads) {
     start();
     return;
@@ -217,6 +220,7 @@ void KafkaSource::on_submitted(const Result<Done> &outcome) {
     submit_trouble_.recover(name_ + ": messages become jobs again");
     backoff_.reset();
     limit_ = std::min(kBatch, limit_ * 2);
+    progress_.on_jobs(count, count > 0 ? waiting_[count - 1].message.at_ms : -1);
     for (; count > 0; --count) {
       done(waiting_.front());
       waiting_.pop_front();
@@ -244,6 +248,7 @@ void KafkaSource::on_submitted(const Result<Done> &outcome) {
 void KafkaSource::refuse(Item item, const std::string &reason) {
   item.reason = printable(reason);
   log_refusal(item);
+  progress_.on_dead_letter();
   if (settings_.dead_letter.empty()) {
     done(item);
     return;

@@ -17,6 +17,7 @@
 #include "kafka/producer.h"
 #include "pg/connection.h"
 #include "redis/bus.h"
+#include "relay/intake_progress.h"
 #include "wire/job_message.h"
 
 namespace await::relay {
@@ -24,13 +25,14 @@ namespace await::relay {
 /// Submits each message of a topic of Kafka as a job (docs/relay.md), while the relay leads. An offset is
 /// committed after the job; a message that comes again is the same job, by its key. What is no valid job goes
 /// to another topic, with the reason. While PostgreSQL is away, no messages are fetched.
-class KafkaSource : private kafka::Consumer::Listener {
+class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::Source {
  public:
   struct Settings {
     kafka::Settings kafka;
     std::string topic;
     std::string queue;
     std::string group;
+    std::string name;         ///< in the status; the topic, if none is given
     std::string dead_letter;  ///< topic; empty: what is no valid job is only logged
     wire::JobMessageRules rules;
   };
@@ -39,13 +41,13 @@ class KafkaSource : private kafka::Consumer::Listener {
   static Result<Settings> parse(const std::string &value, const std::map<std::string, std::string> &options);
 
   /// @param bus  to wake idle workers; null: no Redis
-  KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::Connection &connection, redis::Bus *bus,
-              Settings settings);
+  KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::Connection &connection, Cursors &cursors,
+              redis::Bus *bus, Settings settings);
   ~KafkaSource();
 
   void lead(bool leads);
   /// After lead(false): whether it has left its group.
-  bool idle() const { return !leads_ && consumer_.stopped() && !reply_.waiting(); }
+  bool idle() const { return !leads_ && consumer_.stopped() && !reply_.waiting() && progress_.idle(); }
   const Settings &settings() const { return settings_; }
   /// What is missing of Kafka, with the remedy; `Done` if nothing is.
   void check(core::Reply<Done> &reply);
@@ -53,7 +55,7 @@ class KafkaSource : private kafka::Consumer::Listener {
  private:
   static constexpr std::size_t kBatch = 500;  // jobs in a statement
   static constexpr std::size_t kBatchBytes = 4 << 20;
-  static constexpr std::size_t kMost = 2'000;  // messages in memory
+  static constexpr std::size_t kMost = 20'000;  // messages in memory
   static constexpr std::size_t kMostBytes = 32 << 20;
   static constexpr std::size_t kMostOpen = 100'000;  // offsets behind one that is not done
   static constexpr std::size_t kLetters = 100;       // in a group
@@ -69,6 +71,10 @@ class KafkaSource : private kafka::Consumer::Listener {
   };
 
   void on_message(kafka::Received message) override;
+  std::int64_t behind() const override { return consumer_.behind(); }
+  std::string trouble() const override {
+    return submit_trouble_.reason().empty() ? letter_trouble_.reason() : submit_trouble_.reason();
+  }
   void start();
   void submit();
   void on_submitted(const Result<Done> &outcome);
@@ -95,6 +101,7 @@ class KafkaSource : private kafka::Consumer::Listener {
   io::Outage letter_outage_;
   io::Outage::Part letter_trouble_{letter_outage_};
 
+  IntakeProgress progress_;
   bool leads_ = false;
   std::deque<Item> waiting_;
   std::size_t in_flight_ = 0;  // of the first of them, those in the statement

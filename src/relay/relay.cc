@@ -45,7 +45,7 @@ Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, 
       notifier_(loop),
       leader_(loop, log, lead_, settings_.relay, settings_.holder, *this),
       cursors_(lead_, leader_),
-      source_(loop, read_, settings_.poll_ms),
+      source_(loop, read_, bulk_, settings_.poll_ms),
       housekeeping_(loop, bulk_),
       open_timer_(loop.timer([this] { open(); }, io::Loop::Quit::may)),
       look_timer_(loop.timer([this] { look(); }, io::Loop::Quit::may)),
@@ -94,8 +94,12 @@ Result<Done> Relay::make_intakes() {
     auto settings = KafkaSource::parse(spec.value, spec.options);
     if (!settings)
       return settings.error();
+    bool taken = std::any_of(intakes_.begin(), intakes_.end(),
+                             [&](const auto &other) { return other->settings().name == settings->name; });
+    if (taken)
+      return Error{Code::invalid, "two sources have the name \"" + settings->name + "\": name=NAME"};
     intakes_.push_back(
-        std::make_unique<KafkaSource>(loop_, log_, random_, submit_, bus_, std::move(*settings)));
+        std::make_unique<KafkaSource>(loop_, log_, random_, submit_, cursors_, bus_, std::move(*settings)));
   }
   return Done{};
 }
@@ -109,6 +113,10 @@ void Relay::start() { lead_.start(); }
 
 void Relay::connected(pg::Connection &connection) {
   connection.send(std::make_unique<Greeting>(*this, connection));
+}
+
+void Relay::on_notification(pg::Connection &, std::string_view, std::string_view) {
+  source_.on_notification();
 }
 
 void Relay::on_hello(pg::Connection &connection, Result<Hello> hello) {
@@ -150,7 +158,8 @@ void Relay::greet(pg::Connection &connection, const Hello &hello) {
     }
   } else if (hello.timeline == timeline_) {
     connection.accept();
-    source_.nudge();
+    if (&connection == &read_)
+      source_.on_connection();
   } else {
     connection.reject("not the server that the relay leads on");
   }

@@ -19,8 +19,9 @@ namespace await::relay {
 /// The program: connections, the lead, and a feed for each sink.
 ///
 /// Three connections, so that what takes long delays nothing: "lead" for the lease and the cursors, "read"
-/// for events, "bulk" for housekeeping. The others must be to the same server as the first, on the same
-/// timeline of it: a cursor that was read from a former primary means other transactions to the new one.
+/// for events, "bulk" for housekeeping and for sinks that catch up. The others must be to the same server as
+/// the first, on the same timeline of it: a cursor that was read from a former primary means other
+/// transactions to the new one.
 class Relay : private pg::Connection::Observer, private Leader::Listener, private Feed::Owner {
  public:
   struct Settings {
@@ -73,6 +74,8 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   class Greeting;
 
   void connected(pg::Connection &connection) override;
+  void on_notification(pg::Connection &connection, std::string_view channel,
+                       std::string_view message) override;
   void on_hello(pg::Connection &connection, Result<Hello> hello);
   void greet(pg::Connection &connection, const Hello &hello);
   void on_lead() override;

@@ -25,6 +25,8 @@ class Sink {
   virtual void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) = 0;
   /// About how many events a page should have.
   virtual int page_size() const { return 1000; }
+  /// Of a page with at most so many events, it publishes RelayEvent::hints.
+  virtual int most_hints() const { return 0; }
   /// What is missing for it to work, with the remedy, for `await-relay --check`; `Done` if nothing is.
   virtual void check(core::Reply<Done> &reply) = 0;
   /// Nothing of what was delivered is left to do now: with --once, the relay ends when that is so.

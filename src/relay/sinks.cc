@@ -39,7 +39,7 @@ Made make_redis(const SinkSpec &spec, const SinkContext &context) {
     return bad_option(spec, spec.options.begin()->first);
   if (context.bus == nullptr)
     return Error{Code::invalid, "the sink redis needs --redis"};
-  return Made(std::make_unique<RedisSink>(context.reads, *context.bus));
+  return Made(std::make_unique<RedisSink>(context.loop, *context.bus));
 }
 
 Made make_kafka(const SinkSpec &spec, const SinkContext &context) {

@@ -29,6 +29,10 @@ class Source {
    public:
     /// There may be new events: read.
     virtual void on_news() = 0;
+    /// Events should have their hints when few are read at a time, at most so many; 0: never.
+    virtual int most_hints() const { return 0; }
+    /// It has far to go: others that wait for a few events are served before it.
+    virtual bool behind() const { return false; }
 
    protected:
     ~Listener() = default;
@@ -38,9 +42,10 @@ class Source {
   /// Begins to look for news, and tells this listener of them. Never calls back from within.
   virtual void listen(Listener &listener) = 0;
   virtual void forget(Listener &listener) = 0;
-  /// Reads what follows a position, about `limit` events. Calls back with an empty page if there is nothing;
-  /// also that may have another `next` and `cursor`.
-  virtual void read(const std::string &position, int limit, core::Reply<RelayPage> &reply) = 0;
+  /// Reads what follows a position, about `limit` events, for a listener. Calls back with an empty page if
+  /// there is nothing; also that may have another `next` and `cursor`.
+  virtual void read(Listener &listener, const std::string &position, int limit,
+                    core::Reply<RelayPage> &reply) = 0;
 };
 
 }  // namespace await::relay

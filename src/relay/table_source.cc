@@ -32,7 +32,8 @@ enum Column {
   kContentType,
   kFileName,
   kSize,
-  kValue
+  kValue,
+  kHints
 };
 
 RelayEvent event_of(const pg::Rows &rows, int row) {
@@ -56,6 +57,9 @@ RelayEvent event_of(const pg::Rows &rows, int row) {
                                   rows.number(row, kSize), rows.maybe_text(row, kFileName));
   if (!rows.null(row, kValue) && wire::is_json(rows.bytes(row, kValue)))
     out.value = rows.text(row, kValue);
+  pg::ArrayReader hints(rows.bytes(row, kHints));
+  for (std::string_view channel, message; hints.next(channel) && hints.next(message);)
+    out.hints.emplace_back(channel, message);
   if (out.queue == ".topic") {
     // the column has "topic:<name>"
     out.topic = out.owner && out.owner->size() > 6 ? out.owner->substr(6) : "";
@@ -80,16 +84,10 @@ Result<RelayPage> decode_relay_page(const pg::Rows &rows, std::size_t) {
   return out;
 }
 
-void read_relay_page(pg::Connection &connection, const std::string &cursor, int limit,
-                     core::Reply<RelayPage> &reply) {
-  pg::Params params;
-  params.text(cursor).int4(limit).int4(kValueMax);
-  connection.send(std::make_unique<pg::Call<RelayPage>>(pg::statements::kRelayPage, std::move(params), reply,
-                                                        decode_relay_page));
-}
-
-TableSource::TableSource(io::Loop &loop, pg::Connection &connection, std::int64_t poll_ms)
+TableSource::TableSource(io::Loop &loop, pg::Connection &connection, pg::Connection &bulk,
+                         std::int64_t poll_ms)
     : connection_(connection),
+      bulk_(bulk),
       poll_ms_(poll_ms),
       timer_(loop.timer([this] { look(); }, io::Loop::Quit::may)) {}
 
@@ -101,13 +99,36 @@ void TableSource::listen(Listener &listener) {
 
 void TableSource::forget(Listener &listener) { std::erase(listeners_, &listener); }
 
-void TableSource::read(const std::string &position, int limit, core::Reply<RelayPage> &reply) {
-  read_relay_page(connection_, position, limit, reply);
+void TableSource::read(Listener &listener, const std::string &position, int limit,
+                       core::Reply<RelayPage> &reply) {
+  pg::Params params;
+  params.text(position).int4(limit).int4(kValueMax).int4(listener.most_hints());
+  pg::Connection &to = listener.behind() && bulk_.ready() ? bulk_ : connection_;
+  to.send(std::make_unique<pg::Call<RelayPage>>(pg::statements::kRelayPage, std::move(params), reply,
+                                                decode_relay_page));
 }
 
-void TableSource::nudge() {
+void TableSource::on_connection() {
   if (!reply_.waiting() && !listeners_.empty())
     timer_->set(0);
+  if (setting_reply_.waiting())
+    setting_reply_.unlink();  // of the connection before
+  auto ask = std::make_unique<pg::Call<bool>>(pg::statements::kNotifySetting, pg::Params(), setting_reply_,
+                                              decode_setting);
+  ask->background = true;
+  connection_.send(std::move(ask));
+}
+
+Result<bool> TableSource::decode_setting(const pg::Rows &rows, std::size_t) {
+  return rows.count() == 1 && rows.boolean(0, 0);
+}
+
+/// Through a pooler the LISTEN would be left to the next client of the session.
+void TableSource::on_setting(Result<bool> notifies) {
+  if (!notifies || !*notifies || !connection_.is_direct())
+    return;
+  for (const char *listen : {pg::statements::kListenHint, pg::statements::kListenWork})
+    connection_.send(std::make_unique<pg::Send>(listen, pg::Params()));
 }
 
 void TableSource::look() {

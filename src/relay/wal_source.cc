@@ -73,6 +73,13 @@ void WalSource::tell() {
   }
 }
 
+int WalSource::most_hints() const {
+  int most = 0;
+  for (const Source::Listener *listener : listeners_)
+    most = std::max(most, listener->most_hints());
+  return most;
+}
+
 void WalSource::on_recent_events() {
   leave_lost_places();
   poll_tables();
@@ -104,15 +111,16 @@ std::optional<WalSource::Position> WalSource::attach(const std::string &cursor) 
   return Position{last_reader_, *place, cursor};
 }
 
-void WalSource::read(const std::string &position, int limit, core::Reply<RelayPage> &reply) {
+void WalSource::read(Source::Listener &listener, const std::string &position, int limit,
+                     core::Reply<RelayPage> &reply) {
   auto attached = parse(position);
   if (!attached)
     attached = attach(position);
   if (!attached) {
-    read_tables(position, limit, reply);
+    read_tables(listener, position, limit, reply);
     return;
   }
-  reads_.emplace_back(std::move(*attached), limit, reply);
+  reads_.emplace_back(listener, std::move(*attached), limit, reply);
   if (!answer_task_.linked())
     loop_.post(answer_task_);
 }
@@ -130,7 +138,7 @@ void WalSource::answer() {
     }
     leave(position.reader);
     poll_tables();
-    read_tables(position.cursor, read.limit, *reply);
+    read_tables(read.listener, position.cursor, read.limit, *reply);
   }
 }
 
@@ -150,9 +158,10 @@ RelayPage WalSource::page_at(Position position, int limit) {
   return out;
 }
 
-void WalSource::read_tables(const std::string &cursor, int limit, core::Reply<RelayPage> &reply) {
+void WalSource::read_tables(Source::Listener &listener, const std::string &cursor, int limit,
+                            core::Reply<RelayPage> &reply) {
   table_reads_.push_back(std::make_unique<TableRead>(*this, reply));
-  tables_.read(cursor, limit, table_reads_.back()->mine);
+  tables_.read(listener, cursor, limit, table_reads_.back()->mine);
 }
 
 /// A sink that has everything up to this moment goes on with the log.

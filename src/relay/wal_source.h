@@ -27,7 +27,8 @@ class WalSource : public Source, private Source::Listener, private WalStream::Li
 
   void listen(Source::Listener &listener) override;
   void forget(Source::Listener &listener) override;
-  void read(const std::string &position, int limit, core::Reply<RelayPage> &reply) override;
+  void read(Source::Listener &listener, const std::string &position, int limit,
+            core::Reply<RelayPage> &reply) override;
 
  private:
   /// Of a sink that is attached: as text "wal:<reader>:<place>:<cursor>".
@@ -39,9 +40,11 @@ class WalSource : public Source, private Source::Listener, private WalStream::Li
   };
   /// A read whose answer is in memory. It comes at the end of this iteration of the event loop.
   struct Read {
-    Read(Position from, int most, core::Reply<RelayPage> &to) : position(std::move(from)), limit(most) {
+    Read(Source::Listener &of, Position from, int most, core::Reply<RelayPage> &to)
+        : listener(of), position(std::move(from)), limit(most) {
       reply.push_back(to);
     }
+    Source::Listener &listener;
     Position position;
     int limit;
     List<core::Reply<RelayPage>> reply;  // one; none after its owner was destroyed
@@ -65,11 +68,13 @@ class WalSource : public Source, private Source::Listener, private WalStream::Li
 
   static std::optional<Position> parse(std::string_view text);
   void on_news() override { tell(); }
+  int most_hints() const override;
   void on_recent_events() override;
   void tell();
   void answer();
   RelayPage page_at(Position position, int limit);
-  void read_tables(const std::string &cursor, int limit, core::Reply<RelayPage> &reply);
+  void read_tables(Source::Listener &listener, const std::string &cursor, int limit,
+                   core::Reply<RelayPage> &reply);
   void on_table_page(TableRead &read, Result<RelayPage> page);
   std::optional<Position> attach(const std::string &cursor);
   void leave(std::uint64_t reader);

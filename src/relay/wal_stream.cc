@@ -12,8 +12,8 @@ namespace await::relay {
 namespace {
 
 // the columns of statements::kRelayLookup behind those of kRelayPage
-constexpr int kLookedFor = 20;
-constexpr int kUpto = 21;
+constexpr int kLookedFor = 21;
+constexpr int kUpto = 22;
 
 template <class T>
 std::unique_ptr<pg::Call<T>> call(const char *sql, pg::Params params, core::Reply<T> &reply,
@@ -111,7 +111,7 @@ void WalStream::look_up() {
   }
   pg::Params params;
   params.array(pg::kInt2Array, std::move(classes)).array(pg::kUuidArray, std::move(jobs));
-  params.array(pg::kInt4Array, std::move(seqs)).int4(kValueMax);
+  params.array(pg::kInt4Array, std::move(seqs)).int4(kValueMax).int4(listener_.most_hints());
   connection_.send(call(pg::statements::kRelayLookup, std::move(params), lookup_reply_, decode_lookup));
 }
 

@@ -27,6 +27,8 @@ class WalStream : private pg::Replication::Listener, private pg::Connection::Obs
    public:
     /// There are new events or marks, or whoever was attached has lost its place.
     virtual void on_recent_events() = 0;
+    /// Of how many events that are read at a time, at most, the hints are wanted.
+    virtual int most_hints() const = 0;
 
    protected:
     ~Listener() = default;

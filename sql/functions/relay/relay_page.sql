@@ -109,10 +109,11 @@ END $$;
 -- At most about p_limit events and 4 MB behind the cursor, in order, each with the cursor behind all of them;
 -- `complete`: that was all there is now. Where there is none, one row with the cursor and without a job. p_cursor NULL
 -- or '': no events, only the cursor of now. `value`: a JSON result of at most p_value_max bytes.
-CREATE OR REPLACE FUNCTION await.relay_page(p_cursor text, p_limit int, p_value_max int DEFAULT 0)
+-- `hints`: of await.hint(), channel and message in turns, where there are p_hints events at most.
+CREATE OR REPLACE FUNCTION await.relay_page(p_cursor text, p_limit int, p_value_max int DEFAULT 0, p_hints int DEFAULT 0)
 RETURNS TABLE (cursor text, complete boolean, job uuid, seq int4, eid bigint, type text, state text, attempt int2,
     at timestamptz, queue text, owner text, batch uuid, phase text, correlation_id text, trace text, data text,
-    status int2, content_type text, file_name text, size bigint, value bytea)
+    status int2, content_type text, file_name text, size bigint, value bytea, hints text[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off
@@ -203,7 +204,8 @@ BEGIN
     RETURN QUERY
     SELECT cursor, complete, f.job, f.seq, f.eid, coalesce(e.type, 'pending'), coalesce(e.state, 'pending'), coalesce(e.attempt, 0::int2),
         coalesce(e.at, j.created_at), q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace, e.data, e.status, e.content_type,
-        e.file_name, e.size, e.value
+        e.file_name, e.size, e.value, CASE WHEN cardinality(k.eid) <= p_hints THEN
+            ARRAY(SELECT t FROM await.hint(f.job, f.seq) h, unnest(ARRAY[h.channel, h.message]) t) END
     FROM unnest(k.xid, k.eid, k.class, k.job, k.seq) WITH ORDINALITY f (xid, eid, class, job, seq, n)
     CROSS JOIN LATERAL (SELECT * FROM await.job j WHERE j.class = f.class AND j.id = f.job LIMIT 1) j
     LEFT JOIN LATERAL (SELECT e.type, e.state, e.attempt, e.at, e.data::text AS data, e.status, e.content_type, e.file_name, e.size,

@@ -27,12 +27,19 @@ BEGIN
                     AND j.eid > greatest(p.upto, v_floor)) e LIMIT p_most) x) s);
 END $$;
 
--- The same as a row, and for how many seconds the next of them waits. A cursor that is none has NULL and says why.
+-- The same as a row, and for how many seconds the next of them waits. A cursor that is none has NULL and says why. A
+-- source of jobs has "kafka:BEHIND:TIME" instead, with the time of its last message in milliseconds.
 CREATE OR REPLACE FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag float8, OUT trouble text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF p_cursor ~ '^kafka:[0-9]{1,18}:-?[0-9]{1,15}$' THEN
+        behind := split_part(p_cursor, ':', 2);
+        lag := CASE WHEN behind > 0 AND split_part(p_cursor, ':', 3) <> '-1' THEN greatest(extract(epoch FROM
+            clock_timestamp()) - split_part(p_cursor, ':', 3)::float8 / 1000, 0) ELSE 0 END;
+        RETURN;
+    END IF;
     behind := await.relay_behind(p_cursor, 100000);
     lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
                      FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
