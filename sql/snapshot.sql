@@ -2507,7 +2507,7 @@ BEGIN
         PERFORM await.create_ready_job(p_batch, then_to, summary);
     END IF;
 END $$;
-CREATE FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[]) RETURNS integer
+CREATE FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[], p_events text[] DEFAULT NULL::text[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -2524,9 +2524,10 @@ DECLARE
 BEGIN
     FOR r IN
         SELECT g.*, u.job, u.webhook, u.seq, u.until, u.host, u.attempts AS made
-        FROM unnest(p_ids, p_attempts, p_outcomes, p_delays, p_statuses, p_errors, p_spans)
-             g (id, attempts, outcome, delay, status, error, ms)
+        FROM unnest(p_ids, p_attempts, p_outcomes, p_delays, p_statuses, p_errors, p_spans, p_events)
+             g (id, attempts, outcome, delay, status, error, ms, event)
         JOIN await.delivery_due u ON u.delivery = g.id AND u.attempts = g.attempts
+            AND (g.event IS NULL OR u.job || ':' || u.seq = g.event)
         ORDER BY u.job, u.webhook, u.seq
     LOOP
         DELETE FROM await.delivery_due u WHERE u.delivery = r.id AND u.attempts = r.attempts;
@@ -5006,13 +5007,15 @@ DECLARE
     v_now  CONSTANT timestamptz := clock_timestamp();
     v_span CONSTANT interval := least(p_span, interval '30 seconds');
     l      await.relay_leader;
+    v_goes_on boolean;
 BEGIN
     SELECT * INTO l FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1;
-    IF l.token IS DISTINCT FROM p_token AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
+    v_goes_on := coalesce(l.token = p_token AND l.holder = p_holder, false);
+    IF NOT v_goes_on AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
         RETURN QUERY SELECT NULL::bigint, l.holder, ceil(extract(epoch FROM l.until - v_now) * 1000)::bigint;
         RETURN;
     END IF;
-    IF l.token IS DISTINCT FROM p_token OR l.token IS NULL THEN
+    IF NOT v_goes_on THEN
         IF l.no IS NOT NULL THEN             -- what the one before has begun ends first (await.relay_holds)
             PERFORM FROM await.relay_leader o WHERE o.relay = p_relay AND o.no > l.no - 100 ORDER BY o.no FOR UPDATE;
         END IF;
@@ -7131,8 +7134,8 @@ REVOKE ALL ON FUNCTION await.find_jobs(filter jsonb, p_limit integer, after uuid
 GRANT ALL ON FUNCTION await.find_jobs(filter jsonb, p_limit integer, after uuid) TO await_console;
 REVOKE ALL ON FUNCTION await.find_webhook(p_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.finish_batch(p_batch uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[]) TO await_relay;
+REVOKE ALL ON FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[], p_events text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts integer[], p_outcomes text[], p_delays bigint[], p_statuses smallint[], p_errors text[], p_spans integer[], p_events text[]) TO await_relay;
 REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fits_event(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;

@@ -1,9 +1,10 @@
-# The checker of chaos finds what it is for: each promise is broken in a report that is right otherwise.
+# The checkers of chaos find what they are for: each promise is broken in a report that is right otherwise.
 
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Deliveries;
 use Await::History;
 use Await::Test;
 use JSON::PP;
@@ -87,5 +88,46 @@ my @CASES = (
 for my $case (@CASES) {
     my ($what, $change, @expected) = @$case;
     is_deeply found($change), \@expected, "$what: " . (@expected ? 'found' : 'nothing is found');
+}
+
+# What a sink got of two jobs, of one of which a failover undid event 3 and wrote another one.
+my @AT = map { "2026-01-01T00:00:0$_.000Z" } 0 .. 9;
+my %DUE = map { $_ => 1 } "a 1 $AT[1]", "a 2 $AT[2]", "a 3 $AT[6]", "b 1 $AT[3]";
+my @GOT = ([ 'a', 1, $AT[1] ], [ 'a', 2, $AT[2] ], [ 'b', 1, $AT[3] ], [ 'a', 3, $AT[4] ], [ 'a', 3, $AT[6] ]);
+my ($MISSING, $ORDER, $INVENTED) = map { "s: $_" } 'every event is delivered', 'the events of each job come in order',
+    'nothing is delivered that is not there, unless a failover undid it';
+sub delivered {
+    my ($lists, %o) = @_;
+    my $checker = Await::Deliveries->new(stored => {%DUE}, windows => $o{windows} // [ [ 3.5, 5 ] ]);
+    my @promises = $checker->promises(s => $lists, from => $o{from} // 1, timeless => $o{timeless});
+    my @found;
+    while (my ($name, $broken) = splice @promises, 0, 2) { push @found, $name if @$broken }
+    return [ \@found, $checker->counts ];
+}
+my $all_well = 's: 5 deliveries, 0 of them again, 1 undone';
+my @DELIVERIES = (
+    [ 'all is well' => [ \@GOT ], {}, $all_well ],
+    [ 'again, from some place on' => [ [ @GOT, @GOT[ 1 .. 4 ] ] ], {}, 's: 9 deliveries, 4 of them again, 1 undone' ],
+    [ 'none of one' => [ [ @GOT[ 0, 1, 3, 4 ] ] ], {}, undef, $MISSING ],
+    [ 'only what was undone' => [ [ @GOT[ 0 .. 3 ] ] ], {}, undef, $MISSING ],
+    [ 'another order' => [ [ @GOT[ 1, 0, 2 .. 4 ] ] ], {}, undef, $ORDER ],
+    [ 'one is left out at first' => [ [ @GOT[ 0, 3, 1, 2, 4 ] ] ], {}, undef, $ORDER ],
+    [ 'by two, one after the other' => [ [ @GOT[ 0 .. 2 ] ], [ @GOT[ 1, 3, 4 ] ] ], {} ],
+    [ 'by two, one of which leaves one out' => [ [ @GOT[ 0 .. 2 ] ], [ @GOT[ 0, 3, 4 ] ] ], {}, undef, $ORDER ],
+    [ 'undone before the failover' => [ \@GOT ], { windows => [ [ 5, 6 ] ] }, undef, $INVENTED ],
+    [ 'undone without a failover' => [ \@GOT ], { windows => [] }, undef, $INVENTED ],
+    [ 'of no such job' => [ [ @GOT, [ 'c', 1, $AT[2] ] ] ], {}, undef, $INVENTED ],
+    [ 'from the second on' => [ [ map { $_->[1] > 1 ? $_ : () } @GOT ] ], { from => 2 } ],
+    [ 'without times' => [ [ map { [ @$_[ 0, 1 ] ] } @GOT ] ], { timeless => 1 } ],
+    [
+        'without times, none of one' => [ [ map { [ @$_[ 0, 1 ] ] } @GOT[ 0 .. 2 ] ] ],
+        { timeless => 1 }, undef, $MISSING
+    ],
+);
+for my $case (@DELIVERIES) {
+    my ($what, $lists, $options, $counts, @expected) = @$case;
+    my ($found, $said) = @{ delivered($lists, %$options) };
+    is_deeply $found, \@expected, "deliveries: $what: " . (@expected ? 'found' : 'nothing is found');
+    is $said, $counts, "deliveries: $what: they are counted" if $counts;
 }
 finish();

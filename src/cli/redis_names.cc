@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,9 +68,16 @@ void RedisNames::stop() {
   fd_ = -1;
 }
 
+void RedisNames::reap() {
+  // if it is not over yet, before the next look-up; a worker may have reaped it with its other children
+  if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) != 0)
+    pid_ = 0;
+}
+
 void RedisNames::check() {
   timer_->set(kCheckMs);
-  for (std::size_t i = 0; i < names_.size() && fd_ < 0; ++i) {
+  reap();
+  for (std::size_t i = 0; i < names_.size() && fd_ < 0 && pid_ <= 0; ++i) {
     std::size_t server = next_++ % names_.size();
     if (!names_[server].empty() && !bus_.ready(server))
       look_up(server);
@@ -80,8 +88,8 @@ void RedisNames::look_up(std::size_t server) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return;
-  pid_t pid = ::fork();
-  if (pid == 0)
+  pid_ = ::fork();
+  if (pid_ == 0)
     answer(names_[server], ends[1], kPatience);
   ::close(ends[1]);
   fd_ = ends[0];
@@ -101,6 +109,7 @@ void RedisNames::on_answer() {
     return;
   }
   stop();
+  reap();
   use(answer_);
 }
 

@@ -27,6 +27,7 @@ class RedisNames {
   static constexpr unsigned kPatience = 30;  // seconds, for a look-up
 
   void check();
+  void reap();
   void look_up(std::size_t server);
   void on_answer();
   void use(const std::string &answer);
@@ -39,6 +40,7 @@ class RedisNames {
   std::size_t next_ = 0;            // server to be checked
   std::size_t asked_ = 0;           // server that is being looked up
   int fd_ = -1;                     // from which the answer is read
+  int pid_ = 0;                     // of the process of a look-up; 0: there is none
   std::string answer_;
   std::unique_ptr<io::FdWatcher> watch_;
   std::unique_ptr<io::Timer> timer_;

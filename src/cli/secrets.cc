@@ -15,7 +15,8 @@
 namespace await::cli {
 namespace {
 
-constexpr std::string_view kAddresses[] = {"AWAIT_POSTGRES", "AWAIT_REDIS", "REDISCLI_AUTH"};
+constexpr std::string_view kAddresses[] = {"AWAIT_POSTGRES", "AWAIT_WAL_POSTGRES", "AWAIT_REDIS",
+                                           "AWAIT_SINKS",    "AWAIT_FROM",         "REDISCLI_AUTH"};
 
 bool may_hold_password(std::string_view argument) {
   return argument.find('@') != std::string_view::npos || argument.find('=') != std::string_view::npos ||
@@ -25,14 +26,18 @@ bool may_hold_password(std::string_view argument) {
 /// The part of argv[i] that is, or may be, an address with a password, even if misplaced; null if there is
 /// none.
 char *address_in(char **argv, int i) {
-  for (const char *option : {"--postgres", "--redis"}) {
-    std::size_t length = std::strlen(option);
+  for (const char *option : {"--postgres", "--wal-postgres", "--redis"}) {
     if (i > 0 && std::strcmp(argv[i - 1], option) == 0)
       return argv[i];
-    if (std::strncmp(argv[i], option, length) == 0 && argv[i][length] == '=')
-      return argv[i] + length + 1;
   }
-  return may_hold_password(argv[i]) && argv[i][0] != '-' ? argv[i] : nullptr;
+  char *value = argv[i];
+  if (value[0] == '-') {
+    value = std::strchr(value, '=');
+    if (value == nullptr)
+      return nullptr;
+    ++value;
+  }
+  return may_hold_password(value) ? value : nullptr;
 }
 
 }  // namespace

@@ -252,6 +252,7 @@ void Consumer::on_timer() {
     }
     return;
   }
+  handle_->poll();
   commit();
   timer_->set(kCommitMs);
 }

@@ -128,6 +128,8 @@ void Handle::on_readable() {
   static_cast<void>(::write(fd_, &one, sizeof one) > 0);
 }
 
+void count_thread(int change) { living().add(change); }
+
 bool wait_closed(int ms) {
   std::unique_lock lock(living().mutex);
   return living().changed.wait_for(lock, std::chrono::milliseconds(ms), [] { return living().count == 0; });

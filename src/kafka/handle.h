@@ -54,6 +54,9 @@ class Handle {
 
   rd_kafka_s *get() const { return kafka_; }
   rd_kafka_queue_s *queue() const { return queue_; }
+  /// Reads the queue, which is done whenever it has something. A consumer that nobody asks for five minutes
+  /// (max.poll.interval.ms) is put out of its group, even if its queue is empty.
+  void poll() { on_readable(); }
 
  private:
   static constexpr int kEvents = 200;  // in an iteration of the event loop
@@ -67,6 +70,9 @@ class Handle {
   Listener &listener_;
   std::unique_ptr<io::FdWatcher> watch_;
 };
+
+/// A thread of ours has begun (1) or will touch librdkafka no more (-1).
+void count_thread(int change);
 
 /// Waits until the threads of all handles have ended, because what they use must not be taken down before.
 /// Returns false if the time is over: then leave the process without running its destructors. Blocks.

@@ -68,6 +68,7 @@ void Lookup::ask(const Settings &settings, const std::vector<std::string> &topic
   job_ = new Job{settings, topics, ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), {}};
   watch_ = loop_.watch(job_->fd, [this] { on_answer(); });
   watch_->want(true, false);
+  count_thread(1);
   std::thread([job = job_] { run(*job); }).detach();
 }
 
@@ -106,6 +107,7 @@ void Lookup::run(Job &job) {
   job.leave();
   if (kafka != nullptr)
     rd_kafka_destroy(kafka);
+  count_thread(-1);
 }
 
 void Lookup::on_answer() {

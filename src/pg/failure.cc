@@ -44,6 +44,9 @@ Code code_of(const PGresult *result) {
     return Code::unavailable;
   if (kind == "22" || kind == "23" || kind == "54")
     return Code::invalid;  // bad data, a constraint, too large for an index
+  // raised by a function of ours: the data is about something that has ended
+  if (state == "55000" && field(result, PG_DIAG_SOURCE_FILE) == "pl_exec.c")
+    return Code::invalid;
   return state == "42501" ? Code::forbidden : Code::internal;
 }
 

@@ -127,7 +127,7 @@ inline constexpr char kEnqueueDeliveries[] = "SELECT await.enqueue_deliveries($1
 inline constexpr char kDueDeliveries[] =
     "SELECT upto, id, webhook, job || ':' || seq, host, url, body, attempts, due, keys "
     "FROM await.due_deliveries($1, $2, $3, $4, $5, $6, $7)";
-inline constexpr char kFinishDeliveries[] = "SELECT await.finish_deliveries($1, $2, $3, $4, $5, $6, $7)";
+inline constexpr char kFinishDeliveries[] = "SELECT await.finish_deliveries($1, $2, $3, $4, $5, $6, $7, $8)";
 inline constexpr char kCheckDeliveries[] = "SELECT await.delivery_stats()";
 
 inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";

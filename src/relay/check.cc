@@ -54,7 +54,8 @@ class StreamCheck : private pg::Replication::Listener {
 }  // namespace
 
 bool check(io::PollLoop &loop, Relay &relay) {
-  bool good = loop.run_until([&] { return relay.readable(); }, kPatienceMs);
+  loop.run_until([&] { return relay.readable() || !relay.trouble().empty(); }, kPatienceMs);
+  bool good = relay.readable();
   std::string missing = good ? "" : relay.trouble().empty() ? "no answer" : relay.trouble();
   say("PostgreSQL", missing);
   for (const auto &feed : relay.feeds()) {

@@ -84,6 +84,7 @@ void Feed::on_page(Result<RelayPage> page) {
     news_ = true;
     unread_.fail("sink " + name_ + ": cannot read events: " + page.error().detail);
     read_timer_->set(read_backoff_.next(random_.unit()));
+    owner_.on_feed();
     return;
   }
   unread_.recover("sink " + name_ + ": events are read again");
@@ -106,7 +107,8 @@ void Feed::on_page(Result<RelayPage> page) {
 
 /// Gives the next page to the sink, unless it still has one. Pages without events are done at once.
 void Feed::deliver() {
-  while (running_ && !delivering_ && !deliver_timer_->pending()) {
+  // a process that stood still finds what came meanwhile before it learns that its lease is over
+  while (running_ && !delivering_ && !deliver_timer_->pending() && owner_.leads()) {
     if (!current_) {
       if (!next_)
         break;
@@ -118,6 +120,7 @@ void Feed::deliver() {
       break;
     }
     finish_page();
+    owner_.on_feed();
   }
   read();
 }

@@ -34,6 +34,8 @@ class Feed : private Source::Listener {
    public:
     /// The stored cursor was removed by an operator.
     virtual void on_removed_cursor() = 0;
+    /// Whether this relay leads at this moment. If not, stop() follows.
+    virtual bool leads() const = 0;
     /// Another relay leads.
     virtual void on_refused() = 0;
     /// Something has changed of what is asked by caught_up() and idle().
@@ -60,7 +62,7 @@ class Feed : private Source::Listener {
   /// Whether a page that was the last one has been delivered and stored since start().
   bool caught_up() const { return caught_up_ && idle(); }
   /// Why the sink takes nothing at present; empty: it does.
-  const std::string &trouble() const { return failed_.reason(); }
+  const std::string &trouble() const { return failed_.failing() ? failed_.reason() : unread_.reason(); }
 
  private:
   static constexpr int kPageBehind = 500;               // events, so that the event loop has its turn between

@@ -76,17 +76,19 @@ void KafkaSink::lead(bool leads) {
 void KafkaSink::deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) {
   events_ = events;
   waiting_.push_back(reply);
+  Page page{events.size(), events.empty() ? Id() : id_of(events.front()),
+            events.empty() ? Id() : id_of(events.back())};
+  if (std::exchange(page_, page) != page) {  // as after a change of the leader, or when the cursor was set
+    producer_.abandon();
+    written_.clear();
+    too_large_.clear();
+    failure_.clear();
+  }
   timer_->set(failure_.empty() ? kPatienceMs : 0);
   if (!failure_.empty())
     return;
-  bool same = sent_reply_.waiting() && std::all_of(sending_.begin(), sending_.end(), [&](const Id &id) {
-                return std::any_of(events.begin(), events.end(), [&](auto &one) { return id_of(one) == id; });
-              });
-  if (same)
-    return;  // it is still on its way: librdkafka goes on for as long as it takes
-  if (sent_reply_.waiting())
-    producer_.abandon();
-  send();
+  if (!sent_reply_.waiting())  // or it is still on its way: librdkafka goes on for as long as it takes
+    send();
 }
 
 void KafkaSink::send() {

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,7 @@ class KafkaSink : public Sink {
   KafkaSink(io::Loop &loop, io::Log &log, Settings settings);
 
   void lead(bool leads) override;
+  void drain() override {}  // a page that is on its way may be confirmed
   void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) override;
   /// While brokers confirm a group, the next page is read: large ones leave nobody waiting.
   int page_size() const override { return 2'000; }
@@ -49,6 +51,7 @@ class KafkaSink : public Sink {
   static constexpr std::int64_t kPatienceMs = 10'000;  // of a page that no broker confirms, before it is said
   static constexpr std::int64_t kGraceMs = 500;        // of a page, when the lead is lost
   using Id = std::pair<Uuid, int>;
+  using Page = std::tuple<std::size_t, Id, Id>;  ///< how many events, the first and the last
 
   void send();
   kafka::Message message_of(const RelayEvent &event) const;
@@ -60,6 +63,7 @@ class KafkaSink : public Sink {
   kafka::Producer producer_;
   kafka::Lookup lookup_;
   std::span<const RelayEvent> events_;
+  Page page_;                // that was offered last
   std::vector<Id> sending_;  // of the group that the producer has
   std::set<Id> written_;     // of a page that is not written as a whole
   std::set<Id> too_large_;   // sent without their data

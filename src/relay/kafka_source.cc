@@ -55,7 +55,8 @@ kafka::Settings with(kafka::Settings settings, const char *name, const char *val
 }
 
 std::size_t size_of(const kafka::Received &message, const wire::JobMessage &job) {
-  std::size_t size = message.value.value_or("").size() + job.payload.size() + job.options.size();
+  std::size_t size = message.key.value_or("").size() + message.value.value_or("").size() +
+                     job.payload.size() + job.options.size();
   for (const auto &[name, value] : message.headers)
     size += name.size() + value.value_or("").size();
   return size;
@@ -283,9 +284,13 @@ kafka::Message KafkaSource::letter_of(const Item &item) const {
   out.headers.emplace_back("dead-letter-topic", message.topic);
   out.headers.emplace_back("dead-letter-partition", std::to_string(message.partition));
   out.headers.emplace_back("dead-letter-offset", std::to_string(message.offset));
-  if (item.cut) {
+  if (item.cut > 0) {
     out.headers.emplace_back("dead-letter-size", std::to_string(message.value.value_or("").size()));
     out.value.reset();
+  }
+  if (item.cut > 1) {  // then it is the key or the headers that are too large
+    out.key.reset();
+    out.headers.erase(out.headers.begin(), out.headers.begin() + static_cast<int>(message.headers.size()));
   }
   return out;
 }
@@ -317,8 +322,15 @@ void KafkaSource::on_letters(Result<kafka::Sent> outcome) {
       done(item);
       continue;
     }
-    if (sent.fates[i] == kafka::Fate::refused)
-      cut = !std::exchange(item.cut, true) || cut;
+    if (sent.fates[i] == kafka::Fate::refused) {
+      cut = true;
+      if (++item.cut > kMostCuts) {
+        log_.error(name_ + ": the dead letter of message " + place_of(item.message) +
+                   " is refused, and lost");
+        done(item);
+        continue;
+      }
+    }
     left.push_back(std::move(item));
   }
   letters_.insert(letters_.begin(), std::make_move_iterator(left.begin()),

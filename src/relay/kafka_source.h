@@ -59,14 +59,15 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   static constexpr std::size_t kMostBytes = 32 << 20;
   static constexpr std::size_t kMostOpen = 100'000;  // offsets behind one that is not done
   static constexpr std::size_t kLetters = 100;       // in a group
-  static constexpr int kMostLines = 20;              // on bad messages, in a minute
+  static constexpr int kMostCuts = 2;
+  static constexpr int kMostLines = 20;  // on bad messages, in a minute
   static constexpr std::int64_t kMinuteMs = 60'000;
 
   struct Item {
     kafka::Received message;
     wire::JobMessage job;
     std::string reason;    ///< of a message that is no valid job
-    bool cut = false;      ///< its value is left out
+    int cut = 0;           ///< of its letter: 1: the value is left out; 2: key and headers as well
     std::size_t size = 0;  ///< in bytes, as it is counted in bytes_
   };
 

@@ -54,6 +54,10 @@ Result<Leader::Lease> Leader::decode(const pg::Rows &rows, std::size_t) {
 }
 
 void Leader::on_lease(Result<Lease> lease) {
+  // the answer may come before the timer has said so; what was not done since, the listener does when it
+  // leads
+  if (leads_ && !leads())
+    lose("the lease could not be renewed in time");
   if (!lease) {
     ask_timer_->set(kRenewMs);
     return;
@@ -71,7 +75,8 @@ void Leader::on_lease(Result<Lease> lease) {
   }
   token_ = lease->token;
   // counted from before the statement was sent, so it ends sooner than in the database
-  std::int64_t left = asked_ms_ + kSpanMs - kMarginMs - loop_.monotonic_ms();
+  ends_ms_ = asked_ms_ + kSpanMs - kMarginMs;
+  std::int64_t left = ends_ms_ - loop_.monotonic_ms();
   if (left <= 0) {
     ask_timer_->set(0);
     return;

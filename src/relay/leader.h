@@ -33,7 +33,9 @@ class Leader {
   void on_connection();
   /// Gives the lease back.
   void release();
-  bool leads() const { return leads_; }
+  /// False as soon as the lease is over: also in a process that stood still, before it learns of it by a
+  /// timer.
+  bool leads() const { return leads_ && loop_.monotonic_ms() < ends_ms_; }
   /// Proves the lead in a transaction: await.relay_holds(relay(), token()). Only while it leads.
   std::int64_t token() const { return *token_; }
   const std::string &relay() const { return relay_; }
@@ -68,6 +70,7 @@ class Leader {
   bool leads_ = false;
   bool released_ = false;
   std::int64_t asked_ms_ = 0;
+  std::int64_t ends_ms_ = 0;  // the lease, less the margin
   core::Reply<Lease> reply_ = core::Reply<Lease>::to<&Leader::on_lease>(this);
   std::unique_ptr<io::Timer> ask_timer_;
   std::unique_ptr<io::Timer> end_timer_;

@@ -14,7 +14,8 @@ std::size_t size_of(const RelayEvent &event) {
     hints += sizeof event.hints.front() + channel.size() + message.size();
   return hints + sizeof(RelayEvent) + event.type.size() + event.state.size() + event.queue.size() +
          size_of(event.topic) + size_of(event.owner) + size_of(event.batch) + size_of(event.phase) +
-         size_of(event.correlation_id) + size_of(event.trace) + size_of(event.data) + size_of(event.result);
+         size_of(event.correlation_id) + size_of(event.trace) + size_of(event.data) + size_of(event.result) +
+         size_of(event.value);
 }
 
 }  // namespace

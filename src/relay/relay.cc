@@ -31,6 +31,22 @@ class Relay::Greeting : public pg::Statement {
   pg::Connection &connection_;
 };
 
+/// Asks the server of `lead_` who it is: behind a pooler, it may be another one than when it connected.
+class Relay::Recognition : public pg::Statement {
+ public:
+  explicit Recognition(Relay &relay) : Statement(pg::statements::kRelayHello, pg::Params()), relay_(relay) {
+    background = true;
+  }
+  void finish(Result<pg::Rows> rows) override {
+    relay_.recognizes_ = false;
+    if (rows && rows->count() == 1 && rows->text(0, 0) != relay_.timeline_ && relay_.lead_.ready())
+      relay_.lead_.reject("PostgreSQL has failed over behind a pooler");
+  }
+
+ private:
+  Relay &relay_;
+};
+
 Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, Settings settings)
     : loop_(loop),
       log_(log),
@@ -42,6 +58,7 @@ Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, 
       read_(loop, log, random, {settings_.conninfo, "relay read", 30'000}, this),
       bulk_(loop, log, random, {settings_.conninfo, "relay bulk", 60'000}, this),
       submit_(loop, log, random, {settings_.conninfo, "relay submit", 30'000}, this),
+      deliveries_(loop, log, random, {settings_.conninfo, "relay webhooks", 30'000}, this),
       notifier_(loop),
       leader_(loop, log, lead_, settings_.relay, settings_.holder, *this),
       cursors_(lead_, leader_),
@@ -64,7 +81,7 @@ Relay::~Relay() = default;
 Result<Done> Relay::make_sinks() {
   Feed::Owner &owner = *this;
   Source &source = log_source_ ? static_cast<Source &>(*log_source_) : source_;
-  SinkContext context{loop_, log_, random_, read_, lead_, bus_, leader_};
+  SinkContext context{loop_, log_, random_, read_, deliveries_, bus_, leader_};
   for (const SinkSpec &spec : settings_.sinks) {
     auto sink = make_sink(spec, context);
     if (!sink)
@@ -109,7 +126,16 @@ void Relay::lead_intakes(bool leads) {
     intake->lead(leads);
 }
 
-void Relay::start() { lead_.start(); }
+bool Relay::has_webhooks() const {
+  return std::any_of(settings_.sinks.begin(), settings_.sinks.end(),
+                     [](const SinkSpec &spec) { return spec.kind == "webhooks"; });
+}
+
+void Relay::start() {
+  if (settings_.once)
+    phase_timer_->set(kOnceMs);
+  lead_.start();
+}
 
 void Relay::connected(pg::Connection &connection) {
   connection.send(std::make_unique<Greeting>(*this, connection));
@@ -141,8 +167,8 @@ void Relay::greet(pg::Connection &connection, const Hello &hello) {
   if (&connection == &lead_) {
     bool first = timeline_.empty();
     bool moved = std::exchange(timeline_, hello.timeline) != hello.timeline;
-    for (pg::Connection *other : {&read_, &bulk_, &submit_}) {
-      if (other == &submit_ && intakes_.empty())
+    for (pg::Connection *other : {&read_, &bulk_, &submit_, &deliveries_}) {
+      if ((other == &submit_ && intakes_.empty()) || (other == &deliveries_ && !has_webhooks()))
         continue;
       if (first)
         other->start();
@@ -162,6 +188,8 @@ void Relay::greet(pg::Connection &connection, const Hello &hello) {
       source_.on_connection();
   } else {
     connection.reject("not the server that the relay leads on");
+    if (lead_.ready() && !std::exchange(recognizes_, true))
+      lead_.send(std::make_unique<Recognition>(*this));
   }
 }
 
@@ -193,6 +221,7 @@ void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
     leader_.on_refused();
     return;
   }
+  phase_timer_->clear();
   for (const StoredCursor &stored : *cursors) {
     for (auto &feed : feeds_) {
       if (feed->name() == stored.sink) {
@@ -229,9 +258,8 @@ void Relay::look() {
     if (over)
       log_.info("standard output was closed: the relay ends");
     if (settings_.once && !over) {
-      bool trouble = std::any_of(feeds_.begin(), feeds_.end(),
-                                 [](const auto &feed) { return !feed->trouble().empty(); });
-      failed_ = trouble;
+      failed_ = std::any_of(feeds_.begin(), feeds_.end(),
+                            [](const auto &feed) { return !feed->trouble().empty(); });
       over = std::all_of(feeds_.begin(), feeds_.end(),
                          [](const auto &feed) { return feed->caught_up() || !feed->trouble().empty(); });
       bool settled =
@@ -261,14 +289,19 @@ void Relay::drain() {
   phase_ = Phase::draining;
   for (auto &feed : feeds_) {
     feed->drain();
-    feed->sink().lead(false);
+    feed->sink().drain();
   }
   phase_timer_->set(kDrainMs);
   look_timer_->set(0);
 }
 
 void Relay::next_phase() {
-  if (phase_ == Phase::draining) {
+  if (phase_ == Phase::running) {
+    std::string other = leader_.holder().empty() ? "PostgreSQL does not answer" : leader_.holder() + " leads";
+    log_.error("nothing was delivered: " + (trouble().empty() ? other : trouble()));
+    failed_ = true;
+    drain();
+  } else if (phase_ == Phase::draining) {
     phase_ = Phase::releasing;
     leader_.release();
     phase_timer_->set(kReleaseMs);

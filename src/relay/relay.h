@@ -56,7 +56,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   const std::vector<std::unique_ptr<Feed>> &feeds() const { return feeds_; }
   const std::vector<std::unique_ptr<KafkaSource>> &intakes() const { return intakes_; }
   /// Why PostgreSQL cannot be used; empty if it can, or is not known yet.
-  const std::string &trouble() const { return lead_.failing() ? lead_.reason() : schema_.reason(); }
+  const std::string &trouble() const { return schema_.failing() ? schema_.reason() : lead_.reason(); }
   /// What the source lacks, with the remedy; `Done`: nothing.
   void check_source(core::Reply<Done> &reply);
   /// Whether the connections are established and accepted.
@@ -66,12 +66,14 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   enum class Phase { running, draining, releasing, done };
   static constexpr std::int64_t kDrainMs = 10'000;
   static constexpr std::int64_t kReleaseMs = 2'000;
+  static constexpr std::int64_t kOnceMs = 5'000;  // with `once`: to lead by then
 
   struct Hello {
     std::string timeline;
     int schema_version = 0;
   };
   class Greeting;
+  class Recognition;
 
   void connected(pg::Connection &connection) override;
   void on_notification(pg::Connection &connection, std::string_view channel,
@@ -83,8 +85,10 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   void open();
   void on_opened(Result<std::vector<StoredCursor>> cursors);
   void on_removed_cursor() override { open_timer_->set(0); }
+  bool leads() const override { return leader_.leads(); }
   void on_refused() override { leader_.on_refused(); }
   void on_feed() override { look_timer_->set(0); }
+  bool has_webhooks() const;
   void look();
   bool all_idle() const;
   void lead_intakes(bool leads);
@@ -100,8 +104,9 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   pg::Connection lead_;
   pg::Connection read_;
   pg::Connection bulk_;
-  pg::Connection submit_;  // used if there are intakes
-  std::string timeline_;   // of the server that lead_ is connected to
+  pg::Connection submit_;      // used if there are intakes
+  pg::Connection deliveries_;  // used if there are webhooks
+  std::string timeline_;       // of the server that lead_ is connected to
   ServiceNotifier notifier_;
   Leader leader_;
   Cursors cursors_;
@@ -115,6 +120,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
       core::Reply<std::vector<StoredCursor>>::to<&Relay::on_opened>(this);
   Phase phase_ = Phase::running;
   bool failed_ = false;
+  bool recognizes_ = false;  // lead_ was asked for its server
   std::unique_ptr<io::Timer> open_timer_;
   std::unique_ptr<io::Timer> look_timer_;
   std::unique_ptr<io::Timer> phase_timer_;  // when this phase is over in any case

@@ -19,6 +19,8 @@ class Sink {
   /// This relay leads from now on, or no longer. What a sink does besides deliver(), it does while it leads.
   /// On false, a page that is being delivered should end soon, with any outcome: another relay delivers it.
   virtual void lead(bool) {}
+  /// The relay ends. A page that is being delivered has some seconds left; nothing else is begun.
+  virtual void drain() { lead(false); }
   /// Delivers all events of a page, in their order. There is one page at a time, and `events` exists until
   /// the reply. The outcome: `Done` when the receiver has confirmed all of them. An error: some may have been
   /// delivered; the relay logs it once for each reason, and offers the page again after a backoff.

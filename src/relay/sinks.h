@@ -35,7 +35,7 @@ struct SinkContext {
   io::Log &log;
   io::Random &random;
   pg::Connection &reads;   ///< for what takes long
-  pg::Connection &writes;  ///< of short transactions; the leases and cursors are stored by it
+  pg::Connection &writes;  ///< of webhooks alone: the lease and the cursors never wait for what they write
   redis::Bus *bus;         ///< null: no --redis was given
   Leader &leader;
 };

@@ -79,13 +79,13 @@ void StdoutSink::on_ready() {
   }
   if (written_ < out_.size())
     return;
-  if (!waiting_.empty()) {
-    watch_->want(false, false);
-    end(Done{});
-  } else if ((readiness(fd_) & POLLERR) != 0) {
-    finished_ = true;  // nobody reads any more, seen before there was something to write
-    watch_.reset();
-  }
+  watch_->want(false, false);
+  end(Done{});
+}
+
+/// Asked also where there is nothing to write: then the descriptor is not watched.
+bool StdoutSink::finished() const {
+  return finished_ || (waiting_.empty() && (readiness(fd_) & POLLERR) != 0);
 }
 
 void StdoutSink::end(Result<Done> outcome) {

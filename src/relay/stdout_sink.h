@@ -17,7 +17,7 @@ class StdoutSink : public Sink {
 
   void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) override;
   void check(core::Reply<Done> &reply) override;
-  bool finished() const override { return finished_; }
+  bool finished() const override;
 
  private:
   void on_ready();

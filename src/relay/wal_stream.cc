@@ -127,7 +127,7 @@ Result<WalStream::Lookup> WalStream::decode_lookup(const pg::Rows &rows, std::si
   if (!view || !upto)
     return Error{Code::internal, "await.relay_lookup returned no snapshot"};
   out.reading = {std::move(page->cursor), std::move(*view), *upto, {}, std::move(page->events)};
-  out.looked_for = static_cast<std::size_t>(rows.number(0, kLookedFor));
+  out.looked_for = static_cast<std::size_t>(rows.number(rows.count() - 1, kLookedFor));
   return out;
 }
 

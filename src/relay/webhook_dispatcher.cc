@@ -245,7 +245,8 @@ void WebhookDispatcher::take(Due due) {
   settle(attempt, {of.id, of.attempts, "retry", delay, 0, why, 0});
 }
 
-void WebhookDispatcher::settle(Attempt &, Outcome outcome) {
+void WebhookDispatcher::settle(Attempt &attempt, Outcome outcome) {
+  outcome.event = attempt.due().event;
   outcomes_.push_back(std::move(outcome));
   if (leads_)
     wake();  // its host has room, and there is no need to wait until this is stored
@@ -260,7 +261,7 @@ void WebhookDispatcher::store() {
                   std::make_move_iterator(outcomes_.end()));
   outcomes_.clear();
   pg::ArrayWriter ids(pg::kInt8), attempts(pg::kInt4), words(pg::kText), delays(pg::kInt8),
-      statuses(pg::kInt2), errors(pg::kText), spans(pg::kInt4);
+      statuses(pg::kInt2), errors(pg::kText), spans(pg::kInt4), events(pg::kText);
   for (const Outcome &one : storing_) {
     ids.int8(one.id);
     attempts.int4(one.attempts);
@@ -269,6 +270,7 @@ void WebhookDispatcher::store() {
     one.status > 0 ? statuses.int2(one.status) : statuses.null();
     one.error.empty() ? errors.null() : errors.bytes(one.error);
     spans.int4(one.ms);
+    events.bytes(one.event);
   }
   pg::Params params;
   params.array(pg::kInt8Array, std::move(ids))
@@ -277,7 +279,8 @@ void WebhookDispatcher::store() {
       .array(pg::kInt8Array, std::move(delays))
       .array(pg::kInt2Array, std::move(statuses))
       .array(pg::kTextArray, std::move(errors))
-      .array(pg::kInt4Array, std::move(spans));
+      .array(pg::kInt4Array, std::move(spans))
+      .array(pg::kTextArray, std::move(events));
   writes_.send(
       std::make_unique<pg::Call<int>>(pg::statements::kFinishDeliveries, std::move(params), stored_reply_,
                                       [](const pg::Rows &rows, std::size_t) -> Result<int> {

@@ -73,6 +73,7 @@ class WebhookDispatcher {
     int status = 0;
     std::string error;  ///< empty: there is none
     std::int64_t ms = 0;
+    std::string event{};  ///< as in Due
   };
   static constexpr std::int64_t kPollMs = 500;
   static constexpr std::int64_t kSoonMs = 20;

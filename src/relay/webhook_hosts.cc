@@ -86,7 +86,8 @@ bool WebhookHosts::failed(const std::string &name, std::int64_t now_ms, Trouble 
     return false;
   set_state(one, State::silent);
   one.allowed = std::max(one.allowed / 2, 1);
-  if (trouble == Trouble::slow || ++one.failures < kFailing)
+  // those that were under way together fail once
+  if (trouble == Trouble::slow || one.paused_until_ms > now_ms || ++one.failures < kFailing)
     return false;
   std::int64_t pause = 1000;
   for (int i = kFailing; i < one.failures && pause < kMostPauseMs; ++i)

@@ -109,6 +109,64 @@ TEST_F(BusTest, unsubscribed_is_deaf_and_a_queue_wakes_its_workers) {
     EXPECT_EQ(id, other);
 }
 
+struct Confirmed {
+  void on_confirmed(Result<Done> outcome) { outcomes.push_back(outcome ? "" : outcome.error().detail); }
+  std::vector<std::string> outcomes;
+  core::Reply<Done> reply = core::Reply<Done>::to<&Confirmed::on_confirmed>(this);
+};
+
+redis::Address nowhere() {
+  redis::Address out;
+  out.host = "127.0.0.1";
+  out.port = 1;
+  return out;
+}
+
+TEST_F(BusTest, confirms_what_a_server_has_executed) {
+  subscribe(job);
+  ASSERT_TRUE(loop.run_until([&] { return bus.can_publish(); }, 10'000));
+  Confirmed confirmed;
+  for (int seq = 1; seq <= 100; ++seq)
+    bus.publish(job, seq, "x");
+  bus.confirm(confirmed.reply);
+  EXPECT_TRUE(confirmed.outcomes.empty()) << "not before it has answered";
+  ASSERT_TRUE(loop.run_until([&] { return !confirmed.outcomes.empty(); }, 10'000));
+  EXPECT_EQ(confirmed.outcomes[0], "");
+  EXPECT_TRUE(loop.run_until([&] { return ear.hints.size() == 100; }, 10'000));
+  bus.confirm(confirmed.reply);
+  EXPECT_EQ(confirmed.outcomes.size(), 2U) << "nothing was published since: at once";
+}
+
+TEST(BusOfTwo, confirms_what_one_of_them_has_executed) {
+  io::PollLoop loop;
+  Quiet log;
+  io::Random random;
+  redis::Bus bus(loop, log, random, {nowhere(), redis::parse_url(std::getenv("AWAIT_REDIS")).operator*()});
+  bus.start();
+  ASSERT_TRUE(loop.run_until([&] { return bus.can_publish(); }, 10'000));
+  Confirmed confirmed;
+  bus.publish_raw("x", "y");
+  bus.confirm(confirmed.reply);
+  ASSERT_TRUE(loop.run_until([&] { return !confirmed.outcomes.empty(); }, 10'000));
+  EXPECT_EQ(confirmed.outcomes[0], "");
+}
+
+TEST(BusAway, confirms_nothing) {
+  io::PollLoop loop;
+  Quiet log;
+  io::Random random;
+  redis::Bus bus(loop, log, random, {nowhere()});
+  EXPECT_EQ(bus.publish_problem(), "") << "it is not known yet";
+  bus.start();
+  ASSERT_TRUE(loop.run_until([&] { return !bus.publish_problem().empty(); }, 10'000));
+  EXPECT_FALSE(bus.can_publish());
+  Confirmed confirmed;
+  bus.publish_raw("x", "y");
+  bus.confirm(confirmed.reply);
+  ASSERT_EQ(confirmed.outcomes.size(), 1U);
+  EXPECT_NE(confirmed.outcomes[0].find("refused"), std::string::npos) << confirmed.outcomes[0];
+}
+
 TEST(BusAway, comes_back_by_itself_and_says_so_once) {
   io::PollLoop loop;
   Quiet log;

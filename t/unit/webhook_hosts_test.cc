@@ -71,13 +71,26 @@ TEST(WebhookHosts, ThatCannotBeReachedGetOneAtATimeAndPauses) {
 
 TEST(WebhookHosts, ArePausedForAMinuteAtMost) {
   WebhookHosts hosts({4, 1000});
-  hosts.has_room("a", 0);
-  for (int i = 0; i < 100; ++i) {
+  std::int64_t now = 0, pause = 0;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(hosts.has_room("a", now));
     hosts.started("a");
-    hosts.failed("a", 0, Trouble::away);
+    hosts.failed("a", now, Trouble::away);
+    for (pause = 0; !hosts.has_room("a", now); pause += 1000)
+      now += 1000;
   }
-  EXPECT_FALSE(hosts.has_room("a", 59'999));
-  EXPECT_TRUE(hosts.has_room("a", 60'000));
+  EXPECT_EQ(pause, 60'000);
+}
+
+TEST(WebhookHosts, ArePausedOnceForThoseThatFailTogether) {
+  WebhookHosts hosts({32, 1000});
+  hosts.has_room("a", 0);
+  for (int i = 0; i < 32; ++i)
+    hosts.started("a");
+  for (int i = 0; i < 32; ++i)
+    hosts.failed("a", 0, Trouble::away);
+  EXPECT_FALSE(hosts.has_room("a", 999));
+  EXPECT_TRUE(hosts.has_room("a", 1000));
 }
 
 TEST(WebhookHosts, AreNotPausedForWhatOneOfTheirUrlsDoes) {

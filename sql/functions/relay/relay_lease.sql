@@ -1,5 +1,5 @@
--- Begins to lead the relays of a name, or goes on: p_token NULL, or the token of before. Returns the token, or NULL if
--- somebody else leads; `holder` is who leads, and `left_ms` for how long without a word from it. An end that lies more
+-- Begins to lead the relays of a name, or goes on: p_token NULL, or the token of before. (After a failover that has lost
+-- the last moments, another holder may have got the same token anew.) Returns the token, or NULL if somebody else leads; `holder` is who leads, and `left_ms` for how long without a word from it. An end that lies more
 -- than a minute ahead is one of before the clock was set back.
 CREATE OR REPLACE FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval)
 RETURNS TABLE (token bigint, holder text, left_ms bigint)
@@ -12,13 +12,15 @@ DECLARE
     v_now  CONSTANT timestamptz := clock_timestamp();
     v_span CONSTANT interval := least(p_span, interval '30 seconds');
     l      await.relay_leader;
+    v_goes_on boolean;
 BEGIN
     SELECT * INTO l FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1;
-    IF l.token IS DISTINCT FROM p_token AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
+    v_goes_on := coalesce(l.token = p_token AND l.holder = p_holder, false);
+    IF NOT v_goes_on AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
         RETURN QUERY SELECT NULL::bigint, l.holder, ceil(extract(epoch FROM l.until - v_now) * 1000)::bigint;
         RETURN;
     END IF;
-    IF l.token IS DISTINCT FROM p_token OR l.token IS NULL THEN
+    IF NOT v_goes_on THEN
         IF l.no IS NOT NULL THEN             -- what the one before has begun ends first (await.relay_holds)
             PERFORM FROM await.relay_leader o WHERE o.relay = p_relay AND o.no > l.no - 100 ORDER BY o.no FOR UPDATE;
         END IF;

@@ -1,6 +1,7 @@
 -- Events by their keys, for the source "wal" of await-relay, which has the keys from the write-ahead log: those that
 -- the statement's snapshot sees, in the order in which they are asked for. The columns are those of await.relay_page.
--- `looked_for`: how many of the keys, which are the first; the others would make the answer too large (4 MB).
+-- `looked_for`, in the last row: how many of the keys, which are the first; the others would make the answer too large
+-- (4 MB).
 -- `cursor`: the snapshot. `upto`: where the log ended, after the snapshot was taken. Without events there is one row
 -- with these.
 --
@@ -46,7 +47,9 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
             v_weight := v_weight + f.weight;
             IF v_any AND v_weight > v_most THEN
-                looked_for := i - 1;         -- of the last row, which the reader takes it from
+                -- a row without an event; the number is that of the last row
+                job := NULL;
+                looked_for := i - 1;
                 EXIT;
             END IF;
             v_any := true;
@@ -60,7 +63,7 @@ BEGIN
             END IF;
             RETURN NEXT;
         END LOOP;
-        IF NOT v_any THEN
+        IF NOT v_any OR job IS NULL THEN
             RETURN NEXT;
         END IF;
         RETURN;

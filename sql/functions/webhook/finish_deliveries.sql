@@ -1,10 +1,11 @@
 -- What came of attempts: arrays of one length. `p_attempts`: how many were made before; another number means that
 -- another relay has been there, and nothing is changed. `p_outcomes`: 'delivered'; 'retry', after p_delays
 -- milliseconds; 'dead'; 'gone', which also disables the endpoint; 'unsent', dead without an attempt. `p_statuses`: of
--- the response, if there was one. `p_spans`: milliseconds that it took. One that would be repeated after its three days
+-- the response, if there was one. `p_spans`: milliseconds that it took. `p_events`: "JOB:SEQ" of each;
+-- after a failover that has lost deliveries, others may have their ids. One that would be repeated after its three days
 -- is dead. Returns how many became due by the end of one before them.
 CREATE OR REPLACE FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts int4[], p_outcomes text[],
-    p_delays int8[], p_statuses int2[], p_errors text[], p_spans int4[]) RETURNS int
+    p_delays int8[], p_statuses int2[], p_errors text[], p_spans int4[], p_events text[] DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
@@ -18,9 +19,10 @@ DECLARE
 BEGIN
     FOR r IN
         SELECT g.*, u.job, u.webhook, u.seq, u.until, u.host, u.attempts AS made
-        FROM unnest(p_ids, p_attempts, p_outcomes, p_delays, p_statuses, p_errors, p_spans)
-             g (id, attempts, outcome, delay, status, error, ms)
+        FROM unnest(p_ids, p_attempts, p_outcomes, p_delays, p_statuses, p_errors, p_spans, p_events)
+             g (id, attempts, outcome, delay, status, error, ms, event)
         JOIN await.delivery_due u ON u.delivery = g.id AND u.attempts = g.attempts
+            AND (g.event IS NULL OR u.job || ':' || u.seq = g.event)
         ORDER BY u.job, u.webhook, u.seq
     LOOP
         DELETE FROM await.delivery_due u WHERE u.delivery = r.id AND u.attempts = r.attempts;

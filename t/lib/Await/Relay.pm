@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Exporter 'import';
-our @EXPORT = qw(submit complete_one status_of);
+our @EXPORT = qw(submit complete_one status_of relay_ctl);
 
 my $listeners = 0;
 
@@ -19,8 +19,18 @@ sub start {
     my ($class, $name, @arguments) = @_;
     my $s = stack();
     $s->start_relay($name, @arguments);
-    return bless { name => $name, file => "$s->{dir}/logs/$name.log", begins => $s->{log_begins}{$name} // 0 }, $class;
+    my %option = map { $arguments[$_] => $arguments[ $_ + 1 ] } grep { $arguments[$_] eq '--name' } 0 .. $#arguments;
+    my $sinks = grep { $_ eq '--sink' } @arguments;
+    return bless {
+        name => $name,
+        relay => $option{'--name'} // 'relay',
+        sinks => $sinks,
+        file => "$s->{dir}/logs/$name.log",
+        begins => $s->{log_begins}{$name} // 0
+    }, $class;
 }
+
+sub pid { my ($self) = @_; return stack()->pid($self->{name}) }
 
 sub text { my ($self) = @_; return substr slurp($self->{file}), $self->{begins} }
 
@@ -30,8 +40,21 @@ sub events {
     my @lines = $self->text =~ /^(\{.*\})$/mg;
     return wantarray ? map { JSON::PP->new->decode($_) } @lines : scalar @lines;
 }
+sub written {
+    my ($file) = @_;
+    return map { JSON::PP->new->decode($_) } slurp($file) =~ /^(\{.*\})$/mg;
+}
 
-sub leads { my ($self) = @_; return until_true("$self->{name} leads", sub { $self->text =~ /leading the relays/ }) }
+# It leads, and its sinks have cursors: what is written from now on is theirs.
+sub leads {
+    my ($self) = @_;
+    return until_true(
+        "$self->{name} leads",
+        sub {
+            $self->text =~ /leading the relays/
+                && sql("SELECT count(cursor) FROM await.relay_status('$self->{relay}')") >= $self->{sinks};
+        });
+}
 
 # Ends it; its exit status, or "killed".
 sub stop {
@@ -56,7 +79,9 @@ sub listen {
     my ($class, $pattern) = @_;
     my $s = stack();
     my $name = 'listener' . ++$listeners;
-    $s->spawn($name, [ 'redis-cli', '-h', '127.0.0.1', '-p', $s->{redis_port}, 'PSUBSCRIBE', $pattern ],
+    $s->spawn(
+        $name,
+        [ 'redis-cli', '-h', '127.0.0.1', '-p', $s->{redis_port}, 'PSUBSCRIBE', $pattern ],
         env => { REDISCLI_AUTH => $s->{password} });
     my $file = "$s->{dir}/logs/$name.log";
     until_true('Redis is listened to', sub { slurp($file) =~ /psubscribe/ });
@@ -72,11 +97,21 @@ sub submit {
 sub complete_one {
     my ($queue, $body, $type) = @_;
     return sql(
-        "SELECT await.complete(c.id, c.receipt, convert_to('"
+              "SELECT await.complete(c.id, c.receipt, convert_to('"
             . ($body // 'done')
             . "', 'UTF8'), '"
             . ($type // 'text/plain') . "')
-        FROM await.claim(ARRAY['$queue'], 'w', 1) c");
+        FROM await.claim(ARRAY['$queue'], 'w', 1) c"
+    );
+}
+
+# What await-ctl relay says, to the owner of the schema, and its exit status behind it.
+sub relay_ctl {
+    my (@words) = @_;
+    my $s = stack();
+    local $ENV{AWAIT_POSTGRES} = $s->postgres;
+    my $said = qx{$Await::Stack::ROOT/tools/await-ctl relay @words 2>&1};
+    return wantarray ? ($said, $? >> 8) : $said;
 }
 
 # A column of a sink, as await.relay_status() has it.

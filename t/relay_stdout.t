@@ -1,0 +1,126 @@
+# The sink stdout of await-relay: a reader that is slow, or does not read at all, or leaves.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Relay;
+use Await::Test;
+use IO::Select;
+use JSON::PP qw(decode_json);
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(time);
+
+my $s = start_stack(without => [qw(nginx redis)]);
+
+# An await-relay whose standard output is a pipe; the end to read from.
+sub start_piped {
+    my ($name, @arguments) = @_;
+    pipe my $from, my $to or die "pipe: $!";
+    my $log = "$s->{dir}/logs/$name.log";
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        close $from;
+        open STDOUT, '>&', $to or POSIX::_exit(1);
+        open STDERR, '>', $log or POSIX::_exit(1);
+        @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($s->place('relay'), $s->password('relay'));
+        exec $s->{worker} =~ s/worker$/relay/r, '--name', $name, '--sink', 'stdout', @arguments or POSIX::_exit(1);
+    }
+    $s->adopt($name, $pid);
+    eventually "$name has a cursor", sub { sql("SELECT count(cursor) FROM await.relay_status('$name')") == 1 };
+    return $from;
+}
+sub log_of { my ($name) = @_; return slurp("$s->{dir}/logs/$name.log") }
+sub status {
+    my ($name) = @_;
+    eventually "$name ends", sub { !$s->alive($name) };
+    return $s->{status}{$name};
+}
+sub renewals { my ($name) = @_; return sql("SELECT max(no) FROM await.relay_leader WHERE relay = '$name'") }
+
+subtest 'nobody reads, for a while' => sub {
+    my $from = start_piped('slow');
+    my $pid = $s->pid('slow');
+    my $before = memory_kb($pid, 'VmRSS');
+    my @jobs = map { submit('q') } 1 .. 4;
+    sql(
+        "SELECT await.append_event(await.lock_job('$_'), 'x', 'processing',
+            to_jsonb(array_to_string(ARRAY(SELECT md5((g * 1000 + i)::text) FROM generate_series(1, 1500) i), '')))
+        FROM generate_series(1, 200) g"
+    ) for @jobs;    # 38 MB in all
+    my $token = sql("SELECT max(token) FROM await.relay_leader WHERE relay = 'slow'");
+    my $leads = renewals('slow');
+    eventually 'it goes on leading, though it cannot write', sub { renewals('slow') > $leads + 2 };
+    is sql("SELECT max(token) FROM await.relay_leader WHERE relay = 'slow'"), $token, 'with the same lease';
+    cmp_ok sql("SELECT behind FROM await.relay_status('slow')"), '>', 600, 'the events wait in the database';
+    my $grown = memory_kb($pid, 'VmRSS') - $before;
+    cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 200_000 : 40_000, "not in its memory, which has grown by $grown KB";
+    my ($text, %had, @wrong) = ('');
+    my $take = sub {
+        my $event = decode_json($_[0]);
+        my ($job, $seq) = @$event{qw(job seq)};
+        push @wrong, "$job:$seq" if $seq != ($had{$job} // 0) + 1;
+        $had{$job} = $seq;
+    };
+    my $end = time + 30;
+    until (4 == grep { ($had{$_} // 0) == 201 } @jobs) {
+        last if time > $end || !IO::Select->new($from)->can_read(5) || !sysread $from, $text, 1 << 20, length $text;
+        $take->($1) while $text =~ s/^(\{.*\})\n//;
+    }
+    is_deeply [ map { $had{$_} } @jobs ], [ (201) x 4 ], 'then it is read: all events come';
+    is_deeply \@wrong, [], 'each once, and in order';
+    $grown = memory_kb($pid, 'VmHWM') - $before;
+    cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 300_000 : 60_000, "and at no time were they in its memory: $grown KB";
+    eventually 'the cursor is stored', sub { sql("SELECT behind FROM await.relay_status('slow')") eq '0' };
+    kill 'TERM', $pid;
+    is status('slow'), 0, 'SIGTERM ends it';
+};
+
+subtest 'the reader leaves' => sub {
+    my $from = start_piped('left');
+    submit('q');
+    my $text = '';
+    sysread $from, $text, 65536;
+    like $text, qr/^\{.*"type" ?: ?"pending"/, 'it has read an event';
+    close $from;
+    submit('q');
+    is status('left'), 0, 'the relay ends';
+    like log_of('left'), qr/standard output was closed: the relay ends/, 'and says why';
+    is sql("SELECT count(leader) FROM await.relay_status('left')"), 0, 'the lease is given back';
+    $from = start_piped('idle');
+    close $from;
+    is status('idle'), 0, 'it ends, too, where there is nothing to write';
+    like log_of('idle'), qr/standard output was closed/, 'and says why';
+    $from = start_piped('left');
+    eventually 'another one goes on', sub { IO::Select->new($from)->can_read(0) };
+    sysread $from, $text, 65536;
+    like $text, qr/"pending"/, 'with the event that was not read';
+    kill 'TERM', $s->pid('left');
+    is status('left'), 0, 'SIGTERM ends it';
+};
+
+subtest 'what it writes to is full' => sub {
+    plan skip_all => 'there is no /dev/full' unless -e '/dev/full';
+    local $s->{spawned} = 1;
+    my $log = "$s->{dir}/logs/full.log";
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        open STDOUT, '>', '/dev/full' or POSIX::_exit(1);
+        open STDERR, '>', $log or POSIX::_exit(1);
+        @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($s->place('relay'), $s->password('relay'));
+        exec $s->{worker} =~ s/worker$/relay/r, qw(--name full --sink stdout) or POSIX::_exit(1);
+    }
+    $s->adopt('full', $pid);
+    eventually 'it has a cursor', sub { sql("SELECT count(cursor) FROM await.relay_status('full')") == 1 };
+    submit('q');
+    eventually 'the status says what is wrong',
+        sub { sql("SELECT reason FROM await.relay_status('full')") =~ /cannot write.*No space left/ };
+    cmp_ok sql("SELECT behind FROM await.relay_status('full')"), '>', 0, 'the event is not lost';
+    is scalar(() = slurp($log) =~ /sink stdout: cannot write/g), 1, 'the log says it once';
+    kill 'TERM', $pid;
+    is status('full'), 0, 'SIGTERM ends it';
+};
+
+finish();
