@@ -45,21 +45,22 @@ async function upload(file, view) {
   const form = new FormData();
   form.append('image', file);
   try {
-    const job = await submit('/jobs', form, { socket: '/jobs/socket' });
+    const job = await submit('/jobs', form);
     curl.textContent = lines(job.id);
     view.submitted(job);
-    for await (const event of job.events()) take(event, job.document, view);
+    for await (const event of job.events()) take(event, job, view);
   } catch (error) {
     view.fail(error.message);
   }
 }
 
 function take(event, job, view) {
-  if (event.type) view.log(event.type, event);
-  switch (event.type ?? event.state) {
-    case 'pending': case 'processing': view.state(event.type ?? event.state); break;
+  const type = event.type === 'reset' ? event.state : event.type;
+  view.log(event.type, event);
+  switch (type) {
+    case 'pending': case 'processing': view.state(type); break;
     case 'progress': view.progress(event.data); break;
-    case 'completed': view.state('completed'); view.picture(job.links.result); break;
+    case 'completed': view.state('completed'); view.picture(`${job.url}/result`); break;
     case 'failed': view.fail(event.data?.detail ?? 'It has failed.'); break;
     case 'cancelled': view.fail('Cancelled.'); break;
     case 'expired': view.fail('It was not done in time.'); break;

@@ -30,7 +30,7 @@ async function judge(how) {
   try {
     const job = await submit('/judge/submissions', $('answer').value, { headers: { 'Content-Type': 'text/plain' } });
     const view = show(job, how);
-    await follow[how](job.document.links, view);
+    await follow[how](job.url, view);
     view.output(await job.result());
   } catch (error) {
     $('state').textContent = `Not judged: ${error.message}`;
@@ -39,17 +39,17 @@ async function judge(how) {
 
 /// Each calls view.take() with events, or view.state() where only that is known, and resolves at the end.
 const follow = {
-  stream: (links, view) => new Promise((done) => {
-    const stream = new EventSource(links.events);             // connects again by itself, with its cursor
+  stream: (url, view) => new Promise((done) => {
+    const stream = new EventSource(`${url}/events`);             // connects again by itself, with its cursor
     for (const type of ['pending', 'processing', 'tested', 'completed', 'failed', 'cancelled', 'expired']) {
       stream.addEventListener(type, ({ data }) => { if (view.take(JSON.parse(data))) { stream.close(); done(); } });
     }
   }),
-  socket: (links, view) => new Promise((done) => {
+  socket: (url, view) => new Promise((done) => {
     let cursor = '';
     let ended = false;
     const connect = () => {
-      const socket = new WebSocket(`${location.origin.replace('http', 'ws')}${links.events}${cursor && `?cursor=${cursor}`}`, 'await.v1');
+      const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/events${cursor && `?cursor=${cursor}`}`, 'await.v1');
       socket.onmessage = ({ data }) => {
         const message = JSON.parse(data);
         cursor = message.cursor ?? cursor;
@@ -62,13 +62,13 @@ const follow = {
     };
     connect();
   }),
-  held: (links, view) => ask(links, view, '?wait=20'),
-  poll: (links, view) => ask(links, view, ''),
+  held: (url, view) => ask(url, view, '?wait=20'),
+  poll: (url, view) => ask(url, view, ''),
 };
 
-async function ask(links, view, how) {
+async function ask(url, view, how) {
   for (;;) {
-    const answer = await fetch(links.self + how, { headers: { Accept: 'application/json' } }).catch(() => null);
+    const answer = await fetch(url + how, { headers: { Accept: 'application/json' } }).catch(() => null);
     if (answer?.ok && view.state((await answer.json()).state)) return;
     if (!answer?.ok || !how) await pause(Number(answer?.headers.get('Retry-After')) || 1);
   }

@@ -48,7 +48,8 @@ function show(months, job) {
   cancel.addEventListener('click', () => job.cancel());         // its event follows
   $('reports').prepend(article);
   return {
-    take({ type }) {
+    take(event) {
+      const type = event.type === 'reset' ? event.state : event.type;
       const now = states.findIndex((item) => item.dataset.state === type);
       article.dataset.state = type;
       if (now >= 0) states.forEach((item, index) => { item.className = index < now ? 'past' : index === now ? 'now' : ''; });

@@ -31,21 +31,29 @@ if (await available(`/api/v1/runs${query}`, 'conf/recipes/runs.conf')) {
 $('start').addEventListener('submit', async (submitted) => {
   submitted.preventDefault();
   const wish = { delay: 0.7, ...($('fail').checked ? { fail: 'train' } : {}) };
-  try {
-    const answer = await fetch(`/api/v1/runs${query}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(wish) });
-    if (answer.status !== 202) throw new Error(`not taken: ${answer.status}`);
-    const { id } = await answer.json();
-    show(id);
-    live.watch(id);
-  } catch (error) {
-    $('link').textContent = error.message;
-  }
+  start(`/api/v1/runs${query}`, { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(wish) });
 });
+
+async function start(url, options = {}) {
+  const notice = $('notice');
+  notice.hidden = true;
+  try {
+    const answer = await fetch(url, { method: 'POST', ...options });
+    const run = await answer.json();
+    if (answer.status !== 202) throw new Error(run.detail ?? run.title);
+    show(run.id);
+    live.watch(run.id);
+  } catch (error) {
+    notice.textContent = `Not started: ${error.message}`;
+    notice.hidden = false;
+  }
+}
 
 function show(id) {
   if (views.has(id)) return views.get(id);
   const article = $('run').content.firstElementChild.cloneNode(true);
   const cancel = article.querySelector('.cancel');
+  const again = article.querySelector('.again');
   const title = `Run ${views.size + 1}`;
   article.querySelector('h2').textContent = title;
   article.title = id;
@@ -56,6 +64,7 @@ function show(id) {
     return [node, item];
   }));
   cancel.addEventListener('click', () => fetch(`/api/v1/runs/${id}${query}`, { method: 'DELETE' }));   // its event follows
+  again.addEventListener('click', () => start(`/api/v1/runs/${id}/retry${query}`));
   $('runs').prepend(article);
   const view = {
     take(event, how) {
@@ -65,6 +74,7 @@ function show(id) {
       article.querySelector('.note').textContent = `${event.type} (${how})`;
       if (!/^workflow_/.test(event.type)) return;
       cancel.hidden = true;
+      again.hidden = false;
       announce(`${title}: ${event.type.replace('workflow_', '')}`);
     },
   };

@@ -1221,7 +1221,8 @@ CREATE FUNCTION await.delivery_body(j await.job, p_queue text, e await.event) RE
     AS $_$
     SELECT '{"type":' || to_json(e.type) || ',"timestamp":"' || await.utc(e.at) || '","data":'
         -- without the brace at its end; the event's own data may have members that are null
-        || regexp_replace(json_strip_nulls(json_build_object('job', e.job, 'seq', e.seq, 'state', e.state, 'queue', p_queue,
+        || regexp_replace(json_strip_nulls(json_build_object('job', e.job, 'seq', e.seq, 'state', e.state,
+               'queue', p_queue,
                'attempt', nullif(e.attempt, 0), 'owner', j.owner, 'batch', j.batch, 'phase', j.phase,
                'correlation_id', j.correlation_id, 'trace', j.trace, 'retry_of', j.retry_of,
                'result', CASE WHEN e.size IS NOT NULL THEN json_build_object('status', e.status,
@@ -1306,7 +1307,7 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
     RETURN 'busy ' || p_name;
 END $$;
-CREATE FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_room integer, p_limit integer) RETURNS TABLE(upto text, id bigint, webhook integer, job uuid, seq integer, type text, host text, url text, body text, attempts integer, due bigint, keys bytea[])
+CREATE FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_held bigint[], p_room integer, p_limit integer) RETURNS TABLE(upto text, id bigint, webhook integer, job uuid, seq integer, type text, host text, url text, body text, attempts integer, due bigint, keys bytea[])
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1320,6 +1321,9 @@ DECLARE
     v_left int := p_limit;
     v_at   int;
     r      record;
+    v_for  text;                             -- whom v_keys are for: an endpoint and an origin
+    v_keys bytea[];
+    d      await.delivery;
 BEGIN
     FOR i IN 1 .. 500 LOOP                   -- hosts
         SELECT k.host INTO v_host FROM await.delivery_host k WHERE k.host > v_host ORDER BY k.host LIMIT 1;
@@ -1334,14 +1338,31 @@ BEGIN
         FOR r IN SELECT u.* FROM await.delivery_due u
                  WHERE u.host = v_host AND u.due <= clock_timestamp()
                    AND u.due >= coalesce('epoch'::timestamptz + p_sinces[v_at] * interval '1 us', '-infinity')
+                   AND u.delivery <> ALL (p_held)
                  ORDER BY u.due, u.delivery LIMIT v_room LOOP
             v_left := v_left - 1;
-            RETURN QUERY SELECT v_host, d.id, d.webhook, d.job, d.seq, d.type, v_host, d.url, d.body, r.attempts,
-                (extract(epoch FROM r.due) * 1000000)::int8,
-                CASE WHEN d.webhook = 0 OR EXISTS (SELECT FROM await.webhook w
-                          WHERE w.id = d.webhook AND w.disabled_at IS NULL)
-                     THEN await.webhook_keys(d.webhook, d.url) END
-                FROM await.delivery d WHERE d.id = r.delivery;
+            SELECT * INTO d FROM await.delivery k WHERE k.id = r.delivery;
+            CONTINUE WHEN NOT FOUND;
+            -- an HMAC takes longer than all else
+            IF v_for IS DISTINCT FROM d.webhook || ' ' || substring(lower(d.url) FROM '^[a-z]+://[^/?]*') THEN
+                v_for := d.webhook || ' ' || substring(lower(d.url) FROM '^[a-z]+://[^/?]*');
+                v_keys := CASE WHEN d.webhook = 0 OR EXISTS (SELECT FROM await.webhook w
+                                    WHERE w.id = d.webhook AND w.disabled_at IS NULL)
+                               THEN await.webhook_keys(d.webhook, d.url) END;
+            END IF;
+            upto := v_host;
+            id := d.id;
+            webhook := d.webhook;
+            job := d.job;
+            seq := d.seq;
+            type := d.type;
+            host := v_host;
+            url := d.url;
+            body := d.body;
+            attempts := r.attempts;
+            due := (extract(epoch FROM r.due) * 1000000)::int8;
+            keys := v_keys;
+            RETURN NEXT;
         END LOOP;
         EXIT WHEN v_left <= 0;
     END LOOP;
@@ -2290,9 +2311,14 @@ BEGIN
               AND await.webhook_wants(w.types, g.type)
             UNION ALL
             SELECT 0, j.webhook ->> 'url' WHERE j.webhook IS NOT NULL AND await.webhook_wants(
-                CASE WHEN j.webhook ? 'on' THEN ARRAY(SELECT jsonb_array_elements_text(j.webhook -> 'on')) END, g.type)
+                CASE WHEN jsonb_typeof(j.webhook -> 'on') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(j.webhook -> 'on')) END, g.type)
+                AND NOT EXISTS (             -- it wants no more of this job
+                    SELECT FROM await.delivery d JOIN await.delivery_end e ON e.delivery = d.id AND e.state = 'dead'
+                    JOIN await.delivery_attempt a ON a.delivery = d.id AND a.status = 410
+                    WHERE d.job = j.id AND d.webhook = 0)
         ) t
         WHERE g.job < 'ffffffff-0000-0000-0000-000000000000'     -- topics
+          AND await.webhook_host(t.url) IS NOT NULL              -- or somebody has edited it
     ), ins AS (
         INSERT INTO await.delivery (webhook, job, seq, type, queue, url, body)
         SELECT t.webhook, t.job, t.seq, e.type, t.queue, t.url, e.body
@@ -2553,11 +2579,17 @@ BEGIN
         IF r.outcome = 'gone' THEN
             UPDATE await.webhook w SET disabled_at = clock_timestamp(), disabled_for = '410 Gone'
                 WHERE w.id = r.webhook AND w.disabled_at IS NULL;
+            IF r.webhook = 0 THEN
+                WITH ended AS (
+                    DELETE FROM await.delivery_due u WHERE u.job = r.job AND u.webhook = 0 RETURNING u.delivery)
+                INSERT INTO await.delivery_end (delivery, state) SELECT n.delivery, 'dead' FROM ended n;
+            END IF;
         END IF;
         SELECT u.delivery INTO next FROM await.delivery_due u
             WHERE u.job = r.job AND u.webhook = r.webhook ORDER BY u.seq LIMIT 1;
         IF FOUND THEN
-            UPDATE await.delivery_due u SET due = clock_timestamp(), until = clock_timestamp() + interval '3 days'
+            -- its three days are those of its own event; an attempt that is due is made in any case
+            UPDATE await.delivery_due u SET due = clock_timestamp()
                 WHERE u.delivery = next AND u.due = 'infinity';
             passed := passed + 1;
         END IF;
@@ -4253,10 +4285,8 @@ DECLARE
     old  bigint[];
     gone text;
 BEGIN
-    SELECT array_agg(k.id) INTO old FROM (
-        SELECT d.id FROM (SELECT d.id, d.created_at FROM await.delivery d ORDER BY d.id LIMIT 2 * p_limit) d
-        JOIN await.delivery_end e ON e.delivery = d.id
-        WHERE d.created_at < kept AND e.at < kept ORDER BY d.id LIMIT p_limit) k;
+    SELECT array_agg(k.delivery) INTO old
+        FROM (SELECT e.delivery FROM await.delivery_end e WHERE e.at < kept ORDER BY e.at LIMIT p_limit) k;
     DELETE FROM await.delivery_attempt a WHERE a.delivery = ANY (old);
     DELETE FROM await.delivery_end e WHERE e.delivery = ANY (old);
     DELETE FROM await.delivery d WHERE d.id = ANY (old);
@@ -4987,14 +5017,20 @@ END $$;
 CREATE FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 BEGIN
+    IF p_cursor ~ '^kafka:[0-9]{1,18}:-?[0-9]{1,15}$' THEN
+        behind := split_part(p_cursor, ':', 2);
+        lag := CASE WHEN behind > 0 AND split_part(p_cursor, ':', 3) <> '-1' THEN greatest(extract(epoch FROM
+            clock_timestamp()) - split_part(p_cursor, ':', 3)::float8 / 1000, 0) ELSE 0 END;
+        RETURN;
+    END IF;
     behind := await.relay_behind(p_cursor, 100000);
     lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
                      FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
 EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
     trouble := sqlerrm;
-END $$;
+END $_$;
 CREATE FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) RETURNS TABLE(token bigint, holder text, left_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5073,7 +5109,9 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
             v_weight := v_weight + f.weight;
             IF v_any AND v_weight > v_most THEN
-                looked_for := i - 1;         -- of the last row, which the reader takes it from
+                -- a row without an event; the number is that of the last row
+                job := NULL;
+                looked_for := i - 1;
                 EXIT;
             END IF;
             v_any := true;
@@ -5087,7 +5125,7 @@ BEGIN
             END IF;
             RETURN NEXT;
         END LOOP;
-        IF NOT v_any THEN
+        IF NOT v_any OR job IS NULL THEN
             RETURN NEXT;
         END IF;
         RETURN;
@@ -6035,6 +6073,64 @@ BEGIN
     END IF;
     RETURN new_id;
 END $_$;
+CREATE FUNCTION await.submit_messages(p_queue text, p_payloads bytea[], p_types text[], p_options jsonb[], p_keys text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+DECLARE
+    v_n     CONSTANT int := cardinality(p_payloads);
+    v_keep  CONSTANT interval := '30 days';
+    v_plain boolean;
+    v_class int2;
+    v_clash record;
+BEGIN
+    SELECT coalesce(bool_and(coalesce(length(m.payload) <= 65536 AND length(m.key) BETWEEN 1 AND 255 AND (m.o = '{}' OR
+        CASE WHEN jsonb_typeof(m.o) = 'object' THEN await.is_short(m.o)
+            AND m.o - '{priority,owner,correlation_id,trace,params}'::text[] = '{}'
+            AND NOT jsonb_path_exists(m.o - 'params', 'strict $.* ? (@.type() != "string")')
+            AND (m.o - 'params')::text !~ '\\'
+            AND coalesce(m.o ->> 'priority', '0') ~ '^-?[0-9]{1,2}$' END), false)), false)
+    INTO v_plain FROM unnest(p_payloads, p_options, p_keys) m (payload, o, key);
+    IF v_plain IS NOT TRUE THEN
+        RETURN (SELECT count(await.submit(p_queue, m.payload, m.type, m.o, m.key, v_keep))
+                FROM unnest(p_payloads, p_types, p_options, p_keys) m (payload, type, o, key));
+    END IF;
+    PERFORM await.check_content_type(m.type) FROM (SELECT DISTINCT t AS type FROM unnest(p_types) t) m;
+    IF EXISTS (SELECT FROM await.queue_grant) AND NOT await.may_queue(p_queue) THEN
+        RAISE EXCEPTION 'role % may not use queue %', quote_ident(session_user), quote_literal(left(p_queue, 80))
+            USING ERRCODE = '42501', HINT = 'await-ctl grant';
+    END IF;
+    SELECT r.class INTO v_class FROM await.retention r WHERE r.name = '7d';
+    -- the key and the fingerprint are those of await.submit()
+    SELECT m.key, s.id INTO v_clash
+    FROM (SELECT array_agg(await.new_id(v_class)) AS ids,
+              array_agg(coalesce(m.o ->> 'priority', '0')::int2 ORDER BY m.n) AS priorities,
+              array_agg(m.o ->> 'owner' ORDER BY m.n) AS owners,
+              array_agg(m.o ->> 'correlation_id' ORDER BY m.n) AS correlations,
+              array_agg(m.o ->> 'trace' ORDER BY m.n) AS traces, array_agg(m.o ->> 'params' ORDER BY m.n) AS params,
+              array_agg(length(m.payload)::int8 ORDER BY m.n) AS sizes, array_agg(chr(1) || m.key ORDER BY m.n) AS keys,
+              array_agg(sha256(sha256(m.payload)
+                  || convert_to(concat(octet_length(m.type), ':', m.type, '-',
+                         coalesce(octet_length(m.o ->> 'params') || ':' || (m.o ->> 'params'), '-')), 'UTF8'))
+                  ORDER BY m.n) AS prints
+          FROM unnest(p_payloads, p_types, p_options, p_keys) WITH ORDINALITY m (payload, type, o, key, n)) a,
+        LATERAL await.edge_submit_once(a.ids, array_fill(p_queue, ARRAY[v_n]), a.priorities, a.owners, a.correlations,
+            a.traces, p_types, array_fill(NULL::text, ARRAY[v_n]), a.params, p_payloads, a.sizes,
+            array_fill(NULL::int8, ARRAY[v_n]), array_fill(NULL::int2, ARRAY[v_n]), array_fill(NULL::int8, ARRAY[v_n]),
+            array_fill(NULL::int8, ARRAY[v_n]), a.keys, a.prints,
+            array_fill((extract(epoch FROM v_keep) * 1000)::int8, ARRAY[v_n]))
+            WITH ORDINALITY s (id, created_at, clash, n)
+        JOIN unnest(p_keys) WITH ORDINALITY m (key, n) ON m.n = s.n
+    WHERE s.clash LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the key % was already used in queue % with a different job',
+            quote_literal(left(v_clash.key, 80)), quote_literal(p_queue) USING ERRCODE = '23505', DETAIL = format('It stands for job %s.', v_clash.id);
+    END IF;
+    RETURN v_n;
+END $_$;
 CREATE FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) RETURNS TABLE(ord integer, id uuid, clash boolean)
     LANGUAGE plpgsql
     AS $$
@@ -6924,6 +7020,7 @@ CREATE INDEX delayed_of_lane ON await.delayed USING btree (lane, owner, job);
 CREATE INDEX delivery_dead ON await.delivery_end USING btree (delivery) WHERE (state = 'dead'::text);
 CREATE INDEX delivery_due_at ON await.delivery_due USING btree (host, due, delivery);
 CREATE UNIQUE INDEX delivery_due_of ON await.delivery_due USING btree (delivery);
+CREATE INDEX delivery_end_at ON await.delivery_end USING btree (at);
 CREATE INDEX delivery_of_webhook ON await.delivery USING btree (webhook, id);
 CREATE UNIQUE INDEX delivery_once ON await.delivery USING btree (job, seq, webhook);
 CREATE INDEX event_lost ON ONLY await.event USING btree (state, job) WHERE (ending AND (state <> 'completed'::text));
@@ -7054,8 +7151,8 @@ GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigi
 GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_relay;
 REVOKE ALL ON FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_room integer, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_room integer, p_limit integer) TO await_relay;
+REVOKE ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_held bigint[], p_room integer, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_held bigint[], p_room integer, p_limit integer) TO await_relay;
 REVOKE ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer, p_webhook text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_add_to_batch(p_batch uuid, p_id uuid, p_queue text, p_phase text, p_priority smallint, p_owner text, p_correlation text, p_trace text, p_type text, p_name text, p_params text, p_payload bytea, p_size bigint, p_lease bigint, p_attempts smallint, p_delay bigint, p_deadline bigint, p_key text, p_fingerprint bytea, p_keep bigint, p_most integer, p_owner_most integer, p_webhook text) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_batch_jobs(p_batch uuid, p_after uuid, p_limit integer) FROM PUBLIC;
@@ -7337,6 +7434,8 @@ REVOKE ALL ON FUNCTION await.stored_payload(p_job uuid, p_offset bigint, p_lengt
 REVOKE ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_worker;
 GRANT ALL ON FUNCTION await.submit(queue text, payload bytea, content_type text, options jsonb, key text, keep_key interval) TO await_relay;
+REVOKE ALL ON FUNCTION await.submit_messages(p_queue text, p_payloads bytea[], p_types text[], p_options jsonb[], p_keys text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.submit_messages(p_queue text, p_payloads bytea[], p_types text[], p_options jsonb[], p_keys text[]) TO await_relay;
 REVOKE ALL ON FUNCTION await.take_keys(p_ids uuid[], p_queues text[], p_owners text[], p_keys text[], p_fingerprints bytea[], p_keeps bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.take_turn(p_queue integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.tell_batch(p_batch uuid) FROM PUBLIC;

@@ -41,9 +41,12 @@ my $url = $s->url;
 subtest 'one start' => sub {
     my $out = `$root/tools/await-stack up 2>&1`;
     is $?, 0, 'it starts' or diag $out;
+    $demo = Await::Stack->new(dir => $demo->{dir}, fsync => 0);    # with the ports that the launcher has chosen
     like $out, qr{ready: \Q$url\E}, 'and says where it is';
     my $programs = () = $site =~ /^# (?:await-worker|await-relay|program) /mg;
     is scalar(keys %{ $demo->running }), 3 + $programs, 'with all programs that its configuration names';
+    is $demo->sql('SELECT string_agg(sink, \' \' ORDER BY sink) FROM await.relay_status()'), 'redis webhooks',
+        'and with sinks that get what comes from now on';
 };
 
 my $photos = File::Temp::tempdir(CLEANUP => 1);
@@ -69,6 +72,13 @@ subtest 'with curl' => sub {
     like scalar(`curl -s -o /dev/null -w '%{http_code}' -u admin:wrong $url/judge/submissions`), qr/^401/,
         'a wrong password is refused';
     is post('/upload', 'x')->{status}, 401, 'an upload needs a password';
+    my $receiver = $s->{port} + 4;
+    is request('POST', '/hook', body => '{"type":"forged"}', port => $receiver)->{status}, 401,
+        'the receiver refuses what is not signed';
+    is request('GET', '/hook', port => $receiver)->{status}, 405, 'and what is no webhook';
+    is request('POST', '/hook', port => $receiver, headers => { 'Content-Length' => 2 << 20 })->{status}, 413,
+        'and what is too large';
+    is request('GET', '/reports', port => $receiver + 1)->{status}, 405, 'the old back end takes POST only';
 };
 
 # Each action of the recipes is in the demo as it is there; only its webhook goes elsewhere.
@@ -78,7 +88,7 @@ subtest 'the configuration is that of the recipes' => sub {
     for my $name (qw(runs images leaderboard assessment submissions judge)) {
         my @actions = map { $squeezed->($_) }
             slurp("$root/conf/recipes/$name.conf") =~
-            /(await_(?:format|submit|job|result|batch|socket|events|jobs)\b[^;]*;)/g;
+            /\b(await(?:_(?:format|submit|job|result|batch|socket|events|jobs|ticket))?\s[^;]*;)/g;
         cmp_ok scalar(@actions), '>', 2, "$name has actions";
         is_deeply [ grep { index($all, $_) < 0 && !/webhook=/ } @actions ], [], "$name: the demo has them";
     }
@@ -106,7 +116,9 @@ my @tabs = (
             until_true('another one is shown', sub { count_of('.run') == 2 });
             $browser->click('.run:first-of-type .cancel');
         },
-        'another one is cancelled' => sub { text_of('.run:first-of-type .note') =~ /^workflow_cancelled/ }
+        'another one is cancelled' => sub { text_of('.run:first-of-type .note') =~ /^workflow_cancelled/ },
+        sub { $browser->click('.run:first-of-type .again') },
+        'and run again' => sub { count_of('.run') == 3 && count_of('.run:first-of-type li.completed') >= 1 }
     ],
     [
         leaderboard => sub { $browser->click('#post button') },
@@ -132,7 +144,9 @@ my @tabs = (
     ],
     [
         images => sub { $browser->type('#file', "$photos/a.jpg"); $browser->click('#upload button') },
-        'the thumbnail is shown' => sub { script('return document.querySelector(".job img")?.naturalWidth') == 320 },
+        'the thumbnail is shown' => sub {
+            (script('return document.querySelector(".job img")?.naturalWidth') // 0) == 320;
+        },
         sub { },
         'the third party was told, by a signed request' => sub {
             script('return document.querySelector("#hooks li")?.dataset.job') eq
@@ -255,6 +269,15 @@ subtest 'EventSource reconnects by itself, and stops at the end' => sub {
     ok until_true('closed for good by 204', sub { script('return s.readyState') == 2 }, 30),
         'stopped by 204 after its reconnect';
     is join(' ', grep { $_ ne 'processing' } @{ script('return types') }), 'ready pending failed', 'nothing twice';
+};
+
+subtest 'over TLS and HTTP/2' => sub {
+    $browser->visit("https://127.0.0.1:$ENV{TLS_PORT}/index.html");
+    $browser->type('#files', "$photos/b.png");
+    eventually('a photo is done, by a secure WebSocket', sub { count_of('article[data-state="completed"]') == 1 });
+    is script('return performance.getEntriesByType("navigation")[0].nextHopProtocol'), 'h2', 'the page came by HTTP/2';
+    $browser->visit("https://127.0.0.1:$ENV{TLS_PORT}/leaderboard.html");
+    eventually('the leaderboard is live', sub { text_of('#state') eq 'live' && text_of('#board li') eq 'ann 100' });
 };
 
 subtest 'where only one recipe is configured' => sub {

@@ -176,7 +176,7 @@ subtest 'an answer that comes before the body was sent' => sub {
 };
 
 subtest 'bodies of both directions are streamed' => sub {
-    my $mb = $ENV{AWAIT_LARGE_MB} // 32;
+    my $mb = $ENV{AWAIT_LARGE_MB} // 16;
     worker('w3', 'large', "$url/mirror");
     my $pid = $s->pid('w3');
     my $id = id_of(request('POST', '/large', body => 'x' x ($mb << 20), timeout => 300));

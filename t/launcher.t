@@ -112,6 +112,18 @@ sub fails_clearly {
             [ ]it[ ]must[ ]be[ ]a[ ]time[ ]between[ ]1s[ ]and[ ]1d[ ]in[ ]\S+site\.conf:3/x
     );
 }
+for (
+    [ 'program /no/such/program', qr{program1 has stopped: .*/no/such/program} ],
+    [ 'await-worker --queue q', qr{worker1 has stopped: \S+} ],
+    [ 'await-relay --sink nowhere', qr{relay1 exited at once, with exit code 64: \S+} ],
+    [ 'await-relay --sink ${NOWHERE:-nothing}', qr{relay1 exited at once, with exit code 64: .*nothing} ],
+    )
+{
+    my ($line, $why) = @$_;
+    Await::Stack::write_file("$dir/bad.conf", "# $line\nserver { listen \${PORT}; }\n");
+    local $ENV{CONF} = "$dir/bad.conf";
+    fails_clearly("a program that does not run: $line", $why);
+}
 {
     local $ENV{AWAIT_NGINX} = '/no/such/nginx';
     fails_clearly('a missing program', qr/nginx rejected the configuration|cannot run/);

@@ -62,4 +62,33 @@ is sql("SELECT count(*) = (SELECT count(*) FROM pg_partition_tree('await.job') W
 ($status, $said) = migrate();
 like $said, qr/already up to date/, 'nothing is built again';
 
+# The indexes that 0010 makes anew under their names, and its new one, on a database of before.
+subtest 'indexes that replace others' => sub {
+    my $at_9 = q{
+        DROP INDEX await.event_xid, await.job_xid, await.job_xid_ownerless;
+        CREATE INDEX event_xid ON await.event (xid);
+        CREATE INDEX job_xid ON await.job (xid) WHERE owner IS NOT NULL;
+        DROP TABLE await.relay_leader, await.relay_cursor, await.webhook, await.webhook_secret, await.delivery,
+            await.delivery_due, await.delivery_host, await.delivery_end, await.delivery_attempt CASCADE;
+        DROP SEQUENCE await.deliveries_delivered, await.deliveries_failed, await.deliveries_dead;
+        ALTER TABLE await.job DROP webhook, DROP mark;
+        ALTER TABLE await.limits DROP delivery_keep;
+        DROP INDEX await.job_phase};
+    sql($at_9);
+    sql('DELETE FROM await.schema_history WHERE version >= 10');
+    unlink glob "$dir/schema/${next}_*";
+    sql("INSERT INTO await.event (class, job, seq, type, state, attempt, data)
+        SELECT class, id, 2, 'step', 'processing', 1, to_jsonb(repeat(id::text, 20)) FROM await.job WHERE class = 1");
+    ($status, $said) = migrate();
+    is $status, 0, 'migrate succeeds' or diag $said;
+    for (qw(event_xid job_xid job_xid_ownerless)) {
+        like $said, qr/^building index \w+_\d+_$_ ahead \(\d+ MB\)/m, "$_ of the large partition is built ahead";
+        is state_of($_), '1 true 1', "$_: it is whole, and part of the index of the table";
+        my ($table) = /^([a-z]+)/;
+        is sql("SELECT count(*) = (SELECT count(*) FROM pg_partition_tree('await.$table') WHERE isleaf)
+            FROM pg_partition_tree('await.$_') WHERE isleaf"), 't', "$_: each partition has it";
+    }
+    unlike $said, qr/could not be built ahead/, 'none is left to the time when the tables are held';
+};
+
 finish();

@@ -32,6 +32,7 @@ my $s = start_stack(http => $bare, extra => <<"CONF");
         await_proxy $url methods=POST,PUT,PATCH,DELETE headers=X-Tenant,If-Match;
     }
     location /plain/ { await_job_uri /jobs/\$await_id; await_submit legacy; await_proxy $url; }
+    location = / { await_job_uri /jobs/\$await_id; await_submit legacy; await_proxy $url; }
     location = /fixed { await_job_uri /jobs/\$await_id; await_submit legacy; await_proxy $url/echo?q=\$arg_q; }
     location = /chosen {
         await_job_uri /jobs/\$await_id; await_submit legacy;
@@ -214,6 +215,9 @@ subtest 'what could be understood in two ways' => sub {
         ]
         ),
         200, 'the host of an absolute URI';
+    is $raw->([ 'POST http://evil.example?a=b HTTP/1.1', 'Host: x', 'Prefer: wait=20', 'Content-Length: 0' ]), 200,
+        'nor is that of one without a path';
+    is scalar requests('backend', '^POST /\\?a=b$'), 1, 'which becomes /';
     is scalar requests('backend', '^POST /legacy/echo/absolute\\?a=b$'), 1, 'is not passed on';
     my $r = post(
         '/legacy/echo', 'x', @WAIT,
@@ -235,7 +239,8 @@ subtest 'HTTP/2' => sub {
         timeout => 20,
         headers => [ [ prefer => 'wait=20' ], [ 'x-tenant' => 't2' ], [ cookie => 'secret' ] ]);
     is $r->{status}, 200, 'a request is played';
-    like $r->{body}, qr{^POST /legacy/echo/h2\?x=1\n.*^x-tenant: t2\n.*\n\nover h2$}ms, 'with its headers and body';
+    like $r->{body}, qr{^POST /legacy/echo/h2\?x=1\n.*^x-tenant: t2\n(?:.*\n)?\nover h2$}ms,
+        'with its headers and body';
     unlike $r->{body}, qr/secret/, 'and no others';
     my $refused = $h2->request('POST', '/legacy/a/../echo', body => 'x', timeout => 20);
     is $refused->{status}, 400, 'one that cannot be recorded is refused';

@@ -27,7 +27,7 @@ system('sh', '-c',
 my %admin = (Authorization => 'Basic ' . encode_base64('admin:admin', ''));
 my %bob = (Authorization => 'Basic ' . encode_base64('bob:bob', ''));
 my $primes = '2 3 5 7 11 13 17 19 23 29';
-my $CLIENTS = 24;
+my $CLIENTS = 20;
 
 # The three servers are one nginx each, as they would be on three machines. What takes hours takes seconds here, and
 # edges ask PostgreSQL by themselves once in an hour: what is told before was told by a hint.
@@ -145,6 +145,12 @@ subtest 'results, however one waits' => sub {
     my $socket = Await::WebSocket->new($s->{port}, "/submissions/$pushed", headers => {%admin});
     ok $stream->wait_event('pending'), 'the stream has begun';
     is $socket->message->{op}, 'subscribed', 'the WebSocket, too';
+    for ([ \%admin, 'subscribed' ], [ \%bob, 'error' ]) {
+        my ($who, $op) = @$_;
+        my $any = Await::WebSocket->new($s->{port}, '/submissions/socket', headers => $who);
+        is $any->say({ op => 'subscribe', channel => "job:$pushed" })->message->{op}, $op,
+            "one WebSocket for any submissions of one's own: $op";
+    }
     start_worker('worker1');
     start_psql_worker();
     my $doc = json($poll->response);
@@ -164,13 +170,23 @@ subtest 'the list by state' => sub {
     eventually('all are judged', sub { @{ list('?state=completed', %admin)->{jobs} } == 6 });
     is_deeply list('?state=pending,processing', %admin)->{jobs}, [], 'none is open';
     my $wrong = submit('1 2 3', %bob);
-    eventually('one more', sub { list('?state=completed', %bob)->{jobs}[0]{id} eq $wrong });
+    eventually('one more', sub { (list('?state=completed', %bob)->{jobs}[0]{id} // '') eq $wrong });
     like get("/submissions/$wrong/result", %bob)->{body}, qr/^0 of 10$/m, 'a wrong answer is judged, too';
 };
 
 subtest 'a repeated submission' => sub {
     my @ids = map { submit($primes, %admin, 'Idempotency-Key' => '"again"') } 1, 2;
     is $ids[0], $ids[1], 'with its key, by whichever edge, it is one';
+};
+
+subtest 'what is no submission' => sub {
+    my $before = sql('SELECT count(*) FROM await.job');
+    my $large = post('/submissions', 'x' x (1 << 20 | 1), %admin, 'Content-Type' => 'text/plain');
+    is "$large->{status} " . header($large, 'Content-Type'), '413 application/problem+json', 'more than 1 MB';
+    is post('/submissions', 'x')->{status}, 401, 'of nobody';
+    is post('/submissions', 'x', %admin, 'Idempotency-Key' => 'x' x 300)->{status}, 400, 'with a key that is too long';
+    is request('PUT', '/submissions', headers => {%admin}, body => 'x')->{status}, 405, 'by another method';
+    is sql('SELECT count(*) FROM await.job'), $before, 'nothing is stored';
 };
 
 # --- strikes --------------------------------------------------------------------------------------------
@@ -257,7 +273,7 @@ sub kill_edge {
 sub restart_edge {
     my ($name) = @_;
     start_edge($name);
-    return ok until_true('', sub { header(get('/submissions', %admin), 'X-Edge') eq $name }),
+    return ok until_true('', sub { (header(get('/submissions', %admin), 'X-Edge') // '') eq $name }),
         "the balancer finds $name again";
 }
 sub kill_workers {

@@ -103,6 +103,14 @@ subtest 'who may not' => sub {
     unlike slurp("$s->{dir}/logs/access.log"), qr/(ticket|token)=[^* ]/, 'no ticket and no token in the log';
 };
 
+subtest 'what became of a score' => sub {
+    my $posted = json(post('/scores', '{"player":"kim","score":"many"}', %basic, 'Content-Type' => 'application/json'));
+    my $r = get("$posted->{links}{self}?wait=20", %basic);
+    is json($r)->{error}{detail}, 'A score is {"player": a name, "score": a whole number}.', 'its job says so';
+    is get($posted->{links}{result}, %basic)->{status}, 424, 'the link to the result is one';
+    is get('/scores', %basic)->{status}, 200, 'one\'s own are listed';
+};
+
 subtest 'published from inside' => sub {
     my $ws = Await::WebSocket->new($s->{port}, '/ws/leaderboard?token=' . token(), protocols => undef);
     $ws->message;

@@ -50,7 +50,16 @@ subtest 'one socket for all runs of a user, each event one frame' => sub {
     is brief(@{ $page->{events} }), join(', ', @steps, 'workflow_completed'), 'the poll says the same';
     is json(get("/api/v1/runs/$two/events"))->{status}, 'failed', 'the failed run\'s status is failed';
     is get("/api/v1/runs/$one?username=bob")->{status}, 404, 'a run\'s document is its owner\'s';
-    is get("/api/v1/runs/$one?username=ann")->{status}, 200, 'its owner gets the run\'s document';
+    my $document = get("/api/v1/runs/$one?username=ann");
+    is $document->{status}, 200, 'its owner gets the run\'s document';
+    is get(json($document)->{links}{result} . '?username=ann')->{body}, '{"nodes":4}', 'and its result';
+    my $again = id_of(post("/api/v1/runs/$two/retry?username=ann", ''));
+    eventually 'a run that has failed is run again, by its owner',
+        sub { json(get("/api/v1/runs/$again/events"))->{status} eq 'failed' };
+    is post("/api/v1/runs/$two/retry?username=bob", '')->{status}, 404, 'not by another one';
+    my @listed = map { $_->{id} } @{ json(get('/api/v1/runs?username=ann'))->{jobs} };
+    is_deeply \@listed, [ $again, $three, $two, $one ], 'and all runs, newest first';
+    is_deeply json(get('/api/v1/runs?username=bob'))->{jobs}, [], 'which are not another one\'s';
 };
 
 subtest 'who may' => sub {

@@ -57,7 +57,7 @@ subtest 'a cursor goes on where it stood' => sub {
     is_deeply \@got, [ 'a 1', 'b 1', 'topic 2', 'a 2', 'a 3' ], 'from the start: all that is kept';
 };
 
-subtest 'a late commit is not left out, and keeps up nobody' => sub {
+subtest 'a late commit is not left out, and holds up nobody' => sub {
     my ($late, $other) = (submit_as('late'), submit_as('other'));
     my $cursor = now();
     my $session = Await::Session->new(stack()->postgres);

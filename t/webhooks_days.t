@@ -1,5 +1,5 @@
-# Webhooks over days: the attempts of a delivery that nobody accepts, which the database keeps. Time passes by moving what
-# is due, and the end of the three days, nearer.
+# Webhooks over days: the attempts of a delivery that nobody accepts, which the database keeps. Time passes by moving
+# what is due, and the end of the three days, nearer.
 
 use strict;
 use warnings;

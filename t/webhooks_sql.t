@@ -191,6 +191,38 @@ subtest 'order and attempts' => sub {
     forget();
 };
 
+subtest 'rows that somebody has edited' => sub {
+    my @jobs = map { done('q', '{"webhook": "https://own.example/"}') } 1 .. 5;
+    my @edited = ('{"url": "x"}', '{"url": null}', '[1]', '{"url": "https://own.example/", "on": 5}');
+    sql("UPDATE await.job SET webhook = '$edited[$_]' WHERE id = '$jobs[$_]'") for 0 .. $#edited;
+    my $all = join ',', @jobs;
+    is sql("SELECT await.enqueue_deliveries('{$all}', array_fill(3, '{5}'), array_fill('completed'::text, '{5}'))"), 2,
+        'stand in the way of no other';
+    forget();
+};
+
+subtest 'a job\'s own URL that wants no more' => sub {
+    my $job = done('q', '{"webhook": "https://own.example/", "webhook_on": "*"}');
+    my $other = done('q', '{"webhook": "https://own.example/"}');
+    sql("SELECT await.enqueue_deliveries('{$job,$job,$other}', '{1,2,3}', '{pending,processing,completed}')");
+    sql(
+        "SELECT await.finish_deliveries(ARRAY[id], '{0}', '{gone}', '{0}', '{410}', '{gone}', '{7}')
+        FROM await.delivery WHERE job = '$job' AND type = 'pending'"
+    );
+    is due(), 'completed https://own.example/', 'gets nothing more of this job, but of others';
+    is sql(
+        "SELECT string_agg(d.type || ' ' || e.state, ', ' ORDER BY d.id) FROM await.delivery d
+        JOIN await.delivery_end e ON e.delivery = d.id"
+        ),
+        'pending dead, processing dead', 'what waited has ended';
+    is enqueue($job), 0, 'and what happens then is not stored';
+    my $first = sql("SELECT id FROM await.delivery WHERE job = '$job' AND type = 'pending'");
+    sql("SELECT await.retry_delivery($first)");
+    attempt($job, 'pending', 'delivered');
+    is enqueue($job), 1, 'until it has accepted that, sent once more';
+    forget();
+};
+
 subtest 'an event that is stored while the one before ends is not forgotten' => sub {
     my $job = done('q', '{"webhook": "https://own.example/", "webhook_on": "*"}');
     sql("SELECT await.enqueue_deliveries('{$job}', '{1}', '{pending}')");
@@ -220,13 +252,16 @@ subtest 'hosts' => sub {
         FROM await.due_deliveries($_[0]) WHERE id IS NOT NULL GROUP BY host) h"
         );
     };
-    is $count->(q('', '{}', '{}', '{}', '{}', 3, 100)), 'fast.example2 slow.example3', 'each host gets what it has room for';
+    is $count->(q('', '{}', '{}', '{}', '{}', 3, 100)), 'fast.example2 slow.example3',
+        'each host gets what it has room for';
     is $count->(q('', '{slow.example}', '{0}', '{0}', '{}', 3, 100)), 'fast.example2', 'a full one gets nothing';
     is $count->(q('', '{}', '{}', '{}', '{}', 3, 1)), 'fast.example1', 'all of them no more than there is room in all';
-    is $count->(q('', '{}', '{}', '{}', ARRAY(SELECT delivery FROM await.delivery_due WHERE host = 'fast.example'), 3, 100)),
+    my $held = q(ARRAY(SELECT delivery FROM await.delivery_due WHERE host = 'fast.example'));
+    is $count->("'', '{}', '{}', '{}', $held, 3, 100"),
         'slow.example3', 'those that are sent already are left out';
     is $count->(q('fast.example', '{}', '{}', '{}', '{}', 3, 100)), 'slow.example3', 'and then the next one comes';
-    is $count->(q('', '{slow.example}', '{9}', ARRAY[(extract(epoch FROM clock_timestamp()) * 1000000)::int8], '{}', 3, 100)),
+    my $now = 'ARRAY[(extract(epoch FROM clock_timestamp()) * 1000000)::int8]';
+    is $count->("'', '{slow.example}', '{9}', $now, '{}', 3, 100"),
         'fast.example2',
         'none that was due before';
     forget();

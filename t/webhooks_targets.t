@@ -1,5 +1,5 @@
-# Webhooks: whatever a target does, or wherever its name leads, its delivery has a clear outcome, the others go on, and no
-# address is reached that must not be.
+# Webhooks: whatever a target does, or wherever its name leads, its delivery has a clear outcome, the others go on, and
+# no address is reached that must not be.
 
 use strict;
 use warnings;

@@ -65,6 +65,7 @@ CREATE TABLE await.delivery_end (
     state    text NOT NULL CHECK (state IN ('delivered', 'dead')),
     at       timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX delivery_end_at ON await.delivery_end (at);
 CREATE INDEX delivery_dead ON await.delivery_end (delivery) WHERE state = 'dead';
 
 CREATE TABLE await.delivery_attempt (

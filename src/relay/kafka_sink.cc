@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/program.h"
 #include "relay/kafka_options.h"
 #include "wire/cloud_event.h"
 #include "wire/relay_document.h"
@@ -21,7 +22,8 @@ std::string key_of(const RelayEvent &event) { return event.topic ? *event.topic 
 
 Result<KafkaSink::Settings> KafkaSink::parse(const std::string &value,
                                              const std::map<std::string, std::string> &options) {
-  auto read = read_kafka_options(value, options, {"topic", "thin", "cloudevents", "source", "type"});
+  auto read =
+      read_kafka_options(value, options, {"topic", "thin", "patience", "cloudevents", "source", "type"});
   if (!read)
     return read.error();
   Settings out;
@@ -36,6 +38,10 @@ Result<KafkaSink::Settings> KafkaSink::parse(const std::string &value,
   if (thin != "on" && thin != "off")
     return invalid("the option thin is on or off");
   out.thin = thin == "on";
+  auto patience = cli::parse_time(read->get("patience", "10s"));
+  if (!patience || *patience < 100)
+    return invalid("the option patience is a time such as 10s, 100ms at least");
+  out.patience_ms = *patience;
   std::string mode = read->get("cloudevents");
   if (read->own.contains("cloudevents") && mode != "binary" && mode != "structured")
     return invalid("the option cloudevents is binary or structured");
@@ -84,7 +90,7 @@ void KafkaSink::deliver(std::span<const RelayEvent> events, core::Reply<Done> &r
     too_large_.clear();
     failure_.clear();
   }
-  timer_->set(failure_.empty() ? kPatienceMs : 0);
+  timer_->set(failure_.empty() ? settings_.patience_ms : 0);
   if (!failure_.empty())
     return;
   if (!sent_reply_.waiting())  // or it is still on its way: librdkafka goes on for as long as it takes

@@ -20,7 +20,7 @@
 
 namespace await::relay {
 
-/// Writes each event as a message to a topic of Kafka (docs/relay.md). The key is the id of the job, so that
+/// Writes each event as a message to a topic of Kafka (docs/kafka.md). The key is the id of the job, so that
 /// a job's events are in one partition, in their order. An event is delivered when all in-sync replicas have
 /// it.
 class KafkaSink : public Sink {
@@ -30,6 +30,7 @@ class KafkaSink : public Sink {
     kafka::Settings kafka;
     wire::TopicPattern topic;
     bool thin = false;
+    std::int64_t patience_ms = 10'000;  ///< of a page that no broker confirms, before it is said
     Envelope envelope = Envelope::none;
     std::string source;                            ///< of CloudEvents
     std::optional<wire::TopicPattern> event_type;  ///< of CloudEvents; none: the type as it is
@@ -48,8 +49,7 @@ class KafkaSink : public Sink {
   void check(core::Reply<Done> &reply) override;
 
  private:
-  static constexpr std::int64_t kPatienceMs = 10'000;  // of a page that no broker confirms, before it is said
-  static constexpr std::int64_t kGraceMs = 500;        // of a page, when the lead is lost
+  static constexpr std::int64_t kGraceMs = 500;  // of a page, when the lead is lost
   using Id = std::pair<Uuid, int>;
   using Page = std::tuple<std::size_t, Id, Id>;  ///< how many events, the first and the last
 

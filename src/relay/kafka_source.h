@@ -22,7 +22,7 @@
 
 namespace await::relay {
 
-/// Submits each message of a topic of Kafka as a job (docs/relay.md), while the relay leads. An offset is
+/// Submits each message of a topic of Kafka as a job (docs/kafka.md), while the relay leads. An offset is
 /// committed after the job; a message that comes again is the same job, by its key. What is no valid job goes
 /// to another topic, with the reason. While PostgreSQL is away, no messages are fetched.
 class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::Source {

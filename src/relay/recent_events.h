@@ -82,6 +82,9 @@ class RecentEvents {
   bool has_unseen() const { return attached_ > 0 && !waiting_.empty(); }
   /// Returns whether there is news for those who are attached: events, or a cursor.
   bool on_reading(Reading reading);
+  /// After on_position(): whether the log has come to where the newest snapshot was taken, so that there is a
+  /// cursor.
+  bool settle_mark();
 
   /// The place from which a sink reads that has everything that `seen` sees, from the tables. Empty: there
   /// are events between that are not known here. Followed by detach().
@@ -127,7 +130,6 @@ class RecentEvents {
   void drop_released();
   void forget_events();
   void forget_what_is_seen(const core::SnapshotView &view);
-  bool settle_mark();
   Place next() const { return first_ + released_.size(); }
 
   Limits limits_;

@@ -75,6 +75,13 @@ std::string WalStream::on_message(std::string_view message) {
   return "";
 }
 
+/// A snapshot can be ahead of what the log has sent, as when the last commits were not flushed.
+void WalStream::on_pause() {
+  step();
+  if (running_ && recent_.settle_mark())
+    listener_.on_recent_events();
+}
+
 /// Sends what is due. There is one statement at a time; meanwhile what arrives is collected for the next one.
 void WalStream::step() {
   if (!running_ || !replication_.streaming() || timeline_.empty())

@@ -58,7 +58,7 @@ class WalStream : private pg::Replication::Listener, private pg::Connection::Obs
   void on_stream(const std::string &timeline) override;
   std::string on_message(std::string_view message) override;
   void on_position(core::Lsn position) override { recent_.on_position(position); }
-  void on_pause() override { step(); }
+  void on_pause() override;
   void on_end() override { forget(); }
   void connected(pg::Connection &connection) override;
 

@@ -16,6 +16,8 @@ class WebhookSink : public Sink {
 
   void lead(bool leads) override { dispatcher_.lead(leads); }
   void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) override;
+  /// Each event may become many rows.
+  int page_size() const override { return 200; }
   void check(core::Reply<Done> &reply) override;
   bool idle() const override { return dispatcher_.idle(); }
   bool settled() const override { return dispatcher_.settled(); }

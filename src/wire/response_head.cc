@@ -163,11 +163,14 @@ ResponseHead::Step ResponseHead::feed(std::string_view line) {
   if (line.empty())
     return end_of_head();
   if ((line[0] == ' ' || line[0] == '\t') && !headers_.empty()) {  // RFC 9112 §5.2
-    headers_.back().second.append(" ").append(trim(line));
+    std::string &value = headers_.back().second;
+    std::string_view more = trim(line);
+    value.append(value.empty() || more.empty() ? "" : " ").append(more);
     return Step::more;
   }
+  bool has_colon = line.find(':') != line.npos;
   std::string_view name = cut(line, ':');
-  if (!is_token(name))
+  if (!has_colon || !is_token(name))
     return refuse("a header of the answer has no name");
   headers_.emplace_back(name, trim(line));
   return Step::more;

@@ -51,6 +51,12 @@ std::string TopicPattern::name(std::string_view type, std::string_view queue) co
   std::string out;
   for (const auto &[part, text] : parts_)
     out += part == Part::literal ? std::string_view(text) : part == Part::type ? type : queue;
+  // only of a row that somebody has edited; a broker would refuse the name for ever
+  for (char &c : out) {
+    if (kChars.find(c) == std::string_view::npos)
+      c = '_';
+  }
+  out.resize(std::min(out.size(), kMaxName));
   // a queue may be called so
   return out == "." || out == ".." ? out + "_" : out;
 }

@@ -27,6 +27,11 @@ const wire::BackendUrl *Backend::find(const std::string &origin) const {
 
 bool Backend::ready() const { return away_.size() < parts_.size(); }
 
+std::int64_t Backend::pause(const std::string &origin) const {
+  auto at = away_.find(origin);
+  return at != away_.end() ? at->second->pause_ms() : 0;
+}
+
 std::int64_t Backend::on_away(const std::string &origin, const std::string &why) {
   auto &probe = away_[origin];
   if (!probe) {

@@ -41,6 +41,8 @@ class Backend {
   const wire::BackendUrl *find(const std::string &origin) const;
   /// Whether jobs should be claimed.
   bool ready() const;
+  /// How long a job of a back end that is away waits before it is tried again; 0: it is not away.
+  std::int64_t pause(const std::string &origin) const;
   /// There was no connection. @return the pause before a job should be tried again
   std::int64_t on_away(const std::string &origin, const std::string &why);
   /// It has answered, in whatever way.

@@ -63,6 +63,10 @@ void HttpTask::start() {
            "The worker does not serve the back end of this job.");
     return;
   }
+  if (std::int64_t pause = backend_.pause(url_->origin); pause > 0) {  // jobs of others can be done meanwhile
+    give_back(pause);
+    return;
+  }
   log_.info("job " + name() + ": started (queue " + job_.queue + "): " + address());
   auto exchange = backend_.client().start(request(), *this);
   if (exchange)

@@ -109,62 +109,63 @@ TEST_F(BusTest, unsubscribed_is_deaf_and_a_queue_wakes_its_workers) {
     EXPECT_EQ(id, other);
 }
 
-struct Confirmed {
-  void on_confirmed(Result<Done> outcome) { outcomes.push_back(outcome ? "" : outcome.error().detail); }
-  std::vector<std::string> outcomes;
-  core::Reply<Done> reply = core::Reply<Done>::to<&Confirmed::on_confirmed>(this);
+/// What publish_all() has said.
+struct Outcome {
+  void on_reply(Result<Done> result) { said = result ? "accepted" : result.error().detail; }
+  std::string said;
+  core::Reply<Done> reply = core::Reply<Done>::to<&Outcome::on_reply>(this);
 };
 
-redis::Address nowhere() {
-  redis::Address out;
-  out.host = "127.0.0.1";
-  out.port = 1;
-  return out;
-}
-
-TEST_F(BusTest, confirms_what_a_server_has_executed) {
+TEST_F(BusTest, a_group_is_accepted_when_redis_has_answered_all_of_it) {
   subscribe(job);
-  ASSERT_TRUE(loop.run_until([&] { return bus.can_publish(); }, 10'000));
-  Confirmed confirmed;
-  for (int seq = 1; seq <= 100; ++seq)
-    bus.publish(job, seq, "x");
-  bus.confirm(confirmed.reply);
-  EXPECT_TRUE(confirmed.outcomes.empty()) << "not before it has answered";
-  ASSERT_TRUE(loop.run_until([&] { return !confirmed.outcomes.empty(); }, 10'000));
-  EXPECT_EQ(confirmed.outcomes[0], "");
-  EXPECT_TRUE(loop.run_until([&] { return ear.hints.size() == 100; }, 10'000));
-  bus.confirm(confirmed.reply);
-  EXPECT_EQ(confirmed.outcomes.size(), 2U) << "nothing was published since: at once";
+  ASSERT_TRUE(loop.run_until([&] { return bus.knows_servers(); }, 10'000));
+  std::vector<redis::Bus::Message> group;
+  for (int seq = 1; seq <= 500; ++seq)
+    group.push_back(redis::Bus::hint(job, seq, "step"));
+  Outcome outcome;
+  bus.publish_all(group, outcome.reply);
+  EXPECT_EQ(outcome.said, "") << "not from within";
+  ASSERT_TRUE(loop.run_until([&] { return !outcome.said.empty(); }, 10'000));
+  EXPECT_EQ(outcome.said, "accepted");
+  ASSERT_TRUE(loop.run_until([&] { return ear.hints.size() >= 500; }, 10'000));
+  EXPECT_EQ(ear.hints.back().second, 500) << "in their order";
+  Outcome nothing;
+  bus.publish_all({}, nothing.reply);
+  ASSERT_TRUE(loop.run_until([&] { return !nothing.said.empty(); }, 10'000));
+  EXPECT_EQ(nothing.said, "accepted") << "a group of none";
 }
 
-TEST(BusOfTwo, confirms_what_one_of_them_has_executed) {
+TEST_F(BusTest, one_server_of_several_is_enough) {
+  redis::Address nowhere;
+  nowhere.host = "127.0.0.1";
+  nowhere.port = 1;
+  auto both = addresses();
+  both.insert(both.begin(), nowhere);
+  redis::Bus other(loop, log, random, both);
+  other.start();
+  ASSERT_TRUE(loop.run_until([&] { return other.knows_servers(); }, 10'000));
+  Outcome outcome;
+  std::vector<redis::Bus::Message> group{redis::Bus::work("q")};
+  other.publish_all(group, outcome.reply);
+  ASSERT_TRUE(loop.run_until([&] { return !outcome.said.empty(); }, 10'000));
+  EXPECT_EQ(outcome.said, "accepted");
+}
+
+TEST(BusAway, a_group_for_nobody_is_an_error_with_the_reason) {
   io::PollLoop loop;
   Quiet log;
   io::Random random;
-  redis::Bus bus(loop, log, random, {nowhere(), redis::parse_url(std::getenv("AWAIT_REDIS")).operator*()});
+  redis::Address nowhere;
+  nowhere.host = "127.0.0.1";
+  nowhere.port = 1;
+  redis::Bus bus(loop, log, random, {nowhere});
   bus.start();
-  ASSERT_TRUE(loop.run_until([&] { return bus.can_publish(); }, 10'000));
-  Confirmed confirmed;
-  bus.publish_raw("x", "y");
-  bus.confirm(confirmed.reply);
-  ASSERT_TRUE(loop.run_until([&] { return !confirmed.outcomes.empty(); }, 10'000));
-  EXPECT_EQ(confirmed.outcomes[0], "");
-}
-
-TEST(BusAway, confirms_nothing) {
-  io::PollLoop loop;
-  Quiet log;
-  io::Random random;
-  redis::Bus bus(loop, log, random, {nowhere()});
-  EXPECT_EQ(bus.publish_problem(), "") << "it is not known yet";
-  bus.start();
-  ASSERT_TRUE(loop.run_until([&] { return !bus.publish_problem().empty(); }, 10'000));
-  EXPECT_FALSE(bus.can_publish());
-  Confirmed confirmed;
-  bus.publish_raw("x", "y");
-  bus.confirm(confirmed.reply);
-  ASSERT_EQ(confirmed.outcomes.size(), 1U);
-  EXPECT_NE(confirmed.outcomes[0].find("refused"), std::string::npos) << confirmed.outcomes[0];
+  ASSERT_TRUE(loop.run_until([&] { return bus.knows_servers(); }, 10'000));
+  Outcome outcome;
+  std::vector<redis::Bus::Message> group{redis::Bus::work("q")};
+  bus.publish_all(group, outcome.reply);
+  ASSERT_TRUE(loop.run_until([&] { return !outcome.said.empty(); }, 10'000));
+  EXPECT_NE(outcome.said.find("refused"), std::string::npos) << outcome.said;
 }
 
 TEST(BusAway, comes_back_by_itself_and_says_so_once) {

@@ -48,9 +48,9 @@ void free(void *memory) {
 int main() {
   using await::cost::Case;
   int failed = 0;
-  for (auto table : {await::cost::batch_cases(), await::cost::form_cases(), await::cost::json_cases(),
-                     await::cost::header_cases(), await::cost::socket_cases(), await::cost::reply_cases(),
-                     await::cost::log_cases()}) {
+  for (auto table : {await::cost::answer_cases(), await::cost::batch_cases(), await::cost::form_cases(),
+                     await::cost::json_cases(), await::cost::header_cases(), await::cost::socket_cases(),
+                     await::cost::reply_cases(), await::cost::log_cases()}) {
     for (const Case &one : table) {
       one.take(one.make(8));  // what is made once is made
       for (std::size_t factor : {1U, 2U}) {

@@ -56,6 +56,7 @@ void in_pieces(std::string_view input, std::size_t size, Take take) {
 }
 
 /// The tables, a file for each kind.
+std::vector<Case> answer_cases();
 std::vector<Case> batch_cases();
 std::vector<Case> form_cases();
 std::vector<Case> json_cases();

@@ -148,7 +148,10 @@ TEST(RecentEvents, a_cursor_moves_when_the_log_has_come_as_far) {
   read_tables(recent, "102:103:102", 40);  // sees 101, and perhaps what is yet to come in the log
   auto next = recent.read(*place, 10, {}).next;
   EXPECT_EQ(recent.mark(next), nullptr) << "the log has not come to 40";
+  EXPECT_FALSE(recent.settle_mark()) << "nor does it by itself";
   recent.on_position(40);
+  EXPECT_TRUE(recent.settle_mark()) << "without another reading, as nothing else may happen";
+  EXPECT_FALSE(recent.settle_mark()) << "once";
   recent.on_event(logged(2, 1, 102));
   EXPECT_TRUE(read_tables(recent, "103:103:", 50));
   ASSERT_NE(recent.mark(recent.read(*place, 10, {}).next), nullptr);

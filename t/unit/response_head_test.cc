@@ -34,6 +34,12 @@ TEST(ResponseHead, IsTheStatusAndTheHeadersOfTheFinalAnswer) {
   EXPECT_EQ(head.headers(), (ResponseHead::Headers{{"X-A", "b"}, {"X-A", "c folded"}, {"X-Empty", ""}}));
 }
 
+TEST(ResponseHead, PutsFoldedLinesTogetherWithoutSpaceAround) {
+  ResponseHead head;
+  EXPECT_EQ(feed(head, "HTTP/1.1 200 OK\r\nX-A:\r\n\tb\r\n \t\r\n c\r\n\r\n"), Step::complete);
+  EXPECT_EQ(head.headers(), (ResponseHead::Headers{{"X-A", "b c"}}));
+}
+
 TEST(ResponseHead, TakesStatusLinesWithoutAReason) {
   EXPECT_EQ(step_of("HTTP/1.1 204\r\n\r\n"), Step::complete);
   EXPECT_EQ(step_of("HTTP/1.1 204 \r\n\r\n"), Step::complete);
@@ -43,7 +49,7 @@ TEST(ResponseHead, TakesStatusLinesWithoutAReason) {
 TEST(ResponseHead, RefusesWhatIsNoHttp) {
   for (std::string_view text : {"SSH-2.0-OpenSSH\r\n", "\r\n", "HTTP/1.1 abc OK\r\n", "HTTP/1.1 99 X\r\n",
                                 "HTTP/1.1 600 X\r\n", "HTTP/1.1 2000 X\r\n", "HTTP/1.1\r\n", "X: y\r\n\r\n",
-                                "HTTP/1.1 101 Switching\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n",
+                                "HTTP/1.1 101 Switching\r\n\r\n", "HTTP/1.1 200 OK\r\nno-colon\r\n",
                                 "HTTP/1.1 200 OK\r\n: nameless\r\n", "HTTP/1.1 200 OK\r\nA b: c\r\n",
                                 "HTTP/1.1 200 OK\r\n folded\r\n", "HTTP/1.1 200 OK\r\nX: a\rY: b\r\n"})
     EXPECT_EQ(step_of(text), Step::garbage) << text;

@@ -9,10 +9,8 @@ DECLARE
     old  bigint[];
     gone text;
 BEGIN
-    SELECT array_agg(k.id) INTO old FROM (
-        SELECT d.id FROM (SELECT d.id, d.created_at FROM await.delivery d ORDER BY d.id LIMIT 2 * p_limit) d
-        JOIN await.delivery_end e ON e.delivery = d.id
-        WHERE d.created_at < kept AND e.at < kept ORDER BY d.id LIMIT p_limit) k;
+    SELECT array_agg(k.delivery) INTO old
+        FROM (SELECT e.delivery FROM await.delivery_end e WHERE e.at < kept ORDER BY e.at LIMIT p_limit) k;
     DELETE FROM await.delivery_attempt a WHERE a.delivery = ANY (old);
     DELETE FROM await.delivery_end e WHERE e.delivery = ANY (old);
     DELETE FROM await.delivery d WHERE d.id = ANY (old);

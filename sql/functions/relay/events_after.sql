@@ -4,6 +4,8 @@
 -- cursor. Nothing is left out, whatever commits how late, and whatever transaction stays open; nothing comes twice
 -- unless a cursor is used twice. A row without an id has only a cursor to go on from.
 --
+-- Kept in another database, it does not go back with a failover that loses commits (docs/relay.md).
+--
 -- To begin: NULL or '' returns such a row, with the cursor of now. 'start' is before all that is kept. A
 -- cursor is opaque, and belongs to this database: after a dump was restored elsewhere it goes on with what is written
 -- there. docs/relay.md has an example.

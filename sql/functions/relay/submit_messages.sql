@@ -55,8 +55,8 @@ BEGIN
         JOIN unnest(p_keys) WITH ORDINALITY m (key, n) ON m.n = s.n
     WHERE s.clash LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'the key % was already used in queue % with a different job', quote_literal(left(v_clash.key, 80)),
-            quote_literal(p_queue) USING ERRCODE = '23505', DETAIL = format('It stands for job %s.', v_clash.id);
+        RAISE EXCEPTION 'the key % was already used in queue % with a different job',
+            quote_literal(left(v_clash.key, 80)), quote_literal(p_queue) USING ERRCODE = '23505', DETAIL = format('It stands for job %s.', v_clash.id);
     END IF;
     RETURN v_n;
 END $$;

@@ -1,4 +1,4 @@
--- Refuses a URL that no delivery can be sent to, and types that no event has. Error code 22023. wire/webhook_url.cc has
+-- Refuses a URL that no delivery can be sent to, and types that no event has. Error code 22023. wire/webhook_target.cc has
 -- the same rules.
 CREATE OR REPLACE FUNCTION await.check_webhook(p_url text, p_types text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE

@@ -1,5 +1,5 @@
--- Numbers of webhooks for metrics: what became of deliveries since the database was created, and how many wait for their
--- first attempt, or another one; up to 10000 each.
+-- Numbers of webhooks for metrics: what became of deliveries since the database was created, and how many wait for
+-- their first attempt, or another one; up to 10000 each.
 CREATE OR REPLACE FUNCTION await.delivery_stats(OUT delivered int8, OUT failed int8, OUT dead int8, OUT waiting int8,
     OUT retrying int8)
 LANGUAGE sql STABLE SECURITY DEFINER

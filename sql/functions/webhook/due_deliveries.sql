@@ -1,8 +1,9 @@
--- The deliveries that are due, of hosts in their order from after `p_after` on, at most `p_limit`; and of a host, as many
--- as it has room for: p_rooms of p_hosts, p_room of others, without p_held, which are sent already. The earliest first,
--- none that was due before p_sinces, in microseconds since 1970 (so that a snapshot that somebody holds, in which all that were sent are still there, does not
--- make this slow). Changes nothing: there is one relay that sends, which knows what it sends. `upto`: the host to go on
--- after; NULL: there are no more. A row without a delivery only says that.
+-- The deliveries that are due, of hosts in their order from after `p_after` on, at most `p_limit`; and of a host, as
+-- many as it has room for: p_rooms of p_hosts, p_room of others, without p_held, which are sent already. The earliest
+-- first, none that was due before p_sinces, in microseconds since 1970 (so that a snapshot that somebody holds, in
+-- which all that were sent are still there, does not make this slow). Changes nothing: there is one relay that sends,
+-- which knows what it sends. `upto`: the host to go on after; NULL: there are no more. A row without a delivery only
+-- says that.
 --
 -- `keys`: what it is signed with. NULL: its endpoint is disabled or gone, so it is given up.
 CREATE OR REPLACE FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms int4[], p_sinces int8[],

@@ -4,7 +4,8 @@ LANGUAGE sql STABLE
 AS $$
     SELECT '{"type":' || to_json(e.type) || ',"timestamp":"' || await.utc(e.at) || '","data":'
         -- without the brace at its end; the event's own data may have members that are null
-        || regexp_replace(json_strip_nulls(json_build_object('job', e.job, 'seq', e.seq, 'state', e.state, 'queue', p_queue,
+        || regexp_replace(json_strip_nulls(json_build_object('job', e.job, 'seq', e.seq, 'state', e.state,
+               'queue', p_queue,
                'attempt', nullif(e.attempt, 0), 'owner', j.owner, 'batch', j.batch, 'phase', j.phase,
                'correlation_id', j.correlation_id, 'trace', j.trace, 'retry_of', j.retry_of,
                'result', CASE WHEN e.size IS NOT NULL THEN json_build_object('status', e.status,
@@ -49,9 +50,9 @@ BEGIN
         ON CONFLICT DO NOTHING;
 END $$;
 
--- Stores a delivery of each of these events for each endpoint that gets it: arrays of one length, the events of a job in
--- their order. One that is stored already is not stored again. Returns how many were stored. Events of topics, and those
--- that are no longer kept, get none.
+-- Stores a delivery of each of these events for each endpoint that gets it: arrays of one length, the events of a job
+-- in their order. One that is stored already is not stored again. Returns how many were stored. Events of topics, and
+-- those that are no longer kept, get none.
 CREATE OR REPLACE FUNCTION await.enqueue_deliveries(p_jobs uuid[], p_seqs int4[], p_types text[]) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -72,9 +73,14 @@ BEGIN
               AND await.webhook_wants(w.types, g.type)
             UNION ALL
             SELECT 0, j.webhook ->> 'url' WHERE j.webhook IS NOT NULL AND await.webhook_wants(
-                CASE WHEN j.webhook ? 'on' THEN ARRAY(SELECT jsonb_array_elements_text(j.webhook -> 'on')) END, g.type)
+                CASE WHEN jsonb_typeof(j.webhook -> 'on') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(j.webhook -> 'on')) END, g.type)
+                AND NOT EXISTS (             -- it wants no more of this job
+                    SELECT FROM await.delivery d JOIN await.delivery_end e ON e.delivery = d.id AND e.state = 'dead'
+                    JOIN await.delivery_attempt a ON a.delivery = d.id AND a.status = 410
+                    WHERE d.job = j.id AND d.webhook = 0)
         ) t
         WHERE g.job < 'ffffffff-0000-0000-0000-000000000000'     -- topics
+          AND await.webhook_host(t.url) IS NOT NULL              -- or somebody has edited it
     ), ins AS (
         INSERT INTO await.delivery (webhook, job, seq, type, queue, url, body)
         SELECT t.webhook, t.job, t.seq, e.type, t.queue, t.url, e.body

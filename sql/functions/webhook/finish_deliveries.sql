@@ -1,9 +1,9 @@
 -- What came of attempts: arrays of one length. `p_attempts`: how many were made before; another number means that
 -- another relay has been there, and nothing is changed. `p_outcomes`: 'delivered'; 'retry', after p_delays
--- milliseconds; 'dead'; 'gone', which also disables the endpoint; 'unsent', dead without an attempt. `p_statuses`: of
--- the response, if there was one. `p_spans`: milliseconds that it took. `p_events`: "JOB:SEQ" of each;
--- after a failover that has lost deliveries, others may have their ids. One that would be repeated after its three days
--- is dead. Returns how many became due by the end of one before them.
+-- milliseconds; 'dead'; 'gone', which also disables the endpoint, or ends what else the job's own URL would get;
+-- 'unsent', dead without an attempt. `p_statuses`: of the response, if there was one. `p_spans`: milliseconds that it
+-- took. `p_events`: "JOB:SEQ" of each; after a failover that has lost deliveries, others may have their ids. One that
+-- would be repeated after its three days is dead. Returns how many became due by the end of one before them.
 CREATE OR REPLACE FUNCTION await.finish_deliveries(p_ids bigint[], p_attempts int4[], p_outcomes text[],
     p_delays int8[], p_statuses int2[], p_errors text[], p_spans int4[], p_events text[] DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -48,11 +48,17 @@ BEGIN
         IF r.outcome = 'gone' THEN
             UPDATE await.webhook w SET disabled_at = clock_timestamp(), disabled_for = '410 Gone'
                 WHERE w.id = r.webhook AND w.disabled_at IS NULL;
+            IF r.webhook = 0 THEN
+                WITH ended AS (
+                    DELETE FROM await.delivery_due u WHERE u.job = r.job AND u.webhook = 0 RETURNING u.delivery)
+                INSERT INTO await.delivery_end (delivery, state) SELECT n.delivery, 'dead' FROM ended n;
+            END IF;
         END IF;
         SELECT u.delivery INTO next FROM await.delivery_due u
             WHERE u.job = r.job AND u.webhook = r.webhook ORDER BY u.seq LIMIT 1;
         IF FOUND THEN
-            UPDATE await.delivery_due u SET due = clock_timestamp(), until = clock_timestamp() + interval '3 days'
+            -- its three days are those of its own event; an attempt that is due is made in any case
+            UPDATE await.delivery_due u SET due = clock_timestamp()
                 WHERE u.delivery = next AND u.due = 'infinity';
             passed := passed + 1;
         END IF;

@@ -19,9 +19,9 @@ AS $$
 $$;
 
 -- One page of the list of deliveries, newest first, of those that have all of these properties; NULL: any. `p_state`:
--- waiting, retrying, delivered or dead. `p_webhook`: 0: of jobs' own URLs. `p_owner`: of the own URLs of the jobs of this
--- owner. `p_after`: go on after this one. Each row is a document; the last one has none, and `next`, after which the next page begins, NULL: there is none. No more than
--- 2000 deliveries are looked at.
+-- waiting, retrying, delivered or dead. `p_webhook`: 0: of jobs' own URLs. `p_owner`: of the own URLs of the jobs of
+-- this owner. `p_after`: go on after this one. Each row is a document; the last one has none, and `next`, after which
+-- the next page begins, NULL: there is none. No more than 2000 deliveries are looked at.
 CREATE OR REPLACE FUNCTION await.list_deliveries(p_state text, p_webhook int4, p_job uuid, p_since timestamptz,
     p_after bigint, p_limit int4, p_owner text DEFAULT NULL) RETURNS TABLE (document text, next bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER

@@ -1,5 +1,5 @@
--- The endpoints that are registered, for operators, without their secrets. `own_secret`: it has one of its own. The last
--- three say what became of the newest 1000 deliveries.
+-- The endpoints that are registered, for operators, without their secrets. `own_secret`: it has one of its own. The
+-- last three say what became of the newest 1000 deliveries.
 CREATE OR REPLACE FUNCTION await.webhooks()
 RETURNS TABLE (id int4, url text, queue text, types text[], own_secret boolean, created_at timestamptz,
     disabled_at timestamptz, disabled_for text, delivered int, waiting int, dead int)

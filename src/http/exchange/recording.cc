@@ -28,8 +28,10 @@ Refusal record_request(ngx_http_request_t *r, const ProxyOptions &options, core:
   wire::Replay replay;
   replay.origin = ngx::view(options.origin);
   replay.method = ngx::view(r->method_name);
-  auto target =
-      wire::clean_target(options.uri != nullptr ? ngx::evaluate(r, options.uri) : ngx::view(r->unparsed_uri));
+  std::string asked(options.uri != nullptr ? ngx::evaluate(r, options.uri) : ngx::view(r->unparsed_uri));
+  if (options.uri == nullptr && !asked.starts_with('/'))
+    asked.insert(0, "/");  // of an absolute URI without a path
+  auto target = wire::clean_target(asked);
   if (!target)
     return send_problem(r, 400, "The path has a segment \".\" or \"..\", which is not passed on.");
   replay.uri = std::move(*target);

@@ -61,7 +61,7 @@ sub messages {
         '-C', '-q', '-J', '-t', $topic, '-o', 'beginning', $count ? ('-c', $count) : '-e',
         '-X', 'fetch.wait.max.ms=50'
     ]);
-    my @all = map { JSON::PP->new->decode($_) } split /\n/, $lines;
+    my @all = map { JSON::PP::decode_json($_) } split /\n/, $lines;
     $_->{headers} = { @{ $_->{headers} // [] } } for @all;
     return @all;
 }

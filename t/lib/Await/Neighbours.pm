@@ -124,8 +124,8 @@ our @TAKERS = (
         'location = URI { proxy_pass http://127.0.0.1:1; error_page 502 = @NAME; } '
         . 'location @NAME { await_submit QB; await_proxy http://b; }', 202, ['QB'] ],
     [ 'error_page of a recorded request to a submission',
-        'location = URI { await_submit QA; await_proxy http://b/x$http_x_id/../y; error_page 400 = @NAME; } '
-        . 'location @NAME { await_submit QB; }', 202, ['QB'], none => ['QA'] ],
+        'location = URI { await_submit QA; await_proxy http://b/x$http_x_dots; error_page 400 = @NAME; } '
+        . 'location @NAME { await_submit QB; }', 202, ['QB'], none => ['QA'], headers => [ [ 'X-Dots' => '/../' ] ] ],
     [ 'a mirror to the retry of a delivery',
         'location = URI { mirror URI-c/1/retry; await_submit QA; } '
         . 'location URI-c { internal; await_webhooks write all; }', 202, ['QA'] ],

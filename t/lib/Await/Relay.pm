@@ -4,6 +4,7 @@ package Await::Relay;
 
 use strict;
 use warnings;
+use Await::Json;
 use Await::Test;
 use JSON::PP;
 use Test::More;
@@ -34,11 +35,14 @@ sub pid { my ($self) = @_; return stack()->pid($self->{name}) }
 
 sub text { my ($self) = @_; return substr slurp($self->{file}), $self->{begins} }
 
-# The events that it has written by its sink stdout, whole lines only.
+# The events that it has written by its sink stdout, whole lines only. Each is parsed once.
 sub events {
     my ($self) = @_;
-    my @lines = $self->text =~ /^(\{.*\})$/mg;
-    return wantarray ? map { JSON::PP->new->decode($_) } @lines : scalar @lines;
+    my $new = substr $self->text, $self->{seen} //= 0;
+    my $whole = substr $new, 0, 1 + rindex $new, "\n";
+    $self->{seen} += length $whole;
+    push @{ $self->{events} }, map { JSON::PP::decode_json($_) } $whole =~ /^(\{.*\})$/mg;
+    return wantarray ? @{ $self->{events} } : scalar @{ $self->{events} };
 }
 sub written {
     my ($file) = @_;

@@ -482,7 +482,7 @@ sub start_program {
 sub write_env {
     my ($self) = @_;
     write_file("$self->{dir}/env", join('', "AWAIT_URL='@{[ $self->url ]}'\n", "AWAIT_POSTGRES='@{[ $self->postgres('worker') ]}'\n",
-        "AWAIT_REDIS='@{[ $self->redis ]}'\n"), 0600);
+        "AWAIT_REDIS='@{[ $self->redis ]}'\n", "AWAIT_OWNER='@{[ $self->postgres ]}'\n"), 0600);
 }
 
 # Ends all of it: nginx first, PostgreSQL last; by QUIT if its data is thrown away.
