@@ -637,10 +637,10 @@ DECLARE
     port text := substring(host FROM ':([0-9]{1,5})$');
     bad  text;
 BEGIN
-    IF p_url IS NULL OR length(p_url) > 2000 OR p_url !~ '^[\x21-\x7e]+$' OR p_url ~ '["<>\\^`{|}#]' THEN
+    IF p_url IS NULL OR length(p_url) > 2000 OR p_url !~ E'^[\\x21-\\x7e]+$' OR p_url ~ E'["<>\\\\^`{|}#]' THEN
         RAISE EXCEPTION 'the URL of a webhook is 1 to 2000 characters of ASCII, without a fragment, not %',
             quote_nullable(left(p_url, 80)) USING ERRCODE = '22023';
-    ELSIF host IS NULL OR host !~ '^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$'
+    ELSIF host IS NULL OR host !~ '^([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]])(:[0-9]{1,5})?$'
           OR port IS NOT NULL AND port::int NOT BETWEEN 1 AND 65535 THEN
         RAISE EXCEPTION 'the URL of a webhook is https://host[:port]/..., without a user name, not %',
             quote_literal(left(p_url, 80)) USING ERRCODE = '22023';
@@ -1339,6 +1339,8 @@ BEGIN
                  WHERE u.host = v_host AND u.due <= clock_timestamp()
                    AND u.due >= coalesce('epoch'::timestamptz + p_sinces[v_at] * interval '1 us', '-infinity')
                    AND u.delivery <> ALL (p_held)
+                   -- or somebody has deleted it: such a row takes the room of no other
+                   AND EXISTS (SELECT FROM await.delivery k WHERE k.id = u.delivery)
                  ORDER BY u.due, u.delivery LIMIT v_room LOOP
             v_left := v_left - 1;
             SELECT * INTO d FROM await.delivery k WHERE k.id = r.delivery;
@@ -1360,7 +1362,7 @@ BEGIN
             url := d.url;
             body := d.body;
             attempts := r.attempts;
-            due := (extract(epoch FROM r.due) * 1000000)::int8;
+            due := (extract(epoch FROM greatest(r.due, 'epoch')) * 1000000)::int8;
             keys := v_keys;
             RETURN NEXT;
         END LOOP;
@@ -5294,7 +5296,7 @@ BEGIN
     IF p_cursor = 'start' THEN
         RETURN;
     END IF;
-    IF p_cursor !~ '^[0-9]{1,18}\|[0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?(\|[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*)?$' THEN
+    IF p_cursor !~ '^[0-9]{1,18}[|][0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?([|][0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*)?$' THEN
         RAISE EXCEPTION 'not a cursor of await.events_after(): %', quote_literal(left(p_cursor, 80)) USING ERRCODE = '22023';
     END IF;
     IF v_part[1]::bigint <> p_floor THEN
@@ -5330,6 +5332,9 @@ DECLARE
     c    await.relay_cursor;
     v_to text;
 BEGIN
+    IF relay_set.cursor = '' THEN           -- a variable of a script that was not set: it would be 'now'
+        RAISE EXCEPTION 'a cursor is now, start, or one of await.events_after(), not an empty text' USING ERRCODE = '22023';
+    END IF;
     SELECT p.cursor INTO v_to FROM await.relay_page(nullif(relay_set.cursor, 'now'), 1) p LIMIT 1; -- or an error
     LOOP
         SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = relay_set.relay AND o.sink = relay_set.sink
@@ -6091,7 +6096,7 @@ BEGIN
         CASE WHEN jsonb_typeof(m.o) = 'object' THEN await.is_short(m.o)
             AND m.o - '{priority,owner,correlation_id,trace,params}'::text[] = '{}'
             AND NOT jsonb_path_exists(m.o - 'params', 'strict $.* ? (@.type() != "string")')
-            AND (m.o - 'params')::text !~ '\\'
+            AND (m.o - 'params')::text !~ E'\\\\'
             AND coalesce(m.o ->> 'priority', '0') ~ '^-?[0-9]{1,2}$' END), false)), false)
     INTO v_plain FROM unnest(p_payloads, p_options, p_keys) m (payload, o, key);
     IF v_plain IS NOT TRUE THEN
@@ -6402,7 +6407,7 @@ CREATE FUNCTION await.webhook_keys(p_webhook integer, p_url text) RETURNS bytea[
 DECLARE
     keys   bytea[];
     origin text := regexp_replace(lower(substring(p_url FROM '^[A-Za-z]+://[^/?#]*')),
-               '^(http(?=://.*:80$)|https(?=://.*:443$))(://.*):[0-9]+$', '\1\2');
+               '^(http(?=://.*:80$)|https(?=://.*:443$))(://.*):[0-9]+$', E'\\1\\2');
 BEGIN
     IF p_webhook > 0 THEN
         SELECT array_agg(s.key ORDER BY s.until DESC NULLS FIRST) INTO keys FROM await.webhook_secret s

@@ -27,6 +27,11 @@ sub series {
 }
 sub value { my ($name, $labels) = @_; return series($name)->{$labels} }
 
+# a relay has been here, and has delivered to a webhook: only then there are metrics of these
+sql(q{SELECT setval('await.deliveries_delivered', 1)});
+sql("SELECT o.sink FROM await.relay_lease('main', 'test', NULL, '1 second') l,
+    await.relay_open('main', l.token, '{stdout}') o");
+
 subtest 'ready' => sub {
     until_true('both nginx workers are ready',
         sub { get('/health')->{status} == 200 && get('/strict')->{status} == 200 });

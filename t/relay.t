@@ -127,11 +127,15 @@ subtest 'once, and what is wrong' => sub {
         [ '--sink', 'pigeon' ],
         [ '--sink', 'stdout', '--sink', 'stdout' ],
         [ '--sink', 'stdout,colour=red' ],
-        [ '--sink', 'redis=x' ])
+        [ '--sink', 'redis=x' ],
+        [ '--sink', 'stdout', '--types', '' ],
+        [ '--sink', 'stdout', '--types', 'pending, failed' ],
+        [ '--sink', 'stdout', '--queue', 'a b' ],
+        [ '--sink', 'webhooks,ca-file=/nowhere' ])
     {
         ($status, $relay) = $once->('wrong', @$_);
         is $status, 64, "@$_: 64";
-        like $relay->text, qr/^await-relay: .*sink/m, 'with a word why';
+        like $relay->text, qr/^await-relay: .*(?:sink|--types|--queue)/m, 'with a word why';
     }
     is $in_vain->status, 1, 'where another one leads: 1';
     like $in_vain->text, qr/nothing was delivered: \S+:@{[ $leads->pid ]} leads/, 'and who';

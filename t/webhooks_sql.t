@@ -198,6 +198,13 @@ subtest 'rows that somebody has edited' => sub {
     my $all = join ',', @jobs;
     is sql("SELECT await.enqueue_deliveries('{$all}', array_fill(3, '{5}'), array_fill('completed'::text, '{5}'))"), 2,
         'stand in the way of no other';
+    my $host = "(SELECT host FROM await.delivery_due LIMIT 1)";
+    sql("INSERT INTO await.delivery_due (job, webhook, seq, delivery, host, due, until)
+        VALUES (gen_random_uuid(), 0, 1, 888888, $host, now() - interval '1 day', now() + interval '1 day')");
+    sql("UPDATE await.delivery_due SET due = '-infinity' WHERE job = '$jobs[4]'");
+    is sql("SELECT count(id) FROM await.due_deliveries('', '{}', '{}', '{}', '{}', 2, 1000)"), 2,
+        'nor does a delivery that is gone, or is due for ever';
+    sql('DELETE FROM await.delivery_due WHERE delivery = 888888');
     forget();
 };
 

@@ -33,6 +33,7 @@ Failure failure_of(CURLcode code, bool refused) {
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_INVALIDCERTSTATUS:
       return Failure::tls;
+    case CURLE_OUT_OF_MEMORY:  // it says so of one line of more than 100 KB in the headers
     case CURLE_FILESIZE_EXCEEDED:
       return Failure::too_large;
     case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9, or no HTTP at all

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/redact.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "cli/program.h"
 #include "cli/redis_names.h"
@@ -127,6 +128,23 @@ Result<std::vector<redis::Address>> prepare_redis(Arguments &arguments) {
   return addresses;
 }
 
+/// What no event can have: with it, everything would be left out and counted as delivered.
+std::string bad_filter(const Arguments &arguments) {
+  constexpr std::string_view kType = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
+  auto is_bad = [&](const std::string &text) {
+    return text.empty() || text.size() > 64 || lower(text).find_first_not_of(kType) != std::string::npos;
+  };
+  for (const std::string &type : arguments.types) {
+    if (is_bad(type) || lower(type) != type)
+      return "--types: a type is 1 to 64 of a-z 0-9 _ . -, not \"" + printable(type) + "\"";
+  }
+  for (const std::string &queue : arguments.queues) {
+    if (is_bad(queue))
+      return "--queue: a name is 1 to 64 of A-Z a-z 0-9 _ . -, not \"" + printable(queue) + "\"";
+  }
+  return "";
+}
+
 /// Reads and checks what the options contain. The error names the option.
 Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   auto conninfo = cli::read_address(arguments.postgres);
@@ -167,6 +185,8 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   if (arguments.sinks.empty() &&
       (arguments.settings.once || !arguments.types.empty() || !arguments.queues.empty()))
     return Error{Code::invalid, "there is no --sink"};
+  if (std::string wrong = bad_filter(arguments); !wrong.empty())
+    return Error{Code::invalid, wrong};
   arguments.settings.filter.types = {arguments.types.begin(), arguments.types.end()};
   arguments.settings.filter.queues = {arguments.queues.begin(), arguments.queues.end()};
   arguments.settings.poll_ms = std::max<std::int64_t>(*cli::parse_time(arguments.poll), 1);

@@ -47,6 +47,19 @@ class Relay::Recognition : public pg::Statement {
   Relay &relay_;
 };
 
+namespace {
+
+/// What to do about a greeting that the database has refused.
+std::string remedy_of(const Error &error) {
+  if (error.code == Code::forbidden)
+    return ": GRANT await_relay TO the role";
+  bool is_missing =
+      error.detail.starts_with("PostgreSQL 3F000") || error.detail.starts_with("PostgreSQL 42883");
+  return is_missing ? R"(: run "await-ctl migrate")" : "";
+}
+
+}  // namespace
+
 Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, Settings settings)
     : loop_(loop),
       log_(log),
@@ -149,7 +162,7 @@ void Relay::on_hello(pg::Connection &connection, Result<Hello> hello) {
   if (!hello) {
     // a right or a schema that is missing is not a matter of the server: it stays, and is asked again
     if (connection.established())
-      connection.reject(hello.error().detail);
+      connection.reject(hello.error().detail + remedy_of(hello.error()));
     return;
   }
   if (pg::schema_is_older(hello->schema_version)) {

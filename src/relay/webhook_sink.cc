@@ -1,5 +1,7 @@
 #include "relay/webhook_sink.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 
@@ -47,7 +49,8 @@ Result<Done> set_option(const std::string &name, const std::string &value, Webho
   }
   if (name == "ca-file") {
     out.client.ca_file = value;
-    return value.empty() ? bad_value(name, "a file of certificates") : Result<Done>(Done{});
+    return ::access(value.c_str(), R_OK) != 0 ? bad_value(name, "a file of certificates that can be read")
+                                              : Result<Done>(Done{});
   }
   if (name == "first-delay" || name == "timeout") {
     auto ms = cli::parse_time(value);

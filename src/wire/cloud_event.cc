@@ -15,14 +15,19 @@ namespace await::wire {
 namespace {
 
 /// The text of a JSON string; empty if `raw` is another value.
-std::optional<std::string> text_of(std::optional<std::string_view> raw) {
-  if (!raw || !raw->starts_with('"'))
+std::optional<std::string> text_of(std::string_view raw) {
+  if (!raw.starts_with('"'))
     return std::nullopt;
   std::unique_ptr<json_t, decltype(&json_decref)> value(
-      json_loadb(raw->data(), raw->size(), JSON_DECODE_ANY | JSON_ALLOW_NUL, nullptr), &json_decref);
+      json_loadb(raw.data(), raw.size(), JSON_DECODE_ANY | JSON_ALLOW_NUL, nullptr), &json_decref);
   if (!json_is_string(value.get()))
     return std::nullopt;
   return std::string(json_string_value(value.get()), json_string_length(value.get()));
+}
+
+/// The same of a member of an object.
+std::optional<std::string> text_in(std::string_view json, std::string_view name) {
+  return text_of(raw_find(json, name).value_or(""));
 }
 
 /// Decodes base64 (RFC 4648 §4).
@@ -40,7 +45,7 @@ std::optional<std::string> from_base64(std::string text) {
 Result<std::string> data_of(std::string_view json, std::string_view content_type) {
   auto data = raw_find(json, "data");
   if (auto encoded = raw_find(json, "data_base64")) {
-    auto text = text_of(encoded);
+    auto text = text_of(*encoded);
     auto bytes = text && !data ? from_base64(std::move(*text)) : std::nullopt;
     if (!bytes)
       return Error{Code::invalid, data ? "a CloudEvent has either data or data_base64"
@@ -51,7 +56,7 @@ Result<std::string> data_of(std::string_view json, std::string_view content_type
     return std::string();
   if (is_json_type(content_type))
     return std::string(*data);
-  auto text = text_of(data);
+  auto text = text_of(*data);
   if (!text)
     return Error{Code::invalid,
                  "data of the CloudEvent is not a string, and its datacontenttype is not JSON"};
@@ -97,20 +102,20 @@ MessageHeaders binary_event(const CloudEvent &event) {
 Result<EventContent> parse_structured_event(std::string_view json) {
   if (!is_json(json) || json[json.find_first_not_of(" \t\r\n")] != '{')
     return Error{Code::invalid, "the CloudEvent is not a JSON object"};
-  if (text_of(raw_find(json, "specversion")) != "1.0")
+  if (text_in(json, "specversion") != "1.0")
     return Error{Code::invalid, "the CloudEvent has not the specversion 1.0"};
   for (const char *name : {"id", "source", "type"}) {
-    if (text_of(raw_find(json, name)).value_or("").empty())
+    if (text_in(json, name).value_or("").empty())
       return Error{Code::invalid, std::string("the CloudEvent has no ") + name};
   }
   EventContent out;
-  out.content_type = text_of(raw_find(json, "datacontenttype")).value_or("application/json");
+  out.content_type = text_in(json, "datacontenttype").value_or("application/json");
   auto data = data_of(json, out.content_type);
   if (!data)
     return data.error();
   out.data = std::move(*data);
-  out.traceparent = text_of(raw_find(json, "traceparent"));
-  out.correlation_id = text_of(raw_find(json, "correlationid"));
+  out.traceparent = text_in(json, "traceparent");
+  out.correlation_id = text_in(json, "correlationid");
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "wire/webhook_target.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.h"
 #include "wire/json_writer.h"
@@ -56,6 +57,27 @@ std::optional<WebhookUrl> parse_pattern(std::string_view pattern) {
 }
 
 }  // namespace
+
+bool is_encoded_url(std::string_view text) {
+  std::string begin = lower(text.substr(0, 8));
+  return begin.starts_with("http%3a") || begin == "https%3a";
+}
+
+std::string decode_url(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned byte = 0;
+    const char *begin = text.data() + i + 1;
+    if (text[i] == '%' && text.size() - i > 2 &&
+        std::from_chars(begin, begin + 2, byte, 16).ptr == begin + 2) {
+      out += static_cast<char>(byte);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
 
 std::optional<WebhookUrl> parse_webhook_url(std::string_view url) {
   bool clean =

@@ -14,6 +14,11 @@ struct WebhookUrl {
   int port = 443;
 };
 
+/// Whether it is a URL as clients encode it in an argument: `https%3A…`, which is no URL itself.
+bool is_encoded_url(std::string_view text);
+/// Decodes %XX, once; what is no such triple stays.
+std::string decode_url(std::string_view text);
+
 /// Takes a URL apart: http or https, a host, and no user name or fragment, at most 2000 characters of ASCII.
 /// Empty if it is none. await.check_webhook() has the same rules.
 std::optional<WebhookUrl> parse_webhook_url(std::string_view url);

@@ -57,6 +57,18 @@ TEST(WebhookUrl, IsTakenApart) {
   EXPECT_FALSE(parse_webhook_url("http://a")->tls);
 }
 
+TEST(WebhookUrl, IsDecodedOnceIfAClientHasEncodedIt) {
+  EXPECT_TRUE(is_encoded_url("https%3A%2F%2Fa%2Fx"));
+  EXPECT_TRUE(is_encoded_url("HTTP%3a%2f%2fa"));
+  for (const char *text : {"", "http%3", "https://a/%3A", "%68ttps%3A", "ftp%3A%2F%2Fa", "httpsx%3A"})
+    EXPECT_FALSE(is_encoded_url(text)) << text;
+  EXPECT_EQ(decode_url("https%3A%2F%2Fa%2Fx%3Fy%3D%2520%26z"), "https://a/x?y=%20&z");
+  EXPECT_EQ(decode_url("http%3A//a/%zz%4%"), "http://a/%zz%4%") << "what is no triple stays, and is refused";
+  EXPECT_FALSE(parse_webhook_url(decode_url("https%3A%2F%2Fa%00b/")));
+  EXPECT_FALSE(parse_webhook_url(decode_url("https%3A%2F%2Fa%23b/")));
+  EXPECT_FALSE(parse_webhook_url(decode_url("https%253A%252F%252Fa/")));
+}
+
 TEST(WebhookUrl, IsRefusedIfItIsNoneThatADeliveryCanBeSentTo) {
   for (const char *url : {"",
                           "https://",

@@ -14,7 +14,7 @@ BEGIN
     IF p_cursor = 'start' THEN
         RETURN;
     END IF;
-    IF p_cursor !~ '^[0-9]{1,18}\|[0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?(\|[0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*)?$' THEN
+    IF p_cursor !~ '^[0-9]{1,18}[|][0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?([|][0-9]{1,18}:[0-9]{1,18}(,[0-9]{1,18}:[0-9]{1,18})*)?$' THEN
         RAISE EXCEPTION 'not a cursor of await.events_after(): %', quote_literal(left(p_cursor, 80)) USING ERRCODE = '22023';
     END IF;
     IF v_part[1]::bigint <> p_floor THEN

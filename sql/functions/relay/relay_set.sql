@@ -9,6 +9,9 @@ DECLARE
     c    await.relay_cursor;
     v_to text;
 BEGIN
+    IF relay_set.cursor = '' THEN           -- a variable of a script that was not set: it would be 'now'
+        RAISE EXCEPTION 'a cursor is now, start, or one of await.events_after(), not an empty text' USING ERRCODE = '22023';
+    END IF;
     SELECT p.cursor INTO v_to FROM await.relay_page(nullif(relay_set.cursor, 'now'), 1) p LIMIT 1; -- or an error
     LOOP
         SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = relay_set.relay AND o.sink = relay_set.sink

@@ -20,7 +20,7 @@ BEGIN
         CASE WHEN jsonb_typeof(m.o) = 'object' THEN await.is_short(m.o)
             AND m.o - '{priority,owner,correlation_id,trace,params}'::text[] = '{}'
             AND NOT jsonb_path_exists(m.o - 'params', 'strict $.* ? (@.type() != "string")')
-            AND (m.o - 'params')::text !~ '\\'
+            AND (m.o - 'params')::text !~ E'\\\\'
             AND coalesce(m.o ->> 'priority', '0') ~ '^-?[0-9]{1,2}$' END), false)), false)
     INTO v_plain FROM unnest(p_payloads, p_options, p_keys) m (payload, o, key);
     IF v_plain IS NOT TRUE THEN

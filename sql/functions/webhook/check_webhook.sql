@@ -8,10 +8,10 @@ DECLARE
     port text := substring(host FROM ':([0-9]{1,5})$');
     bad  text;
 BEGIN
-    IF p_url IS NULL OR length(p_url) > 2000 OR p_url !~ '^[\x21-\x7e]+$' OR p_url ~ '["<>\\^`{|}#]' THEN
+    IF p_url IS NULL OR length(p_url) > 2000 OR p_url !~ E'^[\\x21-\\x7e]+$' OR p_url ~ E'["<>\\\\^`{|}#]' THEN
         RAISE EXCEPTION 'the URL of a webhook is 1 to 2000 characters of ASCII, without a fragment, not %',
             quote_nullable(left(p_url, 80)) USING ERRCODE = '22023';
-    ELSIF host IS NULL OR host !~ '^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$'
+    ELSIF host IS NULL OR host !~ '^([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]])(:[0-9]{1,5})?$'
           OR port IS NOT NULL AND port::int NOT BETWEEN 1 AND 65535 THEN
         RAISE EXCEPTION 'the URL of a webhook is https://host[:port]/..., without a user name, not %',
             quote_literal(left(p_url, 80)) USING ERRCODE = '22023';

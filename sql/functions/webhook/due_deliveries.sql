@@ -39,6 +39,8 @@ BEGIN
                  WHERE u.host = v_host AND u.due <= clock_timestamp()
                    AND u.due >= coalesce('epoch'::timestamptz + p_sinces[v_at] * interval '1 us', '-infinity')
                    AND u.delivery <> ALL (p_held)
+                   -- or somebody has deleted it: such a row takes the room of no other
+                   AND EXISTS (SELECT FROM await.delivery k WHERE k.id = u.delivery)
                  ORDER BY u.due, u.delivery LIMIT v_room LOOP
             v_left := v_left - 1;
             SELECT * INTO d FROM await.delivery k WHERE k.id = r.delivery;
@@ -60,7 +62,7 @@ BEGIN
             url := d.url;
             body := d.body;
             attempts := r.attempts;
-            due := (extract(epoch FROM r.due) * 1000000)::int8;
+            due := (extract(epoch FROM greatest(r.due, 'epoch')) * 1000000)::int8;
             keys := v_keys;
             RETURN NEXT;
         END LOOP;

@@ -21,7 +21,7 @@ AS $$
 DECLARE
     keys   bytea[];
     origin text := regexp_replace(lower(substring(p_url FROM '^[A-Za-z]+://[^/?#]*')),
-               '^(http(?=://.*:80$)|https(?=://.*:443$))(://.*):[0-9]+$', '\1\2');
+               '^(http(?=://.*:80$)|https(?=://.*:443$))(://.*):[0-9]+$', E'\\1\\2');
 BEGIN
     IF p_webhook > 0 THEN
         SELECT array_agg(s.key ORDER BY s.until DESC NULLS FIRST) INTO keys FROM await.webhook_secret s

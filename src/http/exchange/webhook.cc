@@ -23,7 +23,10 @@ bool is_allowed(const wire::WebhookUrl &url, const ngx_array_t *hosts) {
 OrAnswer<std::optional<std::string>> read_webhook(ngx_http_request_t *r, const WebhookOptions &options) {
   if (options.url == nullptr)
     return std::optional<std::string>();
+  std::string decoded;
   std::string_view text = ngx::evaluate(r, options.url);
+  if (wire::is_encoded_url(text))
+    text = decoded = wire::decode_url(text);
   if (text.empty())
     return std::optional<std::string>();
   auto url = wire::parse_webhook_url(text);
