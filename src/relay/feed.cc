@@ -1,6 +1,5 @@
 #include "relay/feed.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace await::relay {
@@ -75,8 +74,7 @@ void Feed::read() {
   if (!running_ || draining_ || !news_ || next_ || page_reply_.waiting() || read_timer_->pending())
     return;
   news_ = false;
-  int size = sink_.page_size();
-  source_.read(*this, position_, behind_ ? std::min(size, kPageBehind) : size, page_reply_);
+  source_.read(*this, position_, sink_.page_size(), page_reply_);
 }
 
 void Feed::on_page(Result<RelayPage> page) {

@@ -65,7 +65,6 @@ class Feed : private Source::Listener {
   const std::string &trouble() const { return failed_.failing() ? failed_.reason() : unread_.reason(); }
 
  private:
-  static constexpr int kPageBehind = 500;               // events, so that the event loop has its turn between
   static constexpr std::int64_t kStoreMs = 100;         // cursors are stored so often at most
   static constexpr std::int64_t kIdleStoreMs = 10'000;  // if nothing was delivered
   struct Page {
