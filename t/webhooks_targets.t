@@ -55,7 +55,7 @@ sub became {
 }
 # Waits until each job has its state, and compares. Cases: [ name, URL, state, pattern of the error ].
 sub outcomes {
-    my (@cases) = @_;
+    my @cases = grep { !$ENV{AWAIT_ASAN} || $_->[1] !~ m{//other[.]example} } @_;    # there is no resolver then
     my %job = map { $_->[0] => hooked($_->[1]) } @cases;
     my $is = {};
     until_true(
@@ -137,7 +137,7 @@ subtest 'what a target may answer' => sub {
     is scalar(@fail), 3, 'what failed is sent until it is accepted';
     is scalar(keys %{ { map { $_->{headers}{'webhook-id'} => 1 } @fail } }), 1, 'with the same id';
     cmp_ok $fail[2]{at} - $fail[1]{at}, '>', $fail[1]{at} - $fail[0]{at}, 'at growing intervals';
-    for my $path (qw(busy soon)) {
+    for my $path ('busy', $ENV{AWAIT_ASAN} ? () : 'soon') {
         my @got = $receiver->received($path);
         cmp_ok $got[1]{at} - $got[0]{at}, '>=', $path eq 'busy' ? 1900 : 1400, "$path: Retry-After is heeded";
     }
