@@ -11,7 +11,10 @@
 #include <utility>
 
 #include "base/addresses.h"
+#include "base/redact.h"
 #include "base/text.h"
+#include "cli/program.h"
+#include "cli/secrets.h"
 
 namespace await::cli {
 namespace {
@@ -47,6 +50,27 @@ Result<std::string> resolve(redis::Address &address) {
     return Error{Code::invalid, "host not found: \"" + name + "\""};
   address.host = addresses.front();
   return name;
+}
+
+Result<RedisServers> read_redis(const std::vector<std::string> &given) {
+  RedisServers out;
+  auto auth = from_environment("REDISCLI_AUTH");
+  for (const std::string &one : given) {
+    auto url = read_address(one);
+    if (!url)
+      return Error{Code::invalid, "--redis: " + url.error().detail};
+    auto address = redis::parse_url(*url);
+    if (!address)
+      return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
+    auto name = resolve(*address);
+    if (!name)
+      return Error{Code::invalid, "--redis " + redact(*url) + ": " + name.error().detail};
+    out.names.push_back(*name);
+    if (address->password.empty() && auth)
+      address->password = *auth;
+    out.addresses.push_back(*address);
+  }
+  return out;
 }
 
 RedisNames::RedisNames(io::Loop &loop, redis::Bus &bus, std::vector<std::string> names)

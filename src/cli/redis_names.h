@@ -13,6 +13,14 @@ namespace await::cli {
 /// invalid, if the name has no address.
 Result<std::string> resolve(redis::Address &address);
 
+/// The Redis servers of a command line.
+struct RedisServers {
+  std::vector<redis::Address> addresses;
+  std::vector<std::string> names;  ///< of each: what its address was looked up by; empty: nothing
+};
+/// Reads and checks the values of --redis. Blocks: names are looked up. Errors: invalid, with the option.
+Result<RedisServers> read_redis(const std::vector<std::string> &given);
+
 /// Resolves the names of Redis servers again while they are not connected, because a server that has moved
 /// has another address. The addresses of a name are tried in turn. A name is looked up in a process of its
 /// own: no library function does it without blocking or threads.

@@ -107,27 +107,6 @@ void declare(CLI::App &app, Arguments &to) {
       "Exit status 64: an argument is wrong.");
 }
 
-Result<std::vector<redis::Address>> prepare_redis(Arguments &arguments) {
-  std::vector<redis::Address> addresses;
-  auto auth = cli::from_environment("REDISCLI_AUTH");
-  for (const std::string &given : arguments.redis) {
-    auto url = cli::read_address(given);
-    if (!url)
-      return Error{Code::invalid, "--redis: " + url.error().detail};
-    auto address = redis::parse_url(*url);
-    if (!address)
-      return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
-    auto name = cli::resolve(*address);
-    if (!name)
-      return Error{Code::invalid, "--redis " + redact(*url) + ": " + name.error().detail};
-    arguments.redis_names.push_back(*name);
-    if (address->password.empty() && auth)
-      address->password = *auth;
-    addresses.push_back(*address);
-  }
-  return addresses;
-}
-
 /// What no event can have: with it, everything would be left out and counted as delivered.
 std::string bad_filter(const Arguments &arguments) {
   constexpr std::string_view kType = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
@@ -191,7 +170,11 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   arguments.settings.filter.queues = {arguments.queues.begin(), arguments.queues.end()};
   arguments.settings.poll_ms = std::max<std::int64_t>(*cli::parse_time(arguments.poll), 1);
   arguments.settings.holder = cli::process_name();
-  return prepare_redis(arguments);
+  auto servers = cli::read_redis(arguments.redis);
+  if (!servers)
+    return servers.error();
+  arguments.redis_names = std::move(servers->names);
+  return std::move(servers->addresses);
 }
 
 int run(Arguments &arguments) {

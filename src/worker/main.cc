@@ -151,25 +151,13 @@ bool is_part_of_conninfo(const std::string &word) {
 /// Reads and checks the addresses, and determines the variables withheld from commands. The error names the
 /// option.
 Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
-  std::vector<redis::Address> addresses;
+  auto servers = cli::read_redis(arguments.redis);
+  if (!servers)
+    return servers.error();
+  arguments.redis_names = std::move(servers->names);
   std::vector<std::string> passwords;
-  auto auth = cli::from_environment("REDISCLI_AUTH");
-  for (const std::string &given : arguments.redis) {
-    auto url = cli::read_address(given);
-    if (!url)
-      return Error{Code::invalid, "--redis: " + url.error().detail};
-    auto address = redis::parse_url(*url);
-    if (!address)
-      return Error{Code::invalid, "--redis " + redact(*url) + ": " + address.error().detail};
-    auto name = cli::resolve(*address);
-    if (!name)
-      return Error{Code::invalid, "--redis " + redact(*url) + ": " + name.error().detail};
-    arguments.redis_names.push_back(*name);
-    if (address->password.empty() && auth)
-      address->password = *auth;
-    passwords.push_back(address->password);
-    addresses.push_back(*address);
-  }
+  for (const redis::Address &address : servers->addresses)
+    passwords.push_back(address.password);
   auto conninfo = cli::read_address(arguments.postgres);
   if (!conninfo)
     return Error{Code::invalid, "--postgres: " + conninfo.error().detail};
@@ -187,7 +175,7 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   if (arguments.http.empty() && is_part_of_conninfo(arguments.settings.task.command.front()))
     return Error{Code::invalid, "the command looks like part of a conninfo: quote the value of --postgres"};
   arguments.settings.task.withheld = cli::withheld_variables(passwords, arguments.pass_env);
-  return addresses;
+  return std::move(servers->addresses);
 }
 
 void set_http(Arguments &arguments) {
