@@ -1796,7 +1796,7 @@ BEGIN
                                JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
                                JOIN await.retention o ON o.class = d.class
                                WHERE q.name = d.queue AND NOT q.special
-                                 AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
+                                 AND await.has_partition('job', d.class, o.step, at))
              ORDER BY 1, 2, 3 LOOP
         PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);
@@ -2635,6 +2635,9 @@ BEGIN
     DELETE FROM await.queue_grant g WHERE g.role = who AND g.queue = '';
     INSERT INTO await.queue_grant (role, queue) SELECT DISTINCT who, q FROM unnest(queues) q ON CONFLICT DO NOTHING;
 END $$;
+CREATE FUNCTION await.has_partition(p_base text, p_class smallint, p_step interval, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT to_regclass(format('await.%I', await.partition_name(p_base, p_class, date_bin(p_step, p_at, 'epoch')))) IS NOT NULL $$;
 CREATE FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb DEFAULT NULL::jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3719,8 +3722,8 @@ CREATE FUNCTION await.need_partitions(p_class smallint DEFAULT NULL::smallint, p
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF p_class IS NOT NULL AND to_regclass('await.' || await.partition_name(p_base, p_class, await.partition_start(
-           (SELECT r.step FROM await.retention r WHERE r.class = p_class), clock_timestamp()))) IS NOT NULL THEN
+    IF p_class IS NOT NULL AND await.has_partition(p_base, p_class,
+           (SELECT r.step FROM await.retention r WHERE r.class = p_class), clock_timestamp()) THEN
         RETURN;
     END IF;
     IF EXISTS (SELECT FROM await.make_partitions(interval '1 day') said WHERE said LIKE 'made %') THEN
@@ -4358,7 +4361,7 @@ BEGIN
     -- what was noted of partitions that are gone
     DELETE FROM await.swept s WHERE s.what LIKE E'job\\_%' AND to_regclass('await.' || s.what) IS NULL;
     DELETE FROM await.late_ending l USING await.retention o WHERE o.class = l.class AND o.keep IS NOT NULL
-        AND to_regclass('await.' || await.partition_name('job', l.class, await.partition_start(o.step, l.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
+        AND NOT await.has_partition('job', l.class, o.step, l.day::timestamp AT TIME ZONE 'UTC');
 END $$;
 CREATE FUNCTION await.purge_expired(p_limit integer) RETURNS void
     LANGUAGE sql
@@ -4399,7 +4402,7 @@ BEGIN
     -- a partition stays as long as a job in it has not ended, and its queues with it
     DELETE FROM await.queue_used u USING await.retention r
         WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today
-          AND to_regclass('await.' || await.partition_name('job', u.class, await.partition_start(r.step, u.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
+          AND NOT await.has_partition('job', u.class, r.step, u.day::timestamp AT TIME ZONE 'UTC');
     -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
         WHERE o.lane > 0 AND NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
@@ -6021,8 +6024,8 @@ BEGIN
         prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
         webhook := await.option_webhook(o);
     END IF;
-    SELECT r.class, to_regclass(format('await.%I', await.partition_name('job', r.class, date_bin(r.step, clock_timestamp(), 'epoch')))) IS NULL
-        INTO class, missing FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    SELECT r.class, NOT await.has_partition('job', r.class, r.step, clock_timestamp()) INTO class, missing
+        FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;
@@ -7242,6 +7245,7 @@ REVOKE ALL ON FUNCTION await.fit_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.fits_event(data jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.floor_id(at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.grant_queues(role name, queues text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.has_partition(p_base text, p_class smallint, p_step interval, p_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.heartbeat(id uuid, receipt text, progress jsonb) TO await_worker;
 REVOKE ALL ON FUNCTION await.hint(id uuid, seq integer) FROM PUBLIC;

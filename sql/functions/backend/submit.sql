@@ -107,8 +107,8 @@ BEGIN
         prio := coalesce(await.option_number(o, 'priority', -100, 100), 0);
         webhook := await.option_webhook(o);
     END IF;
-    SELECT r.class, to_regclass(format('await.%I', await.partition_name('job', r.class, date_bin(r.step, clock_timestamp(), 'epoch')))) IS NULL
-        INTO class, missing FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
+    SELECT r.class, NOT await.has_partition('job', r.class, r.step, clock_timestamp()) INTO class, missing
+        FROM await.retention r WHERE r.name = coalesce(o ->> 'retain', '7d');
     IF NOT FOUND THEN
         RAISE EXCEPTION 'retain is one of the names in await.retention, not %', quote_literal(left(o ->> 'retain', 80)) USING ERRCODE = '22023';
     END IF;

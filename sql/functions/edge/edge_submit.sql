@@ -29,7 +29,7 @@ BEGIN
                                JOIN await.queue_used u ON u.queue = q.id AND u.class = d.class AND u.day = today
                                JOIN await.retention o ON o.class = d.class
                                WHERE q.name = d.queue AND NOT q.special
-                                 AND to_regclass(format('await.%I', await.partition_name('job', d.class, date_bin(o.step, at, 'epoch')))) IS NOT NULL)
+                                 AND await.has_partition('job', d.class, o.step, at))
              ORDER BY 1, 2, 3 LOOP
         PERFORM await.need_partitions(r.class);
         PERFORM await.note_use(await.make_lane(r.queue, r.priority), r.class);

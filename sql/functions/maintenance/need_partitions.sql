@@ -4,8 +4,8 @@ CREATE OR REPLACE FUNCTION await.need_partitions(p_class int2 DEFAULT NULL, p_ba
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-    IF p_class IS NOT NULL AND to_regclass('await.' || await.partition_name(p_base, p_class, await.partition_start(
-           (SELECT r.step FROM await.retention r WHERE r.class = p_class), clock_timestamp()))) IS NOT NULL THEN
+    IF p_class IS NOT NULL AND await.has_partition(p_base, p_class,
+           (SELECT r.step FROM await.retention r WHERE r.class = p_class), clock_timestamp()) THEN
         RETURN;
     END IF;
     IF EXISTS (SELECT FROM await.make_partitions(interval '1 day') said WHERE said LIKE 'made %') THEN

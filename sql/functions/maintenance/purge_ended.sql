@@ -87,5 +87,5 @@ BEGIN
     -- what was noted of partitions that are gone
     DELETE FROM await.swept s WHERE s.what LIKE E'job\\_%' AND to_regclass('await.' || s.what) IS NULL;
     DELETE FROM await.late_ending l USING await.retention o WHERE o.class = l.class AND o.keep IS NOT NULL
-        AND to_regclass('await.' || await.partition_name('job', l.class, await.partition_start(o.step, l.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
+        AND NOT await.has_partition('job', l.class, o.step, l.day::timestamp AT TIME ZONE 'UTC');
 END $$;

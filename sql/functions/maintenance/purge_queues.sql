@@ -21,7 +21,7 @@ BEGIN
     -- a partition stays as long as a job in it has not ended, and its queues with it
     DELETE FROM await.queue_used u USING await.retention r
         WHERE r.class = u.class AND r.keep IS NOT NULL AND u.day + r.step + r.keep + interval '3 days' < today
-          AND to_regclass('await.' || await.partition_name('job', u.class, await.partition_start(r.step, u.day::timestamp AT TIME ZONE 'UTC'))) IS NULL;
+          AND NOT await.has_partition('job', u.class, r.step, u.day::timestamp AT TIME ZONE 'UTC');
     -- marks that a newer one of their lane has replaced; without a mark, claims are slower and still correct
     DELETE FROM await.low_water m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM await.low_water o
         WHERE o.lane > 0 AND NOT EXISTS (SELECT FROM await.lane_in_use l WHERE l.lane = o.lane)
