@@ -179,6 +179,8 @@ subtest 'nothing was lost, and no relay wrote events of a job in another order' 
     for my $event (@all) { $had{ $event->{job} }{ $event->{seq} }++ }
     my @stored = split /\n/, sql("SELECT id FROM await.job");
     is_deeply [ grep { !$had{$_} } @stored ], [], 'each job was handed on';
+    eventually 'after the cut, one leads, and what it had is stored',
+        sub { sql("SELECT bool_and(behind = 0 AND leader IS NOT NULL) FROM await.relay_status('pair')") eq 't' };
     is $_->stop, 0, 'and all end well' for values %up;
     my $last = Await::Relay->start('last', qw(--name pair --sink stdout));
     my $began = time;

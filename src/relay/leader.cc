@@ -54,6 +54,12 @@ Result<Leader::Lease> Leader::decode(const pg::Rows &rows, std::size_t) {
 }
 
 void Leader::on_lease(Result<Lease> lease) {
+  if (released_) {  // meanwhile
+    if (lease)
+      token_ = lease->token;
+    give_back();
+    return;
+  }
   // the answer may come before the timer has said so; what was not done since, the listener does when it
   // leads
   if (leads_ && !leads())
@@ -103,7 +109,13 @@ void Leader::release() {
   released_ = true;
   ask_timer_->clear();
   end_timer_->clear();
-  if (!std::exchange(leads_, false))
+  leads_ = false;
+  if (!reply_.waiting())  // otherwise the answer may bring the lease
+    give_back();
+}
+
+void Leader::give_back() {
+  if (!token_)
     return;
   pg::Params params;
   params.text(relay_).int8(*token_);

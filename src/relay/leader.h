@@ -58,6 +58,7 @@ class Leader {
   static Result<Lease> decode(const pg::Rows &rows, std::size_t);
   void on_lease(Result<Lease> lease);
   void lose(const std::string &why);
+  void give_back();
 
   io::Loop &loop_;
   io::Log &log_;
