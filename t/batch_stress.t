@@ -1,7 +1,7 @@
 # Many batches at once: 16 sessions complete, fail, retry, release, lose their leases and add jobs, others cancel and
 # look after time,
 # in every isolation. Each batch is ready once, when its last job has ended, or not at all; and nobody waits in a
-# circle.
+# circle. The counts that a document shows meanwhile are of one moment.
 # AWAIT_BATCHES: how many batches (a thousand make a minute or more)
 
 use strict;
@@ -22,6 +22,7 @@ sql(<<'SQL');
 -- who ended jobs of which batch, and when his transaction had the batch in its hands
 CREATE UNLOGGED TABLE test.did (batch uuid, began timestamptz, ended timestamptz);
 CREATE UNLOGGED TABLE test.refused (code text);
+CREATE UNLOGGED TABLE test.miscounted (document jsonb);
 CREATE TABLE test.over ();
 
 -- One thing that a worker does with a job that it has claimed.
@@ -118,6 +119,21 @@ BEGIN
     END LOOP;
 END $$;
 
+-- What a client reads meanwhile. A batch has two jobs or more from when it can be seen.
+CREATE PROCEDURE test.reader() LANGUAGE plpgsql AS $$
+DECLARE newest uuid[];
+BEGIN
+    LOOP
+        newest := ARRAY(SELECT l.batch FROM await.batch_live l ORDER BY l.batch DESC LIMIT 20);
+        COMMIT;
+        INSERT INTO test.miscounted SELECT to_jsonb(d) FROM await.edge_batches(newest) d
+            WHERE ((d.totals::jsonb ->> 'total')::int >= 2 AND (d.totals::jsonb ->> 'total')::int
+                = (d.totals::jsonb ->> 'done')::int + (d.totals::jsonb ->> 'open')::int) IS NOT TRUE;
+        COMMIT;
+        EXIT WHEN to_regclass('test.over') IS NULL AND NOT EXISTS (SELECT FROM await.batch_open);
+    END LOOP;
+END $$;
+
 CREATE PROCEDURE test.creator(n int) LANGUAGE plpgsql AS $$
 DECLARE
     b uuid;
@@ -149,7 +165,7 @@ push @sessions, map {
     background([ "SET default_transaction_isolation = '$level'", ($call) x ($_ < 14 ? 1 : 20 + $batches / 4) ],
         $admin)    # a commit may be refused
 } 1 .. $workers;
-push @sessions, background('CALL test.keeper()', $admin);
+push @sessions, map { background("CALL test.$_()", $admin) } qw(keeper reader reader);
 my $failed = 0;
 for (@sessions) { waitpid $_, 0; $failed++ if $? }
 is $failed, 0, 'no session ended by an error';
@@ -185,6 +201,7 @@ violations('a batch is ready once', 'ready > 1');
 violations('no batch whose jobs have ended stays open', "$done AND state IS NULL");
 violations('no batch is ready before its jobs have ended', "ready > 0 AND NOT $done");
 violations('what made it ready came before', 'ready > 0 AND last_eid > ready_eid');
+is sql('SELECT count(*) FROM test.miscounted'), 0, 'no document was read whose counts are of two moments';
 violations('no job has two endings', 'endings > 1');
 violations('a job on_ready for each batch that was ready, and for no other', 'on_ready <> ready');
 violations(

@@ -1,7 +1,8 @@
 -- How many jobs of a batch that is not ready are in which state, of all and of each phase: {"total", "done", "open",
--- "completed", "failed", "cancelled", "expired", "phases": {<name>: the same}}. "done" have ended.
+-- "completed", "failed", "cancelled", "expired", "phases": {<name>: the same}}. "done" have ended. By the snapshot of
+-- the caller's statement, which must be that by which the batch is not ready: when it is, its rows are gone.
 CREATE OR REPLACE FUNCTION await.batch_totals(p_batch uuid) RETURNS jsonb
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
     WITH counted AS MATERIALIZED (

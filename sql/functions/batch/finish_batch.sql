@@ -20,7 +20,7 @@ END $$;
 
 -- The jobs of a batch that ended, but not as completed: at most 50 of them, each with its error, cut to 200 characters.
 CREATE OR REPLACE FUNCTION await.batch_failures(p_batch uuid) RETURNS jsonb
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', l.job, 'phase', l.phase, 'state', l.state,
