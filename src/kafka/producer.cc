@@ -54,7 +54,8 @@ Producer::Producer(io::Loop &loop, io::Log &log, std::string name, Settings sett
       log_(log),
       name_(std::move(name)),
       settings_(std::move(settings)),
-      timer_(loop.timer([this] { finish(); }, io::Loop::Quit::may)) {}
+      timer_(loop.timer([this] { finish(); }, io::Loop::Quit::may)),
+      make_timer_(loop.timer([this] { make_some(); }, io::Loop::Quit::may)) {}
 
 Producer::~Producer() = default;
 
@@ -72,11 +73,17 @@ Result<Done> Producer::open() {
   return Done{};
 }
 
-void Producer::send(std::span<const Message> messages, core::Reply<Sent> &reply) {
-  if (left_ > 0)
+void Producer::send(std::vector<Message> messages, core::Reply<Sent> &reply) {
+  std::size_t count = messages.size();
+  send(
+      count, [all = std::move(messages)](std::size_t index) { return all[index]; }, reply);
+}
+
+void Producer::send(std::size_t count, Make make, core::Reply<Sent> &reply) {
+  if (left_ > 0 || making())
     abandon();  // whoever waited for them has gone
   waiting_.push_back(reply);
-  sent_ = {std::vector<Fate>(messages.size(), Fate::unknown), ""};
+  sent_ = {std::vector<Fate>(count, Fate::unknown), ""};
   if (topics_.size() > kTopics)
     handle_.reset();
   if (!handle_) {
@@ -86,22 +93,42 @@ void Producer::send(std::span<const Message> messages, core::Reply<Sent> &reply)
       return;
     }
   }
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    int error = enqueue(messages[i], i);
+  make_ = std::move(make);
+  made_ = 0;
+  make_some();
+}
+
+void Producer::make_some() {
+  std::size_t count = sent_.fates.size();
+  for (std::size_t upto = std::min(made_ + kSlice, count); made_ < upto; ++made_) {
+    Message message = make_(made_);
+    int error = enqueue(message, made_);
     if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {  // larger than message.max.bytes of the settings
-      sent_.fates[i] = Fate::refused;
+      sent_.fates[made_] = Fate::refused;
       sent_.error = "a message is larger than message.max.bytes";
     } else if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      fail_message(i, error, messages[i].topic);
+      fail_message(made_, error, message.topic);
     }
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-      break;  // so that those behind it do not overtake it
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      made_ = count;  // so that those behind it do not overtake it
+      break;
+    }
     ++left_;
   }
+  if (made_ < count) {
+    make_timer_->set(0);
+    return;
+  }
+  make_no_more();
   if (left_ == 0)
     finish_soon();
   else if (broken_)
     timer_->set(kFatalMs);
+}
+
+void Producer::make_no_more() {
+  make_timer_->clear();
+  make_ = nullptr;
 }
 
 int Producer::enqueue(const Message &message, std::size_t index) {
@@ -137,6 +164,7 @@ void Producer::abandon() {
   if (left_ > 0)
     handle_.reset();
   left_ = 0;
+  make_no_more();
   failure_.reset();
   finish_task_.unlink();
   timer_->clear();
@@ -171,7 +199,7 @@ void Producer::on_reports(rd_kafka_op_s *event) {
     }
     fail_message(index, message->err, rd_kafka_topic_name(message->rkt));
   }
-  if (left_ == 0)
+  if (left_ == 0 && !making())
     finish_soon();
 }
 
@@ -220,6 +248,7 @@ void Producer::finish() {
   if (std::exchange(broken_, false))
     handle_.reset();
   left_ = 0;
+  make_no_more();
   Sent sent = std::exchange(sent_, {});
   std::unique_ptr<Error> failure = std::move(failure_);
   core::Reply<Sent> *reply = waiting_.pop_front();

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -35,15 +35,21 @@ class Producer : private Handle::Listener {
   Producer(io::Loop &loop, io::Log &log, std::string name, Settings settings);
   ~Producer();
 
-  /// Sends a group. There is one at a time. Errors: invalid, if librdkafka does not start with these
-  /// settings.
-  void send(std::span<const Message> messages, core::Reply<Sent> &reply);
+  using Make = std::function<Message(std::size_t index)>;
+  /// Sends a group of messages, which are made one after the other, a few in each iteration of the event
+  /// loop, so that a large group keeps nobody waiting. There is one group at a time. Errors: invalid, if
+  /// librdkafka does not start with these settings.
+  void send(std::size_t count, Make make, core::Reply<Sent> &reply);
+  void send(std::vector<Message> messages, core::Reply<Sent> &reply);
+  /// Whether there are messages of the group that were not made yet.
+  bool making() const { return static_cast<bool>(make_); }
   /// Forgets what has not been sent. The reply of the group, if it waits, is not called.
   void abandon();
   /// The last that was heard of brokers that cannot be used; empty if nothing was, or messages are written.
   const std::string &trouble() const { return trouble_; }
 
  private:
+  static constexpr std::size_t kSlice = 100;  // messages in an iteration
   // a group that is complete for the most part is not kept waiting by a broker that does not answer
   static constexpr std::int64_t kFatalMs = 2'000;
   static constexpr std::size_t kTopics = 2'000;  // librdkafka never forgets one
@@ -61,6 +67,8 @@ class Producer : private Handle::Listener {
   void on_reports(rd_kafka_op_s *event);
   void on_error(rd_kafka_op_s *event);
   Result<Done> open();
+  void make_some();
+  void make_no_more();
   int enqueue(const Message &message, std::size_t index);
   void fail_message(std::size_t index, int error, const std::string &topic);
   void finish_soon();
@@ -72,6 +80,7 @@ class Producer : private Handle::Listener {
   Settings settings_;
   std::unique_ptr<Handle> handle_;
   std::unique_ptr<io::Timer> timer_;
+  std::unique_ptr<io::Timer> make_timer_;
   bool single_ = false;    // the handle sends each message as a batch of its own
   bool separate_ = false;  // the next one does
   bool broken_ = false;    // the handle cannot be used any more
@@ -80,7 +89,9 @@ class Producer : private Handle::Listener {
 
   List<core::Reply<Sent>> waiting_;
   Sent sent_;
-  std::size_t left_ = 0;  // messages without a report
+  Make make_;             // as long as there are messages to be made
+  std::size_t made_ = 0;  // messages of the group
+  std::size_t left_ = 0;  // those without a report
   std::unique_ptr<Error> failure_;
   FinishTask finish_task_{*this};
 };

@@ -1,5 +1,6 @@
 #include "relay/feed.h"
 
+#include <iterator>
 #include <utility>
 
 namespace await::relay {
@@ -71,10 +72,22 @@ void Feed::on_news() {
 }
 
 void Feed::read() {
-  if (!running_ || draining_ || !news_ || next_ || page_reply_.waiting() || read_timer_->pending())
+  if (!running_ || draining_ || !news_ || full() || page_reply_.waiting() || read_timer_->pending())
     return;
   news_ = false;
   source_.read(*this, position_, sink_.page_size(), page_reply_);
+}
+
+bool Feed::full() const {
+  return next_ && next_->events.size() >= static_cast<std::size_t>(sink_.group_size());
+}
+
+/// The cursor is that of the last events, also if it is not known yet.
+void Feed::Page::append(Page &&more) {
+  std::move(more.events.begin(), more.events.end(), std::back_inserter(events));
+  cursor = std::move(more.cursor);
+  last = more.last;
+  read += more.read;
 }
 
 void Feed::on_page(Result<RelayPage> page) {
@@ -98,7 +111,10 @@ void Feed::on_page(Result<RelayPage> page) {
     if (filter_.takes(event))
       taken.events.push_back(std::move(event));
   }
-  next_ = std::move(taken);
+  if (next_)
+    next_->append(std::move(taken));
+  else
+    next_ = std::move(taken);
   deliver();
   owner_.on_feed();  // where there were no events, this is all that happens
 }

@@ -25,8 +25,8 @@ struct Filter {
   }
 };
 
-/// Brings events from a source to a sink: reads a page while the one before is delivered, and stores the
-/// cursor behind what was delivered, not with each page.
+/// Brings events from a source to a sink: reads what follows while a page is delivered, and stores the cursor
+/// behind what was delivered, not with each page.
 class Feed : private Source::Listener {
  public:
   /// What a feed needs of the relay that it belongs to.
@@ -72,12 +72,14 @@ class Feed : private Source::Listener {
     std::string cursor;
     bool last = false;
     std::int64_t read = 0;  // events before the filter
+    void append(Page &&more);
   };
 
   void on_news() override;
   int most_hints() const override { return sink_.most_hints(); }
   bool behind() const override { return behind_; }
   void read();
+  bool full() const;
   void on_page(Result<RelayPage> page);
   void deliver();
   void on_delivered(const Result<Done> &outcome);

@@ -98,16 +98,18 @@ void KafkaSink::deliver(std::span<const RelayEvent> events, core::Reply<Done> &r
 }
 
 void KafkaSink::send() {
-  std::vector<kafka::Message> messages;
-  messages.reserve(events_.size());
+  std::vector<const RelayEvent *> unwritten;
+  unwritten.reserve(events_.size());
   sending_.clear();
   for (const RelayEvent &event : events_) {
     if (!written_.empty() && written_.contains(id_of(event)))
       continue;
     sending_.push_back(id_of(event));
-    messages.push_back(message_of(event));
+    unwritten.push_back(&event);
   }
-  producer_.send(messages, sent_reply_);
+  std::size_t count = unwritten.size();
+  auto make = [this, events = std::move(unwritten)](std::size_t index) { return message_of(*events[index]); };
+  producer_.send(count, std::move(make), sent_reply_);
 }
 
 kafka::Message KafkaSink::message_of(const RelayEvent &event) const {
@@ -183,7 +185,7 @@ void KafkaSink::on_timer() {
     return;
   }
   std::string why = producer_.trouble().empty() ? "no answer" : producer_.trouble();
-  if (!leads_) {
+  if (!leads_ || producer_.making()) {  // events exist until the answer
     producer_.abandon();
     written_.clear();
   }

@@ -44,8 +44,9 @@ class KafkaSink : public Sink {
   void lead(bool leads) override;
   void drain() override {}  // a page that is on its way may be confirmed
   void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) override;
-  /// While brokers confirm a group, the next page is read: large ones leave nobody waiting.
-  int page_size() const override { return 2'000; }
+  /// Few at a time: other sinks wait while a page is decoded. Brokers confirm many as fast as few.
+  int page_size() const override { return 250; }
+  int group_size() const override { return 2'000; }
   void check(core::Reply<Done> &reply) override;
 
  private:

@@ -306,7 +306,7 @@ void KafkaSource::send_letters() {
     bytes += item.size;
     messages.push_back(letter_of(item));
   }
-  producer_.send(messages, letters_reply_);
+  producer_.send(std::move(messages), letters_reply_);
 }
 
 void KafkaSource::on_letters(Result<kafka::Sent> outcome) {

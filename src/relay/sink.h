@@ -25,8 +25,10 @@ class Sink {
   /// the reply. The outcome: `Done` when the receiver has confirmed all of them. An error: some may have been
   /// delivered; the relay logs it once for each reason, and offers the page again after a backoff.
   virtual void deliver(std::span<const RelayEvent> events, core::Reply<Done> &reply) = 0;
-  /// About how many events a page should have.
+  /// About how many events are read at a time.
   virtual int page_size() const { return 1000; }
+  /// While a page is delivered, what follows is read until so many events wait: they are the next page.
+  virtual int group_size() const { return 1; }
   /// Of a page with at most so many events, it publishes RelayEvent::hints.
   virtual int most_hints() const { return 0; }
   /// What is missing for it to work, with the remedy, for `await-relay --check`; `Done` if nothing is.
