@@ -141,11 +141,24 @@ ResponseHead::Step ResponseHead::take_status(std::string_view line) {
   return Step::more;
 }
 
+/// Who takes another one than we do finds another end of the body, RFC 9112 §6.3.
+bool ResponseHead::has_one_length() const {
+  const std::string *length = nullptr;
+  for (const auto &[name, value] : headers_) {
+    if (!iequals(name, "Content-Length"))
+      continue;
+    if (!parse_number(value) || (length != nullptr && *length != value))
+      return false;
+    length = &value;
+  }
+  return true;
+}
+
 ResponseHead::Step ResponseHead::end_of_head() {
   if (status_ == 101)
     return refuse("the answer switches to another protocol");
   if (status_ >= 200)
-    return Step::complete;
+    return has_one_length() ? Step::complete : refuse("the answer has no valid Content-Length, or several");
   status_ = 0;  // interim
   headers_.clear();
   return Step::more;

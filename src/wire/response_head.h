@@ -31,6 +31,7 @@ class ResponseHead {
   Step refuse(const char *why);
   Step take_status(std::string_view line);
   Step end_of_head();
+  bool has_one_length() const;
 
   int status_ = 0;  // 0: before a status line
   Headers headers_;

@@ -56,6 +56,15 @@ TEST(ResponseHead, RefusesWhatIsNoHttp) {
   EXPECT_EQ(step_of(std::string_view("HTTP/1.1 200 OK\r\nX: a\0b\r\n", 26)), Step::garbage);
 }
 
+TEST(ResponseHead, RefusesLengthsOfWhichOthersMayTakeAnotherOne) {
+  for (std::string_view lengths :
+       {"Content-Length: 5\r\nContent-Length: 6\r\n", "content-length: 5\r\nX: y\r\nCONTENT-LENGTH: 05\r\n",
+        "Content-Length: 5, 5\r\n", "Content-Length: -1\r\n", "Content-Length: +5\r\n", "Content-Length:\r\n",
+        "Content-Length: 0x5\r\n", "Content-Length: 99999999999999999999\r\n", "Content-Length: 5\r\n 6\r\n"})
+    EXPECT_EQ(step_of("HTTP/1.1 200 OK\r\n" + std::string(lengths) + "\r\n"), Step::garbage) << lengths;
+  EXPECT_EQ(step_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"), Step::complete);
+}
+
 TEST(HttpDate, HasThreeFormats) {
   for (const char *text :
        {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"})
