@@ -209,6 +209,8 @@ subtest 'a client is answered, although its worker publishes no hint' => sub {
     my $answered = sub {
         my ($how) = @_;
         my $id = one_job();
+        # after the restart of PostgreSQL each of nginx's connections comes back at its own time
+        eventually 'nginx reads', sub { get("/jobs/$id")->{status} == 200 };
         my $held = begin_request('GET', "/jobs/$id?wait=20");
         eventually "$how: the poll is held", sub { metric('await_held') >= 1 };
         claim($id);
