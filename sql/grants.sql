@@ -19,7 +19,7 @@ DECLARE
             "submit", "create_batch", "list", "publish", "topic_id", "hint", "hints", "may_queue", "run_maintenance", "tick", "purge"],
         "await_relay": [
             "events_after", "relay_page", "relay_hello", "relay_lease", "relay_release", "relay_open", "relay_advance", "relay_status",
-            "relay_set", "relay_drop", "relay_lookup", "relay_wal_missing", "submit", "submit_messages",
+            "relay_set", "relay_drop", "relay_lookup", "relay_unserved", "relay_wal_missing", "submit", "submit_messages",
             "enqueue_deliveries", "due_deliveries", "finish_deliveries", "delivery_stats",
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [

@@ -310,7 +310,7 @@ BEGIN
     END IF;
 END $$;
 CREATE FUNCTION await.batch_failures(p_batch uuid) RETURNS jsonb
-    LANGUAGE sql
+    LANGUAGE sql STABLE
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
@@ -396,7 +396,7 @@ CREATE FUNCTION await.batch_pause(p_batch uuid, p_total integer) RETURNS interva
                                - ('x' || left(replace(p_batch::text, '-', ''), 12))::bit(48)::bigint / 1000.0) / 50)))
 $$;
 CREATE FUNCTION await.batch_totals(p_batch uuid) RETURNS jsonb
-    LANGUAGE sql
+    LANGUAGE sql STABLE
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
@@ -4930,6 +4930,11 @@ CREATE FUNCTION await.relay_drop(relay text, sink text) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF EXISTS (SELECT FROM await.relay_status(relay_drop.relay) s WHERE s.sink = relay_drop.sink
+               AND s.leader IS NOT NULL) THEN
+        RAISE EXCEPTION 'the sink % is in use: start the relays "%" without it first', relay_drop.sink,
+            relay_drop.relay USING ERRCODE = '55006';
+    END IF;
     DELETE FROM await.relay_cursor c WHERE c.relay = relay_drop.relay AND c.sink = relay_drop.sink;
     RETURN FOUND;
 END $$;
@@ -5178,6 +5183,9 @@ BEGIN
         SELECT p_relay, s.name, 1, p.cursor FROM unnest(p_sinks) s (name), await.relay_page(NULL, 1) p
         WHERE NOT EXISTS (SELECT FROM await.relay_cursor c WHERE c.relay = p_relay AND c.sink = s.name)
         ON CONFLICT DO NOTHING;
+    DELETE FROM await.relay_sink k WHERE k.relay = p_relay AND k.token < p_token;
+    INSERT INTO await.relay_sink (relay, token, sink) SELECT p_relay, p_token, s.name FROM unnest(p_sinks) s (name)
+        ON CONFLICT DO NOTHING;
     RETURN QUERY SELECT s.name, c.no, c.cursor FROM unnest(p_sinks) s (name) CROSS JOIN LATERAL (
         SELECT * FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = s.name ORDER BY o.no DESC LIMIT 1) c;
 END $$;
@@ -5338,6 +5346,10 @@ BEGIN
     IF relay_set.cursor = '' THEN           -- a variable of a script that was not set: it would be 'now'
         RAISE EXCEPTION 'a cursor is now, start, or one of await.events_after(), not an empty text' USING ERRCODE = '22023';
     END IF;
+    IF relay_set.sink LIKE 'from:%' THEN
+        RAISE EXCEPTION '% is a source of jobs: where it goes on is kept in Kafka, for its consumer group', relay_set.sink
+            USING ERRCODE = '22023', HINT = 'kafka-consumer-groups --reset-offsets sets it while no relay is running.';
+    END IF;
     SELECT p.cursor INTO v_to FROM await.relay_page(nullif(relay_set.cursor, 'now'), 1) p LIMIT 1; -- or an error
     LOOP
         SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = relay_set.relay AND o.sink = relay_set.sink
@@ -5383,17 +5395,32 @@ CREATE FUNCTION await.relay_status(relay text DEFAULT NULL::text) RETURNS TABLE(
     SET jit TO 'off'
     AS $$
     WITH leaders AS (
-        SELECT DISTINCT ON (l.relay) l.relay, l.holder, l.since, l.until FROM await.relay_leader l
+        SELECT DISTINCT ON (l.relay) l.relay, l.token, l.holder, l.since, l.until FROM await.relay_leader l
         ORDER BY l.relay, l.no DESC
     ), sinks AS (
         SELECT DISTINCT ON (c.relay, c.sink) c.* FROM await.relay_cursor c ORDER BY c.relay, c.sink, c.no DESC
     )
-    SELECT coalesce(s.relay, l.relay), CASE WHEN l.until > clock_timestamp() THEN l.holder END,
-        CASE WHEN l.until > clock_timestamp() THEN l.since END, s.sink, g.behind, g.lag, s.at, s.delivered, s.failures,
-        coalesce(g.trouble, s.reason), s.cursor
+    SELECT coalesce(s.relay, l.relay), CASE WHEN t.serves THEN l.holder END, CASE WHEN t.serves THEN l.since END,
+        s.sink, g.behind, g.lag, s.at, s.delivered, s.failures, coalesce(g.trouble, s.reason), s.cursor
     FROM sinks s FULL JOIN leaders l ON l.relay = s.relay LEFT JOIN LATERAL await.relay_lag(s.cursor) g ON true
+    CROSS JOIN LATERAL (SELECT l.until > clock_timestamp() AND (s.sink IS NULL OR EXISTS (SELECT FROM await.relay_sink k
+        WHERE k.relay = l.relay AND k.token = l.token AND k.sink = s.sink)) AS serves) t
     WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
     ORDER BY 1, 4
+$$;
+CREATE FUNCTION await.relay_unserved(p_relay text, p_sinks text[]) RETURNS TABLE(leader text, sink text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    SELECT l.holder, s.name
+    FROM (SELECT * FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1) l
+    CROSS JOIN unnest(p_sinks) s (name)
+    WHERE l.until > clock_timestamp() AND EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay
+            AND k.token = l.token)
+        AND NOT EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay AND k.token = l.token
+            AND k.sink = s.name)
+    ORDER BY 2
 $$;
 CREATE FUNCTION await.relay_wal(wanted boolean) RETURNS text
     LANGUAGE plpgsql
@@ -6864,6 +6891,11 @@ CREATE TABLE await.relay_leader (
     CONSTRAINT relay_leader_relay_check CHECK ((relay ~ '^[A-Za-z0-9_.-]{1,64}$'::text))
 )
 WITH (autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.02');
+CREATE TABLE await.relay_sink (
+    relay text NOT NULL,
+    token bigint NOT NULL,
+    sink text NOT NULL
+);
 CREATE TABLE await.retention (
     class smallint NOT NULL,
     name text NOT NULL,
@@ -7000,6 +7032,8 @@ ALTER TABLE ONLY await.relay_cursor
     ADD CONSTRAINT relay_cursor_pkey PRIMARY KEY (relay, sink, no);
 ALTER TABLE ONLY await.relay_leader
     ADD CONSTRAINT relay_leader_pkey PRIMARY KEY (relay, no);
+ALTER TABLE ONLY await.relay_sink
+    ADD CONSTRAINT relay_sink_pkey PRIMARY KEY (relay, token, sink);
 ALTER TABLE ONLY await.retention
     ADD CONSTRAINT retention_name_key UNIQUE (name);
 ALTER TABLE ONLY await.retention
@@ -7393,6 +7427,8 @@ REVOKE ALL ON FUNCTION await.relay_sort_out(p_blocked integer[], p_xid xid8[], p
 REVOKE ALL ON FUNCTION await.relay_status(relay text) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_status(relay text) TO await_relay;
 GRANT ALL ON FUNCTION await.relay_status(relay text) TO await_console;
+REVOKE ALL ON FUNCTION await.relay_unserved(p_relay text, p_sinks text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_unserved(p_relay text, p_sinks text[]) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_wal(wanted boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_wal_missing() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_wal_missing() TO await_relay;

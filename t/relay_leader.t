@@ -190,4 +190,29 @@ subtest 'nothing was lost, and no relay wrote events of a job in another order' 
     is $last->stop, 0, 'it ends';
 };
 
+subtest 'relays of one name with other sinks' => sub {
+    my $some = Await::Relay->start('some', qw(--name mixed --sink stdout));
+    $some->leads;
+    eventually 'it has a cursor', sub { sql("SELECT count(*) FROM await.relay_status('mixed')") == 1 };
+    my $all = Await::Relay->start('all', qw(--name mixed --sink stdout --sink), 'stdout,name=more');
+    eventually 'a standby says what nobody serves',
+        sub { $all->text =~ /\S+ leads without more, which nobody serves: give all relays of this name the same sinks/ };
+    my $said = Await::Relay->start('checked', qw(--name mixed --check --sink), 'stdout,name=more')->status;
+    is $said, 1, '--check fails';
+    is sql("SELECT string_agg(sink, ' ') FROM await.relay_status('mixed') WHERE leader IS NOT NULL"), 'stdout',
+        'only what is served has a leader';
+    is $some->stop, 0, 'the first ends';
+    eventually 'the other one serves both', sub {
+        sql("SELECT string_agg(sink, ' ') FROM await.relay_status('mixed') WHERE leader IS NOT NULL") eq 'more stdout';
+    };
+    my $fewer = Await::Relay->start('fewer', qw(--name mixed --sink stdout));
+    eventually 'one with fewer stands by', sub { $fewer->text =~ /standing by/ };
+    is $all->stop, 0, 'it ends';
+    eventually 'what the new one lacks has no leader', sub {
+        sql("SELECT string_agg(sink, ' ') FROM await.relay_status('mixed') WHERE leader IS NOT NULL") eq 'stdout';
+    };
+    unlike $fewer->text, qr/leads without/, 'one with fewer had nothing to say';
+    is $fewer->stop, 0, 'it ends';
+};
+
 finish();

@@ -25,7 +25,8 @@ sub run {
 }
 
 subtest '--check says what is missing, and the remedy' => sub {
-    is run(qw(--check --sink stdout --sink redis)), "0 PostgreSQL: ok\nsink stdout: ok\nsink redis: ok\n", 'nothing';
+    is run(qw(--check --sink stdout --sink redis)), "0 PostgreSQL: ok\nsink stdout: ok\nsink redis: ok\nlead: ok\n",
+        'nothing';
     {
         local $s->{relay_place} = $s->place('relay') =~ s/user=relay/user=nobody/r;
         like run(qw(--check --sink stdout)),
@@ -197,6 +198,8 @@ subtest 'await-ctl relay, and the metrics' => sub {
         [ [ 'set', 'main', 'lines', 'nonsense' ], 1, qr/not a cursor/ ],
         [ [qw(set main none now)], 1, qr/there is no such sink/ ],
         [ [qw(drop main none)], 1, qr/there is no such sink/ ],
+        [ [qw(drop main lines)], 1, qr/lines is in use: start the relays "main" without it first/ ],
+        [ [qw(set main from:kafka now)], 1, qr/from:kafka is a source of jobs: where it goes on is kept in Kafka/ ],
         [ [qw(set main lines)], 64, qr/await-ctl relay/ ],
         [ ['else'], 64, qr/await-ctl relay/ ],
         [ [qw(wal maybe)], 64, qr/await-ctl relay/ ])
@@ -206,14 +209,15 @@ subtest 'await-ctl relay, and the metrics' => sub {
         is $status, $exits, "@$words: $exits";
         like $said, $says, "@$words: and why";
     }
-    is relay_ctl(qw(drop main lines)), "main/lines: dropped\n", 'a sink is forgotten';
+    sql("DELETE FROM await.relay_cursor WHERE relay = 'main' AND sink = 'lines'");
     submit('q');
-    eventually 'the relay that has it begins anew', sub { status_of('lines', 'delivered') =~ /^[01]$/ };
+    eventually 'a relay whose cursor was deleted begins anew', sub { status_of('lines', 'delivered') =~ /^[01]$/ };
     my $late = submit('q');
     eventually 'with what comes from then on', sub { $relay->text =~ /"$late:1"/ };
     is $relay->stop, 0, 'it ends';
     like relay_ctl(), qr/main .*nobody .*redis/, 'and nobody leads';
-    relay_ctl('drop', @$_) for [qw(main redis)], [qw(main lines)], [qw(gone stdout)];
+    is relay_ctl(qw(drop main lines)), "main/lines: dropped\n", 'a sink is forgotten';
+    relay_ctl('drop', @$_) for [qw(main redis)], [qw(gone stdout)];
     is scalar(grep { $_->{sink} } @{ decode_json(relay_ctl('--json')) }), 0, 'all are forgotten';
 };
 

@@ -70,7 +70,7 @@ subtest 'what a role may do' => sub {
         "SELECT await.relay_open('x', 1, '{s}')",
         "SELECT await.relay_advance('x', 1, 's', 1, 'start')",
         "SELECT await.relay_set('x', 's', 'now')",
-        "SELECT await.relay_drop('x', 's')",
+        "SELECT await.relay_drop('y', 's')",
         "SELECT * FROM await.events_after(NULL)",
         "SELECT * FROM await.relay_page(NULL, 1)"
         )

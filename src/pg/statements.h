@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 11;
+inline constexpr int kSchemaVersion = 12;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -149,6 +149,7 @@ inline constexpr char kRelayLookup[] =
     "SELECT cursor, complete, job, seq, type, state, attempt, at, queue, owner, batch::text, phase, "
     "correlation_id, trace, data, status, content_type, file_name, size, value, hints, looked_for, upto "
     "FROM await.relay_lookup($1, $2, $3, $4, $5)";
+inline constexpr char kRelayUnserved[] = "SELECT leader, sink FROM await.relay_unserved($1, $2)";
 inline constexpr char kRelayWalMissing[] = "SELECT m FROM await.relay_wal_missing() m";
 /// A transaction number that is assigned now.
 inline constexpr char kTransaction[] = "SELECT pg_current_xact_id()::text";

@@ -65,6 +65,12 @@ bool check(io::PollLoop &loop, Relay &relay) {
     say("sink " + feed->name(), lacks);
     good = good && lacks.empty();
   }
+  if (good) {
+    Answer lead;
+    std::string lacks = lead.wait(loop, [&](core::Reply<Done> &reply) { relay.check_lead(reply); });
+    say("lead", lacks);
+    good = lacks.empty();
+  }
   for (const auto &intake : relay.intakes()) {
     Answer answer;
     std::string lacks = answer.wait(loop, [&](core::Reply<Done> &reply) { intake->check(reply); });

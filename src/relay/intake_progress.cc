@@ -9,7 +9,7 @@ IntakeProgress::IntakeProgress(io::Loop &loop, Cursors &cursors, const std::stri
                                const Source &source)
     : loop_(loop),
       cursors_(cursors),
-      name_("from:" + name),
+      name_(cursor_name(name)),
       source_(source),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 

@@ -29,6 +29,9 @@ class IntakeProgress {
   /// @param name  without the prefix "from:"
   IntakeProgress(io::Loop &loop, Cursors &cursors, const std::string &name, const Source &source);
 
+  /// Under which name its progress is stored.
+  static std::string cursor_name(const std::string &name) { return "from:" + name; }
+
   void lead(bool leads);
   /// These messages are jobs, the last of them of this time (Unix milliseconds; -1: it is not known).
   void on_jobs(std::size_t count, std::int64_t at_ms);

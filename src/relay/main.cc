@@ -233,7 +233,7 @@ int main(int argc, char **argv) {
       return app.exit(error);  // --help, --version
     std::fprintf(stderr, "%s\nRun with --help for more information.\n",
                  cli::without_arguments(error.what(), argc, argv).c_str());
-    return error.get_exit_code();
+    return 64;
   }
   cli::hide_arguments(argc, argv);
   int status = run(arguments);

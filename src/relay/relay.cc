@@ -74,6 +74,7 @@ Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, 
       deliveries_(loop, log, random, {settings_.conninfo, "relay webhooks", 30'000}, this),
       notifier_(loop),
       leader_(loop, log, lead_, settings_.relay, settings_.holder, *this),
+      unserved_(loop, log, lead_, settings_.relay),
       cursors_(lead_, leader_),
       source_(loop, read_, bulk_, settings_.poll_ms),
       housekeeping_(loop, bulk_),
@@ -147,6 +148,15 @@ bool Relay::has_webhooks() const {
 void Relay::start() {
   if (settings_.once)
     phase_timer_->set(kOnceMs);
+  std::vector<std::string> names;
+  for (const auto &feed : feeds_)
+    names.push_back(feed->name());
+  for (const auto &intake : intakes_)
+    names.push_back(IntakeProgress::cursor_name(intake->settings().name));
+  if (names.empty())
+    log_.info("there is no --sink and no --from: this relay does maintenance only");
+  unserved_.set_sinks(std::move(names));
+  unserved_.stand_by(true);
   lead_.start();
 }
 
@@ -209,6 +219,7 @@ void Relay::greet(pg::Connection &connection, const Hello &hello) {
 void Relay::on_lead() {
   if (phase_ != Phase::running)
     return;
+  unserved_.stand_by(false);
   housekeeping_.lead(true);
   lead_intakes(true);
   open();
@@ -246,6 +257,7 @@ void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
 }
 
 void Relay::on_lost_lead() {
+  unserved_.stand_by(true);
   housekeeping_.lead(false);
   lead_intakes(false);
   if (open_reply_.waiting())

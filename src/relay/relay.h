@@ -12,6 +12,7 @@
 #include "relay/service_notifier.h"
 #include "relay/sinks.h"
 #include "relay/table_source.h"
+#include "relay/unserved.h"
 #include "relay/wal_source.h"
 
 namespace await::relay {
@@ -59,6 +60,8 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   const std::string &trouble() const { return schema_.failing() ? schema_.reason() : lead_.reason(); }
   /// What the source lacks, with the remedy; `Done`: nothing.
   void check_source(core::Reply<Done> &reply);
+  /// Whether the relay that leads, if one does, has the sinks of this one.
+  void check_lead(core::Reply<Done> &reply) { unserved_.check(reply); }
   /// Whether the connections are established and accepted.
   bool readable() const { return lead_.ready() && read_.ready(); }
 
@@ -109,6 +112,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   std::string timeline_;       // of the server that lead_ is connected to
   ServiceNotifier notifier_;
   Leader leader_;
+  Unserved unserved_;
   Cursors cursors_;
   TableSource source_;
   std::unique_ptr<WalSource> log_source_;  // with the source "wal"

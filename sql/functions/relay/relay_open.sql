@@ -15,6 +15,9 @@ BEGIN
         SELECT p_relay, s.name, 1, p.cursor FROM unnest(p_sinks) s (name), await.relay_page(NULL, 1) p
         WHERE NOT EXISTS (SELECT FROM await.relay_cursor c WHERE c.relay = p_relay AND c.sink = s.name)
         ON CONFLICT DO NOTHING;
+    DELETE FROM await.relay_sink k WHERE k.relay = p_relay AND k.token < p_token;
+    INSERT INTO await.relay_sink (relay, token, sink) SELECT p_relay, p_token, s.name FROM unnest(p_sinks) s (name)
+        ON CONFLICT DO NOTHING;
     RETURN QUERY SELECT s.name, c.no, c.cursor FROM unnest(p_sinks) s (name) CROSS JOIN LATERAL (
         SELECT * FROM await.relay_cursor o WHERE o.relay = p_relay AND o.sink = s.name ORDER BY o.no DESC LIMIT 1) c;
 END $$;

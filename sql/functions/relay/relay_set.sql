@@ -12,6 +12,10 @@ BEGIN
     IF relay_set.cursor = '' THEN           -- a variable of a script that was not set: it would be 'now'
         RAISE EXCEPTION 'a cursor is now, start, or one of await.events_after(), not an empty text' USING ERRCODE = '22023';
     END IF;
+    IF relay_set.sink LIKE 'from:%' THEN
+        RAISE EXCEPTION '% is a source of jobs: where it goes on is kept in Kafka, for its consumer group', relay_set.sink
+            USING ERRCODE = '22023', HINT = 'kafka-consumer-groups --reset-offsets sets it while no relay is running.';
+    END IF;
     SELECT p.cursor INTO v_to FROM await.relay_page(nullif(relay_set.cursor, 'now'), 1) p LIMIT 1; -- or an error
     LOOP
         SELECT * INTO c FROM await.relay_cursor o WHERE o.relay = relay_set.relay AND o.sink = relay_set.sink

@@ -47,7 +47,8 @@ EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
     trouble := sqlerrm;
 END $$;
 
--- The sinks of the relays, or of one: who leads, how far each has come, and what it has before it (100000: or more).
+-- The sinks of the relays, or of one: who leads and has this sink, how far each has come, and what it has before it
+-- (100000: or more).
 CREATE OR REPLACE FUNCTION await.relay_status(relay text DEFAULT NULL)
 RETURNS TABLE (relay text, leader text, leads_since timestamptz, sink text, behind bigint, lag float8, moved timestamptz,
     delivered bigint, failures bigint, reason text, cursor text)
@@ -56,15 +57,16 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
     WITH leaders AS (
-        SELECT DISTINCT ON (l.relay) l.relay, l.holder, l.since, l.until FROM await.relay_leader l
+        SELECT DISTINCT ON (l.relay) l.relay, l.token, l.holder, l.since, l.until FROM await.relay_leader l
         ORDER BY l.relay, l.no DESC
     ), sinks AS (
         SELECT DISTINCT ON (c.relay, c.sink) c.* FROM await.relay_cursor c ORDER BY c.relay, c.sink, c.no DESC
     )
-    SELECT coalesce(s.relay, l.relay), CASE WHEN l.until > clock_timestamp() THEN l.holder END,
-        CASE WHEN l.until > clock_timestamp() THEN l.since END, s.sink, g.behind, g.lag, s.at, s.delivered, s.failures,
-        coalesce(g.trouble, s.reason), s.cursor
+    SELECT coalesce(s.relay, l.relay), CASE WHEN t.serves THEN l.holder END, CASE WHEN t.serves THEN l.since END,
+        s.sink, g.behind, g.lag, s.at, s.delivered, s.failures, coalesce(g.trouble, s.reason), s.cursor
     FROM sinks s FULL JOIN leaders l ON l.relay = s.relay LEFT JOIN LATERAL await.relay_lag(s.cursor) g ON true
+    CROSS JOIN LATERAL (SELECT l.until > clock_timestamp() AND (s.sink IS NULL OR EXISTS (SELECT FROM await.relay_sink k
+        WHERE k.relay = l.relay AND k.token = l.token AND k.sink = s.sink)) AS serves) t
     WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
     ORDER BY 1, 4
 $$;
