@@ -196,7 +196,7 @@ subtest 'relays of one name with other sinks' => sub {
     eventually 'it has a cursor', sub { sql("SELECT count(*) FROM await.relay_status('mixed')") == 1 };
     my $all = Await::Relay->start('all', qw(--name mixed --sink stdout --sink), 'stdout,name=more');
     eventually 'a standby says what nobody serves',
-        sub { $all->text =~ /\S+ leads without more, which nobody serves: give all relays of this name the same sinks/ };
+        sub { $all->text =~ /\S+ leads without more, which nobody serves: give all relays of this name/ };
     my $said = Await::Relay->start('checked', qw(--name mixed --check --sink), 'stdout,name=more')->status;
     is $said, 1, '--check fails';
     is sql("SELECT string_agg(sink, ' ') FROM await.relay_status('mixed') WHERE leader IS NOT NULL"), 'stdout',
