@@ -6,6 +6,7 @@ use warnings;
 no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Pooler qw(start_pooler point_pooler);
 use Await::Relay;
 use Await::Replication;
 use Await::Test;
@@ -13,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $s = start_stack(without => [qw(nginx redis)]);
-my $servers = Await::Replication->new($s, qw(p q));
+my $servers = Await::Replication->new($s, qw(p q r));
 sql("ALTER SYSTEM SET $_") for 'wal_log_hints = on', "wal_keep_size = '1GB'";
 $s->end('postgres', 'INT');
 $servers->start('p');
@@ -81,6 +82,40 @@ subtest 'a standby takes over that has missed the last moments' => sub {
     $s->end('p', 'INT');
 };
 
+subtest 'behind a pooler that keeps its clients, another server takes over' => sub {
+    $servers->make_standby('q', 'r');
+    $servers->start('r');
+    my $port = start_pooler();
+    local $s->{relay_place} = "host=127.0.0.1 port=$port dbname=await user=relay";
+    my $relay = Await::Relay->start('pooled', qw(--name pooled --sink stdout));
+    eventually 'it leads', sub { $servers->on('q', q{SELECT count(cursor) FROM await.relay_status('pooled')}) == 1 };
+    my $kept = submit('q');
+    eventually 'an event is handed on', sub { has($relay, "$kept:1") };
+    eventually 'its cursor is stored', sub {
+        $servers->on('q', q{SELECT behind FROM await.relay_status('pooled')}) eq '0';
+    };
+    my $lsn = $servers->on('q', 'SELECT pg_current_wal_lsn()');
+    eventually 'the standby has both', sub { $servers->on('r', "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' };
+
+    kill 'STOP', $servers->on('q', q{SELECT pid FROM pg_stat_replication WHERE state = 'streaming'});
+    my @lost = map { submit('q') } 1 .. 20;
+    eventually 'these are handed on', sub { has($relay, "$lost[-1]:1") };
+    # both are primaries for a moment: the former one answers whoever still has a session there
+    $servers->promote('r');
+    point_pooler($servers->port('r'));
+    $servers->kill('q');
+    my @new = map { submit('q') } 1 .. 5;
+    eventually 'what is written on the other server is handed on', sub {
+        @new == grep { has($relay, "$_:1") } @new;
+    };
+    eventually 'its cursor is one of that server', sub {
+        $servers->on('r', q{SELECT behind, reason FROM await.relay_status('pooled')}) eq '0|';
+    };
+    is has($relay, "$kept:1"), 1, 'what both have is not handed on again';
+    is $relay->stop, 0, 'it ends';
+    $s->end('pooler', 'INT');
+};
+
 my $other;    # ends with the test
 subtest 'a dump that is restored: sinks go on with what is written there' => sub {
     my $relay = Await::Relay->start('before', qw(--name dumped --sink stdout));
@@ -119,5 +154,5 @@ subtest 'a dump that is restored: sinks go on with what is written there' => sub
     is $relay->stop, 0, 'it ends';
 };
 
-$s->end('q', 'INT');
+$s->end('r', 'INT');
 finish();
