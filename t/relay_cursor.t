@@ -162,4 +162,18 @@ subtest 'a page is bounded, and what is no cursor is refused' => sub {
         'a cursor of the server that a dump is of: all that was written here';
 };
 
+subtest 'the sink of docs/relay.md' => sub {
+    my ($sql) = slurp("$Await::Stack::ROOT/docs/relay.md") =~ /## A sink of your own.*?```sql\n(.*?)```/s;
+    my ($begin, $again) = split /^-- again and again\n/m, $sql;
+    sql("CREATE TABLE my_cursor (cursor text); CREATE TABLE my_log (id uuid, seq int, type text, data jsonb); $begin");
+    my $logged = sub { return sql(q{SELECT string_agg(id || ':' || seq, ' ' ORDER BY id, seq) FROM my_log}) };
+    is $logged->(), '', 'it begins with what is written from then on';
+    my @ids = map { sql(q{SELECT await.submit('mine', 'x', 'text/plain')}) } 1 .. 3;
+    sql($again) for 1 .. 2;
+    is $logged->(), join(' ', map { "$_:1" } sort @ids), 'each event has its effect once';
+    sql(q{SELECT await.cancel(id) FROM my_log});
+    sql($again) for 1 .. 2;
+    is $logged->(), join(' ', map { ("$_:1", "$_:2") } sort @ids), 'and those that come later';
+};
+
 finish();
