@@ -13,6 +13,7 @@ DECLARE
             "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_paused", "edge_retry", "edge_put", "edge_get", "edge_drop",
             "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues", "edge_relays",
             "list_deliveries", "retry_delivery", "delivery_stats",
+            "console_overview", "console_queues", "console_jobs", "console_job", "console_failures",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [
             "claim", "heartbeat", "emit", "complete", "complete_many", "fail", "release", "payload", "append_result",
@@ -26,7 +27,8 @@ DECLARE
             "cancel", "retry", "retry_many", "find_jobs", "list", "pause", "resume", "set_queue", "sort_queue", "queues", "position",
             "add_webhook", "remove_webhook", "enable_webhook", "rotate_webhook", "webhook_secret", "webhooks",
             "list_deliveries", "retry_delivery", "revoke", "topic_id", "hint", "hints", "queue_stats", "reap_lag",
-            "relay_status", "run_maintenance", "tick", "purge"]
+            "relay_status", "console_overview", "console_queues", "console_jobs", "console_job", "console_failures", "console_act",
+            "run_maintenance", "tick", "purge"]
     }';
     name    text;
     unknown text;

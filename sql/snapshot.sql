@@ -957,6 +957,399 @@ BEGIN
     END IF;
     RETURN QUERY SELECT k.id, k.id = ANY (coalesce(ended, '{}')) FROM (SELECT DISTINCT u.id FROM unnest(ids) u (id)) k;
 END $$;
+CREATE FUNCTION await.console_act(p jsonb) RETURNS TABLE(document text, job uuid, seq integer, owner text, queue text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    action  CONSTANT text := p ->> 'action';
+    of_jobs CONSTANT boolean := action IN ('retry', 'cancel');
+    items   text[];
+    item    text;
+    h       await.job_head;
+    outcome text;
+    made    uuid;
+    results json[] := '{}';
+BEGIN
+    IF action IS NULL OR action NOT IN ('retry', 'cancel', 'pause', 'resume') THEN
+        RAISE EXCEPTION 'an action is retry, cancel, pause or resume' USING ERRCODE = '22023';
+    ELSIF jsonb_typeof(p -> CASE WHEN of_jobs THEN 'jobs' ELSE 'queues' END) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'an action needs a list of jobs or queues' USING ERRCODE = '22023';
+    END IF;
+    items := ARRAY(SELECT DISTINCT x FROM jsonb_array_elements_text(p -> CASE WHEN of_jobs THEN 'jobs' ELSE 'queues' END) x
+                   ORDER BY x);              -- in one order, so that two operators do not wait for each other
+    IF cardinality(items) NOT BETWEEN 1 AND 100 THEN
+        RAISE EXCEPTION 'an action is for 1 to 100 jobs or queues' USING ERRCODE = '22023';
+    END IF;
+    FOREACH item IN ARRAY items LOOP
+        outcome := NULL;
+        made := NULL;
+        IF of_jobs THEN
+            h := await.lock_job(item::uuid, true);
+            IF h.id IS NULL THEN
+                outcome := CASE WHEN EXISTS (SELECT FROM await.job j WHERE j.class = await.class(item::uuid)
+                    AND j.id = item::uuid) THEN 'locked' ELSE 'unknown' END;
+            ELSIF action = 'cancel' THEN
+                outcome := await.cancel(h.id);
+            ELSIF NOT h.ended OR await.is_batch(h.id) THEN
+                outcome := CASE WHEN h.ended THEN 'batch' ELSE 'running' END;
+            ELSE
+                SELECT r.retry INTO made FROM await.retried r WHERE r.class = await.class(h.id) AND r.job = h.id;
+                outcome := CASE WHEN made IS NULL THEN 'retried' ELSE 'replayed' END;
+                made := coalesce(made, await.retry(h.id));
+            END IF;
+            IF outcome = 'cancelled' THEN
+                RETURN QUERY SELECT NULL::text, h.id, h.seq + 1, h.owner, NULL::text;
+            ELSIF outcome = 'retried' THEN
+                RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::int4, h.owner, q.name FROM await.queue q
+                    WHERE q.id = h.queue;
+            END IF;
+            results := results || json_build_object('job', item, 'outcome', outcome, 'made', made);
+        ELSE
+            IF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = item) OR left(item, 1) = '.' THEN
+                outcome := 'unknown';
+            ELSIF action = 'pause' THEN
+                outcome := CASE WHEN await.pause(item) THEN 'paused' ELSE 'already' END;
+            ELSE
+                outcome := CASE WHEN await.resume(item) THEN 'resumed' ELSE 'already' END;
+            END IF;
+            IF outcome = 'resumed' THEN
+                RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::int4, NULL::text, item;
+            END IF;
+            results := results || json_build_object('queue', item, 'outcome', outcome);
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT json_build_object('action', action, 'results', array_to_json(results))::text, NULL::uuid,
+        NULL::int4, NULL::text, NULL::text;
+END $$;
+CREATE FUNCTION await.console_depth(p_queue integer, p_most integer, OUT ready bigint, OUT about boolean, OUT since timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    m     record;
+    head  record;
+    tail  record;
+    first timestamptz;
+    most  int := p_most;
+BEGIN
+    ready := 0;
+    about := false;
+    -- the numbers of a queue's lanes are beside each other
+    FOR m IN SELECT l.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = l.lane
+                                      ORDER BY w.lane DESC, w.pos DESC LIMIT 1), 0) AS mark
+             FROM await.lane_in_use l WHERE l.lane >= p_queue::bigint << 8 AND l.lane < (p_queue + 1)::bigint << 8
+             ORDER BY l.lane LOOP
+        SELECT count(*) AS n, min(x.pos) AS low, max(x.pos) AS high, (array_agg(x.job ORDER BY x.pos))[1] AS job INTO head
+            FROM (SELECT r.pos, r.job FROM await.ready r WHERE r.lane = m.lane AND r.pos >= m.mark
+                  ORDER BY r.lane, r.pos LIMIT most) x;
+        CONTINUE WHEN head.n = 0;
+        ready := ready + head.n;
+        SELECT coalesce((SELECT (e.data ->> 'retry_at')::timestamptz FROM await.event e
+                         WHERE e.class = j.class AND e.job = j.id AND e.type = 'pending' ORDER BY e.seq DESC LIMIT 1),
+                        greatest(j.created_at, j.due))
+            INTO first FROM await.job j WHERE j.class = await.class(head.job) AND j.id = head.job;
+        since := least(since, first);
+        IF head.n = most THEN
+            SELECT count(*) AS n, min(x.pos) AS low, max(x.pos) AS high INTO tail
+                FROM (SELECT r.pos FROM await.ready r WHERE r.lane = m.lane AND r.pos > head.high
+                      ORDER BY r.lane DESC, r.pos DESC LIMIT most) x;
+            ready := ready + tail.n;
+            IF tail.n = most AND tail.low > head.high + 1 THEN
+                about := true;
+                ready := ready + ((tail.low - head.high - 1) * (head.n + tail.n)::float8
+                    / (head.high - head.low + tail.high - tail.low + 2))::bigint;
+            END IF;
+        END IF;
+        most := greatest(most - head.n, 10); -- a queue may have 201 lanes
+    END LOOP;
+END $$;
+CREATE FUNCTION await.console_error(p_error jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT left(coalesce(nullif(concat_ws(': ', p_error ->> 'title', p_error ->> 'detail'), ''),
+                         p_error #>> '{error,detail}', p_error #>> '{error,title}', p_error ->> 'type'), 300)
+$$;
+CREATE FUNCTION await.console_failures(p jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    v_queue CONSTANT int4 := (SELECT q.id FROM await.queue q WHERE q.name = p ->> 'queue');
+    out     json;
+BEGIN
+    WITH lost AS MATERIALIZED (
+        SELECT l.job, l.at, l.data, j.queue FROM (
+            SELECT e.class, e.job, e.at, e.data FROM await.event e WHERE e.ending AND e.state = 'failed'
+            ORDER BY e.job DESC LIMIT 1000) l
+        JOIN await.job j ON j.class = l.class AND j.id = l.job
+        WHERE NOT await.is_batch(l.job) AND (p ->> 'queue' IS NULL OR j.queue = v_queue)
+    ), groups AS (
+        SELECT l.queue, left(l.data ->> 'type', 200) AS type, left(l.data ->> 'title', 200) AS title, count(*) AS n,
+            min(l.at) AS first, max(l.at) AS last, (array_agg(l.job ORDER BY l.at DESC))[:100] AS jobs,
+            (array_agg(left(l.data ->> 'detail', 300) ORDER BY l.at DESC))[1] AS detail,
+            count(*) FILTER (WHERE EXISTS (SELECT FROM await.retried r
+                                           WHERE r.class = await.class(l.job) AND r.job = l.job)) AS retried
+        FROM lost l GROUP BY 1, 2, 3 ORDER BY 4 DESC, 6 DESC LIMIT 100
+    )
+    SELECT json_build_object('looked', (SELECT count(*) FROM lost), 'groups', coalesce((
+        SELECT json_agg(json_build_object('queue', q.name, 'type', g.type, 'title', g.title, 'detail', g.detail,
+            'count', g.n, 'retried', g.retried, 'first', await.utc(g.first), 'last', await.utc(g.last), 'jobs', g.jobs)
+            ORDER BY g.n DESC, g.last DESC)
+        FROM groups g JOIN await.queue q ON q.id = g.queue), '[]')) INTO out;
+    RETURN out::text;
+END $$;
+CREATE FUNCTION await.console_job(p jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    v_id CONSTANT uuid := p ->> 'id';
+    v_class CONSTANT int2 := await.class(v_id);
+    j    await.job;
+    d    record;
+    q    text;
+BEGIN
+    SELECT * INTO j FROM await.job y WHERE y.class = v_class AND y.id = v_id;
+    SELECT k.name INTO q FROM await.queue k WHERE k.id = j.queue;
+    IF j.id IS NULL OR j.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+        RETURN NULL;                         -- topics are no jobs
+    END IF;
+    SELECT * INTO d FROM await.edge_jobs(ARRAY[v_id], ARRAY[0::int2], 0);
+    RETURN json_build_object('id', j.id, 'queue', q, 'owner', j.owner, 'state', d.state, 'attempt', d.attempt,
+        'max_attempts', coalesce(j.max_attempts, (SELECT k.max_attempts FROM await.queue k WHERE k.id = j.queue)),
+        'priority', j.priority, 'batch', j.batch, 'phase', j.phase, 'is_batch', await.is_batch(j.id),
+        'correlation_id', j.correlation_id, 'content_type', j.content_type, 'file_name', j.file_name,
+        'payload_size', j.payload_size, 'params', left(j.params::text, 4096), 'progress', left(d.progress, 4096),
+        'created_at', await.utc(j.created_at), 'updated_at', await.utc(d.updated_at), 'due', await.utc(j.due),
+        'deadline', await.utc(j.deadline), 'retry_of', j.retry_of,
+        'retried_by', (SELECT r.retry FROM await.retried r WHERE r.class = v_class AND r.job = v_id),
+        'result', CASE WHEN d.status IS NOT NULL THEN json_build_object('status', d.status, 'size', d.size,
+            'content_type', d.content_type, 'file_name', d.file_name) END,
+        'lease', (SELECT json_build_object('worker', left(l.worker, 200), 'until', await.utc(l.until), 'attempt', l.attempt)
+                  FROM await.lease l WHERE l.job = v_id),
+        'seq', d.seq,
+        'events', (SELECT coalesce(json_agg(json_build_object('seq', e.seq, 'type', e.type, 'state', e.state,
+                'attempt', e.attempt, 'at', await.utc(e.at), 'data', left(e.data::text, 4096)) ORDER BY e.seq), '[]')
+            FROM (SELECT v.seq, v.type, v.state, v.attempt, v.at, v.data FROM await.event v
+                  WHERE v.class = v_class AND v.job = v_id ORDER BY v.seq DESC LIMIT 200) e),
+        'deliveries', (SELECT coalesce(json_agg(l.document::json), '[]')
+                       FROM await.list_deliveries(NULL, NULL, v_id, NULL, NULL, 50) l WHERE l.document IS NOT NULL))::text;
+END $$;
+CREATE FUNCTION await.console_jobs(p jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    most   CONSTANT int := least(greatest(coalesce((p ->> 'limit')::int, 50), 1), 100);
+    page   record;
+BEGIN
+    page := await.list_page(p ->> 'owner', p ->> 'queue', string_to_array(p ->> 'state', ','), (p ->> 'batch')::uuid,
+        (p ->> 'since')::timestamptz, (p ->> 'until')::timestamptz, split_part(p ->> 'cursor', '.', 1)::uuid,
+        split_part(p ->> 'cursor', '.', 2)::bigint, most, false);
+    RETURN json_build_object('jobs', (
+            SELECT coalesce(json_agg(json_build_object('id', j.id, 'queue', j.queue, 'owner', j.owner, 'state', j.state,
+                'attempt', j.attempt, 'created_at', await.utc(j.created_at), 'updated_at', await.utc(j.updated_at),
+                'correlation_id', j.correlation_id, 'batch', j.batch, 'retry_of', j.retry_of, 'size', j.size,
+                'error', await.console_error(j.error::jsonb)) ORDER BY k.n), '[]')
+            FROM unnest(page.ids) WITH ORDINALITY k (id, n)
+            JOIN await.edge_jobs(page.ids, array_fill(0::int2, ARRAY[cardinality(page.ids)]), 0) j ON j.id = k.id
+            WHERE left(j.queue, 1) <> '.'),
+        'next', page.next_id || '.' || page.next_eid)::text;
+END $$;
+CREATE FUNCTION await.console_leases() RETURNS TABLE(job uuid, attempt smallint, worker text, until timestamp with time zone, queue integer)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT l.job, l.attempt, l.worker, l.until, j.queue
+    FROM (SELECT y.job, y.attempt, y.worker, y.until FROM await.lease y ORDER BY y.job DESC LIMIT 2000) l
+    JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job
+$$;
+CREATE FUNCTION await.console_overview() RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    v_leased  json;
+    v_running jsonb;
+    v_total   bigint;
+    v_ids     int4[];
+    v_queues  json;
+    v_spans   json;
+BEGIN
+    PERFORM await.count_events();
+    WITH leases AS MATERIALIZED (
+        SELECT * FROM await.console_leases()
+    ), workers AS (
+        SELECT l.worker, count(*) AS jobs, (array_agg(l.job ORDER BY l.job))[:5] AS ids FROM leases l
+        GROUP BY l.worker ORDER BY count(*) DESC, l.worker LIMIT 50
+    )
+    SELECT (SELECT coalesce(jsonb_object_agg(b.queue, b.n), '{}') FROM (SELECT l.queue, count(*) AS n FROM leases l
+                                                                         GROUP BY 1) b),
+           (SELECT count(*) FROM leases),
+           (SELECT coalesce(json_agg(json_build_object('worker', left(w.worker, 200), 'jobs', w.jobs, 'running',
+                (SELECT json_agg(json_build_object('id', l.job, 'queue', q.name, 'attempt', l.attempt,
+                     'since', await.utc(s.at), 'until', await.utc(l.until)) ORDER BY l.job)
+                 FROM leases l JOIN await.queue q ON q.id = l.queue
+                 LEFT JOIN LATERAL (SELECT e.at FROM (SELECT v.at, v.type FROM await.event v
+                                                      WHERE v.class = await.class(l.job) AND v.job = l.job
+                                                      ORDER BY v.seq DESC LIMIT 50) e
+                                    WHERE e.type = 'processing' LIMIT 1) s ON true
+                 WHERE l.job = ANY (w.ids)))), '[]') FROM workers w)
+        INTO v_running, v_total, v_leased;
+    -- those whose jobs wait longest, that workers are busy with, that are paused, that configurations name, the eldest
+    SELECT array_agg(u.queue) INTO v_ids FROM (
+        (SELECT (m.lane >> 8)::int4 AS queue FROM (SELECT y.lane FROM await.lane_in_use y ORDER BY y.lane LIMIT 20000) m
+         CROSS JOIN LATERAL (SELECT r.pos FROM await.ready r
+                             WHERE r.lane = m.lane AND r.pos >= coalesce((
+                                 SELECT w.pos FROM await.low_water w WHERE w.lane = m.lane
+                                 ORDER BY w.lane DESC, w.pos DESC LIMIT 1), 0)
+                             ORDER BY r.lane, r.pos LIMIT 1) f
+         GROUP BY 1 ORDER BY min(f.pos) LIMIT 25)
+        UNION (SELECT k.key::int4 FROM jsonb_each_text(v_running) k ORDER BY k.value::bigint DESC LIMIT 15)
+        UNION (SELECT q.id FROM await.queue q WHERE q.paused ORDER BY q.id LIMIT 10)
+        UNION (SELECT q.id FROM await.queue q WHERE q.named AND q.name NOT LIKE '.%' ORDER BY q.id LIMIT 15)
+        UNION (SELECT q.id FROM await.queue q WHERE q.name NOT LIKE '.%' ORDER BY q.id LIMIT 15)
+    ) u;
+    SELECT coalesce(json_agg(d.doc ORDER BY d.doc ->> 'queue'), '[]') INTO v_queues
+        FROM (SELECT await.console_queue(k, coalesce((v_running ->> k::text)::bigint, 0)) AS doc
+              FROM unnest(v_ids) k) d WHERE d.doc IS NOT NULL AND left(d.doc ->> 'queue', 1) <> '.';
+    SELECT json_object_agg(s.what, s.counts) INTO v_spans FROM (
+        SELECT n.what, json_agg(n.sum ORDER BY n.i) AS counts FROM (
+            SELECT h.what, u.i, sum(u.x) AS sum FROM await.queue_count c
+            CROSS JOIN LATERAL (VALUES ('wait', c.waits), ('work', c.runs), ('total', c.totals)) h (what, counts)
+            CROSS JOIN LATERAL unnest(h.counts) WITH ORDINALITY u (x, i)
+            WHERE c.queue = ANY (v_ids) GROUP BY 1, 2) n GROUP BY 1) s;
+    RETURN json_build_object('at', await.utc(clock_timestamp()), 'queues', v_queues,
+        'queues_total', (SELECT count(*) FROM (SELECT FROM await.queue q LIMIT 20000) x),
+        'running', v_total, 'workers', v_leased, 'bounds', await.buckets(), 'latency', coalesce(v_spans, '{}'),
+        'relays', await.console_relays(), 'webhooks', (SELECT row_to_json(w) FROM await.delivery_stats() w),
+        'postgres', (SELECT json_build_object('version', current_setting('server_version'),
+                'database', current_database(), 'connections', s.numbackends,
+                'max_connections', current_setting('max_connections')::int, 'commits', s.xact_commit,
+                'rollbacks', s.xact_rollback, 'hit', round((s.blks_hit::float8 / nullif(s.blks_hit + s.blks_read, 0))::numeric,
+                4), 'deadlocks', s.deadlocks, 'started', await.utc(pg_postmaster_start_time()),
+                'overdue', round(await.reap_lag()::numeric, 3),
+                'oldest_transaction', (SELECT round(extract(epoch FROM clock_timestamp() - min(a.xact_start)), 3)
+                                       FROM pg_stat_activity a WHERE a.datname = s.datname AND a.pid <> pg_backend_pid()
+                                           AND a.backend_type = 'client backend'))
+            FROM pg_stat_database s WHERE s.datname = current_database()))::text;
+END $$;
+CREATE FUNCTION await.console_queue(p_queue integer, p_running bigint) RETURNS json
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    most  CONSTANT int := 1000;
+    lanes CONSTANT bigint := p_queue::bigint << 8;
+    q     await.queue;
+    c     await.queue_count;
+    d     record;
+BEGIN
+    SELECT * INTO q FROM await.queue k WHERE k.id = p_queue;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO c FROM await.queue_count k WHERE k.queue = p_queue;
+    SELECT * INTO d FROM await.console_depth(p_queue, most);
+    RETURN json_build_object('queue', q.name, 'paused', q.paused, 'ready', d.ready, 'about', d.about,
+        'delayed', (SELECT count(*) FROM (SELECT FROM await.delayed y WHERE y.lane >= lanes AND y.lane < lanes + 256
+                                          LIMIT most) x),
+        'held', (SELECT count(*) FROM (SELECT FROM await.held y WHERE y.lane >= lanes AND y.lane < lanes + 256
+                                       LIMIT most) x),
+        'running', p_running, 'max_running', q.max_running,
+        'oldest', round(greatest(extract(epoch FROM clock_timestamp() - d.since), 0)::numeric, 3),
+        'rate', round(await.queue_rate(q.id)::numeric, 3),
+        'completed', coalesce(c.completed, 0), 'failed', coalesce(c.failed, 0), 'cancelled', coalesce(c.cancelled, 0),
+        'expired', coalesce(c.expired, 0), 'retries', coalesce(c.retries, 0));
+END $$;
+CREATE FUNCTION await.console_queues(p jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    most CONSTANT int := least(greatest(coalesce((p ->> 'limit')::int, 50), 1), 100);
+    ids  int4[];
+    busy jsonb;
+BEGIN
+    ids := ARRAY(SELECT k.id FROM await.queue k
+                 WHERE k.name > coalesce(p ->> 'after', '') AND left(k.name, 1) <> '.'
+                   AND (p ->> 'match' IS NULL OR strpos(k.name, p ->> 'match') > 0)
+                 ORDER BY k.name LIMIT most + 1);
+    SELECT coalesce(jsonb_object_agg(b.queue, b.n), '{}') INTO busy
+        FROM (SELECT l.queue, count(*) AS n FROM await.console_leases() l WHERE l.queue = ANY (ids) GROUP BY 1) b;
+    RETURN json_build_object('queues', (
+            SELECT coalesce(json_agg(await.console_queue(k.id, coalesce((busy ->> k.id::text)::bigint, 0))
+                                     ORDER BY k.n), '[]')
+            FROM unnest(ids[:most]) WITH ORDINALITY k (id, n)),
+        'next', CASE WHEN cardinality(ids) > most
+                     THEN (SELECT q.name FROM await.queue q WHERE q.id = ids[most]) END)::text;
+END $$;
+CREATE FUNCTION await.console_relays() RETURNS json
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    s    record;
+    lag  record;
+    rows json[] := '{}';
+BEGIN
+    FOR s IN
+        SELECT DISTINCT ON (c.relay, c.sink) c.*, l.holder, l.until FROM await.relay_cursor c
+        LEFT JOIN LATERAL (SELECT y.holder, y.until FROM await.relay_leader y WHERE y.relay = c.relay
+                           ORDER BY y.no DESC LIMIT 1) l ON true
+        ORDER BY c.relay, c.sink, c.no DESC LIMIT 50
+    LOOP
+        SELECT * INTO lag FROM await.relay_lag(s.cursor, 2000);
+        rows := rows || json_build_object('relay', s.relay, 'sink', s.sink,
+            'leader', CASE WHEN s.until > clock_timestamp() THEN s.holder END, 'behind', lag.behind,
+            'lag', round(lag.lag::numeric, 3), 'moved', await.utc(s.at), 'delivered', s.delivered,
+            'failures', s.failures, 'reason', left(coalesce(lag.trouble, s.reason), 500));
+    END LOOP;
+    RETURN array_to_json(rows);
+END $$;
 CREATE FUNCTION await.count_events(p_every interval DEFAULT '00:00:05'::interval, p_most integer DEFAULT 50000) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5024,7 +5417,7 @@ BEGIN
         ORDER BY 1, 2 LIMIT v_left
     ) u;
 END $$;
-CREATE FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) RETURNS record
+CREATE FUNCTION await.relay_lag(p_cursor text, p_most integer DEFAULT 100000, OUT behind bigint, OUT lag double precision, OUT trouble text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
@@ -5035,7 +5428,7 @@ BEGIN
             clock_timestamp()) - split_part(p_cursor, ':', 3)::float8 / 1000, 0) ELSE 0 END;
         RETURN;
     END IF;
-    behind := await.relay_behind(p_cursor, 100000);
+    behind := await.relay_behind(p_cursor, p_most);
     lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
                      FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
 EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
@@ -7102,6 +7495,8 @@ CREATE INDEX lease_of_owner ON await.lease USING btree (queue, owner, no) WHERE 
 CREATE INDEX lease_of_queue ON await.lease USING btree (queue, no) WHERE (queue IS NOT NULL);
 CREATE INDEX lease_until ON await.lease USING btree (until);
 CREATE INDEX low_water_of_lane ON await.low_water USING btree (lane, pos);
+CREATE INDEX queue_named ON await.queue USING btree (id) WHERE named;
+CREATE INDEX queue_paused ON await.queue USING btree (id) WHERE paused;
 CREATE INDEX queue_rated ON await.queue USING btree (id) WHERE rated;
 CREATE INDEX queue_special ON await.queue USING btree (id) WHERE special;
 CREATE INDEX queue_used_day ON await.queue_used USING btree (queue, class, day);
@@ -7180,6 +7575,28 @@ REVOKE ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content
 GRANT ALL ON FUNCTION await.complete(id uuid, receipt text, body bytea, content_type text, status integer, file_name text) TO await_worker;
 REVOKE ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.complete_many(ids uuid[], receipts text[], bodies bytea[], content_types text[], statuses integer[], file_names text[]) TO await_worker;
+REVOKE ALL ON FUNCTION await.console_act(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.console_act(p jsonb) TO await_console;
+REVOKE ALL ON FUNCTION await.console_depth(p_queue integer, p_most integer, OUT ready bigint, OUT about boolean, OUT since timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.console_error(p_error jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.console_failures(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.console_failures(p jsonb) TO await_edge;
+GRANT ALL ON FUNCTION await.console_failures(p jsonb) TO await_console;
+REVOKE ALL ON FUNCTION await.console_job(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.console_job(p jsonb) TO await_edge;
+GRANT ALL ON FUNCTION await.console_job(p jsonb) TO await_console;
+REVOKE ALL ON FUNCTION await.console_jobs(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.console_jobs(p jsonb) TO await_edge;
+GRANT ALL ON FUNCTION await.console_jobs(p jsonb) TO await_console;
+REVOKE ALL ON FUNCTION await.console_leases() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.console_overview() FROM PUBLIC;
+GRANT ALL ON FUNCTION await.console_overview() TO await_edge;
+GRANT ALL ON FUNCTION await.console_overview() TO await_console;
+REVOKE ALL ON FUNCTION await.console_queue(p_queue integer, p_running bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.console_queues(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.console_queues(p jsonb) TO await_edge;
+GRANT ALL ON FUNCTION await.console_queues(p jsonb) TO await_console;
+REVOKE ALL ON FUNCTION await.console_relays() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.count_events(p_every interval, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.count_waiting(p_queue integer, p_owner text, p_most integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.create_batch(options jsonb) FROM PUBLIC;
@@ -7409,7 +7826,7 @@ REVOKE ALL ON FUNCTION await.relay_hello() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_hello() TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_holds(p_relay text, p_token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_value_max integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, p_most integer, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer, p_hints integer) FROM PUBLIC;

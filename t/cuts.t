@@ -41,6 +41,7 @@ my $locations = <<'CONF' =~ s/\$\{FILES\}/$files/gr;
     location = /batches { await_batch queues=work file=image; await_batches all; }
     location = /list { await_jobs all; }
     location /hooks { await_webhooks write all; }
+    location /console { await_console write; }
     location = /played { await_submit work; await_proxy http://b headers=X-Any; }
     location = /hooked { await_submit work webhook=https://a.example/; }
     location ~ ^/kept/(?<id>[^/]+)$ { await_cache results; await_batch $id; }

@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 12;
+inline constexpr int kSchemaVersion = 13;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -80,6 +80,14 @@ inline constexpr char kDeliveries[] =
     "SELECT document, next FROM await.list_deliveries($1, $2, $3, "
     "timestamptz 'epoch' + $4 * interval '1 us', $5, $6, $7)";
 inline constexpr char kRetryDelivery[] = "SELECT await.retry_delivery($1, $2)";
+// of the console; each takes its arguments as one JSON object
+inline constexpr char kConsoleOverview[] = "SELECT await.console_overview()";
+inline constexpr char kConsoleQueues[] = "SELECT await.console_queues($1::text::jsonb)";
+inline constexpr char kConsoleJobs[] = "SELECT await.console_jobs($1::text::jsonb)";
+inline constexpr char kConsoleJob[] = "SELECT await.console_job($1::text::jsonb)";
+inline constexpr char kConsoleFailures[] = "SELECT await.console_failures($1::text::jsonb)";
+inline constexpr char kConsoleAct[] =
+    "SELECT document, job, seq, owner, queue FROM await.console_act($1::text::jsonb)";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";

@@ -29,7 +29,8 @@ END $$;
 
 -- The same as a row, and for how many seconds the next of them waits. A cursor that is none has NULL and says why. A
 -- source of jobs has "kafka:BEHIND:TIME" instead, with the time of its last message in milliseconds.
-CREATE OR REPLACE FUNCTION await.relay_lag(p_cursor text, OUT behind bigint, OUT lag float8, OUT trouble text)
+-- replaces: await.relay_lag(text)
+CREATE OR REPLACE FUNCTION await.relay_lag(p_cursor text, p_most int DEFAULT 100000, OUT behind bigint, OUT lag float8, OUT trouble text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -40,7 +41,7 @@ BEGIN
             clock_timestamp()) - split_part(p_cursor, ':', 3)::float8 / 1000, 0) ELSE 0 END;
         RETURN;
     END IF;
-    behind := await.relay_behind(p_cursor, 100000);
+    behind := await.relay_behind(p_cursor, p_most);
     lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
                      FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
 EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN

@@ -31,6 +31,8 @@ struct MainConf {
   ngx_int_t batch_flights;   ///< batches that are sent at the same time
   ngx_flag_t wants_queues;   ///< a location has await_metrics
   ngx_shm_zone_t *queues;    ///< the zone of QueueCache; null: not needed
+  ngx_flag_t wants_console;  ///< a location has await_console
+  ngx_shm_zone_t *console;   ///< the zone of ConsoleFeed; null: not needed
   ngx_shm_zone_t *counters;  ///< the zone of Counters
   size_t value_max;          ///< the largest await_value_max of all locations
   ngx_int_t request_id;      ///< the index of nginx's variable $request_id
@@ -72,6 +74,8 @@ struct LocationConf {
   Handler retry_job;
   Handler webhooks;
   Handler retry_delivery;
+  Handler console;
+  Handler console_act;
   Handler metrics;
   Handler health;
   Handler resources;            ///< of a location with "await": for all paths that are none of its resources

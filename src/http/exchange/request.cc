@@ -226,6 +226,13 @@ wire::BatchLinks batch_links_of_new(ngx_http_request_t *r, const Uuid &id) {
                                                         : below_client_path(r, id));
 }
 
+std::int64_t age_ms(ngx_http_request_t *r) {
+  const ngx_time_t &now = *ngx_timeofday();
+  std::int64_t ms = (now.sec - r->start_sec) * 1000 + static_cast<std::int64_t>(now.msec) -
+                    static_cast<std::int64_t>(r->start_msec);
+  return std::max<std::int64_t>(ms, 0);  // the clock may have been set
+}
+
 std::optional<std::string_view> path_below(ngx_http_request_t *r) {
   auto *core = static_cast<ngx_http_core_loc_conf_t *>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
   std::string_view prefix = ngx::view(core->name);

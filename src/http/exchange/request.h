@@ -28,6 +28,9 @@ bool lists(std::string_view value, std::string_view word);
 /// ignored. False in a subrequest, because the connection belongs to the main request.
 bool asks_for_websocket(ngx_http_request_t *r);
 
+/// For how long nginx has had the request.
+std::int64_t age_ms(ngx_http_request_t *r);
+
 /// A query argument, percent-decoded; nothing if there is none.
 std::optional<std::string> argument(ngx_http_request_t *r, std::string_view name);
 

@@ -9,6 +9,7 @@ void HeldPoll::start_time(std::int64_t wait_ms) {
   over_ = wait_ms == 0 || runtime_.lifecycle().draining();
   if (over_)
     return;
+  poll_.set(1);
   due_ms_ = runtime_.now_ms() + wait_ms;
   runtime_.heartbeats().schedule_deadline(*this, wait_ms);
 }

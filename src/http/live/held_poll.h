@@ -42,6 +42,7 @@ class HeldPoll : public HeldRequest, private core::TimerEntry {
   void on_due() noexcept override;
   void on_revive() final;
 
+  ScopedGauge poll_{Gauge::polls, 0};
   std::int64_t due_ms_ = 0;  // the end of the time; 0: no timer
   bool over_ = false;
 };

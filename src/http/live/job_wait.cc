@@ -74,6 +74,9 @@ void JobWait::on_job(Result<const core::Job *> job) {
     if (watcher_.read().cache != nullptr)
       info.cache = watcher_.read().from_cache ? "HIT" : "MISS";
     info.held_ms = runtime_.now_ms() - began_ms_;
+    std::int64_t late_ms = runtime_.backends().database_ms() - found->updated_at;
+    if (done && late_ms < *info.held_ms)  // it was waiting for this
+      runtime_.counters().time(Timed::deliver, late_ms);
     answer(*found, !done);
     return;
   }

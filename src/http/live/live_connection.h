@@ -41,10 +41,10 @@ class LiveConnection : public HeldRequest, private core::TimerEntry {
   /// Writes what is queued.
   virtual Written send() = 0;
   virtual std::size_t pending() const { return queue_.pending(); }
-  /// Queues the frame of an event, or of all events of a page, in which case the position is advanced.
-  virtual void push_event(const core::Subscription &subscription, const core::EventPage &page,
-                          const core::Event &event) = 0;
-  virtual void push_page(const core::EventPage &page, core::Position &position) = 0;
+  /// Queues the frame of an event, or of all events of a page, in which case the position is advanced. For
+  /// those that call deliver().
+  virtual void push_event(const core::Subscription &, const core::EventPage &, const core::Event &) {}
+  virtual void push_page(const core::EventPage &, core::Position &) {}
   /// Whether push_page() may be used.
   virtual bool shares_pages() const { return true; }
   virtual void push_heartbeat() = 0;
@@ -92,6 +92,7 @@ class LiveConnection : public HeldRequest, private core::TimerEntry {
   void on_parked_writable() final;
   void on_revive() final;
   void on_send_timeout();
+  void time_delivery(const core::EventPage &page);
   void rest();
   ngx::SendTimer::Writer writer() const { return {connection(), r_, core_conf()}; }
   static void on_request_readable(ngx_http_request_t *r);

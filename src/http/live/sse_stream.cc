@@ -8,9 +8,6 @@
 #include "http/exchange/retry.h"
 #include "http/live/counted_subscription.h"
 #include "http/runtime/held_request.h"
-#include "ngx/pool.h"
-#include "ngx/str.h"
-#include "ngx/tls.h"
 #include "wire/channel.h"
 #include "wire/json_writer.h"
 
@@ -48,7 +45,7 @@ StreamOptions stream_options(ngx_http_request_t *r, std::string cursor) {
 
 SseStream::SseStream(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
                      const wire::EventEncoding &encoding, const StreamOptions &options)
-    : LiveConnection(r, runtime, encoding, options.visible_beat),
+    : SseConnection(r, runtime, encoding, options.visible_beat),
       subscriptions_(*this, runtime_.event_services(channels.front().id),
                      source_of(conf_, channels.front(), options.cursor)),
       names_(options.names),
@@ -60,8 +57,7 @@ SseStream::SseStream(ngx_http_request_t *r, Runtime &runtime, const std::vector<
 }
 
 Answer SseStream::start() {
-  bind_request();
-  out_ = ngx::make<ngx::FilterOutput>(r_->pool, r_);
+  begin_output();
   Answer held = hold();
   begin();
   return held;
@@ -69,8 +65,7 @@ Answer SseStream::start() {
 
 void SseStream::take_over() {
   request_info(r_).delivery = "sse";
-  bind_request();
-  out_ = ngx::make<ngx::FilterOutput>(r_->pool, r_);
+  begin_output();
   begin();
 }
 
@@ -121,29 +116,6 @@ void SseStream::on_end() {
   end();
 }
 
-/// Sends the header. False: that has ended the request, and usually destroyed this.
-bool SseStream::send_head() {
-  r_->headers_out.status = NGX_HTTP_OK;
-  r_->headers_out.content_type = ngx::borrow("text/event-stream");
-  r_->headers_out.content_type_len = r_->headers_out.content_type.len;
-  r_->headers_out.content_length_n = -1;
-  r_->disable_not_modified = 1;
-  add_header(r_, "Cache-Control", "no-store");
-  add_header(r_, "X-Accel-Buffering", "no");
-  add_header(r_, "Vary", "Accept");
-  ngx_int_t rc = http::send_head(r_);
-  if (rc == NGX_ERROR || rc > NGX_OK || r_->header_only) {
-    finish(Answer::sent(rc));
-    return false;
-  }
-  sent_ = true;
-  if (r_->stream == nullptr && core_conf().tcp_nodelay)
-    ngx_tcp_nodelay(r_->connection);  // an event must not wait for the acknowledgement of the one before
-  handle_writable();
-  schedule_heartbeat();
-  return true;
-}
-
 void SseStream::push_page(const core::EventPage &page, core::Position &position) {
   push_shared(wire::page_frame(page, position, style(), encoding_));
 }
@@ -176,47 +148,6 @@ void SseStream::push_state(std::string_view type, std::string_view state, std::s
        wire::sse_frame(cursor, names_ ? type : std::string_view(), state_data(type, cursor, state, channel)));
 }
 
-/// nginx's filters make chunks of what goes through them.
-void SseStream::push(std::string_view text) {
-  push_bytes(Bytes(style().chunked ? wire::chunk(text) : std::string(text)));
-}
-
-/// @param bytes  in the style of style()
-void SseStream::push_bytes(const Bytes &bytes) {
-  if (out_ != nullptr)
-    out_->push(bytes);
-  else
-    queue_.push(bytes);
-}
-
-void SseStream::push_heartbeat() {
-  push_bytes(runtime_.heartbeats().sse_beat(visible_beat_, style().chunked));
-}
-
-SseStream::Written SseStream::send() {
-  if (out_ == nullptr) {
-    ngx_int_t rc = queue_.flush(connection());
-    return {rc == NGX_ERROR, rc == NGX_AGAIN, rc == NGX_OK};
-  }
-  ngx_int_t rc = out_->flush();
-  // what a filter holds back for other reasons (gzip) does not wait for the client
-  bool waits = out_->pending() > 0 || ngx::is_write_buffered(r_);
-  if (rc != NGX_ERROR && !waits && !ended_)
-    ngx::release_tls_buffer(r_);
-  return {rc == NGX_ERROR, waits, out_->pending() == 0};
-}
-
-void SseStream::finish_response() {
-  if (out_ == nullptr)
-    LiveConnection::finish_response();
-  else
-    finish(Answer::sent(ngx_http_send_special(r_, NGX_HTTP_LAST)));  // usually destroys this
-}
-
-Answer SseStream::lost_answer(bool timed_out) const {
-  return timed_out ? Answer::timed_out() : Answer::cut();
-}
-
 void SseStream::on_room() {
   paused_ = false;
   subscriptions_.resume();
@@ -231,40 +162,8 @@ void SseStream::restore_info(RequestInfo &info) {
   info.state = core::state_name(subscriptions_.first().state);
 }
 
-/// The database is not available before anything was sent. Any status but 200 would stop EventSource for
-/// good. May destroy this.
-void SseStream::end_with_retry() {
-  if (!send_head())
-    return;
-  push(wire::sse_retry(retry_ms(conf_, runtime_.random())));
-  end();
-}
-
-void SseStream::drain() {
-  if (closing_)
-    return;
-  if (sent_)
-    end();  // the clients return after `retry`, spread over that time, and continue at their cursors
-  else
-    end_with_retry();
-}
-
-/// Ends the stream once everything is written. May destroy this.
-void SseStream::end() {
-  closing_ = ended_ = true;
-  leave();
-  if (parked() && chunked())
-    queue_.push(runtime_.heartbeats().last_chunk());
-  if (!parked()) {
-    RequestInfo &info = request_info(r_);
-    info.state = core::state_name(subscriptions_.first().state);
-    info.held_ms = held_ms();
-  }
-  write();
-}
-
 void SseStream::leave() {
-  LiveConnection::leave();
+  SseConnection::leave();
   subscriptions_.leave();
   reading_.set(0);
 }

@@ -5,10 +5,8 @@
 #include <vector>
 
 #include "core/multi_subscription.h"
-#include "http/live/live_connection.h"
-#include "ngx/filter_output.h"
+#include "http/live/sse_connection.h"
 #include "wire/channel.h"
-#include "wire/sse.h"
 
 namespace await::http {
 
@@ -25,8 +23,8 @@ StreamOptions stream_options(ngx_http_request_t *r, std::string cursor);
 
 /// The events of one or several channels as Server-Sent Events: the missed events since the cursor, then new
 /// ones, until the jobs have ended. Once the client has caught up, the request is freed and its connection
-/// parked. Until then the response goes through nginx's filters, afterwards straight to the connection.
-class SseStream : public LiveConnection, private core::MultiSubscription::Reader {
+/// parked.
+class SseStream : public SseConnection, private core::MultiSubscription::Reader {
  public:
   /// @param channels  at least one
   SseStream(ngx_http_request_t *r, Runtime &runtime, const std::vector<wire::Channel> &channels,
@@ -35,9 +33,6 @@ class SseStream : public LiveConnection, private core::MultiSubscription::Reader
   ngx::Answer start();
   /// The same for a request that is held already, by another object, which has unlinked itself.
   void take_over();
-  /// Ends the stream; the client returns after `retry`. May destroy this, as may revoke().
-  void drain() override;
-  void revoke() override { drain(); }
 
  private:
   bool on_ready() override;
@@ -49,40 +44,26 @@ class SseStream : public LiveConnection, private core::MultiSubscription::Reader
   void on_error(const Error &error) override;
   std::optional<std::string_view> owner() const override;
 
-  Written send() override;
-  std::size_t pending() const override { return out_ != nullptr ? out_->pending() : queue_.pending(); }
   void push_event(const core::Subscription &subscription, const core::EventPage &page,
                   const core::Event &event) override;
   void push_page(const core::EventPage &page, core::Position &position) override;
-  bool shares_pages() const override { return subscriptions_.is_alone() && out_ == nullptr; }
-  void push_heartbeat() override;
-  ngx_msec_t heartbeat_interval() const override { return conf_.ping; }
-  void on_expiry() override { end(); }
+  bool shares_pages() const override { return subscriptions_.is_alone() && !is_filtered(); }
   void on_room() override;
-  void on_park() override { out_ = nullptr; }
   void restore_info(RequestInfo &info) override;
-  void finish_response() override;
-  ngx::Answer lost_answer(bool timed_out) const override;
   void leave() override;
 
   void begin();
-  bool send_head();
   void push_shared(const Bytes &frame);
   void push_state(std::string_view type, std::string_view state, std::string_view channel = {});
-  void push(std::string_view text);
-  void push_bytes(const Bytes &bytes);
-  void end_with_retry();
-  void end();
-  wire::FrameStyle style() const { return {names_, out_ == nullptr && chunked()}; }
+  wire::FrameStyle style() const { return {names_, is_chunked()}; }
 
-  ngx::FilterOutput *out_ = nullptr;  // while there is a request; in its pool
   core::MultiSubscription subscriptions_;
+  ScopedGauge stream_{Gauge::streams};
   ScopedGauge reading_{Gauge::reads, 0};  // until it is open
   bool names_;
   bool linger_;
   bool behind_ = false;  // the format hid the last events, so the client's cursor is older than ours
-  bool sent_ = false;    // the header is sent
-  bool opened_ = false;  // so is the first frame
+  bool opened_ = false;  // the first frame is sent
 };
 
 }  // namespace await::http

@@ -47,6 +47,8 @@ constexpr Action kActions[] = {{&LocationConf::submit, kPost, "await_submit", 2}
                                {&LocationConf::retry_delivery, kPost, "await_webhooks", 1},
                                {&LocationConf::events, kStream, "await_events", 1},
                                {&LocationConf::socket, kSocket, "await_socket", 1},
+                               {&LocationConf::console, kGet, "await_console", 1},
+                               {&LocationConf::console_act, kPost, "await_console", 1},
                                {&LocationConf::metrics, kGet, "await_metrics", 1},
                                {&LocationConf::health, kGet, "await_health", 1},
                                {&LocationConf::resources, kGet | kPost | kDelete, "await", 2}};
@@ -73,8 +75,10 @@ const Action *find_rival(const LocationConf &location, unsigned requests) {
 
 /// Of the actions that answer GET, the one that the client's Accept selects.
 Handler reader(ngx_http_request_t *r, const LocationConf &location) {
-  if (location.metrics != nullptr || location.health != nullptr)
-    return location.metrics != nullptr ? location.metrics : location.health;
+  for (Handler only : {location.metrics, location.health, location.console}) {
+    if (only != nullptr)
+      return only;
+  }
   if (location.socket != nullptr && asks_for_websocket(r))
     return location.socket;
   const Action *document = find_rival(location, kDocument);
@@ -163,7 +167,8 @@ Answer answer(ngx_http_request_t *r) {
                   "await: answering 403: cross-origin request rejected by await_origins");
     return send_logged_problem(r, 403, "Cross-origin request rejected.");
   }
-  bool owned = handler != location.metrics && handler != location.health && handler != location.publish;
+  bool owned = handler != location.metrics && handler != location.health && handler != location.publish &&
+               handler != location.console && handler != location.console_act;
   auto owner = owned ? owner_of(r) : std::nullopt;
   if (owner && (owner->empty() || !is_text(*owner)))
     return send_problem(r, 403, "The request is not authenticated.");

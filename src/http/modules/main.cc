@@ -434,6 +434,11 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
     if (main->queues == nullptr)
       return NGX_ERROR;
   }
+  if (main->wants_console == 1) {
+    main->console = ConsoleFeed::reserve(cf);
+    if (main->console == nullptr)
+      return NGX_ERROR;
+  }
   if (main->postgres.data != nullptr)
     return main->counters != nullptr ? NGX_OK : NGX_ERROR;
   directive_error(cf, main->used_by, "requires \"await_postgres\" in the \"http\" block");

@@ -18,6 +18,7 @@
 #include "ngx/log.h"
 #include "ngx/loop.h"
 #include "pg/batch_store.h"
+#include "pg/console.h"
 #include "pg/deliveries.h"
 #include "pg/hello.h"
 #include "pg/job_store.h"
@@ -108,6 +109,16 @@ class Backends : public core::IdSource, private pg::Connection::Observer {
   void retry_delivery(std::int64_t id, const std::optional<std::string> &owner,
                       core::Reply<core::Resent> &reply) {
     pg::retry_delivery(bulk_, id, owner, reply);
+  }
+
+  /// Whether read_console() can be called: while disconnected, and on an older schema, it would fail.
+  bool has_console() const { return has_queue_stats(); }
+  void read_console(core::ConsoleRead what, const std::string &arguments,
+                    core::Reply<core::ConsoleDocument> &reply) {
+    pg::read_console(bulk_, what, arguments, reply);
+  }
+  void act_for_console(const std::string &action, core::Reply<core::ConsoleActed> &reply) {
+    pg::act_for_console(bulk_, action, reply);
   }
 
   /// A digest of the timeline of the database; 0: not known yet. The reference stays valid, and its value

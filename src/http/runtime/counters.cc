@@ -22,6 +22,7 @@ struct Counters::Slot {
   volatile std::int64_t pid;
   volatile std::int64_t gauges[static_cast<std::size_t>(Gauge::count)];
   volatile std::int64_t counters[static_cast<std::size_t>(Counter::count)];
+  volatile std::int64_t timed[static_cast<std::size_t>(Timed::count)][core::Latency::kBuckets];
 };
 
 struct Counters::Table {
@@ -73,6 +74,11 @@ void Counters::count(Counter counter, std::int64_t n) {
   number = number + n;
 }
 
+void Counters::time(Timed what, std::int64_t ms) {
+  auto &number = slot_.timed[static_cast<std::size_t>(what)][core::Latency::bucket(ms)];
+  number = number + 1;
+}
+
 bool Counters::accept_timeline(std::string_view name) {
   ngx_shmtx_lock(&pool_.mutex);  // held for the time of a few comparisons, once a re-read
   bool accepted = table_.timelines.accept(name);
@@ -108,6 +114,15 @@ std::int64_t Counters::sum(Counter counter) const {
   std::int64_t total = 0;
   for (const Slot &slot : table_.slots)
     total += slot.counters[static_cast<std::size_t>(counter)];
+  return total;
+}
+
+core::Latency Counters::sum(Timed what) const {
+  core::Latency total;
+  for (const Slot &slot : table_.slots) {
+    for (std::size_t i = 0; i < core::Latency::kBuckets; ++i)
+      total.counts[i] += slot.timed[static_cast<std::size_t>(what)][i];
+  }
   return total;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/latency.h"
 #include "ngx/nginx.h"
 
 namespace await::http {
@@ -12,6 +13,9 @@ enum class Gauge : std::uint8_t {
   held,
   parked,
   sockets,
+  streams,
+  polls,
+  consoles,
   watched,
   submissions,
   reads,
@@ -48,6 +52,10 @@ enum class Counter {
   count
 };
 
+/// What is timed: a submission, from its first byte to the answer; and an event or an ending that a client
+/// was waiting for, from when it happened to when it is written.
+enum class Timed : std::uint8_t { submit, deliver, count };
+
 /// The gauges and counters of all nginx workers, in shared memory. Each worker writes a slot of its own, so
 /// there are no locks. Counters outlive the worker that counted, gauges do not. Also the timelines of the
 /// database, which all nginx workers must agree on, and what one of them does for all.
@@ -66,6 +74,7 @@ class Counters {
   void add(Gauge gauge, std::int64_t delta);
   void set(Gauge gauge, std::int64_t value);
   void count(Counter counter, std::int64_t n = 1);
+  void time(Timed what, std::int64_t ms);
 
   /// core::Timelines::accept() for all nginx workers, also for those that a reload starts.
   bool accept_timeline(std::string_view name);
@@ -79,6 +88,7 @@ class Counters {
   /// The sum over all nginx workers that are running.
   std::int64_t sum(Gauge gauge) const;
   std::int64_t sum(Counter counter) const;
+  core::Latency sum(Timed what) const;
   /// The highest value of all nginx workers that are running.
   std::int64_t highest(Gauge gauge) const;
   /// Requests the shared memory while nginx reads its configuration. Returns null if that fails; the error is

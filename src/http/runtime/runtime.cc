@@ -31,6 +31,7 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
       backends_(loop_, log_, random_, conf, counters_, *this),
       keys_(loop_, backends_, static_cast<std::int64_t>(conf.reread)),
       queues_(loop_, backends_, conf.queues),
+      console_(loop_, backends_, conf.console),
       lifecycle_(loop_, counters_, backends_.access_store(), static_cast<std::int64_t>(conf.drain)),
       submissions_(backends_.store(), backends_.bus(), *this, limits(conf)),
       user_event_reads_(backends_.store(), *this, kUserFlights, kUserBatch),
@@ -147,6 +148,7 @@ void Runtime::on_second() {
   if (lifecycle_.draining())
     return;
   queues_.on_second();
+  console_.on_second();
   backends_.run_maintenance();
 }
 

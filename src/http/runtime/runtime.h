@@ -18,6 +18,7 @@
 #include "core/watcher.h"
 #include "http/conf/conf.h"
 #include "http/runtime/backends.h"
+#include "http/runtime/console_feed.h"
 #include "http/runtime/counters.h"
 #include "http/runtime/flush.h"
 #include "http/runtime/full_queues.h"
@@ -45,6 +46,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   Backends &backends() { return backends_; }
   SigningKeys &keys() { return keys_; }
   QueueCache &queues() { return queues_; }
+  ConsoleFeed &console() { return console_; }
   Lifecycle &lifecycle() { return lifecycle_; }
   Refusals &refusals() { return refusals_; }
   FullQueues &full_queues() { return full_queues_; }
@@ -113,6 +115,7 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   Backends backends_;
   SigningKeys keys_;
   QueueCache queues_;
+  ConsoleFeed console_;
   FullQueues full_queues_;
   core::Hub hub_{backends_.bus(), *this};
   Lifecycle lifecycle_;

@@ -72,7 +72,7 @@ sub click {
     return $self->call('POST', "$self->{session}/element/" . $self->element($selector) . '/click', {});
 }
 # A key, for whatever has the focus.
-my %KEYS = (Tab => "\x{e004}", Enter => "\x{e007}");
+my %KEYS = (Tab => "\x{e004}", Enter => "\x{e007}", Escape => "\x{e00c}");
 sub press {
     my ($self, $key) = @_;
     my @actions = map { { type => $_, value => $KEYS{$key} } } qw(keyDown keyUp);

@@ -317,6 +317,13 @@ our %ACTIONS = (
     'socket with rubbish' => sub { upgrade('/ws', op('ping'), 'rubbish' x 5) },
     'socket that says goodbye' => sub { upgrade('/ws', op('ping'), text(pack('n', 1000), opcode => 8)) },
     'metrics' => sub { ask('/metrics') },
+    'console' => sub { ask('/console/vendor/uplot.js') },
+    'console overview' => sub { ask('/console/api/overview') },
+    'console jobs' => sub { ask('/console/api/jobs?limit=100') },
+    'console live' => sub { ask('/console/api/live', held => 1, wake => sub { }) },
+    'console action' => sub { carry('/console/api/actions', encode_json({ action => 'cancel', jobs => [ job(1) ] }),
+        type => 'application/json') },
+    'no console action' => sub { refused(carry('/console/api/actions', wrong_json())) },
     # refused, each where it can be: before the body, in it, at its end
     'no JSON' => sub { refused(carry('/jobs', wrong_json())) },
     'no JSON at the end' => sub { refused(carry('/jobs', '{"a":[1,2', type => 'application/json')) },

@@ -7,6 +7,7 @@ use warnings;
 
 use Await::RefusalParts;
 use Await::RefusalsOfBatches;
+use Await::RefusalsOfConsole;
 use Await::RefusalsOfWebhooks;
 use Exporter 'import';
 our @EXPORT = qw(@ROWS);
@@ -34,6 +35,9 @@ my %ACTIONS = (
         headers => [ [ Upgrade => 'websocket' ], [ Connection => 'keep-alive, Upgrade' ],
         [ 'Sec-WebSocket-Version' => 13 ], [ 'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==' ],
             [ 'Sec-WebSocket-Protocol' => 'await.v1' ] ] },
+    console => { conf => 'await_console;', method => 'GET', below => '/api/queues', unscoped => 1 },
+    console_act => { conf => 'await_console write;', method => 'POST', below => '/api/actions', unscoped => 1,
+        headers => [ [ 'Content-Type' => 'application/json' ] ] },
     metrics => { conf => 'await_metrics;', method => 'GET', unscoped => 1 },
     health  => { conf => 'await_health;', method => 'GET', unscoped => 1 },
     resources => { conf => 'await QUEUE;', method => 'POST', below => '/no/resource', open => 1 },
@@ -183,12 +187,13 @@ our @ROWS = (
     # these have no entity tag that could match
     (map { [ $_ => 412, 'match', headers => [ @{ $ACTIONS{$_}{headers} // [] },
         [ 'If-Match' => '"another"' ] ] ] }
-        qw(submit batch_submit publish ticket retry_job webhooks retry_delivery events page jobs batches metrics health
-            socket)),
+        qw(submit batch_submit publish ticket retry_job webhooks retry_delivery console console_act events page jobs
+            batches metrics health socket)),
     # a ticket is for watching, and gets no other
     (map { [ $_ => 403, 'by a ticket', conf => "await_auth_ticket on; $ACTIONS{$_}{conf}", args => 'ticket={mint}',
         access => 'auth_ticket.cc' ] }
-        qw(submit batch_submit publish ticket cancel retry_job webhooks retry_delivery jobs batches metrics health)),
+        qw(submit batch_submit publish ticket cancel retry_job webhooks retry_delivery console console_act jobs batches
+            metrics health)),
     [ submit => 503, 'full', conf => 'await_submit brim max_pending=1;',
         headers => [ [ 'Idempotency-Key' => '"brim"' ] ], at => 'end' ],
     [ submit => 429, 'quota', conf => 'await_owner $arg_u; await_submit brim max_pending_per_owner=1;', args => 'u=bob',
@@ -237,6 +242,7 @@ our @ROWS = (
     [ jobs => 503, 'database', phase => 'away' ],
 
     @WEBHOOK_ROWS,
+    @CONSOLE_ROWS,
 
     [ socket => 426, 'no upgrade', headers => [], conf => 'await_socket;' ],
     [ socket => 426, 'another upgrade', headers => [ [ Upgrade => 'h2c' ], [ Connection => 'Upgrade' ] ],
@@ -313,7 +319,7 @@ for my $action (sort keys %ACTIONS) {
         grep {
             $_ ne $of{method}
                 && !($_ eq 'DELETE' && $action =~ /^(?:job|batch)$/)
-                && !($_ eq 'GET' && $action =~ /(?:cancel|retry_delivery)$/)
+                && !($_ eq 'GET' && $action =~ /(?:cancel|retry_delivery|console_act)$/)
         }
         qw(GET POST PUT PATCH DELETE);
     push @common, map { [ 405, "by $_", method => $_, headers => [] ] } @refused;

@@ -24,8 +24,8 @@ sub objects {
     my $member =
         qr/\bJsonWriter\s+&?(\w+)\b(?!\()|\b(\w+)\.(?:text|number|boolean|null|raw|made)(?:_or_null)?\(\s*"(\w+)"/;
     my %writing = map { $_ => $code->{$_} } grep { $code->{$_} =~ /JsonWriter/ } keys %$code;
-    my (%open, $file);    # not of tickets, recorded requests and targets of webhooks, which are not for clients
-    for (sites(\%writing, qr{^src/(?!worker/|wire/(?:.*ticket|replay|webhook_target)\.cc$)}, $member)) {
+    my (%open, $file);    # not of tickets, recorded requests, targets of webhooks and the console, which are not for clients
+    for (sites(\%writing, qr{^src/(?!worker/|wire/(?:.*ticket|replay|webhook_target)\.cc$|.*/console)}, $member)) {
         my ($made, $writer, $name) = @{ $_->{got} };
         %open = () if ($file // '') ne $_->{file};
         $file = $_->{file};
@@ -147,7 +147,7 @@ sub check_event_types {
             grep { !$list->{names}{$_} } sort keys %source;
     }
     my $sent = names(
-        sites($code, qr{^src/}, qr/\bsse_frame\([^,()]*, "(\w+)"/),
+        sites($code, qr{^src/(?!.*/console)}, qr/\bsse_frame\([^,()]*, "(\w+)"/),
         sites($code, qr{^src/}, qr/\bpush_state\("(\w+)"/));
     push @complaints, "src: no frame of a stream is found in the source: $MEND" unless %$sent;
     push @complaints,
