@@ -164,7 +164,7 @@ $(B)/contract: $(pure_objects) $(io_objects) $(kafka_objects) $(contract_objects
 $(B)/kafka-broker: $(B)/cc/t/kafka/broker.o $(B)/cc/sources
 	$(call link,-lrdkafka)
 
-PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks
+PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks $(B)/client/node_modules/.package-lock.json
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
@@ -219,6 +219,18 @@ $(W)/python.ok: $(wildcard workers/python/*/*.py) workers/python/pyproject.toml
 $(W)/types.ok: t/samples/types.ts workers/node/index.d.ts
 	mkdir -p $(W)/types/node_modules/nginx-await-worker; cp t/samples/types.ts $(W)/types/; cp workers/node/index.d.ts $(W)/types/node_modules/nginx-await-worker/
 	tsc --noEmit --strict --target es2022 --lib es2022,dom --moduleResolution node $(W)/types/types.ts; touch $@
+
+## client: client/dist, the npm package's bundles and types, and their sizes; t/client.t tests them
+.PHONY: client client-modules
+client: client-modules
+	@node client/build.mjs $(B)/client/node_modules
+	@for file in client/dist/*.js; do printf '%-28s %6d bytes, %5d gzipped\n' $$file $$(wc -c < $$file) $$(gzip -9 -n -c $$file | wc -c); done
+# what package-lock.json names: fetched once, with what `make test` builds first
+client-modules:
+	@mkdir -p $(B)/client; flock $(B)/client/lock $(MAKE) --no-print-directory -s $(B)/client/node_modules/.package-lock.json
+$(B)/client/node_modules/.package-lock.json: client/package-lock.json
+	cp client/package.json client/package-lock.json $(B)/client/
+	cd $(B)/client && npm ci --silent --ignore-scripts --no-audit --no-fund && touch $@
 
 ## unit: the tests of base, core, wire and io
 unit:

@@ -61,6 +61,30 @@ subtest 'a job watched from its beginning to its end' => sub {
     is $ws->close, 1000, 'the close comes back with 1000';
 };
 
+subtest 'a ping with a channel is answered with how far it is' => sub {
+    my $id = one_job();
+    my $ws = open_ws();
+    my $place = sub { $ws->say({ op => 'ping', channel => $_[0] }); return $ws->message };
+    is_deeply $place->("job:$id"),
+        { op => 'error', channel => "job:$id", status => 404, detail => 'Not subscribed to this channel.' },
+        'a channel that is not on the socket';
+    is $place->('nonsense')->{status}, 404, 'no channel at all';
+    $ws->say({ op => 'subscribe', channel => "job:$id" });
+    my $event = $ws->messages(2)->[1];
+    is_deeply $place->("job:$id"), { op => 'beat', channel => "job:$id", cursor => $event->{cursor} },
+        'the cursor of the event that was sent last';
+    claim($id); hint($id);
+    my $next = $ws->message;
+    isnt $next->{cursor}, $event->{cursor}, 'behind another event';
+    is $place->("job:$id")->{cursor}, $next->{cursor}, 'it is another one';
+    $ws->say({ op => 'ping', channel => 7 });
+    is_deeply $ws->message, { op => 'beat' }, 'a channel that is no string counts as none';
+    complete($id, 'x', hint => 1);
+    is $ws->message->{type}, 'completed', 'when the job has ended';
+    is $place->("job:$id")->{status}, 404, 'its channel has left the socket';
+    $ws->close;
+};
+
 subtest 'the same cursor on every transport' => sub {
     my $id = one_job();
     claim($id);

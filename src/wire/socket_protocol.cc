@@ -48,6 +48,7 @@ SocketRequest parse_request(std::string_view text) {
   }
   if (*op == "ping") {
     request.op = SocketRequest::ping;
+    request.channel = text_of(json.get(), "channel").value_or("");
     return request;
   }
   if (*op != "subscribe" && *op != "unsubscribe") {
@@ -93,6 +94,15 @@ std::string encode_error(std::string_view channel, int status, std::string_view 
     out.text("channel", channel);
   out.number("status", status);
   out.text("detail", detail);
+  return out.take();
+}
+
+std::string encode_beat(std::string_view channel, std::string_view cursor) {
+  JsonWriter out;
+  out.text("op", "beat");
+  out.text("channel", channel);
+  if (!cursor.empty())
+    out.text("cursor", cursor);
   return out.take();
 }
 

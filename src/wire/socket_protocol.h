@@ -13,7 +13,7 @@ namespace await::wire {
 /// A message of a client on a WebSocket with the subprotocol `await.v1`.
 struct SocketRequest {
   enum Op { subscribe, unsubscribe, ping, malformed } op = malformed;
-  std::string channel;
+  std::string channel;  ///< of a ping: empty if it names none
   std::string cursor;
   const char *why = "";  ///< the reason, if malformed
 };
@@ -25,6 +25,9 @@ std::string encode_unsubscribed(std::string_view channel);
 std::string encode_reset(std::string_view channel, std::string_view cursor, std::string_view state);
 /// @param channel  empty if the error concerns no channel
 std::string encode_error(std::string_view channel, int status, std::string_view detail);
+/// The answer to a ping that names a channel.
+/// @param cursor  behind what was sent of it; empty: not told
+std::string encode_beat(std::string_view channel, std::string_view cursor);
 std::string encode_bye(std::int64_t retry_ms);
 inline constexpr std::string_view kBeat = R"({"op":"beat"})";
 

@@ -109,16 +109,33 @@ void WebSocket::subscribe(std::string_view name, std::string cursor, NamedBy by)
   }
 }
 
-void WebSocket::unsubscribe(std::string_view name) {
+/// Null: there is none of this name, and the client is told.
+WebSocket::Entry *WebSocket::find(std::string_view name) {
   auto channel = wire::parse_channel(name);
   auto at = std::find_if(subscriptions_.begin(), subscriptions_.end(),
                          [&](auto &one) { return channel && one->id() == channel->id; });
-  if (at == subscriptions_.end()) {
-    refuse(name, 404, "Not subscribed to this channel.");
+  if (at != subscriptions_.end())
+    return at->get();
+  refuse(name, 404, "Not subscribed to this channel.");
+  return nullptr;
+}
+
+void WebSocket::unsubscribe(std::string_view name) {
+  Entry *entry = find(name);
+  if (entry == nullptr)
     return;
-  }
-  drop(**at);
+  drop(*entry);
   send_text(wire::encode_unsubscribed(name));
+}
+
+/// A client that has another cursor has missed something. That of a user is a moment, which moves without
+/// events, so it would say nothing.
+void WebSocket::tell_position(std::string_view name) {
+  Entry *entry = find(name);
+  if (entry == nullptr)
+    return;
+  bool counts = entry->known() && entry->kind() != core::Kind::user;
+  send_text(wire::encode_beat(name, counts ? entry->position().cursor() : ""));
 }
 
 /// Destroys the part.
@@ -228,7 +245,8 @@ void WebSocket::on_text(std::string_view message) {
     case wire::SocketRequest::unsubscribe:
       return unsubscribe(request.channel);
     case wire::SocketRequest::ping:
-      return push(runtime_.heartbeats().websocket_beat());
+      return request.channel.empty() ? push(runtime_.heartbeats().websocket_beat())
+                                     : tell_position(request.channel);
     case wire::SocketRequest::malformed:
       return refuse("", 400, request.why);
   }

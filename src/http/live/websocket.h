@@ -48,6 +48,8 @@ class WebSocket : public LiveConnection,
   /// or an error.
   void subscribe(std::string_view name, std::string cursor, NamedBy by);
   void unsubscribe(std::string_view name);
+  void tell_position(std::string_view name);
+  Entry *find(std::string_view name);
   void drop(const core::SubscriptionPart &part);
   bool on_ready(core::SubscriptionPart &part, const core::EventPage &page) override;
   bool on_gap(core::SubscriptionPart &part) override;

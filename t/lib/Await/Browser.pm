@@ -79,15 +79,19 @@ sub press {
     return $self->call('POST', "$self->{session}/actions",
         { actions => [ { type => 'key', id => 'keys', actions => \@actions } ] });
 }
+# A command of the Chrome DevTools Protocol.
+sub cdp {
+    my ($self, $command, $arguments) = @_;
+    return $self->call('POST', "$self->{session}/goog/cdp/execute", { cmd => $command, params => $arguments });
+}
 # The size of the page, and "light" or "dark".
 sub look {
     my ($self, $width, $scheme) = @_;
-    my $cdp = sub { $self->call('POST', "$self->{session}/goog/cdp/execute", { cmd => $_[0], params => $_[1] }) };
-    $cdp->('Emulation.setDeviceMetricsOverride',
+    $self->cdp('Emulation.setDeviceMetricsOverride',
         { width => $width, height => 900, deviceScaleFactor => 1, mobile => JSON::PP::false });
     # without transitions, so that no colour is on its way
     my %media = ('prefers-color-scheme' => $scheme, 'prefers-reduced-motion' => 'reduce');
-    return $cdp->('Emulation.setEmulatedMedia',
+    return $self->cdp('Emulation.setEmulatedMedia',
         { features => [ map { { name => $_, value => $media{$_} } } sort keys %media ] });
 }
 

@@ -1,0 +1,30 @@
+import { type Http, succeeded } from './http.js';
+import type { Source } from './types.js';
+import { Watch } from './watch.js';
+export declare class Hub {
+    readonly http_: Http;
+    quiet_: number;
+    most_: number;
+    linger_: number;
+    beat_: number;
+    first_: number;
+    asleep_: boolean;
+    signal_: AbortSignal;
+    succeeded_: typeof succeeded;
+    private watches_;
+    private links_;
+    private controller_;
+    private waiting_;
+    private polling_;
+    constructor(http_: Http);
+    watch_(source: Source): Watch;
+    add_(watch: Watch): void;
+    place_(watch: Watch): void;
+    remove_(watch: Watch): void;
+    fill_(): Promise<void>;
+    isFinal_(error: unknown): boolean;
+    inTurn_<T>(poll: () => Promise<T>): Promise<T>;
+    private sleep_;
+    private wake_;
+    close_(reason: unknown): void;
+}

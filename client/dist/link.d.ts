@@ -1,0 +1,36 @@
+import type { Hub } from './hub.js';
+import type { RawEvent } from './types.js';
+import type { Watch } from './watch.js';
+export declare class Link {
+    readonly hub_: Hub;
+    readonly url_: string;
+    readonly channelOf_?: ((event: RawEvent) => string) | undefined;
+    watches_: Map<string, Watch>;
+    room_: number;
+    heardAt_: number;
+    isOpen_: boolean;
+    refused_: boolean;
+    mode_: number;
+    private busy_;
+    private socket_?;
+    private turn_;
+    private timer_?;
+    private pause_;
+    private retry_?;
+    private cursor_?;
+    private allowed_?;
+    private misses_;
+    constructor(hub_: Hub, url_: string, channelOf_?: ((event: RawEvent) => string) | undefined);
+    add_(watch: Watch): void;
+    remove_(watch: Watch): void;
+    missed_(): void;
+    wake_(): void;
+    close_(): void;
+    stop_(): void;
+    send_(op: string, watch: Watch): void;
+    private connect_;
+    private closed_;
+    private subscribe_;
+    private take_;
+    private refuse_;
+}

@@ -1,0 +1,14 @@
+import { Client } from './client.js';
+import type { ClientOptions } from './types.js';
+export { AwaitError, JobError, NetworkError, ProblemError } from './errors.js';
+export { Batch, Channel, Job } from './job.js';
+export { Client };
+export type { AwaitEvent, BatchDocument, BuiltIn, ClientOptions, EventMap, JobDocument, Problem, RawEvent, ResetEvent, ResultInfo, Source, State, SubmitOptions, Totals, } from './types.js';
+export declare const createClient: (options?: ClientOptions) => Client;
+export declare const defaultClient: () => Client;
+export declare const submit: Client['submit'];
+export declare const submitBatch: Client['submitBatch'];
+export declare const job: Client['job'];
+export declare const batch: Client['batch'];
+export declare const topic: Client['topic'];
+export declare const user: Client['user'];

@@ -1,0 +1,3 @@
+import { type Http } from './http.js';
+import type { SubmitOptions } from './types.js';
+export declare function submit(http: Http, url: string, body: BodyInit | null, options: SubmitOptions, closed: AbortSignal): Promise<Response>;

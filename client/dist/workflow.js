@@ -1,0 +1,1 @@
+var c=({type:e})=>/^workflow_(completed|failed|cancelled|expired)$/.test(e);function p(e,n,t={}){let{socket:o=`/ws?username=${encodeURIComponent(n)}`,events:r=`/api/v1/runs/${encodeURIComponent(e)}/events`,hidden:i=2}=t;return{channel:e,socket:o,events:r,hidden:i,isLast:c,channelOf:s=>s.run_id}}export{c as isLast,p as workflow};

@@ -1,0 +1,91 @@
+import { AwaitError } from './errors.js';
+import { Http } from './http.js';
+import { Hub } from './hub.js';
+import { Batch, Channel, Job } from './job.js';
+import { submit } from './submit.js';
+import type { ClientOptions, EventMap, Source, SubmitOptions } from './types.js';
+
+export interface Place { socket?: string | false; cursor?: string }
+export interface ChannelPlace extends Place { events?: string }
+export interface Document { id?: string; links?: { self?: string; events?: string; result?: string } }
+export interface BodyOptions extends SubmitOptions, Place {}
+export type Body = BodyInit | object | null;
+
+/// Connections of its own, shared by all that it watches.
+export class Client {
+  private http_: Http;
+  private hub_: Hub;
+
+  constructor(options: ClientOptions = {}) {
+    this.http_ = new Http(options);
+    this.hub_ = new Hub(this.http_);
+  }
+
+  /// Submits a job. An object is sent as JSON; whatever fetch() sends is sent as it is.
+  async submit<M extends object = EventMap>(url: string, body: Body = null, options: BodyOptions = {}): Promise<Job<M>> {
+    return new Job<M>(...await this.submit_('job', url, body, options));
+  }
+
+  /// Submits a batch: `{ jobs: […] }`, or a form with files.
+  async submitBatch<M extends object = EventMap>(url: string, body: Body, options: BodyOptions = {}): Promise<Batch<M>> {
+    return new Batch<M>(...await this.submit_('batch', url, body, options));
+  }
+
+  /// A job that there is: its URL, or its document.
+  job<M extends object = EventMap>(reference: string | Document, options: Place = {}): Job<M> {
+    return new Job<M>(...this.place_('job', reference, options));
+  }
+
+  batch<M extends object = EventMap>(reference: string | Document, options: Place = {}): Batch<M> {
+    return new Batch<M>(...this.place_('batch', reference, options));
+  }
+
+  /// `place` has the URLs of a WebSocket and of an event stream of the topic, or one of them.
+  topic<M extends object = EventMap>(name: string, place: ChannelPlace = {}): Channel<M> {
+    return this.watch<M>({ channel: `topic:${name}`, ...place });
+  }
+
+  /// All jobs and batches of a user.
+  user<M extends object = EventMap>(name: string, place: ChannelPlace = {}): Channel<M> {
+    return this.watch<M>({ channel: `user:${name}`, ...place });
+  }
+
+  /// Endpoints of any shape, such as a plain socket with events of another format.
+  watch<M extends object = EventMap>(source: Source): Channel<M> {
+    return new Channel<M>(this.hub_.watch_({ socket: this.http_.options_.socket, ...source }));
+  }
+
+  /// Ends all: connections, requests, and the loops over events, which throw an AbortError. Nothing happens afterwards.
+  close(): void {
+    this.hub_.close_(new DOMException('The client was closed.', 'AbortError'));
+  }
+
+  private async submit_(kind: 'job' | 'batch', url: string, body: Body, options: BodyOptions) {
+    const at = this.http_.url_(url);
+    let { headers } = options;
+    if (Array.isArray(body) || (body && Object.getPrototypeOf(body) === Object.prototype)) {
+      body = JSON.stringify(body);
+      headers = { 'Content-Type': 'application/json', ...headers };
+    }
+    const answer = await submit(this.http_, at, body as BodyInit, { ...options, headers }, this.hub_.signal_);
+    const { id, links = {} }: Document = await answer.json().catch(() => ({}));
+    const base = answer.url || at;
+    for (const name in links) links[name as 'self'] = this.http_.url_(links[name as 'self']!, base);
+    links.self = this.http_.url_(answer.headers.get('Location') ?? links.self ?? '', base);
+    return this.place_(kind, { id, links }, options);
+  }
+
+  private place_(kind: 'job' | 'batch', reference: string | Document, options: Place): ConstructorParameters<typeof Job> {
+    const { id, links: { self, events, result } = {} }: Document = typeof reference === 'string' ? { links: { self: reference } } : reference;
+    if (!self) throw new AwaitError('The document has no links.self');
+    const url = this.http_.url_(self).replace(/[?#].*/, '');
+    const name = id ?? url.split('/').pop()!;
+    // links are relative to the URL of the request, which may be of another origin
+    const beside = (path: string) => this.http_.url_(path, url);
+    const source = {
+      channel: `${kind}:${name}`, events: beside(events ?? `${url}/events`), cursor: options.cursor,
+      socket: options.socket ?? this.http_.options_.socket ?? beside(kind === 'job' ? 'socket' : '../socket'),
+    };
+    return [this.hub_.watch_(source), name, url, beside(result ?? `${url}/result`)];
+  }
+}

@@ -1,0 +1,117 @@
+# The hooks for React, in StrictMode, and the composable for Vue, in a page built by esbuild, against real servers.
+
+use strict;
+use warnings;
+no warnings 'exec';
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::ClientPage;
+use Await::Test;
+use File::Path qw(make_path);
+use Test::More;
+
+my $root = $Await::Stack::ROOT;
+my $modules = "$root/build/client/node_modules";
+system('make', '-s', '-C', $root, 'client-modules') == 0 or die "npm cannot install what client/package.json names\n";
+my $browser = start_page();
+my $s = stack();
+make_path("$s->{dir}/built");
+my $alias = join ' ', map { "--alias:nginx-await$_->[0]=$root/client/dist/$_->[1].js" }
+    ['', 'nginx-await'], [ '/react', 'react' ], [ '/vue', 'vue' ];
+system("NODE_PATH=$modules $modules/.bin/esbuild $root/t/client/hooks.jsx --bundle --format=esm --jsx=automatic --log-level=warning "
+        . "--define:process.env.NODE_ENV='\"development\"' --define:__VUE_OPTIONS_API__=true --define:__VUE_PROD_DEVTOOLS__=false "
+        . "--define:__VUE_PROD_HYDRATION_MISMATCH_DETAILS__=false $alias --outfile=$s->{dir}/built/hooks.js") == 0
+    or die "esbuild cannot build the page\n";
+
+sub text_of { my ($selector) = @_; return script('return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent.trim()).join("|")', $selector) }
+sub show { my ($name, %props) = @_; return script('page.show(...arguments)', $name, \%props) }
+sub finish_job { my ($id) = @_; claim($id); hint($id); complete($id, 'x', hint => 1); return }
+
+visit($s->url . '/page/hooks.html');
+
+subtest 'useSubmit and useJob' => sub {
+    show('Submit');
+    script('page.submitted = page.submit(new Blob(["hello"])).then((job) => { page.id = job.id; })');
+    until_true('it is submitted', sub { script('return page.id ?? null') }, $LONG);
+    my $id = script('return page.id');
+    eventually('two views show the job', sub { text_of('.job') eq 'pending: 1|pending: 1' }, $LONG) or diag text_of('.job');
+    is text_of('.upload'), 'idle 5', 'the upload is told';
+    finish_job($id);
+    eventually('and its end', sub { text_of('.job') eq 'completed: 1 2 3|completed: 1 2 3' }, $LONG) or diag text_of('.job');
+    is counted('subscribe'), 1, 'by one subscription, in StrictMode';
+    is counted('sockets'), 1, 'on one socket';
+    is counted('polls'), 0, 'without a poll';
+};
+
+subtest 'useJobs; nothing is left when they are taken away' => sub {
+    my @ids = map { one_job() } 1 .. 3;
+    my $before = counted('subscribe');
+    show('Jobs', urls => [ map { "/jobs/$_" } @ids ]);
+    until_true('they are watched', sub { counted('subscribe') == $before + 3 }, $LONG);
+    finish_job($ids[1]);
+    eventually('each has its state', sub { text_of('.jobs') =~ /^(?:pending|processing) completed (?:pending|processing)$/ }, $LONG)
+        or diag text_of('.jobs');
+    show(undef);
+    eventually('they are no longer watched', sub { counted('unsubscribe') == 2 }, $LONG) or diag counted('unsubscribe');
+    my $renders = counted('renders');
+    finish_job($_) for @ids[ 0, 2 ];
+    show('Jobs', urls => [ map { "/jobs/$_" } @ids ]);
+    eventually('shown again, they have all that has happened', sub { text_of('.jobs') eq 'completed completed completed' }, $LONG)
+        or diag text_of('.jobs');
+    is counted('sockets'), 1, 'all on the same socket';
+    show(undef);
+};
+
+subtest 'useBatch and useTopic' => sub {
+    my $batch = json(post('/jobs/batches', '{"jobs":[{"payload":1}]}', 'Content-Type' => 'application/json'));
+    show('Batch', url => $batch->{links}{self});
+    eventually('the batch is shown', sub { text_of('.batch') eq 'pending' }, $LONG);
+    finish_job($batch->{jobs}[0]{id});
+    eventually('and that it is ready', sub { text_of('.batch') eq 'completed' }, $LONG) or diag text_of('.batch');
+    post('/news', '{"n":1}');
+    show('Topic');
+    eventually('the latest message of the topic', sub { text_of('.topic') eq '1' }, $LONG);
+    post('/news', '{"n":2}');
+    eventually('and what follows', sub { text_of('.topic') eq '1 2' }, $LONG) or diag text_of('.topic');
+    show(undef);
+};
+
+subtest 'useWorkflowEvents' => sub {
+    my $run = one_job('/api/v1/runs?username=ann');
+    my $sockets = counted('sockets');
+    show('Run', id => $run);
+    until_true('the socket of the user is open', sub { counted('sockets') == $sockets + 1 && metric('await_sockets') == 2 }, $LONG);
+    claim($run); hint($run);
+    emit($run, node_started => { node_id => 'fetch' });
+    eventually('an event is shown', sub { text_of('.run') eq 'running: fetch' }, $LONG) or diag text_of('.run');
+    complete($run, 'x', hint => 1);
+    eventually('and the end', sub { text_of('.run') eq 'completed: fetch workflow_completed' }, $LONG) or diag text_of('.run');
+    my $next = one_job('/api/v1/runs?username=ann');
+    show('Run', id => $next);
+    claim($next); hint($next);
+    emit($next, node_started => { node_id => 'parse' });
+    eventually('the next run comes by the same socket', sub { text_of('.run') eq 'running: parse' }, $LONG) or diag text_of('.run');
+    is counted('sockets'), $sockets + 1, 'which has stayed open';
+    show(undef);
+};
+
+subtest 'Vue' => sub {
+    my $id = one_job();
+    script('page.unmount = page.vue(arguments[0])', "/jobs/$id");
+    eventually('the job is shown', sub { text_of('.vue') eq 'pending: 1' }, $LONG);
+    finish_job($id);
+    eventually('and its end', sub { text_of('.vue') eq 'completed: 3' }, $LONG) or diag text_of('.vue');
+    my $other = one_job();
+    my $gone = counted('unsubscribe');
+    script('page.unmount(); page.unmount = page.vue(arguments[0])', "/jobs/$other");
+    until_true('another one', sub { text_of('.vue') eq 'pending: 1' }, $LONG);
+    script('page.unmount()');
+    eventually('is no longer watched when it is unmounted', sub { counted('unsubscribe') == $gone + 1 }, $LONG);
+};
+
+is_deeply [
+    grep { !/Download the React DevTools|development build|favicon/ }
+    map { $_->{message} } @{ $browser->call('POST', "$browser->{session}/se/log", { type => 'browser' }) }
+], [], 'the browser complains of nothing';
+$browser->quit;
+finish();
