@@ -47,8 +47,8 @@ clean:
 	@$(STACK) forget
 	rm -rf $(B)
 
-## build: the module, await-worker and await-relay, out of tree, as an ordinary user
-build: module worker relay
+## build: the module, await-worker, await-relay and await, out of tree, as an ordinary user
+build: module worker relay cli
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
@@ -118,6 +118,7 @@ cli_objects    = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/cli/*.cc))
 curl_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/curl/*.cc))
 kafka_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/kafka/*.cc))
 worker_objects = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/worker/*.cc))
+tool_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/tool/*.cc))
 relay_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/relay/*.cc))
 unit_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/unit/*.cc))
 cost_objects   = $(patsubst t/%.cc,$(B)/cc/t/%.o,$(wildcard t/cost/*.cc))
@@ -151,6 +152,8 @@ $(B)/await-worker: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) 
 	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
 $(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(kafka_objects) $(relay_objects) $(B)/cc/sources
 	$(call link,-lpq -lcurl -lhiredis -lrdkafka -ljansson -ljwt -lwslay -lcrypto)
+$(B)/await: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(tool_objects) $(B)/cc/sources
+	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
 $(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/kafka/offsets.o $(B)/cc/worker/note.o $(B)/cc/relay/recent_events.o $(B)/cc/relay/webhook_hosts.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -lcurl -ljansson -ljwt -lwslay -lcrypto -lpthread)
 $(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
@@ -164,7 +167,7 @@ $(B)/contract: $(pure_objects) $(io_objects) $(kafka_objects) $(contract_objects
 $(B)/kafka-broker: $(B)/cc/t/kafka/broker.o $(B)/cc/sources
 	$(call link,-lrdkafka)
 
-PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks $(B)/client/node_modules/.package-lock.json
+PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/await $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks $(B)/client/node_modules/.package-lock.json
 
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint format bench
@@ -175,6 +178,11 @@ worker:
 .PHONY: relay
 relay:
 	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-relay
+
+## cli: build/await
+.PHONY: cli
+cli:
+	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await
 
 ## workers: the samples and libraries of workers/, compiled and with their types checked, for t/samples*.t
 .PHONY: workers

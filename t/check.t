@@ -1,0 +1,151 @@
+# `await-ctl check`: each fault is made for real, and is found, with its remedy, in the order in which to mend them.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Await::Host;    # after it, which finds its modules
+use Test::More;
+
+plan skip_all => 'check becomes the user of nginx, which only root can' if $> != 0;
+
+alarm 900;    # psql many times: on a busy machine that takes long
+my $s = start_stack(without => [qw(postgres redis nginx)]);
+my $host = Await::Host->start($s);
+my ($status, $out) = $host->setup(['--enable']);
+is $status, 0, 'the host is set up' or diag $out;
+$host->start_nginx;
+
+sub check { return $host->ctl('check', [@_]) }
+
+# With a fault made by the first code and mended by the last: what is found, and what not.
+sub finds {
+    my ($name, $make, $status, $says, $mend, %o) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    $make->();
+    my ($got, $out) = $host->ctl('check', [], %o);
+    $mend->();
+    is $got, $status, "$name: exit status" or diag $out;
+    like $out, $says, "$name: what it says";
+    return $out;
+}
+sub sqls { my (@sql) = @_; return sub { for (@sql) { my $out = $host->sql($_, 'await'); die $out if $out =~ /ERROR/ } } }
+sub conf {
+    my ($path, $edit) = @_;
+    return sub {
+        my $text = slurp("$host->{etc}/$path");
+        local $_ = $text;
+        $edit->();
+        Await::Stack::write_file("$host->{etc}/$path", $_, 0644);
+    };
+}
+my $site = slurp("$host->{etc}/nginx/sites-available/await");
+my $restore = conf('nginx/sites-available/await', sub { $_ = $site });
+
+subtest 'nothing is wrong' => sub {
+    my ($status, $out) = check();
+    is $status, 0, 'exit status' or diag $out;
+    like $out, qr/^nothing is wrong$/m, 'it says so';
+    unlike $out, qr/^(?:WRONG|warning|not seen)/m, 'and nothing else';
+    is scalar(() = $out =~ /^ok /mg), 10, 'ten things were looked at' or diag $out;
+};
+
+subtest 'nginx' => sub {
+    finds('a bad configuration', conf('nginx/sites-available/await', sub { s/await example/await bad queue name/ }), 1,
+        qr/^WRONG    nginx: does not accept its configuration: .*in \S+:10\n +remedy: /m, $restore);
+    finds('no module', sub { $host->write_nginx('') }, 1, 
+        qr/^WRONG    nginx: .*unknown directive "await_postgres".*\n +remedy: (?:ln -s|install the package)/m,
+        sub { $host->write_nginx("load_module $s->{module};\n") });
+    finds('an error_page that hides problems',
+        conf('nginx/sites-available/await', sub { s/(error_page .*404 .*)\@problem/$1\/sorry.html/ }), 0,
+        qr{^warning  error_page: \S+/await:6 replaces .* of location /jobs .* by /sorry\.html: 401.*\n +remedy: in that }m,
+        $restore);
+    finds('a port that nothing listens at', conf('nginx/sites-available/await', sub { s/listen .*;/listen 127.0.0.1:9;/ }),
+        1, qr/^WRONG    ports: nothing listens at port 9,.*\n +remedy: systemctl reload nginx/m, $restore);
+};
+
+subtest 'PostgreSQL and rights' => sub {
+    finds('no login', sqls('ALTER ROLE "www-data" NOLOGIN'), 1,
+        qr/^WRONG    PostgreSQL: nginx \(user "www-data"\) cannot log in: .*not permitted to log in\n +remedy: /m,
+        sqls('ALTER ROLE "www-data" LOGIN'));
+    finds('no member of await_edge', sqls('REVOKE await_edge FROM "www-data"; GRANT CONNECT ON DATABASE await TO "www-data"'),
+        1, qr/^WRONG    rights: role "www-data" of nginx is no member of await_edge\n +remedy: GRANT await_edge TO "www-data"$/m,
+        sqls('GRANT await_edge TO "www-data"; REVOKE CONNECT ON DATABASE await FROM "www-data"'));
+    finds('too many rights', sqls('ALTER ROLE "www-data" CREATEROLE', 'GRANT await_worker TO "www-data"'), 0,
+        qr/^warning  rights: .*allowed to create roles.*^warning  rights: .*a member of await_worker.*^nothing is wrong, 2/ms,
+        sqls('ALTER ROLE "www-data" NOCREATEROLE', 'REVOKE await_worker FROM "www-data"'));
+    finds('no worker', sqls('REVOKE await_worker FROM daemon'), 0, qr/^warning  rights: no login is a member of await_worker/m,
+        sqls('GRANT await_worker TO daemon'));
+    finds('the host is down', sub { $s->end('postgres', 'INT') }, 1,
+        qr/^WRONG    PostgreSQL: .*cannot log in: .*No such file.*\n +remedy: systemctl start postgresql/m,
+        sub { $host->start_postgres });
+};
+
+subtest 'the schema' => sub {
+    finds('an older one', sqls('UPDATE await.schema_history SET version = version + 100 WHERE version = 5'), 1,
+        qr/^WRONG    schema: not up to date: the database has schema 105.*\n +remedy: install the await-tools of the newer/m,
+        sqls('UPDATE await.schema_history SET version = version - 100 WHERE version = 105'));
+    finds('a function that was dropped', sqls('ALTER FUNCTION await.run_maintenance SET search_path = public'), 1,
+        qr/^WRONG    schema: not up to date: .*changed or dropped by hand\n +remedy: await-ctl setup/m, sub { });
+    my ($status, $out) = $host->setup(['--enable']);
+    like $out, qr/^done: migrate the schema/m, 'its remedy is run';
+    ($status) = check();
+    is $status, 0, 'and mends it';
+    $s->end('nginx', 'TERM');    # it would mend what comes now
+    my $partition = $host->sql(<<'SQL', 'await');
+SELECT await.partition_name('job', r.class, await.partition_start(r.step, clock_timestamp()))
+FROM await.retention r ORDER BY r.class LIMIT 1
+SQL
+    finds('a missing partition', sqls(qq{ALTER TABLE await.job DETACH PARTITION await."$partition"}, qq{ALTER TABLE
+            await."$partition" RENAME TO aside}), 1,
+        qr/^WRONG    partitions: \d+ of them are missing up to tomorrow.*\n +remedy: await-ctl purge/m,
+        sqls('DROP TABLE await.aside', 'SET ROLE await_owner; SELECT await.make_partitions()'));
+    finds('nobody does the maintenance', sqls(<<'SQL'), 1, qr/^WRONG    maintenance: .* overdue for \d+ s/m,
+INSERT INTO await.deadline (at, job) VALUES (now() - interval '1 hour', gen_random_uuid());
+SQL
+        sqls('DELETE FROM await.deadline'));
+    $host->start_nginx;
+};
+
+subtest 'slots, connections and clocks' => sub {
+    finds('a slot that nobody uses', sqls(q{SELECT pg_create_logical_replication_slot('await_old', 'pgoutput')}), 1,
+        qr/^WRONG    replication slot await_old .*nobody uses it.*\n +remedy: .*SELECT pg_drop_replication_slot\('await_old'\)$/m,
+        sqls(q{SELECT pg_drop_replication_slot('await_old')}));
+    finds('max_connections', conf('nginx/nginx.conf', sub { s/worker_processes 2/worker_processes 40/ }), 0,
+        qr/^warning  connections: nginx may need 244 .*has 97.*\n +remedy: ALTER SYSTEM SET max_connections = \d+/m,
+        conf('nginx/nginx.conf', sub { s/worker_processes 40/worker_processes 2/ }));
+    finds('a clock', sub { }, 0, qr/^warning  clock: PostgreSQL's differs .* by -?(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
+        sub { }, before => [ 'faketime', '-f', '+60s' ]);
+};
+
+subtest 'Redis' => sub {
+    my $address = "redis://127.0.0.1:$host->{redis_port}";
+    finds('Redis is down', sub { $s->end('redis', 'TERM') }, 1,
+        qr/^WRONG    Redis: \Q$address\E does not answer.*\n +remedy: systemctl start redis-server/m, sub { });
+    $host->start_redis('--user', 'limited on >TOPSECRET ~* &other:* +@all', '--requirepass', 'TOPSECRET');
+    finds('a password is missing', sub { }, 1, qr/^WRONG    Redis: .*refuses the password: NOAUTH/m, sub { });
+    my $text = slurp("$host->{etc}/nginx/snippets/await.conf");
+    my $said = finds('a user without the channels',
+        conf('nginx/snippets/await.conf', sub { s{redis://}{redis://limited:TOPSECRET@} }), 1,
+        qr/refuses PUBLISH .*remedy: ACL SETUSER limited \+publish "&await:\*".*refuses SUBSCRIBE .*limited \+subscribe/s,
+        conf('nginx/snippets/await.conf', sub { $_ = $text }));
+    unlike $said, qr/TOPSECRET/, 'its password is not shown';
+    $s->end('redis', 'TERM');
+    $host->start_redis;
+};
+
+subtest 'several at once: in the order in which to mend them' => sub {
+    $host->sql('ALTER ROLE "www-data" NOLOGIN');
+    $host->sql('REVOKE await_worker FROM daemon');
+    $s->end('redis', 'TERM');
+    my ($status, $out) = check('--etc=' . $host->{etc});
+    is $status, 1, 'exit status';
+    like $out, qr/WRONG    PostgreSQL.*WRONG    Redis.*^wrong: 2, warnings: 0\. Mend the first one first/ms, 'the login is first';
+    ($status, $out) = $host->ctl('check', ['--frobnicate']);
+    is $status, 64, 'wrong arguments';
+    ($status, $out) = $host->ctl('check', [], env => { AWAIT_NGINX => '/none' });
+    is $status, 69, 'no nginx';
+};
+
+finish();

@@ -1,0 +1,185 @@
+# `await-ctl setup` on a host that has nginx, PostgreSQL and Redis: what it makes works, a second run changes nothing,
+# what it says undoes all of it, and it changes nothing where it may not or cannot.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Test;
+use Await::Host;    # after it, which finds its modules
+use Test::More;
+
+plan skip_all => 'setup is for root' if $> != 0;
+
+alarm 900;    # psql many times: on a busy machine that takes long
+my $s = start_stack(without => [qw(postgres redis nginx)]);
+my $host = Await::Host->start($s);
+my $before = $host->state;
+
+# An assertion: it ends with this status, says this, and has changed nothing.
+sub refuses {
+    my ($name, $arguments, $status, $says, %o) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($got, $out) = $host->setup($arguments, %o);
+    is $got, $status, "$name: exit status" or diag $out;
+    like $out, $says, "$name: what it says";
+    is_deeply $host->state, $before, "$name: nothing is changed";
+}
+
+# Undoes all by the file that setup has written.
+sub undo {
+    my ($name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
+    is $out, '', "$name: undoing complains of nothing";
+    is_deeply $host->state, $before, "$name: nothing is left";
+}
+
+subtest 'what is missing is named, with a remedy' => sub {
+    refuses('no PostgreSQL', [], 69, qr/PostgreSQL does not answer.*apt install postgresql/s,
+        env => { PGHOST => "$s->{dir}/none" });
+    refuses('no right', [], 1, qr/cannot log in to PostgreSQL as an administrator/,
+        env => { PGHOST => '127.0.0.1', PGUSER => 'nobody' });
+    refuses('no Redis', [], 69, qr/does not answer.*apt install redis-server.*--redis=off/s,
+        env => { AWAIT_REDIS => 'redis://127.0.0.1:1' });
+    refuses('a password in the address of Redis is not shown', [], 69, qr/\A(?!.*TOPSECRET).*\*\*\*/s,
+        env => { AWAIT_REDIS => 'redis://u:TOPSECRET@127.0.0.1:1' });
+    refuses('no nginx', [], 69, qr/nginx is missing: apt install nginx/, env => { AWAIT_NGINX => '/none' });
+    refuses('an unknown user', ['--worker-user=nobody-at-all'], 64, qr/no user "nobody-at-all".*adduser/s);
+    refuses('one user for both', ['--worker-user=www-data'], 64, qr/different users/);
+};
+
+subtest 'without a terminal it asks nothing' => sub {
+    my ($status, $out) = $host->ctl('setup', ['--database=await']);
+    is $status, 64, 'a missing answer is an error';
+    like $out, qr/--nginx-user is missing, and there is no terminal/, 'it names the option';
+    is_deeply $host->state, $before, 'nothing is changed';
+};
+
+subtest 'hostile arguments' => sub {
+    my $file = "$s->{dir}/hacked";
+    refuses("queue $_", ["--queue=$_"], 64, qr/no name of a queue|more than 64/)
+        for '../x', "a'; touch $file; '", 'a{}', '-x', 'x' x 65;
+    refuses("listen $_", ["--listen=$_"], 64, qr/ADDRESS:PORT/) for '80; } evil {', "8080\ninclude x", '$(id)';
+    refuses("owner $_", ["--owner=$_"], 64, qr/no name of a role/) for 'a b', 'await_edge', 'x"; DROP';
+    refuses("redis $_", ["--redis=$_"], 64, qr/--redis/) for 'http://x', "redis://x;\n", 'redis://x"y', 'redis://$x';
+    refuses('a line break in a name', ["--database=a\nb"], 64, qr/control characters/);
+    refuses('a long name', [ '--database=' . 'x' x 64 ], 64, qr/more than 63/);
+    refuses('a database of PostgreSQL', ['--database=template1'], 64, qr/PostgreSQL itself/);
+    refuses('an unknown option', ['--frobnicate'], 64, qr/no option of setup/);
+    ok !-e $file, 'nothing was run';
+};
+
+subtest '--dry-run changes nothing' => sub {
+    my ($status, $out) = $host->setup(['--dry-run']);
+    is $status, 0, 'exit status' or diag $out;
+    like $out, qr/would create role await_edge.*would create database "await".*would write .*Nothing was done/s,
+        'it says what it would do';
+    is_deeply $host->state, $before, 'nothing is changed';
+};
+
+subtest 'at a terminal it asks, and takes no for an answer' => sub {
+    my $command = "$Await::Stack::ROOT/tools/await-ctl setup --etc=$host->{etc} --worker-user=daemon";
+    local @ENV{qw(PGHOST PGPORT AWAIT_REDIS AWAIT_NGINX)} =
+        ("$s->{dir}/sock", $host->{pg_port}, "redis://127.0.0.1:$host->{redis_port}", $s->{nginx});
+    my $out = `printf 'shop\\n\\n\\n\\nn\\n' | script -qec '$command' /dev/null 2>&1`;
+    like $out, qr/Name of the database \[await\]: .*Queue of the example \[example\]: /s, 'it asks, with defaults';
+    like $out, qr/would create database "shop".*Go on\? .*Nothing was done/s, 'it says what it would do, and asks';
+    is_deeply $host->state, $before, 'nothing is changed';
+};
+
+subtest 'by peer: what it makes works at once' => sub {
+    my ($status, $out) = $host->setup(['--enable']);
+    is $status, 0, 'exit status' or diag $out;
+    like $out, qr/connections: up to 16 = 2 nginx worker processes x 3 x 2/, 'connections are counted';
+    like $out, qr/To undo all of it: sh .*undo\.sh/, 'it says how to undo it';
+    unlike $out, qr/password/, 'no password is needed';
+    is $host->sql("SELECT count(*) FROM pg_authid WHERE rolpassword IS NOT NULL"), 0, 'and none is made';
+    my $other = $host->sql("SELECT has_database_privilege('public', 'await', 'CONNECT')");
+    is $other, 'f', 'others may not connect to the database';
+    $host->start_nginx;
+    $host->start_worker('example', qw(tr a-z A-Z));
+    my $answer = post('/jobs', 'first job', Prefer => 'wait=15');
+    is "$answer->{status} $answer->{body}", '200 FIRST JOB', 'a job is submitted, processed and answered';
+    is get('/health')->{status}, 200, 'nginx is healthy';
+    $s->end('worker', 'TERM');
+    my $after = $host->state;
+    ($status, $out) = $host->setup(['--enable']);
+    is $status, 0, 'a second run: exit status';
+    like $out, qr/^Nothing was to be done/m, 'a second run says so';
+    is_deeply $host->state, $after, 'a second run changes nothing';
+    $s->end('nginx', 'TERM');
+    undo('by peer');
+};
+
+subtest 'files of the operator are kept' => sub {
+    mkdir "$host->{etc}/nginx/snippets";
+    Await::Stack::write_file("$host->{etc}/nginx/snippets/await.conf", "# mine\n");
+    my $mine = $host->state;
+    my ($status, $out) = $host->setup([]);
+    is $status, 0, 'exit status' or diag $out;
+    like $out, qr{kept .*snippets/await\.conf as it is}, 'it says so';
+    is slurp("$host->{etc}/nginx/snippets/await.conf"), "# mine\n", 'the file is the same';
+    unlike $out, qr{^done: enable}m, 'nothing is enabled without --enable';
+    is_deeply [ glob "$host->{etc}/nginx/{conf.d,sites-enabled}/*" ], [], 'nothing is linked';
+    is `sh '$host->{etc}/await/undo.sh' 2>&1`, '', 'undoing complains of nothing';
+    is_deeply $host->state, $mine, 'undoing leaves what was there';
+    unlink "$host->{etc}/nginx/snippets/await.conf";
+    rmdir "$host->{etc}/nginx/snippets";
+};
+
+subtest 'a failure in the middle is completed by a second run' => sub {
+    my $path = "$host->{etc}/nginx/sites-available";
+    Await::Stack::write_file($path, 'in the way');
+    my ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 1, 'exit status of the first run';
+    like $out, qr{could not make directory .*sites-available\. Mend this, and run the same command again}, 'it says why';
+    unlink $path;
+    ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 0, 'exit status of the second run' or diag $out;
+    unlike $out, qr/done: (?:create role|create database)/, 'it repeats nothing';
+    like $out, qr{done: write .*sites-available/await}, 'it does the rest';
+    is $host->sql('SHOW await.notify', 'await'), 'on', 'without Redis, PostgreSQL notifies';
+    undo('a failure in the middle');
+};
+
+subtest 'by password, with a hostile name of a database' => sub {
+    $host->hba("local all postgres peer\nlocal all all scram-sha-256\n");
+    my $database = q(we "ird" 'd\b' $(touch /tmp/x) #);
+    my ($status, $out) = $host->setup([ "--database=$database", '--enable' ]);
+    is $status, 0, 'exit status' or diag $out;
+    my %reader = ('nginx.pgpass' => 'www-data', 'worker.pgpass' => 'daemon');
+    for my $file (sort keys %reader) {
+        my $path = "$host->{etc}/await/$file";
+        my ($mode, $uid) = (stat $path)[ 2, 4 ];
+        is sprintf('%o', $mode & 07777) . ' ' . getpwuid($uid), "600 $reader{$file}", "$file: mode and owner";
+        my ($password) = slurp($path) =~ /:([0-9a-f]{48})$/;
+        ok $password, "$file: has a password";
+        unlike $out, qr/\Q$password\E/, "$file: it is not printed";
+        my $places = `grep -rlF '$password' '$host->{etc}' '$s->{dir}/logs'`;
+        is $places, "$path\n", "$file: it is nowhere else, and in no log";
+    }
+    $host->start_nginx;
+    $host->start_worker('example', qw(tr a-z A-Z));
+    my $answer = post('/jobs', 'by password', Prefer => 'wait=15');
+    is "$answer->{status} $answer->{body}", '200 BY PASSWORD', 'a job is submitted, processed and answered';
+    $s->end($_, 'TERM') for qw(worker nginx);
+    my $after = $host->state;
+    ($status, $out) = $host->setup([ "--database=$database", '--enable' ]);
+    is $status, 0, 'a second run: exit status' or diag $out;
+    is_deeply $host->state, $after, 'a second run changes nothing';
+    undo('by password');
+};
+
+subtest 'a role that was there before keeps its password and its other rights' => sub {
+    $host->sql(q{CREATE ROLE "www-data" LOGIN PASSWORD 'mine'});
+    my $mine = $host->state;
+    my ($status, $out) = $host->setup([]);
+    is $status, 1, 'exit status';
+    like $out, qr/The role was there before, so its password is not changed/, 'it says so';
+    is `sh '$host->{etc}/await/undo.sh' 2>&1`, '', 'undoing complains of nothing';
+    is_deeply $host->state, $mine, 'undoing leaves the role';
+    $host->sql('DROP ROLE "www-data"');
+};
+
+finish();
