@@ -80,15 +80,15 @@ help:
 
 .PHONY: deps-run deps-test deps-bench deps-asan deps-chroot
 deps-run:
-	@tools/install-deps run
+	@tools/install-deps build run
 deps-test:
-	@tools/install-deps run test
+	@tools/install-deps build run test
 deps-bench:
-	@tools/install-deps run test bench
+	@tools/install-deps build run test bench
 deps-chroot:
 	@tools/install-deps chroot
 deps-asan:
-	@tools/install-deps run test asan
+	@tools/install-deps build run test asan
 
 # --- the module: nginx's own build, in build/objs -----------------------------------------------------
 
@@ -347,3 +347,5 @@ bench: deps-bench build load $(B)/kafka-broker
 .PHONY: load
 load:
 	@mkdir -p $(B)/bench; $(MAKE) --no-print-directory -s $(JOBS) $(B)/load
+
+include packaging/install.mk

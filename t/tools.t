@@ -47,7 +47,8 @@ sub project {
     make_path("$at/tools");
     copy("$root/tools/$_", "$at/tools/$_") for qw(build-module install-deps check-layers check-size check-commits);
     chmod 0755, glob "$at/tools/*";
-    copy("$root/$_", "$at/$_") for qw(config config.make Makefile);
+    make_path("$at/packaging");
+    copy("$root/$_", "$at/$_") for qw(config config.make Makefile packaging/install.mk);
     spew("$at/src/core/$_.cc", "// $_\n") for qw(one two);
     return $at;
 }
@@ -222,7 +223,7 @@ subtest 'a free port is given once' => sub {
 subtest 'missing packages are named in one line' => sub {
     my $here = project("$dir/packages");
     spew("$here/bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0755);
-    my $said = do { local $ENV{PATH} = "$here/bin:$ENV{PATH}"; run($here, 'tools/install-deps', '--missing', 'run') };
+    my $said = do { local $ENV{PATH} = "$here/bin:$ENV{PATH}"; run($here, 'tools/install-deps', '--missing', 'build') };
     is $? >> 8, 69, 'is an error';
     like $said, qr/\Amissing packages: make g\+\+ .*libhiredis-dev.*; install them by apt-get, .*\n\z/,
         'one line with all of them';

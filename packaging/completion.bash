@@ -1,0 +1,15 @@
+# bash completion for the programs of nginx-await. What there is, they say themselves: --help.
+
+_nginx_await() {
+    local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} said
+    said=$("$program" --help 2>/dev/null) || return 0
+    COMPREPLY=()
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '(^|[[ ,])--?[a-z][a-z-]*' <<< "$said" | tr -d '[ ,')" -- "$cur")
+    elif [[ ${program##*/} == await-ctl && $COMP_CWORD -eq 1 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(sed -nE 's/^(usage:| ) *await-ctl ([a-z][a-z|-]*).*/\2/p' <<< "$said" | tr '|' '\n' | sort -u)" -- "$cur")
+    else
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+}
+complete -F _nginx_await await-ctl await-worker await-relay

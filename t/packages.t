@@ -1,0 +1,165 @@
+# What `make install` installs, and what the packages are made of: nothing is missing, and nothing is left by
+# `make uninstall`. `make install-tests` builds the packages and installs them in clean systems.
+
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use FindBin;
+use Test::More;
+use lib "$FindBin::Bin/../tools/lib";
+use Await::Stack;
+
+my $root  = $Await::Stack::ROOT;
+my $build = $ENV{AWAIT_BUILD} // "$root/build";
+my $dir   = tempdir(CLEANUP => 1);
+delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS B PREFIX DESTDIR STRIP)};
+chmod 0755, $dir;
+
+sub slurp { return Await::Stack::read_file($_[0]) }
+sub said { my (@command) = @_; my $said = qx{@command 2>&1}; return $? ? "exit status $?: $said" : $said }
+
+sub files_in {
+    my ($where) = @_;
+    return map { s{^\Q$where\E}{}r } grep { length } split /\n/, `find $where ! -type d`;
+}
+
+# What is in a list of packaging/install.mk.
+sub listed {
+    my ($name) = @_;
+    my ($words) = slurp("$root/packaging/install.mk") =~ /^\Q$name\E *:= *(.*)$/m;
+    return split ' ', $words // die "no list $name";
+}
+my @programs = (listed('EXECUTABLES'), listed('SCRIPTS'));
+
+my $to = "$dir/root";
+my $install = "make -s -C $root DESTDIR=$to PREFIX=/opt/await MODULES_DIR=/modules B=$build";
+is said("$root/tools/make-man $build @{[listed('MANUALS')]}"), '', 'make man';
+# not "install": what it builds first is built already
+is said("$install install-built"), '', 'make install' or BAIL_OUT 'there is nothing to look at';
+my %installed = map { $_ => 1 } files_in($to);
+
+subtest 'make install' => sub {
+    ok $installed{"/opt/await/bin/$_"}, "$_ is installed" for @programs;
+    for (qw(/modules/ngx_http_await_module.so /opt/await/bin/await-worker)) {
+        like said("file $to$_"), qr/, stripped$/m, "$_ is stripped";
+    }
+    cmp_ok -s "$to/modules/ngx_http_await_module.so", '<', 4e6, 'the module is small';
+    my ($version) = slurp("$root/src/base/version.h") =~ /"(.*?)"/;
+    is said("$to/opt/await/bin/$_ --version"), "$_ $version\n", "$_ works where it is installed" for @programs;
+    ok $installed{"/opt/await/share/nginx-await/tools/$_"}, "with $_"
+        for map { m{([^/]+)$} } glob "$root/tools/await-ctl-*";
+    my @sql = split /\n/, `cd $root && git ls-files sql`;
+    is_deeply [ grep { !$installed{"/opt/await/share/nginx-await/$_"} } @sql ], [], 'and all of the SQL';
+    like said("env AWAIT_POSTGRES='host=$dir/none' $to/opt/await/bin/await-ctl migrate"), qr/connection to server/,
+        'await-ctl finds it, and asks PostgreSQL';
+    my @broken = grep { -l "$to$_" && !-e "$to$_" } keys %installed;
+    is_deeply \@broken, [], 'no link leads nowhere';
+};
+
+subtest 'manual pages' => sub {
+    my $man = "$to/opt/await/share/man";
+    for my $program (@programs) {
+        ok -s "$man/man1/$program.1", "$program.1" or next;
+        my $page = said("env MANWIDTH=200 man -E ascii -l $man/man1/$program.1");
+        my %options = map { $_ => 1 } said("$to/opt/await/bin/$program --help") =~ /(?<![\w-])(--?[a-z][a-z-]*)/g;
+        cmp_ok scalar keys %options, '>=', 4, "$program has options";
+        my @missing = grep { $page !~ /(?<![\w-])\Q$_\E(?![\w-])/ } sort keys %options;
+        is_deeply \@missing, [], "$program.1 has all of them";
+    }
+    my $page = said("env MANWIDTH=200 man -E ascii -l $man/man5/nginx-await.5");
+    my @directives = map { m{([^/]+)\.md$} } glob "$root/docs/directives/*.md";
+    is_deeply [ grep { $page !~ /^   \Q$_\E$/m } @directives ], [], 'nginx-await.5 has all directives';
+    is said("env LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z $_ > /dev/null"), '', "no warning: $_"
+        for glob "$man/man*/*";
+};
+
+subtest 'units' => sub {
+    my $units = "$to/opt/await/lib/systemd/system";
+    ok -e "$units/$_", "$_ is installed" for listed('UNITS');
+    like slurp("$units/await-relay.service"), qr{^ExecStart=/opt/await/bin/await-relay$}m,
+        'starts what is installed beside it';
+    plan skip_all => 'no systemd-analyze' if system('systemd-analyze --version > /dev/null 2>&1') != 0;
+    for my $unit (listed('UNITS')) {
+        my $name = $unit =~ s/@/\@queue/r;
+        # as it would be: with the program and the files that it names
+        my $text = slurp("$units/$unit") =~ s{/opt/await/bin}{$to/opt/await/bin}r =~ s{^User=.*}{User=daemon}mr;
+        Await::Stack::write_file("$dir/$name", $text, 0644);
+        my $verified = said("systemd-analyze verify --man=no $dir/$name");
+        $verified = join '', grep { /await/ } split /^/, $verified;
+        is $verified, '', "systemd-analyze verify $unit";
+        my ($exposure) = said("systemd-analyze security --offline=true $dir/$name") =~ /exposure level .*: ([\d.]+)/;
+        cmp_ok $exposure // 10, '<=', 3, "systemd-analyze security $unit: $exposure of 10";
+    }
+};
+
+subtest 'completion' => sub {
+    my $completion = "$to/opt/await/share/bash-completion/completions";
+    my $complete = sub {
+        my ($program, @words) = @_;
+        my $script = ". $completion/$program; COMP_WORDS=($program @words); COMP_CWORD=" . @words . '; '
+            . "_nginx_await; printf '%s\\n' \"\${COMPREPLY[\@]}\"\n";
+        Await::Stack::write_file("$dir/complete", $script, 0644);
+        local $ENV{PATH} = "$to/opt/await/bin:$ENV{PATH}";
+        return map { split /\n/ } said("bash $dir/complete");
+    };
+    my %usage = map { $_ => 1 }
+        map { split /\|/ } said("$root/tools/await-ctl --help") =~ /^(?:usage:| {6}) await-ctl ([a-z][\w|-]*)/mg;
+    cmp_ok scalar keys %usage, '>=', 12, 'await-ctl has commands';
+    is_deeply [ $complete->('await-ctl', "''") ], [ sort keys %usage ], 'all are completed';
+    is_deeply [ $complete->('await-ctl', 'mi') ], ['migrate'], 'and one of them';
+    is_deeply [ $complete->('await-worker', '--thin') ], ['--thin-hints'], 'options of await-worker';
+    is_deeply [ $complete->('await-relay', '--wal-l') ], ['--wal-limit'], 'options of await-relay';
+    ok $installed{"/opt/await/share/bash-completion/completions/$_"}, "there is one for $_" for @programs;
+};
+
+subtest 'make uninstall' => sub {
+    Await::Stack::write_file("$to/opt/await/share/nginx-await/mine", '', 0644);
+    is said("$install uninstall"), '', 'make uninstall';
+    is_deeply [ files_in($to) ], ['/opt/await/share/nginx-await/mine'], 'removes its files, and no others';
+    unlink "$to/opt/await/share/nginx-await/mine";
+    is said("$install uninstall"), '', 'again';
+    ok !-d "$to/opt/await/share/$_", "and the directory $_" for qw(nginx-await doc/nginx-await);
+};
+
+subtest 'STRIP= keeps the symbols' => sub {
+    is said("$install STRIP= install-built"), '', 'make install STRIP=';
+    like said("file $to/opt/await/bin/await-worker"), qr/not stripped$/m, 'they are there';
+};
+
+subtest 'a module of another nginx' => sub {
+    my $nginx = $ENV{AWAIT_NGINX} // '/usr/sbin/nginx';
+    my $module = "$build/objs/ngx_http_await_module.so";
+    is said("$root/tools/check-module $module $nginx"), '', 'ours fits';
+    my $other = slurp($module);
+    ok $other =~ s/(\d,\d,\d,)([01])([01]{20,})/$1 . (1 - $2) . $3/ge, 'one with another signature';
+    Await::Stack::write_file("$dir/other.so", $other, 0644);
+    my $said = said("$root/tools/check-module $dir/other.so $nginx");
+    like $said, qr/^exit status \d+: \S+ was not built for \S+ \(nginx[^\n]*NGINX_SRC=[^\n]*\n\z/,
+        'is told in one line';
+    Await::Stack::write_file("$dir/no.so", 'no module', 0644);
+    like said("$root/tools/check-module $dir/no.so $nginx"), qr/cannot load \S+: [^\n]*\[emerg\][^\n]*\n\z/,
+        'and any other reason';
+};
+
+subtest 'debian/' => sub {
+    my ($set) = slurp("$root/tools/install-deps") =~ /^ *\[build\]="(.*?)"/ms;
+    my ($control) = slurp("$root/debian/control") =~ /^Build-Depends: (.*?)^\S/ms;
+    my %of_control = map { s/ \(.*//r => 1 } split /,\s*/, $control =~ s/\s+\z//r;
+    my %of_build = map { $_ => 1 } split ' ', $set;
+    is_deeply [ grep { !$of_control{$_} } sort keys %of_build ], [qw(g++ make)],
+        'its Build-Depends are the set "build" of tools/install-deps, but for build-essential';
+    is_deeply [ grep { !$of_build{$_} } sort keys %of_control ], [qw(debhelper-compat lowdown)],
+        'and what makes packages and manual pages';
+    my ($version) = slurp("$root/src/base/version.h") =~ /"(.*?)"/;
+    like slurp("$root/debian/changelog"), qr/\Anginx-await \(\Q$version\E\) /, 'its version is that of the source';
+    my ($spec) = slurp("$root/packaging/nginx-await.spec") =~ /^Version: *(\S+)/m;
+    is $spec, $version, 'and that of the RPM spec';
+    my %packaged;
+    for my $list (glob "$root/debian/*.install") { $packaged{$_} = 1 for split ' ', slurp($list) }
+    my @left = grep {
+        my $file = $_ =~ s{^/opt/await}{usr}r;
+        !grep { index("$file/", "$_/") == 0 } keys %packaged
+    } grep { !m{^/modules/|/systemd/} } sort keys %installed;
+    is_deeply \@left, [], 'whatever is installed is in one of the packages';
+};
+done_testing;
