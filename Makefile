@@ -74,7 +74,7 @@ check-%:
 
 .PHONY: run up down ps clean build test help
 help:
-	@echo "make targets:"; sed -n 's/^## \([a-z-]*\): /  \1\t/p' $(MAKEFILE_LIST) | expand -t14
+	@echo "make targets:"; sed -n 's/^## \([a-z-]*\): /  \1\t/p' $(MAKEFILE_LIST) | expand -t16
 
 # --- what must be installed -------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ for (const [name, external] of [
 ]) {
   ({ mangleCache } = await esbuild.build({ ...bundle, entryPoints: [`src/${name}.ts`], external, mangleCache }));
 }
-for (const name of ['workflow', 'store', 'react', 'vue']) {
+for (const name of ['workflow', 'store', 'react', 'vue', 'tabs']) {
   await esbuild.build({
     ...bundle, mangleProps: undefined, entryPoints: [`src/${name}.ts`],
     external: ['./nginx-await.js', './workflow.js', './store.js', 'react', 'vue'],

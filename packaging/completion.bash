@@ -1,4 +1,4 @@
-# bash completion for the programs of nginx-await. What there is, they say themselves: --help.
+# bash completion for the programs of nginx-await, installed under the name of each. What there is, they say themselves: --help.
 
 _nginx_await() {
     local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} said
@@ -12,4 +12,4 @@ _nginx_await() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     fi
 }
-complete -F _nginx_await await-ctl await-worker await-relay
+complete -F _nginx_await "${BASH_SOURCE[0]##*/}"

@@ -1,9 +1,11 @@
 # Installing: what goes where. debian/ and packaging/nginx-await.spec install by this, too.
 
 # everything that is installed is in one of these lists
-EXECUTABLES := await-worker await-relay
+EXECUTABLES := await-worker await-relay await
 SCRIPTS     := await-ctl
 MANUALS     := await-ctl.1 await-worker.1 await-relay.1 nginx-await.5
+# written by hand, in man/
+WRITTEN_MANUALS := await.1
 UNITS       := await-relay.service await-worker@.service
 PAGES       := README.md CHANGES.md CONTRIBUTING.md SECURITY.md docs
 # of these, the whole directory; what the documentation links to is linked from there
@@ -20,7 +22,7 @@ COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 MODULES_DIR   ?= $(or $(shell PATH=$$PATH:/usr/sbin nginx -V 2>&1 | sed -n 's/.* --modules-path=\([^ ]*\).*/\1/p'),/usr/lib/nginx/modules)
 STRIP         ?= strip
 MODULE        ?= $(B)/objs/ngx_http_await_module.so
-installer = EXECUTABLES="$(EXECUTABLES)" SCRIPTS="$(SCRIPTS)" MANUALS="$(MANUALS)" UNITS="$(UNITS)" PAGES="$(PAGES)" DATA="$(DATA)" \
+installer = EXECUTABLES="$(EXECUTABLES)" SCRIPTS="$(SCRIPTS)" MANUALS="$(MANUALS)" WRITTEN_MANUALS="$(WRITTEN_MANUALS)" UNITS="$(UNITS)" PAGES="$(PAGES)" DATA="$(DATA)" \
     BINDIR="$(BINDIR)" DATADIR="$(DATADIR)" DOCDIR="$(DOCDIR)" MANDIR="$(MANDIR)" UNITDIR="$(UNITDIR)" COMPLETIONDIR="$(COMPLETIONDIR)" \
     MODULES_DIR="$(MODULES_DIR)" MODULE="$(MODULE)" DESTDIR="$(DESTDIR)" STRIP="$(STRIP)" B="$(B)" packaging/install
 

@@ -1295,7 +1295,8 @@ BEGIN
         'held', (SELECT count(*) FROM (SELECT FROM await.held y WHERE y.lane >= lanes AND y.lane < lanes + 256
                                        LIMIT most) x),
         'running', p_running, 'max_running', q.max_running,
-        'oldest', round(greatest(extract(epoch FROM clock_timestamp() - d.since), 0)::numeric, 3),
+        'oldest', CASE WHEN d.since IS NOT NULL
+            THEN round(greatest(extract(epoch FROM clock_timestamp() - d.since), 0)::numeric, 3) END,
         'rate', round(await.queue_rate(q.id)::numeric, 3),
         'completed', coalesce(c.completed, 0), 'failed', coalesce(c.failed, 0), 'cancelled', coalesce(c.cancelled, 0),
         'expired', coalesce(c.expired, 0), 'retries', coalesce(c.retries, 0));

@@ -26,11 +26,11 @@ server {
 CONF
 my $program = ($ENV{AWAIT_BUILD} // "$Await::Stack::ROOT/build") . '/await';
 my $login = $s->place('ann');
-sql(  "CREATE ROLE ann LOGIN PASSWORD '"
-    . $s->password('ann')
-    . "' IN ROLE await_console, await_worker, await_edge; CREATE ROLE bob LOGIN PASSWORD '"
-    . $s->password('ann')
-    . "'");
+sql(      "CREATE ROLE ann LOGIN PASSWORD '"
+        . $s->password('ann')
+        . "' IN ROLE await_console, await_worker, await_edge; CREATE ROLE bob LOGIN PASSWORD '"
+        . $s->password('ann')
+        . "'");
 my %places = (url => [ '--url', $s->url . '/jobs' ], database => [ '--database', $login ]);
 
 # Starts it; a handle to read what it writes, and its pid. Options: env, input.
@@ -59,7 +59,8 @@ sub start {
 sub run {
     my ($arguments, %o) = @_;
     my ($read, $pid) = start($arguments, %o);
-    my $out = do { local $/; <$read> } // '';
+    my $out = do { local $/; <$read> }
+        // '';
     waitpid $pid, 0;
     Await::Trace::trace('=', "await @$arguments: $? $out");
     return ($? & 127 ? 'signal ' . ($? & 127) : $? >> 8, $out);
@@ -90,7 +91,8 @@ for my $how (qw(url database)) {
         sql("SELECT await.heartbeat('$id', test.receipt('$id'), '{\"done\": 1, \"total\": 4}')");
         complete($id, 'RESULT');
         runs('result', [ 'result', $id, @at ], 0, qr/\ARESULT\z/);
-        runs('watch', [ 'watch', $id, @at ], 0, qr/pending.*processing.*progress.*"total": ?4.*completed +text\/plain, 6/s);
+        runs('watch', [ 'watch', $id, @at ],
+            0, qr/pending.*processing.*progress.*"total": ?4.*completed +text\/plain, 6/s);
         my $events = runs('watch --json', [ 'watch', $id, '--json', @at ], 0, qr/./);
         is_deeply [ map { "$_->{seq} $_->{type}" } map { decode_json($_) } split /\n/, $events ],
             [ '1 pending', '2 processing', '3 progress', '4 completed' ], 'watch --json: each event, once, in order';
@@ -106,9 +108,10 @@ for my $how (qw(url database)) {
         runs('watch of a cancelled job', [ 'watch', $new, @at ], 3, qr/cancelled/);
         runs('result of a cancelled job', [ 'result', $new, @at ], 3, qr/\Q$new is cancelled\E/);
         my $failed = runs('submit with a key', [ 'submit', @queue, '--key', "k-$how", @at ], 0, qr/^$uuid/);
-        is runs('the same again', [ 'submit', @queue, '--key', "k-$how", @at ], 0, qr/^$uuid/), $failed, 'is the same job';
+        is runs('the same again', [ 'submit', @queue, '--key', "k-$how", @at ], 0, qr/^$uuid/), $failed,
+            'is the same job';
         claim($failed);
-        sql("SELECT await.fail('$failed', test.receipt('$failed'), '{\"title\": \"Out of paper\"}', false)");
+        sql("SELECT await.fail('$failed', test.receipt('$failed'), '{\"title\": \"Out of paper\"}', '-1 s')");
         runs('watch of a failed job', [ 'watch', $failed, @at ], 2, qr/failed +Out of paper/);
         runs('result of a failed job', [ 'result', $failed, @at ], 2, qr/is failed: Out of paper/);
         runs('an unknown job', [ $_, '01a21e59-63f9-791a-8a80-86013028aa8d', @at ], 4, qr/no (?:such )?job/)
@@ -159,11 +162,17 @@ subtest 'refusals, and servers that are away' => sub {
     runs('refused', [ 'list', '--url', 'http://127.0.0.1:1/', @soon ], 69, qr/trying again/);
     runs('no host', [ 'list', '--url', 'http://nowhere.invalid/', @soon ], 69, qr/nowhere\.invalid/);
     runs('no database', [ 'list', '--database', 'host=127.0.0.1 port=1', @soon ], 69, qr/PostgreSQL: .*refused/);
-    runs('a wrong password', [ 'list', '--database', $login ], 77, qr/authentication failed/, env => { PGPASSWORD => 'x' });
+    runs(
+        'a wrong password',
+        [ 'list', '--database', $login ],
+        77,
+        qr/authentication failed/,
+        env => { PGPASSWORD => 'x' });
     runs('no rights', [ 'pause', 'work', '--database', $s->place('bob') ], 77, qr/permission denied.*await_console/);
     my $id = one_job();
     my $began = time;
-    runs("watch, not in time, by $_", [ 'watch', $id, @soon, @{ $places{$_} } ], 5, qr/not ended in time/) for sort keys %places;
+    runs("watch, not in time, by $_", [ 'watch', $id, @soon, @{ $places{$_} } ], 5, qr/not ended in time/)
+        for sort keys %places;
     runs('wait, not in time', [ qw(result --wait), $id, @soon, @{ $places{url} } ], 5, qr/time/);
     cmp_ok time - $began, '<', 30, 'in about the time that was given';
 };
@@ -171,7 +180,8 @@ subtest 'refusals, and servers that are away' => sub {
 subtest 'waiting, and ^C' => sub {
     for my $how (sort keys %places) {
         my @queue = $how eq 'database' ? qw(--queue work) : ();
-        my ($read, $pid) = start([ qw(submit --wait --type text/plain), @queue, @{ $places{$how} } ], input => "wait $how");
+        my ($read, $pid) =
+            start([ qw(submit --wait --type text/plain), @queue, @{ $places{$how} } ], input => "wait $how");
         my ($id) = <$read> =~ /submitted ($uuid)/;
         ok $id, "$how: it says the id at once" or next;
         claim($id);
@@ -185,7 +195,8 @@ subtest 'waiting, and ^C' => sub {
         kill 'INT', $pid;
         waitpid $pid, 0;
         is $? & 127, 2, "$how: ^C ends it by the signal";
-        is sql("SELECT count(*) FROM await.event WHERE job = '$job' AND state = 'cancelled'"), 0, "$how: the job goes on";
+        is sql("SELECT count(*) FROM await.event WHERE job = '$job' AND state = 'cancelled'"), 0,
+            "$how: the job goes on";
     }
 };
 
@@ -201,33 +212,35 @@ subtest 'watch goes on over a restart' => sub {
         $out .= <$read>;
         like $out, qr/trying again/, "$how: it says that the connection is lost";
         if ($how eq 'url') {
-            $s->spawn('nginx', [ $s->{nginx}, '-p', $s->{dir}, '-c', "$s->{dir}/nginx.conf", '-e',
-                    "$s->{dir}/logs/error.log" ]);
+            $s->spawn('nginx',
+                [ $s->{nginx}, '-p', $s->{dir}, '-c', "$s->{dir}/nginx.conf", '-e', "$s->{dir}/logs/error.log" ]);
         }
         else { $s->start_postgres }
         complete($id, 'done');
         $out .= do { local $/; <$read> };
         waitpid $pid, 0;
         is $? >> 8, 0, "$how: exit code" or diag $out;
-        is_deeply [ map { decode_json($_)->{seq} } grep { /^\{/ } split /\n/, $out ], [ 1, 2, 3 ], "$how: each event once";
+        is_deeply [ map { decode_json($_)->{seq} } grep { /^\{/ } split /\n/, $out ], [ 1, 2, 3 ],
+            "$how: each event once";
     }
 };
 
 subtest 'at a terminal' => sub {
     my $id = one_job();
     claim($id);
-    sql("SELECT await.heartbeat('$id', test.receipt('$id'), '{\"done\": 1, \"total\": 2, \"message\": \"\\u001b[2Jhalf\"}')");
+    my $progress = '{"done": 1, "total": 2, "message": "\u001b[2Jhalf"}';
+    sql("SELECT await.heartbeat('$id', test.receipt('$id'), '$progress')");
     complete($id, "red \e[31m and \x9b2J\n", type => 'text/plain');
     local $ENV{AWAIT_URL} = $s->url . '/jobs';
     my $out = `script -qec '$program watch $id' /dev/null`;
-    like $out, qr/\r\Q$id\E  processing  \[#{10}-{10}\]  50%  \d+ s   \[2Jhalf\e\[K/, 'one line with a bar';
+    like $out, qr/\rprocessing  \[#{10}-{10}\]  50%   \[2Jhalf\e\[K/, 'one line with a bar';
     like $out, qr/completed  \[#{20}\] 100% .*\r?\n\z/, 'and its end';
     $out =~ s/\e\[K//g;
     unlike $out, qr/\e|\x9b/, 'nothing of others controls the terminal';
     $out = `script -qec '$program result $id' /dev/null`;
     unlike $out, qr/\e|\x9b/, 'nor does a result';
     like $out, qr/red .*\[31m and/, 'which is shown';
-    my ($status, $raw) = run([ 'result', $id ]);
+    my ($status, $raw) = run([ 'result', $id, @{ $places{url} } ]);
     is $raw, "red \e[31m and \x9b2J\n", 'elsewhere it is what it is';
 };
 
@@ -237,7 +250,8 @@ sub lying {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5, ReuseAddr => 1) or die "listen: $!";
     my $url = 'http://127.0.0.1:' . $server->sockport;
-    my ($read, $pid) = start([ @$arguments, '--url', "$url/jobs", '--timeout', '5s' ], env => { AWAIT_TOKEN => 's3cret' });
+    my ($read, $pid) =
+        start([ @$arguments, '--url', "$url/jobs", '--timeout', '5s' ], env => { AWAIT_TOKEN => 's3cret' });
     my $requests = '';
     for my $answer (@answers) {
         my $client = $server->accept or last;
@@ -250,7 +264,8 @@ sub lying {
         close $client;
     }
     close $server;
-    my $out = do { local $/; <$read> } // '';
+    my $out = do { local $/; <$read> }
+        // '';
     waitpid $pid, 0;
     is $? >> 8, $status, "$name: exit code" or diag $out;
     unlike $out, qr/[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae/, "$name: no control character";
@@ -262,28 +277,68 @@ subtest 'servers that lie' => sub {
     my $evil = '\u001b]0;owned\u0007\u009b2J\u202e';
     lying(['submit'], 0, 'an id with escapes', qq({"id":"x$evil"}));
     lying([qw(submit --json)], 0, 'JSON with raw C1 and direction', qq({"id":"x","a":"\xc2\x9b2J\xe2\x80\xae\x7f"}));
-    lying(['list'], 0, 'a list with escapes', qq({"jobs":[{"id":"$evil","state":"$evil","queue":"$evil"}],"next":null}));
+    lying(['list'], 0, 'a list with escapes',
+        qq({"jobs":[{"id":"$evil","state":"$evil","queue":"$evil"}],"next":null}));
     lying(['submit'], 1, 'no JSON', "{\"id\":\e[2J}");
     lying(['submit'], 1, 'no id', '{"hello":"world"}');
     lying(['submit'], 1, 'a large answer', '{"id":"' . 'x' x (17 << 20) . '"}');
     my $document = qq({"id":"$id","state":"pending","links":{}});
     my $event = qq({"job":"$evil","type":"note","at":"$evil","data":"$evil"});
     my $end = qq({"job":"$id","type":"failed","at":"now","data":{"title":"$evil"}});
-    lying([ 'watch', $id ], 2, 'events with escapes', $document,
-        [ 'text/event-stream', "data: $event\n\nid: 2\nevent: failed\ndata: $end\n\n" ]);
-    lying([ qw(watch --json), $id ], 2, 'the same as JSON', $document,
-        [ 'text/event-stream', "\r\nretry: x\r\ndata: $event\r\n\r\ndata: $end\r\n\r\n" ]);
-    lying([ 'watch', $id ], 1, 'an event without an end', $document, [ 'text/event-stream', 'data: ' . 'x' x (2 << 20) ]);
+    lying(
+        [ 'watch', $id ],
+        2, 'events with escapes',
+        $document, [ 'text/event-stream', "data: $event\n\nid: 2\nevent: failed\ndata: $end\n\n" ]);
+    lying(
+        [ qw(watch --json), $id ],
+        2, 'the same as JSON',
+        $document, [ 'text/event-stream', "\r\nretry: x\r\ndata: $event\r\n\r\ndata: $end\r\n\r\n" ]);
+    lying(
+        [ 'watch', $id ],
+        1, 'an event without an end',
+        $document, [ 'text/event-stream', 'data: ' . 'x' x (2 << 20) ]);
     lying([ 'watch', $id ], 1, 'an event that is no JSON', $document, [ 'text/event-stream', "data: \e[2J\n\n" ]);
     lying([ 'watch', $id ], 1, 'no event stream', $document, [ 'text/html', '<html>' ]);
-    my ($out) = lying([ 'watch', $id ], 77, 'a link to elsewhere',
-        qq({"id":"$id","state":"pending","links":{"events":"http://evil.invalid/$evil"}}));
+    my ($out) = lying(
+        [ 'watch', $id ],
+        77,
+        'a link to elsewhere',
+        qq({"id":"$id","state":"pending","links":{"events":"http://evil.invalid/$evil"}})
+    );
     like $out, qr/another origin, which is not followed/, 'is not followed';
-    ($out) = lying([ 'result', $id ], 77, 'the same without a scheme',
-        qq({"id":"$id","state":"completed","links":{"result":"//evil.invalid/x"}}));
-    my (undef, $requests) = lying([ 'watch', $id ], 2, 'a cut stream', $document,
-        [ 'text/event-stream', "id: c1\ndata: $event\n\n" ], [ 'text/event-stream', "data: $end\n\n" ]);
+    ($out) = lying(
+        [ 'result', $id ],
+        77,
+        'the same without a scheme',
+        qq({"id":"$id","state":"completed","links":{"result":"//evil.invalid/x"}})
+    );
+    my (undef, $requests) = lying(
+        [ 'watch', $id ],
+        2, 'a cut stream', $document,
+        [ 'text/event-stream', "id: c1\ndata: $event\n\n" ],
+        [ 'text/event-stream', "data: $end\n\n" ]);
     like $requests, qr/Last-Event-ID: c1/i, 'it goes on where it was';
+};
+
+subtest 'bash completes' => sub {
+    my $complete = sub {
+        my @words = @_;
+        my $file = "$s->{dir}/complete";
+        Await::Stack::write_file($file,
+                  ". $Await::Stack::ROOT/tools/completion/await\nCOMP_WORDS=($program @words)\n"
+                . 'COMP_CWORD='
+                . @words
+                . "\n_await\nprintf '%s\\n' \"\${COMPREPLY[\@]}\"\n");
+        local @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($login, $s->password('ann'));
+        return join ' ', split /\n/, `bash $file`;
+    };
+    is $complete->('pa'), 'pause', 'verbs';
+    is $complete->('list', '--st'), '--state', 'options of a verb';
+    is $complete->('list', '--state', 'c'), 'completed cancelled', 'states';
+    is $complete->('pause', 'wo'), 'work', 'queues of the database';
+    my (undef, $help) = run(['--help']);
+    my @verbs = $help =~ /^  ([a-z]+) {3,}/mg;
+    is join(' ', sort split / /, $complete->("''")), join(' ', sort @verbs), 'all verbs';
 };
 
 finish();

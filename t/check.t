@@ -10,7 +10,7 @@ use Test::More;
 
 plan skip_all => 'check becomes the user of nginx, which only root can' if $> != 0;
 
-alarm 900;    # psql many times: on a busy machine that takes long
+alarm 900;          # psql many times: on a busy machine that takes long
 my $s = start_stack(without => [qw(postgres redis nginx)]);
 my $host = Await::Host->start($s);
 my ($status, $out) = $host->setup(['--enable']);
@@ -30,7 +30,12 @@ sub finds {
     like $out, $says, "$name: what it says";
     return $out;
 }
-sub sqls { my (@sql) = @_; return sub { for (@sql) { my $out = $host->sql($_, 'await'); die $out if $out =~ /ERROR/ } } }
+sub sqls {
+    my (@sql) = @_;
+    return sub {
+        for (@sql) { my $out = $host->sql($_, 'await'); die $out if $out =~ /ERROR/ }
+    }
+}
 sub conf {
     my ($path, $edit) = @_;
     return sub {
@@ -52,42 +57,73 @@ subtest 'nothing is wrong' => sub {
 };
 
 subtest 'nginx' => sub {
-    finds('a bad configuration', conf('nginx/sites-available/await', sub { s/await example/await bad queue name/ }), 1,
-        qr/^WRONG    nginx: does not accept its configuration: .*in \S+:10\n +remedy: /m, $restore);
-    finds('no module', sub { $host->write_nginx('') }, 1, 
+    finds(
+        'a bad configuration',
+        conf('nginx/sites-available/await', sub { s/await example/await bad queue name/ }),
+        1, qr/^WRONG    nginx: does not accept its configuration: .*in \S+:10\n +remedy: /m, $restore
+    );
+    finds(
+        'no module', sub { $host->write_nginx('') },
+        1,
         qr/^WRONG    nginx: .*unknown directive "await_postgres".*\n +remedy: (?:ln -s|install the package)/m,
         sub { $host->write_nginx("load_module $s->{module};\n") });
-    finds('an error_page that hides problems',
-        conf('nginx/sites-available/await', sub { s/(error_page .*404 .*)\@problem/$1\/sorry.html/ }), 0,
-        qr{^warning  error_page: \S+/await:6 replaces .* of location /jobs .* by /sorry\.html: 401.*\n +remedy: in that }m,
-        $restore);
-    finds('a port that nothing listens at', conf('nginx/sites-available/await', sub { s/listen .*;/listen 127.0.0.1:9;/ }),
-        1, qr/^WRONG    ports: nothing listens at port 9,.*\n +remedy: systemctl reload nginx/m, $restore);
+    finds(
+        'an error_page that hides problems',
+        conf('nginx/sites-available/await', sub { s/(error_page .*404 .*)\@problem/$1\/sorry.html/ }),
+        0,
+        qr{^warning  error_page: \S+/await:6 replaces .* of location /jobs .* by /sorry\.html: 401.*\n +remedy: }m,
+        $restore
+    );
+    finds(
+        'a port that nothing listens at',
+        conf('nginx/sites-available/await', sub { s/listen .*;/listen 127.0.0.1:9;/ }),
+        1, qr/^WRONG    ports: nothing listens at port 9,.*\n +remedy: systemctl reload nginx/m, $restore
+    );
 };
 
 subtest 'PostgreSQL and rights' => sub {
-    finds('no login', sqls('ALTER ROLE "www-data" NOLOGIN'), 1,
+    finds(
+        'no login', sqls('ALTER ROLE "www-data" NOLOGIN'),
+        1,
         qr/^WRONG    PostgreSQL: nginx \(user "www-data"\) cannot log in: .*not permitted to log in\n +remedy: /m,
         sqls('ALTER ROLE "www-data" LOGIN'));
-    finds('no member of await_edge', sqls('REVOKE await_edge FROM "www-data"; GRANT CONNECT ON DATABASE await TO "www-data"'),
-        1, qr/^WRONG    rights: role "www-data" of nginx is no member of await_edge\n +remedy: GRANT await_edge TO "www-data"$/m,
+    finds(
+        'no member of await_edge',
+        sqls('REVOKE await_edge FROM "www-data"; GRANT CONNECT ON DATABASE await TO "www-data"'),
+        1,
+        qr/^WRONG    rights: role "www-data" .* no member of await_edge\n +remedy: GRANT await_edge TO "www-data"$/m,
         sqls('GRANT await_edge TO "www-data"; REVOKE CONNECT ON DATABASE await FROM "www-data"'));
-    finds('too many rights', sqls('ALTER ROLE "www-data" CREATEROLE', 'GRANT await_worker TO "www-data"'), 0,
-        qr/^warning  rights: .*allowed to create roles.*^warning  rights: .*a member of await_worker.*^nothing is wrong, 2/ms,
+    finds(
+        'too many rights',
+        sqls('ALTER ROLE "www-data" CREATEROLE', 'GRANT await_worker TO "www-data"'),
+        0,
+        qr/^warning  rights: .*allowed to create roles.*^warning  rights: .* await_worker.*^nothing is wrong, 2/ms,
         sqls('ALTER ROLE "www-data" NOCREATEROLE', 'REVOKE await_worker FROM "www-data"'));
-    finds('no worker', sqls('REVOKE await_worker FROM daemon'), 0, qr/^warning  rights: no login is a member of await_worker/m,
+    finds(
+        'no worker', sqls('REVOKE await_worker FROM daemon'),
+        0,
+        qr/^warning  rights: no login is a member of await_worker/m,
         sqls('GRANT await_worker TO daemon'));
-    finds('the host is down', sub { $s->end('postgres', 'INT') }, 1,
+    finds(
+        'the host is down',
+        sub { $s->end('postgres', 'INT') },
+        1,
         qr/^WRONG    PostgreSQL: .*cannot log in: .*No such file.*\n +remedy: systemctl start postgresql/m,
         sub { $host->start_postgres });
 };
 
 subtest 'the schema' => sub {
-    finds('an older one', sqls('UPDATE await.schema_history SET version = version + 100 WHERE version = 5'), 1,
-        qr/^WRONG    schema: not up to date: the database has schema 105.*\n +remedy: install the await-tools of the newer/m,
+    finds(
+        'an older one',
+        sqls('UPDATE await.schema_history SET version = version + 100 WHERE version = 5'),
+        1,
+        qr/^WRONG    schema: not up to date: the database has schema 105.*\n +remedy: install the await-tools/m,
         sqls('UPDATE await.schema_history SET version = version - 100 WHERE version = 105'));
-    finds('a function that was dropped', sqls('ALTER FUNCTION await.run_maintenance SET search_path = public'), 1,
-        qr/^WRONG    schema: not up to date: .*changed or dropped by hand\n +remedy: await-ctl setup/m, sub { });
+    finds(
+        'a function that was dropped',
+        sqls('ALTER FUNCTION await.run_maintenance SET search_path = public'),
+        1, qr/^WRONG    schema: not up to date: .*changed or dropped by hand\n +remedy: await-ctl setup/m,
+        sub { });
     my ($status, $out) = $host->setup(['--enable']);
     like $out, qr/^done: migrate the schema/m, 'its remedy is run';
     ($status) = check();
@@ -97,11 +133,17 @@ subtest 'the schema' => sub {
 SELECT await.partition_name('job', r.class, await.partition_start(r.step, clock_timestamp()))
 FROM await.retention r ORDER BY r.class LIMIT 1
 SQL
-    finds('a missing partition', sqls(qq{ALTER TABLE await.job DETACH PARTITION await."$partition"}, qq{ALTER TABLE
-            await."$partition" RENAME TO aside}), 1,
+    finds(
+        'a missing partition',
+        sqls(
+            qq{ALTER TABLE await.job DETACH PARTITION await."$partition"}, qq{ALTER TABLE
+            await."$partition" RENAME TO aside}
+        ),
+        1,
         qr/^WRONG    partitions: \d+ of them are missing up to tomorrow.*\n +remedy: await-ctl purge/m,
         sqls('DROP TABLE await.aside', 'SET ROLE await_owner; SELECT await.make_partitions()'));
-    finds('nobody does the maintenance', sqls(<<'SQL'), 1, qr/^WRONG    maintenance: .* overdue for \d+ s/m,
+    finds(
+        'nobody does the maintenance', sqls(<<'SQL'), 1, qr/^WRONG    maintenance: .* overdue for \d+ s/m,
 INSERT INTO await.deadline (at, job) VALUES (now() - interval '1 hour', gen_random_uuid());
 SQL
         sqls('DELETE FROM await.deadline'));
@@ -109,26 +151,45 @@ SQL
 };
 
 subtest 'slots, connections and clocks' => sub {
-    finds('a slot that nobody uses', sqls(q{SELECT pg_create_logical_replication_slot('await_old', 'pgoutput')}), 1,
-        qr/^WRONG    replication slot await_old .*nobody uses it.*\n +remedy: .*SELECT pg_drop_replication_slot\('await_old'\)$/m,
+    finds(
+        'a slot that nobody uses',
+        sqls(q{SELECT pg_create_logical_replication_slot('await_old', 'pgoutput')}),
+        1,
+        qr/^WRONG    replication slot await_old .*nobody.*\n +remedy: .*pg_drop_replication_slot\('await_old'\)$/m,
         sqls(q{SELECT pg_drop_replication_slot('await_old')}));
-    finds('max_connections', conf('nginx/nginx.conf', sub { s/worker_processes 2/worker_processes 40/ }), 0,
+    finds(
+        'max_connections',
+        conf('nginx/nginx.conf', sub { s/worker_processes 2/worker_processes 40/ }),
+        0,
         qr/^warning  connections: nginx may need 244 .*has 97.*\n +remedy: ALTER SYSTEM SET max_connections = \d+/m,
         conf('nginx/nginx.conf', sub { s/worker_processes 40/worker_processes 2/ }));
-    finds('a clock', sub { }, 0, qr/^warning  clock: PostgreSQL's differs .* by -?(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
-        sub { }, before => [ 'faketime', '-f', '+60s' ]);
+    Await::Stack::make_dir("$s->{dir}/bin");
+    Await::Stack::write_file("$s->{dir}/bin/date", qq{#!/bin/sh\nexec /bin/date -d '+60 seconds' "\$@"\n}, 0755);
+    finds(
+        'a clock',
+        sub { },
+        0, qr/^warning  clock: PostgreSQL's differs .* by -(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
+        sub { }, env => { PATH => "$s->{dir}/bin:$ENV{PATH}" });
 };
 
 subtest 'Redis' => sub {
     my $address = "redis://127.0.0.1:$host->{redis_port}";
-    finds('Redis is down', sub { $s->end('redis', 'TERM') }, 1,
-        qr/^WRONG    Redis: \Q$address\E does not answer.*\n +remedy: systemctl start redis-server/m, sub { });
-    $host->start_redis('--user', 'limited on >TOPSECRET ~* &other:* +@all', '--requirepass', 'TOPSECRET');
+    finds(
+        'Redis is down',
+        sub { $s->end('redis', 'TERM') },
+        1, qr/^WRONG    Redis: \Q$address\E does not answer.*\n +remedy: systemctl start redis-server/m,
+        sub { });
+    $host->start_redis;
+    my $redis = "redis-cli -p $host->{redis_port}";
+    my $acl = "ACL SETUSER limited on '>TOPSECRET' '&other:*' '+\@all'";
+    is `$redis $acl; $redis CONFIG SET requirepass TOPSECRET`, "OK\nOK\n", 'a user that is limited';
     finds('a password is missing', sub { }, 1, qr/^WRONG    Redis: .*refuses the password: NOAUTH/m, sub { });
     my $text = slurp("$host->{etc}/nginx/snippets/await.conf");
-    my $said = finds('a user without the channels',
-        conf('nginx/snippets/await.conf', sub { s{redis://}{redis://limited:TOPSECRET@} }), 1,
-        qr/refuses PUBLISH .*remedy: ACL SETUSER limited \+publish "&await:\*".*refuses SUBSCRIBE .*limited \+subscribe/s,
+    my $said = finds(
+        'a user without the channels',
+        conf('nginx/snippets/await.conf', sub { s{redis://}{redis://limited:TOPSECRET@} }),
+        1,
+        qr/refuses PUBLISH .*: ACL SETUSER limited \+publish "&await:\*".*refuses SUBSCRIBE .*limited \+subscribe/s,
         conf('nginx/snippets/await.conf', sub { $_ = $text }));
     unlike $said, qr/TOPSECRET/, 'its password is not shown';
     $s->end('redis', 'TERM');
@@ -141,7 +202,8 @@ subtest 'several at once: in the order in which to mend them' => sub {
     $s->end('redis', 'TERM');
     my ($status, $out) = check('--etc=' . $host->{etc});
     is $status, 1, 'exit status';
-    like $out, qr/WRONG    PostgreSQL.*WRONG    Redis.*^wrong: 2, warnings: 0\. Mend the first one first/ms, 'the login is first';
+    like $out, qr/WRONG    PostgreSQL.*WRONG    Redis.*^wrong: 2, warnings: 0\. Mend the first one first/ms,
+        'the login is first';
     ($status, $out) = $host->ctl('check', ['--frobnicate']);
     is $status, 64, 'wrong arguments';
     ($status, $out) = $host->ctl('check', [], env => { AWAIT_NGINX => '/none' });

@@ -1,5 +1,5 @@
-# The client of client/ without a browser: its own tests under a clock of their own, the size of its bundle, that dist/ is what
-# its sources give, and that the package installs, has its types, and can be imported on a server.
+# The client of client/ without a browser: its own tests under a clock of their own, the size of its bundle, that
+# dist/ is what its sources give, and that the package installs, has its types, and can be imported on a server.
 
 use strict;
 use warnings;
@@ -40,29 +40,35 @@ subtest 'dist/' => sub {
     cmp_ok $size, '<=', $MOST, 'what a page loads first is small' or diag "$size bytes";
     note "nginx-await.js: $size bytes gzipped";
     my $bundle = slurp("$client/dist/nginx-await.js");
-    is join(' ', sort $bundle =~ /import\("([^"]+)"\)/g), './stream.js ./upload.js', 'it loads two more when it needs them';
+    is join(' ', sort $bundle =~ /import\("([^"]+)"\)/g), './stream.js ./upload.js',
+        'it loads two more when it needs them';
     unlike $bundle, qr/\bimport\s*[{*"]|\bfrom\s*"/, 'and nothing at once';
 };
 
 # As an application has it: installed, with the types of what it uses; nothing else of the package is there.
 subtest 'the package' => sub {
-    ok run("cd $client && npm pack --silent --ignore-scripts --pack-destination $dir"), 'npm packs it';
+    my $pack = "npm pack --silent --ignore-scripts --pack-destination $dir";
+    ok run("cd $client && $pack"), 'npm packs it';
     my ($tar) = glob "$dir/nginx-await-*.tgz";
     my @files = sort split /\n/, `tar -tzf $tar`;
-    is_deeply [ grep { !m{^package/(?:dist/[\w-]+\.(?:js|d\.ts)|examples/[\w-]+\.html|package\.json|README\.md|LICENSE)$} } @files ], [],
-        'nothing is in it that does not belong there';
+    my $ours = qr{^package/(?:dist/[\w-]+\.(?:js|d\.ts)|examples/[\w-]+\.html|package\.json|README\.md|LICENSE)$};
+    is_deeply [ grep { $_ !~ $ours } @files ], [], 'nothing is in it that does not belong there';
     ok scalar(grep { $_ eq 'package/LICENSE' } @files), 'but its licence';
     my $app = "$dir/app";
     make_path($app);
     Await::Stack::write_file("$app/package.json", '{"name":"app","private":true,"type":"module"}');
-    ok run("cd $app && npm install --silent --offline --no-audit --no-fund --legacy-peer-deps $tar"), 'npm installs it, without the network';
+    my $quietly = '--silent --offline --no-audit --no-fund --legacy-peer-deps';
+    ok run("cd $app && npm install $quietly $tar"), 'npm installs it, without the network';
     copy("$client/test/types/$_", "$app/$_") or die "$_: $!" for qw(app.ts hooks.tsx ssr.mjs);
     for my $name (qw(react react-dom scheduler vue typescript @types @vue csstype)) {
         symlink "$modules/$name", "$app/node_modules/$name" if -e "$modules/$name";
     }
-    my $tsc = "node $modules/typescript/bin/tsc --noEmit --strict --exactOptionalPropertyTypes --jsx react-jsx --target es2022 --lib es2022,dom,dom.iterable";
-    ok run("cd $app && $tsc --module nodenext --moduleResolution nodenext app.ts"), 'tsc accepts what uses it, as Node resolves';
-    ok run("cd $app && $tsc --module esnext --moduleResolution bundler app.ts hooks.tsx"), 'and as bundlers do, with the hooks';
+    my $strict = '--noEmit --strict --exactOptionalPropertyTypes';
+    my $tsc = "node $modules/typescript/bin/tsc $strict --jsx react-jsx --target es2022 --lib es2022,dom,dom.iterable";
+    ok run("cd $app && $tsc --module nodenext --moduleResolution nodenext app.ts"),
+        'tsc accepts what uses it, as Node resolves';
+    ok run("cd $app && $tsc --module esnext --moduleResolution bundler app.ts hooks.tsx"),
+        'and as bundlers do, with the hooks';
     ok run("cd $app && node ssr.mjs"), 'it can be imported and rendered where there is no page';
 };
 

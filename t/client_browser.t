@@ -1,5 +1,5 @@
-# The client of client/ in a real browser, against real servers, and what breaks networks: a server that is away, a proxy that
-# swallows bytes, a tab that is frozen, two tabs, many jobs.
+# The client of client/ in a real browser, against real servers, and what breaks networks: a server that is away, a
+# proxy that swallows bytes, a tab that is frozen, two tabs, many jobs.
 
 use strict;
 use warnings;
@@ -18,41 +18,77 @@ my $s = stack();
 
 subtest 'submit, result, problems' => sub {
     visit();
-    begin('done', 'const job = await page.client().submit("/jobs", new Blob(["hello"], { type: "text/plain" }), '
-        . '{ onUploadProgress: (at) => { page.progress = at; } }); page.job = job; return (await job.result()).text()');
+    begin('done', <<'JS');
+        const body = new Blob(["hello"], { type: "text/plain" });
+        const job = await page.client().submit("/jobs", body, { onUploadProgress: (at) => { page.progress = at; } });
+        page.job = job;
+        return (await job.result()).text();
+JS
     until_true('it is submitted', sub { script('return page.job?.id ?? null') }, $LONG);
     my $id = script('return page.job.id');
     is_deeply script('return page.progress'), { loaded => 5, total => 5 }, 'the progress of the upload is told';
-    claim($id); hint($id);
+    claim($id);
+    hint($id);
     complete($id, 'HELLO', hint => 1);
     eventually('the result', sub { (done('done') // {})->{value} }, $LONG);
     is done('done')->{value}, 'HELLO', 'is that of the worker';
     is counted('polls'), 0, 'without a poll';
-    begin('refused', 'await page.client().submit("/jobs", "{", { headers: { "Content-Type": "application/json" } })');
+    begin('refused', <<'JS');
+        await page.client().submit("/jobs", "{", { headers: { "Content-Type": "application/json" } });
+JS
     eventually('a refusal', sub { done('refused') }, $LONG);
     is done('refused')->{status}, 400, 'is thrown with its status';
     like done('refused')->{problem}{detail}, qr/JSON/, 'and its problem';
-    begin('failed', 'const job = await page.client().submit("/jobs", "x"); page.id = job.id; return job.result()');
+    begin('failed', <<'JS');
+        const job = await page.client().submit("/jobs", "x");
+        page.id = job.id;
+        return job.result();
+JS
     until_true('it is submitted', sub { script('return page.id ?? null') }, $LONG);
     my $bad = script('return page.id');
     claim($bad);
-    sql("SELECT await.fail('$bad', test.receipt('$bad'), '{\"title\": \"No picture\", \"detail\": \"It is a text.\"}', '-1 s')");
+    my $why = encode_json({ title => 'No picture', detail => 'It is a text.' });
+    sql("SELECT await.fail('$bad', test.receipt('$bad'), '$why', '-1 s')");
     hint($bad);
     eventually('a failed job', sub { done('failed') }, $LONG);
-    is_deeply [ @{ done('failed') }{qw(error status message)} ], [ 'JobError', 424, 'It is a text.' ], 'rejects with its problem';
+    is_deeply [ @{ done('failed') }{qw(error status message)} ], [ 'JobError', 424, 'It is a text.' ],
+        'rejects with its problem';
     my $none = $bad =~ s/.{6}$/000000/r;
     follow("/jobs/$none");
     eventually('a job that does not exist is an error',
         sub { (seen("/jobs/$none")->{error} // '') =~ /ProblemError: There is no such job/ }, $LONG);
-    begin('gone', 'const job = await page.client().submit("/jobs", "x"); await job.cancel(); return job.result()');
+    begin('gone', <<'JS');
+        const job = await page.client().submit("/jobs", "x");
+        await job.cancel();
+        return job.result();
+JS
     eventually('a cancelled job', sub { done('gone') }, $LONG);
     is done('gone')->{status}, 410, 'has no result';
 };
 
+subtest 'the example without a bundler' => sub {
+    $browser->visit($s->url . '/examples/plain.html');
+    $browser->click('form button');
+    my $events = sub {
+        return script('return [...document.querySelectorAll("li")].map((event) => event.textContent).join(" ")');
+    };
+    eventually('the job is submitted', sub { $events->() eq 'pending' }, $LONG);
+    my ($id) = map { $_->{id} } json(get('/all'))->{jobs}[0];
+    claim($id); hint($id);
+    complete($id, 'HELLO', hint => 1);
+    eventually('its events are shown', sub { $events->() eq 'pending processing completed' }, $LONG);
+    eventually('and its result', sub { script('return document.querySelector("output").textContent') eq 'HELLO' },
+        $LONG);
+};
+
 subtest 'batches and topics' => sub {
     visit();
-    begin('batch', 'const batch = await page.client().submitBatch("/jobs/batches", { jobs: [{ payload: 1 }, { payload: 2 }] }); '
-        . 'page.batch = batch.url; return batch.done()');
+    begin('batch', <<'JS');
+        const jobs = [{ payload: 1 }, { payload: 2 }];
+        const batch = await page.client().submitBatch("/jobs/batches", { jobs });
+        page.batch = batch.url;
+        return batch.done();
+JS
     until_true('the batch is submitted', sub { script('return page.batch ?? null') }, $LONG);
     my $url = script('return page.batch');
     my @ids = map { $_->{id} } @{ json(get($url =~ s/.*(?=\/jobs)//r))->{jobs} };
@@ -62,22 +98,37 @@ subtest 'batches and topics' => sub {
     is done('batch')->{value}{totals}{completed}, 2, 'with both jobs';
     follow('/news', topic => 'news');
     until_true('the topic is watched', sub { seen('/news')->{cursor} }, $LONG);
-    post('/news', '{"n":1}'); post('/news', '{"n":2}');
-    eventually('messages come by the event stream, where the socket may not have the topic', sub { "@{ seen('/news')->{types} }" eq 'headline headline' }, $LONG)
+    post('/news', '{"n":1}');
+    post('/news', '{"n":2}');
+    eventually('messages come by the event stream, where the socket may not have the topic',
+        sub { "@{ seen('/news')->{types} }" eq 'headline headline' }, $LONG)
         or diag explain seen('/news');
 };
 
 subtest 'the browser\'s own EventSource and WebSocket' => sub {
     visit();
     my $id = one_job();
-    script('page.own = { stream: [], socket: [] }; const s = new EventSource(arguments[0] + "/events"); '
-        . 'for (const t of ["pending", "processing", "completed"]) s.addEventListener(t, (e) => { page.own.stream.push(JSON.parse(e.data).seq); if (t === "completed") s.close(); }); '
-        . 'const w = new WebSocket(location.origin.replace("http", "ws") + arguments[0], "await.v1"); '
-        . 'w.onmessage = (m) => { const e = JSON.parse(m.data); if (e.type) page.own.socket.push(e.seq); }; page.ownSocket = w', "/jobs/$id");
-    until_true('both have begun', sub { @{ script('return page.own.stream') } && @{ script('return page.own.socket') } }, $LONG);
-    claim($id); hint($id);
+    script(<<'JS', "/jobs/$id");
+        const own = page.own = { stream: [], socket: [] };
+        const stream = new EventSource(arguments[0] + "/events");
+        for (const type of ["pending", "processing", "completed"]) stream.addEventListener(type, ({ data }) => {
+          own.stream.push(JSON.parse(data).seq);
+          if (type === "completed") stream.close();
+        });
+        page.ownSocket = new WebSocket(location.origin.replace("http", "ws") + arguments[0], "await.v1");
+        page.ownSocket.onmessage = ({ data }) => {
+          const { type, seq } = JSON.parse(data);
+          if (type) own.socket.push(seq);
+        };
+JS
+    my $own = sub { return join ' ', @{ script('return page.own[arguments[0]]', $_[0]) } };
+    until_true('both have begun', sub { $own->('stream') && $own->('socket') }, $LONG);
+    claim($id);
+    hint($id);
     complete($id, 'x', hint => 1);
-    eventually("the $_ has all", sub { "@{ script('return page.own[arguments[0]]', $_) }" eq '1 2 3' }, $LONG) for qw(stream socket);
+    for my $way (qw(stream socket)) {
+        eventually("the $way has all", sub { $own->($way) eq '1 2 3' }, $LONG);
+    }
     script('page.ownSocket.close()');
 };
 
@@ -85,7 +136,13 @@ subtest 'the server is stopped for a while' => sub {
     visit();
     my @ids = map { one_job() } 1 .. 3;
     follow("/jobs/$_") for @ids;
-    eventually('all are watched', sub { 3 == grep { seqs_are("/jobs/$_", 1) } @ids }, $LONG);
+    eventually(
+        'all are watched',
+        sub {
+            3 == grep { seqs_are("/jobs/$_", 1) } @ids;
+        },
+        $LONG
+    );
     $s->end('nginx', 'TERM');
     claim($ids[0]);
     emit($_, 'note', { n => 1 }) for @ids;
@@ -95,8 +152,13 @@ subtest 'the server is stopped for a while' => sub {
     emit($ids[0], 'note', { n => 2 });
     start_again();
     complete($_, 'x', hint => 1) for @ids;
-    eventually('each event once', sub { seqs_are("/jobs/$ids[0]", 1 .. 5) && 2 == grep { seqs_are("/jobs/$_", 1 .. 4) } @ids[ 1, 2 ] }, $LONG)
-        or diag explain [ map { seen("/jobs/$_") } @ids ];
+    eventually(
+        'each event once',
+        sub {
+            seqs_are("/jobs/$ids[0]", 1 .. 5) && 2 == grep { seqs_are("/jobs/$_", 1 .. 4) } @ids[ 1, 2 ];
+        },
+        $LONG
+    ) or diag explain [ map { seen("/jobs/$_") } @ids ];
 };
 
 subtest 'a proxy that swallows bytes' => sub {
@@ -106,17 +168,21 @@ subtest 'a proxy that swallows bytes' => sub {
     follow("/jobs/$id");
     eventually('it is watched', sub { seqs_are("/jobs/$id", 1) }, $LONG);
     $proxy->swallow;
-    claim($id); hint($id);
+    claim($id);
+    hint($id);
     emit($id, 'note', { n => 1 });
     my $polls = counted('polls');
     eventually('silence is noticed: it polls', sub { counted('polls') > $polls }, $LONG);
     eventually('and connects anew', sub { counted('sockets') >= 2 }, $LONG);
     $proxy->pass;
     complete($id, 'x', hint => 1);
-    eventually('each event once, when the network is back', sub { seqs_are("/jobs/$id", 1 .. 4) }, $LONG) or diag explain seen("/jobs/$id");
+    eventually('each event once, when the network is back', sub { seqs_are("/jobs/$id", 1 .. 4) }, $LONG)
+        or diag explain seen("/jobs/$id");
     $browser->visit('about:blank');
     $proxy->end;
 };
+
+sub tab { my ($handle) = @_; return $browser->call('POST', "$browser->{session}/window", { handle => $handle }) }
 
 subtest 'a tab that is frozen, and one of two' => sub {
     visit();
@@ -125,56 +191,131 @@ subtest 'a tab that is frozen, and one of two' => sub {
     eventually('it is watched', sub { seqs_are("/jobs/$id", 1) }, $LONG);
     my $first = $browser->call('GET', "$browser->{session}/window");
     $browser->cdp('Page.setWebLifecycleState', { state => 'frozen' });
-    claim($id); hint($id);
+    claim($id);
+    hint($id);
     emit($id, 'note', { n => $_ }) for 1 .. 3;
     $browser->cdp('Page.setWebLifecycleState', { state => 'active' });
-    eventually('what happened meanwhile is shown, once', sub { seqs_are("/jobs/$id", 1 .. 5) }, $LONG) or diag explain seen("/jobs/$id");
+    eventually('what happened meanwhile is shown, once', sub { seqs_are("/jobs/$id", 1 .. 5) }, $LONG)
+        or diag explain seen("/jobs/$id");
     my $second = $browser->call('POST', "$browser->{session}/window/new", { type => 'tab' })->{handle};
-    $browser->call('POST', "$browser->{session}/window", { handle => $second });
+    tab($second);
     visit();
     follow("/jobs/$id");
     eventually('the second tab has all from the beginning', sub { seqs_are("/jobs/$id", 1 .. 5) }, $LONG);
     complete($id, 'x', hint => 1);
     eventually('and the end', sub { seqs_are("/jobs/$id", 1 .. 6) }, $LONG);
     $browser->call('DELETE', "$browser->{session}/window");
-    $browser->call('POST', "$browser->{session}/window", { handle => $first });
-    eventually('the first, which was hidden, too', sub { seqs_are("/jobs/$id", 1 .. 6) }, $LONG) or diag explain seen("/jobs/$id");
+    tab($first);
+    eventually('the first, which was hidden, too', sub { seqs_are("/jobs/$id", 1 .. 6) }, $LONG)
+        or diag explain seen("/jobs/$id");
+};
+
+subtest 'tabs share a WebSocket' => sub {
+    visit();
+    my @ids = map { one_job() } 1 .. 2;
+    my @urls = map { "/jobs/$_" } @ids;
+    my %options = (shared => JSON::PP::true, quiet => 20000);
+    follow($urls[0], %options);
+    eventually('the first tab has the socket', sub { seqs_are($urls[0], 1) && metric('await_sockets') == 1 }, $LONG);
+    claim($ids[0]);
+    hint($_) for @ids;
+    eventually('and goes on', sub { seqs_are($urls[0], 1, 2) }, $LONG);
+    my $first = $browser->call('GET', "$browser->{session}/window");
+    my $second = $browser->call('POST', "$browser->{session}/window/new", { type => 'tab' })->{handle};
+    tab($second);
+    visit();
+    follow($_, %options) for @urls;
+    eventually(
+        'the second has both jobs',
+        sub {
+            2 == grep { seqs_are($_, 1, 2) } @urls;
+        },
+        $LONG
+    ) or diag explain [ map { seen($_) } @urls ];
+    emit($_, 'note', { n => 1 }) for @ids;
+    eventually(
+        'and what follows',
+        sub {
+            2 == grep { seqs_are($_, 1 .. 3) } @urls;
+        },
+        $LONG
+    );
+    is metric('await_sockets'), 1, 'there is one socket';
+    cmp_ok counted('polls'), '<=', 2, 'and a poll for what had happened before';
+    tab($first);
+    eventually('the first has it, too', sub { seqs_are($urls[0], 1 .. 3) }, $LONG);
+    $browser->call('DELETE', "$browser->{session}/window");
+    tab($second);
+    emit($_, 'note', { n => 2 }) for @ids;
+    complete($_, 'x', hint => 1) for @ids;
+    eventually(
+        'when the first is closed, the second goes on',
+        sub {
+            2 == grep { seqs_are($_, 1 .. 5) } @urls;
+        },
+        $LONG
+    ) or diag explain [ map { seen($_) } @urls ];
+    eventually('with a socket of its own', sub { metric('await_sockets') == 1 }, $LONG);
 };
 
 # 200 jobs: submitted by the page, all of them watched.
 sub two_hundred {
     my (%options) = @_;
     visit();
-    begin('submitted', 'const client = page.client(arguments[0]); const jobs = []; for (let i = 0; i < 200; i += 20) '
-        . 'jobs.push(...await Promise.all(Array.from({ length: 20 }, () => client.submit("/jobs", "x")))); page.finished = 0; '
-        . 'for (const job of jobs) (async () => { let n = 0; for await (const e of job.events()) if (e.seq !== ++n) throw new Error("order"); if (n === 3) page.finished++; })(); '
-        . 'return jobs.map(({ id }) => id)' =~ s/arguments\[0\]/JSON.parse('@{[encode_json(\%options)]}')/r);
+    script('page.options = arguments[0]', \%options);
+    begin('submitted', <<'JS');
+        const client = page.client(page.options);
+        const jobs = [];
+        const some = () => Promise.all(Array.from({ length: 20 }, () => client.submit("/jobs", "x")));
+        while (jobs.length < 200) jobs.push(...await some());
+        page.finished = 0;
+        const follow = async (job) => {
+          let n = 0;
+          for await (const { seq } of job.events()) if (seq !== ++n) throw new Error(`${seq} is not ${n}`);
+          if (n === 3) page.finished++;
+        };
+        jobs.forEach(follow);
+        return jobs.map(({ id }) => id);
+JS
     until_true('200 jobs are submitted', sub { done('submitted') }, 2 * $LONG);
     return @{ done('submitted')->{value} };
 }
 sub finish_all {
     my (@ids) = @_;
     my $claimed = sql("SELECT count(*) FROM await.claim(ARRAY['work'], 'test', 1000, NULL)");
-    sql("SELECT await.complete(j, test.receipt(j), 'x', 'text/plain', 200, NULL) FROM unnest(ARRAY['" . join("','", @ids) . "']::uuid[]) j");
+    my $all = "unnest(ARRAY['" . join("','", @ids) . "']::uuid[]) AS j";
+    sql("SELECT await.complete(j, test.receipt(j), 'x', 'text/plain', 200, NULL) FROM $all");
     hint($_) for @ids;
 }
 
 subtest '200 jobs on one page, over HTTP/1.1' => sub {
     my @ids = two_hundred(quiet => 20000);    # a busy machine must not look like a dead one
     eventually('they are on two sockets', sub { metric('await_sockets') == 2 }, $LONG);
-    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204, 'another request gets through';
+    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204,
+        'another request gets through';
     finish_all(@ids);
-    eventually('all have ended', sub { script('return page.finished') == 200 }, $LONG) or diag script('return page.finished');
+    eventually('all have ended', sub { script('return page.finished') == 200 }, $LONG)
+        or diag script('return page.finished');
     is counted('polls'), 0, 'without a poll';
     is counted('sockets'), 2, 'on the same two sockets';
 };
 
+subtest '200 jobs on sockets that tabs share' => sub {
+    my @ids = two_hundred(shared => JSON::PP::true, quiet => 20000);
+    eventually('they are on two sockets', sub { metric('await_sockets') == 2 }, $LONG);
+    finish_all(@ids);
+    eventually('all have ended', sub { script('return page.finished') == 200 }, $LONG);
+    is counted('polls'), 0, 'without a poll';
+};
+
 subtest '200 jobs without WebSockets' => sub {
     my @ids = two_hundred(socket => JSON::PP::false, quiet => 1000);
-    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204, 'another request gets through';
+    is script('return fetch("/jobs", { method: "OPTIONS" }).then((r) => r.status)'), 204,
+        'another request gets through';
     is counted('sockets'), 0, 'no socket';
     finish_all(@ids);
-    eventually('all have ended', sub { script('return page.finished') == 200 }, 2 * $LONG) or diag script('return page.finished');
+    eventually('all have ended', sub { script('return page.finished') == 200 }, 2 * $LONG)
+        or diag script('return page.finished');
 };
 
 $browser->quit;

@@ -16,14 +16,24 @@ system('make', '-s', '-C', $root, 'client-modules') == 0 or die "npm cannot inst
 my $browser = start_page();
 my $s = stack();
 make_path("$s->{dir}/built");
-my $alias = join ' ', map { "--alias:nginx-await$_->[0]=$root/client/dist/$_->[1].js" }
-    ['', 'nginx-await'], [ '/react', 'react' ], [ '/vue', 'vue' ];
-system("NODE_PATH=$modules $modules/.bin/esbuild $root/t/client/hooks.jsx --bundle --format=esm --jsx=automatic --log-level=warning "
-        . "--define:process.env.NODE_ENV='\"development\"' --define:__VUE_OPTIONS_API__=true --define:__VUE_PROD_DEVTOOLS__=false "
-        . "--define:__VUE_PROD_HYDRATION_MISMATCH_DETAILS__=false $alias --outfile=$s->{dir}/built/hooks.js") == 0
-    or die "esbuild cannot build the page\n";
+my @entries = ([ '', 'nginx-await' ], [ '/react', 'react' ], [ '/vue', 'vue' ]);
+my @flags = (
+    qw(--bundle --format=esm --jsx=automatic --log-level=warning),
+    "--outfile=$s->{dir}/built/hooks.js",
+    (map { "--alias:nginx-await$_->[0]=$root/client/dist/$_->[1].js" } @entries),
+    '--define:process.env.NODE_ENV="development"',
+    '--define:__VUE_OPTIONS_API__=true',
+    map { "--define:__VUE_PROD_${_}__=false" } qw(DEVTOOLS HYDRATION_MISMATCH_DETAILS)
+);
+$ENV{NODE_PATH} = $modules;
+system("$modules/.bin/esbuild", "$root/t/client/hooks.jsx", @flags) == 0 or die "esbuild cannot build the page\n";
 
-sub text_of { my ($selector) = @_; return script('return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent.trim()).join("|")', $selector) }
+# The texts of all elements that a selector finds.
+sub text_of {
+    my ($selector) = @_;
+    my $all = '[...document.querySelectorAll(arguments[0])]';
+    return script("return $all.map((element) => element.textContent.trim()).join('|')", $selector);
+}
 sub show { my ($name, %props) = @_; return script('page.show(...arguments)', $name, \%props) }
 sub finish_job { my ($id) = @_; claim($id); hint($id); complete($id, 'x', hint => 1); return }
 
@@ -31,13 +41,15 @@ visit($s->url . '/page/hooks.html');
 
 subtest 'useSubmit and useJob' => sub {
     show('Submit');
-    script('page.submitted = page.submit(new Blob(["hello"])).then((job) => { page.id = job.id; })');
+    script('page.submit(new Blob(["hello"])).then((job) => { page.id = job.id; })');
     until_true('it is submitted', sub { script('return page.id ?? null') }, $LONG);
     my $id = script('return page.id');
-    eventually('two views show the job', sub { text_of('.job') eq 'pending: 1|pending: 1' }, $LONG) or diag text_of('.job');
+    eventually('two views show the job', sub { text_of('.job') eq 'pending: 1|pending: 1' }, $LONG)
+        or diag text_of('.job');
     is text_of('.upload'), 'idle 5', 'the upload is told';
     finish_job($id);
-    eventually('and its end', sub { text_of('.job') eq 'completed: 1 2 3|completed: 1 2 3' }, $LONG) or diag text_of('.job');
+    eventually('and its end', sub { text_of('.job') eq 'completed: 1 2 3|completed: 1 2 3' }, $LONG)
+        or diag text_of('.job');
     is counted('subscribe'), 1, 'by one subscription, in StrictMode';
     is counted('sockets'), 1, 'on one socket';
     is counted('polls'), 0, 'without a poll';
@@ -49,14 +61,16 @@ subtest 'useJobs; nothing is left when they are taken away' => sub {
     show('Jobs', urls => [ map { "/jobs/$_" } @ids ]);
     until_true('they are watched', sub { counted('subscribe') == $before + 3 }, $LONG);
     finish_job($ids[1]);
-    eventually('each has its state', sub { text_of('.jobs') =~ /^(?:pending|processing) completed (?:pending|processing)$/ }, $LONG)
+    eventually('each has its state',
+        sub { text_of('.jobs') =~ /^(?:pending|processing) completed (?:pending|processing)$/ }, $LONG)
         or diag text_of('.jobs');
     show(undef);
     eventually('they are no longer watched', sub { counted('unsubscribe') == 2 }, $LONG) or diag counted('unsubscribe');
     my $renders = counted('renders');
     finish_job($_) for @ids[ 0, 2 ];
     show('Jobs', urls => [ map { "/jobs/$_" } @ids ]);
-    eventually('shown again, they have all that has happened', sub { text_of('.jobs') eq 'completed completed completed' }, $LONG)
+    eventually('shown again, they have all that has happened',
+        sub { text_of('.jobs') eq 'completed completed completed' }, $LONG)
         or diag text_of('.jobs');
     is counted('sockets'), 1, 'all on the same socket';
     show(undef);
@@ -80,18 +94,23 @@ subtest 'useWorkflowEvents' => sub {
     my $run = one_job('/api/v1/runs?username=ann');
     my $sockets = counted('sockets');
     show('Run', id => $run);
-    until_true('the socket of the user is open', sub { counted('sockets') == $sockets + 1 && metric('await_sockets') == 2 }, $LONG);
-    claim($run); hint($run);
+    my $opened = sub { return counted('sockets') == $sockets + 1 };
+    until_true('the socket of the user is open', sub { $opened->() && metric('await_sockets') == 2 }, $LONG);
+    claim($run);
+    hint($run);
     emit($run, node_started => { node_id => 'fetch' });
     eventually('an event is shown', sub { text_of('.run') eq 'running: fetch' }, $LONG) or diag text_of('.run');
     complete($run, 'x', hint => 1);
-    eventually('and the end', sub { text_of('.run') eq 'completed: fetch workflow_completed' }, $LONG) or diag text_of('.run');
+    eventually('and the end', sub { text_of('.run') eq 'completed: fetch workflow_completed' }, $LONG)
+        or diag text_of('.run');
     my $next = one_job('/api/v1/runs?username=ann');
     show('Run', id => $next);
-    claim($next); hint($next);
+    claim($next);
+    hint($next);
     emit($next, node_started => { node_id => 'parse' });
-    eventually('the next run comes by the same socket', sub { text_of('.run') eq 'running: parse' }, $LONG) or diag text_of('.run');
-    is counted('sockets'), $sockets + 1, 'which has stayed open';
+    eventually('the next run comes by the same socket', sub { text_of('.run') eq 'running: parse' }, $LONG)
+        or diag text_of('.run');
+    ok $opened->(), 'which has stayed open';
     show(undef);
 };
 
@@ -112,6 +131,7 @@ subtest 'Vue' => sub {
 is_deeply [
     grep { !/Download the React DevTools|development build|favicon/ }
     map { $_->{message} } @{ $browser->call('POST', "$browser->{session}/se/log", { type => 'browser' }) }
-], [], 'the browser complains of nothing';
+    ],
+    [], 'the browser complains of nothing';
 $browser->quit;
 finish();

@@ -1,5 +1,5 @@
-# The rows that a client of live events has to pass, in a real browser against real servers: on a socket with subscriptions,
-# and on a plain one with events of another format. Polls and connections are counted.
+# The rows that a client of live events has to pass, in a real browser against real servers: on a socket with
+# subscriptions, and on a plain one with events of another format. Polls and connections are counted.
 
 use strict;
 use warnings;
@@ -18,7 +18,8 @@ my $browser = start_page();
 my @nodes = map { ([ node_started => $_ ], [ node_completed => $_ ]) } qw(fetch parse train report);
 sub steps {
     my ($id, $before) = @_;
-    claim($id); hint($id);
+    claim($id);
+    hint($id);
     for my $i (0 .. $#nodes) {
         $before->($i) if $before;
         emit($id, $nodes[$i][0], { node_id => $nodes[$i][1] });
@@ -27,25 +28,28 @@ sub steps {
     complete($id, '{"nodes":4}', type => 'application/json', hint => 1);
 }
 
-# Each of the rows, over a socket with subscriptions and over a plain one. In the latter the first two events are hidden.
+# Each row, over a socket with subscriptions and over a plain one, which hides the first two events.
 for my $kind (qw(await.v1 plain)) {
     my $plain = $kind eq 'plain';
     my @all = $plain ? (3 .. 11) : (1 .. 11);
     my $new = sub {
         my ($lose, %o) = @_;
         visit();
-        script("page.faults.lose = $lose; page.faults.dead = arguments[0]", $o{dead} ? JSON::PP::true : JSON::PP::false);
+        script("page.faults.lose = $lose; page.faults.dead = arguments[0]",
+            $o{dead} ? JSON::PP::true : JSON::PP::false);
         my $id = $plain ? one_job('/api/v1/runs?username=ann') : one_job();
         my $url = $plain ? $id : "/jobs/$id";
         # a busy machine must not look like a dead one
         follow($url, quiet => $o{quiet} // 20000, $plain ? (user => 'ann') : ());
-        until_true('the socket is open', sub { metric('await_sockets') >= 1 && counted('sockets') == 1 }, $LONG) unless $o{dead};
+        until_true('the socket is open', sub { metric('await_sockets') >= 1 && counted('sockets') == 1 }, $LONG)
+            unless $o{dead};
         until_true('the job is watched', sub { seqs_are($url, 1) }, $LONG) unless $plain || $o{dead};
         return ($id, $url);
     };
     my $shows = sub {
         my ($url, $what) = @_;
-        eventually("$what: each event once, in order", sub { my $seen = seen($url); $seen->{ended} && "@{ $seen->{seqs} }" eq "@all" }, $LONG)
+        eventually("$what: each event once, in order",
+            sub { my $seen = seen($url); $seen->{ended} && "@{ $seen->{seqs} }" eq "@all" }, $LONG)
             or diag explain seen($url);
     };
 
@@ -57,7 +61,8 @@ for my $kind (qw(await.v1 plain)) {
         is counted('sockets'), 1, 'one connection';
     };
     subtest "$kind: one message is lost in the middle" => sub {
-        my ($id, $url) = $new->('({ node_id, data, type }) => type === "node_started" && (node_id ?? data?.node_id) === "train"');
+        my ($id, $url) =
+            $new->('({ node_id, data, type }) => `${type} ${node_id ?? data?.node_id}` === "node_started train"');
         steps($id);
         $shows->($url, 'the gap is repaired');
         cmp_ok counted('polls'), '>=', 1, 'by a poll';
@@ -99,6 +104,26 @@ for my $kind (qw(await.v1 plain)) {
         like seen($url)->{error}, qr/AbortError/, 'and who watches is told';
     };
 }
+
+subtest 'Node, without a WebSocket: an event stream' => sub {
+    my $script = <<'JS';
+        import { createClient } from 'file://CLIENT/dist/nginx-await.js';
+        delete globalThis.WebSocket;
+        const job = await createClient({ base: process.argv[2] }).submit('/jobs', { n: 1 });
+        const seqs = [];
+        for await (const { seq } of job.events()) { seqs.push(seq); if (seq === 1) console.log(job.id); }
+        console.log(`${seqs.join(' ')}; ${await (await job.result()).text()}; ${job.polls} polls`);
+JS
+    my $file = stack()->{dir} . '/node.mjs';
+    Await::Stack::write_file($file, $script =~ s{CLIENT}{$Await::Stack::ROOT/client}r);
+    open my $node, '-|', 'node', $file, stack()->url or die "node: $!\n";
+    chomp(my $id = <$node> // '');
+    claim($id);
+    hint($id);
+    complete($id, 'HELLO', hint => 1);
+    is scalar(<$node>), "1 2 3; HELLO; 0 polls\n", 'each event, and the result';
+    ok close $node, 'and the process ends by itself';
+};
 
 $browser->quit;
 finish();

@@ -13,10 +13,11 @@ use Test::More;
 use Time::HiRes qw(time);
 
 alarm 600;    # a browser on a busy machine
-my $s = start_stack(extra => <<'CONF');
+my $site = $Await::Test::SITE =~ s/\$\{REREAD\}/1h/r =~ s/\$\{EXTRA\}/<<'CONF'/er;
     location /console { await_console write; }
     location /look/ { await_console; }
 CONF
+my $s = start_stack(site => $site);
 sql('GRANT await_console TO edge');
 
 my $evil = '<img src=x onerror=alert(1)>';
@@ -34,11 +35,12 @@ my $browser = Await::Browser->new($s);
 my $root = $Await::Stack::ROOT;
 my $wait = 60;
 sub script { return $browser->script(@_) }
+sub becomes { my ($what, $true) = @_; return ok until_true($what, $true, $wait), $what }
 sub text_of { return script('return document.querySelector(arguments[0])?.innerText ?? ""', @_) }
 sub count_of { return script('return document.querySelectorAll(arguments[0]).length', @_) }
 sub shows {
     my ($what, $selector, $pattern) = @_;
-    return until_true($what, sub { text_of($selector) =~ $pattern }, $wait);
+    return ok until_true($what, sub { text_of($selector) =~ $pattern }, $wait), $what;
 }
 sub complaints {
     my $log = $browser->call('POST', "$browser->{session}/se/log", { type => 'browser' });
@@ -48,19 +50,20 @@ sub go { my ($hash) = @_; return script('location.hash = arguments[0]', $hash) }
 # Presses a button that has this text, in whatever is shown.
 sub press {
     my ($text, $within) = @_;
-    return until_true("there is a button \"$text\"", sub {
+    return ok until_true("there is a button \"$text\"", sub {
         script(<<'JS', $text, $within // 'main');
             const button = [...document.querySelectorAll(`${arguments[1]} button`)]
                 .find((b) => b.innerText === arguments[0] && b.checkVisibility() && !b.disabled);
             button?.click();
             return Boolean(button);
 JS
-    }, $wait);
+    }, $wait), "a button \"$text\"";
 }
 sub asks {
     my ($title) = @_;
-    return until_true("it asks: $title",
-        sub { script('return document.getElementById("confirm").open') && text_of('#confirm-title') eq $title }, $wait);
+    return ok until_true("it asks: $title",
+        sub { script('return document.getElementById("confirm").open') && text_of('#confirm-title') eq $title }, $wait),
+        "it asks: $title";
 }
 sub answer { my ($word) = @_; press($word, '#confirm'); return }
 # Something to see: clients, and workers that are busy for a while in several queues.
@@ -79,7 +82,7 @@ sub busy {
             sql("SELECT count(await.submit('$queue', 'x')) FROM generate_series(1, $n)");
             sql("SELECT count(await.complete(l.job, l.receipt, 'x')) FROM await.lease l JOIN await.job j ON j.id = l.job
                 WHERE j.queue = await.queue_id('$queue', false) AND random() < 0.8");
-            sql("SELECT count(*) FROM await.claim('{$queue}', '$queue-$_', " . (1 + $n / 3) . ')') for 1, 2;
+            sql("SELECT count(*) FROM await.claim('{$queue}', '$queue-$_', " . int(1 + $n / 3) . ')') for 1, 2;
         }
         select undef, undef, undef, $end - time if $end > time;
     }
@@ -157,7 +160,7 @@ subtest 'by keyboard' => sub {
     is script('return document.getElementById("confirm").contains(document.activeElement)'), JSON::PP::true,
         'the focus is in the question';
     $browser->press('Escape');
-    until_true('Escape means no', sub { !script('return document.getElementById("confirm").open') }, $wait);
+    becomes('Escape means no', sub { !script('return document.getElementById("confirm").open') }, $wait);
     is script('return document.activeElement.getAttribute("aria-label")'), 'Pause mail', 'and the focus is back';
     is sql(q(SELECT paused FROM await.queue WHERE name = 'mail')), 'f', 'nothing was done';
 };
@@ -170,24 +173,24 @@ subtest 'pause and resume' => sub {
     asks('Pause the queue?');
     is sql(q(SELECT paused FROM await.queue WHERE name = 'mail')), 'f', 'not before it is confirmed';
     answer('Pause');
-    until_true('it is paused', sub { sql(q(SELECT paused FROM await.queue WHERE name = 'mail')) eq 't' }, $wait);
+    becomes('it is paused', sub { sql(q(SELECT paused FROM await.queue WHERE name = 'mail')) eq 't' }, $wait);
     shows('which is said', '#said', qr/^1 paused$/);
-    until_true('and shown', sub { count_of('button[aria-label="Resume mail"]') == 1 }, $wait);
+    becomes('and shown', sub { count_of('button[aria-label="Resume mail"]') == 1 }, $wait);
     script(q{document.querySelector('button[aria-label="Resume mail"]').click()});
     asks('Resume the queue?');
     answer('Resume');
-    until_true('it is resumed', sub { sql(q(SELECT paused FROM await.queue WHERE name = 'mail')) eq 'f' }, $wait);
+    becomes('it is resumed', sub { sql(q(SELECT paused FROM await.queue WHERE name = 'mail')) eq 'f' }, $wait);
 };
 
 subtest 'jobs' => sub {
     go('#/jobs?state=failed');
-    until_true('filtered by state', sub { count_of('tbody tr') == 3 }, $wait);
+    becomes('filtered by state', sub { count_of('tbody tr') == 3 }, $wait);
     script('document.querySelector(".all input").click()');
     press('Retry');
     asks('Retry 3 jobs?');
     is count_of('#confirm-items li'), 3, 'it names them';
     answer('Retry');
-    until_true('many are retried',
+    becomes('many are retried',
         sub { sql('SELECT count(*) FROM await.job WHERE retry_of IS NOT NULL') == 3 }, $wait);
     shows('which is said', '#said', qr/^3 retried$/);
     go("#/jobs/$waiting[0]");
@@ -203,7 +206,7 @@ subtest 'jobs' => sub {
     press('Search');
     shows('an id leads to its job', 'h1', qr/\Q$bad\E/);
     go('#/failures');
-    until_true('failures that were retried have no button', sub {
+    becomes('failures that were retried have no button', sub {
         text_of('main') =~ /3 retried/ && script('return document.querySelector(".failure button").hidden') }, $wait);
 };
 
@@ -239,7 +242,7 @@ subtest 'nginx is away for a while' => sub {
     shows('the page has data', '#live', qr/^live$/);
     $s->end('nginx', 'QUIT');
     shows('the page says so', '#live', qr/^reconnecting$/);
-    $s->start_nginx;
+    $s->start_nginx($site);
     shows('and goes on by itself', '#live', qr/^live$/);
 };
 

@@ -55,6 +55,7 @@ subtest 'the overview' => sub {
     is "$queues{first}{ready} $queues{second}{ready} $queues{later}{delayed}", '1 0 1', 'what waits in each';
     is $queues{second}{running}, 1, 'and what runs';
     cmp_ok $queues{first}{oldest}, '>=', 0, 'for how long the first job waits';
+    is $queues{second}{oldest}, undef, 'none waits where none is';
     is_deeply [ @{ $o->{workers}[0] }{qw(worker jobs)} ], [ 'worker-1', 1 ], 'who works';
     is_deeply [ @{ $o->{workers}[0]{running}[0] }{qw(id queue attempt)} ], [ $running, 'second', 1 ], 'on what';
     like $o->{workers}[0]{running}[0]{since}, qr/^20\d\d-.*Z$/, 'and since when';

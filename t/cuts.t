@@ -107,6 +107,7 @@ for my $n (0 .. 7) {
         ) . "$locations}\n";
 }
 my $s = start_stack(site => "await_reread 1h;\nawait_zone zone=results:4m;\n$site");
+sql('GRANT await_console TO edge');
 $s->start_worker('echo', '--queue', 'echo', '--concurrency', 4, '--content-type', 'text/plain', '--', 'cat');
 
 my $cutter = Await::Cutter->new;

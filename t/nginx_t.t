@@ -145,7 +145,7 @@ my %values = (
         'job:$arg_id'
     ],
     await_result => [ 'the id of a job must be a variable|without "job:"', 'id', 'job:$arg_id' ],
-    await_console => [ 'it must be write|invalid number of arguments', 'read', "''", 'write write' ],
+    await_console => [ 'it must be write', 'read', "''", 'writes' ],
     await_retry_job => [
         'the id of a job must be a variable|without "job:"|it must be max_pending=|a number between 1|is unknown'
             . '|requires "await_owner"', 'id',
@@ -276,7 +276,7 @@ my @get =
     'await_webhooks all', 'await_console', 'await_metrics');
 my @post =
     ('await_submit q', 'await_retry_job $arg_id', 'await_batch queues=q', 'await_publish topic',
-    'await_ticket topic:a', 'await_webhooks write all', 'await_console write');
+    'await_ticket topic:a', 'await_webhooks write all');
 for my $set (
     (map { [ 'GET', 'await q', $_ ] } @get, 'await_events topic:a', 'await_socket topic:a'),
     # one that also lists is refused for that

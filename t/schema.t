@@ -433,7 +433,7 @@ subtest 'functions that were changed, dropped or removed from the files' => sub 
 };
 
 subtest 'what cannot be right is refused' => sub {
-    for my $words ("migrate '' --check", 'migrate dbname=x --check', 'migrate a b', 'check', 'status a b', 'roles x') {
+    for my $words ("migrate '' --check", 'migrate dbname=x --check', 'migrate a b', 'look', 'status a b', 'roles x') {
         my ($status, $said) = ctl('loud', $words);
         is $status, 64, $words;
         like $said, qr/^usage:/, 'usage';

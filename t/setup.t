@@ -11,7 +11,7 @@ use Test::More;
 
 plan skip_all => 'setup is for root' if $> != 0;
 
-alarm 900;    # psql many times: on a busy machine that takes long
+alarm 900;          # psql many times: on a busy machine that takes long
 my $s = start_stack(without => [qw(postgres redis nginx)]);
 my $host = Await::Host->start($s);
 my $before = $host->state;
@@ -36,13 +36,23 @@ sub undo {
 }
 
 subtest 'what is missing is named, with a remedy' => sub {
-    refuses('no PostgreSQL', [], 69, qr/PostgreSQL does not answer.*apt install postgresql/s,
+    refuses(
+        'no PostgreSQL',
+        [], 69,
+        qr/PostgreSQL does not answer.*apt install postgresql/s,
         env => { PGHOST => "$s->{dir}/none" });
-    refuses('no right', [], 1, qr/cannot log in to PostgreSQL as an administrator/,
+    refuses(
+        'no right', [], 1,
+        qr/cannot log in to PostgreSQL as an administrator/,
         env => { PGHOST => '127.0.0.1', PGUSER => 'nobody' });
-    refuses('no Redis', [], 69, qr/does not answer.*apt install redis-server.*--redis=off/s,
+    refuses(
+        'no Redis', [], 69,
+        qr/does not answer.*apt install redis-server.*--redis=off/s,
         env => { AWAIT_REDIS => 'redis://127.0.0.1:1' });
-    refuses('a password in the address of Redis is not shown', [], 69, qr/\A(?!.*TOPSECRET).*\*\*\*/s,
+    refuses(
+        'a password in the address of Redis is not shown',
+        [], 69,
+        qr/\A(?!.*TOPSECRET).*\*\*\*/s,
         env => { AWAIT_REDIS => 'redis://u:TOPSECRET@127.0.0.1:1' });
     refuses('no nginx', [], 69, qr/nginx is missing: apt install nginx/, env => { AWAIT_NGINX => '/none' });
     refuses('an unknown user', ['--worker-user=nobody-at-all'], 64, qr/no user "nobody-at-all".*adduser/s);
@@ -133,7 +143,8 @@ subtest 'a failure in the middle is completed by a second run' => sub {
     Await::Stack::write_file($path, 'in the way');
     my ($status, $out) = $host->setup(['--redis=off']);
     is $status, 1, 'exit status of the first run';
-    like $out, qr{could not make directory .*sites-available\. Mend this, and run the same command again}, 'it says why';
+    like $out, qr{could not make directory .*sites-available\. Mend this, and run the same command again},
+        'it says why';
     unlink $path;
     ($status, $out) = $host->setup(['--redis=off']);
     is $status, 0, 'exit status of the second run' or diag $out;

@@ -280,6 +280,13 @@ subtest 'layers' => sub {
     like $complaints->($_, "\n"), qr{^check-layers: $_: is in no layer}, $_ for qw(src/a.cc src/new/a.cc);
     like $complaints->('src/http/a.cc', "\n"), qr{belongs into one of src/http/}, 'src/http/a.cc';
     like $complaints->('src/core/a.hpp', "\n"), qr{sources are named .cc or .h}, 'a.hpp';
+    my $client = sub { return $complaints->('client/src/watch.ts', "$_[0] from '$_[1]';\n") };
+    is $client->('import { withQuery }', './http.js'), '', 'a file of the client imports from those below';
+    is $client->('import type { Hub }', './hub.js'), '', 'and types from any';
+    for (qw(./hub.js ./watch.js ./gone.js react)) {
+        like $client->('import { x }', $_), qr{^check-layers: client/src/watch.ts: may not import }, "not from $_";
+    }
+    like $complaints->('client/src/new.ts', "\n"), qr{is not in the order}, 'a file that is new';
     is run($here, 'tools/check-layers'), '', 'nothing else';
     is $?, 0, 'is no error';
 };

@@ -151,7 +151,6 @@ export interface ClientOptions {
     WebSocket?: new (url: string, protocol?: string) => WebSocket;
 }
 export interface SubmitOptions {
-    method?: string;
     headers?: Record<string, string>;
     key?: string;
     signal?: AbortSignal;

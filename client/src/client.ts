@@ -57,7 +57,7 @@ export class Client {
 
   /// Ends all: connections, requests, and the loops over events, which throw an AbortError. Nothing happens afterwards.
   close(): void {
-    this.hub_.close_(new DOMException('The client was closed.', 'AbortError'));
+    this.hub_.close_(new DOMException('The client is closed.', 'AbortError'));
   }
 
   private async submit_(kind: 'job' | 'batch', url: string, body: Body, options: BodyOptions) {
@@ -70,14 +70,13 @@ export class Client {
     const answer = await submit(this.http_, at, body as BodyInit, { ...options, headers }, this.hub_.signal_);
     const { id, links = {} }: Document = await answer.json().catch(() => ({}));
     const base = answer.url || at;
-    for (const name in links) links[name as 'self'] = this.http_.url_(links[name as 'self']!, base);
     links.self = this.http_.url_(answer.headers.get('Location') ?? links.self ?? '', base);
     return this.place_(kind, { id, links }, options);
   }
 
   private place_(kind: 'job' | 'batch', reference: string | Document, options: Place): ConstructorParameters<typeof Job> {
     const { id, links: { self, events, result } = {} }: Document = typeof reference === 'string' ? { links: { self: reference } } : reference;
-    if (!self) throw new AwaitError('The document has no links.self');
+    if (!self) throw new AwaitError('The document has no links.self.');
     const url = this.http_.url_(self).replace(/[?#].*/, '');
     const name = id ?? url.split('/').pop()!;
     // links are relative to the URL of the request, which may be of another origin

@@ -14,7 +14,7 @@ export class NetworkError extends AwaitError {
 export class ProblemError extends AwaitError {
   override name = 'ProblemError';
   constructor(readonly problem: Problem, readonly status: number, readonly after?: number) {
-    super(problem.detail ?? problem.title ?? `The server has answered ${status}.`);
+    super(problem.detail ?? problem.title ?? `Status ${status}`);
   }
 }
 

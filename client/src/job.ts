@@ -61,8 +61,7 @@ class Submitted<M extends object, Document> extends Channel<M> {
 
   private async call_(method: string, options: Options) {
     const { http_, signal_ } = this.watch_.hub_;
-    signal_.throwIfAborted();
-    return (await http_.send_(this.url, { ...options, method, headers: { Accept: 'application/json' } }, this.channel)).json();
+    return (await http_.send_(this.url, { signal: signal_, ...options, method, headers: { Accept: 'application/json' } }, this.channel)).json();
   }
 }
 
@@ -72,8 +71,7 @@ export class Job<M extends object = EventMap> extends Submitted<M, JobDocument> 
     const { http_, signal_ } = this.watch_.hub_;
     for await (const _ of this.events(options));
     for (;;) {
-      signal_.throwIfAborted();
-      const answer = await succeeded(await http_.fetch_(this.resultUrl_, options, this.channel), JobError);
+      const answer = await succeeded(await http_.fetch_(this.resultUrl_, { signal: signal_, ...options }, this.channel), JobError);
       if (answer.status !== 202) return answer;
       await sleep(1000, options.signal);
     }

@@ -50,10 +50,9 @@ export class Link {
     if (watch.subscribed_ && !watch.ended_) this.send_('unsubscribe', watch);
     watch.link_ = undefined;
     watch.subscribed_ = false;
-    if (this.watches_.size === 0) {
-      clearTimeout(this.timer_);
-      this.timer_ = setTimeout(() => this.close_(), this.isOpen_ ? this.hub_.linger_ : 0);
-    }
+    if (this.watches_.size > 0) return;
+    if (this.isOpen_) this.timer_ = setTimeout(() => this.close_(), this.hub_.linger_);
+    else this.close_();
   }
 
   /// Nothing at all has come where an answer was due.
@@ -103,6 +102,7 @@ export class Link {
     const closed = (event?: { code: number }) => {
       if (turn_ === this.turn_) this.closed_(openedAt, event?.code);
     };
+    this.timer_ = setTimeout(closed, this.hub_.most_);   // a network that answers nothing
     try {
       const query: Record<string, string | undefined> = { cursor: channelOf_ && this.cursor_ };
       if (ticket) {
@@ -113,6 +113,7 @@ export class Link {
       const url = withQuery(this.url_, query);
       const socket = this.socket_ = channelOf_ ? new Socket(url) : new Socket(url, 'await.v1');
       socket.onopen = () => {
+        clearTimeout(this.timer_);
         openedAt = this.heardAt_ = Date.now();
         this.isOpen_ = true;
         this.refused_ = false;

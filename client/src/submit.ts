@@ -25,7 +25,7 @@ export async function submit(http: Http, url: string, body: BodyInit | null, opt
       }
       // without a Retry-After, a conflict stays one
       const { status, after } = failure;
-      if (!(failure instanceof ProblemError)) failure = new NetworkError('The server could not be reached.', { cause: failure });
+      if (!(failure instanceof ProblemError)) failure = new NetworkError('Server unreachable', { cause: failure });
       else if (!REPEATED.includes(status) || (status === 409 && !(after >= 0))) throw failure;
       const wait = after || jitter(pause);
       if (body instanceof ReadableStream || Date.now() + wait > end) throw failure;

@@ -132,7 +132,6 @@ export interface ClientOptions {
 }
 
 export interface SubmitOptions {
-  method?: string;
   headers?: Record<string, string>;
   /// By default a new one for each call: the same request is carried out once, however often it is sent.
   key?: string;

@@ -51,7 +51,7 @@ export class Watch {
 
   /// @returns ends it
   attach_(listener: Listener): () => void {
-    this.log_.forEach((event) => listener.event(event));
+    this.log_.forEach((event) => tell(listener, event));
     this.listeners_.add(listener);
     if (this.ended_) listener.end(this.error_);
     else this.hub_.add_(this);
@@ -206,9 +206,14 @@ export class Watch {
   /// An event of a job's end is the last one, as is a reset behind it.
   private tell_(event: RawEvent) {
     const { isLast = ({ type, state }) => ENDS.test(type === 'reset' ? state : type) } = this.source_;
-    this.listeners_.forEach((listener) => listener.event(event));
+    this.listeners_.forEach((listener) => tell(listener, event));
     if (this.isNumbered_ && isLast(event)) this.end_();
   }
+}
+
+/// What a listener throws is its own: the others are told, and the channel goes on.
+function tell(listener: Listener, event: RawEvent) {
+  try { listener.event(event); } catch (error) { setTimeout(() => { throw error; }); }
 }
 
 const ENDS = /^(completed|failed|cancelled|expired|gone|batch\.ready)$/;

@@ -1,7 +1,7 @@
 // What the client does on a network that does not do as it should, and that it stops when it is told to.
 
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import { createClient, JobError, NetworkError, ProblemError } from '../dist/nginx-await.js';
 import { fakeFetch, fakeJob, fakeSockets, json, settle, useClock, watch } from './fakes.mjs';
 
@@ -133,6 +133,19 @@ describe('a job', () => {
     assert.equal(net.last.of('subscribe').length, 1, 'one subscription');
   });
 
+  test('a listener that throws harms no other, and its error is not lost', async () => {
+    const job = fakeJob();
+    const { net } = make(refused);
+    const channel = client.job(`/jobs/${job.id}`);
+    channel.subscribe(() => { throw new Error('mine'); });
+    const seen = watch(channel);
+    await settle();
+    net.last.say(job.happen('pending'));
+    net.last.say(job.happen('completed'));
+    assert.deepEqual([seen.seqs, seen.ended], [[1, 2], true]);
+    assert.throws(() => mock.timers.tick(1), /mine/);
+  });
+
   test('that does not exist is a ProblemError', async () => {
     const { net, web } = make(refused);
     const loop = assert.rejects(async () => { for await (const _ of client.job('/jobs/x').events()); }, (error) => error instanceof ProblemError && error.status === 404);
@@ -214,6 +227,18 @@ describe('the socket', () => {
     assert.deepEqual(seen.seqs, [1, 2]);
   });
 
+  test('that neither opens nor is refused is given up after 30 s', async () => {
+    const { net } = make(() => json({ events: [] }), (n) => (n === 1 ? 'nothing' : 'open'));
+    watch(client.job('/jobs/x'));
+    await clock.pass(29000);
+    assert.equal(net.sockets.length, 1);
+    await clock.pass(2000);
+    assert.ok(net.sockets[0].closed);
+    assert.equal(net.sockets.length, 2);
+    await clock.pass(60000);
+    assert.ok(!net.last.closed, 'the next one stays');
+  });
+
   test('an overloaded server is asked again', async () => {
     const { net } = make(() => json({ events: [] }));
     watch(client.job('/jobs/x'));
@@ -279,5 +304,7 @@ test('close(): loops end with an AbortError, and nothing happens afterwards', as
   assert.ok(net.sockets.every((socket) => socket.closed));
   await assert.rejects(client.submit('/jobs', 'x'), { name: 'AbortError' });
   await assert.rejects(async () => { for await (const _ of client.job('/jobs/y').events()); }, { name: 'AbortError' });
+  await assert.rejects(client.job('/jobs/y').document(), { name: 'AbortError' });
+  await assert.rejects(client.job('/jobs/y').cancel(), { name: 'AbortError' });
   assert.equal(net.sockets.length, before[0]);
 });

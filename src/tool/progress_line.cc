@@ -1,7 +1,6 @@
 #include "tool/progress_line.h"
 
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,12 +13,6 @@
 
 namespace await::tool {
 namespace {
-
-std::int64_t now_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
 
 std::size_t columns() {
   winsize size{};
@@ -59,7 +52,7 @@ std::string note_of(std::string_view event, const std::string &type) {
 
 }  // namespace
 
-ProgressLine::ProgressLine(Style style) : style_(style), since_ms_(now_ms()) {}
+ProgressLine::ProgressLine(Style style) : style_(style) {}
 ProgressLine::~ProgressLine() { end(); }
 
 void ProgressLine::take(std::string_view event) {
@@ -69,7 +62,6 @@ void ProgressLine::take(std::string_view event) {
     std::fflush(stdout);
     return;
   }
-  job_ = shown(text_at(event, "job"));
   if (has_ended(type) || type == "pending" || type == "processing")
     state_ = type;
   if (type == "pending" || type == "processing")
@@ -91,16 +83,14 @@ void ProgressLine::take(std::string_view event) {
 }
 
 std::string ProgressLine::bar(std::size_t width) const {
-  auto full = static_cast<std::size_t>(std::max(part_, 0.0) * static_cast<double>(width) + 0.5);
+  auto full = static_cast<std::size_t>(std::lround(std::max(part_, 0.0) * static_cast<double>(width)));
   char percent[16];
   std::snprintf(percent, sizeof percent, " %3d%%", static_cast<int>(std::max(part_, 0.0) * 100));
   return "[" + std::string(full, '#') + std::string(width - full, '-') + "]" + percent;
 }
 
 void ProgressLine::draw() {
-  std::string text = cut_to(job_, 36) + "  " + state_ + "  " + bar(20) + "  " +
-                     std::to_string((now_ms() - since_ms_) / 1000) + " s" +
-                     (note_.empty() ? "" : "  " + note_);
+  std::string text = state_ + "  " + bar(20) + (note_.empty() ? "" : "  " + note_);
   std::printf("\r%s\x1b[K", cut_to(text, columns() - 1).c_str());
   std::fflush(stdout);
   drawn_ = true;

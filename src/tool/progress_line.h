@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,11 +25,9 @@ class ProgressLine {
   std::string bar(std::size_t width) const;
 
   Style style_;
-  std::string job_;
   std::string state_;
-  std::string note_;       // of the newest event, as it may be shown
-  double part_ = -1;       // of 1; less than 0: unknown
-  std::int64_t since_ms_;  // when watching began
+  std::string note_;  // of the newest event, as it may be shown
+  double part_ = -1;  // of 1; less than 0: unknown
   bool drawn_ = false;
 };
 

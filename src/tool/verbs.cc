@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <utility>
 
 #include "tool/json.h"
 #include "wire/json_writer.h"
@@ -34,6 +36,14 @@ int code_of(const std::string &state) {
 }
 
 void print(const std::string &text) { std::printf("%s\n", text.c_str()); }
+
+/// An object of our own: names, and values as they are written.
+void print_members(std::initializer_list<std::pair<const char *, std::string>> members) {
+  std::string out;
+  for (const auto &[name, value] : members)
+    out += (out.empty() ? "{\"" : ",\"") + std::string(name) + "\":" + value;
+  print(shown_json(out + "}"));
+}
 
 /// Where a result goes: a file that appears when it is whole, or standard output.
 class Output {
@@ -213,11 +223,9 @@ int Verbs::pause(const std::string &queue, bool paused) {
   if (!changed)
     return complain(changed.error());
   if (json_) {
-    wire::JsonWriter out;
-    out.text("queue", queue);
-    out.boolean("paused", paused);
-    out.boolean("changed", *changed);
-    print(shown_json(out.take()));
+    print_members({{"queue", wire::json_string(queue)},
+                   {"paused", paused ? "true" : "false"},
+                   {"changed", *changed ? "true" : "false"}});
   } else {
     print(shown(queue) + (*changed ? ": " : ": already ") + (paused ? "paused" : "resumed"));
   }
@@ -229,10 +237,7 @@ int Verbs::retry(const std::string &job) {
   if (!id)
     return complain(id.error());
   if (json_) {
-    wire::JsonWriter out;
-    out.text("id", *id);
-    out.text("retry_of", job);
-    print(shown_json(out.take()));
+    print_members({{"id", wire::json_string(*id)}, {"retry_of", wire::json_string(job)}});
   } else {
     print(shown(*id));
   }
@@ -247,10 +252,7 @@ int Verbs::cancel(const std::vector<std::string> &jobs) {
       int code = complain(now.error());
       status = status == kDone ? code : status;
     } else if (json_) {
-      wire::JsonWriter out;
-      out.text("id", job);
-      out.text("outcome", *now ? "cancelled" : "already");
-      print(shown_json(out.take()));
+      print_members({{"id", wire::json_string(job)}, {"outcome", *now ? R"("cancelled")" : R"("already")"}});
     } else {
       print(shown(job) + (*now ? ": cancelled" : ": was cancelled before"));
     }

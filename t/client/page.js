@@ -1,6 +1,7 @@
 // What t/client_browser.t calls in the page. A WebSocket that counts, and loses what the test wants to be lost.
 
 import { createClient } from '/dist/nginx-await.js';
+import { SharedWebSocket } from '/dist/tabs.js';
 import { workflow } from '/dist/workflow.js';
 
 const count = { sockets: 0, fetches: 0, polls: 0 };
@@ -31,9 +32,9 @@ const clients = new Map();
 
 const page = window.page = {
   count, faults, followed, ready: true,
-  client(options = {}) {
-    const key = JSON.stringify(options);
-    if (!clients.has(key)) clients.set(key, createClient({ WebSocket: CountedSocket, fetch: countedFetch, ...options }));
+  client({ shared, ...options } = {}) {
+    const key = JSON.stringify({ shared, ...options });
+    if (!clients.has(key)) clients.set(key, createClient({ WebSocket: shared ? SharedWebSocket : CountedSocket, fetch: countedFetch, ...options }));
     return clients.get(key);
   },
   /// Follows a job: by its URL, or as a run of `user` on a plain socket.

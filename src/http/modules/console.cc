@@ -226,16 +226,20 @@ Answer read_job(ngx_http_request_t *r, Runtime &runtime, std::string_view id) {
   return ngx::Held::make<ReadRequest>(r, runtime)->start(core::ConsoleRead::job, out.take());
 }
 
+bool is_room_for_console(ngx_http_request_t *r, Runtime &runtime) {
+  return has_room(location_conf(r), runtime) && runtime.counters().of(Gauge::consoles) < kMostConsoles;
+}
+
 Answer get_overview(ngx_http_request_t *r, Runtime &runtime) {
   if (runtime.lifecycle().draining())
     return send_restarting(r);
-  if (runtime.counters().of(Gauge::consoles) >= kMostConsoles)
-    return send_unavailable(r, "Too many consoles are open; retry later.");
+  if (!is_room_for_console(r, runtime))
+    return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
   return ngx::Held::make<ConsoleOverview>(r, runtime, may_write(r))->start();
 }
 
 Answer get_live(ngx_http_request_t *r, Runtime &runtime) {
-  if (runtime.counters().of(Gauge::consoles) >= kMostConsoles || runtime.lifecycle().draining()) {
+  if (!is_room_for_console(r, runtime) || runtime.lifecycle().draining()) {
     // any status but 200 would stop EventSource for good
     add_header(r, "Cache-Control", "no-store");
     return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(location_conf(r), runtime.random())));

@@ -18,7 +18,8 @@ my ($browser, $site);
 
 my $SITE = <<"CONF";
 await_reread 1h;
-await_format run_event '{"type":"\@type","...":"\@data","timestamp":"\@at|unix","run_id":"\@job","seq":"\@seq","cursor":"\@cursor"}';
+await_format run_event '{"type":"\@type","...":"\@data","timestamp":"\@at|unix","run_id":"\@job","seq":"\@seq",
+                         "cursor":"\@cursor"}';
 await_format run_page '{"run_id":"\@id","events":"\@events","status":"\@state"}';
 server {
     listen 127.0.0.1:\${PORT};
@@ -38,8 +39,10 @@ server {
         await_owner \$arg_username; await_event_types pending=off processing=off completed=workflow_completed;
         await_socket user:\$arg_username plain event=run_event;
     }
+    location = /all { await_owner off; await_jobs work all; }
     location = /metrics { await_owner off; await_metrics; }
     location /dist/ { alias $root/client/dist/; types { text/javascript js; } }
+    location /examples/ { alias $root/client/examples/; types { text/html html; } }
     location /page/ { alias $root/t/client/; types { text/javascript js; text/html html; } }
     location /built/ { alias \${HERE}/built/; types { text/javascript js; text/html html; } }
 }

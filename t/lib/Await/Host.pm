@@ -57,14 +57,21 @@ sub start_postgres {
         make_path($data, "$self->{dir}/sock");
         chown @postgres, $data, "$self->{dir}/sock";
         chmod 0755, "$self->{dir}/sock";
-        Await::Stack::system_or_die("$self->{dir}/logs/initdb.log", $stack->as_pg, "$bin/initdb", '-D', $data, '-U',
+        Await::Stack::system_or_die("$self->{dir}/logs/initdb.log",
+            $stack->as_pg, "$bin/initdb", '-D', $data, '-U',
             'postgres', '-A', 'peer', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync', '--no-instructions');
     }
     $self->hba($self->{hba} // "local all all peer\n");
-    $stack->spawn('postgres', [
-            "$bin/postgres", '-D', $data, '-p', $self->{pg_port}, '-k', "$self->{dir}/sock", '-c',
-            'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'full_page_writes=off', '-c',
-            'wal_level=logical' ], user => 'postgres');
+    $stack->spawn(
+        'postgres',
+        [
+            "$bin/postgres", '-D', $data, '-p',
+            $self->{pg_port}, '-k', "$self->{dir}/sock", '-c',
+            'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c',
+            'full_page_writes=off', '-c', 'wal_level=logical'
+        ],
+        user => 'postgres'
+    );
     $stack->wait_for('postgres', 60, sub { $self->sql('SELECT 1') eq '1' });
     return;
 }
@@ -102,7 +109,8 @@ sub sql {
             'dbname=' . quoted($database // 'postgres'), '-c', $sql;
         POSIX::_exit(127);
     }
-    my $out = do { local $/; <$from> } // '';
+    my $out = do { local $/; <$from> }
+        // '';
     close $from;
     chomp $out;
     return $out;
@@ -115,8 +123,11 @@ sub quoted { my ($text) = @_; $text =~ s/(['\\])/\\$1/g; return "'$text'" }
 sub ctl {
     my ($self, $command, $arguments, %o) = @_;
     my %env = (
-        PGHOST => "$self->{dir}/sock", PGPORT => $self->{pg_port}, AWAIT_NGINX => $self->{stack}{nginx},
-        AWAIT_REDIS => "redis://127.0.0.1:$self->{redis_port}", %{ $o{env} // {} });
+        PGHOST => "$self->{dir}/sock",
+        PGPORT => $self->{pg_port},
+        AWAIT_NGINX => $self->{stack}{nginx},
+        AWAIT_REDIS => "redis://127.0.0.1:$self->{redis_port}",
+        %{ $o{env} // {} });
     my $pid = open(my $from, '-|') // die "fork: $!\n";
     if ($pid == 0) {
         delete @ENV{ grep { /^(?:PG|AWAIT_)/ } keys %ENV };
@@ -127,7 +138,8 @@ sub ctl {
             @$arguments;
         POSIX::_exit(127);
     }
-    my $out = do { local $/; <$from> } // '';
+    my $out = do { local $/; <$from> }
+        // '';
     close $from;
     return ($? >> 8, $out);
 }
@@ -142,11 +154,15 @@ sub setup {
 sub state {
     my ($self) = @_;
     my %found;
-    find({ no_chdir => 1, wanted => sub {
+    find({
+            no_chdir => 1,
+            wanted => sub {
                 my @stat = lstat;
                 my $content = -l _ ? readlink : -f _ ? sha1_hex(Await::Stack::read_file($_)) : 'directory';
                 $found{$_} = sprintf '%o %d:%d %s', @stat[ 2, 4, 5 ], $content;
-    } }, $self->{etc});
+            }
+        },
+        $self->{etc});
     my $catalogue = $self->sql(<<'SQL');
 SELECT 'role', oid, rolname, rolcanlogin::text FROM pg_roles
 UNION ALL SELECT 'database', oid, datname, datacl::text FROM pg_database
@@ -165,17 +181,19 @@ sub start_nginx {
     return;
 }
 
-# A worker as its operator starts it: its user, with the variables of the file that setup wrote.
+# A worker as systemd starts it: its user, with the variables of the file that setup wrote, which root reads.
 sub start_worker {
     my ($self, $queue, @command) = @_;
     my $s = $self->{stack};
-    $s->spawn('worker', [
+    my @user = ('setpriv', '--reuid', $WORKER, '--regid', $WORKER, '--clear-groups', '--');
+    $s->spawn(
+        'worker',
+        [
             'sh', '-c', 'set -a; . "$1"; shift; exec "$@"',
-            'sh', "$self->{etc}/await/$queue.env", $s->{worker}, '--queue', $queue, '--', @command ], user => $WORKER);
+            'sh', "$self->{etc}/await/$queue.env",
+            @user, $s->{worker}, '--queue', $queue, '--', @command
+        ]);
     return;
 }
-
-# Whether that user can read a file.
-sub can_read { my ($user, $path) = @_; return Await::Stack::reachable($user, $path) }
 
 1;

@@ -30,11 +30,11 @@ our @CONSOLE_ROWS = ((
         phase => 'reads',
         below => '/api/jobs/00000000-0000-7000-8000-000000000000'
     ],
+    [ console => 503, 'held', conf => 'await_max_held 1; await_console;', below => '/api/overview' ],
     [ console => 503, 'database', phase => 'away' ],
     [ console_act => 404, 'path', below => '/api/jobs' ],
     [ console_act => 415, 'type', headers => [ [ 'Content-Type' => 'text/plain' ] ] ],
     [ console_act => 400, 'JSON', at => 'end' ],
-    [ console_act => 400, 'action', body => '{"action": "drop", "queues": ["<HIDDEN>"]}', at => 'end' ],
     [ console_act => 403, 'right', body => '{"action": "pause", "queues": ["setup"]}', at => 'end' ],
     [ console_act => 413, 'length', body => '<HIDDEN>' . 'x' x 20000, at => 'mid' ],
     [ console_act => 503, 'inflight', conf => 'await_max_inflight 1; await_console write;' ],

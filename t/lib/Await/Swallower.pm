@@ -1,7 +1,7 @@
 package Await::Swallower;
 
-# A proxy in front of nginx that can swallow bytes: connections stay open, nothing comes through. Those that were open then
-# stay dead; new ones work as soon as it passes again.
+# A proxy in front of nginx that can swallow bytes: connections stay open, nothing comes through. Those that were open
+# then stay dead; new ones work as soon as it passes again.
 
 use strict;
 use warnings;
