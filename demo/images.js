@@ -1,88 +1,72 @@
-import { announce, available, made } from './page.js';
+import { createClient } from '/client/nginx-await.js';
+import { $, announce, available, made, pause, tell } from './page.js';
+import { samples } from './samples.js';
 
-const $ = (id) => document.getElementById(id);
-const basic = { Authorization: `Basic ${btoa('admin:admin')}` };     // the demo's own user
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+const headers = { Authorization: `Basic ${btoa('admin:admin')}` };     // the demo's own user
+const client = createClient({ headers });
+const receiver = createClient();
 
-$('curl').textContent = `curl -u admin:admin -F image=@test.jpg ${location.origin}/upload
-
-# waits up to 30 s: COMPLETED, FAILED, TIMEOUT
-curl ${location.origin}/image/status/<id>
-curl -u admin:admin -o thumb.jpg ${location.origin}/image/<id>
-
-# what the receiver of the demo has got
-curl -N ${location.origin}/hooks`;
-
-if (await available('/upload', 'conf/recipes/images.conf', basic)) {
-  $('upload').addEventListener('submit', (event) => { event.preventDefault(); upload($('file').files[0], $('caption').value); });
-  listen();
-} else {
-  $('upload').querySelector('button').disabled = true;
-}
-
-async function upload(file, caption) {
-  const form = new FormData();
-  form.append('image', file);
-  form.append('caption', caption);
-  $('state').textContent = '';
+async function upload(form) {
   try {
-    const answer = await fetch('/upload', { method: 'POST', headers: basic, body: form });
-    const uploaded = await answer.json();
-    if (answer.status !== 202) throw new Error(uploaded.detail ?? uploaded.title);
-    await follow(uploaded.id, show(file.name, uploaded));
+    tell();
+    const { id, url } = await client.submit('/upload', form);
+    const view = show(form.get('image').name, id);
+    if (await ended(url, view) === 'COMPLETED') view.picture(await (await fetch(`/image/${id}`, { headers })).blob());
   } catch (error) {
-    $('state').textContent = `Not uploaded: ${error.message}`;
+    tell(`Not uploaded: ${error.message}`);
   }
 }
 
-/// The status holds, and says TIMEOUT if the client is to ask again.
-async function follow(id, view) {
+/// The status is held, and says TIMEOUT if the client is to ask again.
+async function ended(url, view) {
   for (;;) {
-    const answer = await fetch(`/image/status/${id}`, { headers: { Accept: 'text/plain' } }).catch(() => null);
+    const answer = await fetch(url, { headers: { Accept: 'text/plain' } }).catch(() => null);
     const word = answer?.ok ? (await answer.text()).trim() : 'TIMEOUT';
-    if (!answer?.ok) await pause(Number(answer?.headers.get('Retry-After')) || 1);
     view.status(word);
-    if (word === 'COMPLETED') view.picture(await (await fetch(`/image/${id}`, { headers: basic })).blob());
-    if (word !== 'TIMEOUT') return;
+    if (word !== 'TIMEOUT') return word;
+    if (!answer?.ok) await pause(Number(answer?.headers.get('Retry-After')) || 1);
   }
 }
 
-function show(name, uploaded) {
+function show(name, id) {
   const article = made('image');
-  article.querySelector('h2').textContent = name;
-  article.title = uploaded.id;
-  $('images').prepend(article);
+  const image = $('img', article);
+  $('h2', article).textContent = name;
+  article.title = id;
+  $('#images').prepend(article);
   const view = {
     status(word) {
-      article.dataset.status = word;
-      article.classList.toggle('failed', word === 'FAILED');
-      article.querySelector('.note').textContent = word;
+      article.dataset.state = word.toLowerCase();
+      $('.note', article).textContent = word;
       if (word !== 'PENDING' && word !== 'TIMEOUT') announce(`${name}: ${word.toLowerCase()}`);
     },
     picture(blob) {
-      const image = article.querySelector('img');
-      image.onload = () => { image.classList.add('there'); URL.revokeObjectURL(image.src); };
+      image.onload = () => { URL.revokeObjectURL(image.src); image.classList.add('there'); };
       image.alt = `Thumbnail of ${name}`;
       image.src = URL.createObjectURL(blob);
     },
   };
-  view.status(uploaded.status);
+  view.status('PENDING');
   return view;
 }
 
-/// Requests that the receiver has got and verified, as it publishes them.
-function listen() {
-  new EventSource('/hooks').addEventListener('received', ({ data }) => {
-    const { headers, event } = JSON.parse(data).data;
-    const item = made('hook');
-    item.querySelector('strong').textContent = event.type;
-    item.querySelector('.note').textContent = `of ${event.data.job}, by ${event.data.owner ?? 'nobody'}; the signature is right`;
-    item.querySelector('pre').textContent = `${Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join('\n')}
+/// What the third party has received and verified, as it publishes it.
+function received({ headers: sent, event }) {
+  const item = made('hook');
+  $('code', item).textContent = event.type;
+  $('.note', item).textContent = `job ${event.data.job}, by ${event.data.owner ?? 'nobody'}`;
+  $('pre', item).textContent = `${Object.entries(sent).map(([name, value]) => `${name}: ${value}`).join('\n')}\n\n${JSON.stringify(event, null, 2)}`;
+  item.dataset.job = event.data.job;
+  $('#hooks').prepend(item);
+  while ($('#hooks').children.length > 20) $('#hooks').lastElementChild.remove();
+}
 
-${JSON.stringify(event, null, 2)}`;
-    item.dataset.job = event.data.job;
-    $('none').hidden = true;
-    $('hooks').prepend(item);
-    while ($('hooks').children.length > 20) $('hooks').lastElementChild.remove();
+if (await available('/upload', 'conf/recipes/images.conf', headers)) {
+  $('#upload').addEventListener('submit', (event) => { event.preventDefault(); upload(new FormData(event.target)); });
+  $('#sample').addEventListener('click', async () => {
+    const form = new FormData($('#upload'));
+    form.set('image', (await samples(1))[0]);
+    upload(form);
   });
+  for await (const { data } of receiver.topic('hooks', { events: '/hooks' }).events()) if (data) received(data);
 }

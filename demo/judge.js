@@ -1,115 +1,78 @@
-import { submit } from './await.js';
-import { announce, available, made } from './page.js';
+import { createClient } from '/client/nginx-await.js';
+import { $, announce, available, element, made, pause, tell, watched } from './page.js';
 
-const $ = (id) => document.getElementById(id);
-const names = { stream: 'event stream', socket: 'WebSocket', held: 'held request', poll: 'polls' };
+const client = createClient();
+const plain = createClient({ socket: false });         // as where no WebSocket gets through
 const ENDED = /^(completed|failed|cancelled|expired)$/;
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 let count = 0;
 
-$('curl').textContent = `curl -u admin:admin -d '2 3 5 7 11 13 17 19 23 29' ${location.origin}/judge/submissions
-curl -u admin:admin '${location.origin}/judge/submissions/<id>?wait=20'
-curl -u admin:admin -N ${location.origin}/judge/submissions/<id>/events
-curl -u admin:admin -OJ ${location.origin}/judge/submissions/<id>/result
-
-# to Kafka
-build/await-relay --name kafka --queue judge \\
-    --sink kafka=127.0.0.1:9092,topic=judge.{type}`;
-
-if (await available('/judge/submissions', 'conf/demo.conf')) {
-  $('submit').addEventListener('submit', (event) => {
-    event.preventDefault();
-    for (const how of $('how').value === 'all' ? Object.keys(names) : [$('how').value]) judge(how);
-  });
-} else {
-  $('submit').querySelector('button').disabled = true;
-}
-
-async function judge(how) {
-  $('state').textContent = '';
-  try {
-    const job = await submit('/judge/submissions', $('answer').value, { headers: { 'Content-Type': 'text/plain' } });
-    const view = show(job, how);
-    await follow[how](job.url, view);
-    view.output(await job.result());
-  } catch (error) {
-    $('state').textContent = `Not judged: ${error.message}`;
-  }
-}
-
-/// Each calls view.take() with events, or view.state() where only that is known, and resolves at the end.
-const follow = {
-  stream: (url, view) => new Promise((done) => {
-    const stream = new EventSource(`${url}/events`);             // connects again by itself, with its cursor
-    for (const type of ['pending', 'processing', 'tested', 'completed', 'failed', 'cancelled', 'expired']) {
-      stream.addEventListener(type, ({ data }) => { if (view.take(JSON.parse(data))) { stream.close(); done(); } });
-    }
-  }),
-  socket: (url, view) => new Promise((done) => {
-    let cursor = '';
-    let ended = false;
-    const connect = () => {
-      const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/events${cursor && `?cursor=${cursor}`}`, 'await.v1');
-      socket.onmessage = ({ data }) => {
-        const message = JSON.parse(data);
-        cursor = message.cursor ?? cursor;
-        if (!message.type || !view.take(message)) return;
-        ended = true;
-        socket.close();
-        done();
-      };
-      socket.onclose = () => { if (!ended) setTimeout(connect, 500 + 1000 * Math.random()); };
-    };
-    connect();
-  }),
-  held: (url, view) => ask(url, view, '?wait=20'),
-  poll: (url, view) => ask(url, view, ''),
+const WAYS = {
+  WebSocket: (job) => watched(job).events(),
+  'event stream': (job) => plain.job(job.url).events(),
+  'held request': (job) => asked(job.url, '?wait=20'),
+  polls: (job) => asked(job.url, ''),
 };
 
-async function ask(url, view, how) {
-  for (;;) {
-    const answer = await fetch(url + how, { headers: { Accept: 'application/json' } }).catch(() => null);
-    if (answer?.ok && view.state((await answer.json()).state)) return;
-    if (!answer?.ok || !how) await pause(Number(answer?.headers.get('Retry-After')) || 1);
+async function* asked(url, wait) {
+  for (let state = ''; !ENDED.test(state); ) {
+    const answer = await fetch(url + wait, { headers: { Accept: 'application/json' } }).catch(() => null);
+    if (answer?.ok) {
+      ({ state } = await answer.json());
+      yield { type: state };
+    }
+    if (!answer?.ok || !wait) await pause(Number(answer?.headers.get('Retry-After')) || 1);
   }
 }
 
-function show(job, how) {
+async function judge(answer) {
+  try {
+    tell();
+    const job = await client.submit('/judge/submissions', answer, { headers: { 'Content-Type': 'text/plain' } });
+    const view = show(job);
+    await Promise.all(Object.entries(WAYS).map(async ([name, way]) => {
+      const line = view.line(name);
+      for await (const event of way(job)) line.take(event);
+      line.output(await (await job.result()).text());
+    }));
+    view.output(await job.result());
+  } catch (error) {
+    tell(`Not judged: ${error.message}`);
+  }
+}
+
+function show(job) {
   const article = made('submission');
   const title = `Submission ${++count}`;
-  const tests = Array.from({ length: 10 }, (_, i) => Object.assign(document.createElement('li'), { textContent: i + 1 }));
-  article.querySelector('h2').textContent = title;
-  article.querySelector('.how').textContent = `by ${names[how]}`;
-  article.querySelector('.tests').append(...tests);
+  $('h2', article).textContent = title;
   article.title = job.id;
-  $('submissions').prepend(article);
-  const view = {
-    take(event) {
-      if (event.type !== 'tested') return view.state(event.type);
-      mark(event.data.test, event.data.passed);
-      return false;
-    },
-    state(state) {
-      article.dataset.state = state;
-      article.querySelector('.note:not(.how)').textContent = state;
-      return ENDED.test(state);
+  $('#submissions').prepend(article);
+  return {
+    line(name) {
+      const tests = Array.from({ length: 10 }, (_, i) => element('li', { textContent: i + 1 }));
+      const mark = (test, passed) => Object.assign(tests[test - 1], { className: passed ? 'passed' : 'failed', textContent: `${test} ${passed ? '✓' : '✗'}` });
+      $('.ways', article).append(element('dt', { textContent: name }), element('dd', {}, element('ol', { className: 'tests' }, ...tests)));
+      return {
+        take({ type, data }) {
+          if (type === 'tested') mark(data.test, data.passed);
+          else if (!ENDED.test(type)) $('.verdict', article).textContent = type;
+        },
+        output(text) { for (const [, test, verdict] of text.matchAll(/^test (\d+): (\w+)$/gm)) mark(test, verdict === 'passed'); },
+      };
     },
     async output(answer) {
       const text = await answer.text();
       const [, name] = /filename="?([^";]+)/.exec(answer.headers.get('Content-Disposition') ?? '') ?? [null, 'the output'];
-      article.querySelector('summary').textContent = name;
-      article.querySelector('pre').textContent = text;
-      article.querySelector('details').hidden = false;
-      for (const [, test, verdict] of text.matchAll(/^test (\d+): (\w+)$/gm)) mark(test, verdict === 'passed');
-      const verdict = text.trim().split('\n').at(-1);
-      article.querySelector('.note:not(.how)').textContent = `${verdict} tests passed`;
-      announce(`${title}: ${verdict} tests passed`);
+      const verdict = `${text.trim().split('\n').at(-1)} tests passed`;
+      $('summary', article).textContent = name;
+      $('pre', article).textContent = text;
+      $('details', article).hidden = false;
+      $('.verdict', article).textContent = verdict;
+      article.dataset.state = 'completed';
+      announce(`${title}: ${verdict}`);
     },
   };
-  function mark(test, passed) {
-    const item = tests[test - 1];
-    item.className = passed ? 'passed' : 'failed';
-    item.textContent = `${test} ${passed ? '✓' : '✗'}`;
-  }
-  return view;
+}
+
+if (await available('/judge/submissions', 'conf/demo.conf')) {
+  $('#submit').addEventListener('submit', (event) => { event.preventDefault(); judge(new FormData(event.target).get('answer')); });
 }

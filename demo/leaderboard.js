@@ -1,60 +1,52 @@
-import { announce, available } from './page.js';
+import { createClient } from '/client/nginx-await.js';
+import { $, announce, available, element, watched, tell } from './page.js';
 
-const $ = (id) => document.getElementById(id);
-const basic = { Authorization: `Basic ${btoa('admin:admin')}` };     // the demo's own user
-const say = (text) => { if ($('state').textContent !== text) $('state').textContent = text; };
-let leader = null;
-let pause = 1000;
+const headers = { Authorization: `Basic ${btoa('admin:admin')}` };     // the demo's own user
+const topic = 'topic:leaderboard';
+const client = createClient({ headers, ticket });
 
-$('curl').textContent = `curl -u admin:admin -H 'Content-Type: application/json' \\
-     -d '{"player":"ann","score":120}' ${location.origin}/scores
-curl -k -u admin:admin -X POST ${location.origin}/ws/ticket        # once for each connection
-curl -kN '${location.origin}/ws/leaderboard?ticket=<ticket>'`;
+/// A ticket for each connection: it is valid once. The recipe by itself gives them over TLS only.
+async function ticket() {
+  const answer = await fetch('/ws/ticket', { method: 'POST', headers });
+  if (answer.status === 403) {
+    client.close();
+    tell('Tickets are given over TLS only: ', element('a', { href: '/tls', textContent: 'go there' }), '.');
+  }
+  return (await answer.json()).ticket;
+}
 
-async function connect() {
+const board = watched(client.watch({ channel: topic, socket: '/ws/leaderboard', channelOf: () => topic }));
+
+async function follow() {
+  for await (const { data } of board.events()) if (data?.top?.length) show(data.top);
+}
+
+async function post(player, score) {
   try {
-    const answer = await fetch('/ws/ticket', { method: 'POST', headers: basic });
-    if (answer.status === 403 && location.protocol === 'http:') return overTls();
-    if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
-    const { ticket } = await answer.json();
-    const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/leaderboard?ticket=${ticket}`);
-    socket.onopen = () => { pause = 1000; say('live'); };
-    socket.onmessage = ({ data }) => show(JSON.parse(data).data.top);
-    socket.onclose = again;                                            // a ticket is single-use
+    tell();
+    await client.submit('/scores', { player, score });
   } catch (error) {
-    again(error);
+    tell(`Not taken: ${error.message}`);
   }
 }
 
-function overTls() {
-  const link = Object.assign(document.createElement('a'), { href: '/tls', textContent: 'go there' });
-  $('state').replaceChildren('Tickets are given over TLS only: ', link, '.');
-}
-
-function again(error) {
-  say(error?.message ?? 'reconnecting');
-  setTimeout(connect, pause * (0.75 + Math.random() / 2));
-  pause = Math.min(30000, pause * 2);
-}
-
+let leader = null;
 function show(top) {
-  if (leader !== null && leader !== top[0]?.player) announce(`${top[0]?.player} leads`);
-  leader = top[0]?.player;
-  $('board').replaceChildren(...top.map(({ player, score }) => {
-    const item = document.createElement('li');
-    item.append(Object.assign(document.createElement('b'), { textContent: player }), ` ${score}`);
-    return item;
-  }));
+  const [{ player: first, score: most }] = top;
+  if (leader && leader !== first) announce(`${first} leads`);
+  leader = first;
+  $('#board').replaceChildren(...top.map(({ player, score }) => element('li', {}, element('b', { textContent: player }),
+    element('progress', { max: Math.max(most, 1), value: Math.max(score, 0), ariaHidden: 'true' }), element('span', { textContent: score }))));
 }
 
-$('post').addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const body = JSON.stringify({ player: $('player').value, score: Number($('score').value) });
-  const headers = { 'Content-Type': 'application/json', ...basic };
-  const answer = await fetch('/scores', { method: 'POST', headers, body }).catch(() => null);
-  if (answer?.status !== 202) say(`not taken: ${answer ? answer.status : 'the server cannot be reached'}`);
-});
-
-if (await available('/scores', 'conf/recipes/leaderboard.conf', basic)) {
-  connect();
+if (await available('/scores', 'conf/recipes/leaderboard.conf', headers)) {
+  $('#post').addEventListener('submit', (event) => {
+    event.preventDefault();
+    const { player, score } = Object.fromEntries(new FormData(event.target));
+    post(player, Number(score));
+  });
+  $('#crowd').addEventListener('click', () => {
+    for (const player of ['bob', 'cleo', 'dan', 'eve', 'finn', 'gwen', 'hal', 'iris', 'jon', 'kim']) post(player, Math.round(Math.random() * 200));
+  });
+  follow().catch(() => {});      // closed: it has told why
 }

@@ -1,83 +1,71 @@
-import { announce, available } from './page.js';
-import { pushFirst } from './push-first.js';
+import { createClient } from '/client/nginx-await.js';
+import { workflow } from '/client/workflow.js';
+import { $, announce, available, element, made, watched, tell } from './page.js';
 
 const user = new URLSearchParams(location.search).get('username') ?? 'demo';
+const runs = '/api/v1/runs';
 const query = `?username=${encodeURIComponent(user)}`;
-const nodes = ['fetch', 'parse', 'train', 'report'];
-const $ = (id) => document.getElementById(id);
+const client = createClient();
 const views = new Map();
-let live = null;
 
-$('curl').textContent = `curl -d '{"delay":1}' '${location.origin}/api/v1/runs${query}'
-curl ${location.origin}/api/v1/runs/<id>/events
-
-# all runs of ${user}, live
-npx wscat -c '${location.origin.replace('http', 'ws')}/ws${query}'`;
-
-if (await available(`/api/v1/runs${query}`, 'conf/recipes/runs.conf')) {
-  live = pushFirst({
-    socket: `${location.origin.replace('http', 'ws')}/ws${query}`,
-    poll: (run) => `/api/v1/runs/${run}/events`,
-    onEvent: (event, how) => { (views.get(event.run_id) ?? show(event.run_id)).take(event, how); },
-  });
-  setInterval(() => {
-    const text = `${live.connected ? 'connected' : 'not connected'} · ${live.polls} polls`;
-    if ($('link').textContent !== text) $('link').textContent = text;
-  }, 200);
-} else {
-  $('start').querySelector('button').disabled = true;
-}
-
-$('start').addEventListener('submit', async (submitted) => {
-  submitted.preventDefault();
-  const wish = { delay: 0.7, ...($('fail').checked ? { fail: 'train' } : {}) };
-  start(`/api/v1/runs${query}`, { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(wish) });
-});
-
-async function start(url, options = {}) {
-  const notice = $('notice');
-  notice.hidden = true;
+async function follow(id, ended = null) {
+  if (views.has(id)) return;
+  const view = show(id);
   try {
-    const answer = await fetch(url, { method: 'POST', ...options });
-    const run = await answer.json();
-    if (answer.status !== 202) throw new Error(run.detail ?? run.title);
-    show(run.id);
-    live.watch(run.id);
+    if (ended) (await (await fetch(`${runs}/${id}/events`)).json()).events.forEach(view.take);
+    else for await (const event of watched(client.watch(workflow(id, user))).events()) view.take(event);
   } catch (error) {
-    notice.textContent = `Not started: ${error.message}`;
-    notice.hidden = false;
+    tell(`Not followed: ${error.message}`);
   }
 }
 
+async function start(url, wish) {
+  try {
+    tell();
+    follow((await client.submit(url + query, wish)).id);
+  } catch (error) {
+    tell(`Not started: ${error.message}`);
+  }
+}
+
+/// What was started before, or by somebody else.
+async function list() {
+  const answer = await fetch(`${runs}${query}&limit=5`).catch(() => null);
+  if (answer?.ok) (await answer.json()).jobs.reverse().forEach((run) => follow(run.id, run.finished_at));
+}
+
 function show(id) {
-  if (views.has(id)) return views.get(id);
-  const article = $('run').content.firstElementChild.cloneNode(true);
-  const cancel = article.querySelector('.cancel');
-  const again = article.querySelector('.again');
+  const article = made('run');
   const title = `Run ${views.size + 1}`;
-  article.querySelector('h2').textContent = title;
+  const items = Object.fromEntries(['fetch', 'parse', 'train', 'report'].map((node) => [node, element('li', { textContent: node })]));
+  $('h2', article).textContent = title;
+  $('.graph', article).append(...Object.values(items));
+  $('.cancel', article).addEventListener('click', () => fetch(`${runs}/${id}${query}`, { method: 'DELETE' }));   // its event follows
+  $('.again', article).addEventListener('click', () => start(`${runs}/${id}/retry`));
   article.title = id;
-  const items = new Map(nodes.map((node) => {
-    const item = document.createElement('li');
-    item.textContent = node;
-    article.querySelector('.graph').append(item);
-    return [node, item];
-  }));
-  cancel.addEventListener('click', () => fetch(`/api/v1/runs/${id}${query}`, { method: 'DELETE' }));   // its event follows
-  again.addEventListener('click', () => start(`/api/v1/runs/${id}/retry${query}`));
-  $('runs').prepend(article);
+  $('#runs').prepend(article);
   const view = {
-    take(event, how) {
-      const item = items.get(event.node_id);
-      if (item) item.className = event.type.replace('node_', '');
-      article.dataset.state = event.type;
-      article.querySelector('.note').textContent = `${event.type} (${how})`;
-      if (!/^workflow_/.test(event.type)) return;
-      cancel.hidden = true;
-      again.hidden = false;
-      announce(`${title}: ${event.type.replace('workflow_', '')}`);
+    take({ type, node_id: node, seq }) {
+      if (items[node]) items[node].className = type.replace('node_', '');
+      const [, end] = /^workflow_(\w+)/.exec(type) ?? [];
+      article.dataset.state = end ?? 'running';
+      $('.status', article).textContent = end ?? `${type.replace('_', ' ')}: ${node}`.replace('node ', '');
+      $('.events', article).textContent += `${seq} ${type}${node ? ` ${node}` : ''}\n`;
+      $('.cancel', article).hidden = Boolean(end);
+      $('.again', article).hidden = !end;
+      if (end) announce(`${title}: ${end}`);
     },
   };
   views.set(id, view);
   return view;
+}
+
+if (await available(runs + query, 'conf/recipes/runs.conf')) {
+  const socket = watched(client.watch({ channel: `user:${user}`, socket: `/ws${query}`, channelOf: (event) => event.run_id }));
+  socket.subscribe(() => {});                          // opens it before there is a run, and keeps it open
+  list();
+  $('#start').addEventListener('submit', (event) => {
+    event.preventDefault();
+    start(runs, { delay: 0.7, ...Object.fromEntries(new FormData(event.target)) });
+  });
 }

@@ -1,39 +1,7 @@
-import { announce, available } from './page.js';
+import { submit } from '/client/nginx-await.js';
+import { $, announce, available, made, mark, pause, tell } from './page.js';
 
-const $ = (id) => document.getElementById(id);
 const ENDED = /^(PASSED|FAILED|CANCELLED|EXPIRED)$/;
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
-let key = null;                    // the same until the submission is known to be stored: a repetition is not a second one
-
-$('curl').textContent = `curl -H 'Content-Type: application/json' \\
-     -d '{"title":"On sleep","email":"ann@school.example","text":"We sleep a third of our lives."}' \\
-     ${location.origin}/submissions
-
-# PENDING, PROCESSING, then PASSED or FAILED
-curl ${location.origin}/submissions/<id>`;
-
-if (await available('/submissions', 'conf/recipes/submissions.conf')) {
-  $('submit').addEventListener('submit', (event) => { event.preventDefault(); submit(); });
-  $('submit').addEventListener('input', () => { key = null; });
-} else {
-  $('submit').querySelector('button').disabled = true;
-}
-
-async function submit() {
-  key ??= [...crypto.getRandomValues(new Uint32Array(4))].join('-');
-  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': `"${key}"` };
-  const body = JSON.stringify({ title: $('title').value, email: $('email').value, text: $('text').value });
-  try {
-    const answer = await fetch('/submissions', { method: 'POST', headers, body });
-    const submission = await answer.json();
-    if (answer.status !== 202) throw new Error(submission.detail ?? submission.title);
-    key = null;
-    $('state').textContent = '';
-    follow(answer.headers.get('Location'), show($('title').value, submission));
-  } catch (error) {
-    $('state').textContent = `Not submitted: ${error.message}`;
-  }
-}
 
 /// Polls as often as the server says, until the verdict.
 async function follow(url, view) {
@@ -44,27 +12,40 @@ async function follow(url, view) {
   }
 }
 
-function show(title, submission) {
-  const article = $('submission').content.firstElementChild.cloneNode(true);
-  const states = [...article.querySelectorAll('.states li')];
-  article.querySelector('h2').textContent = title || 'Untitled';
-  article.title = submission.id;
-  $('submissions').prepend(article);
+function show({ title }) {
+  const article = made('submission');
+  const verdict = $('.states li:last-child', article);
+  $('h2', article).textContent = title || 'Untitled';
+  $('.when', article).textContent = new Date().toLocaleTimeString();
+  $('#submissions').prepend(article);
   const view = {
     take({ status, attempt, error }) {
       const ended = ENDED.test(status);
-      const now = ended ? states.length - 1 : states.findIndex((item) => item.dataset.status === status);
-      states.forEach((item, index) => { item.className = index < now ? 'past' : index === now ? 'now' : ''; });
-      article.dataset.status = status;
-      article.classList.toggle('failed', ended && status !== 'PASSED');
-      article.querySelector('.note').textContent = error ?? (attempt > 1 ? `attempt ${attempt}` : '');
       if (ended) {
-        states[now].textContent = status.toLowerCase();
+        verdict.dataset.state = status;
+        verdict.textContent = status.toLowerCase();
+        article.classList.toggle('failed', status !== 'PASSED');
         announce(`${title}: ${status.toLowerCase()}`);
       }
+      mark(article, status);
+      $('.why', article).textContent = error ?? (attempt > 1 ? `attempt ${attempt}` : '');
       return ended;
     },
   };
-  view.take(submission);
+  view.take({ status: 'PENDING' });
   return view;
+}
+
+if (await available('/submissions', 'conf/recipes/submissions.conf')) {
+  $('#submit').addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const submission = Object.fromEntries(new FormData(event.target));
+    try {
+      tell();
+      const { url } = await submit('/submissions', submission);     // is repeated until it is known to be stored, once
+      follow(url, show(submission));
+    } catch (error) {
+      tell(`Not submitted: ${error.message}`);
+    }
+  });
 }

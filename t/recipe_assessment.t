@@ -207,8 +207,10 @@ subtest 'the page, in a browser' => sub {
     eventually('the page asks to sign in', sub { $text->('#notice a') eq 'Sign in' });
     is_deeply $browser->barriers($root), [], 'the page passes axe-core';
     $browser->click('#notice a');
-    eventually('the page is live', sub { $text->('#state') eq 'live' });
-    $browser->script('document.getElementById("count").value = 3; document.getElementById("empty").checked = true');
+    eventually('the page can be used',
+        sub { !$browser->script('return document.querySelectorAll("form :disabled").length') && $text->('.row h2') });
+    $browser->script('document.querySelector("[name=count]").value = 3');
+    $browser->click('[name=empty]');
     $browser->click('#submit button');
     eventually('the batch is done', sub { $text->('#batches article .status') =~ /^completed with failures in / });
     is $text->('#batches article:first-child tbody tr:nth-child(2)'), "2––The essay 2 is empty.",

@@ -1,5 +1,5 @@
 # conf/recipes/runs.conf as its users drive it: Node's ws and python3-websockets on /ws?username=, the poll of a run,
-# the client that pushes first and polls as fallback, and the page in a real browser.
+# the client, and the page in a real browser.
 
 use strict;
 use warnings;
@@ -74,76 +74,48 @@ subtest 'who may' => sub {
     is post('/api/v1/runs', '{}', 'Content-Type' => 'application/json')->{status}, 403, 'nobody may not start a run';
 };
 
-# The client hook against the real server: its socket through a proxy that can drop a frame or the line.
-Await::Stack::write_file("$s->{dir}/push-first.mjs", slurp("$root/demo/push-first.js"), 0644);
-Await::Stack::write_file("$s->{dir}/hook.mjs", <<'JS', 0644);
+# The client against the recipe, with a socket that can be cut, or is dead. client_rows.t has all that can befall it.
+Await::Stack::write_file("$s->{dir}/watch.mjs", <<'JS', 0644);
 import { createRequire } from 'node:module';
-import { pushFirst } from './push-first.mjs';
-const require = createRequire(import.meta.url);
-const Real = require('/usr/share/nodejs/ws');
-const [url, scenario] = process.argv.slice(2);
-let n = 0;
+const [root, url, scenario] = process.argv.slice(2);
+const { createClient } = await import(`${root}/client/dist/nginx-await.js`);
+const { workflow } = await import(`${root}/client/dist/workflow.js`);
+const Real = createRequire(import.meta.url)('/usr/share/nodejs/ws');
 let sockets = 0;
-// "dropped": the last message is lost; "dead": it never opens; "cut": after the third message
-class Dropping extends Real {
-  constructor(to) { super(scenario === 'dead' ? 'ws://127.0.0.1:1/' : to); sockets += 1; }
-  set onmessage(handler) {
-    super.onmessage = (message) => {
-      n += 1;
-      if (scenario === 'cut' && n === 4) this.terminate();
-      else if ((scenario !== 'dropped' || n !== 9) && this.readyState === 1) handler(message);
-    };
+class WebSocket extends Real {
+  constructor(to) {
+    super(scenario === 'dead' ? 'ws://127.0.0.1:1/' : to);
+    this.on('error', () => {});                       // which ws would throw
+    sockets += 1;
   }
 }
+const client = createClient({ base: url, WebSocket, quiet: scenario === 'dead' ? 300 : 20000 });
+const user = `watch-${scenario}`;
+const socket = `/ws?username=${user}`;
+const open = client.watch({ channel: `user:${user}`, socket, channelOf: (event) => event.run_id });
+open.subscribe(() => {});
+while (scenario !== 'dead' && !open.connected) await new Promise((done) => setTimeout(done, 10));
+const { id } = await client.submit(`/api/v1/runs?username=${user}`, { delay: 0.15 });
+const run = client.watch(workflow(id, user));
 const events = [];
-const live = pushFirst({
-  socket: `${url.replace('http', 'ws')}/ws?username=hook-${scenario}`,
-  poll: (run) => `${url}/api/v1/runs/${run}/events`, quiet: 700, reconnect: 200,
-  WebSocket: Dropping, onEvent: (event, how) => events.push({ ...event, how }) });
-if (scenario !== 'dead') while (!live.connected) await new Promise((done) => setTimeout(done, 10));
-const answer = await fetch(`${url}/api/v1/runs?username=hook-${scenario}`,
-  { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"delay":0.15}' });
-const { id } = await answer.json();
-live.watch(id);
-const end = Date.now() + 20000;
-const over = () => events.some(({ type }) => type === 'workflow_completed');
-while (!over() && Date.now() < end) await new Promise((done) => setTimeout(done, 20));
-const polls = live.polls;
-await new Promise((done) => setTimeout(done, 1600));
-console.log(JSON.stringify({ events, polls, sockets, after: live.polls - polls, connected: live.connected }));
-live.close();
-if (scenario === 'dead') {
-  sockets = 0;
-  await new Promise((done) => setTimeout(done, 1500));
-  if (sockets) process.exit(1);
-}
+for await (const event of run.events()) events.push(event);
+console.log(JSON.stringify({ events, polls: run.polls, sockets, connected: open.connected }));
 process.exit(0);
 JS
-sub hook {
+sub watched {
     my ($scenario) = @_;
     my $url = $s->url;
-    my $out = `node $s->{dir}/hook.mjs $url $scenario`;
-    is $?, 0, "$scenario: no socket is opened after close()";
+    my $out = `timeout 60 node $s->{dir}/watch.mjs $root $url $scenario`;
     return eval { decode_json($out) } // { broken => $out };
 }
 
-subtest 'push first, poll as fallback' => sub {
-    my $r = hook('works');
+subtest 'push first, polls as a fallback' => sub {
+    my $r = watched('works');
     is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 'the socket works: all events';
-    is_deeply [ @$r{qw(polls after connected)} ], [ 0, 0, JSON::PP::true ], 'and no poll at all; the socket stays';
-    $r = hook('dropped');
-    is brief(sort { 0 } @{ $r->{events} }), join(', ', @steps, 'workflow_completed'),
-        'the last message is dropped: all events';
-    is $r->{events}[-1]{how}, 'poll', 'the last event came by a poll';
-    is_deeply [ @$r{qw(polls after)} ], [ 1, 0 ], 'by one poll';
-    $r = hook('cut');
-    is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 
-        'the socket is cut: all events, in their order';
-    is_deeply [ @$r{qw(polls sockets)} ], [ 0, 2 ], 'a second socket goes on where the first one was cut';
-    $r = hook('dead');
+    is_deeply [ @$r{qw(polls sockets connected)} ], [ 0, 1, JSON::PP::true ], 'and no poll at all; the socket stays';
+    $r = watched('dead');
     is brief(@{ $r->{events} }), join(', ', @steps, 'workflow_completed'), 'the socket is dead: all events';
-    cmp_ok $r->{polls}, '>=', 1, 'events came by polls';
-    is $r->{after}, 0, 'and it stops at the end';
+    cmp_ok $r->{polls}, '>=', 1, 'by polls';
 };
 
 subtest 'python3-websockets' => sub {
@@ -167,27 +139,20 @@ PY
 
 subtest 'the page, in a browser' => sub {
     my $browser = Await::Browser->new($s);
+    my $count = sub { $browser->script('return document.querySelectorAll(arguments[0]).length', @_) };
+    my $badge = sub { $browser->script('return document.querySelector("#connection").textContent') };
     $browser->visit($s->url . '/');
-    eventually('the page is connected',
-        sub { $browser->script('return document.getElementById("link").textContent') =~ /^connected/ });
-    $browser->script('document.querySelector("#start button").click()');
-    eventually('the page shows steps that are over',
-        sub { $browser->script('return document.querySelectorAll(".graph li.completed").length') >= 2 });
-    eventually(
-        'the page shows the run\'s end',
-        sub { ($browser->script('return document.querySelector(".run")?.dataset.state') // '') eq 'workflow_completed' }
-        ,
-        30
-    );
-    is $browser->script('return document.querySelectorAll(".graph li.completed").length'), 4,
-        'the page shows four completed steps';
-    like $browser->script('return document.getElementById("link").textContent'), qr/ 0 polls/,
-        'the socket brought all of it';
+    eventually('the page is connected', sub { $badge->() =~ /^live/ });
+    $browser->click('#start button');
+    eventually('the page shows steps that are over', sub { $count->('.graph .completed') >= 2 });
+    eventually('the page shows the run\'s end', sub { $count->('.row[data-state=completed]') == 1 }, 30);
+    is $count->('.graph .completed'), 4, 'the page shows four completed steps';
+    like $badge->(), qr/ 0 polls$/, 'the socket brought all of it';
     is_deeply $browser->barriers($root), [], 'the page passes axe-core';
     $browser->look(1280, 'light');
     my $arrow = $browser->script(
         'return getComputedStyle(document.querySelector(".graph li.completed"), "::after").color + '
-        . '" on " + getComputedStyle(document.querySelector(".run")).backgroundColor');
+        . '" on " + getComputedStyle(document.querySelector(".row")).backgroundColor');
     unlike $arrow, qr/^(.+) on \1$/, 'the arrow behind a completed step is seen';
     $browser->quit;
 };

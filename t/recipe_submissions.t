@@ -147,16 +147,16 @@ subtest 'who may not' => sub {
 subtest 'the page, in a browser' => sub {
     my $browser = Await::Browser->new($s);
     my $status =
-        sub { $browser->script('return document.querySelector("#submissions article")?.dataset.status') // '' };
+        sub { $browser->script('return document.querySelector("#submissions article")?.dataset.state') // '' };
     $browser->visit($s->url . '/');
     until_true('the script has begun',
-        sub { $browser->script('return document.getElementById("curl").textContent') =~ /curl/ });
+        sub { $browser->script('return document.querySelectorAll("#curl, form :enabled").length') >= 5 });
     $browser->click('#submit button');
     eventually('the submission is shown as PASSED', sub { $status->() eq 'PASSED' });
-    $browser->script('document.getElementById("email").value = "nobody"');
+    $browser->script('document.querySelector("[name=email]").value = "nobody"');
     $browser->click('#submit button');
     eventually('the next one as FAILED', sub { $status->() eq 'FAILED' });
-    is $browser->script('return document.querySelector("#submissions article .note").textContent'),
+    is $browser->script('return document.querySelector("#submissions article .why").textContent'),
         'The email must be an address.', 'the page says why';
     is_deeply $browser->barriers($root), [], 'the page passes axe-core';
     $browser->quit;

@@ -47,7 +47,8 @@ export class Watch {
   }
 
   get active_() { return !this.ended_ && this.listeners_.size > 0; }
-  private get isNumbered_() { return this.source_.channelOf || /^(job|batch):/.test(this.source_.channel); }
+  /// Without gaps, that is. A topic may keep only its latest message.
+  private get isNumbered_() { return !/^(topic|user):/.test(this.source_.channel); }
 
   /// @returns ends it
   attach_(listener: Listener): () => void {
@@ -76,14 +77,16 @@ export class Watch {
     if (isPush) this.heard_();
     if (this.isNumbered_) {
       if (isPush && seq! > last + 1) return void this.poll_();   // which brings what is between, and this too
-      if (seq! <= last) return void (isPush && seq === last && this.moveTo_(cursor));
+      // an end may come in place of a hidden event: the first one is always new
+      if (this.taken_ && seq! <= last) return void (isPush && seq === last && this.moveTo_(cursor));
       this.last_ = seq ?? NaN;
       this.log_.push(event);
     } else {
       const key = [event.job, event.batch, seq].join();
       if (this.seen_.has(key)) return;
       this.seen_.add(key);
-      if (this.seen_.size > MOST_SEEN) this.seen_.delete(this.seen_.values().next().value!);
+      const [oldest] = this.seen_;
+      if (this.seen_.size > MOST_SEEN) this.seen_.delete(oldest!);
     }
     this.taken_++;
     if (isPush) this.moveTo_(cursor);

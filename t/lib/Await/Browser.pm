@@ -98,18 +98,17 @@ sub look {
 # What axe-core finds on the page that is serious or critical: ["rule: selector", …]. In both schemes, and on a phone.
 sub barriers {
     my ($self, $root) = @_;
-    my $axe = "$root/build/node/node_modules/axe-core/axe.min.js";
-    if (!-e $axe) {
-        system("npm install --silent --no-save --prefix $root/build/node axe-core\@4 >/dev/null 2>&1") == 0
-            or die "npm cannot install axe-core\n";
-    }
+    my $axe = "$root/build/client/node_modules/axe-core/axe.min.js";
+    # of the versions that client/package-lock.json has
+    -e $axe or system("make -s -C '$root' client-modules >/dev/null") == 0 or die "npm cannot install axe-core\n";
     open my $file, '<', $axe or die "$axe: $!\n";
     my $code = do { local $/; <$file> };
     my @found;
+    $self->script("$code; window.axe = axe");
     for my $look ([ 1280, 'light' ], [ 1280, 'dark' ], [ 375, 'light' ]) {
         $self->look(@$look);
         my $all = $self->script(
-            "$code; return axe.run(document, { resultTypes: ['violations'] }).then((r) => ({ rules: r.passes.length, "
+            "return axe.run(document, { resultTypes: ['violations'] }).then((r) => ({ rules: r.passes.length, "
             . 'wide: document.documentElement.scrollWidth > innerWidth, violations: r.violations'
             . '.map((v) => [v.id, v.impact, v.nodes.map((n) => n.target.join(" ") + " " + (n.any[0]?.message ?? ""))'
             . '.join("; ")]) }))'
