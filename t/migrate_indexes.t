@@ -65,11 +65,13 @@ like $said, qr/already up to date/, 'nothing is built again';
 # The indexes that 0010 makes anew under their names, and its new one, on a database of before.
 subtest 'indexes that replace others' => sub {
     my $at_9 = q{
-        DROP INDEX await.event_xid, await.job_xid, await.job_xid_ownerless;
+        DROP INDEX await.event_xid, await.job_xid, await.job_xid_ownerless, await.queue_paused,
+            await.queue_named;
         CREATE INDEX event_xid ON await.event (xid);
         CREATE INDEX job_xid ON await.job (xid) WHERE owner IS NOT NULL;
-        DROP TABLE await.relay_leader, await.relay_cursor, await.webhook, await.webhook_secret, await.delivery,
-            await.delivery_due, await.delivery_host, await.delivery_end, await.delivery_attempt CASCADE;
+        DROP TABLE await.relay_leader, await.relay_cursor, await.relay_sink, await.webhook,
+            await.webhook_secret, await.delivery, await.delivery_due, await.delivery_host,
+            await.delivery_end, await.delivery_attempt CASCADE;
         DROP SEQUENCE await.deliveries_delivered, await.deliveries_failed, await.deliveries_dead;
         ALTER TABLE await.job DROP webhook, DROP mark;
         ALTER TABLE await.limits DROP delivery_keep;

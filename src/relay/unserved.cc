@@ -52,7 +52,7 @@ void Unserved::look() {
     check(reply_);
 }
 
-void Unserved::on_answer(Result<Done> outcome) {
+void Unserved::on_answer(const Result<Done> &outcome) {
   if (outcome)
     unserved_.recover("all sinks of this relay are served");
   else if (outcome.error().code == Code::unavailable)

@@ -28,7 +28,7 @@ class Unserved {
 
   static Result<Done> decode(const pg::Rows &rows, std::size_t);
   void look();
-  void on_answer(Result<Done> outcome);
+  void on_answer(const Result<Done> &outcome);
 
   pg::Connection &connection_;
   std::string relay_;
