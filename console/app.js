@@ -1,6 +1,7 @@
 // The console: which view is shown, and what is the same in all of them.
 
 import { el, say } from './dom.js';
+import { span } from './format.js';
 import { connect, live, watch } from './live.js';
 import { overview } from './overview.js';
 import { queues } from './queues.js';
@@ -12,11 +13,15 @@ const VIEWS = { overview, queues, jobs, failures };
 const main = document.getElementById('main');
 let leave = () => {};
 
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 /** "#/jobs/<id>" and "#/jobs?state=failed" */
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
   const [view = '', id] = path.split('/');
-  return { view: view in VIEWS ? view : 'overview', id: id && decodeURIComponent(id), args: new URLSearchParams(query) };
+  return { view: Object.hasOwn(VIEWS, view) ? view : 'overview', id: id && decoded(id), args: new URLSearchParams(query) };
 }
 
 let shown;
@@ -38,9 +43,11 @@ function show() {
 
 function status() {
   const pill = document.getElementById('live');
-  const text = !live.connected ? (live.node ? 'reconnecting' : 'connecting') : live.overview ? 'live' : 'no data from PostgreSQL';
+  const age = live.overview ? live.node.overview_age_ms / 1000 : 0;
+  const text = !live.connected ? live.refused ?? (live.node ? 'reconnecting' : 'connecting')
+    : !live.overview ? 'no data from PostgreSQL' : age > 10 ? `data of ${span(age)} ago` : 'live';
   say(pill, text);
-  pill.className = `pill ${text === 'live' ? 'ok' : live.node ? 'bad' : ''}`;
+  pill.className = `pill ${text === 'live' ? 'ok' : live.node || live.refused ? 'bad' : ''}`;
   say(document.getElementById('node'), live.node ? `${live.node.node} · ${live.node.version}` : '');
   const wrong = [...(live.node?.problems ?? []), ...(live.node?.degraded ?? [])];
   const text2 = wrong.map((one) => `${one.part}: ${one.state}`).join(' · ');

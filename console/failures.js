@@ -42,7 +42,10 @@ export function failures(root, args) {
     try {
       const page = await read('failures', { queue: queue.value }, lead.signal);
       keyed(list, page.groups, (g) => JSON.stringify([g.queue, g.type, g.title]), make);
-      say(said, page.looked ? `The newest ${count(page.looked)} jobs that failed${page.looked >= 1000 ? '; older ones are not looked at' : ''}.` : 'No job has failed.');
+      const older = page.looked >= 1000 ? '; older ones are not looked at' : '';
+      const newest = `the newest ${count(page.looked)} jobs that failed${older}.`;
+      say(said, !page.looked ? 'No job has failed.' : page.found === page.looked ? newest.replace('t', 'T')
+        : `${page.found ? count(page.found) : 'None'} of ${newest}`);
     } catch (error) {
       if (error.name !== 'AbortError') say(said, error.message);
     }

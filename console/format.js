@@ -19,9 +19,11 @@ export function span(seconds) {
 }
 
 let skew = 0; // the database's clock, as far as it is ahead of ours
-export const setClock = (utc) => { skew = Date.parse(utc) - Date.now(); };
+/** What it was `age` milliseconds ago. */
+export const setClock = (utc, age) => { skew = Date.parse(utc) + age - Date.now(); };
 export const now = () => Date.now() + skew;
 export const since = (utc) => (utc ? Math.max(0, (now() - Date.parse(utc)) / 1000) : null);
+export const until = (utc) => Math.max(0, (Date.parse(utc) - now()) / 1000);
 export const ago = (utc) => (utc ? `${span(since(utc))} ago` : '–');
 
 export function time(utc) {

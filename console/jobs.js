@@ -75,7 +75,11 @@ export function jobs(root, args) {
   }
   const ask = async (action, words) => {
     const ids = [...chosen].slice(0, 100);
-    if (await act(action, ids, words(ids.length))) { chosen.clear(); load(null); }
+    const text = words(ids.length);
+    if (chosen.size > ids.length) text.text += ` These are ${ids.length} of ${chosen.size}; the others stay selected.`;
+    if (!await act(action, ids, text)) return;
+    for (const id of ids) chosen.delete(id);
+    load(null);
   };
   retry.addEventListener('click', () => ask('retry', (n) => ({ title: `Retry ${n} ${n === 1 ? 'job' : 'jobs'}?`, button: 'Retry', text: 'Each that has ended runs once more, as a new job.' })));
   cancel.addEventListener('click', () => ask('cancel', (n) => ({ title: `Cancel ${n} ${n === 1 ? 'job' : 'jobs'}?`, button: 'Cancel jobs', text: 'A job that is cancelled cannot go on.' })));

@@ -3,7 +3,7 @@
 import { setClock } from './format.js';
 
 const KEPT = 300;
-export const live = { node: null, overview: null, connected: false, points: [] };
+export const live = { node: null, overview: null, connected: false, refused: null, points: [] };
 const listeners = new Set();
 
 /** Calls `listener` now and whenever something is new, until the function that it returns is called. */
@@ -38,7 +38,7 @@ function rates(point) {
 function onOverview(overview) {
   live.overview = overview;
   if (!overview) return;
-  setClock(overview.at);
+  setClock(overview.at, Math.max(0, live.node?.overview_age_ms ?? 0));
   const queues = new Map(overview.queues.map((q) => [q.queue, {
     ended: q.completed + q.failed + q.cancelled + q.expired, open: q.ready + q.delayed + q.held + q.running, about: q.about }]));
   const point = { at: Date.parse(overview.at), queues, waiting: total(overview.queues, 'ready', 'delayed', 'held'),
@@ -61,11 +61,13 @@ export function connect() {
   const on = (name, take) => source.addEventListener(name, (event) => {
     heard = Date.now();
     live.connected = true;
+    live.refused = null;
     take(JSON.parse(event.data));
     tell();
   });
   on('node', (node) => { live.node = node; });
   on('overview', onOverview);
+  source.addEventListener('refused', (event) => { live.refused = JSON.parse(event.data).detail; lost(); });
   const lost = () => { live.connected = false; tell(); };
   source.onerror = () => {
     lost();

@@ -1,6 +1,6 @@
 // The first page: how it goes, now and in the last minutes.
 
-import { ago, bytes, count, percent, quantile, rate, since, span } from './format.js';
+import { ago, bytes, count, percent, quantile, rate, since, span, until } from './format.js';
 import { card, el, keyed, row, say, table } from './dom.js';
 import { live, watch } from './live.js';
 import { histogram, lines } from './plot.js';
@@ -18,17 +18,18 @@ function stats() {
     failed: tile('Failed', 'of all that ended'), clients: tile('Clients held', 'on this node'), oldest: tile('Oldest', 'waits') };
   return {
     node: el('dl', { class: 'tiles' }, ...Object.values(tiles).map((t) => t.node)),
-    update({ queues, running, workers }, node, last) {
+    update({ queues, queues_total: total, running, workers }, node, last) {
+      const of = total > queues.length ? `, in ${queues.length} of ${count(total)} queues` : '';
       const sum = (...names) => queues.reduce((s, q) => s + names.reduce((x, n) => x + (q[n] ?? 0), 0), 0);
       const ended = sum('completed', 'failed', 'cancelled', 'expired');
       const about = queues.some((q) => q.about) ? '≈ ' : '';
-      tiles.waiting.set(about + count(sum('ready', 'delayed', 'held')), `${count(sum('delayed'))} of them for their time`);
+      tiles.waiting.set(about + count(sum('ready', 'delayed', 'held')), `${count(sum('delayed'))} of them for their time${of}`);
       tiles.running.set(running >= 2000 ? '2,000+' : count(running), `by ${workers.length >= 50 ? '50+' : workers.length} ${workers.length === 1 ? 'worker' : 'workers'}`);
-      tiles.rate.set(rate(last?.out), `a second, ${rate(last?.in)} come in`);
-      tiles.failed.set(ended ? percent(sum('failed') / ended) : '–', `${count(sum('failed'))} of ${count(ended)}`);
+      tiles.rate.set(rate(last?.out), `a second, ${rate(last?.in)} come in${of}`);
+      tiles.failed.set(ended ? percent(sum('failed') / ended) : '–', `${count(sum('failed'))} of ${count(ended)}${of}`);
       tiles.clients.set(count(node.polls + node.streams + node.sockets), `${count(node.parked)} parked`);
       const oldest = queues.reduce((a, q) => ((q.oldest ?? 0) > (a?.oldest ?? 0) && !q.paused ? q : a), null);
-      tiles.oldest.set(span(oldest?.oldest ?? 0), oldest ? `in ${oldest.queue}` : 'nothing waits');
+      tiles.oldest.set(span(oldest?.oldest ?? 0), oldest ? `in ${oldest.queue}` : `nothing waits${of}`);
     },
   };
 }
@@ -47,7 +48,7 @@ function workersCard() {
         w.jobs > 2 ? el('div', { class: 'muted' }, `and ${w.jobs - 2} more`) : '');
     }],
     ['n p', (cell, w) => say(cell, span(since(w.running[0]?.since)))],
-    ['n w', (cell, w) => say(cell, span(w.running[0] ? -since(w.running[0].until) || Math.max(0, (Date.parse(w.running[0].until) - Date.now()) / 1000) : null))],
+    ['n w', (cell, w) => say(cell, span(w.running[0] ? until(w.running[0].until) : null))],
   ], 0);
   return { node: card('Workers', none, node), update: (workers) => {
     none.hidden = workers.length > 0;

@@ -452,8 +452,8 @@ CREATE FUNCTION await.cancel(id uuid) RETURNS text
 DECLARE
     h await.job_head := await.lock_job(cancel.id);
 BEGIN
-    IF h.id IS NULL THEN
-        RETURN NULL;
+    IF h.id IS NULL OR h.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+        RETURN NULL;                         -- topics are no jobs
     ELSIF h.ended THEN
         RETURN CASE h.state WHEN 'cancelled' THEN 'already' ELSE 'ended' END;
     END IF;
@@ -960,72 +960,82 @@ END $$;
 CREATE FUNCTION await.console_act(p jsonb) RETURNS TABLE(document text, job uuid, seq integer, owner text, queue text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '500ms'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
+    AS $_$
 #variable_conflict use_column
 DECLARE
     action  CONSTANT text := p ->> 'action';
     of_jobs CONSTANT boolean := action IN ('retry', 'cancel');
+    list    CONSTANT jsonb := p -> CASE WHEN of_jobs THEN 'jobs' ELSE 'queues' END;
     items   text[];
     item    text;
     h       await.job_head;
     outcome text;
     made    uuid;
+    blocked boolean := false;
     results json[] := '{}';
 BEGIN
     IF action IS NULL OR action NOT IN ('retry', 'cancel', 'pause', 'resume') THEN
-        RAISE EXCEPTION 'an action is retry, cancel, pause or resume' USING ERRCODE = '22023';
-    ELSIF jsonb_typeof(p -> CASE WHEN of_jobs THEN 'jobs' ELSE 'queues' END) IS DISTINCT FROM 'array' THEN
-        RAISE EXCEPTION 'an action needs a list of jobs or queues' USING ERRCODE = '22023';
+        RAISE EXCEPTION 'an action needs to be retry, cancel, pause or resume' USING ERRCODE = '22023';
+    ELSIF jsonb_typeof(list) IS DISTINCT FROM 'array' OR jsonb_array_length(list) NOT BETWEEN 1 AND 100
+        OR EXISTS (SELECT FROM jsonb_array_elements(list) x WHERE jsonb_typeof(x) <> 'string'
+                   OR of_jobs AND x #>> '{}' !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') THEN
+        RAISE EXCEPTION 'an action needs a list of 1 to 100 jobs or queues' USING ERRCODE = '22023';
     END IF;
-    items := ARRAY(SELECT DISTINCT x FROM jsonb_array_elements_text(p -> CASE WHEN of_jobs THEN 'jobs' ELSE 'queues' END) x
-                   ORDER BY x);              -- in one order, so that two operators do not wait for each other
-    IF cardinality(items) NOT BETWEEN 1 AND 100 THEN
-        RAISE EXCEPTION 'an action is for 1 to 100 jobs or queues' USING ERRCODE = '22023';
-    END IF;
+    -- in one order, so that two operators do not wait for each other
+    items := ARRAY(SELECT DISTINCT CASE WHEN of_jobs THEN lower(x) ELSE x END FROM jsonb_array_elements_text(list) x
+                   ORDER BY 1);
     FOREACH item IN ARRAY items LOOP
-        outcome := NULL;
         made := NULL;
-        IF of_jobs THEN
-            h := await.lock_job(item::uuid, true);
-            IF h.id IS NULL THEN
-                outcome := CASE WHEN EXISTS (SELECT FROM await.job j WHERE j.class = await.class(item::uuid)
-                    AND j.id = item::uuid) THEN 'locked' ELSE 'unknown' END;
-            ELSIF action = 'cancel' THEN
-                outcome := await.cancel(h.id);
-            ELSIF NOT h.ended OR await.is_batch(h.id) THEN
-                outcome := CASE WHEN h.ended THEN 'batch' ELSE 'running' END;
-            ELSE
-                SELECT r.retry INTO made FROM await.retried r WHERE r.class = await.class(h.id) AND r.job = h.id;
-                outcome := CASE WHEN made IS NULL THEN 'retried' ELSE 'replayed' END;
-                made := coalesce(made, await.retry(h.id));
-            END IF;
-            IF outcome = 'cancelled' THEN
-                RETURN QUERY SELECT NULL::text, h.id, h.seq + 1, h.owner, NULL::text;
-            ELSIF outcome = 'retried' THEN
-                RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::int4, h.owner, q.name FROM await.queue q
-                    WHERE q.id = h.queue;
-            END IF;
-            results := results || json_build_object('job', item, 'outcome', outcome, 'made', made);
-        ELSE
-            IF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = item) OR left(item, 1) = '.' THEN
+        BEGIN
+            IF blocked THEN
+                outcome := 'locked';
+            ELSIF of_jobs THEN
+                h := await.lock_job(item::uuid, true);
+                IF h.id IS NULL OR h.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+                    outcome := CASE WHEN item::uuid < 'ffffffff-0000-0000-0000-000000000000' AND EXISTS (
+                        SELECT FROM await.job j WHERE j.class = await.class(item::uuid) AND j.id = item::uuid)
+                        THEN 'locked' ELSE 'unknown' END;
+                ELSIF action = 'cancel' THEN
+                    outcome := await.cancel(h.id);
+                ELSIF NOT h.ended OR await.is_batch(h.id) THEN
+                    outcome := CASE WHEN h.ended THEN 'batch' ELSE 'running' END;
+                ELSE
+                    SELECT r.retry INTO made FROM await.retried r WHERE r.class = await.class(h.id) AND r.job = h.id;
+                    outcome := CASE WHEN made IS NULL THEN 'retried' ELSE 'replayed' END;
+                    made := coalesce(made, await.retry(h.id));
+                END IF;
+            ELSIF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = item) OR left(item, 1) = '.' THEN
                 outcome := 'unknown';
+            ELSIF NOT EXISTS (SELECT FROM await.queue q WHERE q.name = item FOR NO KEY UPDATE SKIP LOCKED) THEN
+                outcome := 'locked';
             ELSIF action = 'pause' THEN
                 outcome := CASE WHEN await.pause(item) THEN 'paused' ELSE 'already' END;
             ELSE
                 outcome := CASE WHEN await.resume(item) THEN 'resumed' ELSE 'already' END;
             END IF;
-            IF outcome = 'resumed' THEN
-                RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::int4, NULL::text, item;
-            END IF;
-            results := results || json_build_object('queue', item, 'outcome', outcome);
+        EXCEPTION WHEN lock_not_available THEN
+            outcome := 'locked';
+            made := NULL;
+            blocked := true;
+        END;
+        IF outcome = 'cancelled' THEN
+            RETURN QUERY SELECT NULL::text, h.id, h.seq + 1, h.owner, NULL::text;
+        ELSIF outcome = 'retried' THEN
+            RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::int4, h.owner, q.name FROM await.queue q
+                WHERE q.id = h.queue;
+        ELSIF outcome = 'resumed' THEN
+            RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::int4, NULL::text, item;
         END IF;
+        results := results || CASE WHEN of_jobs THEN json_build_object('job', item, 'outcome', outcome, 'made', made)
+            ELSE json_build_object('queue', item, 'outcome', outcome) END;
     END LOOP;
     RETURN QUERY SELECT json_build_object('action', action, 'results', array_to_json(results))::text, NULL::uuid,
         NULL::int4, NULL::text, NULL::text;
-END $$;
+END $_$;
 CREATE FUNCTION await.console_depth(p_queue integer, p_most integer, OUT ready bigint, OUT about boolean, OUT since timestamp with time zone) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1081,6 +1091,7 @@ $$;
 CREATE FUNCTION await.console_failures(p jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -1092,12 +1103,14 @@ DECLARE
     v_queue CONSTANT int4 := (SELECT q.id FROM await.queue q WHERE q.name = p ->> 'queue');
     out     json;
 BEGIN
-    WITH lost AS MATERIALIZED (
+    WITH newest AS MATERIALIZED (
         SELECT l.job, l.at, l.data, j.queue FROM (
             SELECT e.class, e.job, e.at, e.data FROM await.event e WHERE e.ending AND e.state = 'failed'
             ORDER BY e.job DESC LIMIT 1000) l
         JOIN await.job j ON j.class = l.class AND j.id = l.job
-        WHERE NOT await.is_batch(l.job) AND (p ->> 'queue' IS NULL OR j.queue = v_queue)
+        WHERE NOT await.is_batch(l.job)
+    ), lost AS (
+        SELECT * FROM newest n WHERE p ->> 'queue' IS NULL OR n.queue = v_queue
     ), groups AS (
         SELECT l.queue, left(l.data ->> 'type', 200) AS type, left(l.data ->> 'title', 200) AS title, count(*) AS n,
             min(l.at) AS first, max(l.at) AS last, (array_agg(l.job ORDER BY l.at DESC))[:100] AS jobs,
@@ -1106,7 +1119,7 @@ BEGIN
                                            WHERE r.class = await.class(l.job) AND r.job = l.job)) AS retried
         FROM lost l GROUP BY 1, 2, 3 ORDER BY 4 DESC, 6 DESC LIMIT 100
     )
-    SELECT json_build_object('looked', (SELECT count(*) FROM lost), 'groups', coalesce((
+    SELECT json_build_object('looked', (SELECT count(*) FROM newest), 'found', (SELECT count(*) FROM lost), 'groups', coalesce((
         SELECT json_agg(json_build_object('queue', q.name, 'type', g.type, 'title', g.title, 'detail', g.detail,
             'count', g.n, 'retried', g.retried, 'first', await.utc(g.first), 'last', await.utc(g.last), 'jobs', g.jobs)
             ORDER BY g.n DESC, g.last DESC)
@@ -1116,6 +1129,7 @@ END $$;
 CREATE FUNCTION await.console_job(p jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
@@ -1157,6 +1171,7 @@ END $$;
 CREATE FUNCTION await.console_jobs(p jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
@@ -1195,6 +1210,7 @@ $$;
 CREATE FUNCTION await.console_overview() RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET enable_hashjoin TO 'off'
@@ -1254,7 +1270,7 @@ BEGIN
             CROSS JOIN LATERAL unnest(h.counts) WITH ORDINALITY u (x, i)
             WHERE c.queue = ANY (v_ids) GROUP BY 1, 2) n GROUP BY 1) s;
     RETURN json_build_object('at', await.utc(clock_timestamp()), 'queues', v_queues,
-        'queues_total', (SELECT count(*) FROM (SELECT FROM await.queue q LIMIT 20000) x),
+        'queues_total', (SELECT count(*) FROM (SELECT FROM await.queue q WHERE q.name NOT LIKE '.%' LIMIT 20000) x),
         'running', v_total, 'workers', v_leased, 'bounds', await.buckets(), 'latency', coalesce(v_spans, '{}'),
         'relays', await.console_relays(), 'webhooks', (SELECT row_to_json(w) FROM await.delivery_stats() w),
         'postgres', (SELECT json_build_object('version', current_setting('server_version'),
@@ -1304,6 +1320,7 @@ END $$;
 CREATE FUNCTION await.console_queues(p jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
@@ -5984,8 +6001,8 @@ DECLARE
     k   int2 := await.class(retry.id);
     new uuid := await.new_id(k);
 BEGIN
-    IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) THEN
-        RETURN NULL;
+    IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) OR h.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+        RETURN NULL;                         -- topics are no jobs
     END IF;
     PERFORM await.need_partitions(k), await.note_use(h.queue, k);
     INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,

@@ -210,12 +210,43 @@ subtest 'jobs' => sub {
         text_of('main') =~ /3 retried/ && script('return document.querySelector(".failure button").hidden') }, $wait);
 };
 
+subtest 'addresses that lead nowhere' => sub {
+    for my $hash ('#/constructor', '#/toString', '#/__proto__') {
+        go($hash);
+        shows("$hash shows the overview", 'main', qr/Waiting.*Running/is);
+        go('#/queues');
+        shows('and the page goes on', 'h1', qr/^Queues$/);
+    }
+    go('#/overview');
+    go('#/queues/%');
+    shows('a broken escape too', 'h1', qr/^Queues$/);
+};
+
+subtest 'more than can be done at once' => sub {
+    sql("SELECT count(await.submit('many', 'x')) FROM generate_series(1, 120)");
+    go('#/jobs?queue=many');
+    becomes('a page of jobs', sub { count_of('tbody tr') == 50 });
+    for my $rows (100, 120) {
+        press('More jobs');
+        becomes("$rows of them", sub { count_of('tbody tr') == $rows });
+    }
+    script('for (const box of document.querySelectorAll("tbody input")) if (!box.checked) box.click()');
+    press('Cancel jobs');
+    asks('Cancel 100 jobs?');
+    like text_of('#confirm-text'), qr/100 of 120/, 'it says of how many';
+    answer('Cancel jobs');
+    shows('these are cancelled', '#said', qr/^100 cancelled$/);
+    shows('the others are still selected', '.bar', qr/\b20 selected/);
+    go('#/failures?queue=mail');
+    shows('no failure of a queue is not no failure', 'main', qr/None of the newest 3 jobs that failed/);
+};
+
 subtest 'without write' => sub {
     $browser->visit($s->url . '/look/#/queues');
     shows('the queues', 'table', qr/mail/);
     is script('return [...document.querySelectorAll("td button")].filter((b) => b.checkVisibility()).length'), 0,
         'nothing can be paused';
-    go('#/jobs');
+    go('#/jobs?queue=running');
     shows('the jobs', 'table', qr/\Q$held\E/);
     is script('return [...document.querySelectorAll("tbody input, .bar button")]'
         . '.filter((b) => b.checkVisibility()).length'), 0, 'nothing can be selected';

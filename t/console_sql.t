@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Database qw(refused);
+use Await::Session;
 use Await::Test;
 use JSON::PP qw(decode_json encode_json);
 use Test::More;
@@ -59,7 +60,8 @@ subtest 'the overview' => sub {
     is_deeply [ @{ $o->{workers}[0] }{qw(worker jobs)} ], [ 'worker-1', 1 ], 'who works';
     is_deeply [ @{ $o->{workers}[0]{running}[0] }{qw(id queue attempt)} ], [ $running, 'second', 1 ], 'on what';
     like $o->{workers}[0]{running}[0]{since}, qr/^20\d\d-.*Z$/, 'and since when';
-    is $o->{queues_total}, sql('SELECT count(*) FROM await.queue'), 'how many queues there are';
+    is $o->{queues_total}, sql(q(SELECT count(*) FROM await.queue WHERE name NOT LIKE '.%')),
+        'how many queues there are';
     is $o->{postgres}{database}, sql('SELECT current_database()'), 'what PostgreSQL says of itself';
 };
 
@@ -111,7 +113,10 @@ subtest 'failures' => sub {
     is_deeply [ map { "$_->{queue} $_->{title} $_->{count}" } @{ $f->{groups} } ],
         [ 'third No disk 3', 'fourth Other 1' ], 'by error, the most frequent first';
     is_deeply [ sort @{ $f->{groups}[0]{jobs} } ], [ sort @failed ], 'with their jobs';
-    is console('failures', { queue => 'fourth' })->{looked}, 1, 'of one queue';
+    $f = console('failures', { queue => 'fourth' });
+    is "$f->{looked} $f->{found} " . @{ $f->{groups} }, '4 1 1', 'of one queue, and how many were looked at';
+    is_deeply console('failures', { queue => 'first' }), { looked => 4, found => 0, groups => [] },
+        'none of a queue is not none at all';
 };
 
 subtest 'actions' => sub {
@@ -137,13 +142,53 @@ subtest 'actions' => sub {
     is "$done->{results}[0]{outcome} $hears->[0][4]", 'resumed first', 'and resumed';
     my @many = map { sprintf '%08d-0000-7000-8000-000000000000', $_ } 1 .. 101;
     my $many = encode_json({ action => 'cancel', jobs => \@many });
-    refused('no action: ' . substr($_, 0, 40), "SELECT await.console_act('$_')", qr/an action (?:is|needs)/)
+    refused('no action: ' . substr($_, 0, 40), "SELECT await.console_act('$_')", qr/an action needs/)
         for '{}', '{"action": "drop"}', '{"action": "cancel"}', '{"action": "cancel", "jobs": []}', $many,
-        '{"action": "pause", "queues": "first"}';
+        '{"action": "pause", "queues": "first"}', '{"action": "pause", "queues": ["first", null, 1]}',
+        '{"action": "cancel", "jobs": [null]}';
     my $before = console('job', { id => $failed[1] })->{retried_by};
     my $bad = encode_json({ action => 'retry', jobs => [ $failed[1], 'x' ] });
-    refused('one bad id refuses all', "SELECT await.console_act('$bad')", qr/invalid input syntax/);
+    refused('one bad id refuses all', "SELECT await.console_act('$bad')", qr/an action needs/);
     is console('job', { id => $failed[1] })->{retried_by}, $before, 'and nothing is done';
+};
+
+subtest 'what no operator may change' => sub {
+    sql("SELECT await.publish('news', 'note', '{}')");
+    my $topic = sql("SELECT await.topic_id('news')");
+    my $events = sub { sql("SELECT count(*) || ' ' || count(*) FILTER (WHERE ending) FROM await.event
+        WHERE job = '$topic'") };
+    my $before = $events->();
+    for my $action (qw(cancel retry)) {
+        my ($done, $hears) = act({ action => $action, jobs => [ uc $topic ] });
+        is $done->{results}[0]{outcome}, 'unknown', "$action: a topic is no job";
+        is_deeply $hears, [], 'nobody hears of it';
+        is sql("SELECT await.$action('$topic') IS NULL"), 't', "nor is it for await.$action()";
+    }
+    is $events->(), $before, 'and it has no ending';
+    my ($done) = act({ action => 'cancel', jobs => [ $waiting, uc $waiting ] });
+    is_deeply $done->{results}, [ { job => $waiting, outcome => 'already', made => undef } ],
+        'a job in upper and in lower case is one';
+};
+
+subtest 'locks are not waited for' => sub {
+    my $session = Await::Session->new($s->postgres('admin'));
+    $session->run("BEGIN; SELECT FROM await.queue WHERE name = 'first' FOR UPDATE");
+    my ($done) = act({ action => 'pause', queues => [ 'first', 'second' ] });
+    is_deeply { map { $_->{queue} => $_->{outcome} } @{ $done->{results} } },
+        { first => 'locked', second => 'paused' }, 'a locked queue is passed by';
+    $session->run('ROLLBACK');
+    act({ action => 'resume', queues => ['second'] });
+    sql("SELECT await.publish('queue:first', 'note', '{}')");
+    $session->run("BEGIN; SELECT FROM await.job WHERE id = await.topic_id('queue:first') FOR UPDATE");
+    ($done) = act({ action => 'pause', queues => [ 'first', 'second' ] });
+    is join(' ', map { $_->{outcome} } @{ $done->{results} }), 'locked locked',
+        'what a change needs may be locked, too';
+    $session->run('ROLLBACK');
+    is console('queues', { match => 'first' })->{queues}[0]{paused}, JSON::PP::false, 'then nothing was changed';
+    $session->run('BEGIN; LOCK TABLE await.queue, await.job IN ACCESS EXCLUSIVE MODE');
+    refused("$_ gives up", "SELECT await.console_$_", qr/lock timeout/)
+        for 'overview()', q(queues('{}')), q(jobs('{}')), q(failures('{}')), qq(job('{"id": "$waiting"}'));
+    $session->run('ROLLBACK');
 };
 
 subtest 'rights' => sub {

@@ -307,6 +307,10 @@ for my $one (@get, @post, 'await q', 'await_events topic:a', 'await_socket topic
     my $other = $name eq 'await_problem' ? 'await_submit q' : 'await_problem';
     refused('location', "$one; $other;", 'cannot be used in a location with another handler');
 }
+refused('location', 'await_console; await_submit q;',
+    '"await_submit" directive cannot be used with "await_console" in the same location, the console answers all paths');
+refused('location', 'await_submit q; await_console;',
+    '"await_console" directive cannot be used with "await_submit" in the same location, the console answers all paths');
 refused('location', 'await q; await r;', '"await" directive is duplicate');
 refused('location', 'await q max_pending_per_owner=5;',
     '"await" directive has "max_pending_per_owner=", which requires "await_owner"');

@@ -13,7 +13,7 @@ export interface Document {
         self?: string;
         events?: string;
         result?: string;
-    };
+    } | null;
 }
 export interface BodyOptions extends SubmitOptions, Place {
 }
@@ -31,5 +31,6 @@ export declare class Client {
     watch<M extends object = EventMap>(source: Source): Channel<M>;
     close(): void;
     private submit_;
+    private give_;
     private place_;
 }

@@ -1,5 +1,5 @@
 import { type Http, succeeded } from './http.js';
-import type { Source } from './types.js';
+import type { RawEvent, Source } from './types.js';
 import { Watch } from './watch.js';
 export declare class Hub {
     readonly http_: Http;
@@ -11,19 +11,21 @@ export declare class Hub {
     asleep_: boolean;
     signal_: AbortSignal;
     succeeded_: typeof succeeded;
-    private watches_;
+    watches_: Set<Watch>;
     private links_;
     private controller_;
-    private waiting_;
-    private polling_;
+    waiting_: (() => void)[];
+    polling_: number;
     constructor(http_: Http);
     watch_(source: Source): Watch;
     add_(watch: Watch): void;
+    same_(watch: Watch): Watch;
     place_(watch: Watch): void;
     remove_(watch: Watch): void;
-    fill_(): Promise<void>;
+    fill_(): void;
+    more_(): Promise<typeof import("./stream.js")>;
+    refuse_(watch: Watch, message: RawEvent): void;
     isFinal_(error: unknown): boolean;
-    inTurn_<T>(poll: () => Promise<T>): Promise<T>;
     private sleep_;
     private wake_;
     close_(reason: unknown): void;

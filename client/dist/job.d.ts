@@ -4,7 +4,7 @@ interface Options {
     signal?: AbortSignal;
 }
 export declare class Channel<M extends object = EventMap> {
-    protected readonly watch_: Watch;
+    protected watch_: Watch;
     /** @internal */
     constructor(watch_: Watch);
     get channel(): string;

@@ -28,9 +28,9 @@ export declare class Link {
     close_(): void;
     stop_(): void;
     send_(op: string, watch: Watch): void;
+    private lacks_;
     private connect_;
     private closed_;
-    private subscribe_;
+    subscribe_(watch: Watch): void;
     private take_;
-    private refuse_;
 }

@@ -1,4 +1,4 @@
-import type { AwaitEvent, Channel, EventMap } from './nginx-await.js';
+import { type AwaitEvent, type Channel, type Client, type EventMap } from './nginx-await.js';
 export interface Snapshot<M extends object = EventMap> {
     readonly state: string;
     readonly events: readonly AwaitEvent<M>[];
@@ -12,5 +12,6 @@ export interface Store<S> {
     snapshot(): S;
 }
 export declare const EMPTY: Snapshot<any>;
+export declare function clientOf(client?: Client): Client;
 export declare function storeOf<M extends object>(channel: Channel<M>): Store<Snapshot<M>>;
 export declare function storeOfAll<M extends object>(channels: readonly Channel<M>[]): Store<readonly Snapshot<M>[]>;

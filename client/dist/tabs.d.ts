@@ -20,6 +20,7 @@ export declare class SharedWebSocket {
     constructor(url: string, protocol?: string | undefined);
     send(text: string): void;
     close(): void;
+    private greet;
     private post;
     private queue;
     private lead;

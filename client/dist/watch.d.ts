@@ -18,17 +18,18 @@ export declare class Watch {
     subscribed_: boolean;
     stream_?: AbortController | undefined;
     mode_: number;
+    version_: number;
+    taken_: number;
+    again_: number;
     private last_;
     private seen_;
-    private version_;
-    private taken_;
     private pause_;
     private timer_?;
     private polling_?;
-    private abort_;
+    abort_: AbortController;
     constructor(hub_: Hub, source_: Source);
     get active_(): boolean;
-    private get isNumbered_();
+    get isNumbered_(): boolean;
     attach_(listener: Listener): () => void;
     heard_(): void;
     take_(event: RawEvent, isPush: boolean): undefined;
@@ -39,12 +40,11 @@ export declare class Watch {
     }): void;
     end_(error?: unknown): void;
     rest_(): void;
-    private cancel_;
+    cancel_(): void;
     arm_(): void;
     private get canAsk_();
     ask_(): undefined;
     answered_(cursor?: string): undefined;
     poll_(): Promise<void> | void;
-    read_(wait: number, signal: AbortSignal): Promise<boolean>;
     private tell_;
 }

@@ -2,12 +2,12 @@ import { AwaitError } from './errors.js';
 import { Http } from './http.js';
 import { Hub } from './hub.js';
 import { Batch, Channel, Job } from './job.js';
-import { submit } from './submit.js';
+import { isStream, submit } from './submit.js';
 import type { ClientOptions, EventMap, Source, SubmitOptions } from './types.js';
 
 export interface Place { socket?: string | false; cursor?: string }
 export interface ChannelPlace extends Place { events?: string }
-export interface Document { id?: string; links?: { self?: string; events?: string; result?: string } }
+export interface Document { id?: string; links?: { self?: string; events?: string; result?: string } | null }
 export interface BodyOptions extends SubmitOptions, Place {}
 export type Body = BodyInit | object | null;
 
@@ -33,11 +33,11 @@ export class Client {
 
   /// A job that there is: its URL, or its document.
   job<M extends object = EventMap>(reference: string | Document, options: Place = {}): Job<M> {
-    return new Job<M>(...this.place_('job', reference, options));
+    return new Job<M>(...this.place_('job', this.give_(reference), options));
   }
 
   batch<M extends object = EventMap>(reference: string | Document, options: Place = {}): Batch<M> {
-    return new Batch<M>(...this.place_('batch', reference, options));
+    return new Batch<M>(...this.place_('batch', this.give_(reference), options));
   }
 
   /// `place` has the URLs of a WebSocket and of an event stream of the topic, or one of them.
@@ -52,7 +52,9 @@ export class Client {
 
   /// Endpoints of any shape, such as a plain socket with events of another format.
   watch<M extends object = EventMap>(source: Source): Channel<M> {
-    return new Channel<M>(this.hub_.watch_({ socket: this.http_.options_.socket, ...source }));
+    const { events, socket = this.http_.options_.socket } = source;
+    for (const url of [events, socket]) if (url) this.http_.give_(url);
+    return new Channel<M>(this.hub_.watch_({ ...source, socket }));
   }
 
   /// Ends all: connections, requests, and the loops over events, which throw an AbortError. Nothing happens afterwards.
@@ -61,29 +63,36 @@ export class Client {
   }
 
   private async submit_(kind: 'job' | 'batch', url: string, body: Body, options: BodyOptions) {
-    const at = this.http_.url_(url);
+    const at = this.http_.give_(url);
     let { headers } = options;
-    if (Array.isArray(body) || (body && Object.getPrototypeOf(body) === Object.prototype)) {
+    // what fetch() takes has a tag of its own
+    if (Object(body) === body && !isStream(body) && !/Blob|File|Form|Params|Stream|Buffer|View|.Array/.test({}.toString.call(body).slice(8))) {
       body = JSON.stringify(body);
       headers = { 'Content-Type': 'application/json', ...headers };
     }
-    const answer = await submit(this.http_, at, body as BodyInit, { ...options, headers }, this.hub_.signal_);
-    const { id, links = {} }: Document = await answer.json().catch(() => ({}));
-    const base = answer.url || at;
-    links.self = this.http_.url_(answer.headers.get('Location') ?? links.self ?? '', base);
-    return this.place_(kind, { id, links }, options);
+    const answer = await submit(this.http_, at, body as BodyInit, { ...options, headers });
+    const { id, links }: Document = (await answer.json().catch(() => 0)) || {};
+    const self = this.http_.url_(answer.headers.get('Location') ?? links?.self ?? '', answer.url || at);
+    return this.place_(kind, { id, links: { ...links, self } }, options);
   }
 
-  private place_(kind: 'job' | 'batch', reference: string | Document, options: Place): ConstructorParameters<typeof Job> {
-    const { id, links: { self, events, result } = {} }: Document = typeof reference === 'string' ? { links: { self: reference } } : reference;
+  private give_(reference: string | Document): Document {
+    const document = typeof reference === 'string' ? { links: { self: reference } } : reference;
+    if (document.links?.self) this.http_.give_(document.links.self);
+    return document;
+  }
+
+  private place_(kind: 'job' | 'batch', { id, links }: Document, { cursor, socket = this.http_.options_.socket }: Place): ConstructorParameters<typeof Job> {
+    const { self, events, result } = links ?? {};
+    if (socket) this.http_.give_(socket);
     if (!self) throw new AwaitError('The document has no links.self.');
     const url = this.http_.url_(self).replace(/[?#].*/, '');
     const name = id ?? url.split('/').pop()!;
     // links are relative to the URL of the request, which may be of another origin
     const beside = (path: string) => this.http_.url_(path, url);
     const source = {
-      channel: `${kind}:${name}`, events: beside(events ?? `${url}/events`), cursor: options.cursor,
-      socket: options.socket ?? this.http_.options_.socket ?? beside(kind === 'job' ? 'socket' : '../socket'),
+      channel: `${kind}:${name}`, events: beside(events ?? `${url}/events`), cursor,
+      socket: socket ?? beside(kind === 'job' ? 'socket' : '../socket'),
     };
     return [this.hub_.watch_(source), name, url, beside(result ?? `${url}/result`)];
   }

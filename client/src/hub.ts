@@ -1,14 +1,10 @@
 // All that is watched by one client: which socket a channel is on, who may hold a connection, whose turn it is to poll.
 
-import { ProblemError } from './errors.js';
+import { NetworkError, ProblemError } from './errors.js';
 import { type Http, succeeded } from './http.js';
 import { Link } from './link.js';
-import type { Source } from './types.js';
+import type { RawEvent, Source } from './types.js';
 import { Watch } from './watch.js';
-
-// A browser has six connections to a server over HTTP/1.1: two are left to the page.
-const HELD = 2;
-const POLLS = 2;
 
 export class Hub {
   quiet_: number;
@@ -20,11 +16,11 @@ export class Hub {
   signal_: AbortSignal;
   succeeded_ = succeeded;   // for what is loaded later, which has no errors of its own
 
-  private watches_ = new Set<Watch>();
+  watches_ = new Set<Watch>();
   private links_: Link[] = [];
   private controller_ = new AbortController();
-  private waiting_: (() => void)[] = [];
-  private polling_ = 0;
+  waiting_: (() => void)[] = [];   // for their turn to poll
+  polling_ = 0;
 
   constructor(readonly http_: Http) {
     const { document } = globalThis;
@@ -33,14 +29,14 @@ export class Hub {
     this.most_ = most;
     this.linger_ = linger;
     const { signal } = this.controller_;
-    this.signal_ = signal;
+    this.signal_ = http_.closed_ = signal;
     if (!document) return;
     const look = ({ type }: Event) => {
       if (type === 'pagehide') this.links_.forEach((link) => link.stop_());   // so that the browser may keep the page for "back"
       if (document.hidden || type === 'pagehide') this.sleep_();
-      else this.wake_();
+      else if (this.asleep_ || type === 'online') this.wake_();   // not when a page is loaded, and once for several of them
     };
-    for (const name of ['visibilitychange', 'resume', 'pageshow', 'pagehide', 'online']) addEventListener(name, look, { capture: true, signal });
+    for (const name of ['visibilitychange', 'pageshow', 'pagehide', 'online']) addEventListener(name, look, { capture: true, signal });
     this.asleep_ = document.hidden;
   }
 
@@ -55,9 +51,16 @@ export class Hub {
     if (this.signal_.aborted) return watch.end_(this.signal_.reason);
     if (this.watches_.has(watch)) return;
     this.watches_.add(watch);
+    this.fill_();   // which loads it while the network is there
     if (watch.source_.socket && (this.http_.options_.WebSocket ?? globalThis.WebSocket)) this.place_(watch);
-    else this.fill_();
     watch.arm_();
+  }
+
+  /// The same, if it is watched already from its beginning: what two parts of a page show is followed once.
+  same_(watch: Watch): Watch {
+    const { channel, events, socket, cursor, isLast } = watch.source_;
+    if (cursor || isLast || !watch.isNumbered_ || this.watches_.has(watch)) return watch;
+    return [...this.watches_].find(({ source_: each }) => !each.cursor && !each.isLast && each.channel === channel && each.events === events && each.socket === socket) ?? watch;
   }
 
   /// Gives it a place on a socket.
@@ -75,40 +78,22 @@ export class Hub {
     this.fill_();
   }
 
-  /// Lets those hold a connection that have no socket, as many as may.
-  async fill_() {
-    const all = [...this.watches_];
-    const isFree = ({ source_, subscribed_, link_, mode_, stream_ }: Watch) =>
-      source_.events && !subscribed_ && !stream_ && (link_ ? link_.refused_ && link_.mode_ < 2 : mode_ < 2) && !this.asleep_;
-    if (!all.some(isFree)) return;
-    const { hold } = await import('./stream.js');
-    for (const watch of all) {
-      if (all.filter((each) => each.stream_).length >= HELD) return;
-      if (!watch.active_ || !isFree(watch)) continue;
-      const controller = watch.stream_ = new AbortController();
-      hold(this, watch, controller.signal).then(() => {
-        if (watch.stream_ === controller) watch.stream_ = undefined;
-        watch.arm_();
-        this.fill_();
-      });
-    }
+  /// Lets those hold a connection that have no socket.
+  fill_() { this.more_().then(({ fill }) => fill(this), () => {}); }   // else, they are polled
+
+  /// What a page does not load first. If it cannot be loaded, it is tried again.
+  more_() {
+    return import('./stream.js').catch((cause) => { throw new NetworkError('Server unreachable', { cause }); });
+  }
+
+  refuse_(watch: Watch, message: RawEvent) {
+    watch.subscribed_ = false;
+    this.more_().then(({ refused }) => refused(this, watch, message, (detail, status) => new ProblemError({ detail }, status)), () => watch.arm_());
   }
 
   /// Whether asking again would be no use.
   isFinal_(error: unknown) {
     return error instanceof ProblemError && [400, 401, 403, 404, 410].includes(error.status);
-  }
-
-  /// Runs one of the polls when there are not too many.
-  async inTurn_<T>(poll: () => Promise<T>): Promise<T> {
-    while (this.polling_ >= POLLS) await new Promise<void>((done) => this.waiting_.push(done));
-    this.polling_++;
-    try {
-      return await poll();
-    } finally {
-      this.polling_--;
-      this.waiting_.shift()?.();
-    }
   }
 
   /// Nobody looks: nothing is asked for. Sockets stay.

@@ -1,8 +1,7 @@
 // What an application holds: a job, a batch, a topic, the jobs of a user.
 
 import { JobError } from './errors.js';
-import { succeeded } from './http.js';
-import { follow, sleep } from './pause.js';
+import { follow } from './pause.js';
 import type { AwaitEvent, BatchDocument, EventMap, JobDocument, RawEvent } from './types.js';
 import type { Watch } from './watch.js';
 
@@ -11,7 +10,7 @@ interface Options { signal?: AbortSignal }
 /// A channel that can be watched, any number of times.
 export class Channel<M extends object = EventMap> {
   /** @internal */
-  constructor(protected readonly watch_: Watch) {}
+  constructor(protected watch_: Watch) {}
 
   get channel() { return this.watch_.source_.channel; }
   /// How far it was read: give it to `job()`, `topic()` … to go on from there, in another page too.
@@ -24,6 +23,7 @@ export class Channel<M extends object = EventMap> {
 
   /// Calls for each event, and when no more follow. @returns ends it
   subscribe(on: (event: AwaitEvent<M>) => void, onEnd: (error?: unknown) => void = () => {}): () => void {
+    this.watch_ = this.watch_.hub_.same_(this.watch_);
     return this.watch_.attach_({ event: on as (event: RawEvent) => void, end: onEnd });
   }
 
@@ -33,9 +33,9 @@ export class Channel<M extends object = EventMap> {
     let ended = false;
     let failure: unknown;
     let wake = () => {};
-    signal?.throwIfAborted();
     const end = (error?: unknown) => { ended = true; failure ??= error; wake(); };
-    const unfollow = follow(() => { queue = []; end(signal!.reason); }, signal);
+    const all = this.watch_.hub_.http_.signal_(signal);
+    const unfollow = follow(() => { queue = []; end(all.reason); }, all);
     const detach = this.subscribe((event) => { queue.push(event); wake(); }, end);
     try {
       for (;;) {
@@ -60,21 +60,18 @@ class Submitted<M extends object, Document> extends Channel<M> {
   cancel(options: Options = {}): Promise<Document> { return this.call_('DELETE', options); }
 
   private async call_(method: string, options: Options) {
-    const { http_, signal_ } = this.watch_.hub_;
-    return (await http_.send_(this.url, { signal: signal_, ...options, method, headers: { Accept: 'application/json' } }, this.channel)).json();
+    return (await this.watch_.hub_.http_.send_(this.url, { ...options, method, headers: { Accept: 'application/json' } }, this.channel)).json();
   }
 }
 
 export class Job<M extends object = EventMap> extends Submitted<M, JobDocument> {
   /// The result, when it is there. Rejects with a JobError if there is none.
   async result(options: Options = {}): Promise<Response> {
-    const { http_, signal_ } = this.watch_.hub_;
-    for await (const _ of this.events(options));
-    for (;;) {
-      const answer = await succeeded(await http_.fetch_(this.resultUrl_, { signal: signal_, ...options }, this.channel), JobError);
-      if (answer.status !== 202) return answer;
-      await sleep(1000, options.signal);
-    }
+    const { hub_ } = this.watch_;
+    let type = '';
+    for await (const event of this.events(options)) type = event.type;
+    const { result } = await hub_.more_();
+    return result(hub_.http_, this.resultUrl_, this.channel, type, hub_.http_.signal_(options.signal), JobError);
   }
 }
 

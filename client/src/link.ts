@@ -1,9 +1,8 @@
 // One WebSocket and the channels on it. It stays open when they end, and connects again when it breaks.
 
-import { ProblemError } from './errors.js';
 import { withQuery } from './http.js';
 import type { Hub } from './hub.js';
-import { grow, jitter } from './pause.js';
+import { grow, jitter, later } from './pause.js';
 import type { RawEvent } from './types.js';
 import type { Watch } from './watch.js';
 
@@ -40,7 +39,7 @@ export class Link {
     if (!this.busy_) this.connect_();
     else if (this.isOpen_) {
       clearTimeout(this.timer_);
-      if (this.allowed_ && !this.channelOf_ && !this.allowed_.includes(channel)) this.connect_();
+      if (this.lacks_()) this.connect_();
       else this.subscribe_(watch);
     }
   }
@@ -51,7 +50,7 @@ export class Link {
     watch.link_ = undefined;
     watch.subscribed_ = false;
     if (this.watches_.size > 0) return;
-    if (this.isOpen_) this.timer_ = setTimeout(() => this.close_(), this.hub_.linger_);
+    if (this.isOpen_) this.timer_ = later(() => this.close_(), this.hub_.linger_);
     else this.close_();
   }
 
@@ -93,9 +92,12 @@ export class Link {
     if (this.isOpen_ && !this.channelOf_) this.socket_!.send(JSON.stringify({ op, channel, cursor: op === 'subscribe' ? watch.cursor_ : undefined }));
   }
 
+  /// Whether a channel has come after the ticket.
+  private lacks_() { return this.allowed_ && !this.channelOf_ && [...this.watches_.keys()].some((each) => !this.allowed_!.includes(each)); }
+
   private async connect_() {
     this.stop_();
-    this.busy_ = true;
+    if (!(this.busy_ = this.watches_.size > 0)) return;   // nobody needs it: the next channel opens it
     const { hub_: { http_: http, signal_ }, channelOf_, turn_ } = this;
     const { ticket, WebSocket: Socket = globalThis.WebSocket } = http.options_;
     let openedAt = 0;
@@ -105,14 +107,17 @@ export class Link {
     this.timer_ = setTimeout(closed, this.hub_.most_);   // a network that answers nothing
     try {
       const query: Record<string, string | undefined> = { cursor: channelOf_ && this.cursor_ };
-      if (ticket) {
+      if (ticket && http.isGiven_(this.url_)) {
+        await 0;   // for all that are watched at once
         this.allowed_ = [...this.watches_.keys()];
         query.ticket = await http.ticket_(channelOf_ ? [] : this.allowed_, signal_);
       }
       if (turn_ !== this.turn_) return;
       const url = withQuery(this.url_, query);
       const socket = this.socket_ = channelOf_ ? new Socket(url) : new Socket(url, 'await.v1');
+      socket.onerror = () => {};   // onclose follows; `ws` throws what nobody handles
       socket.onopen = () => {
+        if (this.lacks_()) return void this.connect_();
         clearTimeout(this.timer_);
         openedAt = this.heardAt_ = Date.now();
         this.isOpen_ = true;
@@ -122,7 +127,9 @@ export class Link {
       socket.onmessage = ({ data }) => {
         this.heardAt_ = Date.now();
         this.misses_ = 0;
-        this.take_(JSON.parse(data));
+        let message;
+        try { message = JSON.parse(data); } catch { /* it is none of ours */ }
+        if (message) this.take_(message);
       };
       socket.onclose = closed;
     } catch {
@@ -135,23 +142,23 @@ export class Link {
     if (code === 1012) this.cursor_ = undefined;   // of a plain socket: it could not be honoured
     this.refused_ ||= !openedAt;
     this.stop_();
-    this.timer_ = setTimeout(() => this.connect_(), this.retry_ ?? jitter(this.pause_));
+    this.timer_ = later(() => this.connect_(), this.retry_ ?? jitter(this.pause_));
     this.pause_ = grow(this.pause_, this.hub_.most_);
     this.retry_ = undefined;
     this.hub_.fill_();
   }
 
-  private subscribe_(watch: Watch) {
+  subscribe_(watch: Watch) {
     watch.subscribed_ = true;
     this.send_('subscribe', watch);
     watch.stream_?.abort();
-    watch.heard_();
+    if (this.channelOf_) watch.heard_();
   }
 
   private take_(message: RawEvent) {
     const { op, cursor, channel } = message;
     const watch = this.watches_.get(!op && this.channelOf_ ? this.channelOf_(message) : channel);
-    if (op === 'bye') this.retry_ = message.retry;
+    if (op === 'bye') this.retry_ = message.retry > 0 ? message.retry : undefined;
     else if (op === 'beat' && !channel) this.watches_.forEach((each) => each.answered_());
     else if (!op) {
       if (this.channelOf_) {
@@ -163,27 +170,8 @@ export class Link {
     } else if (watch) {
       if (op === 'beat') watch.answered_(cursor);
       if (op === 'reset') watch.reset_(message);
-      if (op === 'subscribed') watch.cursor_ ??= cursor;
-      if (op === 'error') this.refuse_(watch, message);
-    }
-  }
-
-  private refuse_(watch: Watch, { status, detail }: RawEvent) {
-    watch.subscribed_ = false;
-    if (status === 503) {
-      setTimeout(() => { if (this.isOpen_ && watch.link_ === this && !watch.subscribed_) this.subscribe_(watch); }, jitter(this.hub_.first_));
-      return;
-    }
-    this.remove_(watch);
-    if (status === 429) {
-      // it has no room for more: another one has
-      this.room_ = this.watches_.size || 1;
-      this.hub_.place_(watch);
-    } else if (watch.source_.events) {
-      watch.poll_();   // its answer says why, or that it is only the socket that cannot have it
-      this.hub_.fill_();
-    } else {
-      watch.end_(new ProblemError({ detail }, status));
+      if (op === 'subscribed') { watch.cursor_ ??= cursor; watch.again_ = 0; watch.heard_(); }
+      if (op === 'error') this.hub_.refuse_(watch, message);
     }
   }
 }

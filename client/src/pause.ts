@@ -4,11 +4,14 @@ export const grow = (pause: number, most: number) => Math.min(most, pause * 1.5)
 /// Between ¾ and 5/4 of it, so that clients do not come back all at once.
 export const jitter = (ms: number) => ms * (0.75 + Math.random() / 2);
 
+/// A timer of more than 2^31 - 1 ms would fire at once.
+export const later = (call: () => void, ms: number) => setTimeout(call, Math.min(ms, 2 ** 31 - 1));
+
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
     signal?.throwIfAborted();
     const unfollow = follow(() => { clearTimeout(timer); fail(signal!.reason); }, signal);
-    const timer = setTimeout(() => { unfollow(); done(); }, ms);
+    const timer = later(() => { unfollow(); done(); }, ms);
   });
 }
 

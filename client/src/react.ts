@@ -4,7 +4,7 @@ import { useCallback, useMemo, useRef, useState, useSyncExternalStore } from 're
 import {
   type Batch, type Channel, type Client, createClient, defaultClient, type EventMap, Job, type SubmitOptions,
 } from './nginx-await.js';
-import { EMPTY, type Snapshot, type Store, storeOf, storeOfAll } from './store.js';
+import { clientOf, EMPTY, type Snapshot, type Store, storeOf, storeOfAll } from './store.js';
 import { workflow, type WorkflowEvent, type WorkflowOptions } from './workflow.js';
 
 export type { Snapshot, WorkflowEvent };
@@ -28,7 +28,7 @@ export interface JobView<M extends object = EventMap> extends Snapshot<M> {
 /// A job: what submit() has given, or its URL. null: none yet.
 export function useJob<M extends object = EventMap>(reference: Job<M> | string | null | undefined, options: PlaceOptions = {}): JobView<M> {
   const { client, socket, cursor } = options;
-  const job = useMemo(() => (typeof reference === 'string' ? (client ?? defaultClient()).job<M>(reference, { socket, cursor }) : reference ?? null),
+  const job = useMemo(() => (typeof reference === 'string' ? clientOf(client).job<M>(reference, { socket, cursor }) : reference ?? null),
     [reference, client, socket, cursor]);
   const now = useStore<Snapshot<M>>(job && storeOf(job), EMPTY);
   const cancel = useCallback(async () => job?.cancel(), [job]);
@@ -42,7 +42,7 @@ export function useJobs<M extends object = EventMap>(references: readonly (Job<M
   const key = references.map((each) => (typeof each === 'string' ? each : each.url)).join('\n');
   const store = useMemo(() => storeOfAll(references.map((each) => {
     if (typeof each !== 'string') return each;
-    if (!known.current.has(each)) known.current.set(each, (client ?? defaultClient()).job<M>(each, { socket }));
+    if (!known.current.has(each)) known.current.set(each, clientOf(client).job<M>(each, { socket }));
     return known.current.get(each)!;
   })), [key, client, socket]);
   return useStore<readonly Snapshot<M>[]>(store, NOTHING);
@@ -50,7 +50,7 @@ export function useJobs<M extends object = EventMap>(references: readonly (Job<M
 
 export function useBatch<M extends object = EventMap>(reference: Batch<M> | string | null | undefined, options: PlaceOptions = {}): Snapshot<M> & { batch: Batch<M> | null } {
   const { client, socket, cursor } = options;
-  const batch = useMemo(() => (typeof reference === 'string' ? (client ?? defaultClient()).batch<M>(reference, { socket, cursor }) : reference ?? null),
+  const batch = useMemo(() => (typeof reference === 'string' ? clientOf(client).batch<M>(reference, { socket, cursor }) : reference ?? null),
     [reference, client, socket, cursor]);
   const now = useStore<Snapshot<M>>(batch && storeOf(batch), EMPTY);
   return useMemo(() => ({ ...now, batch }), [now, batch]);
@@ -59,7 +59,7 @@ export function useBatch<M extends object = EventMap>(reference: Batch<M> | stri
 /// A topic; `events` and `socket` are the URLs where it is.
 export function useTopic<M extends object = EventMap>(name: string, options: PlaceOptions & { events?: string }): Snapshot<M> {
   const { client, socket, events, cursor } = options;
-  const topic = useMemo(() => (client ?? defaultClient()).topic<M>(name, { ...(socket === undefined ? {} : { socket }), events, cursor }),
+  const topic = useMemo(() => clientOf(client).topic<M>(name, { ...(socket === undefined ? {} : { socket }), events, cursor }),
     [name, client, socket, events, cursor]);
   return useStore<Snapshot<M>>(storeOf<M>(topic as Channel<M>), EMPTY);
 }
@@ -114,7 +114,7 @@ let workflows: Client | undefined;
 export function useWorkflowEvents(runId: string | null | undefined, username: string, options: WorkflowOptions & With = {}): WorkflowView {
   const { client, socket, events, hidden } = options;
   const channel = useMemo(() => (runId
-    ? (client ?? (workflows ??= createClient())).watch<Record<string, unknown>>(workflow(runId, username, {
+    ? (client ?? (typeof document === 'undefined' ? clientOf() : workflows ??= createClient())).watch<Record<string, unknown>>(workflow(runId, username, {
       ...(socket === undefined ? {} : { socket }), ...(events === undefined ? {} : { events }), ...(hidden === undefined ? {} : { hidden }),
     })) : null), [runId, username, client, socket, events, hidden]);
   const now = useStore<Snapshot<any>>(channel && storeOf(channel), EMPTY);

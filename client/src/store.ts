@@ -1,6 +1,6 @@
 // What a view shows of a channel: snapshots that change only when something has happened, for any framework.
 
-import type { AwaitEvent, Channel, EventMap } from './nginx-await.js';
+import { type AwaitEvent, type Channel, type Client, createClient, defaultClient, type EventMap } from './nginx-await.js';
 
 export interface Snapshot<M extends object = EventMap> {
   /// The state of a job or batch, as its events tell it: `pending` at first.
@@ -21,6 +21,13 @@ export interface Store<S> {
 }
 
 export const EMPTY: Snapshot<any> = { state: 'pending', events: [], last: undefined, progress: null, ended: false, error: null };
+
+let placeholder: Client | undefined;
+/// The client of a view. On a server, where nothing is watched and no page says what URLs are relative to, it is one that
+/// reaches nothing.
+export function clientOf(client?: Client): Client {
+  return client ?? (typeof document === 'undefined' ? placeholder ??= createClient({ base: 'http://no-base.invalid/' }) : defaultClient());
+}
 
 const STATES = /^(pending|processing|completed|failed|cancelled|expired)$/;
 const MOST = 1000;   // events of a topic or a user

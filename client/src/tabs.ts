@@ -6,7 +6,7 @@ const PATIENCE = 2000;   // ms for a leader to answer
 // the names that this tab uses: a second socket to the same URL is for channels that the first has no room for
 const mine = new Set<string>();
 
-interface Said { from?: string; to?: string; up?: string; down?: string; hello?: true; leave?: true; open?: true; closed?: number }
+interface Said { from?: string; to?: string; up?: string; down?: string; hello?: true; wait?: true; leave?: true; open?: true; closed?: number }
 interface Shared { ids: Set<string>; cursor?: string | undefined }
 
 /// What the client needs of a WebSocket, with subscriptions (await.v1). A plain socket is not shared.
@@ -34,9 +34,7 @@ export class SharedWebSocket {
     this.channel = new BroadcastChannel(this.name);
     this.channel.onmessage = ({ data }) => this.heard(data);
     this.queue({ signal: this.waiting.signal });
-    this.post({ from: this.id, hello: true });
-    // a leader that is frozen has the lock and says nothing
-    this.timer = setTimeout(() => { if (this.readyState === 0 && !this.release) this.queue({ steal: true }); }, PATIENCE);
+    this.greet();
   }
 
   send(text: string) {
@@ -45,6 +43,13 @@ export class SharedWebSocket {
   }
 
   close() { this.end(); }
+
+  /// A leader that is frozen has the lock and says nothing; one that still connects says so.
+  private greet() {
+    clearTimeout(this.timer);
+    this.post({ from: this.id, hello: true });
+    this.timer = setTimeout(() => { if (this.readyState === 0 && !this.release) this.queue({ steal: true }); }, PATIENCE);
+  }
 
   private post(said: Said) { if (this.readyState < 2) this.channel.postMessage(said); }
 
@@ -96,13 +101,17 @@ export class SharedWebSocket {
   }
 
   /// What another tab has said.
-  private heard({ from, to, up, down, hello, leave, open, closed }: Said) {
+  private heard({ from, to, up, down, hello, wait, leave, open, closed }: Said) {
     if (this.socket) {
-      if (hello && this.socket.readyState === 1) this.post({ to: from!, open: true });
+      if (hello) this.post({ to: from!, ...(this.socket.readyState === 1 ? { open: true } : { wait: true }) });
       if (up) this.up(from!, up);
       if (leave) for (const channel of [...this.shared.keys()]) this.up(from!, JSON.stringify({ op: 'unsubscribe', channel }));
     } else if (!to || to === this.id) {
       if (open) this.opened();
+      if (wait && this.readyState === 0) {
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.greet(), PATIENCE / 2);
+      }
       if (down) this.onmessage?.({ data: down });
       if (closed !== undefined && this.readyState === 1) this.end(closed);
     }

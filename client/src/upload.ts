@@ -4,6 +4,7 @@ type Progress = (progress: { loaded: number; total: number }) => void;
 
 export function upload(url: string, { method, headers, body, signal, credentials }: RequestInit, onProgress: Progress): Promise<Response> {
   return new Promise((done, fail) => {
+    signal!.throwIfAborted();
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
     const end = () => {

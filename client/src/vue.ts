@@ -1,8 +1,8 @@
 // Composables for Vue 3: they watch while their scope is active.
 
 import { computed, type ComputedRef, getCurrentScope, type MaybeRefOrGetter, onScopeDispose, shallowRef, type ShallowRef, toValue, watch } from 'vue';
-import { type Batch, type Channel, type Client, defaultClient, type EventMap, Job } from './nginx-await.js';
-import { EMPTY, type Snapshot, storeOf } from './store.js';
+import { type Batch, type Channel, type Client, type EventMap, Job } from './nginx-await.js';
+import { clientOf, EMPTY, type Snapshot, storeOf } from './store.js';
 
 export type { Snapshot };
 
@@ -31,7 +31,7 @@ export function useJob<M extends object = EventMap>(reference: MaybeRefOrGetter<
 } {
   const job = computed(() => {
     const each = toValue(reference);
-    return typeof each === 'string' ? (client ?? defaultClient()).job<M>(each, place) : each ?? null;
+    return typeof each === 'string' ? clientOf(client).job<M>(each, place) : each ?? null;
   });
   return { job, view: useChannel(() => job.value), cancel: async () => job.value?.cancel() };
 }
@@ -39,6 +39,6 @@ export function useJob<M extends object = EventMap>(reference: MaybeRefOrGetter<
 export function useBatch<M extends object = EventMap>(reference: MaybeRefOrGetter<Batch<M> | string | null | undefined>, { client, ...place }: Options = {}) {
   return useChannel<M>(() => {
     const each = toValue(reference);
-    return typeof each === 'string' ? (client ?? defaultClient()).batch<M>(each, place) : each;
+    return typeof each === 'string' ? clientOf(client).batch<M>(each, place) : each;
   });
 }

@@ -1,11 +1,10 @@
 // One channel, whatever it comes by: in order, each event once, nothing missed. WebSockets and event streams push; this polls
 // when nothing has come in time, or when a number is missing. Members of the inner classes end in _ and are shortened.
 
-import { withQuery } from './http.js';
 import type { Hub } from './hub.js';
 import type { Link } from './link.js';
-import { grow, jitter } from './pause.js';
-import type { Page, RawEvent, Source } from './types.js';
+import { grow, jitter, later } from './pause.js';
+import type { RawEvent, Source } from './types.js';
 
 export interface Listener {
   event(event: RawEvent): void;
@@ -14,7 +13,6 @@ export interface Listener {
 }
 
 const MOST_SEEN = 1000;
-const PATIENCE = 10000;   // ms for a poll, in a network that answers nothing
 
 export class Watch {
   /// All events of a job or batch, for listeners that come later.
@@ -30,15 +28,16 @@ export class Watch {
   subscribed_ = false;
   stream_?: AbortController | undefined;
   mode_ = 0;
+  version_ = 0;   // of the cursor
+  taken_ = 0;     // events
+  again_ = 0;   // ms until it is subscribed again, after a refusal
 
   private last_ = NaN;                 // seq of the newest event, of what is numbered without gaps; NaN: not known
   private seen_ = new Set<string>();   // of other channels: events of late
-  private version_ = 0;                // of the cursor
-  private taken_ = 0;                  // events
   private pause_: number;              // until the next poll
   private timer_?: ReturnType<typeof setTimeout>;
   private polling_?: Promise<void> | undefined;
-  private abort_ = new AbortController();
+  abort_ = new AbortController();
 
   constructor(readonly hub_: Hub, readonly source_: Source) {
     this.cursor_ = source_.cursor;
@@ -48,13 +47,13 @@ export class Watch {
 
   get active_() { return !this.ended_ && this.listeners_.size > 0; }
   /// Without gaps, that is. A topic may keep only its latest message.
-  private get isNumbered_() { return !/^(topic|user):/.test(this.source_.channel); }
+  get isNumbered_() { return !/^(topic|user):/.test(this.source_.channel); }
 
   /// @returns ends it
   attach_(listener: Listener): () => void {
-    this.log_.forEach((event) => tell(listener, event));
+    if (!this.hub_.signal_.aborted) this.log_.forEach((event) => safely(() => listener.event(event)));
     this.listeners_.add(listener);
-    if (this.ended_) listener.end(this.error_);
+    if (this.ended_) safely(() => listener.end(this.error_));
     else this.hub_.add_(this);
     return () => {
       this.listeners_.delete(listener);
@@ -76,7 +75,7 @@ export class Watch {
     const last = this.last_;
     if (isPush) this.heard_();
     if (this.isNumbered_) {
-      if (isPush && seq! > last + 1) return void this.poll_();   // which brings what is between, and this too
+      if (isPush && seq! > last + 1 && this.source_.events) return void this.poll_();   // which brings what is between, and this too
       // an end may come in place of a hidden event: the first one is always new
       if (this.taken_ && seq! <= last) return void (isPush && seq === last && this.moveTo_(cursor));
       this.last_ = seq ?? NaN;
@@ -114,7 +113,7 @@ export class Watch {
     this.error_ = error;
     const listeners = [...this.listeners_];
     this.hub_.remove_(this);
-    listeners.forEach((listener) => listener.end(error));
+    listeners.forEach((listener) => safely(() => listener.end(error)));
   }
 
   /// Stops all that goes on for it.
@@ -125,7 +124,7 @@ export class Watch {
     this.listeners_.clear();
   }
 
-  private cancel_() {
+  cancel_() {
     this.abort_.abort();
     this.abort_ = new AbortController();
   }
@@ -136,8 +135,8 @@ export class Watch {
     clearTimeout(this.timer_);
     if (!this.active_ || asleep_) return;
     const pause = pause_ > quiet_ ? jitter(pause_) : pause_;
-    this.timer_ = this.canAsk_ ? setTimeout(() => this.ask_(), pause - quiet_ / 2)
-      : setTimeout(() => this.poll_(), this.stream_ ? Math.max(pause, beat_) : pause);
+    this.timer_ = this.canAsk_ ? later(() => this.ask_(), pause - quiet_ / 2)
+      : later(() => this.poll_(), this.stream_ ? Math.max(pause, beat_) : pause);
   }
 
   /// A plain socket is not asked: it reads nothing.
@@ -168,17 +167,12 @@ export class Watch {
     const { hub_: hub } = this;
     clearTimeout(this.timer_);
     if (!this.active_ || !this.source_.events) return this.arm_();
-    let timer: ReturnType<typeof setTimeout>;
-    this.polling_ ??= hub.inTurn_(() => {
-      timer = setTimeout(() => this.cancel_(), PATIENCE);
-      return this.read_(0, this.abort_.signal);
-    }).then((news) => {
+    this.polling_ ??= hub.more_().then(({ poll }) => poll(hub, this)).then((news) => {
       this.pause_ = news ? hub.quiet_ : grow(this.pause_, hub.most_);
     }, (error) => {
       if (hub.isFinal_(error)) this.end_(error);
       this.pause_ = Math.max(grow(this.pause_, hub.most_), error?.after || 0);
     }).finally(() => {
-      clearTimeout(timer);
       this.polling_ = undefined;
       this.arm_();
     });
@@ -186,37 +180,18 @@ export class Watch {
     return this.polling_;
   }
 
-  /// One event page, and those that follow it. @returns whether it had news
-  async read_(wait: number, signal: AbortSignal): Promise<boolean> {
-    const { source_: { events, channel }, taken_, hub_: hub } = this;
-    let next: string | undefined = withQuery(events!, { cursor: this.cursor_ });
-    while (next && this.active_) {
-      const { version_ } = this;
-      this.polls_++;
-      const answer: Response = await hub.http_.send_(next, { headers: { Accept: 'application/json', Prefer: `wait=${wait}` }, signal }, channel);
-      const page: Page = await answer.json();
-      signal.throwIfAborted();
-      if (page.reset) this.reset_(page);
-      page.events.forEach((event) => this.take_(event, false));
-      if (this.version_ === version_) this.moveTo_(page.cursor);
-      if (page.done) this.end_();
-      next = /<([^>]+)>; *rel="?next/.exec(answer.headers.get('Link')!)?.[1];
-      next &&= hub.http_.url_(next, events);
-    }
-    return this.taken_ > taken_;
-  }
-
   /// An event of a job's end is the last one, as is a reset behind it.
   private tell_(event: RawEvent) {
     const { isLast = ({ type, state }) => ENDS.test(type === 'reset' ? state : type) } = this.source_;
-    this.listeners_.forEach((listener) => tell(listener, event));
+    // not those who come meanwhile: they get it from the log
+    [...this.listeners_].forEach((listener) => this.listeners_.has(listener) && safely(() => listener.event(event)));
     if (this.isNumbered_ && isLast(event)) this.end_();
   }
 }
 
 /// What a listener throws is its own: the others are told, and the channel goes on.
-function tell(listener: Listener, event: RawEvent) {
-  try { listener.event(event); } catch (error) { setTimeout(() => { throw error; }); }
+function safely(call: () => void) {
+  try { call(); } catch (error) { setTimeout(() => { throw error; }); }
 }
 
 const ENDS = /^(completed|failed|cancelled|expired|gone|batch\.ready)$/;

@@ -1,6 +1,7 @@
 // A clock, a WebSocket and a fetch that a test moves by hand.
 
 import { mock } from 'node:test';
+import '../dist/stream.js';   // so that it need not be loaded by the real clock
 
 /// Lets promises run, also those that wait for a module to load.
 export async function settle() {

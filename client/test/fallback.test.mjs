@@ -164,6 +164,17 @@ describe('a stream that does not work', () => {
     assert.equal(n, 2);
   });
 
+  test('a retry that is no time is no reason to hurry', async () => {
+    const { streams } = stage({ options: { socket: false }, stream: (_, init) => {
+      streams.push(fakeStream(init.signal));
+      streams.at(-1).write('retry: 0\n');
+      streams.at(-1).end();
+      return streams.at(-1).response;
+    } });
+    await clock.pass(5000);
+    assert.ok(streams.length > 1 && streams.length < 8, `${streams.length} in 5 s`);
+  });
+
   test('no answer to a silent stream: it is opened again', async () => {
     const { streams } = stage({ options: { socket: false } });
     await until(() => streams.length > 0);
@@ -236,7 +247,8 @@ describe('a page', () => {
     assert.ok(net.last.closed);
     await clock.pass(60000);
     assert.equal(net.sockets.length, 1);
-    window.dispatchEvent(new Event('pageshow'));
+    window.dispatchEvent(new Event('visibilitychange'));
+    window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
     await settle();
     assert.equal(net.sockets.length, 2);
     assert.equal(net.last.of('subscribe')[0].cursor, 'c1');

@@ -9,8 +9,8 @@ AS $$
 DECLARE
     h await.job_head := await.lock_job(cancel.id);
 BEGIN
-    IF h.id IS NULL THEN
-        RETURN NULL;
+    IF h.id IS NULL OR h.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+        RETURN NULL;                         -- topics are no jobs
     ELSIF h.ended THEN
         RETURN CASE h.state WHEN 'cancelled' THEN 'already' ELSE 'ended' END;
     END IF;

@@ -9,8 +9,8 @@ DECLARE
     k   int2 := await.class(retry.id);
     new uuid := await.new_id(k);
 BEGIN
-    IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) THEN
-        RETURN NULL;
+    IF h.ended IS DISTINCT FROM true OR await.is_batch(retry.id) OR h.id >= 'ffffffff-0000-0000-0000-000000000000' THEN
+        RETURN NULL;                         -- topics are no jobs
     END IF;
     PERFORM await.need_partitions(k), await.note_use(h.queue, k);
     INSERT INTO await.job (class, id, queue, priority, owner, phase, correlation_id, trace, content_type, file_name,

@@ -11,7 +11,7 @@ $$;
 -- await.list_page() bounds what is looked at, so a page may have fewer jobs and still be followed by another one.
 CREATE OR REPLACE FUNCTION await.console_jobs(p jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE

@@ -1,9 +1,10 @@
 -- What the first page of the console shows, as JSON: the queues that matter most, workers, latencies, relays, webhooks
 -- and PostgreSQL. Its cost depends neither on how many jobs there are nor on how many queues, but for one look at each
--- of up to 20,000 lanes. Counts what has happened, as the metrics do.
+-- of up to 20,000 lanes. Counts what has happened, as the metrics do. Like all reads of the console it waits for no lock
+-- longer than a second: the statements of clients wait behind it.
 CREATE OR REPLACE FUNCTION await.console_overview() RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -60,7 +61,7 @@ BEGIN
             CROSS JOIN LATERAL unnest(h.counts) WITH ORDINALITY u (x, i)
             WHERE c.queue = ANY (v_ids) GROUP BY 1, 2) n GROUP BY 1) s;
     RETURN json_build_object('at', await.utc(clock_timestamp()), 'queues', v_queues,
-        'queues_total', (SELECT count(*) FROM (SELECT FROM await.queue q LIMIT 20000) x),
+        'queues_total', (SELECT count(*) FROM (SELECT FROM await.queue q WHERE q.name NOT LIKE '.%' LIMIT 20000) x),
         'running', v_total, 'workers', v_leased, 'bounds', await.buckets(), 'latency', coalesce(v_spans, '{}'),
         'relays', await.console_relays(), 'webhooks', (SELECT row_to_json(w) FROM await.delivery_stats() w),
         'postgres', (SELECT json_build_object('version', current_setting('server_version'),

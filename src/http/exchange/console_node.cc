@@ -73,6 +73,7 @@ std::string console_node(Runtime &runtime, bool may_write) {
   out.text("version", kVersion);
   out.number("at_ms", runtime.now_ms());
   out.boolean("write", may_write);
+  out.number("overview_age_ms", runtime.console().age_ms());
   for (const auto &[gauge, name] : kGauges)
     out.number(name, counters.sum(gauge));
   for (const auto &[counter, name] : kCounters)

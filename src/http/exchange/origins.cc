@@ -38,6 +38,15 @@ bool is_listed(const ngx_array_t *origins, std::string_view origin) {
                      [&](const ngx_str_t &one) { return ngx::view(one) == origin; });
 }
 
+/// The console is for its own page only, whatever await_origins says.
+bool is_for_any(const LocationConf &location) {
+  return location.any_origin == 1 && location.console == nullptr;
+}
+
+bool is_for(const LocationConf &location, std::string_view origin) {
+  return location.console == nullptr && is_listed(location.origins, origin);
+}
+
 }  // namespace
 
 char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
@@ -70,11 +79,11 @@ char *set_origins(ngx_conf_t *cf, ngx_command_t *, void *conf) {
 
 bool is_welcome(ngx_http_request_t *r) {
   const LocationConf &location = location_conf(r);
-  if (location.any_origin == 1)
+  if (is_for_any(location))
     return true;
   std::string site = lower(trim(header(r, "sec-fetch-site")));
   std::string origin = lower(trim(header(r, "origin")));
-  if (is_listed(location.origins, origin))
+  if (is_for(location, origin))
     return true;
   if (!site.empty())
     return site == "same-origin" || site == "none";
@@ -87,11 +96,11 @@ bool is_welcome(ngx_http_request_t *r) {
 
 std::string readable_by(ngx_http_request_t *r) {
   const LocationConf &location = location_conf(r);
-  if (location.any_origin == 1)
+  if (is_for_any(location))
     return "*";
   std::string field = header(r, "origin");
   std::string origin(trim(field));
-  return is_listed(location.origins, lower(origin)) ? origin : "";
+  return is_for(location, lower(origin)) ? origin : "";
 }
 
 }  // namespace await::http

@@ -12,6 +12,7 @@
 #include "http/conf/action.h"
 #include "http/conf/conf.h"
 #include "http/conf/settings.h"
+#include "http/exchange/conditions.h"
 #include "http/exchange/list_query.h"
 #include "http/exchange/request.h"
 #include "http/exchange/request_info.h"
@@ -39,7 +40,9 @@ struct ConsoleConf {
   ngx_uint_t writes;
 };
 
-constexpr std::int64_t kMostConsoles = 100;      // that are open in an nginx worker
+constexpr std::int64_t kMostConsoles = 100;    // that are open in an nginx worker
+constexpr char kShape[] = "an action needs ";  // what console_act() says of an action that is none
+constexpr char kTooManyConsoles[] = "Too many consoles are open on this server; close some.";
 constexpr std::size_t kMostActionBytes = 16384;  // 100 ids, and more
 
 bool may_write(ngx_http_request_t *r) {
@@ -103,7 +106,7 @@ class ActRequest : public SmallBody {
   }
 
   void on_acted(Result<core::ConsoleActed> acted) {
-    if (!acted && acted.error().code == Code::invalid) {
+    if (!acted && acted.error().detail.find(kShape) != std::string::npos) {
       refuse_shape();
     } else if (!acted && acted.error().code == Code::forbidden) {
       finish(send_problem(r_, 403,
@@ -150,7 +153,8 @@ struct Argument {
 bool is_queue(std::string_view text) { return !text.empty() && text.size() <= 64 && is_text(text); }
 bool is_owner(std::string_view text) { return !text.empty() && text.size() <= 1024 && is_text(text); }
 bool is_uuid(std::string_view text) { return Uuid::parse(text).has_value(); }
-bool is_time(std::string_view text) { return parse_utc(text).has_value(); }
+// PostgreSQL knows no year 0
+bool is_time(std::string_view text) { return parse_utc(text).has_value() && !text.starts_with("0000"); }
 bool is_limit(std::string_view text) { return parse_number(text, 100).value_or(0) > 0; }
 bool is_states(std::string_view text) {
   bool good = !text.empty() && !text.ends_with(',');
@@ -226,23 +230,27 @@ Answer read_job(ngx_http_request_t *r, Runtime &runtime, std::string_view id) {
   return ngx::Held::make<ReadRequest>(r, runtime)->start(core::ConsoleRead::job, out.take());
 }
 
-bool is_room_for_console(ngx_http_request_t *r, Runtime &runtime) {
-  return has_room(location_conf(r), runtime) && runtime.counters().of(Gauge::consoles) < kMostConsoles;
-}
+/// Clients that use up await_max_held do not keep operators out.
+bool is_room_for_console(Runtime &runtime) { return runtime.counters().of(Gauge::consoles) < kMostConsoles; }
 
 Answer get_overview(ngx_http_request_t *r, Runtime &runtime) {
   if (runtime.lifecycle().draining())
     return send_restarting(r);
-  if (!is_room_for_console(r, runtime))
-    return send_unavailable(r, "Too many requests are waiting on this server; retry later.");
+  if (!is_room_for_console(runtime))
+    return send_unavailable(r, kTooManyConsoles);
   return ngx::Held::make<ConsoleOverview>(r, runtime, may_write(r))->start();
 }
 
 Answer get_live(ngx_http_request_t *r, Runtime &runtime) {
-  if (!is_room_for_console(r, runtime) || runtime.lifecycle().draining()) {
+  bool draining = runtime.lifecycle().draining();
+  if (draining || !is_room_for_console(runtime)) {
     // any status but 200 would stop EventSource for good
     add_header(r, "Cache-Control", "no-store");
-    return send(r, 200, "text/event-stream", wire::sse_retry(retry_ms(location_conf(r), runtime.random())));
+    wire::JsonWriter why;
+    why.text("detail", draining ? "The server is restarting." : kTooManyConsoles);
+    return send(r, 200, "text/event-stream",
+                wire::sse_retry(retry_ms(location_conf(r), runtime.random())) +
+                    wire::sse_frame({}, "refused", why.take()));
   }
   return ngx::Held::make<ConsoleStream>(r, runtime, may_write(r))->start();
 }
@@ -268,9 +276,26 @@ Answer send_asset(ngx_http_request_t *r, const ConsoleAsset &asset) {
 /// The page's own references are relative to its directory.
 Answer send_to_directory(ngx_http_request_t *r) {
   std::string_view path = ngx::view(r->uri);
-  add_header(r, "Location", std::string(path.substr(path.rfind('/') + 1)) + "/");
+  // "./": a name with a colon would be a URI of its own
+  add_header(r, "Location", "./" + std::string(path.substr(path.rfind('/') + 1)) + "/");
   add_header(r, "Cache-Control", "no-store");
   return send_empty(r, 308);
+}
+
+const ConsoleAsset *find_asset(std::string_view path) {
+  for (const ConsoleAsset &asset : console_assets()) {
+    if (asset.path == (path.empty() ? "/index.html" : path))
+      return &asset;
+  }
+  return nullptr;
+}
+
+/// If-Match. What is no file has no entity tag, and "*" matches it.
+Refusal check_conditions(ngx_http_request_t *r, const ConsoleAsset *asset) {
+  const std::string etags[] = {asset != nullptr ? std::string(asset->etag) : "W/\"\""};
+  if (!has_conditions(r) || conditions_hold(r, etags, 0))
+    return std::nullopt;
+  return send_problem(r, 412, "This resource is another one than that of If-Match.");
 }
 
 Answer get_console(ngx_http_request_t *r, Runtime &runtime) {
@@ -279,6 +304,11 @@ Answer get_console(ngx_http_request_t *r, Runtime &runtime) {
     return send_problem(r, 404, "There is no resource at this path.");
   if (path->empty() && !ngx::view(r->uri).ends_with('/'))
     return send_to_directory(r);
+  const ConsoleAsset *asset = find_asset(*path);
+  if (auto refusal = check_conditions(r, asset))
+    return *refusal;
+  if (asset != nullptr)
+    return send_asset(r, *asset);
   constexpr std::string_view kJob = "/api/jobs/";
   if (*path == "/api/live")
     return get_live(r, runtime);
@@ -292,11 +322,6 @@ Answer get_console(ngx_http_request_t *r, Runtime &runtime) {
     return read(r, runtime, core::ConsoleRead::failures, kFailuresArguments);
   if (path->starts_with(kJob))
     return read_job(r, runtime, path->substr(kJob.size()));
-  std::string_view file = path->empty() ? "/index.html" : *path;
-  for (const ConsoleAsset &asset : console_assets()) {
-    if (asset.path == file)
-      return send_asset(r, asset);
-  }
   return send_problem(r, 404, "There is no resource at this path.");
 }
 
@@ -326,6 +351,7 @@ char *set_console(ngx_conf_t *cf, ngx_command_t *, void *data) {
                            "paths below it, but this one is of a different kind: " +
                                std::string(kind));
   conf.used = 1;
+  core->auto_redirect = core->name.len > 0 && core->name.data[core->name.len - 1] == '/' ? 1 : 0;
   conf.writes = cf->args->nelts == 2 ? 1 : 0;
   if (add_action(cf, &LocationConf::console, get_console) == nullptr ||
       (conf.writes == 1 && add_action(cf, &LocationConf::console_act, post_action) == nullptr))

@@ -47,15 +47,18 @@ const CorsConf &cors_conf(ngx_http_request_t *r) {
 std::string origin_of(ngx_http_request_t *r) { return has_header(r, "origin") ? readable_by(r) : ""; }
 
 /// Answers preflights. For other requests it stores which origin may read, because error_page leads to
-/// another location.
+/// another location. A console is read by its own page only: a preflight there is answered like any OPTIONS.
 ngx_int_t check_origin(ngx_http_request_t *r) {
-  if (cors_conf(r).on != 1)
+  const RequestInfo *before = find_request_info(r);
+  bool console = location_conf(r).console != nullptr || (before != nullptr && before->of_console);
+  if (cors_conf(r).on != 1 && !console)
     return NGX_DECLINED;
   return ngx::guarded(r->connection->log, ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR}, [&]() -> ngx_int_t {
-    std::string origin = origin_of(r);
+    std::string origin = console ? "" : origin_of(r);
+    request_info(r).of_console = console;
     request_info(r).readable_by = origin;
     request_info(r).may_be_read = ngx::view(cors_conf(r).read);
-    bool preflight = (r->method & NGX_HTTP_OPTIONS) && has_header(r, "origin") &&
+    bool preflight = !console && (r->method & NGX_HTTP_OPTIONS) && has_header(r, "origin") &&
                      has_header(r, "access-control-request-method");
     if (!preflight)
       return NGX_DECLINED;

@@ -137,10 +137,11 @@ bool is_for_backend(const LocationConf &location, Handler handler) {
 }
 
 /// Checks If-Match for resources without an entity tag. For a job and its result it is checked when they are
-/// read.
+/// read, for a console when it is known what is asked for.
 Refusal check_if_match(ngx_http_request_t *r, const LocationConf &location, Handler handler) {
   bool has_validator = handler == location.job || handler == location.result || handler == location.batch ||
-                       handler == deleter(location) || is_for_backend(location, handler);
+                       handler == location.console || handler == deleter(location) ||
+                       is_for_backend(location, handler);
   // "*" matches whatever can be read
   const std::string unnamed[] = {"W/\"\""};
   auto etags = std::span(unnamed).first(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD) ? 1 : 0);
@@ -263,6 +264,15 @@ std::string allowed_methods(const LocationConf &location) {
   return out;
 }
 
+/// The console answers all paths below its location, so no other action may stand beside it. Null: none does.
+const Action *find_stranger(const LocationConf &location, const Action &added) {
+  auto is_console = [](const Action &action) { return action.name == std::string_view("await_console"); };
+  auto *found = std::find_if(std::begin(kActions), std::end(kActions), [&](const Action &action) {
+    return location.*action.handler != nullptr && is_console(action) != is_console(added);
+  });
+  return found != std::end(kActions) ? found : nullptr;
+}
+
 LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler handler) {
   auto *location = static_cast<LocationConf *>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_await_module));
   auto *main = static_cast<MainConf *>(ngx_http_conf_get_module_main_conf(cf, ngx_http_await_module));
@@ -273,6 +283,12 @@ LocationConf *add_action(ngx_conf_t *cf, Handler LocationConf::*action, Handler 
                     rival == &added ? "is duplicate"
                                     : std::string("cannot be used with \"") + rival->name +
                                           "\" in the same location, both handle " + method);
+    return nullptr;
+  }
+  if (const Action *stranger = find_stranger(*location, added)) {
+    directive_error(cf, place_of(cf),
+                    std::string("cannot be used with \"") + stranger->name +
+                        "\" in the same location, the console answers all paths below it");
     return nullptr;
   }
   if (refuse_twice(cf, added.options) != NGX_CONF_OK || set_content(cf, dispatch) != NGX_CONF_OK)

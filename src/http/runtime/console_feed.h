@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,8 @@
 namespace await::http {
 
 /// What await.console_overview() says, for the consoles that are open: one nginx worker reads it for all of
-/// this node and puts it into shared memory. At most once a second, and so rarely that the database spends no
-/// more than a twentieth of its time on it. Nothing is read while no console is open.
+/// this node and puts it into shared memory. At most once a second, and so rarely, but once a minute, that
+/// the database spends no more than a twentieth of its time on it. Nothing is read while no console is open.
 class ConsoleFeed {
  public:
   /// A console. Destroying it ends the calls.
@@ -39,14 +40,23 @@ class ConsoleFeed {
 
   /// The first call comes within a second, never before this returns.
   void add(Listener &listener);
-  /// Call once a second.
+  /// Call once a second, while the server drains, too.
   void on_second();
+  /// How old the overview is that the listeners were given; -1: none is.
+  std::int64_t age_ms() const { return overview_.empty() ? -1 : loop_.monotonic_ms() - overview_read_ms_; }
 
  private:
   struct Table;
+  /// What a read came to, until it is in the table.
+  struct Outcome {
+    std::string overview;  ///< empty: the read failed
+    std::int64_t at_ms;
+    std::int64_t pause_ms;  ///< before the next read
+  };
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
   void read_if_due();
   void on_read(Result<core::ConsoleDocument> overview);
+  void publish();
   void take_newest();
   void tell();
 
@@ -57,7 +67,9 @@ class ConsoleFeed {
   List<Listener, Listener> listeners_;
   std::string overview_;          // a copy
   std::int64_t overview_no_ = 0;  // of the copy
-  std::int64_t read_at_ms_ = 0;   // when the read in progress began
+  std::int64_t overview_read_ms_ = 0;
+  std::optional<Outcome> outcome_;
+  std::int64_t read_at_ms_ = 0;  // when the read in progress began
   bool is_new_ = false;
   core::Reply<core::ConsoleDocument> reply_ =
       core::Reply<core::ConsoleDocument>::to<&ConsoleFeed::on_read>(this);

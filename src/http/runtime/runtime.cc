@@ -145,10 +145,10 @@ void Runtime::on_reread() {
 void Runtime::on_second() {
   sample_gauges();
   batch_news_.sweep(now_ms());
+  console_.on_second();
   if (lifecycle_.draining())
     return;
   queues_.on_second();
-  console_.on_second();
   backends_.run_maintenance();
 }
 

@@ -30,7 +30,6 @@ our @CONSOLE_ROWS = ((
         phase => 'reads',
         below => '/api/jobs/00000000-0000-7000-8000-000000000000'
     ],
-    [ console => 503, 'held', conf => 'await_max_held 1; await_console;', below => '/api/overview' ],
     [ console => 503, 'database', phase => 'away' ],
     [ console_act => 404, 'path', below => '/api/jobs' ],
     [ console_act => 415, 'type', headers => [ [ 'Content-Type' => 'text/plain' ] ] ],
