@@ -242,7 +242,7 @@ client: client-modules
 client-modules:
 	@mkdir -p $(B)/client; flock $(B)/client/lock $(MAKE) --no-print-directory -s $(B)/client/node_modules/.package-lock.json
 $(B)/client/node_modules/.package-lock.json: client/package-lock.json
-	cp client/package.json client/package-lock.json $(B)/client/
+	mkdir -p $(B)/client; cp client/package.json client/package-lock.json $(B)/client/
 	cd $(B)/client && npm ci --silent --ignore-scripts --no-audit --no-fund && touch $@
 
 ## unit: the tests of base, core, wire and io

@@ -9,7 +9,7 @@ WRITTEN_MANUALS := await.1
 UNITS       := await-relay.service await-worker@.service
 PAGES       := README.md CHANGES.md CONTRIBUTING.md SECURITY.md docs workers
 # of these, the whole directory; what the documentation links to is linked from there
-DATA        := sql conf demo
+DATA        := sql conf demo client/dist
 
 PREFIX        ?= /usr/local
 BINDIR        ?= $(PREFIX)/bin
