@@ -29,7 +29,7 @@ struct RequestInfo {
   void *ticket_check = nullptr;           ///< http/modules/auth_ticket.cc's, in the request's pool
   std::optional<std::vector<std::string>> ticket_channels;  ///< the channels of the ticket; empty: no ticket
   std::optional<std::string> readable_by;  ///< by await_cors of the first location: an origin, or empty
-  bool of_console = false;  ///< no other page may read it, whichever location it is led to
+  bool of_console = false;                 ///< no other page may read it, whichever location it is led to
   std::string_view may_be_read;            ///< the headers that this origin may read, of the configuration
 
   /// Copies the identity of the client to a subrequest: nginx runs the access phase for the main request
