@@ -33,6 +33,8 @@ struct RelayEvent {
 
   /// The same for each delivery of the event: "<job>:<seq>". Receivers drop what they have had by it.
   std::string id() const { return job.text() + ":" + std::to_string(seq); }
+  /// Of what can be large.
+  std::size_t bytes() const { return (data ? data->size() : 0) + (value ? value->size() : 0); }
 };
 
 }  // namespace await::core

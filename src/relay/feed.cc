@@ -79,7 +79,8 @@ void Feed::read() {
 }
 
 bool Feed::full() const {
-  return next_ && next_->events.size() >= static_cast<std::size_t>(sink_.group_size());
+  return next_ && (next_->events.size() >= static_cast<std::size_t>(sink_.group_size()) ||
+                   next_->bytes >= kGroupBytes);
 }
 
 /// The cursor is that of the last events, also if it is not known yet.
@@ -88,6 +89,7 @@ void Feed::Page::append(Page &&more) {
   cursor = std::move(more.cursor);
   last = more.last;
   read += more.read;
+  bytes += more.bytes;
 }
 
 void Feed::on_page(Result<RelayPage> page) {
@@ -108,8 +110,10 @@ void Feed::on_page(Result<RelayPage> page) {
   taken.last = page->complete;
   taken.read = static_cast<std::int64_t>(page->events.size());
   for (RelayEvent &event : page->events) {
-    if (filter_.takes(event))
-      taken.events.push_back(std::move(event));
+    if (!filter_.takes(event))
+      continue;
+    taken.bytes += event.bytes();
+    taken.events.push_back(std::move(event));
   }
   if (next_)
     next_->append(std::move(taken));

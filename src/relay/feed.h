@@ -65,13 +65,15 @@ class Feed : private Source::Listener {
   const std::string &trouble() const { return failed_.failing() ? failed_.reason() : unread_.reason(); }
 
  private:
-  static constexpr std::int64_t kStoreMs = 100;         // cursors are stored so often at most
+  static constexpr std::int64_t kStoreMs = 100;        // cursors are stored so often at most
+  static constexpr std::size_t kGroupBytes = 4 << 20;  // no more is read to one page, whatever the sink takes
   static constexpr std::int64_t kIdleStoreMs = 10'000;  // if nothing was delivered
   struct Page {
     std::vector<RelayEvent> events;
     std::string cursor;
     bool last = false;
     std::int64_t read = 0;  // events before the filter
+    std::size_t bytes = 0;
     void append(Page &&more);
   };
 
