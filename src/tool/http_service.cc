@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kAnswerMs = 60'000;   // longer than a held request
 constexpr std::int64_t kSilenceMs = 45'000;  // three heartbeats of a stream (await_ping)
 constexpr std::int64_t kMostPauseMs = 30'000;
+constexpr std::int64_t kBusyMs = 1'000;
 constexpr char kHeld[] = "wait=20";
 
 bool is_busy(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
@@ -256,7 +257,9 @@ Result<Ending> HttpService::result(const std::string &job, bool waits, const Sin
     if (deadline_.over() && again)
       return Error{Code::timeout, *url + ": it has not ended in time"};
     if (again && (waits || busy)) {
-      calls_.wait(std::min<std::int64_t>(busy ? 1000 : 0, deadline_.left_ms()));
+      // one that did not hold the request would be asked without end
+      bool held = !busy && answer->head.find("Preference-Applied") != nullptr;
+      calls_.wait(std::min(held ? 0 : kBusyMs, deadline_.left_ms()));
       continue;
     }
     if (!written)
