@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/version.h"
+#include "http/exchange/readiness.h"
 #include "ngx/nginx.h"
 #include "ngx/str.h"
 #include "wire/json_writer.h"
@@ -43,18 +44,6 @@ std::string list_of(std::span<const Number> numbers) {
   return out + "]";
 }
 
-/// Without the reasons of error.log, which name hosts.
-std::string list_of(const std::vector<Backends::Readiness::Problem> &problems) {
-  std::string out = "[";
-  for (const auto &problem : problems) {
-    wire::JsonWriter one;
-    one.text("part", problem.part);
-    one.text("state", problem.state);
-    out += (out.size() > 1 ? "," : "") + one.take();
-  }
-  return out + "]";
-}
-
 std::string latency_of(const Counters &counters) {
   wire::JsonWriter out;
   out.made("bounds", list_of(std::span<const std::int64_t>(core::Latency::kBoundsMs)));
@@ -83,8 +72,8 @@ std::string console_node(Runtime &runtime, bool may_write) {
     refused += counters.sum(counter);
   out.number("refused", refused);
   out.made("latency", latency_of(counters));
-  out.made("problems", list_of(known.problems));
-  out.made("degraded", list_of(known.degraded));
+  out.made("problems", encode_problems(known.problems));
+  out.made("degraded", encode_problems(known.degraded));
   return out.take();
 }
 

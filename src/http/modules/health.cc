@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "http/conf/action.h"
+#include "http/exchange/readiness.h"
 #include "http/exchange/respond.h"
 #include "http/exchange/retry.h"
 #include "http/modules/dispatch.h"
@@ -23,18 +24,6 @@ struct HealthConf {
   ngx_uint_t given;
   ngx_uint_t redis_required;
 };
-
-/// A list of `{"part":…,"state":…}`. Without the reasons of error.log: everybody may be able to ask.
-std::string list_of(const std::vector<Backends::Readiness::Problem> &problems) {
-  std::string out = "[";
-  for (const auto &problem : problems) {
-    wire::JsonWriter one;
-    one.text("part", problem.part);
-    one.text("state", problem.state);
-    out += (out.size() > 1 ? "," : "") + one.take();
-  }
-  return out + "]";
-}
 
 /// The queues that are paused, a list of their names; empty if that is not known.
 std::optional<std::string> paused_queues(Runtime &runtime) {
@@ -66,8 +55,8 @@ Answer get_health(ngx_http_request_t *r, Runtime &runtime) {
   bool ready = known.problems.empty();
   wire::JsonWriter out;
   out.text("status", !ready ? "unavailable" : known.degraded.empty() ? "ready" : "degraded");
-  out.made("problems", list_of(known.problems));
-  out.made("degraded", list_of(known.degraded));
+  out.made("problems", encode_problems(known.problems));
+  out.made("degraded", encode_problems(known.degraded));
   if (auto paused = paused_queues(runtime))
     out.made("paused", *paused);
   add_header(r, "Cache-Control", "no-store");
