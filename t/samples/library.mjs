@@ -8,6 +8,9 @@ async function* inPieces(job) {
   for await (const piece of job.pieces(100_000)) yield upper(piece);
 }
 
+let claimedAgain;
+const secondAttempt = new Promise((resolve) => { claimedAgain = resolve; });
+
 const actions = {
   async events(job) {
     await job.progress({ done: 1 });
@@ -20,7 +23,8 @@ const actions = {
   crash() { throw new Error('a\0b\udcff\\u0000'); },
   unwritable() { throw new Failed('No way', { detail: 'because', number: 1n }); },
   async deaf(job) {
-    if (job.attempt === 1) await sleep(2000);
+    if (job.attempt === 1) await secondAttempt;
+    claimedAgain();
     return actions.upper(job);
   },
   refused: () => new Result('x', { contentType: 'text/plain\r\nX: y' }),

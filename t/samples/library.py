@@ -1,9 +1,12 @@
 """A worker by workers/python, for t/samples.t and t/samples_libraries.t: params say what it does."""
 import logging
 import sys
+import threading
 import time
 
 from await_worker import Failed, Job, Over, Result, Worker
+
+second_attempt = threading.Event()
 
 
 def handle(job: Job):  # type: ignore[no-untyped-def]
@@ -21,8 +24,10 @@ def handle(job: Job):  # type: ignore[no-untyped-def]
         raise RuntimeError("a\0b\udcff\\u0000")
     if params.get("do") == "unwritable":
         raise Failed("No way", "because", number=float("nan"))
-    if params.get("do") == "deaf" and job.attempt == 1:
-        time.sleep(2)
+    if params.get("do") == "deaf":
+        if job.attempt == 1:
+            second_attempt.wait()
+        second_attempt.set()
     if params.get("do") == "refused":
         return Result(b"x", "text/plain\r\nX: y")
     if params.get("do") == "nothing":

@@ -32,6 +32,8 @@ func (u upperReader) Read(into []byte) (int, error) {
 	return n, err
 }
 
+var secondAttempt = make(chan struct{})
+
 func handle(ctx context.Context, job *worker.Job) (worker.Result, error) {
 	var params struct {
 		Do      string
@@ -55,7 +57,9 @@ func handle(ctx context.Context, job *worker.Job) (worker.Result, error) {
 		return worker.Result{}, &worker.Failed{Title: "No way", Detail: "because", Members: map[string]any{"number": math.NaN()}}
 	case "deaf":
 		if job.Attempt == 1 {
-			time.Sleep(2 * time.Second)
+			<-secondAttempt
+		} else {
+			close(secondAttempt)
 		}
 	case "refused":
 		return worker.Result{Body: []byte("x"), ContentType: "text/plain\r\nX: y"}, nil
