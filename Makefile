@@ -53,7 +53,7 @@ build: module programs
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
 # at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
-CHECKS := lint mutants-sample simulate fuzz model cost valgrind
+CHECKS := lint-sample mutants-sample simulate fuzz model cost valgrind
 test: deps-test
 	@$(MAKE) --no-print-directory -s $(JOBS) module workers $(PROGRAMS)
 	@rm -rf $(B)/checks; mkdir -p $(B)/checks
@@ -170,7 +170,7 @@ $(B)/kafka-broker: $(B)/cc/t/kafka/broker.o $(B)/cc/sources
 PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/await $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks $(B)/client/node_modules/.package-lock.json
 
 ## worker: build/await-worker
-.PHONY: worker unit contract e2e asan lint format bench
+.PHONY: worker unit contract e2e asan lint lint-sample format bench
 worker:
 	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
 
@@ -325,6 +325,9 @@ trixie: deps-chroot
 ## lint: formatting, clang-tidy, layers, docs
 lint:
 	tools/lint
+# clang-tidy of what was touched and of a fourth of the rest, another one for each commit
+lint-sample:
+	tools/lint --sample
 
 ## compdb: compile_commands.json, for clangd and other tools
 .PHONY: compdb

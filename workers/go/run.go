@@ -53,7 +53,11 @@ func (w *worker) run(ctx context.Context, job *Job, handler Handler) {
 	if err != nil && job.Why() == "" { // its lease will run out
 		w.Log("job %s, attempt %d could not be ended: %v", job.ID, job.Attempt, err)
 	} else if !ours {
-		w.Log("job %s, attempt %d: nothing was changed, it is %s", job.ID, job.Attempt, job.Why())
+		why := job.Why()
+		if why == "" {
+			why = "lost"
+		}
+		w.Log("job %s, attempt %d: nothing was changed, it is %s", job.ID, job.Attempt, why)
 	}
 	w.publish(job.ID)
 	job.end("ended")
