@@ -29,6 +29,7 @@ my @ways = (
     { name => 'HTTP/2, limit_rate', http2 => 1, conf => 'limit_rate 300k;' },
     { name => 'HTTP/2 over TLS', http2 => 1, tls => 1 },
 );
+my $TIMEOUT = 5;      # send_timeout, in seconds: a busy machine lets all clients wait for a second or two by itself
 my @transports = (
     { name => 'poll', path => '/jobs/ID', wait => 1 },
     { name => 'post', path => '/jobs', method => 'POST', body => 'x', wait => 1 },
@@ -83,7 +84,7 @@ for my $way (@ways) {
 CONF
 }
 my $s = start_stack(http => <<"CONF" . $servers, extra => 'location = /metrics { await_metrics; }');
-send_timeout 3s;
+send_timeout ${TIMEOUT}s;
 await_drain 2s;
 await_max_buffered 4m;
 limit_req_zone \$server_name zone=many:1m rate=1000r/s;
@@ -195,14 +196,14 @@ for my $round (0 .. 4) {
 }
 eventually('bytes wait for the slow clients', sub { metric('await_buffered_bytes') > 1_000_000 }, 2);
 until_true('a stall shorter than send_timeout', sub { time - $stuck > 1 });
-cmp_ok time - $stuck, '<', 2.9, 'a stall shorter than send_timeout';
+cmp_ok time - $stuck, '<', $TIMEOUT - 0.1, 'a stall shorter than send_timeout';
 
 # they come back and read slowly, for longer than send_timeout
 my $began = time;
 $_->fill(150_000) for @clients;      # else the kernel's window opens later than they read
 my @readers = map { of($_) } qw(sse socket);
-ok turn(10000, sub { !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers }, 20), 'all events have come';
-cmp_ok time - $began, '>', 3.1, 'slowly';
+ok turn(4000, sub { !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers }, 60), 'all events have come';
+cmp_ok time - $began, '>', $TIMEOUT + 0.1, 'slowly';
 is_deeply numbers($_), [ 1 .. $EVENTS ], "each event once, in order: $_->{case}" for @readers;
 ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(large inline list retry) }, 10),
     'the results have come';
@@ -225,7 +226,7 @@ ok turn(65536, sub { metric('await_buffered_bytes') == 0 }, 10), 'nothing waits 
 
 # quiet for longer than send_timeout
 my $quiet = time;
-turn(65536, sub { time - $quiet > 3.6 }, 6);
+turn(65536, sub { time - $quiet > $TIMEOUT + 0.6 }, $TIMEOUT + 3);
 is_deeply [ map { $_->{case} }
     grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } @HELD, 'socket' ], [],
     'whoever has read everything stays';
