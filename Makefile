@@ -112,8 +112,11 @@ CXXFLAGS ?= -O2 -g
 # GCC 14 thinks that a std::variant might be read before it is written, where it is not
 ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-maybe-uninitialized -Isrc -isystem $(shell pg_config --includedir) -MMD -MP $(CXXFLAGS)
 
-pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
-io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
+# of a source: with MODULE_OBJECTS, the directory of nginx's build, the object that the module has of it, which is not compiled again
+shared_object  = $(if $(MODULE_OBJECTS),$(wildcard $(MODULE_OBJECTS)/addon/$(notdir $(patsubst %/,%,$(dir $(1))))/$(basename $(notdir $(1))).o))
+objects_of     = $(foreach source,$(wildcard $(1)),$(or $(call shared_object,$(source)),$(source:src/%.cc=$(B)/cc/%.o)))
+pure_objects   = $(call objects_of,src/base/*.cc src/core/*.cc src/wire/*.cc)
+io_objects     = $(call objects_of,src/io/*.cc src/pg/*.cc src/redis/*.cc)
 cli_objects    = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/cli/*.cc))
 curl_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/curl/*.cc))
 kafka_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/kafka/*.cc))
