@@ -55,7 +55,8 @@ build: module programs
 # at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
 CHECKS := lint-sample mutants-sample simulate fuzz model cost valgrind
 test: deps-test
-	@$(MAKE) --no-print-directory -s $(JOBS) module workers $(PROGRAMS)
+	@$(MAKE) --no-print-directory -s $(JOBS) module
+	@$(MAKE) --no-print-directory -s $(JOBS) MODULE_OBJECTS=$(B)/objs workers $(PROGRAMS)
 	@rm -rf $(B)/checks; mkdir -p $(B)/checks
 	@status=0; $(MAKE) --no-print-directory -k $(JOBS) check-servers $(CHECKS:%=check-%) || status=1; \
 	    for check in contract e2e $(CHECKS); do [ -e $(B)/checks/$$check.ok ] || { echo "test: $$check failed"; status=1; }; done; \
@@ -112,11 +113,8 @@ CXXFLAGS ?= -O2 -g
 # GCC 14 thinks that a std::variant might be read before it is written, where it is not
 ALL_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-maybe-uninitialized -Isrc -isystem $(shell pg_config --includedir) -MMD -MP $(CXXFLAGS)
 
-# of a source: with MODULE_OBJECTS, the directory of nginx's build, the object that the module has of it, which is not compiled again
-shared_object  = $(if $(MODULE_OBJECTS),$(wildcard $(MODULE_OBJECTS)/addon/$(notdir $(patsubst %/,%,$(dir $(1))))/$(basename $(notdir $(1))).o))
-objects_of     = $(foreach source,$(wildcard $(1)),$(or $(call shared_object,$(source)),$(source:src/%.cc=$(B)/cc/%.o)))
-pure_objects   = $(call objects_of,src/base/*.cc src/core/*.cc src/wire/*.cc)
-io_objects     = $(call objects_of,src/io/*.cc src/pg/*.cc src/redis/*.cc)
+pure_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/base/*.cc src/core/*.cc src/wire/*.cc))
+io_objects     = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/io/*.cc src/pg/*.cc src/redis/*.cc))
 cli_objects    = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/cli/*.cc))
 curl_objects   = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/curl/*.cc))
 kafka_objects  = $(patsubst src/%.cc,$(B)/cc/%.o,$(wildcard src/kafka/*.cc))
@@ -143,6 +141,11 @@ whole   = trap 'rm -f $@.'$$$$'.*' EXIT
 compile = @mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) $(1) -MT $@ -MF $@.$$$$.deps -c $< -o $@.$$$$.new && mv $@.$$$$.deps $(@:.o=.d) && mv $@.$$$$.new $@
 link    = @$(whole); $(CXX) $(LDFLAGS) $(filter %.o,$^) $(1) -o $@.$$$$.new && mv $@.$$$$.new $@
 
+# with MODULE_OBJECTS, the directory of nginx's build: what the module has an object of is not compiled again
+ifneq ($(MODULE_OBJECTS),)
+$(B)/cc/%.o: $(MODULE_OBJECTS)/addon/%.o $(B)/cc/made-by
+	@mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) -MM -MT $@ -MF $(@:.o=.d) src/$*.cc && cp $< $@.$$$$.new && mv $@.$$$$.new $@
+endif
 $(B)/cc/%.o: src/%.cc $(B)/cc/made-by
 	$(call compile)
 $(B)/cc/t/%.o: t/%.cc $(B)/cc/made-by
