@@ -148,6 +148,11 @@ $(B)/cc/%.o: $(MODULE_OBJECTS)/addon/%.o $(B)/cc/made-by
 endif
 $(B)/cc/%.o: src/%.cc $(B)/cc/made-by
 	$(call compile)
+# of these the compiler takes half the time if they are not optimized
+$(B)/cc/t/unit/%.o: t/unit/%.cc $(B)/cc/made-by
+	$(call compile,-It -O0)
+$(B)/cc/t/contract/%.o: t/contract/%.cc $(B)/cc/made-by
+	$(call compile,-It -O0)
 $(B)/cc/t/%.o: t/%.cc $(B)/cc/made-by
 	$(call compile,-It)
 $(B)/cc/bench/%.o: bench/%.cc $(B)/cc/made-by
