@@ -22,9 +22,8 @@ struct NewBatch {
   std::optional<std::int64_t> deadline_ms;
   std::string scope;  ///< the name under which idempotency keys are kept apart
   std::optional<IdempotencyKey> idempotency;
-  std::optional<int> max_pending;            ///< not stored if more jobs would wait in a queue
-  std::optional<int> max_pending_per_owner;  ///< or more of its owner
-  std::optional<std::string> webhook;        ///< where its own events go, as of NewJob
+  PendingLimits limits;                ///< of each queue of its jobs
+  std::optional<std::string> webhook;  ///< where its own events go, as of NewJob
 };
 
 /// A batch after its newest event. Times are Unix milliseconds.

@@ -29,6 +29,13 @@ struct IdempotencyKey {
   std::int64_t keep_ms = 0;
 };
 
+/// How many jobs may wait in a queue, with those that are about to be stored; otherwise nothing is stored.
+/// Empty: any number.
+struct PendingLimits {
+  std::optional<int> max_pending;
+  std::optional<int> max_pending_per_owner;
+};
+
 /// A submission on its way to the store.
 struct NewJob {
   Uuid id;
@@ -48,9 +55,8 @@ struct NewJob {
   std::optional<std::int64_t> delay_ms;
   std::optional<std::int64_t> deadline_ms;
   std::optional<IdempotencyKey> idempotency;
-  std::optional<int> max_pending;            ///< not stored if so many jobs wait in the queue
-  std::optional<int> max_pending_per_owner;  ///< or so many of its owner
-  std::optional<std::string> webhook;        ///< where its events go: JSON text (wire/webhook_target.h)
+  PendingLimits limits;
+  std::optional<std::string> webhook;  ///< where its events go: JSON text (wire/webhook_target.h)
 };
 
 /// The result of a job.

@@ -126,11 +126,6 @@ struct Retried {
   Full full = Full::no;       ///< which limit
   std::int64_t retry_ms = 0;  ///< in which there may be room
 };
-/// How many jobs may wait with the one that is run once more, as of NewJob.
-struct PendingLimits {
-  std::optional<int> max_pending;
-  std::optional<int> max_pending_per_owner;
-};
 
 /// Whether a call of a port that ended with this error may have succeeded.
 inline bool may_have_succeeded(const Error &error) {

@@ -112,8 +112,8 @@ void BatchStore::submit(const core::NewBatch &batch, core::Reply<core::Submitted
   maybe_int8(all, batch.deadline_ms);
   all.text(batch.scope);
   add_key(all, batch.idempotency);
-  add_limit(all, batch.max_pending);
-  add_limit(all, batch.max_pending_per_owner);
+  add_limit(all, batch.limits.max_pending);
+  add_limit(all, batch.limits.max_pending_per_owner);
   all.maybe_text(batch.webhook);
   bulk_.send(std::make_unique<Call<core::Submitted>>(statements::kSubmitBatch, std::move(all), reply,
                                                      decode_batch_submitted));
@@ -137,8 +137,8 @@ void BatchStore::add(const Uuid &batch, const core::NewJob &job, core::Reply<cor
   maybe_int8(all, job.delay_ms);
   maybe_int8(all, job.deadline_ms);
   add_key(all, job.idempotency);
-  add_limit(all, job.max_pending);
-  add_limit(all, job.max_pending_per_owner);
+  add_limit(all, job.limits.max_pending);
+  add_limit(all, job.limits.max_pending_per_owner);
   all.maybe_text(job.webhook);
   write_.send(
       std::make_unique<Call<core::Added>>(statements::kAddToBatch, std::move(all), reply, decode_added));

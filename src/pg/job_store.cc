@@ -210,8 +210,8 @@ void add_keys(Params &all, std::span<const core::NewJob *const> jobs) {
 void add_limits(Params &all, std::span<const core::NewJob *const> jobs) {
   ArrayWriter mosts(kInt4), of_owners(kInt4);
   for (const core::NewJob *job : jobs) {
-    job->max_pending ? mosts.int4(*job->max_pending) : mosts.null();
-    job->max_pending_per_owner ? of_owners.int4(*job->max_pending_per_owner) : of_owners.null();
+    job->limits.max_pending ? mosts.int4(*job->limits.max_pending) : mosts.null();
+    job->limits.max_pending_per_owner ? of_owners.int4(*job->limits.max_pending_per_owner) : of_owners.null();
   }
   all.array(kInt4Array, std::move(mosts)).array(kInt4Array, std::move(of_owners));
 }
@@ -269,8 +269,9 @@ void JobStore::submit(std::span<const core::NewJob *const> jobs,
   all.array(kInt2Array, std::move(attempts))
       .array(kInt8Array, std::move(delays))
       .array(kInt8Array, std::move(deadlines));
-  bool limited = std::any_of(jobs.begin(), jobs.end(),
-                             [](auto *job) { return job->max_pending || job->max_pending_per_owner; });
+  bool limited = std::any_of(jobs.begin(), jobs.end(), [](auto *job) {
+    return job->limits.max_pending || job->limits.max_pending_per_owner;
+  });
   if (once || limited)
     add_keys(all, jobs);
   if (limited)

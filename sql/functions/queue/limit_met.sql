@@ -18,10 +18,11 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF p_most IS NOT NULL THEN               -- else all would be counted
-        beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
+    IF p_most IS NULL THEN
+        RETURN;
     END IF;
-    IF beyond > 0 AND p_most IS NOT NULL THEN
+    beyond := await.count_waiting(p_queue, NULL, p_most) + p_jobs - p_most;
+    IF beyond > 0 THEN
         refused := 'queue';
         retry_ms := await.retry_ms(p_queue, beyond);
     END IF;

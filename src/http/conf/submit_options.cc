@@ -187,14 +187,16 @@ char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions
   return NGX_CONF_OK;
 }
 
+core::PendingLimits pending_limits(const SubmitOptions &options) {
+  auto limit = [](ngx_int_t most) { return most > 0 ? std::optional(static_cast<int>(most)) : std::nullopt; };
+  return {limit(options.max_pending), limit(options.max_pending_per_owner)};
+}
+
 void apply(const SubmitOptions &options, core::NewJob &job) {
   job.priority = static_cast<int>(options.priority);
   if (options.max_attempts > 0)
     job.max_attempts = static_cast<int>(options.max_attempts);
-  if (options.max_pending > 0)
-    job.max_pending = static_cast<int>(options.max_pending);
-  if (options.max_pending_per_owner > 0)
-    job.max_pending_per_owner = static_cast<int>(options.max_pending_per_owner);
+  job.limits = pending_limits(options);
   auto set = [](std::int64_t ms, std::optional<std::int64_t> &field) {
     if (ms > 0)
       field = ms;

@@ -39,6 +39,7 @@ std::optional<const char *> parse_job_option(ngx_conf_t *cf, std::string_view na
                                              SubmitOptions &options);
 /// Parses `await_submit <queue> [option=value …]`; NGX_CONF_ERROR with the error logged.
 char *parse_submit_options(ngx_conf_t *cf, LocationConf &location, SubmitOptions &options);
+core::PendingLimits pending_limits(const SubmitOptions &options);
 /// Applies the options to a job.
 void apply(const SubmitOptions &options, core::NewJob &job);
 bool is_queue_name(std::string_view name);

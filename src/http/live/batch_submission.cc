@@ -64,8 +64,7 @@ BatchSubmission::BatchSubmission(ngx_http_request_t *r, Runtime &runtime, const 
     batch_.on_ready = ngx::view(conf.on_ready);
   if (conf.jobs.deadline_ms > 0)
     batch_.deadline_ms = conf.jobs.deadline_ms;
-  batch_.max_pending = head.max_pending;
-  batch_.max_pending_per_owner = head.max_pending_per_owner;
+  batch_.limits = head.limits;
   if (batch_.idempotency)
     fingerprint_.emplace();
   register_held();
@@ -165,8 +164,8 @@ BatchSubmission::MaybeObjection BatchSubmission::add_element(wire::BatchJob elem
 BatchSubmission::MaybeObjection BatchSubmission::count_for(const std::string &queue,
                                                            const std::string &where) {
   constexpr int kAny = std::numeric_limits<int>::max();
-  int most = std::min(batch_.max_pending.value_or(kAny),
-                      batch_.owner ? batch_.max_pending_per_owner.value_or(kAny) : kAny);
+  int most = std::min(batch_.limits.max_pending.value_or(kAny),
+                      batch_.owner ? batch_.limits.max_pending_per_owner.value_or(kAny) : kAny);
   if (most == kAny || ++counts_[queue] <= most)
     return std::nullopt;
   return Objection{413, where + "no more than " + std::to_string(most) + " jobs may wait in the queue " +
@@ -416,7 +415,7 @@ void BatchSubmission::on_submitted(Result<core::Submitted> stored) {
     return;
   }
   if (stored->full != core::Full::no) {
-    finish(send_full(r_, stored->full, stored->retry_ms, batch_.max_pending_per_owner));
+    finish(send_full(r_, stored->full, stored->retry_ms, batch_.limits.max_pending_per_owner));
     return;
   }
   end_progress();

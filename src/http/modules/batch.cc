@@ -244,7 +244,7 @@ Refusal check_full(ngx_http_request_t *r, Runtime &runtime, const BatchConf &con
   auto full = runtime.full_queues().find(head, runtime.now_ms());
   if (!full)
     return std::nullopt;
-  return send_full(r, full->full, full->retry_ms, head.max_pending_per_owner);
+  return send_full(r, full->full, full->retry_ms, head.limits.max_pending_per_owner);
 }
 
 Answer submit_batch(ngx_http_request_t *r, Runtime &runtime) {

@@ -103,10 +103,7 @@ Answer retry_job(ngx_http_request_t *r, Runtime &runtime) {
     return id.answer();
   if (auto refusal = check_room(r, runtime, false))
     return *refusal;
-  core::NewJob limited;
-  apply(conf.options, limited);
-  core::PendingLimits limits{limited.max_pending, limited.max_pending_per_owner};
-  return ngx::Held::make<RetryRequest>(r, runtime, limits)->start(*id);
+  return ngx::Held::make<RetryRequest>(r, runtime, pending_limits(conf.options))->start(*id);
 }
 
 char *set_retry_job(ngx_conf_t *cf, ngx_command_t *, void *conf) {

@@ -246,7 +246,7 @@ class SubmitRequest : public Receiver {
     if (stored->full != core::Full::no) {
       upload_.keep(false);
       runtime_.full_queues().note(submission_.job, *stored, runtime_.now_ms());
-      finish(send_full(r_, stored->full, stored->retry_ms, submission_.job.max_pending_per_owner));
+      finish(send_full(r_, stored->full, stored->retry_ms, submission_.job.limits.max_pending_per_owner));
       return;
     }
     submission_.job.payload.reset();  // free the memory: it is stored, and the request may be held for long
@@ -430,7 +430,7 @@ Answer submit(ngx_http_request_t *r, Runtime &runtime) {
   apply(options, job);
   // a repetition of what was stored is not refused
   if (auto full = job.idempotency ? std::nullopt : runtime.full_queues().find(job, runtime.now_ms()))
-    return send_full(r, full->full, full->retry_ms, job.max_pending_per_owner);
+    return send_full(r, full->full, full->retry_ms, job.limits.max_pending_per_owner);
   request_info(r).id = job.id.text();
   request_info(r).delivery = "submit";
   return ngx::Held::make<SubmitRequest>(r, runtime, options, std::move(job), *batch, *wait, streams)

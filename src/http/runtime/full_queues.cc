@@ -7,7 +7,7 @@ namespace {
 
 std::string key_of(const core::NewJob &job, core::Full full) {
   bool of_owner = full == core::Full::owner;
-  int limit = of_owner ? job.max_pending_per_owner.value_or(0) : job.max_pending.value_or(0);
+  int limit = (of_owner ? job.limits.max_pending_per_owner : job.limits.max_pending).value_or(0);
   std::string key = job.queue + (of_owner ? " o" : " q") + std::to_string(limit) + ' ';
   return of_owner ? key + job.owner.value_or("") : key;
 }
