@@ -302,9 +302,15 @@ async function until_taken(path, headers, body) {
   return answer;
 }
 
+// The job of the second phase; by its key it is added once, however often.
+function late_job(id, batch) {
+  const name = `${batch.name}-late`;
+  return until_taken(`/added/${id}`, { 'Idempotency-Key': `"${name}"`, 'Content-Type': 'text/plain' }, name);
+}
+
 // If no job of the first phase was completed, the batch has ended without the second one.
 async function add_late(id, batch) {
-  const answer = await until_taken(`/added/${id}`, { 'Idempotency-Key': `"${batch.name}-late"`, 'Content-Type': 'text/plain' }, `${batch.name}-late`);
+  const answer = await late_job(id, batch);
   if (answer && answer.status === 202) { ++batch.jobs; ++count.late; batch.added = Date.now(); } else if (!answer || (answer.status !== 409 && (answer.status !== 404 || failovers === batch.before))) wrong(`batch ${id}: a job to be added is answered ${answer && answer.status}`);
 }
 
@@ -313,7 +319,7 @@ async function add_again() {
   ++returning;
   for (const [id, batch] of Object.entries(batches)) {
     if (!(batch.added > Date.now() - 20000)) continue;
-    const answer = await until_taken(`/added/${id}`, { 'Idempotency-Key': `"${batch.name}-late"`, 'Content-Type': 'text/plain' }, `${batch.name}-late`);
+    const answer = await late_job(id, batch);
     if (!answer || ![202, 404, 409].includes(answer.status)) wrong(`batch ${id}: its job is not taken again: ${answer && answer.status}`);
   }
   --returning;
