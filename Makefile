@@ -180,22 +180,25 @@ $(B)/kafka-broker: $(B)/cc/t/kafka/broker.o $(B)/cc/sources
 
 PROGRAMS := $(B)/unit $(B)/cost $(B)/sim $(B)/load $(B)/await-worker $(B)/await-relay $(B)/await $(B)/contract $(B)/kafka-broker $(B)/resolver.so $(B)/verifier/node_modules/standardwebhooks $(B)/client/node_modules/.package-lock.json
 
+# what fails where a package is missing says which
+program = $(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/$(1) || { tools/install-deps --missing build; exit 69; }
+
 ## worker: build/await-worker
 .PHONY: worker unit contract e2e asan lint lint-sample format bench
 worker:
-	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-worker
+	@+$(call program,await-worker)
 
 ## relay: build/await-relay
 .PHONY: relay
 relay:
-	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await-relay
+	@+$(call program,await-relay)
 
 ## programs: await-worker, await-relay and await
 .PHONY: cli programs
 programs: worker relay cli
 ## cli: build/await
 cli:
-	@$(PUBLIC); mkdir -p $(B); $(MAKE) --no-print-directory -s $(JOBS) $(B)/await
+	@+$(call program,await)
 
 ## workers: the samples and libraries of workers/, compiled and with their types checked, for t/samples*.t
 .PHONY: workers
