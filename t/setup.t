@@ -81,8 +81,10 @@ subtest 'hostile arguments' => sub {
 };
 
 subtest '--dry-run changes nothing' => sub {
-    my ($status, $out) = $host->setup(['--dry-run']);
+    my $dump = $host->dump;
+    my ($status, $out) = $host->setup(['--dry-run', '--enable']);
     is $status, 0, 'exit status' or diag $out;
+    is $host->dump, $dump, 'a dump of all databases is the same';
     like $out, qr/would create role await_edge.*would create database "await".*would write .*Nothing was done/s,
         'it says what it would do';
     is_deeply $host->state, $before, 'nothing is changed';
@@ -98,9 +100,32 @@ subtest 'at a terminal it asks, and takes no for an answer' => sub {
     is_deeply $host->state, $before, 'nothing is changed';
 };
 
+my $MODES = <<'TEXT';
+755 await
+640 await/example.env
+600 await/undo.sh
+777 nginx/conf.d/await.conf
+755 nginx/sites-available
+644 nginx/sites-available/await
+777 nginx/sites-enabled/await
+755 nginx/snippets
+644 nginx/snippets/await.conf
+TEXT
+
+sub modes {
+    my $made = $host->state;
+    delete @$made{ keys %$before };
+    my @paths = sort map { m{^\Q$host->{etc}\E/(.*)} } keys %$made;
+    return join '', map { sprintf "%o %s\n", (lstat "$host->{etc}/$_")[2] & 07777, $_ } @paths;
+}
+
 subtest 'by peer: what it makes works at once' => sub {
-    my ($status, $out) = $host->setup(['--enable']);
+    # as an operator has it: Debian's psql, and a umask
+    umask 077;
+    my ($status, $out) = $host->setup(['--enable'], env => { PATH => $ENV{PATH} });
+    umask 022;
     is $status, 0, 'exit status' or diag $out;
+    is modes(), $MODES, 'modes of what it makes do not depend on the umask';
     like $out, qr/connections: up to 16 = 2 nginx worker processes x 3 x 2/, 'connections are counted';
     like $out, qr/To undo all of it: sh .*undo\.sh/, 'it says how to undo it';
     unlike $out, qr/password/, 'no password is needed';
@@ -156,10 +181,14 @@ subtest 'a failure in the middle is completed by a second run' => sub {
 
 subtest 'by password, with a hostile name of a database' => sub {
     $host->hba("local all postgres peer\nlocal all all scram-sha-256\n");
-    my $database = q(we "ird" 'd\b' $(touch /tmp/x) #);
+    my $database = q(we "ird" 'd\b' $(touch /tmp/x) 50% @é #);
+    umask 0;
     my ($status, $out) = $host->setup([ "--database=$database", '--enable' ]);
+    umask 022;
     is $status, 0, 'exit status' or diag $out;
-    my %reader = ('nginx.pgpass' => 'www-data', 'worker.pgpass' => 'daemon');
+    # systemd reads the password of a worker: a command that runs as the worker's user cannot
+    my %reader = ('nginx.pgpass' => 'www-data', 'worker.pgpass' => 'root');
+    my %others = ('nginx.pgpass' => '', 'worker.pgpass' => "$host->{etc}/await/example.env\n");
     for my $file (sort keys %reader) {
         my $path = "$host->{etc}/await/$file";
         my ($mode, $uid) = (stat $path)[ 2, 4 ];
@@ -168,8 +197,10 @@ subtest 'by password, with a hostile name of a database' => sub {
         ok $password, "$file: has a password";
         unlike $out, qr/\Q$password\E/, "$file: it is not printed";
         my $places = `grep -rlF '$password' '$host->{etc}' '$s->{dir}/logs'`;
-        is $places, "$path\n", "$file: it is nowhere else, and in no log";
+        is $places, "$others{$file}$path\n", "$file: it is nowhere else, and in no log";
     }
+    my ($mode, $uid) = (stat "$host->{etc}/await/example.env")[ 2, 4 ];
+    is sprintf('%o %s', $mode & 07777, $uid), '640 0', 'the variables of workers are for root';
     $host->start_nginx;
     $host->start_worker('example', qw(tr a-z A-Z));
     my $answer = post('/jobs', 'by password', Prefer => 'wait=15');

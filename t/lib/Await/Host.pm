@@ -21,6 +21,9 @@ sub start {
     my ($class, $stack, %o) = @_;
     my $self = bless { stack => $stack, dir => $stack->{dir}, etc => "$stack->{dir}/etc", %o }, $class;
     $self->{$_} = free_port() for qw(pg_port redis_port site_port);
+    $self->{bin} = "$self->{dir}/bin";
+    make_path($self->{bin});
+    symlink Await::Stack::pg_bin() . '/psql', "$self->{bin}/psql";
     $self->start_postgres;
     $self->start_redis;
     Await::Stack::make_dir("$self->{etc}/nginx/$_") for qw(conf.d sites-enabled);
@@ -119,19 +122,20 @@ sub sql {
 sub quoted { my ($text) = @_; $text =~ s/(['\\])/\\$1/g; return "'$text'" }
 
 # await-ctl on this host, without a terminal: its exit status, and what it says. Options: env (hash), before (a command
-# that runs it), tool.
+# that runs it), tool. psql is PostgreSQL's: Debian's wrapper in Perl takes longer than all else.
 sub ctl {
     my ($self, $command, $arguments, %o) = @_;
     my %env = (
         PGHOST => "$self->{dir}/sock",
         PGPORT => $self->{pg_port},
+        PATH => "$self->{bin}:$ENV{PATH}",
         AWAIT_NGINX => $self->{stack}{nginx},
         AWAIT_REDIS => "redis://127.0.0.1:$self->{redis_port}",
         %{ $o{env} // {} });
     my $pid = open(my $from, '-|') // die "fork: $!\n";
     if ($pid == 0) {
         delete @ENV{ grep { /^(?:PG|AWAIT_)/ } keys %ENV };
-        @ENV{ keys %env } = values %env;
+        @ENV{ grep { defined $env{$_} } keys %env } = grep { defined } values %env;
         open STDIN, '<', '/dev/null';
         open STDERR, '>&', \*STDOUT;
         exec @{ $o{before} // [] }, $o{tool} // "$Await::Stack::ROOT/tools/await-ctl", $command, "--etc=$self->{etc}",
@@ -170,6 +174,15 @@ UNION ALL SELECT 'member', roleid, member::text, admin_option::text FROM pg_auth
 UNION ALL SELECT 'setting', setrole, setdatabase::text, setconfig::text FROM pg_db_role_setting ORDER BY 1, 2, 3
 SQL
     return { %found, map { $_ => 1 } split /\n/, $catalogue };
+}
+
+# All databases and roles, as SQL.
+sub dump {
+    my ($self) = @_;
+    my @as = $self->{stack}->as_pg;
+    my $bin = Await::Stack::pg_bin();
+    my $dump = `cd / && @as $bin/pg_dumpall -h $self->{dir}/sock -p $self->{pg_port} -U postgres 2>&1`;
+    return $dump =~ s/^\\(?:un)?restrict .*\n//mgr;
 }
 
 sub start_nginx {
