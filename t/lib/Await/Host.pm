@@ -16,7 +16,7 @@ use File::Path qw(make_path remove_tree);
 
 our $WORKER = 'daemon';    # an unprivileged user that every Debian has
 
-# Options: hba (lines of pg_hba.conf, instead of peer for all), main (lines at the top of nginx.conf).
+# Options: hba (lines of pg_hba.conf, instead of peer for all), postgres (its further arguments).
 sub start {
     my ($class, $stack, %o) = @_;
     my $self = bless { stack => $stack, dir => $stack->{dir}, etc => "$stack->{dir}/etc", %o }, $class;
@@ -71,7 +71,7 @@ sub start_postgres {
             "$bin/postgres", '-D', $data, '-p',
             $self->{pg_port}, '-k', "$self->{dir}/sock", '-c',
             'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c',
-            'full_page_writes=off', '-c', 'wal_level=logical'
+            'full_page_writes=off', '-c', 'wal_level=logical', @{ $self->{postgres} // [] }
         ],
         user => 'postgres'
     );
@@ -119,6 +119,16 @@ sub sql {
     return $out;
 }
 
+# A script of psql, run by the superuser; what it says.
+sub script {
+    my ($self, $text) = @_;
+    my $file = "$self->{dir}/script.sql";
+    Await::Stack::write_file($file, $text, 0644);
+    my @as = $self->{stack}->as_pg;
+    my $psql = Await::Stack::pg_bin() . '/psql -XAtq -v ON_ERROR_STOP=1';
+    return scalar `cd / && @as $psql -h $self->{dir}/sock -p $self->{pg_port} -U postgres -f $file 2>&1`;
+}
+
 sub quoted { my ($text) = @_; $text =~ s/(['\\])/\\$1/g; return "'$text'" }
 
 # await-ctl on this host, without a terminal: its exit status, and what it says. Options: env (hash), before (a command
@@ -145,7 +155,7 @@ sub ctl {
     my $out = do { local $/; <$from> }
         // '';
     close $from;
-    return ($? >> 8, $out);
+    return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $out);
 }
 
 sub setup {
@@ -198,7 +208,7 @@ sub start_nginx {
 sub start_worker {
     my ($self, $queue, @command) = @_;
     my $s = $self->{stack};
-    my @user = ('setpriv', '--reuid', $WORKER, '--regid', $WORKER, '--clear-groups', '--');
+    my @user = ('setpriv', '--reuid', $WORKER, '--regid', $WORKER, '--clear-groups', 'env', 'HOME=/nonexistent');
     $s->spawn(
         'worker',
         [
