@@ -2,5 +2,5 @@ type Progress = (progress: {
     loaded: number;
     total: number;
 }) => void;
-export declare function upload(url: string, { method, headers, body, signal, credentials }: RequestInit, onProgress: Progress): Promise<Response>;
+export declare function upload(url: string, request: RequestInit, onProgress: Progress, fetch?: typeof globalThis.fetch): Promise<Response>;
 export {};

@@ -86,14 +86,15 @@ export class Client {
     const { self, events, result } = links ?? {};
     if (socket) this.http_.give_(socket);
     if (!self) throw new AwaitError('The document has no links.self.');
-    const url = this.http_.url_(self).replace(/[?#].*/, '');
-    const name = id ?? url.split('/').pop()!;
+    // what is in the query, such as whose it is, goes with all of its URLs
+    const [, url, query] = /([^?#]*)([^#]*)/.exec(this.http_.url_(self))!;
+    const name = id ?? url!.split('/').pop()!;
     // links are relative to the URL of the request, which may be of another origin
-    const beside = (path: string) => this.http_.url_(path, url);
+    const beside = (path: string | undefined, other: string) => this.http_.url_(path || other + query, url);
     const source = {
-      channel: `${kind}:${name}`, events: beside(events ?? `${url}/events`), cursor,
-      socket: socket ?? beside(kind === 'job' ? 'socket' : '../socket'),
+      channel: `${kind}:${name}`, events: beside(events, `${url}/events`), cursor,
+      socket: socket ?? beside('', kind === 'job' ? 'socket' : '../socket'),
     };
-    return [this.hub_.watch_(source), name, url, beside(result ?? `${url}/result`)];
+    return [this.hub_.watch_(source), name, url! + query, beside(result, `${url}/result`)];
   }
 }

@@ -59,7 +59,7 @@ export class Hub {
   /// The same, if it is watched already from its beginning: what two parts of a page show is followed once.
   same_(watch: Watch): Watch {
     const { channel, events, socket, cursor, isLast } = watch.source_;
-    if (cursor || isLast || !watch.isNumbered_ || this.watches_.has(watch)) return watch;
+    if (cursor || isLast || this.watches_.has(watch)) return watch;
     return [...this.watches_].find(({ source_: each }) => !each.cursor && !each.isLast && each.channel === channel && each.events === events && each.socket === socket) ?? watch;
   }
 
@@ -88,7 +88,7 @@ export class Hub {
 
   refuse_(watch: Watch, message: RawEvent) {
     watch.subscribed_ = false;
-    this.more_().then(({ refused }) => refused(this, watch, message, (detail, status) => new ProblemError({ detail }, status)), () => watch.arm_());
+    this.more_().then(({ refused }) => refused(this, watch, message), () => watch.arm_());
   }
 
   /// Whether asking again would be no use.

@@ -127,7 +127,7 @@ async function page(hub: Hub, watch: Watch, signal: AbortSignal): Promise<number
 }
 
 /// What a socket has answered to a subscription: that it has no room, or that this channel is not to be had.
-export function refused(hub: Hub, watch: Watch, { status, detail }: RawEvent, problem: (detail: string, status: number) => unknown) {
+export function refused(hub: Hub, watch: Watch, { status, detail }: RawEvent) {
   const link = watch.link_;
   if (!link || watch.subscribed_) return;   // it is on another one by now
   const isAlone = link.watches_.size === 1;
@@ -147,8 +147,14 @@ export function refused(hub: Hub, watch: Watch, { status, detail }: RawEvent, pr
     // its answer says why, or that it is only the socket that cannot have it
     Promise.resolve(watch.poll_()).then(() => hub.fill_());
   } else {
-    watch.end_(problem(detail, status));
+    refusal(hub, detail, status).then((error) => watch.end_(error));
   }
+}
+
+/// As if a request had been answered with it.
+async function refusal(hub: Hub, detail: string, status: number): Promise<unknown> {
+  try { await hub.succeeded_(Response.json({ detail }, { status })); } catch (error) { return error; }
+  return undefined;
 }
 
 /// Polls once, when not too many others do.

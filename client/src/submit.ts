@@ -29,7 +29,7 @@ export async function submit(http: Http, url: string, body: BodyInit | null, opt
 export const isStream = (body: any) => body instanceof ReadableStream || body?.[Symbol.asyncIterator];
 
 async function transmit(http: Http, url: string, request: RequestInit & { headers: Record<string, string>; signal: AbortSignal }, onProgress: SubmitOptions['onUploadProgress']) {
-  if (!onProgress || !globalThis.XMLHttpRequest) return http.fetch_(url, request);
+  if (!onProgress) return http.fetch_(url, request);
   const headers = await http.headers_(request.headers);
-  return reached(import('./upload.js').then(({ upload }) => upload(url, { credentials: http.options_.credentials, ...request, headers }, onProgress)), request.signal);
+  return reached(import('./upload.js').then(({ upload }) => upload(url, { credentials: http.options_.credentials, ...request, headers }, onProgress, http.options_.fetch)), request.signal);
 }

@@ -137,7 +137,7 @@ export interface SubmitOptions {
   key?: string;
   signal?: AbortSignal;
   timeout?: number;
-  /// Called while the body is sent, in browsers; elsewhere once it is.
+  /// Called while the body is sent, in browsers; elsewhere once it is, unless it is a stream.
   onUploadProgress?: (progress: { loaded: number; total: number }) => void;
 }
 

@@ -1,8 +1,18 @@
-// fetch() does not tell how much of a body has been sent: XMLHttpRequest does. Loaded when somebody asks for it.
+// fetch() does not tell how much of a body has been sent: XMLHttpRequest does, and where there is none, how much it was.
+// Loaded when somebody asks for it.
 
 type Progress = (progress: { loaded: number; total: number }) => void;
 
-export function upload(url: string, { method, headers, body, signal, credentials }: RequestInit, onProgress: Progress): Promise<Response> {
+export async function upload(url: string, request: RequestInit, onProgress: Progress, fetch = globalThis.fetch): Promise<Response> {
+  const { method, headers, body, signal, credentials } = request;
+  if (!globalThis.XMLHttpRequest) {
+    const answer = await fetch(url, request);
+    if (!(body instanceof ReadableStream) && !(body as any)?.[Symbol.asyncIterator]) {
+      const { size } = await new Response(body).blob();
+      onProgress({ loaded: size, total: size });
+    }
+    return answer;
+  }
   return new Promise((done, fail) => {
     signal!.throwIfAborted();
     const xhr = new XMLHttpRequest();

@@ -15,7 +15,7 @@ export interface Listener {
 const MOST_SEEN = 1000;
 
 export class Watch {
-  /// All events of a job or batch, for listeners that come later.
+  /// All events of a job or batch, the latest one of a topic, for listeners that come later.
   log_: RawEvent[] = [];
   listeners_ = new Set<Listener>();
   cursor_?: string;
@@ -86,6 +86,7 @@ export class Watch {
       this.seen_.add(key);
       const [oldest] = this.seen_;
       if (this.seen_.size > MOST_SEEN) this.seen_.delete(oldest!);
+      if (/^t/.test(this.source_.channel)) this.log_ = [event];   // a topic begins with its latest message
     }
     this.taken_++;
     if (isPush) this.moveTo_(cursor);

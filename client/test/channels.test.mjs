@@ -119,6 +119,48 @@ describe('a subscription', () => {
   });
 });
 
+describe('two of one name', () => {
+  const message = (seq) => ({ channel: 'topic:a', cursor: `c${seq}`, seq, type: 'note' });
+  const place = { socket: '/socket', events: '/topics/a' };
+
+  test('topics share a socket and a subscription; the second begins with the latest message', async () => {
+    const { net } = make();
+    const first = watch(client.topic('a', place));
+    await settle();
+    net.last.say(message(1));
+    net.last.say(message(2));
+    const second = watch(client.topic('a', place));
+    await settle();
+    net.last.say(message(3));
+    assert.deepEqual([net.sockets.length, net.last.of('subscribe').length], [1, 1]);
+    assert.deepEqual([first.seqs, second.seqs], [[1, 2, 3], [2, 3]]);
+    first.stop();
+    await clock.pass(1000);
+    net.last.say(message(4));
+    assert.deepEqual([first.seqs, second.seqs, net.last.of('unsubscribe').length], [[1, 2, 3], [2, 3, 4], 0]);
+  });
+
+  test('users share one, too; the second begins with what follows', async () => {
+    const { net } = make();
+    const first = watch(client.user('a', place));
+    await settle();
+    net.last.say({ ...message(1), channel: 'user:a', job: 'j' });
+    const second = watch(client.user('a', place));
+    await settle();
+    net.last.say({ ...message(2), channel: 'user:a', job: 'j' });
+    assert.deepEqual([first.seqs, second.seqs, net.sockets.length], [[1, 2], [2], 1]);
+  });
+
+  test('with a cursor, or at another place, each has its own', async () => {
+    const { net } = make();
+    watch(client.topic('a', place));
+    watch(client.topic('a', { ...place, cursor: 'c7' }));
+    watch(client.topic('a', { ...place, events: '/other' }));
+    await settle();
+    assert.deepEqual(net.sockets.flatMap((socket) => socket.of('subscribe')).map(({ cursor }) => cursor), [undefined, 'c7', undefined]);
+  });
+});
+
 describe('events', () => {
   test('are not lost when one who reads stops in the middle of a page', async () => {
     const job = fakeJob('a');

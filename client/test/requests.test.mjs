@@ -56,7 +56,41 @@ describe('another origin', () => {
   });
 });
 
+test('the query of a job goes with all of its URLs; what a document names is taken as it is', async () => {
+  const { net, web } = make(() => json({ events: [], cursor: 'c' }), (n) => (n > 1 ? 'refuse' : 'open'));
+  const job = client.job('/jobs/a?username=ann#here');
+  assert.deepEqual([job.channel, job.url], ['job:a', 'http://server/jobs/a?username=ann']);
+  watch(job);
+  await clock.pass(5000);
+  await job.cancel();
+  assert.equal(net.sockets[0].url, 'ws://server/jobs/socket?username=ann');
+  assert.deepEqual(web.calls.map(({ url }) => url.pathname + url.search), ['/jobs/a/events?username=ann', '/jobs/a?username=ann']);
+  watch(client.job({ id: 'b', links: { self: '/jobs/b?username=ann', events: '/e?x=1' } }, { socket: false }));
+  await clock.pass(5000);
+  assert.ok(web.calls.some(({ url }) => url.pathname + url.search === '/e?x=1'), 'links are taken as they are');
+});
+
 describe('a submission', () => {
+  test('of which the answer says to come later than there is time is not repeated', async () => {
+    for (const [after, calls] of [['59', 2], ['61', 1], ['86400', 1]]) {
+      const { web } = make(() => json({}, 503, { 'Retry-After': after }));
+      const error = failed(client.submit('/jobs', 'x'));
+      await clock.pass(60000);
+      assert.deepEqual([(await error).status, web.calls.length], [503, calls], `Retry-After: ${after}`);
+    }
+  });
+
+  test('tells of its progress where there is no XMLHttpRequest: once, when it is sent', async () => {
+    const { web } = make(() => accepted());
+    const told = [];
+    const onUploadProgress = (progress) => told.push([progress, web.calls.length]);
+    await client.submit('/jobs', new Blob(['x'.repeat(1000)]), { onUploadProgress });
+    await client.submit('/jobs', { a: 'ä' }, { onUploadProgress });
+    await client.submit('/jobs', new Blob(['x']).stream(), { onUploadProgress });
+    assert.deepEqual(told, [[{ loaded: 1000, total: 1000 }, 1], [{ loaded: 10, total: 10 }, 2]]);
+    assert.equal(web.calls.length, 3);
+  });
+
   test('of an async iterable is sent once', async () => {
     const { web } = make(() => json({}, 503, { 'Retry-After': '1' }));
     const error = failed(client.submit('/jobs', (async function* () { yield 'x'; })()));

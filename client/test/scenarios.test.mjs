@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createClient } from '../dist/nginx-await.js';
-import { fakeFetch, fakeJob, fakeSockets, json, settle, useClock, watch } from './fakes.mjs';
+import { fakeFetch, fakeJob, fakeSockets, json, settle, until, useClock, watch } from './fakes.mjs';
 
 const NAMES = ['pending', 'processing', ...Array(7).fill('progress'), 'completed'];
 let clock, client;
@@ -160,3 +160,54 @@ describe('pauses', () => {
     assert.equal(net.sockets.length, 2);
   });
 });
+
+for (const socket of [true, false]) {
+  test(`a server that is away for a minute: each event once, in order, ${socket ? 'by the socket' : 'without sockets'}`, async () => {
+    const job = fakeJob();
+    let away = false;
+    const net = fakeSockets(() => (away ? 'refuse' : 'open'));
+    const streams = [];
+    const web = fakeFetch((url, init) => {
+      if (away) throw new TypeError('fetch failed');
+      if (!/stream/.test(init.headers.Accept)) return json(job.page(url.searchParams.get('cursor')));
+      let stream;
+      const body = new ReadableStream({ start(it) { stream = it; } });
+      init.signal.addEventListener('abort', () => { try { stream.error(init.signal.reason); } catch { /* it has ended */ } });
+      streams.push(stream);
+      write(job.page(url.searchParams.get('cursor')).events);
+      return new Response(body, { headers: { 'Content-Type': 'text/event-stream' } });
+    });
+    const write = (events) => {
+      const text = (event) => `id: c${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+      streams.at(-1)?.enqueue(new TextEncoder().encode(events.map(text).join('')));
+    };
+    const happen = (type) => {
+      const { channel, cursor, ...event } = job.happen(type);
+      if (away) return;
+      if (socket) net.last.say({ channel, cursor, ...event });
+      else write([event]);
+    };
+    client = createClient({ base: 'http://server/', fetch: web.fetch, WebSocket: net.FakeSocket, ...(!socket && { socket: false }) });
+    const seen = watch(client.job(`/jobs/${job.id}`));
+    await until(() => (socket ? net.last?.onopen : streams.length));
+    for (const type of NAMES.slice(0, 3)) happen(type);
+    await clock.pass(2000);
+    assert.deepEqual(seen.seqs, [1, 2, 3]);
+    away = true;
+    if (socket) net.last.end(1006);
+    else streams.at(-1).error(new TypeError('network error'));
+    const before = net.sockets.length + web.calls.length;
+    for (const type of NAMES.slice(3, 8)) {
+      happen(type);
+      await clock.pass(12000);
+    }
+    assert.ok(net.sockets.length + web.calls.length - before < 40, 'it does not hammer a server that is away');
+    assert.deepEqual([seen.seqs, seen.ended], [[1, 2, 3], false]);
+    away = false;
+    if (socket) net.last.answer = undefined;
+    await clock.pass(38000);   // a pause of 30 s, with its jitter
+    for (const type of NAMES.slice(8)) happen(type);
+    await clock.pass(38000);
+    assert.deepEqual([seen.seqs, seen.ended, seen.error], [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], true, undefined]);
+  });
+}

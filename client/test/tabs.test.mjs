@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { createClient } from '../dist/nginx-await.js';
 import { SharedWebSocket } from '../dist/tabs.js';
-import { settle, useClock } from './fakes.mjs';
+import { fakeFetch, fakeJob, json, settle, useClock, watch } from './fakes.mjs';
 
 function fakeLocks() {
   const held = new Map();
@@ -85,4 +86,52 @@ test('a tab waits for the leader that still connects, and steals from one that s
   third.close();
   second.close();
   first.close();
+});
+
+test('the tab that leads is frozen: the client of another one notices, reads what it has missed, and leads', async () => {
+  const sockets = [];
+  Object.defineProperty(globalThis, 'navigator', { value: { locks: fakeLocks() }, configurable: true });
+  globalThis.BroadcastChannel = fakeChannels();
+  const job = fakeJob('a');
+  globalThis.WebSocket = class {
+    readyState = 0;
+    sent = [];
+    constructor() {
+      sockets.push(this);
+      queueMicrotask(() => { this.readyState = 1; this.onopen?.(); });
+    }
+    send(text) {
+      const message = JSON.parse(text);
+      this.sent.push(message.op);
+      if (message.op === 'ping') this.say({ op: 'beat', channel: message.channel, cursor: `c${job.events.length}` });
+    }
+    say(message) { this.onmessage?.({ data: JSON.stringify(message) }); }
+    close() { this.readyState = 3; }
+  };
+  const { SharedWebSocket: Leads } = await import('../dist/tabs.js?leads');
+  const { SharedWebSocket: Follows } = await import('../dist/tabs.js?follows');
+  const web = fakeFetch((url) => json(job.page(url.searchParams.get('cursor'))));
+  const made = [];
+  class Made extends Leads { constructor(...args) { super(...args); made.push(this); } }
+  const clients = [Made, Follows].map((WebSocket) => createClient({ base: 'http://server/', fetch: web.fetch, WebSocket }));
+  const [first, second] = clients.map((client) => watch(client.job('/jobs/a')));
+  await settle();
+  sockets[0].say(job.happen('pending'));
+  await settle();
+  assert.deepEqual([sockets.length, first.seqs, second.seqs], [1, [1], [1]], 'one socket for both');
+  // a frozen tab gets no messages and runs no timers: neither what the server sends nor what tabs say is heard
+  clients[0].close = () => {};
+  made[0].channel.onmessage = null;
+  sockets[0].onmessage = null;
+  job.happen('processing');
+  await clock.pass(20000);
+  assert.deepEqual(second.seqs, [1, 2], 'what has happened meanwhile is read');
+  assert.equal(sockets.length, 2, 'and there is another socket');
+  assert.ok(sockets[1].sent.includes('subscribe'));
+  const polls = web.calls.length;
+  sockets[1].say(job.happen('progress'));
+  sockets[1].say(job.happen('completed'));
+  await settle();
+  assert.deepEqual([second.seqs, second.ended, web.calls.length], [[1, 2, 3, 4], true, polls], 'which pushes');
+  clients[1].close();
 });
