@@ -359,7 +359,7 @@ docs:
 	@tools/show-samples
 
 ## bench: every figure beside its peers, then bench/results and docs/plots; ROUNDS= (3), BENCHES= some of them
-BENCHES ?= hold fanout sockets stall unicast deliver submit work batch queues fair list cache scale proxy relay webhooks
+BENCHES ?= hold fanout sockets stall unicast deliver submit work batch queues fair list cache scale proxy relay webhooks console
 bench: deps-bench build load $(B)/kafka-broker
 	@cd $(B)/bench && npm install --no-audit --no-fund --silent --prefix . fastify@5 pg@8 ws@8 > npm.log 2>&1 || { cat npm.log; exit 1; }
 	for bench in $(BENCHES); do echo; echo "== $$bench"; bench/$$bench || exit 1; done

@@ -1,7 +1,7 @@
 // One job: what it is, and what has happened to it.
 
 import { act, read } from './api.js';
-import { ago, bytes, now, span, time } from './format.js';
+import { ago, bytes, count, now, span, time } from './format.js';
 import { card, el, say } from './dom.js';
 import { badge } from './jobs.js';
 import { live, watch } from './live.js';
@@ -14,13 +14,19 @@ function pretty(text) {
   try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
 }
 
-/** What is in the timeline: events, webhooks, and what is still to come. */
+const WAYS = { poll: 'held request', stream: 'event stream', socket: 'WebSocket' };
+
+/** What is in the timeline: events, what clients were sent, webhooks, and what is still to come. */
 function moments(job) {
   const list = [{ at: job.created_at, what: 'submitted', tone: 'pending', note: `${bytes(job.payload_size)} ${job.content_type}` }];
   for (const e of job.events) list.push({ at: e.at, what: e.type, tone: e.state, attempt: e.attempt, data: e.data });
   for (const d of job.deliveries) {
     list.push({ at: d.ended_at ?? d.created_at, what: `webhook ${d.state}`, tone: d.state === 'dead' ? 'failed' : d.state === 'delivered' ? 'completed' : 'pending',
       note: `${d.type} to ${d.url}, ${d.attempts} ${d.attempts === 1 ? 'attempt' : 'attempts'}${d.status ? `, ${d.status}` : ''}${d.error ? `: ${d.error}` : ''}` });
+  }
+  for (const node of job.nodes) {
+    for (const s of node.sent) list.push({ at: s.at, what: 'delivered', tone: 'completed',
+      note: `up to event ${s.seq}, to ${s.clients} ${s.clients === 1 ? 'client' : 'clients'} by ${WAYS[s.way] ?? s.way}, ${span(s.late_ms / 1000)} after it, by ${node.node}` });
   }
   list.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   if (job.lease) list.push({ at: job.lease.until, what: 'lease ends', tone: 'future', note: `${job.lease.worker ?? 'a worker'} has the job, attempt ${job.lease.attempt}` });
@@ -45,6 +51,14 @@ function facts(job) {
     .map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
 }
 
+/** Who watches it now. */
+function watchers(job, asked) {
+  const total = job.nodes.reduce((n, node) => n + node.watching, 0);
+  const said = job.nodes.length ? `${count(total)} ${total === 1 ? 'client watches' : 'clients watch'} it now.` : asked ? 'The nodes are asked…' : 'No node has answered.';
+  return card('Watched by', el('p', {}, said), el('ul', {}, ...job.nodes.filter((node) => node.watching).map((node) => el('li', {}, `${node.node}: ${count(node.watching)}`))),
+    el('p', { class: 'muted' }, 'Clients of the job itself, on the nodes with a console. Deliveries are not stored: a node knows its last 8,192.'));
+}
+
 export function job(root, id) {
   const title = el('h1', { class: 'id' }, id);
   const state = el('span');
@@ -56,6 +70,8 @@ export function job(root, id) {
   const lead = new AbortController();
   let seen;
   let shown;
+  const opened = Date.now();
+  const isFresh = () => Date.now() - opened < 15000; // the nodes need some seconds to tell
 
   function buttons() {
     retry.hidden = !(live.node?.write && shown && ended(shown) && !shown.is_batch);
@@ -69,17 +85,17 @@ export function job(root, id) {
       return;
     }
     buttons();
-    const text = JSON.stringify(shown);
+    const text = JSON.stringify([shown, isFresh()]);
     if (seen === text) return; // what is selected or scrolled to stays
     seen = text;
     state.replaceChildren(badge(shown.state));
     body.replaceChildren(el('div', { class: 'grid sides' },
       card('Timeline', shown.events.length === 200 ? el('p', { class: 'muted' }, 'The newest 200 events.') : '', timeline(shown)),
-      el('div', { class: 'view' }, card('Job', facts(shown)), shown.params ? card('Parameters', el('pre', {}, pretty(shown.params))) : '',
+      el('div', { class: 'view' }, card('Job', facts(shown)), watchers(shown, isFresh()), shown.params ? card('Parameters', el('pre', {}, pretty(shown.params))) : '',
         shown.progress ? card('Progress', el('pre', {}, pretty(shown.progress))) : '')));
   }
   load();
-  const timer = setInterval(() => { if (!document.hidden && (!shown || !ended(shown) || shown.deliveries.some((d) => !d.ended_at))) load(); }, 2000);
+  const timer = setInterval(() => { if (!document.hidden && (!shown || isFresh() || !ended(shown) || shown.deliveries.some((d) => !d.ended_at))) load(); }, 2000);
   const stop = watch(buttons);
   return () => { clearInterval(timer); stop(); lead.abort(); };
 }

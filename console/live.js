@@ -14,35 +14,40 @@ export function watch(listener) {
 }
 const tell = () => { for (const one of listeners) one(); };
 
-const total = (queues, ...names) => queues.reduce((sum, q) => sum + names.reduce((s, n) => s + (q[n] ?? 0), 0), 0);
+const sum = (object, ...names) => names.reduce((s, n) => s + (object[n] ?? 0), 0);
 
-/** Rates a second of the queues, over the last ten seconds; events are counted every five. */
+/** The nodes by name: this one as it is, the others as they were some seconds ago. */
+export function nodes() {
+  const { node, overview } = live;
+  const others = (overview?.nodes ?? []).filter((each) => each.id !== node?.id).map((each) => ({ ...each.report, id: each.id, node: each.node, age: each.age_ms / 1000 }));
+  return [...(node ? [{ ...node, here: true }] : []), ...others].sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : a.id < b.id ? -1 : 1));
+}
+
+/** Rates a second of all queues, and of those that are shown, over the last ten seconds; events are counted every five. */
 function rates(point) {
   const before = live.points.find((p) => p.at >= point.at - 12000 && p.queues);
   if (!before || point.at - before.at < 4000) return;
   const seconds = (point.at - before.at) / 1000;
-  let all = 0;
-  let into = 0;
+  const rate = (now, old) => {
+    const out = Math.max(0, (now.ended - old.ended) / seconds);
+    return { out, in: now.about || old.about ? null : Math.max(0, out + (now.open - old.open) / seconds) };
+  };
+  Object.assign(point, rate(point.all, before.all));
   for (const [name, q] of point.queues) {
     const old = before.queues.get(name);
-    if (!old) continue;
-    q.out = Math.max(0, (q.ended - old.ended) / seconds);
-    q.in = q.about || old.about ? null : Math.max(0, q.out + (q.open - old.open) / seconds);
-    all += q.out;
-    into += q.in ?? 0;
+    if (old) Object.assign(q, rate(q, old));
   }
-  point.out = all;
-  point.in = into;
 }
 
 function onOverview(overview) {
   live.overview = overview;
   if (!overview) return;
   setClock(overview.at, Math.max(0, live.node?.overview_age_ms ?? 0));
-  const queues = new Map(overview.queues.map((q) => [q.queue, {
-    ended: q.completed + q.failed + q.cancelled + q.expired, open: q.ready + q.delayed + q.held + q.running, about: q.about }]));
-  const point = { at: Date.parse(overview.at), queues, waiting: total(overview.queues, 'ready', 'delayed', 'held'),
-    running: overview.running, ...clients() };
+  const known = (q, ended) => ({ ended: sum(ended, 'completed', 'failed', 'cancelled', 'expired'), open: sum(q, 'ready', 'delayed', 'held', 'running'), about: q.about });
+  const { totals } = overview;
+  const queues = new Map(overview.queues.map((q) => [q.queue, known(q, q)]));
+  const point = { at: Date.parse(overview.at), queues, all: known(totals, overview.ended), waiting: sum(totals, 'ready', 'delayed', 'held'),
+    running: totals.running, ...clients() };
   rates(point);
   for (const q of overview.queues) Object.assign(q, { in: queues.get(q.queue).in, out: queues.get(q.queue).out });
   live.points.push(point);
@@ -50,9 +55,10 @@ function onOverview(overview) {
   if (live.points.length > 20) live.points[live.points.length - 20].queues = null; // old ones need no details
 }
 
-function clients() {
-  const n = live.node ?? {};
-  return { polls: n.polls, streams: n.streams, sockets: n.sockets };
+/** Of all nodes. */
+export function clients() {
+  const all = nodes();
+  return Object.fromEntries(['polls', 'streams', 'sockets', 'parked'].map((name) => [name, all.reduce((s, n) => s + (n[name] ?? 0), 0)]));
 }
 
 export function connect() {

@@ -2,7 +2,7 @@
 
 import { ago, bytes, count, percent, quantile, rate, since, span, until } from './format.js';
 import { card, el, keyed, row, say, table } from './dom.js';
-import { live, watch } from './live.js';
+import { clients, live, nodes, watch } from './live.js';
 import { histogram, lines } from './plot.js';
 import { queueTable } from './queues.js';
 
@@ -15,21 +15,22 @@ function stats() {
     return { node: el('div', { class: 'tile' }, el('dt', {}, name), value, note), set: (v, n) => { say(value, v); say(note, n); } };
   };
   const tiles = { waiting: tile('Waiting', 'jobs'), running: tile('Running', 'jobs'), rate: tile('Done', 'a second'),
-    failed: tile('Failed', 'of all that ended'), clients: tile('Clients held', 'on this node'), oldest: tile('Oldest', 'waits') };
+    failed: tile('Failed', 'of all that ended'), clients: tile('Clients held', 'on all nodes'), oldest: tile('Oldest', 'waits') };
   return {
     node: el('dl', { class: 'tiles' }, ...Object.values(tiles).map((t) => t.node)),
-    update({ queues, queues_total: total, running, workers }, node, last) {
-      const of = total > queues.length ? `, in ${queues.length} of ${count(total)} queues` : '';
-      const sum = (...names) => queues.reduce((s, q) => s + names.reduce((x, n) => x + (q[n] ?? 0), 0), 0);
-      const ended = sum('completed', 'failed', 'cancelled', 'expired');
-      const about = queues.some((q) => q.about) ? '≈ ' : '';
-      tiles.waiting.set(about + count(sum('ready', 'delayed', 'held')), `${count(sum('delayed'))} of them for their time${of}`);
-      tiles.running.set(running >= 2000 ? '2,000+' : count(running), `by ${workers.length >= 50 ? '50+' : workers.length} ${workers.length === 1 ? 'worker' : 'workers'}`);
-      tiles.rate.set(rate(last?.out), `a second, ${rate(last?.in)} come in${of}`);
-      tiles.failed.set(ended ? percent(sum('failed') / ended) : '–', `${count(sum('failed'))} of ${count(ended)}${of}`);
-      tiles.clients.set(count(node.polls + node.streams + node.sockets), `${count(node.parked)} parked`);
+    update({ queues, totals: t, ended: e, workers }, last) {
+      const ended = e.completed + e.failed + e.cancelled + e.expired;
+      const most = (n) => (n >= 100000 ? '100,000+' : count(n));
+      const more = t.delayed >= 100000 || t.held >= 100000 ? '+' : '';
+      tiles.waiting.set(`${t.about ? '≈ ' : ''}${count(t.ready + t.delayed + t.held)}${more}`, `${most(t.delayed)} of them for their time, in ${most(t.queues)} ${t.queues === 1 ? 'queue' : 'queues'}`);
+      tiles.running.set(most(t.running), `by ${workers.length >= 50 ? '50+' : workers.length} ${workers.length === 1 ? 'worker' : 'workers'}`);
+      tiles.rate.set(rate(last?.out), `a second, ${rate(last?.in)} come in`);
+      tiles.failed.set(ended ? percent(e.failed / ended) : '–', `${count(e.failed)} of ${count(ended)}`);
+      const held = clients();
+      const on = nodes().length;
+      tiles.clients.set(count(held.polls + held.streams + held.sockets), `${count(held.parked)} parked, on ${on} ${on === 1 ? 'node' : 'nodes'}`);
       const oldest = queues.reduce((a, q) => ((q.oldest ?? 0) > (a?.oldest ?? 0) && !q.paused ? q : a), null);
-      tiles.oldest.set(span(oldest?.oldest ?? 0), oldest ? `in ${oldest.queue}` : `nothing waits${of}`);
+      tiles.oldest.set(span(oldest?.oldest ?? 0), oldest ? `in ${oldest.queue}` : 'nothing waits');
     },
   };
 }
@@ -55,6 +56,17 @@ function workersCard() {
     node.hidden = !workers.length;
     keyed(body, workers.slice(0, 20), (w) => w.worker, make);
   } };
+}
+
+function nodesCard() {
+  const { node, body } = table('Clients held, by node and transport', [['Node'], ['Polls', 'n'], ['Streams', 'n'], ['WebSockets', 'n'], ['Parked', 'n w'], ['Consoles', 'n w'], ['Version', 'n w'], ['Told', 'n p']]);
+  const numbers = ['polls', 'streams', 'sockets'].map((name) => ['n', (cell, n) => say(cell, count(n[name]))]);
+  const make = () => row([
+    ['', (cell, n) => say(cell, `${n.node}${n.here ? ' (this one)' : ''}${n.draining ? ', draining' : ''}`)], ...numbers,
+    ['n w', (cell, n) => say(cell, count(n.parked))], ['n w', (cell, n) => say(cell, count(n.consoles))], ['n w', (cell, n) => say(cell, n.version)],
+    ['n p', (cell, n) => say(cell, n.here ? 'now' : `${span(n.age)} ago`)],
+  ], 0);
+  return { node: card('Clients by node', node), update: (all) => keyed(body, all, (n) => n.id, make) };
 }
 
 /** Names and values, beside each other. */
@@ -113,16 +125,17 @@ export function overview(root) {
   const tiles = stats();
   const rates = lines('Jobs a second', [['in', 'accent'], ['out', 'ok']]);
   const depth = lines('Jobs in the queues', [['waiting', 'accent'], ['running', 'ok']]);
-  const held = lines('Clients held by this node', [['polls', 'accent'], ['streams', 'ok'], ['WebSockets', 'warn']]);
+  const held = lines('Clients held, on all nodes', [['polls', 'accent'], ['streams', 'ok'], ['WebSockets', 'warn']]);
   const spans = latencies();
   const list = queueTable();
   const all = el('a', { href: '#/queues' }, 'all queues');
   const more = el('p', { class: 'muted' }, '');
   const workers = workersCard();
+  const holders = nodesCard();
   const parts = system();
   const body = el('div', { class: 'view', hidden: true }, el('h1', { class: 'sr' }, 'Overview'), tiles.node,
     el('div', { class: 'grid three' }, rates.node, depth.node, held.node),
-    card('Queues', list.node, more), workers.node, spans.node, parts.node);
+    card('Queues', list.node, more), workers.node, holders.node, spans.node, parts.node);
   root.append(loading, body);
 
   const stop = watch(() => {
@@ -134,16 +147,17 @@ export function overview(root) {
     }
     const last = points[points.length - 1];
     body.hidden = false;
-    tiles.update(o, n, last);
+    tiles.update(o, last);
     const x = points.map((p) => p.at / 1000);
     const column = (name) => points.map((p) => p[name] ?? null);
     rates.set([x, column('in'), column('out')], [rate(last.in), rate(last.out)]);
     depth.set([x, column('waiting'), column('running')], [count(last.waiting), count(last.running)]);
-    held.set([x, column('polls'), column('streams'), column('sockets')], [count(n.polls), count(n.streams), count(n.sockets)]);
+    held.set([x, column('polls'), column('streams'), column('sockets')], ['polls', 'streams', 'sockets'].map((name) => count(clients()[name])));
     const shown = [...o.queues].sort((a, b) => (b.oldest ?? -1) - (a.oldest ?? -1) || b.running - a.running).slice(0, 15);
     list.update(shown, n.write);
-    more.replaceChildren(`The ${shown.length} of ${count(o.queues_total)} queues whose jobs wait longest: `, all);
+    more.replaceChildren(`The ${shown.length} of ${count(o.totals.queues)} queues whose jobs wait longest: `, all);
     workers.update(o.workers);
+    holders.update(nodes());
     spans.update(o, n);
     parts.update(o, n);
   });

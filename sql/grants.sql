@@ -12,7 +12,7 @@ DECLARE
             "edge_submit_limited", "edge_stage", "edge_submit_batch", "edge_add_to_batch", "edge_unstage", "edge_batches",
             "edge_batch_jobs", "edge_list", "edge_list_batches", "edge_position", "edge_paused", "edge_retry", "edge_put", "edge_get", "edge_drop",
             "edge_cancel", "edge_publish", "edge_use_tickets", "edge_revoked", "edge_queues", "edge_relays",
-            "list_deliveries", "retry_delivery", "delivery_stats",
+            "list_deliveries", "retry_delivery", "delivery_stats", "edge_report",
             "console_overview", "console_queues", "console_jobs", "console_job", "console_failures",
             "cancel", "publish", "topic_id", "run_maintenance", "tick", "purge"],
         "await_worker": [

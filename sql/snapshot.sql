@@ -1166,7 +1166,11 @@ BEGIN
             FROM (SELECT v.seq, v.type, v.state, v.attempt, v.at, v.data FROM await.event v
                   WHERE v.class = v_class AND v.job = v_id ORDER BY v.seq DESC LIMIT 200) e),
         'deliveries', (SELECT coalesce(json_agg(l.document::json), '[]')
-                       FROM await.list_deliveries(NULL, NULL, v_id, NULL, NULL, 50) l WHERE l.document IS NOT NULL))::text;
+                       FROM await.list_deliveries(NULL, NULL, v_id, NULL, NULL, 50) l WHERE l.document IS NOT NULL),
+        'nodes', (SELECT coalesce(json_agg(json_build_object('node', n.name, 'watching', n.report #> k.path -> 'watching',
+                                                             'sent', n.report #> k.path -> 'sent') ORDER BY n.name, n.id), '[]')
+                  FROM (SELECT ARRAY['jobs', v_id::text] AS path) k JOIN await.edge_node n ON n.report #> k.path IS NOT NULL
+                  WHERE n.at > clock_timestamp() - interval '10 seconds'))::text;
 END $$;
 CREATE FUNCTION await.console_jobs(p jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1194,6 +1198,28 @@ BEGIN
             WHERE left(j.queue, 1) <> '.'),
         'next', page.next_id || '.' || page.next_eid)::text;
 END $$;
+CREATE FUNCTION await.console_lanes() RETURNS TABLE(queue integer, first bigint, ready bigint, about boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT (m.lane >> 8)::int4, min(h.low), sum(h.n + t.n + CASE WHEN t.n = 50
+            THEN (t.low - h.high - 1) * (h.n + t.n)::float8 / (h.high - h.low + t.high - t.low + 2) ELSE 0 END)::bigint,
+        bool_or(t.n = 50)
+    FROM (SELECT y.lane, coalesce((SELECT w.pos FROM await.low_water w WHERE w.lane = y.lane
+                                   ORDER BY w.lane DESC, w.pos DESC LIMIT 1), 0) AS mark
+          FROM await.lane_in_use y ORDER BY y.lane LIMIT 20000) m
+    CROSS JOIN LATERAL (SELECT count(*) AS n, min(x.pos) AS low, max(x.pos) AS high FROM (
+        SELECT r.pos FROM await.ready r WHERE r.lane = m.lane AND r.pos >= m.mark ORDER BY r.lane, r.pos LIMIT 50) x) h
+    CROSS JOIN LATERAL (SELECT count(*) AS n, min(x.pos) AS low, max(x.pos) AS high FROM (
+        SELECT r.pos FROM await.ready r WHERE h.n = 50 AND r.lane = m.lane AND r.pos > h.high
+        ORDER BY r.lane DESC, r.pos DESC LIMIT 50) x) t
+    WHERE h.n > 0 GROUP BY 1
+$$;
 CREATE FUNCTION await.console_leases() RETURNS TABLE(job uuid, attempt smallint, worker text, until timestamp with time zone, queue integer)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1206,6 +1232,17 @@ CREATE FUNCTION await.console_leases() RETURNS TABLE(job uuid, attempt smallint,
     SELECT l.job, l.attempt, l.worker, l.until, j.queue
     FROM (SELECT y.job, y.attempt, y.worker, y.until FROM await.lease y ORDER BY y.job DESC LIMIT 2000) l
     JOIN await.job j ON j.class = await.class(l.job) AND j.id = l.job
+$$;
+CREATE FUNCTION await.console_nodes() RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    SELECT coalesce(json_agg(json_build_object('id', n.id, 'node', n.name,
+            'age_ms', round(extract(epoch FROM clock_timestamp() - n.at) * 1000)::int8,
+            'report', n.report - 'asks' - 'jobs') ORDER BY n.name, n.id), '[]')
+    FROM (SELECT o.* FROM await.edge_node o WHERE o.at > clock_timestamp() - interval '10 seconds'
+          ORDER BY o.name, o.id LIMIT 100) n
 $$;
 CREATE FUNCTION await.console_overview() RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1221,9 +1258,13 @@ CREATE FUNCTION await.console_overview() RETURNS text
 DECLARE
     v_leased  json;
     v_running jsonb;
-    v_total   bigint;
     v_ids     int4[];
+    v_busy    int4[];                        -- all queues where jobs wait, those first that wait longest
+    v_ready   bigint[];                      -- how many, and whether that is an estimate
+    v_about   boolean[];
+    v_inside  CONSTANT int4[] := ARRAY(SELECT q.id FROM await.queue q WHERE left(q.name, 1) = '.' LIMIT 1000);
     v_queues  json;
+    v_totals  json;
     v_spans   json;
 BEGIN
     PERFORM await.count_events();
@@ -1235,7 +1276,6 @@ BEGIN
     )
     SELECT (SELECT coalesce(jsonb_object_agg(b.queue, b.n), '{}') FROM (SELECT l.queue, count(*) AS n FROM leases l
                                                                          GROUP BY 1) b),
-           (SELECT count(*) FROM leases),
            (SELECT coalesce(json_agg(json_build_object('worker', left(w.worker, 200), 'jobs', w.jobs, 'running',
                 (SELECT json_agg(json_build_object('id', l.job, 'queue', q.name, 'attempt', l.attempt,
                      'since', await.utc(s.at), 'until', await.utc(l.until)) ORDER BY l.job)
@@ -1245,16 +1285,13 @@ BEGIN
                                                       ORDER BY v.seq DESC LIMIT 50) e
                                     WHERE e.type = 'processing' LIMIT 1) s ON true
                  WHERE l.job = ANY (w.ids)))), '[]') FROM workers w)
-        INTO v_running, v_total, v_leased;
+        INTO v_running, v_leased;
+    SELECT coalesce(array_agg(l.queue ORDER BY l.first), '{}'), array_agg(l.ready ORDER BY l.first),
+        array_agg(l.about ORDER BY l.first) INTO v_busy, v_ready, v_about
+        FROM await.console_lanes() l WHERE l.queue <> ALL (v_inside);
     -- those whose jobs wait longest, that workers are busy with, that are paused, that configurations name, the eldest
     SELECT array_agg(u.queue) INTO v_ids FROM (
-        (SELECT (m.lane >> 8)::int4 AS queue FROM (SELECT y.lane FROM await.lane_in_use y ORDER BY y.lane LIMIT 20000) m
-         CROSS JOIN LATERAL (SELECT r.pos FROM await.ready r
-                             WHERE r.lane = m.lane AND r.pos >= coalesce((
-                                 SELECT w.pos FROM await.low_water w WHERE w.lane = m.lane
-                                 ORDER BY w.lane DESC, w.pos DESC LIMIT 1), 0)
-                             ORDER BY r.lane, r.pos LIMIT 1) f
-         GROUP BY 1 ORDER BY min(f.pos) LIMIT 25)
+        SELECT b.queue FROM unnest(v_busy[:25]) b (queue)
         UNION (SELECT k.key::int4 FROM jsonb_each_text(v_running) k ORDER BY k.value::bigint DESC LIMIT 15)
         UNION (SELECT q.id FROM await.queue q WHERE q.paused ORDER BY q.id LIMIT 10)
         UNION (SELECT q.id FROM await.queue q WHERE q.named AND q.name NOT LIKE '.%' ORDER BY q.id LIMIT 15)
@@ -1263,6 +1300,18 @@ BEGIN
     SELECT coalesce(json_agg(d.doc ORDER BY d.doc ->> 'queue'), '[]') INTO v_queues
         FROM (SELECT await.console_queue(k, coalesce((v_running ->> k::text)::bigint, 0)) AS doc
               FROM unnest(v_ids) k) d WHERE d.doc IS NOT NULL AND left(d.doc ->> 'queue', 1) <> '.';
+    -- what is shown of a queue is counted better than what is said of all
+    SELECT json_build_object('ready', coalesce(sum(u.ready) FILTER (WHERE NOT u.shown), 0) + (
+                SELECT coalesce(sum((d ->> 'ready')::bigint), 0) FROM json_array_elements(v_queues) d),
+            'about', coalesce(bool_or(u.about) FILTER (WHERE NOT u.shown), false) OR EXISTS (
+                SELECT FROM json_array_elements(v_queues) d WHERE (d ->> 'about')::boolean),
+            'delayed', (SELECT count(*) FROM (SELECT FROM await.delayed LIMIT 100000) x),
+            'held', (SELECT count(*) FROM (SELECT FROM await.held LIMIT 100000) x),
+            'running', (SELECT count(*) FROM (SELECT FROM await.lease LIMIT 100000) x),
+            'queues', (SELECT count(*) FROM (SELECT FROM await.queue q WHERE q.name NOT LIKE '.%' LIMIT 20000) x))
+        INTO v_totals
+        FROM (SELECT b.ready, b.about, b.queue = ANY (v_ids) AS shown
+              FROM unnest(v_busy, v_ready, v_about) b (queue, ready, about)) u;
     SELECT json_object_agg(s.what, s.counts) INTO v_spans FROM (
         SELECT n.what, json_agg(n.sum ORDER BY n.i) AS counts FROM (
             SELECT h.what, u.i, sum(u.x) AS sum FROM await.queue_count c
@@ -1270,8 +1319,11 @@ BEGIN
             CROSS JOIN LATERAL unnest(h.counts) WITH ORDINALITY u (x, i)
             WHERE c.queue = ANY (v_ids) GROUP BY 1, 2) n GROUP BY 1) s;
     RETURN json_build_object('at', await.utc(clock_timestamp()), 'queues', v_queues,
-        'queues_total', (SELECT count(*) FROM (SELECT FROM await.queue q WHERE q.name NOT LIKE '.%' LIMIT 20000) x),
-        'running', v_total, 'workers', v_leased, 'bounds', await.buckets(), 'latency', coalesce(v_spans, '{}'),
+        'totals', v_totals, 'ended', (SELECT json_build_object('completed', coalesce(sum(c.completed), 0),
+                'failed', coalesce(sum(c.failed), 0), 'cancelled', coalesce(sum(c.cancelled), 0),
+                'expired', coalesce(sum(c.expired), 0))
+            FROM (SELECT k.* FROM await.queue_count k WHERE k.queue <> ALL (v_inside) LIMIT 20000) c),
+        'nodes', await.console_nodes(), 'workers', v_leased, 'bounds', await.buckets(), 'latency', coalesce(v_spans, '{}'),
         'relays', await.console_relays(), 'webhooks', (SELECT row_to_json(w) FROM await.delivery_stats() w),
         'postgres', (SELECT json_build_object('version', current_setting('server_version'),
                 'database', current_database(), 'connections', s.numbackends,
@@ -2124,6 +2176,29 @@ CREATE FUNCTION await.edge_relays(p_most integer) RETURNS TABLE(relay text, sink
     SELECT s.relay, s.sink, s.leader IS NOT NULL, s.behind, (s.lag * 1000)::bigint, s.delivered, s.failures
     FROM await.relay_status() s WHERE s.sink IS NOT NULL ORDER BY s.relay, s.sink LIMIT p_most
 $$;
+CREATE FUNCTION await.edge_report(p_id uuid, p_name text, p_report jsonb) RETURNS SETOF uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '500ms'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF jsonb_typeof(p_report) IS DISTINCT FROM 'object' OR length(p_report::text) > 65536 OR length(p_name) > 255 THEN
+        RAISE EXCEPTION 'a report of a node needs to be an object of at most 64 KB' USING ERRCODE = '22023';
+    END IF;
+    DELETE FROM await.edge_node n WHERE n.id IN (
+        SELECT o.id FROM await.edge_node o WHERE o.at < clock_timestamp() - interval '1 minute' AND o.id <> p_id
+        FOR UPDATE SKIP LOCKED);
+    UPDATE await.edge_node n SET name = p_name, at = clock_timestamp(), report = p_report WHERE n.id = p_id;
+    IF NOT FOUND AND (SELECT count(*) FROM await.edge_node) < 1000 THEN
+        INSERT INTO await.edge_node (id, name, at, report) VALUES (p_id, p_name, clock_timestamp(), p_report)
+            ON CONFLICT (id) DO NOTHING;
+    END IF;
+    RETURN QUERY SELECT a.job::uuid FROM await.edge_node n
+        CROSS JOIN LATERAL jsonb_array_elements_text(n.report -> 'asks') a (job)
+        WHERE n.at > clock_timestamp() - interval '10 seconds' AND jsonb_typeof(n.report -> 'asks') = 'array'
+        GROUP BY 1 ORDER BY min(n.id::text), 1 LIMIT 16;
+END $$;
 CREATE FUNCTION await.edge_retry(p_id uuid, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7062,6 +7137,13 @@ ALTER TABLE await.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE UNLOGGED TABLE await.edge_node (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    report jsonb NOT NULL
+)
+WITH (fillfactor='50');
 CREATE TABLE await.event_topic (
     class smallint NOT NULL,
     job uuid NOT NULL,
@@ -7406,6 +7488,8 @@ ALTER TABLE ONLY await.delivery_host
     ADD CONSTRAINT delivery_host_pkey PRIMARY KEY (host);
 ALTER TABLE ONLY await.delivery
     ADD CONSTRAINT delivery_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY await.edge_node
+    ADD CONSTRAINT edge_node_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY await.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (class, job, seq);
 ALTER TABLE ONLY await.event_topic
@@ -7607,7 +7691,9 @@ GRANT ALL ON FUNCTION await.console_job(p jsonb) TO await_console;
 REVOKE ALL ON FUNCTION await.console_jobs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.console_jobs(p jsonb) TO await_edge;
 GRANT ALL ON FUNCTION await.console_jobs(p jsonb) TO await_console;
+REVOKE ALL ON FUNCTION await.console_lanes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.console_leases() FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.console_nodes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.console_overview() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.console_overview() TO await_edge;
 GRANT ALL ON FUNCTION await.console_overview() TO await_console;
@@ -7667,6 +7753,8 @@ REVOKE ALL ON FUNCTION await.edge_queues(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_queues(p_most integer) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_relays(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_relays(p_most integer) TO await_edge;
+REVOKE ALL ON FUNCTION await.edge_report(p_id uuid, p_name text, p_report jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.edge_report(p_id uuid, p_name text, p_report jsonb) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.edge_retry(p_id uuid, p_most integer, p_owner_most integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) TO await_edge;
 REVOKE ALL ON FUNCTION await.edge_revoked() FROM PUBLIC;

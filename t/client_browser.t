@@ -258,6 +258,70 @@ subtest 'tabs share a WebSocket' => sub {
     eventually('with a socket of its own', sub { metric('await_sockets') == 1 }, $LONG);
 };
 
+subtest 'the tab that has the shared WebSocket is frozen' => sub {
+    visit();
+    my $id = one_job();
+    my $url = "/jobs/$id";
+    my %options = (shared => JSON::PP::true, quiet => 2000);
+    follow($url, %options);
+    eventually('the first tab has the socket', sub { seqs_are($url, 1) && metric('await_sockets') == 1 }, $LONG);
+    my $first = $browser->call('GET', "$browser->{session}/window");
+    my $second = $browser->call('POST', "$browser->{session}/window/new", { type => 'tab' })->{handle};
+    tab($second);
+    visit();
+    follow($url, %options);
+    eventually('the second has its events', sub { seqs_are($url, 1) }, $LONG);
+    is metric('await_sockets'), 1, 'by the same socket';
+    tab($first);
+    # a request that is not answered stops all scripts of the tab; later, as WebDriver waits for what is called
+    my $other = one_job();
+    script('setTimeout(() => { const stop = new XMLHttpRequest();'
+        . ' stop.open("GET", arguments[0], false); stop.send(); }, 100)', "/jobs/$other?wait=50");
+    until_true('the first stands still', sub { metric('await_polls') == 1 }, $LONG);
+    tab($second);
+    claim($id);
+    hint($id);
+    eventually('what the frozen one does not pass on, the second reads', sub { seqs_are($url, 1, 2) }, $LONG)
+        or diag explain seen($url);
+    eventually('and it opens a socket', sub { metric('await_sockets') == 2 }, $LONG);
+    complete($id, 'x', hint => 1);
+    eventually('which has the end', sub { seqs_are($url, 1 .. 3) && seen($url)->{ended} }, $LONG);
+    del("/jobs/$other");
+    tab($first);
+    eventually('the first, when it goes on, has all of it once', sub { seqs_are($url, 1 .. 3) }, $LONG)
+        or diag explain seen($url);
+    $browser->call('DELETE', "$browser->{session}/window");
+    tab($second);
+};
+
+subtest 'tickets' => sub {
+    visit();
+    script(<<'JS');
+        page.heard = {};
+        const place = { events: '/in/news' };
+        const listen = (name, client, more) => client.topic('news', { ...place, ...more })
+          .subscribe(({ data }) => (page.heard[name] ??= []).push(data.n), (error) => { page.heard[name] = error.status; });
+        listen('socket', page.client({ ticket: '/ticket?as=ann' }), { socket: '/in/socket' });
+        listen('stream', page.client({ ticket: '/ticket?as=ann', quiet: 20000 }), { socket: false });
+        listen('none', page.client({ quiet: 1000 }), { socket: false });
+JS
+    my $heard = sub { my $all = script('return page.heard[arguments[0]] ?? null', $_[0]); ref $all ? "@$all" : $all // '' };
+    post('/news', '{"n":1}');
+    for my $way (qw(socket stream)) {
+        eventually("by the $way, which the browser can send no header with", sub { $heard->($way) =~ /\b1$/ }, $LONG);
+    }
+    eventually('without one it is refused', sub { $heard->('none') eq '401' }, $LONG);
+    my $tickets = metric('await_tickets_total');
+    script('page.cut()');
+    eventually('when the socket breaks it gets another one, as each is good once',
+        sub { metric('await_tickets_total') > $tickets && script('return page.openSockets()') == 1 }, $LONG);
+    post('/news', '{"n":2}');
+    for my $way (qw(socket stream)) {
+        eventually("and goes on: $way", sub { $heard->($way) =~ /\b1 2$/ }, $LONG);
+    }
+    script('page.close()');
+};
+
 # 200 jobs: submitted by the page, all of them watched.
 sub two_hundred {
     my (%options) = @_;

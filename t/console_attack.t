@@ -3,6 +3,7 @@
 
 use strict;
 use warnings;
+no warnings 'portable';
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Session;
@@ -17,6 +18,7 @@ await_origins any; await_cors on;
 server {
     listen 127.0.0.1:${PORT};
     location = /jobs { await_submit work; }
+    location = /metrics { await_metrics; }
     location ~ ^/jobs/(?<id>[^/]+)$ { await_job $id; }
     location /any { await_console write; error_page 404 @problem; }
     location /ops:c { await_console; }
@@ -125,6 +127,107 @@ subtest 'the nginx worker that reads is killed' => sub {
     my $at = newest($next, 'overview', sub { $_[0] })->{at};
     ok newest($next, 'overview', sub { $_[0] && $_[0]{at} ne $at }, 15), 'and read on at once';
     $next->close;
+};
+
+# Replaces a function of the console until the subtest ends.
+sub with_function {
+    my ($signature, $body, $do) = @_;
+    my $before = sql("SELECT pg_get_functiondef('await.@{[ $signature =~ s/p jsonb/jsonb/r ]}'::regprocedure)");
+    sql("CREATE OR REPLACE FUNCTION await.$signature RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path = pg_catalog, pg_temp AS \$test\$ BEGIN $body END \$test\$");
+    $do->();
+    return sql($before);
+}
+
+subtest 'a read that is slow' => sub {
+    with_function('console_queues(p jsonb)' => q(PERFORM pg_sleep(30); RETURN '{}';), sub {
+        my $start = time;
+        my $slow = begin_request('GET', '/any/api/queues');
+        eventually 'it is at it', sub { sql(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep')) };
+        is post('/jobs', 'x' x 300_000)->{status}, 202, 'a large submission is accepted meanwhile';
+        is $slow->response->{status}, 503, 'it is given up';
+        cmp_ok time - $start, '<', 15, 'long before the time of other statements is over';
+        is sql(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep')), 0, 'by PostgreSQL, too';
+        is get('/any/api/jobs')->{status}, 200, 'on the same connection';
+    });
+    is get('/any/api/queues')->{status}, 200, 'afterwards it works';
+};
+
+subtest 'nginx is reloaded during a read' => sub {
+    with_function('console_queues(p jsonb)' => q(PERFORM pg_sleep(1); RETURN '{"queues": [], "next": "slow"}';), sub {
+        my $stream = begin_request('GET', '/any/api/live');
+        ok newest($stream, 'overview'), 'a console is open';
+        my $slow = begin_request('GET', '/any/api/queues');
+        eventually 'a read is on its way', sub { sql(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep')) };
+        my @pids = worker_pids();
+        kill 'HUP', $s->pid('nginx');
+        is json($slow->response)->{next}, 'slow', 'it is answered by the old nginx worker';
+        ok $stream->read_until(sub { $stream->{eof} }, 20), 'the stream ends';
+        workers_are_new(@pids);
+        eventually 'and no old worker stays', sub { !grep { kill 0, $_ } @pids };
+    });
+};
+
+subtest 'the shared overview is locked' => sub {
+    my $stream = begin_request('GET', '/any/api/live');
+    ok newest($stream, 'overview'), 'there is data';
+    # the lock is the first word of the zone, which has the text of the overview
+    my ($pid) = worker_pids();
+    my $zone;
+    open my $maps, '<', "/proc/$pid/maps" or die "maps: $!";
+    open my $memory, '+<:raw', "/proc/$pid/mem" or plan skip_all => 'the memory of nginx cannot be written here';
+    for (<$maps>) {
+        my ($from, $to) = /^(\w+)-(\w+) rw-s .*zero/ or next;
+        sysseek $memory, hex $from, 0;
+        sysread $memory, my $bytes, hex($to) - hex $from;
+        $zone = hex $from if $bytes =~ /"totals"/ && $bytes =~ /"max_connections"/;
+    }
+    ok $zone, 'its zone is found';
+    my $lock = sub { sysseek $memory, $zone, 0; return syswrite $memory, pack 'Q', $_[0] };
+    $lock->(1);
+    my $at = newest($stream, 'overview')->{at};
+    ok newest($stream, 'node', sub { $_[0]{overview_age_ms} > 3000 }), 'what the node knows comes on, with the age of the data';
+    is newest($stream, 'overview')->{at}, $at, 'but nothing new';
+    is get('/any/api/overview')->{status}, 200, 'nor is a single answer kept waiting';
+    is post('/jobs', 'x')->{status}, 202, 'and clients notice nothing';
+    $lock->(0);
+    ok newest($stream, 'overview', sub { $_[0] && $_[0]{at} ne $at }), 'when it is free, there is data again';
+    $stream->close;
+};
+
+subtest 'an overview that is too large' => sub {
+    push @Await::Test::expected_alarms, qr/more than the/;
+    my $stream = begin_request('GET', '/any/api/live');
+    my $at = newest($stream, 'overview')->{at};
+    with_function('console_overview()' => q(RETURN json_build_object('at', repeat('x', 300000))::text;), sub {
+        eventually 'is said in error.log, in a line', sub {
+            error_log() =~ /await: the overview of await_console has 30\d{4} bytes, more than the 262144 that are shown$/m };
+        ok newest($stream, 'node', sub { $_[0]{overview_age_ms} > 3000 }), 'the console goes on';
+        is newest($stream, 'overview')->{at}, $at, 'with what was read before';
+    });
+    ok newest($stream, 'overview', sub { $_[0] && $_[0]{at} ne $at }), 'and with what is read afterwards';
+    $stream->close;
+};
+
+subtest 'more consoles than there is room for' => sub {
+    my @streams = map { begin_request('GET', '/any/api/live') } 1 .. 201;    # two nginx workers have room for a hundred each
+    my (@open, $refused);
+    for my $stream (@streams) {
+        $stream->read_until(sub { $_[0] =~ /^event: (?:node|refused)\n/m }, 30);
+        if ($stream->{buffer} =~ /^event: refused\n/m) { $refused = $stream }
+        else { push @open, $stream }
+    }
+    ok $refused, 'one is refused';
+    cmp_ok scalar(@open), '>=', 100, 'when a hundred are open';
+    like $refused->{buffer}, qr{^HTTP/1.1 200 .*^retry: \d+\n.*"detail":"Too many consoles are open}ms,
+        'with a status that lets EventSource come again, and says why';
+    ok newest($open[0], 'node'), 'the others go on';
+    is post('/jobs', 'x')->{status}, 202, 'and so do clients';
+    $_->close for @open;
+    eventually 'none is open', sub { metric('await_consoles') == 0 };
+    my $again = begin_request('GET', '/any/api/live');
+    ok newest($again, 'overview', sub { $_[0] }), 'then there is room';
+    $again->close;
 };
 
 finish();

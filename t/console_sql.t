@@ -60,8 +60,11 @@ subtest 'the overview' => sub {
     is_deeply [ @{ $o->{workers}[0] }{qw(worker jobs)} ], [ 'worker-1', 1 ], 'who works';
     is_deeply [ @{ $o->{workers}[0]{running}[0] }{qw(id queue attempt)} ], [ $running, 'second', 1 ], 'on what';
     like $o->{workers}[0]{running}[0]{since}, qr/^20\d\d-.*Z$/, 'and since when';
-    is $o->{queues_total}, sql(q(SELECT count(*) FROM await.queue WHERE name NOT LIKE '.%')),
+    is $o->{totals}{queues}, sql(q(SELECT count(*) FROM await.queue WHERE name NOT LIKE '.%')),
         'how many queues there are';
+    is_deeply [ map { 0 + $_ } @{ $o->{totals} }{qw(ready delayed held running)} ], [ 1, 1, 0, 1 ],
+        'what is in all of them';
+    is_deeply $o->{nodes}, [], 'no node has told of itself';
     is $o->{postgres}{database}, sql('SELECT current_database()'), 'what PostgreSQL says of itself';
 };
 
@@ -195,7 +198,7 @@ subtest 'rights' => sub {
     for my $role (qw(await_edge await_worker await_relay await_console)) {
         my %may = map { $_ => sql("SELECT has_function_privilege('$role', p.oid, 'EXECUTE') FROM pg_proc p
             WHERE p.pronamespace = 'await'::regnamespace AND p.proname = 'console_$_'") }
-            qw(overview queues jobs job failures act depth queue leases relays error);
+            qw(overview queues jobs job failures act depth queue leases relays error nodes lanes);
         is join(' ', sort grep { $may{$_} eq 't' } keys %may),
             {
                 await_edge => 'failures job jobs overview queues',
@@ -218,7 +221,18 @@ subtest 'many queues and jobs' => sub {
     my $o = console('overview');
     cmp_ok scalar(@{ $o->{queues} }), '<=', 80, 'the overview has a bounded number of queues';
     cmp_ok length(encode_json($o)), '<', 64 * 1024, 'and of bytes';
-    cmp_ok $o->{queues_total}, '>', 10000, 'of all';
+    cmp_ok $o->{totals}{queues}, '>', 10000, 'of all';
+    my $waiting = sql('SELECT count(*) FROM await.ready');
+    my $shown = 0;
+    $shown += $_->{ready} for @{ $o->{queues} };
+    cmp_ok $shown, '<', $waiting / 2, 'what is shown is a part of what waits';
+    cmp_ok abs($o->{totals}{ready} - $waiting), '<', $waiting / 20, 'the total is that of all queues';
+    ok $o->{totals}{about}, 'which is an estimate, as one of them is deep';
+    sql(q(DELETE FROM await.queue_count));
+    sql(q(INSERT INTO await.queue_count (queue, completed, failed, waits, runs, totals)
+          SELECT q.id, 2, 1, '{}', '{}', '{}' FROM await.queue q WHERE q.name LIKE 'many.%'));
+    my $ended = console('overview')->{ended};
+    is "$ended->{completed} $ended->{failed}", '20000 10000', 'what has ended, in all queues';
     my ($deep) = @{ console('queues', { match => 'deep' })->{queues} };
     ok $deep->{about}, 'the depth of a deep queue is estimated';
     cmp_ok abs($deep->{ready} - 20000), '<', 2000, 'well';

@@ -71,7 +71,7 @@ subtest 'indexes that replace others' => sub {
         CREATE INDEX job_xid ON await.job (xid) WHERE owner IS NOT NULL;
         DROP TABLE await.relay_leader, await.relay_cursor, await.relay_sink, await.webhook,
             await.webhook_secret, await.delivery, await.delivery_due, await.delivery_host,
-            await.delivery_end, await.delivery_attempt CASCADE;
+            await.delivery_end, await.delivery_attempt, await.edge_node CASCADE;
         DROP SEQUENCE await.deliveries_delivered, await.deliveries_failed, await.deliveries_dead;
         ALTER TABLE await.job DROP webhook, DROP mark;
         ALTER TABLE await.limits DROP delivery_keep;

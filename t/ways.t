@@ -45,6 +45,8 @@ my @transports = (
     { name => 'events', path => '/sets/BATCH', accept => 'text/event-stream' },
     { name => 'list', path => '/list?limit=50' },
     { name => 'retry', path => '/jobs/SMALL/retry', method => 'POST', body => '' },
+    { name => 'overview', path => '/ops/api/overview' },
+    { name => 'console', path => '/ops/api/live' },
 );
 
 # Variables that a log may hold: all but those that no two requests have in common.
@@ -79,6 +81,7 @@ for my $way (@ways) {
         add_header X-Named "$http_x_tag" always; }
     location ~ ^/sets/(?<captured>[^/]+)$ { limit_req zone=many burst=500 nodelay; await_batch $captured;
         await_events batch:$captured; add_header X-Named "$http_x_tag" always; }
+    location /ops { await_console; add_header X-Named "$http_x_tag" always; }
     location ~ ^/ws/(?<captured>[^/]+)$ { await_socket job:$captured; }
 }
 CONF
@@ -205,7 +208,7 @@ my @readers = map { of($_) } qw(sse socket);
 ok turn(4000, sub { !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers }, 60), 'all events have come';
 cmp_ok time - $began, '>', $TIMEOUT + 0.1, 'slowly';
 is_deeply numbers($_), [ 1 .. $EVENTS ], "each event once, in order: $_->{case}" for @readers;
-ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(large inline list retry) }, 10),
+ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(large inline list retry overview) }, 10),
     'the results have come';
 for my $client (of('large')) {
     is $client->{status}, 200, "the status: $client->{case}";
@@ -222,14 +225,21 @@ for my $client (of('retry')) {
     is $client->{status}, 202, $client->{case};
     is json($client)->{retry_of}, $small_id, "the job that was retried: $client->{case}";
 }
+for my $client (of('overview')) {
+    is $client->{status}, 200, $client->{case};
+    is json($client)->{overview}{totals}{queues}, 2, "what the console says of the queues: $client->{case}";
+}
 ok turn(65536, sub { metric('await_buffered_bytes') == 0 }, 10), 'nothing waits any more';
 
+my $told = sub { my ($client) = @_; return scalar(() = $client->{body} =~ /^event: node\ndata: \{.*\}\n\n/mg) };
+my %before = map { $_->{case} => $told->($_) } of('console');
 # quiet for longer than send_timeout
 my $quiet = time;
 turn(65536, sub { time - $quiet > $TIMEOUT + 0.6 }, $TIMEOUT + 3);
 is_deeply [ map { $_->{case} }
-    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } @HELD, 'socket' ], [],
+    grep { $_->{eof} || $_->{ended} || $_->{reset} } map { of($_) } @HELD, 'socket', 'console' ], [],
     'whoever has read everything stays';
+cmp_ok $told->($_), '>', $before{ $_->{case} }, "and a console goes on: $_->{case}" for of('console');
 
 # the end
 my $cursor = (of('sse'))[0]{body} =~ /.*^id: ([^\n]+)\n/ms ? $1 : '';
@@ -305,7 +315,7 @@ for my $t (map { $_->{name} } @transports) {
         $_->{args} =~ s/way=\d+//, $_->{query_string} =~ s/way=\d+// for $first, $this;
         cmp_ok delete $this->{port}, '>', 0, 'the port of the peer'; delete $first->{port};
         delete @$_{qw(bytes_sent body_bytes_sent)}
-            for $t =~ /^(?:sse|stream|events)$/ ? ($first, $this) : ();    # without a request each event is a chunk
+            for $t =~ /^(?:sse|stream|events|console|overview)$/ ? ($first, $this) : ();    # without a request each event is a chunk
         if ($n != 5) {
             delete @$_{ keys %of_protocol } for $first, $this;
         }    # else: TLS, parked and not parked, where all is the same
@@ -314,7 +324,7 @@ for my $t (map { $_->{name} } @transports) {
     my ($parked, $not) = map {
         my $line = { %{ $logged{$t}[$_] } };
         delete $line->{port};
-        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /^(?:sse|stream|events)$/;
+        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /^(?:sse|stream|events|console|overview)$/;
         $line->{$_} =~ s/way=\d+// for qw(args query_string);
         $line
     } 0, 1;

@@ -51,6 +51,7 @@ class BatchNews {
     Watch(BatchNews &news, const Uuid &batch) : news(news), batch(batch) {}
     void on_hint(int seq) noexcept override { news.on_hint(batch, seq); }
     void on_history_changed() noexcept override {}
+    bool is_client() const noexcept override { return false; }
     BatchNews &news;
     Uuid batch;
     std::int64_t until_ms = 0;

@@ -143,6 +143,14 @@ void Hub::sweep() {
   }
 }
 
+std::size_t Hub::clients(const Uuid &job) {
+  auto at = watched_.find(job);
+  std::size_t n = 0;
+  if (at != watched_.end())
+    each(at->second, [&](core::Listener &one) { n += one.is_client() ? 1 : 0; });
+  return n;
+}
+
 std::vector<Uuid> Hub::watched() const {
   std::vector<Uuid> ids;
   ids.reserve(watched_.size());

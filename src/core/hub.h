@@ -32,6 +32,8 @@ class Listener : public Hook<> {
   /// After a failover: events that were seen may not exist any more. Must not destroy listeners either.
   virtual void on_history_changed() noexcept = 0;
   bool listening() const { return watchers_ != nullptr; }
+  /// Whether a client is behind it, and not a cache.
+  virtual bool is_client() const noexcept { return true; }
   /// Loads this into the CPU cache, because it will be called soon.
   void prefetch() const {
     for (std::ptrdiff_t at = -128; at <= 192; at += 64)
@@ -92,6 +94,8 @@ class Hub {
   void sweep();
 
   std::size_t jobs() const { return watched_.size(); }
+  /// How many clients watch this job. As many steps as there are.
+  std::size_t clients(const Uuid &job);
   std::size_t listeners() const { return listeners_; }
   std::vector<Uuid> watched() const;
 

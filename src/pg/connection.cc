@@ -103,6 +103,7 @@ void Connection::transmit(Statement &statement) {
   auto lengths = statement.params.lengths();
   std::vector<int> formats(values.size(), 1);
   if ((!has_settings_ && !statement.bare && (!before(session::kIsolation) || !before(limits_.c_str()))) ||
+      (statement.limit_ms > 0 && !before(session::limit(statement.limit_ms).c_str())) ||
       PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
                         values.data(), lengths.data(), formats.data(), 1) != 1 ||
       PQpipelineSync(pg_.get()) != 1) {

@@ -34,6 +34,9 @@ class Statement {
   bool bare = false;    ///< is sent without the settings before it, because it looks at those of the session
   /// No client waits for it: it does not delay quitting, and is not counted.
   bool background = false;
+  /// After which the server cancels it, if that is sooner than Options::timeout_ms; 0: no sooner. What is
+  /// sent behind it waits no longer for it.
+  std::int64_t limit_ms = 0;
   std::int64_t sent_at = 0;
 };
 

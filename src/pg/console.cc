@@ -45,6 +45,15 @@ Result<core::ConsoleActed> decode_acted(const Rows &rows, std::size_t) {
   return out;
 }
 
+Result<std::vector<Uuid>> decode_jobs(const Rows &rows, std::size_t) {
+  std::vector<Uuid> out;
+  for (int row = 0; row < rows.count(); ++row)
+    out.push_back(rows.uuid(row, 0));
+  return out;
+}
+
+constexpr std::int64_t kReadMs = 3'000;  // payloads and uploads wait behind a read
+
 }  // namespace
 
 void read_console(Connection &connection, core::ConsoleRead what, const std::string &arguments,
@@ -55,6 +64,7 @@ void read_console(Connection &connection, core::ConsoleRead what, const std::str
   auto call =
       std::make_unique<Call<core::ConsoleDocument>>(statement(what), std::move(params), reply, decode);
   call->background = what == core::ConsoleRead::overview;
+  call->limit_ms = kReadMs;
   connection.send(std::move(call));
 }
 
@@ -64,6 +74,17 @@ void act_for_console(Connection &connection, const std::string &action,
   params.text(action);
   connection.send(std::make_unique<Call<core::ConsoleActed>>(statements::kConsoleAct, std::move(params),
                                                              reply, decode_acted));
+}
+
+void report_node(Connection &connection, const Uuid &id, const std::string &name, const std::string &report,
+                 core::Reply<std::vector<Uuid>> &reply) {
+  Params params;
+  params.uuid(id).text(name).text(report);
+  auto call = std::make_unique<Call<std::vector<Uuid>>>(statements::kEdgeReport, std::move(params), reply,
+                                                        decode_jobs);
+  call->background = true;
+  call->limit_ms = kReadMs;
+  connection.send(std::move(call));
 }
 
 }  // namespace await::pg

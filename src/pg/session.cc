@@ -9,6 +9,10 @@ std::string limits(std::int64_t timeout_ms) {
          "', true), set_config('lock_timeout', '0', true), set_config('await.single', 'on', true)";
 }
 
+std::string limit(std::int64_t ms) {
+  return "SELECT set_config('statement_timeout', '" + std::to_string(ms) + "', true)";
+}
+
 std::string startup_options(std::int64_t timeout_ms) {
   return "-c client_connection_check_interval=2000 -c default_transaction_isolation=read\\ committed "
          "-c lock_timeout=0 -c await.single=on -c statement_timeout=" +

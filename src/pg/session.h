@@ -17,6 +17,9 @@ inline constexpr char kIsolation[] = "SET transaction_isolation = 'read committe
 /// statement.
 std::string limits(std::int64_t timeout_ms);
 
+/// Before a statement that may take less time than others, for its transaction only.
+std::string limit(std::int64_t ms);
+
 /// The same as options of the session, which override the settings of the role and the database, and cost
 /// nothing for each statement. A pooler may ignore them. Also, a backend that waits for a lock does not
 /// notice that its client has left: with client_connection_check_interval it looks every two seconds (version

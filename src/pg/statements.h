@@ -4,7 +4,7 @@
 namespace await::pg::statements {
 
 /// The file of sql/schema that these statements need; await.edge_hello() says which one the database has.
-inline constexpr int kSchemaVersion = 13;
+inline constexpr int kSchemaVersion = 14;
 
 // by to_jsonb(), so that a database from before that column answers too
 inline constexpr char kHello[] =
@@ -88,6 +88,7 @@ inline constexpr char kConsoleJob[] = "SELECT await.console_job($1::text::jsonb)
 inline constexpr char kConsoleFailures[] = "SELECT await.console_failures($1::text::jsonb)";
 inline constexpr char kConsoleAct[] =
     "SELECT document, job, seq, owner, queue FROM await.console_act($1::text::jsonb)";
+inline constexpr char kEdgeReport[] = "SELECT job FROM await.edge_report($1, $2, $3::text::jsonb) job";
 inline constexpr char kTick[] = "SELECT await.run_maintenance()";
 inline constexpr char kPurge[] = "SELECT await.purge()";
 inline constexpr char kPut[] = "SELECT 1 FROM await.edge_put($1,$2,$3,$4)";

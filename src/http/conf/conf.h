@@ -32,16 +32,19 @@ struct MainConf {
   ngx_flag_t wants_queues;   ///< a location has await_metrics
   ngx_shm_zone_t *queues;    ///< the zone of QueueCache; null: not needed
   ngx_flag_t wants_console;  ///< a location has await_console
-  ngx_shm_zone_t *console;   ///< the zone of ConsoleFeed; null: not needed
-  ngx_shm_zone_t *counters;  ///< the zone of Counters
-  size_t value_max;          ///< the largest await_value_max of all locations
-  ngx_int_t request_id;      ///< the index of nginx's variable $request_id
-  ngx_array_t *formats;      ///< of await_format; null: none
-  ngx_array_t *lanes;        ///< of LaneName: the queues that await_submit names without variables
-  Place used_by;             ///< the first directive with an action; unknown: none, so nothing is started
-  Place redis_required_at;   ///< of await_health
-  ngx_array_t *variables;    ///< that directives contain, for variables.cc; null: none
-  ngx_array_t *cache_uses;   ///< of await_cache, for zone_cache.cc; null: none
+  // null: no location has await_console
+  ngx_shm_zone_t *console;     ///< the zone of ConsoleFeed
+  ngx_shm_zone_t *deliveries;  ///< the zone of DeliveryLog
+  ngx_shm_zone_t *node;        ///< the zone of NodeReport
+  ngx_shm_zone_t *counters;    ///< the zone of Counters
+  size_t value_max;            ///< the largest await_value_max of all locations
+  ngx_int_t request_id;        ///< the index of nginx's variable $request_id
+  ngx_array_t *formats;        ///< of await_format; null: none
+  ngx_array_t *lanes;          ///< of LaneName: the queues that await_submit names without variables
+  Place used_by;               ///< the first directive with an action; unknown: none, so nothing is started
+  Place redis_required_at;     ///< of await_health
+  ngx_array_t *variables;      ///< that directives contain, for variables.cc; null: none
+  ngx_array_t *cache_uses;     ///< of await_cache, for zone_cache.cc; null: none
 };
 
 class Runtime;

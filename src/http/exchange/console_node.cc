@@ -12,21 +12,13 @@
 namespace await::http {
 namespace {
 
-template <class What>
 struct Named {
-  What what;
+  Counter counter;
   const char *name;
 };
 
 // clang-format off
-constexpr Named<Gauge> kGauges[] = {
-    {Gauge::polls, "polls"},       {Gauge::streams, "streams"},     {Gauge::sockets, "sockets"},
-    {Gauge::consoles, "consoles"}, {Gauge::held, "held"},           {Gauge::parked, "parked"},
-    {Gauge::watched, "watched"},   {Gauge::submissions, "submissions"}, {Gauge::reads, "reads"},
-    {Gauge::buffered, "buffered"}, {Gauge::uploads, "uploads"},     {Gauge::greeted, "postgres"},
-    {Gauge::redis, "redis"},       {Gauge::listening, "listening"}, {Gauge::draining, "draining"},
-};
-constexpr Named<Counter> kCounters[] = {
+constexpr Named kCounters[] = {
     {Counter::submitted, "submitted"},   {Counter::replayed, "replayed"},      {Counter::published, "published"},
     {Counter::statements, "statements"}, {Counter::cache_hits, "cache_hits"},  {Counter::cache_misses, "cache_misses"},
     {Counter::batch_hits, "batch_hits"}, {Counter::batch_misses, "batch_misses"}, {Counter::paused, "paused"},
@@ -52,19 +44,17 @@ std::string latency_of(const Counters &counters) {
   return out.take();
 }
 
-}  // namespace
-
-std::string console_node(Runtime &runtime, bool may_write) {
+std::string make_node(Runtime &runtime, bool may_write) {
   const Counters &counters = runtime.counters();
   Backends::Readiness known = runtime.backends().readiness();
   wire::JsonWriter out;
+  out.text("id", runtime.node_report().id().text());
   out.text("node", ngx::view(const_cast<const ngx_cycle_t *>(ngx_cycle)->hostname));
   out.text("version", kVersion);
   out.number("at_ms", runtime.now_ms());
   out.boolean("write", may_write);
   out.number("overview_age_ms", runtime.console().age_ms());
-  for (const auto &[gauge, name] : kGauges)
-    out.number(name, counters.sum(gauge));
+  add_gauges(out, counters);
   for (const auto &[counter, name] : kCounters)
     out.number(name, counters.sum(counter));
   std::int64_t refused = 0;
@@ -75,6 +65,15 @@ std::string console_node(Runtime &runtime, bool may_write) {
   out.made("problems", encode_problems(known.problems));
   out.made("degraded", encode_problems(known.degraded));
   return out.take();
+}
+
+}  // namespace
+
+const std::string &console_node(Runtime &runtime, bool may_write) {
+  std::string &node = runtime.console().shared(may_write);
+  if (node.empty())
+    node = make_node(runtime, may_write);
+  return node;
 }
 
 }  // namespace await::http

@@ -81,8 +81,10 @@ bool EventsPage::on_gap(core::SubscriptionPart &part) {
 void EventsPage::on_events(core::SubscriptionPart &read, const core::EventPage &page) {
   auto &part = static_cast<Part &>(read);
   part.news = part.news || part.reset || part.position().has_news(page);
-  if (part.news)
+  if (part.news) {
+    runtime_.deliveries().sent(page, DeliveryLog::Way::poll, 0);
     take(part, page);
+  }
   // after a reset the latest value of a topic may come with the next page only
   bool latest_follows = part.reset && part.kind() == core::Kind::topic && part.position().has_news(page);
   part.read = !latest_follows;

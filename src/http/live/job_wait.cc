@@ -1,6 +1,7 @@
 #include "http/live/job_wait.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/exchange/channels.h"
 #include "http/exchange/conditions.h"
@@ -63,7 +64,7 @@ void JobWait::on_job(Result<const core::Job *> job) {
                             " does not satisfy the preconditions of the request, such as If-Match."));
     return;
   }
-  known_ = true;
+  bool waited = std::exchange(known_, true);
   reading_.set(0);
   bool done = enough(*found);
   if (done || is_over()) {
@@ -74,9 +75,9 @@ void JobWait::on_job(Result<const core::Job *> job) {
     if (watcher_.read().cache != nullptr)
       info.cache = watcher_.read().from_cache ? "HIT" : "MISS";
     info.held_ms = runtime_.now_ms() - began_ms_;
-    std::int64_t late_ms = runtime_.backends().database_ms() - found->updated_at;
-    if (done && late_ms < *info.held_ms)  // it was waiting for this
-      runtime_.counters().time(Timed::deliver, late_ms);
+    if (done && waited)
+      runtime_.deliveries().sent(found->id, found->seq, DeliveryLog::Way::poll, found->updated_at,
+                                 *info.held_ms);
     answer(*found, !done);
     return;
   }

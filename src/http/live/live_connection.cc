@@ -51,7 +51,7 @@ void LiveConnection::on_due() noexcept {
 
 void LiveConnection::deliver(core::Subscription &subscription, const core::EventPage &page) {
   core::Position &position = subscription.position();
-  time_delivery(page);
+  runtime_.deliveries().sent(page, way(), held_ms());
   // half of the limit, because what is written at once is not split any more
   if (shares_pages() && pending() == 0 && position.takes_whole(page, conf_.max_buffered / 2)) {
     push_page(page, position);
@@ -65,15 +65,6 @@ void LiveConnection::deliver(core::Subscription &subscription, const core::Event
   if (!std::exchange(paused_, true))
     runtime_.counters().count(Counter::paused);
   subscription.pause();
-}
-
-/// What happened before the client came has not been waiting for it.
-void LiveConnection::time_delivery(const core::EventPage &page) {
-  if (page.events.empty())
-    return;
-  std::int64_t ms = runtime_.backends().database_ms() - page.events.back().at;
-  if (ms < held_ms())
-    runtime_.counters().time(Timed::deliver, ms);
 }
 
 void LiveConnection::write() {

@@ -48,6 +48,8 @@ class LiveConnection : public HeldRequest, private core::TimerEntry {
   /// Whether push_page() may be used.
   virtual bool shares_pages() const { return true; }
   virtual void push_heartbeat() = 0;
+  /// How events get to the client.
+  virtual DeliveryLog::Way way() const = 0;
   virtual ngx_msec_t heartbeat_interval() const = 0;
   /// Whether the client has stopped answering, so that it is disconnected.
   virtual bool is_unresponsive() const { return false; }
@@ -92,7 +94,6 @@ class LiveConnection : public HeldRequest, private core::TimerEntry {
   void on_parked_writable() final;
   void on_revive() final;
   void on_send_timeout();
-  void time_delivery(const core::EventPage &page);
   void rest();
   ngx::SendTimer::Writer writer() const { return {connection(), r_, core_conf()}; }
   static void on_request_readable(ngx_http_request_t *r);

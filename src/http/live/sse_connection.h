@@ -41,6 +41,7 @@ class SseConnection : public LiveConnection {
  private:
   Written send() override;
   void push_heartbeat() override;
+  DeliveryLog::Way way() const override { return DeliveryLog::Way::stream; }
   ngx_msec_t heartbeat_interval() const override { return conf_.ping; }
   void on_expiry() override { end(); }
   void on_park() override { out_ = nullptr; }

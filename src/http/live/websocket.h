@@ -92,6 +92,7 @@ class WebSocket : public LiveConnection,
                   const core::Event &event) override;
   void push_page(const core::EventPage &page, core::Position &position) override;
   void push_heartbeat() override;
+  DeliveryLog::Way way() const override { return DeliveryLog::Way::socket; }
   ngx_msec_t heartbeat_interval() const override { return conf_.ping_socket; }
   bool is_unresponsive() const override;
   void on_expiry() override;

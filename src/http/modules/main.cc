@@ -436,7 +436,9 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   }
   if (main->wants_console == 1) {
     main->console = ConsoleFeed::reserve(cf);
-    if (main->console == nullptr)
+    main->deliveries = DeliveryLog::reserve(cf);
+    main->node = NodeReport::reserve(cf);
+    if (main->console == nullptr || main->deliveries == nullptr || main->node == nullptr)
       return NGX_ERROR;
   }
   if (main->postgres.data != nullptr)

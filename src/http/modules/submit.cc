@@ -256,7 +256,7 @@ class SubmitRequest : public Receiver {
       return;
     }
     runtime_.counters().count(Counter::submitted);
-    runtime_.counters().time(Timed::submit, age_ms(r_));
+    runtime_.deliveries().submitted(age_ms(r_));
     if (submission_.job.owner)
       runtime_.user_hints().publish_soon(*submission_.job.owner);
     created_at_ = stored->created_at;

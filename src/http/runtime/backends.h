@@ -117,6 +117,11 @@ class Backends : public core::IdSource, private pg::Connection::Observer {
                     core::Reply<core::ConsoleDocument> &reply) {
     pg::read_console(bulk_, what, arguments, reply);
   }
+  /// Tells of this node, and gets the jobs that consoles ask about.
+  void report_node(const Uuid &id, const std::string &name, const std::string &report,
+                   core::Reply<std::vector<Uuid>> &reply) {
+    pg::report_node(bulk_, id, name, report, reply);
+  }
   void act_for_console(const std::string &action, core::Reply<core::ConsoleActed> &reply) {
     pg::act_for_console(bulk_, action, reply);
   }

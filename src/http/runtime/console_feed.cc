@@ -141,6 +141,8 @@ void ConsoleFeed::tell() {
     List<Listener, Listener> &from, &to;
     ~Rest() { to.take_all(from); }
   } rest{all, listeners_};
+  for (std::string &text : shared_)
+    text.clear();
   while (Listener *one = all.pop_front()) {
     listeners_.push_back(*one);
     one->on_overview(overview_, is_new_);

@@ -42,6 +42,8 @@ class ConsoleFeed {
   void add(Listener &listener);
   /// Call once a second, while the server drains, too.
   void on_second();
+  /// A text that is the same for all listeners of this call: whoever finds it empty makes it.
+  std::string &shared(bool may_write) { return shared_[may_write ? 1 : 0]; }
   /// How old the overview is that the listeners were given; -1: none is.
   std::int64_t age_ms() const { return overview_.empty() ? -1 : loop_.monotonic_ms() - overview_read_ms_; }
 
@@ -71,6 +73,7 @@ class ConsoleFeed {
   std::optional<Outcome> outcome_;
   std::int64_t read_at_ms_ = 0;  // when the read in progress began
   bool is_new_ = false;
+  std::string shared_[2];
   core::Reply<core::ConsoleDocument> reply_ =
       core::Reply<core::ConsoleDocument>::to<&ConsoleFeed::on_read>(this);
 };

@@ -32,6 +32,8 @@ Runtime::Runtime(ngx_cycle_t *cycle, const MainConf &conf)
       keys_(loop_, backends_, static_cast<std::int64_t>(conf.reread)),
       queues_(loop_, backends_, conf.queues),
       console_(loop_, backends_, conf.console),
+      deliveries_(backends_, counters_, conf.deliveries),
+      node_report_(loop_, backends_, counters_, random_, hub_, deliveries_, conf.node),
       lifecycle_(loop_, counters_, backends_.access_store(), static_cast<std::int64_t>(conf.drain)),
       submissions_(backends_.store(), backends_.bus(), *this, limits(conf)),
       user_event_reads_(backends_.store(), *this, kUserFlights, kUserBatch),
@@ -146,6 +148,7 @@ void Runtime::on_second() {
   sample_gauges();
   batch_news_.sweep(now_ms());
   console_.on_second();
+  node_report_.on_second();
   if (lifecycle_.draining())
     return;
   queues_.on_second();

@@ -20,11 +20,13 @@
 #include "http/runtime/backends.h"
 #include "http/runtime/console_feed.h"
 #include "http/runtime/counters.h"
+#include "http/runtime/delivery_log.h"
 #include "http/runtime/flush.h"
 #include "http/runtime/full_queues.h"
 #include "http/runtime/heartbeats.h"
 #include "http/runtime/hints.h"
 #include "http/runtime/lifecycle.h"
+#include "http/runtime/node_report.h"
 #include "http/runtime/queue_cache.h"
 #include "http/runtime/refusals.h"
 #include "http/runtime/signing_keys.h"
@@ -47,6 +49,8 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   SigningKeys &keys() { return keys_; }
   QueueCache &queues() { return queues_; }
   ConsoleFeed &console() { return console_; }
+  DeliveryLog &deliveries() { return deliveries_; }
+  NodeReport &node_report() { return node_report_; }
   Lifecycle &lifecycle() { return lifecycle_; }
   Refusals &refusals() { return refusals_; }
   FullQueues &full_queues() { return full_queues_; }
@@ -116,8 +120,10 @@ class Runtime : private core::Scheduler, private Backends::Observer {
   SigningKeys keys_;
   QueueCache queues_;
   ConsoleFeed console_;
+  DeliveryLog deliveries_;
   FullQueues full_queues_;
   core::Hub hub_{backends_.bus(), *this};
+  NodeReport node_report_;
   Lifecycle lifecycle_;
   core::BatchNews batch_news_{hub_};
   Hints hints_{hub_, keys_, lifecycle_, batch_news_};

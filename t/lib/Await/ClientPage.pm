@@ -30,6 +30,12 @@ server {
     location \@problem { await_problem; }
     location /jobs { await_owner off; await work; }
     location = /news { await_owner off; await_publish news type=headline; await_events topic:news; }
+    location = /ticket { await_owner \$arg_as; await_ticket topic:news; }
+    location /in/ {
+        await_auth_ticket on; await_owner \$await_user;
+        location = /in/socket { await_allow topic:news; await_socket; }
+        location = /in/news { await_events topic:news; }
+    }
     location = /api/v1/runs { await_owner \$arg_username; await_submit work; }
     location ~ ^/api/v1/runs/(?<run>[0-9a-f-]+)/events\$ {
         await_owner off; await_event_types pending=off processing=off completed=workflow_completed;

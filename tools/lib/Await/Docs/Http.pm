@@ -25,7 +25,7 @@ sub objects {
         qr/\bJsonWriter\s+&?(\w+)\b(?!\()|\b(\w+)\.(?:text|number|boolean|null|raw|made)(?:_or_null)?\(\s*"(\w+)"/;
     my %writing = map { $_ => $code->{$_} } grep { $code->{$_} =~ /JsonWriter/ } keys %$code;
     my (%open, $file);    # not of tickets, recorded requests, targets of webhooks and the console, which are not for clients
-    for (sites(\%writing, qr{^src/(?!worker/|wire/(?:.*ticket|replay|webhook_target)\.cc$|.*/console)}, $member)) {
+    for (sites(\%writing, qr{^src/(?!worker/|wire/(?:.*ticket|replay|webhook_target)\.cc$|.*/(?:console|node_report))}, $member)) {
         my ($made, $writer, $name) = @{ $_->{got} };
         %open = () if ($file // '') ne $_->{file};
         $file = $_->{file};

@@ -1,0 +1,25 @@
+-- What a node with a console tells of itself, every few seconds: `p_id`, of this start of nginx, the name of its host, and
+-- `p_report`, which has the numbers of its clients, `asks`, the jobs that its consoles show, and `jobs`, what it knows of
+-- those that consoles of any node show. Returns these, 16 at most. A node that has told nothing for a minute is forgotten,
+-- and shown for ten seconds only (await.console_nodes). Of more than 1,000 nodes those that come later are not told of.
+CREATE OR REPLACE FUNCTION await.edge_report(p_id uuid, p_name text, p_report jsonb) RETURNS SETOF uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' SET jit = off
+AS $$
+BEGIN
+    IF jsonb_typeof(p_report) IS DISTINCT FROM 'object' OR length(p_report::text) > 65536 OR length(p_name) > 255 THEN
+        RAISE EXCEPTION 'a report of a node needs to be an object of at most 64 KB' USING ERRCODE = '22023';
+    END IF;
+    DELETE FROM await.edge_node n WHERE n.id IN (
+        SELECT o.id FROM await.edge_node o WHERE o.at < clock_timestamp() - interval '1 minute' AND o.id <> p_id
+        FOR UPDATE SKIP LOCKED);
+    UPDATE await.edge_node n SET name = p_name, at = clock_timestamp(), report = p_report WHERE n.id = p_id;
+    IF NOT FOUND AND (SELECT count(*) FROM await.edge_node) < 1000 THEN
+        INSERT INTO await.edge_node (id, name, at, report) VALUES (p_id, p_name, clock_timestamp(), p_report)
+            ON CONFLICT (id) DO NOTHING;
+    END IF;
+    RETURN QUERY SELECT a.job::uuid FROM await.edge_node n
+        CROSS JOIN LATERAL jsonb_array_elements_text(n.report -> 'asks') a (job)
+        WHERE n.at > clock_timestamp() - interval '10 seconds' AND jsonb_typeof(n.report -> 'asks') = 'array'
+        GROUP BY 1 ORDER BY min(n.id::text), 1 LIMIT 16;
+END $$;
