@@ -300,12 +300,16 @@ subtest 'tickets' => sub {
         page.heard = {};
         const place = { events: '/in/news' };
         const listen = (name, client, more) => client.topic('news', { ...place, ...more })
-          .subscribe(({ data }) => (page.heard[name] ??= []).push(data.n), (error) => { page.heard[name] = error.status; });
+          .subscribe(({ data }) => (page.heard[name] ??= []).push(data.n),
+            (error) => { page.heard[name] = error.status; });
         listen('socket', page.client({ ticket: '/ticket?as=ann' }), { socket: '/in/socket' });
         listen('stream', page.client({ ticket: '/ticket?as=ann', quiet: 20000 }), { socket: false });
         listen('none', page.client({ quiet: 1000 }), { socket: false });
 JS
-    my $heard = sub { my $all = script('return page.heard[arguments[0]] ?? null', $_[0]); ref $all ? "@$all" : $all // '' };
+    my $heard = sub {
+        my $all = script('return page.heard[arguments[0]] ?? null', $_[0]);
+        return ref $all ? "@$all" : $all // '';
+    };
     post('/news', '{"n":1}');
     for my $way (qw(socket stream)) {
         eventually("by the $way, which the browser can send no header with", sub { $heard->($way) =~ /\b1$/ }, $LONG);

@@ -1,5 +1,5 @@
-# The console and other nodes: each shows what all of them hold, by transport, and who watches a job and what it was sent,
-# whichever node it was; one that is gone is no longer shown. Before, a console showed its own node only.
+# The console and other nodes: each shows what all of them hold, by transport, and who watches a job and what they were
+# sent, whichever node it was; one that is gone is no longer shown. Before, a console showed its own node only.
 
 use strict;
 use warnings;
@@ -105,12 +105,15 @@ subtest 'a node that is gone' => sub {
 
 subtest 'what a node may tell' => sub {
     my $report = sub { "SELECT * FROM await.edge_report('00000000-0000-7000-8000-00000000000$_[0]', 'x', $_[1])" };
-    refused("not $_", $report->(1, $_), qr/a report of a node needs/) for q('[]'), 'NULL', q(jsonb_build_object('x', repeat('x', 70000)));
+    refused("not $_", $report->(1, $_), qr/a report of a node needs/)
+        for q('[]'), 'NULL', q(jsonb_build_object('x', repeat('x', 70000)));
     is sql($report->(1, q('{"asks": 1}'))), '', 'what is no list asks nothing';
     is sql($report->(2, q('{}'))), '', 'nor does nothing';
-    sql("INSERT INTO await.edge_node SELECT gen_random_uuid(), 'n' || i, clock_timestamp(), '{}' FROM generate_series(1, 1000) i");
+    sql("INSERT INTO await.edge_node
+        SELECT gen_random_uuid(), 'n' || i, clock_timestamp(), '{}' FROM generate_series(1, 1000) i");
     sql($report->(3, q('{}')));
-    is sql(q{SELECT count(*) FROM await.edge_node WHERE id = '00000000-0000-7000-8000-000000000003'}), 0, 'a thousand are enough';
+    is sql(q{SELECT count(*) FROM await.edge_node WHERE id = '00000000-0000-7000-8000-000000000003'}), 0,
+        'a thousand are enough';
     cmp_ok scalar(@{ overview()->{overview}{nodes} }), '<=', 100, 'and a hundred are shown';
     sql('DELETE FROM await.edge_node');
 };
@@ -118,7 +121,8 @@ subtest 'what a node may tell' => sub {
 subtest 'rights' => sub {
     for my $role (qw(await_edge await_worker await_relay await_console)) {
         is sql("SELECT string_agg(p.proname::text, ' ' ORDER BY p.proname) FROM pg_proc p
-            WHERE p.pronamespace = 'await'::regnamespace AND p.proname IN ('edge_report', 'console_nodes', 'console_lanes')
+            WHERE p.pronamespace = 'await'::regnamespace
+                AND p.proname IN ('edge_report', 'console_nodes', 'console_lanes')
                 AND has_function_privilege('$role', p.oid, 'EXECUTE')"), { await_edge => 'edge_report' }->{$role} // '',
             "$role: only an edge tells of itself";
     }

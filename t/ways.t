@@ -305,6 +305,8 @@ for (reverse split /\n/, slurp("$s->{dir}/logs/ways.log")) {
     my ($n, $t, $port, @values) = split /\|/, $_, -1;
     $logged{$t}[$n] = { port => $port, map { $variables[$_] => $values[$_] } 0 .. $#variables };
 }
+# without a request each event is a chunk; and what a console says changes
+my $IS_LIVE = qr/^(?:sse|stream|events|console|overview)$/;
 my %of_protocol = map { $_ => 1 }
     qw(scheme server_protocol http_host host request_length body_bytes_sent bytes_sent sent_http_connection
         sent_http_transfer_encoding limit_rate);
@@ -315,7 +317,7 @@ for my $t (map { $_->{name} } @transports) {
         $_->{args} =~ s/way=\d+//, $_->{query_string} =~ s/way=\d+// for $first, $this;
         cmp_ok delete $this->{port}, '>', 0, 'the port of the peer'; delete $first->{port};
         delete @$_{qw(bytes_sent body_bytes_sent)}
-            for $t =~ /^(?:sse|stream|events|console|overview)$/ ? ($first, $this) : ();    # without a request each event is a chunk
+            for $t =~ /$IS_LIVE/ ? ($first, $this) : ();
         if ($n != 5) {
             delete @$_{ keys %of_protocol } for $first, $this;
         }    # else: TLS, parked and not parked, where all is the same
@@ -324,7 +326,7 @@ for my $t (map { $_->{name} } @transports) {
     my ($parked, $not) = map {
         my $line = { %{ $logged{$t}[$_] } };
         delete $line->{port};
-        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /^(?:sse|stream|events|console|overview)$/;
+        delete @$line{qw(bytes_sent body_bytes_sent)} if $t =~ /$IS_LIVE/;
         $line->{$_} =~ s/way=\d+// for qw(args query_string);
         $line
     } 0, 1;
