@@ -114,6 +114,22 @@ subtest 'it is live' => sub {
         'which say in words what they show';
     my $more = sql("SELECT await.submit('fresh', 'x')");
     shows('a new queue comes by itself', 'main', qr/fresh/);
+    my $tile = sub {
+        return script('return [...document.querySelectorAll(".tile")].map((each) => each.innerText)'
+            . '.find((text) => text.startsWith(arguments[0])) ?? ""', $_[0]);
+    };
+    my $open = sql('SELECT (SELECT count(*) FROM await.ready) + (SELECT count(*) FROM await.delayed)');
+    becomes('the tile has all jobs that wait', sub { $tile->('Waiting') =~ /^Waiting\s+$open\s/ });
+    my $polled = begin_request('GET', "/jobs/$held?wait=50");
+    becomes('clients of all nodes', sub { $tile->('Clients held') =~ /^Clients held\s+1\s.*on 1 node/s });
+    shows('by node and transport', 'main', qr/Clients by node.*\(this one\)\s+1\s+0\s+0\s/s);
+    go("#/jobs/$held");
+    shows('who watches a job', 'main', qr/Watched by\s+1 client watches it now/);
+    sql("SELECT await.emit(l.job, l.receipt, 'note', '{}') FROM await.lease l WHERE l.job = '$held'");
+    my $stream = begin_request('GET', "/jobs/$held", headers => { Accept => 'text/event-stream' });
+    shows('and what it was sent', '.timeline', qr/delivered\s.*up to event \d, to 1 client by event stream/s);
+    $_->close for $polled, $stream;
+    go('#/overview');
 };
 
 subtest 'every page' => sub {
@@ -208,6 +224,23 @@ subtest 'jobs' => sub {
     go('#/failures');
     becomes('failures that were retried have no button', sub {
         text_of('main') =~ /3 retried/ && script('return document.querySelector(".failure button").hidden') }, $wait);
+};
+
+subtest 'the clock of the browser is wrong' => sub {
+    my $source = 'const now = Date.now; Date.now = () => now() + 7200000;';
+    my $script = $browser->cdp('Page.addScriptToEvaluateOnNewDocument', { source => $source });
+    $browser->visit('about:blank');
+    $browser->visit($s->url . '/console/');
+    shows('the page has data', '#live', qr/^live$/);
+    becomes('its clock is', sub { script('return Date.now() - performance.timeOrigin') > 7_000_000 });
+    go("#/jobs/$held");
+    shows('the job', '.timeline', qr/processing/);
+    like text_of('main'), qr/Submitted.*\(\d+(?:\.\d)? (?:s|min) ago\)/s, 'the age of the job is by the database';
+    like text_of('.timeline'), qr/lease ends.* in \d/s, 'and what is to come is to come';
+    $browser->cdp('Page.removeScriptToEvaluateOnNewDocument', { identifier => $script->{identifier} });
+    $browser->visit('about:blank');
+    $browser->visit($s->url . '/console/#/queues');
+    shows('the queues', 'table', qr/mail/);
 };
 
 subtest 'addresses that lead nowhere' => sub {
