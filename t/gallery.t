@@ -12,6 +12,7 @@ use Await::Demo;
 use Await::Test;
 use MIME::Base64 qw(decode_base64);
 use Test::More;
+use Time::HiRes qw(sleep time);
 binmode $_, ':utf8' for map { Test::More->builder->$_ } qw(output failure_output todo_output);
 
 plan skip_all => 'the launcher is not built with sanitizers' if $ENV{AWAIT_ASAN};
@@ -23,24 +24,31 @@ rename "$photos/a.jpg", "$photos/photo.jpg";
 my $only = $ENV{AWAIT_ONLY} // '';
 my $LONG = 60;    # seconds until a condition has not become true: the machine may be busy
 
-# Types the lines of a page into a shell. A stream that has no end is left when it has sent something.
-sub typed {
-    my ($lines) = @_;
-    Await::Stack::write_file("$photos/lines.sh", <<'SH' . $lines, 0755);
+# Types the lines of a page into a shell. A stream that has no end is left when it has sent something. Returns what
+# waits for the shell to end: its status, and what it has said.
+sub begin_typed {
+    my ($name, $lines) = @_;
+    Await::Stack::write_file("$photos/$name.sh", <<'SH' . $lines, 0755);
 set -eu
 curl() {
     case "$*" in
         *hooks* | *leaderboard*)
-            : > stream
-            command curl --fail -sS "$@" > stream & local pid=$!
-            until grep -q '^data: .*"seq"' stream; do kill -0 $pid; sleep 0.05; done
-            kill $pid; cat stream ;;
+            stream=$(mktemp); : > $stream
+            command curl --fail -sS "$@" > $stream & local pid=$!
+            until grep -q '^data: .*"seq"' $stream; do kill -0 $pid; sleep 0.05; done
+            kill $pid; cat $stream ;;
         *) command curl --fail -sS "$@" ;;
     esac
 }
 SH
-    my $said = `cd $photos && timeout $LONG bash lines.sh 2>&1`;
-    return ($?, $said);
+    mkdir "$photos/$name";
+    symlink "../$_", "$photos/$name/$_" for qw(photo.jpg b.png c.jpg);
+    open my $shell, '-|', "cd $photos/$name && timeout $LONG bash ../$name.sh 2>&1" or die "bash: $!";
+    return sub {
+        my $said = do { local $/; <$shell> };
+        close $shell;
+        return ($?, $said);
+    };
 }
 
 # Writes a picture of the page, if somebody wants one.
@@ -147,30 +155,71 @@ my @tabs = (
         'and cancelled' => sub { count_of('.row:first-of-type.failed') == 1 }
     ],
 );
-for my $tab (grep { $_->[0] =~ /$only/ } @tabs) {
-    my ($name, $says, @steps) = @$tab;
-    subtest "the tab $name" => sub {
-        ready("$url/$name.html");
-        is count_of('nav [aria-current]'), 1, 'the tab is marked';
-        eventually('its configuration and its script are shown',
-            sub { text_of('#configuration pre') =~ /^location /m && text_of('#script pre') =~ m{^import .*/client/}m });
-        unlike text_of('#configuration pre'), qr/\$\{/, 'with the ports of this server';
-        while (my ($do, $what, $becomes) = splice @steps, 0, 3) {
-            $do->();
-            eventually($what, $becomes, $LONG);
+# All at once, each in a window of its own: while one waits for its worker, the others go on.
+my @shown = map { { name => $_->[0], says => $_->[1], steps => [ @$_[ 2 .. $#$_ ] ] } }
+    grep { $_->[0] =~ /$only/ } @tabs;
+subtest 'the tabs are there' => sub {
+    for my $tab (@shown) {
+        $tab->{window} = browser()->open_window;
+        browser()->visit("$url/$tab->{name}.html");
+    }
+    for my $tab (@shown) {
+        my $name = $tab->{name};
+        browser()->to_window($tab->{window});
+        loaded($name);
+        is count_of('nav [aria-current]'), 1, "$name: it is marked";
+        eventually "$name: its configuration and its script are shown",
+            sub { text_of('#configuration pre') =~ /^location /m && text_of('#script pre') =~ m{^import .*/client/}m };
+        unlike text_of('#configuration pre'), qr/\$\{/, "$name: with the ports of this server";
+    }
+};
+
+subtest 'each does what it is for' => sub {
+    for (my @busy = @shown; @busy; @busy = grep { @{ $_->{steps} } } @busy) {
+        for my $tab (@busy) {
+            browser()->to_window($tab->{window});
+            my ($do, $what, $becomes) = @{ $tab->{steps} };
+            if (!$tab->{until}) {
+                $do->();
+                $tab->{until} = time + $LONG;
+            }
+            my $is = $becomes->();
+            next unless $is || time > $tab->{until};
+            ok $is, "$tab->{name}: $what";
+            splice @{ $tab->{steps} }, 0, $is ? 3 : @{ $tab->{steps} };
+            delete $tab->{until};
         }
-        ok script('return document.getElementById("notice").hidden'), 'nothing is amiss';
-        picture('dark', 1280, 'dark') if $name eq 'runs';
-        my ($status, $said) = typed(text_of('#curl pre'));
-        is $status, 0, 'the curl lines work as typed' or diag $said;
-        like $said, $says, 'and say what they should';
-        is_deeply browser()->barriers($root), [], 'the page passes axe-core, light, dark and on a phone';
+        sleep 0.05;
+    }
+    for my $tab (@shown) {
+        browser()->to_window($tab->{window});
+        ok script('return document.getElementById("notice").hidden'), "$tab->{name}: nothing is amiss";
+        picture('dark', 1280, 'dark') if $tab->{name} eq 'runs';
+    }
+};
+
+subtest 'their curl lines, and their barriers' => sub {
+    for my $tab (@shown) {
+        browser()->to_window($tab->{window});
+        $tab->{typed} = begin_typed($tab->{name}, text_of('#curl pre'));
+    }
+    for my $tab (@shown) {
+        browser()->to_window($tab->{window});
+        is_deeply browser()->barriers($root), [], "$tab->{name}: it passes axe-core, light, dark and on a phone";
         browser()->look(1280, 'light');
-        is_deeply [ grep { !m{/result - .*4[012]\d} } @{ complaints() } ], [], 'the browser complains of nothing';
-    };
-}
+        is_deeply [ grep { !m{/result - .*4[012]\d} } @{ complaints() } ], [],
+            "$tab->{name}: the browser complains of nothing";
+    }
+    for my $tab (@shown) {
+        my ($status, $said) = $tab->{typed}->();
+        is $status, 0, "$tab->{name}: the curl lines work as typed" or diag $said;
+        like $said, $tab->{says}, "$tab->{name}: and say what they should";
+    }
+    browser()->close_window($_->{window}) for @shown;
+};
 
 subtest 'what is not allowed to the page is seen by this test' => sub {
+    ready("$url/legacy.html");
     script('document.body.append(Object.assign(document.createElement("style"), { textContent: "p {}" }))');
     like join("\n", @{ complaints() }), qr/Content Security Policy/, 'the browser complains';
 };
@@ -206,7 +255,7 @@ subtest 'with the keyboard alone' => sub {
 
 sub counted { return count_of(".photo[data-state=$_[0]]") }
 
-subtest 'a dozen photos while the worker is busy, and then the server is lost' => sub {
+subtest 'a dozen photos while the worker is busy, and then the server is lost, with a run going on' => sub {
     my $worker = demo()->pid('worker1');
     kill STOP => $worker;
     ready("$url/");
@@ -219,13 +268,26 @@ subtest 'a dozen photos while the worker is busy, and then the server is lost' =
     eventually('one is cancelled', sub { counted('failed') == 1 });
     browser()->click('.photo:first-of-type .again');
     eventually('and uploaded again', sub { counted('pending') == 12 });
-    my $ended = 'SELECT count(*) FROM await.event WHERE ending';
+    # beside it, a run in another window
+    my $photos_window = browser()->window;
+    my $runs_window = browser()->open_window;
+    ready("$url/runs.html?username=lost");
+    eventually('the page of the runs is connected', sub { text_of('#connection') =~ /^live/ });
+    browser()->click('#start button');
+    eventually('a run is shown', sub { text_of('.events') =~ /node_completed fetch/ });
+    my $run = script('return document.querySelector(".row").title');
+    my $ended = q{SELECT count(*) FROM await.event WHERE ending AND state = 'completed'};
     my $before = demo()->sql($ended);
     without_nginx(sub {
         kill CONT => $worker;
-        eventually('all are done while the server is away', sub { demo()->sql($ended) == $before + 12 }, $LONG);
+        eventually('all are done while the server is away', sub { demo()->sql($ended) == $before + 13 }, $LONG);
     });
-    eventually('the page shows all twelve', sub { counted('completed') == 12 }, $LONG);
+    eventually('the run shows its end', sub { count_of('.row[data-state=completed]') == 1 }, $LONG);
+    my $steps = join '', map { "node_started $_\nnode_completed $_\n" } qw(fetch parse train report);
+    is text_of('.events') =~ s/^\d+ //mgr, "${steps}workflow_completed\n", 'and each event once, in order';
+    browser()->close_window($runs_window);
+    browser()->to_window($photos_window);
+    eventually('the page shows all twelve photos', sub { counted('completed') == 12 }, $LONG);
     picture('light', 1280, 'light');
     picture('phone', 375, 'light');
     my %types = map { split / /, $_, 2 } split /\n/, demo()->sql(
@@ -237,21 +299,6 @@ subtest 'a dozen photos while the worker is busy, and then the server is lost' =
         my $all = join ' ', $log =~ /^\Q$name\E (\w+)/mg;
         is $all =~ s/^pending cancelled //r, $types{ $pages->{$name} }, "$name: each event once, in order";
     }
-};
-
-subtest 'a run that goes on while the server is lost' => sub {
-    ready("$url/runs.html?username=lost");
-    eventually('the page is connected', sub { text_of('#connection') =~ /^live/ });
-    browser()->click('#start button');
-    eventually('it is shown', sub { text_of('.events') =~ /node_completed fetch/ });
-    my $id = script('return document.querySelector(".row").title');
-    without_nginx(sub {
-        my $state = "SELECT state FROM await.event WHERE job = '$id' AND ending";
-        eventually('it ends while the server is away', sub { demo()->sql($state) eq 'completed' }, $LONG);
-    });
-    eventually('the page shows its end', sub { count_of('.row[data-state=completed]') == 1 }, $LONG);
-    my $steps = join '', map { "node_started $_\nnode_completed $_\n" } qw(fetch parse train report);
-    is text_of('.events') =~ s/^\d+ //mgr, "${steps}workflow_completed\n", 'and each event once, in order';
 };
 
 is end_demo(), 0, 'it is stopped';

@@ -53,6 +53,22 @@ sub call {
 }
 
 sub visit { my ($self, $url) = @_; return $self->call('POST', "$self->{session}/url", { url => $url }) }
+# Windows: each of them is visible, unlike tabs.
+sub window { my ($self) = @_; return $self->call('GET', "$self->{session}/window") }
+sub open_window {
+    my ($self) = @_;
+    my $handle = $self->call('POST', "$self->{session}/window/new", { type => 'window' })->{handle};
+    $self->to_window($handle);
+    return $handle;
+}
+sub to_window { my ($self, $handle) = @_; return $self->call('POST', "$self->{session}/window", { handle => $handle }) }
+# The caller goes to another one, unless it does not matter which.
+sub close_window {
+    my ($self, $handle) = @_;
+    $self->to_window($handle);
+    my $left = $self->call('DELETE', "$self->{session}/window");
+    return $self->to_window($left->[0]);
+}
 sub script {
     my ($self, $code, @args) = @_;
     return $self->call('POST', "$self->{session}/execute/sync", { script => $code, args => \@args });
@@ -95,6 +111,8 @@ sub look {
         { features => [ map { { name => $_, value => $media{$_} } } sort keys %media ] });
 }
 
+# What axe-core has to look at again in another scheme.
+my $COLOURS = [qw(color-contrast link-in-text-block)];
 # What axe-core finds on the page that is serious or critical: ["rule: selector", …]. In both schemes, and on a phone.
 sub barriers {
     my ($self, $root) = @_;
@@ -108,11 +126,11 @@ sub barriers {
     for my $look ([ 1280, 'light' ], [ 1280, 'dark' ], [ 375, 'light' ]) {
         $self->look(@$look);
         my $all = $self->script(
-            "return axe.run(document, { resultTypes: ['violations'] }).then((r) => ({ rules: r.passes.length, "
+            'return axe.run(document, arguments[0]).then((r) => ({ rules: r.passes.length, '
             . 'wide: document.documentElement.scrollWidth > innerWidth, violations: r.violations'
             . '.map((v) => [v.id, v.impact, v.nodes.map((n) => n.target.join(" ") + " " + (n.any[0]?.message ?? ""))'
-            . '.join("; ")]) }))'
-        );
+            . '.join("; ")]) }))',
+            { resultTypes => ['violations'], $look->[1] eq 'dark' ? (runOnly => $COLOURS) : () });
         die "axe-core has checked nothing\n" unless $all->{rules};
         push @found, "@$look: it scrolls sideways" if $all->{wide};
         push @found,

@@ -11,8 +11,8 @@ use File::Path qw(make_path);
 use IO::Socket::INET;
 
 use Exporter 'import';
-our @EXPORT = qw($site demo start_demo end_demo without_nginx make_photos browser script text_of count_of ready type_in
-    complaints);
+our @EXPORT = qw($site demo start_demo end_demo without_nginx make_photos browser script text_of count_of ready loaded
+    type_in complaints);
 
 my $root = $Await::Stack::ROOT;
 our $site = slurp("$root/conf/demo.conf");
@@ -60,12 +60,7 @@ sub without_nginx {
 # Returns the status of `make down`.
 sub end_demo {
     $browser->quit if $browser;
-    if ($is_ours) {
-        $demo->end('nginx', 'TERM', 10);
-        # all at once, to save time
-        my $running = $demo->running;
-        kill TERM => @$running{ grep { /^(?:worker|relay|program)/ } keys %$running };
-    }
+    $demo->end('nginx', 'TERM', 10) if $is_ours;
     return system("$root/tools/await-stack down -q");
 }
 
@@ -85,7 +80,11 @@ sub count_of { return script('return document.querySelectorAll(arguments[0]).len
 sub ready {
     my ($url) = @_;
     browser()->visit($url);
-    return until_true("$url can be used",
+    return loaded($url);
+}
+sub loaded {
+    my ($what) = @_;
+    return until_true("$what can be used",
         sub { count_of('.stack button:disabled') == 0 && text_of('#curl') =~ /curl/ });
 }
 sub type_in {

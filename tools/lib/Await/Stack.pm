@@ -490,7 +490,9 @@ sub stop {
     my ($self, $signal) = @_;
     my $running = $self->running;
     $self->end('nginx', 'TERM', 10) if $running->{nginx};
-    $self->end($_, 'TERM', 10) for grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
+    my @programs = grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
+    kill 'TERM', map { $running->{$_} } @programs;    # each may take some seconds to end what it does
+    $self->end($_, 'TERM', 10) for @programs;
     $self->end('redis', 'TERM', 10) if $running->{redis};
     $self->end('postgres', $signal // 'INT', 20) if $running->{postgres};
     unlink "$self->{dir}/env", "$self->{dir}/nginx.started";
