@@ -2183,6 +2183,8 @@ CREATE FUNCTION await.edge_report(p_id uuid, p_name text, p_report jsonb) RETURN
     SET jit TO 'off'
     AS $$
 BEGIN
+    PERFORM x::uuid FROM jsonb_array_elements_text(CASE WHEN jsonb_typeof(p_report -> 'asks') = 'array' THEN p_report -> 'asks'
+                                                        ELSE '[]' END) x;
     IF jsonb_typeof(p_report) IS DISTINCT FROM 'object' OR length(p_report::text) > 65536 OR length(p_name) > 255 THEN
         RAISE EXCEPTION 'a report of a node needs to be an object of at most 64 KB' USING ERRCODE = '22023';
     END IF;
@@ -2195,8 +2197,9 @@ BEGIN
             ON CONFLICT (id) DO NOTHING;
     END IF;
     RETURN QUERY SELECT a.job::uuid FROM await.edge_node n
-        CROSS JOIN LATERAL jsonb_array_elements_text(n.report -> 'asks') a (job)
-        WHERE n.at > clock_timestamp() - interval '10 seconds' AND jsonb_typeof(n.report -> 'asks') = 'array'
+        CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(n.report -> 'asks') = 'array'
+                                                          THEN n.report -> 'asks' ELSE '[]' END) a (job)
+        WHERE n.at > clock_timestamp() - interval '10 seconds'
         GROUP BY 1 ORDER BY min(n.id::text), 1 LIMIT 16;
 END $$;
 CREATE FUNCTION await.edge_retry(p_id uuid, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) RETURNS record

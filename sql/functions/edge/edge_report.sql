@@ -7,6 +7,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' SET jit = off
 AS $$
 BEGIN
+    PERFORM x::uuid FROM jsonb_array_elements_text(CASE WHEN jsonb_typeof(p_report -> 'asks') = 'array' THEN p_report -> 'asks'
+                                                        ELSE '[]' END) x;
     IF jsonb_typeof(p_report) IS DISTINCT FROM 'object' OR length(p_report::text) > 65536 OR length(p_name) > 255 THEN
         RAISE EXCEPTION 'a report of a node needs to be an object of at most 64 KB' USING ERRCODE = '22023';
     END IF;
@@ -19,7 +21,8 @@ BEGIN
             ON CONFLICT (id) DO NOTHING;
     END IF;
     RETURN QUERY SELECT a.job::uuid FROM await.edge_node n
-        CROSS JOIN LATERAL jsonb_array_elements_text(n.report -> 'asks') a (job)
-        WHERE n.at > clock_timestamp() - interval '10 seconds' AND jsonb_typeof(n.report -> 'asks') = 'array'
+        CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(n.report -> 'asks') = 'array'
+                                                          THEN n.report -> 'asks' ELSE '[]' END) a (job)
+        WHERE n.at > clock_timestamp() - interval '10 seconds'
         GROUP BY 1 ORDER BY min(n.id::text), 1 LIMIT 16;
 END $$;
