@@ -1,0 +1,55 @@
+# What await-ctl says of arguments that PostgreSQL would not read: which, what was expected, and status 64.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Await::Relay;
+use Await::Test;
+use Test::More;
+
+my $s = start_stack(without => [qw(nginx redis)]);
+local $ENV{AWAIT_POSTGRES} = $s->postgres;
+
+# What it says, and its exit status before it.
+sub ctl {
+    my (@words) = @_;
+    my $words = join ' ', map { "'" . s/'/'\\''/gr . "'" } @words;
+    my $said = qx{$Await::Stack::ROOT/tools/await-ctl $words 2>&1};
+    return ($? >> 8) . " $said";
+}
+
+ctl(qw(webhooks add https://example.com/hook));
+my $id = submit('q');
+my $time = 'is not a time such as 2026-11-27T18:00:00Z or yesterday';
+my $job = 'is not the id of a job, such as';
+for (
+    [ [qw(webhooks deliveries --since=x)], qq(--since: "x" $time) ],
+    [ [ qw(webhooks deliveries), '--since=2026-13-01' ], qq(--since: "2026-13-01" $time) ],
+    [ [ qw(webhooks deliveries), q(--since='; SELECT 1 \g) ], qq(--since: "'; SELECT 1 \\g" $time) ],
+    [ [qw(webhooks deliveries --job=x)], qq("x" $job) ],
+    [ [qw(webhooks deliveries --endpoint=99999999999)], '"99999999999" is not the number of an endpoint' ],
+    [ [qw(webhooks deliveries --endpoint=one)], '"one" is not a number' ],
+    [ [qw(webhooks remove 2147483648)], '"2147483648" is not the number of an endpoint' ],
+    [ [qw(webhooks rotate 1 --overlap=long)], '--overlap: "long" is not a span of time such as 12h or 2 days' ],
+    [ [qw(webhooks rotate 2147483648)], '"2147483648" is not the number of an endpoint' ],
+    [ [qw(webhooks retry x)], '"x" is not a number' ],
+    [ [qw(jobs --created-after=x)], qq(--created-after: "x" $time) ],
+    [ [qw(jobs --created-before=24:00)], qq(--created-before: "24:00" $time) ],
+    [ [qw(retry-many --created-before=x)], qq(--created-before: "x" $time) ],
+    [ [ 'cancel', $id, 'x' ], qq("x" $job) ],
+    [ [ 'cancel', "$id " ], qq("$id " $job) ])
+{
+    my ($words, $says) = @$_;
+    like ctl(@$words), qr/\A64 await-ctl: \Q$says\E.*Nothing was done\.\n\z/, "@$words";
+}
+is sql("SELECT state FROM await.find_jobs('{\"state\": \"cancelled\"}', 10, NULL)"), '', 'nothing was cancelled';
+for (
+    [qw(webhooks deliveries --since=yesterday --endpoint=1)], [ qw(webhooks deliveries), "--job=\U$id" ],
+    [ 'webhooks', 'deliveries', '--since=2026-11-27 18:00+01' ], [qw(webhooks rotate 1 --overlap=12h)],
+    [qw(jobs --created-after=today)], [ 'cancel', $id ])
+{
+    like ctl(@$_), qr/\A0 /, "@$_";
+}
+
+finish();
