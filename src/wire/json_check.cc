@@ -159,7 +159,7 @@ bool JsonCheck::value(unsigned char c) {
 }
 
 bool JsonCheck::open(char bracket, At next) {
-  if (open_.size() == kMaxDepth)
+  if (open_.size() == max_depth_)
     return fail("nested too deeply");
   open_.push_back(bracket);
   at_ = next;

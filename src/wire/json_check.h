@@ -20,7 +20,8 @@ class JsonCheck {
   static constexpr std::uint32_t kMaxDigits = 400;  ///< on both sides of the point, with leading zeros
 
   enum class Numbers : std::uint8_t { any, bounded };
-  explicit JsonCheck(Numbers numbers = Numbers::any) : numbers_(numbers) {}
+  explicit JsonCheck(Numbers numbers = Numbers::any, std::size_t max_depth = kMaxDepth)
+      : numbers_(numbers), max_depth_(max_depth) {}
 
   /// Checks the next bytes. Returns false if this is not JSON; error() has the reason.
   bool feed(std::string_view bytes);
@@ -80,6 +81,7 @@ class JsonCheck {
   bool fail(const char *why);
 
   Numbers numbers_;
+  std::size_t max_depth_;
   At at_ = At::value;
   bool in_key_ = false;
   std::vector<char> open_;  // '{' or '[' of each level

@@ -4,14 +4,13 @@
 
 #include "base/text.h"
 #include "wire/headers.h"
-#include "wire/json_check.h"
 #include "wire/json_writer.h"
+#include "worker/backend_problem.h"
 
 namespace await::worker {
 namespace {
 
-constexpr std::size_t kMaxProblem = 16 * 1024;  // of an answer that is no result
-constexpr std::size_t kMaxDetail = 2000;
+constexpr std::size_t kMaxProblem = BackendAnswer::kMaxBody;
 constexpr std::int64_t kMaxRetryMs = std::int64_t{24} * 3600 * 1000;
 
 /// Whether another attempt may have another answer.
@@ -28,18 +27,6 @@ bool is_away(curl::Failure failure) {
 std::string value_of(const curl::Head &head, std::string_view name) {
   const std::string *value = head.find(name);
   return value != nullptr ? *value : "";
-}
-
-/// Whether this is one JSON object that PostgreSQL takes.
-bool is_json_object(std::string_view text) {
-  wire::JsonCheck check(wire::JsonCheck::Numbers::bounded);
-  return text.starts_with('{') && check.feed(text) && check.finish();
-}
-
-std::string_view without_space(std::string_view text) {
-  constexpr char kSpace[] = " \t\r\n";
-  auto first = text.find_first_not_of(kSpace);
-  return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
 }
 
 }  // namespace
@@ -228,21 +215,8 @@ void HttpTask::report() {
            wire::disposition_file_name(value_of(head_, "Content-Disposition")));
 }
 
-/// The members of a problem: those of the answer, if it is a JSON object.
 std::string HttpTask::problem() const {
-  std::string_view body = error_body_.size() <= kMaxProblem ? without_space(error_body_) : "";
-  std::string last = head_.status != 0 ? "\"backend_status\":" + std::to_string(head_.status) : "";
-  if (is_json_object(body)) {
-    std::string_view members = without_space(body.substr(1, body.size() - 2));
-    return "{" + std::string(members) + (members.empty() || last.empty() ? "" : ",") + last + "}";
-  }
-  bool text = wire::essence(value_of(head_, "Content-Type")) == "text/plain" && !body.empty();
-  wire::JsonWriter error;
-  error.text("title", title_);
-  error.text("detail", text ? repair_text(body.substr(0, kMaxDetail)) : detail_);
-  if (head_.status != 0)
-    error.number("backend_status", head_.status);
-  return error.take();
+  return backend_problem({head_.status, value_of(head_, "Content-Type"), error_body_}, title_, detail_);
 }
 
 /// PostgreSQL did not take the outcome: the attempt fails without anything of the answer.

@@ -127,6 +127,13 @@ sub on_problem {
     );
 }
 sub on_poison { my ($r) = @_; read_body($r); answer($r, 422, '{"title": "\u0000"}', 'Content-Type: application/json') }
+sub on_deep {
+    my ($r) = @_;
+    read_body($r);
+    my $deep = '[' x 3000 . ']' x 3000;
+    my $body = qq({"title": "Low", "errors": $deep, "detail": "Why.", "n": 1e9999, "balance": 7});
+    answer($r, 422, $body, 'Content-Type: application/problem+json');
+}
 sub on_page { my ($r) = @_; read_body($r); answer($r, 404, '<html>' . 'x' x 100_000, 'Content-Type: text/html') }
 sub on_named {
     my ($r) = @_;
