@@ -6,8 +6,6 @@
 #include <vector>
 
 #include "core/ports.h"
-#include "pg/connection.h"
-#include "relay/leader.h"
 
 namespace await::relay {
 
@@ -36,19 +34,16 @@ struct Advanced {
 /// The cursors of the sinks in the database. All changes need the lead.
 class Cursors {
  public:
-  Cursors(pg::Connection &connection, Leader &leader) : connection_(connection), leader_(leader) {}
-
   /// Whether this relay leads: the condition of all that follows.
-  bool writable() const { return leader_.leads(); }
+  virtual bool writable() const = 0;
   /// One for each sink; those that are new begin now. None: another relay leads.
-  void open(const std::vector<std::string> &sinks, core::Reply<std::vector<StoredCursor>> &reply);
+  virtual void open(const std::vector<std::string> &sinks, core::Reply<std::vector<StoredCursor>> &reply) = 0;
   /// @param no  of the cursor that is stored
-  void advance(const std::string &sink, std::int64_t no, const Progress &progress,
-               core::Reply<Advanced> &reply);
+  virtual void advance(const std::string &sink, std::int64_t no, const Progress &progress,
+                       core::Reply<Advanced> &reply) = 0;
 
- private:
-  pg::Connection &connection_;
-  Leader &leader_;
+ protected:
+  ~Cursors() = default;
 };
 
 }  // namespace await::relay

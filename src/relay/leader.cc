@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "pg/call.h"
-#include "pg/statements.h"
-
 namespace await::relay {
 
-Leader::Leader(io::Loop &loop, io::Log &log, pg::Connection &connection, std::string relay,
-               std::string holder, Listener &listener)
+Leader::Leader(io::Loop &loop, io::Log &log, Leases &leases, std::string relay, std::string holder,
+               Listener &listener)
     : loop_(loop),
       log_(log),
-      connection_(connection),
+      leases_(leases),
       relay_(std::move(relay)),
       self_(std::move(holder)),
       listener_(listener),
@@ -32,25 +29,7 @@ void Leader::ask() {
   if (reply_.waiting() || released_)
     return;
   asked_ms_ = loop_.monotonic_ms();
-  pg::Params params;
-  params.text(relay_).text(self_);
-  token_ ? params.int8(*token_) : params.null(pg::kInt8);
-  params.int8(kSpanMs);
-  auto call =
-      std::make_unique<pg::Call<Lease>>(pg::statements::kRelayLease, std::move(params), reply_, decode);
-  call->background = true;
-  connection_.send(std::move(call));
-}
-
-Result<Leader::Lease> Leader::decode(const pg::Rows &rows, std::size_t) {
-  if (rows.count() != 1)
-    return Error{Code::internal, "await.relay_lease returned nothing"};
-  Lease out;
-  if (!rows.null(0, 0))
-    out.token = rows.number(0, 0);
-  out.holder = rows.text(0, 1);
-  out.left_ms = rows.number(0, 2);
-  return out;
+  leases_.ask(relay_, self_, token_, kSpanMs, reply_);
 }
 
 void Leader::on_lease(Result<Lease> lease) {
@@ -115,11 +94,8 @@ void Leader::release() {
 }
 
 void Leader::give_back() {
-  if (!token_)
-    return;
-  pg::Params params;
-  params.text(relay_).int8(*token_);
-  connection_.send(std::make_unique<pg::Send>(pg::statements::kRelayRelease, std::move(params)));
+  if (token_)
+    leases_.release(relay_, *token_);
 }
 
 }  // namespace await::relay

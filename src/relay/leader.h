@@ -6,8 +6,9 @@
 #include <string>
 
 #include "core/ports.h"
+#include "io/log.h"
 #include "io/loop.h"
-#include "pg/connection.h"
+#include "relay/leases.h"
 
 namespace await::relay {
 
@@ -26,7 +27,7 @@ class Leader {
     ~Listener() = default;
   };
 
-  Leader(io::Loop &loop, io::Log &log, pg::Connection &connection, std::string relay, std::string holder,
+  Leader(io::Loop &loop, io::Log &log, Leases &leases, std::string relay, std::string holder,
          Listener &listener);
 
   /// The connection was established, maybe to another server: cursors have to be read again.
@@ -45,24 +46,18 @@ class Leader {
   void on_refused() { lose("another relay has taken over"); }
 
  private:
-  struct Lease {
-    std::optional<std::int64_t> token;
-    std::string holder;
-    std::int64_t left_ms = 0;
-  };
   static constexpr std::int64_t kSpanMs = 1500;
   static constexpr std::int64_t kRenewMs = 500;
   static constexpr std::int64_t kMarginMs = 200;  // it stops so long before the lease is over
 
   void ask();
-  static Result<Lease> decode(const pg::Rows &rows, std::size_t);
   void on_lease(Result<Lease> lease);
   void lose(const std::string &why);
   void give_back();
 
   io::Loop &loop_;
   io::Log &log_;
-  pg::Connection &connection_;
+  Leases &leases_;
   std::string relay_;
   std::string self_;
   Listener &listener_;

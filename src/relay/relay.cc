@@ -9,42 +9,34 @@
 
 namespace await::relay {
 
-/// Asks a server who it is.
+/// Asks a server who it is: when it was connected to, or, `again`, because behind a pooler it may be another
+/// one since.
 class Relay::Greeting : public pg::Statement {
  public:
-  Greeting(Relay &relay, pg::Connection &connection)
-      : Statement(pg::statements::kRelayHello, pg::Params()), relay_(relay), connection_(connection) {
-    greets = true;
+  Greeting(Relay &relay, pg::Connection &connection, bool again)
+      : Statement(pg::statements::kRelayHello, pg::Params()),
+        relay_(relay),
+        connection_(connection),
+        again_(again) {
+    greets = !again;
     background = true;
   }
   void finish(Result<pg::Rows> rows) override {
+    Result<Hello> hello = Error{Code::internal, "await.relay_hello returned nothing"};
     if (!rows)
-      relay_.on_hello(connection_, rows.error());
-    else if (rows->count() != 1)
-      relay_.on_hello(connection_, Error{Code::internal, "await.relay_hello returned nothing"});
+      hello = rows.error();
+    else if (rows->count() == 1)
+      hello = Hello{rows->text(0, 0), static_cast<int>(rows->number(0, 1))};
+    if (again_)
+      relay_.on_recognized(hello);
     else
-      relay_.on_hello(connection_, Hello{rows->text(0, 0), static_cast<int>(rows->number(0, 1))});
+      relay_.on_hello(connection_, std::move(hello));
   }
 
  private:
   Relay &relay_;
   pg::Connection &connection_;
-};
-
-/// Asks the server of `lead_` who it is: behind a pooler, it may be another one than when it connected.
-class Relay::Recognition : public pg::Statement {
- public:
-  explicit Recognition(Relay &relay) : Statement(pg::statements::kRelayHello, pg::Params()), relay_(relay) {
-    background = true;
-  }
-  void finish(Result<pg::Rows> rows) override {
-    relay_.recognizes_ = false;
-    if (rows && rows->count() == 1 && rows->text(0, 0) != relay_.timeline_ && relay_.lead_.ready())
-      relay_.lead_.reject("PostgreSQL has failed over behind a pooler");
-  }
-
- private:
-  Relay &relay_;
+  bool again_;
 };
 
 namespace {
@@ -73,7 +65,8 @@ Relay::Relay(io::Loop &loop, io::Log &log, io::Random &random, redis::Bus *bus, 
       submit_(loop, log, random, {settings_.conninfo, "relay submit", 30'000}, this),
       deliveries_(loop, log, random, {settings_.conninfo, "relay webhooks", 30'000}, this),
       notifier_(loop),
-      leader_(loop, log, lead_, settings_.relay, settings_.holder, *this),
+      leases_(lead_),
+      leader_(loop, log, leases_, settings_.relay, settings_.holder, *this),
       unserved_(loop, log, lead_, settings_.relay),
       cursors_(lead_, leader_),
       source_(loop, read_, bulk_, settings_.poll_ms),
@@ -96,7 +89,10 @@ Result<Done> Relay::make_sinks() {
   Feed::Owner &owner = *this;
   Source &source = log_source_ ? static_cast<Source &>(*log_source_) : source_;
   SinkContext context{loop_, log_, random_, read_, deliveries_, bus_, leader_};
+  bool has_dispatcher = false;
   for (const SinkSpec &spec : settings_.sinks) {
+    if (spec.kind == "webhooks" && std::exchange(has_dispatcher, true))
+      return Error{Code::invalid, "there are two sinks webhooks, which would send each delivery twice"};
     auto sink = make_sink(spec, context);
     if (!sink)
       return sink.error();
@@ -161,7 +157,7 @@ void Relay::start() {
 }
 
 void Relay::connected(pg::Connection &connection) {
-  connection.send(std::make_unique<Greeting>(*this, connection));
+  connection.send(std::make_unique<Greeting>(*this, connection, false));
 }
 
 void Relay::on_notification(pg::Connection &, std::string_view, std::string_view) {
@@ -184,6 +180,12 @@ void Relay::on_hello(pg::Connection &connection, Result<Hello> hello) {
   }
   schema_.recover("the schema \"await\" is up to date");
   greet(connection, *hello);
+}
+
+void Relay::on_recognized(const Result<Hello> &hello) {
+  recognizes_ = false;
+  if (hello && hello->timeline != timeline_ && lead_.ready())
+    lead_.reject("PostgreSQL has failed over behind a pooler");
 }
 
 void Relay::greet(pg::Connection &connection, const Hello &hello) {
@@ -212,7 +214,7 @@ void Relay::greet(pg::Connection &connection, const Hello &hello) {
   } else {
     connection.reject("not the server that the relay leads on");
     if (lead_.ready() && !std::exchange(recognizes_, true))
-      lead_.send(std::make_unique<Recognition>(*this));
+      lead_.send(std::make_unique<Greeting>(*this, lead_, true));
   }
 }
 

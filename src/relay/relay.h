@@ -9,6 +9,8 @@
 #include "relay/housekeeping.h"
 #include "relay/kafka_source.h"
 #include "relay/leader.h"
+#include "relay/pg_cursors.h"
+#include "relay/pg_leases.h"
 #include "relay/service_notifier.h"
 #include "relay/sinks.h"
 #include "relay/table_source.h"
@@ -76,12 +78,12 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
     int schema_version = 0;
   };
   class Greeting;
-  class Recognition;
 
   void connected(pg::Connection &connection) override;
   void on_notification(pg::Connection &connection, std::string_view channel,
                        std::string_view message) override;
   void on_hello(pg::Connection &connection, Result<Hello> hello);
+  void on_recognized(const Result<Hello> &hello);
   void greet(pg::Connection &connection, const Hello &hello);
   void on_lead() override;
   void on_lost_lead() override;
@@ -111,9 +113,10 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   pg::Connection deliveries_;  // used if there are webhooks
   std::string timeline_;       // of the server that lead_ is connected to
   ServiceNotifier notifier_;
+  PgLeases leases_;
   Leader leader_;
   Unserved unserved_;
-  Cursors cursors_;
+  PgCursors cursors_;
   TableSource source_;
   std::unique_ptr<WalSource> log_source_;  // with the source "wal"
   Housekeeping housekeeping_;

@@ -1,4 +1,4 @@
-#include "relay/cursors.h"
+#include "relay/pg_cursors.h"
 
 #include <memory>
 #include <utility>
@@ -29,7 +29,7 @@ Result<Advanced> decode_advance(const pg::Rows &rows, std::size_t) {
 
 }  // namespace
 
-void Cursors::open(const std::vector<std::string> &sinks, core::Reply<std::vector<StoredCursor>> &reply) {
+void PgCursors::open(const std::vector<std::string> &sinks, core::Reply<std::vector<StoredCursor>> &reply) {
   pg::ArrayWriter names(pg::kText);
   for (const std::string &sink : sinks)
     names.bytes(sink);
@@ -39,8 +39,8 @@ void Cursors::open(const std::vector<std::string> &sinks, core::Reply<std::vecto
       pg::statements::kRelayOpen, std::move(params), reply, decode_open));
 }
 
-void Cursors::advance(const std::string &sink, std::int64_t no, const Progress &progress,
-                      core::Reply<Advanced> &reply) {
+void PgCursors::advance(const std::string &sink, std::int64_t no, const Progress &progress,
+                        core::Reply<Advanced> &reply) {
   pg::Params params;
   params.text(leader_.relay()).int8(leader_.token()).text(sink).int8(no);
   progress.cursor.empty() ? params.null(pg::kText) : params.text(progress.cursor);
