@@ -20,8 +20,8 @@ DECLARE
             "submit", "create_batch", "list", "publish", "topic_id", "hint", "hints", "may_queue", "run_maintenance", "tick", "purge"],
         "await_relay": [
             "events_after", "relay_page", "relay_hello", "relay_lease", "relay_release", "relay_open", "relay_advance", "relay_status",
-            "relay_set", "relay_drop", "relay_lookup", "relay_unserved", "relay_wal_missing", "submit", "submit_messages",
-            "enqueue_deliveries", "due_deliveries", "finish_deliveries", "delivery_stats",
+            "relay_set", "relay_drop", "relay_lookup", "relay_unserved", "relay_webhooks", "relay_wal_missing", "submit", "submit_messages",
+            "enqueue_deliveries", "due_deliveries", "finish_deliveries",
             "publish", "topic_id", "hint", "hints", "reap", "run_maintenance", "tick", "purge"],
         "await_console": [
             "cancel", "retry", "retry_many", "find_jobs", "list", "pause", "resume", "set_queue", "sort_queue", "queues", "position",

@@ -5960,6 +5960,26 @@ BEGIN
             'schema await';
     END IF;
 END $_$;
+CREATE FUNCTION await.relay_webhooks(p_relay text, p_token bigint DEFAULT NULL::bigint) RETURNS TABLE(relay text, holder text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_mark CONSTANT text := 'kind:webhooks'; -- a sink's name has no colon
+BEGIN
+    IF p_token IS NOT NULL THEN
+        LOCK TABLE await.relay_sink IN SHARE ROW EXCLUSIVE MODE; -- one at a time
+    END IF;
+    RETURN QUERY SELECT k.relay, l.holder FROM await.relay_sink k CROSS JOIN LATERAL (
+            SELECT * FROM await.relay_leader o WHERE o.relay = k.relay ORDER BY o.no DESC LIMIT 1) l
+        WHERE k.sink = v_mark AND k.relay <> p_relay AND l.token = k.token
+          AND l.until > clock_timestamp() AND l.until < clock_timestamp() + interval '1 minute'
+        LIMIT 1;
+    IF NOT FOUND AND p_token IS NOT NULL AND await.relay_holds(p_relay, p_token) THEN
+        INSERT INTO await.relay_sink (relay, token, sink) VALUES (p_relay, p_token, v_mark) ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
 CREATE FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -7715,7 +7735,6 @@ REVOKE ALL ON FUNCTION await.delivery_document(d await.delivery, p_owner text) F
 REVOKE ALL ON FUNCTION await.delivery_is_of(d await.delivery, p_owner text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_edge;
-GRANT ALL ON FUNCTION await.delivery_stats(OUT delivered bigint, OUT failed bigint, OUT dead bigint, OUT waiting bigint, OUT retrying bigint) TO await_relay;
 REVOKE ALL ON FUNCTION await.do_for_batch(p_at timestamp with time zone, p_batch uuid, p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.drop_partition(p_name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.due_deliveries(p_after text, p_hosts text[], p_rooms integer[], p_sinces bigint[], p_held bigint[], p_room integer, p_limit integer) FROM PUBLIC;
@@ -7959,6 +7978,8 @@ GRANT ALL ON FUNCTION await.relay_unserved(p_relay text, p_sinks text[]) TO awai
 REVOKE ALL ON FUNCTION await.relay_wal(wanted boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_wal_missing() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_wal_missing() TO await_relay;
+REVOKE ALL ON FUNCTION await.relay_webhooks(p_relay text, p_token bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION await.relay_webhooks(p_relay text, p_token bigint) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_weight(data jsonb, size bigint, value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.release(id uuid, receipt text, delay interval) TO await_worker;

@@ -137,7 +137,6 @@ inline constexpr char kDueDeliveries[] =
     "SELECT upto, id, webhook, job || ':' || seq, host, url, body, attempts, due, keys "
     "FROM await.due_deliveries($1, $2, $3, $4, $5, $6, $7)";
 inline constexpr char kFinishDeliveries[] = "SELECT await.finish_deliveries($1, $2, $3, $4, $5, $6, $7, $8)";
-inline constexpr char kCheckDeliveries[] = "SELECT await.delivery_stats()";
 
 inline constexpr char kHints[] = "SELECT channel, message FROM await.hints($1)";
 
@@ -159,6 +158,7 @@ inline constexpr char kRelayLookup[] =
     "correlation_id, trace, data, status, content_type, file_name, size, value, hints, looked_for, upto "
     "FROM await.relay_lookup($1, $2, $3, $4, $5)";
 inline constexpr char kRelayUnserved[] = "SELECT leader, sink FROM await.relay_unserved($1, $2)";
+inline constexpr char kRelayWebhooks[] = "SELECT relay, holder FROM await.relay_webhooks($1, $2)";
 inline constexpr char kRelayWalMissing[] = "SELECT m FROM await.relay_wal_missing() m";
 /// A transaction number that is assigned now.
 inline constexpr char kTransaction[] = "SELECT pg_current_xact_id()::text";

@@ -1,0 +1,2 @@
+-- A row 'kind:webhooks' of await.relay_sink: the relays of this name send the webhooks (await.relay_webhooks). The number
+-- tells await-relay that it can ask for it.
