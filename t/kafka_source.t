@@ -14,7 +14,7 @@ use Time::HiRes qw(time sleep);
 
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
 my $kafka = Await::Kafka->start(1);
-$kafka->tell(topic => $_, 1) for qw(orders bad letters large-letters many lost);
+$kafka->tell(topic => $_, 1) for qw(orders bad letters large-letters many lost mixed mixed-letters);
 $kafka->tell(topic => 'large', 2);
 $kafka->tell('topic-error', 'nowhere', 3);
 my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -45,10 +45,11 @@ sub payloads {
 
 my @orders = from('orders', ',type=text/plain');
 my @bad_ones = from('bad', ',dead_letter=letters');
+my @mixed = from('mixed', ',type=application/json,dead_letter=mixed-letters');
 my @large = from('large', ',dead_letter=large-letters');
 my @lost = from('lost', ',type=application/json,dead_letter=nowhere,topic.metadata.propagation.max.ms=300');
 my @many = from('many');
-my $relay = Await::Relay->start('first', @orders, @bad_ones, @large, @lost, @many);
+my $relay = Await::Relay->start('first', @orders, @bad_ones, @mixed, @large, @lost, @many);
 
 # a new group lets its first members wait meanwhile
 subtest 'wrong arguments' => sub {
@@ -94,8 +95,16 @@ subtest 'a message is a job' => sub {
         ),
         qq({"n": 1} application/json ann 7 {"size": 2} order-1 $trace; plain text/plain 0 c-2; inside text/plain 0),
         'with its content type, options, key and trace';
+    $kafka->put_message('orders', 'odd',
+        headers => [ 'content-type=', 'traceparent=none', "x=\xff", 'correlation-id=' ]);
+    eventually 'headers that say nothing are passed over', sub { jobs('orders') == 4 };
+    is sql(
+        "SELECT content_type || coalesce(trace, '') || coalesce(correlation_id, '') FROM await.job
+        WHERE payload = 'odd'"
+        ),
+        'text/plain', 'with the type of the source';
     $kafka->put_message('orders', 'later');
-    eventually 'a message that comes later is read', sub { jobs('orders') == 4 };
+    eventually 'a message that comes later is read', sub { jobs('orders') == 5 };
 };
 
 my @bad = (
@@ -130,6 +139,16 @@ subtest 'what is no valid job goes to the dead letters, and stalls nothing' => s
     }
     like $relay->text, qr/message bad\[0\]\@1 is no valid job: its value is not JSON.*; it goes to letters/,
         'the log says it';
+};
+
+subtest 'dead letters are in the order of their messages' => sub {
+    my $file = "$s->{dir}/mixed";
+    Await::Stack::write_file($file, join '', map { "$_\n" } '1', '{', '2', '}', '3', ']');
+    $kafka->kcat([ '-P', '-t', 'mixed', '-p', 0, '-H', 'await-delay=soon', '-l', $file ]);
+    my @letters = $kafka->messages('mixed-letters', 6);
+    is join(' ', map { $_->{payload} } @letters), '1 { 2 } 3 ]', 'whether PostgreSQL has refused them or we';
+    like join(' ', map { $_->{headers}{'dead-letter-reason'} } @letters[ 4, 5 ]), qr/delay.* its value is not JSON/,
+        'each with its reason';
 };
 
 subtest 'a message of 10 MB' => sub {
@@ -185,7 +204,7 @@ subtest 'kills, PostgreSQL and brokers away' => sub {
     is payloads('lost'), '1,2,3', 'those behind it came again, and are the same jobs';
     $kafka->put_message('orders', 'last');
     eventually 'another source goes on where it was', sub { payloads('orders') =~ /,later,last$/ };
-    is jobs('orders'), 5, 'and nothing is read twice';
+    is jobs('orders'), 6, 'and nothing is read twice';
     is $_->stop, 0, 'SIGTERM ends a relay' for @relays;
 };
 

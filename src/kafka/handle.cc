@@ -16,9 +16,10 @@ using Conf = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
 
 Result<Done> set(rd_kafka_conf_t *conf, const std::string &name, const std::string &value) {
   char why[512] = "";
-  if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK)
+  rd_kafka_conf_res_t outcome = rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why);
+  if (outcome == RD_KAFKA_CONF_OK)
     return Done{};
-  return Error{Code::invalid, why};
+  return Error{outcome == RD_KAFKA_CONF_UNKNOWN ? Code::not_found : Code::invalid, why};
 }
 
 Result<Done> fill(rd_kafka_conf_t *conf, Kind kind, const Settings &settings, const Properties &fixed) {

@@ -28,7 +28,8 @@ struct Settings {
 
 enum class Kind : std::uint8_t { producer, consumer };
 
-/// Whether librdkafka takes each of these properties. Errors: invalid, with the name of the property.
+/// Whether librdkafka takes each of these properties. Errors, with the name of the property: not_found: there
+/// is no such one; invalid: its value.
 Result<Done> check(const Settings &settings);
 
 /// An instance of librdkafka. It has threads of its own, which never call us: what they have to tell waits in

@@ -1,6 +1,7 @@
 #include "kafka/lookup.h"
 
 #include <librdkafka/rdkafka.h>
+#include <netdb.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/text.h"
 #include "kafka/reason.h"
 
 namespace await::kafka {
@@ -32,13 +34,55 @@ Result<Done> ask_topic(rd_kafka_t *kafka, const std::string &name) {
   return Error{Code::unavailable, (name.empty() ? "" : "topic " + name + ": ") + rd_kafka_err2str(error)};
 }
 
+/// Which of the brokers have no address, and what to do; empty: all have. Counts those that have.
+std::string unknown_names(std::string_view brokers, int &known) {
+  std::string out;
+  while (!brokers.empty()) {
+    std::string_view broker = cut(brokers, ',');
+    std::size_t colon = broker.ends_with(']') ? std::string_view::npos : broker.rfind(':');
+    std::string host(broker.substr(0, colon));
+    if (host.starts_with('['))
+      host = host.substr(1, host.size() - 2);
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo *found = nullptr;
+    int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+    if (found != nullptr)
+      ::freeaddrinfo(found);
+    if (error == 0)
+      ++known;
+    else
+      out += (out.empty() ? "broker " : ", broker ") + std::string(broker) + " has no address (" +
+             ::gai_strerror(error) + ")";
+  }
+  return out.empty() ? out : out + ": correct the name, or what resolves it";
+}
+
+Result<Done> ask_topics(rd_kafka_t *kafka, const std::vector<std::string> &topics) {
+  Result<Done> outcome = Done{};
+  for (const std::string &topic : topics) {
+    if (outcome)
+      outcome = ask_topic(kafka, topic);
+  }
+  // the reason why no broker answers comes as an event
+  rd_kafka_queue_t *queue = rd_kafka_queue_get_main(kafka);
+  rd_kafka_event_t *event = outcome ? nullptr : rd_kafka_queue_poll(queue, 0);
+  if (event != nullptr && rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && !outcome &&
+      outcome.error().code == Code::unavailable)
+    outcome = Error{Code::unavailable, reason_of(rd_kafka_event_error_string(event))};
+  if (event != nullptr)
+    rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  return outcome;
+}
+
 }  // namespace
 
 /// Deleted by whoever comes last, the thread or the owner.
 struct Lookup::Job {
   Settings settings;
-  std::vector<std::string> topics;
-  int fd;
+  std::vector<std::string> topics;  ///< an empty name: only whether a broker answers; none: only their names
+  int fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   std::mutex mutex;
   bool other_gone = false;
   Result<Done> outcome = Done{};
@@ -63,45 +107,46 @@ void Lookup::forget() {
 }
 
 void Lookup::ask(const Settings &settings, const std::vector<std::string> &topics, core::Reply<Done> &reply) {
+  begin(new Job{settings, topics.empty() ? std::vector<std::string>{""} : topics}, reply);
+}
+
+void Lookup::find_names(const Settings &settings, core::Reply<Done> &reply) {
+  begin(new Job{settings, {}}, reply);
+}
+
+void Lookup::begin(Job *job, core::Reply<Done> &reply) {
   forget();
   waiting_.push_back(reply);
-  job_ = new Job{settings, topics, ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), {}};
+  job_ = job;
   watch_ = loop_.watch(job_->fd, [this] { on_answer(); });
   watch_->want(true, false);
   count_thread(1);
-  std::thread([job = job_] { run(*job); }).detach();
+  std::thread([job] { run(*job); }).detach();
 }
 
 void Lookup::run(Job &job) {
-  rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  Properties all = job.settings.properties;
-  all.emplace_back("bootstrap.servers", job.settings.brokers);
-  all.emplace_back("log_level", "0");
-  for (const auto &[name, value] : all)
-    rd_kafka_conf_set(conf, name.c_str(), value.c_str(), nullptr, 0);
-  char why[512] = "";
-  rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-  if (kafka == nullptr) {
-    rd_kafka_conf_destroy(conf);
-    job.outcome = Error{Code::invalid, why};
-  } else {
-    std::vector<std::string> topics = job.topics;
-    if (topics.empty())
-      topics.emplace_back();
-    for (const std::string &topic : topics) {
-      if (job.outcome)
-        job.outcome = ask_topic(kafka, topic);
+  int known = 0;
+  std::string unknown = unknown_names(job.settings.brokers, known);
+  rd_kafka_t *kafka = nullptr;
+  if (known > 0 && !job.topics.empty()) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    Properties all = job.settings.properties;
+    all.emplace_back("bootstrap.servers", job.settings.brokers);
+    all.emplace_back("log_level", "0");
+    for (const auto &[name, value] : all)
+      rd_kafka_conf_set(conf, name.c_str(), value.c_str(), nullptr, 0);
+    char why[512] = "";
+    kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (kafka == nullptr) {
+      rd_kafka_conf_destroy(conf);
+      job.outcome = Error{Code::invalid, why};
+    } else {
+      job.outcome = ask_topics(kafka, job.topics);
     }
-    // the reason why no broker answers comes as an event
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_main(kafka);
-    rd_kafka_event_t *event = job.outcome ? nullptr : rd_kafka_queue_poll(queue, 0);
-    if (event != nullptr && rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && !job.outcome &&
-        job.outcome.error().code == Code::unavailable)
-      job.outcome = Error{Code::unavailable, reason_of(rd_kafka_event_error_string(event))};
-    if (event != nullptr)
-      rd_kafka_event_destroy(event);
-    rd_kafka_queue_destroy(queue);
   }
+  if (!unknown.empty())
+    job.outcome =
+        Error{Code::unavailable, unknown + (job.outcome ? "" : "; others: " + job.outcome.error().detail)};
   const std::uint64_t one = 1;
   static_cast<void>(::write(job.fd, &one, sizeof one) > 0);
   job.leave();

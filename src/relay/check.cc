@@ -8,6 +8,7 @@ namespace await::relay {
 namespace {
 
 constexpr std::int64_t kPatienceMs = 5'000;
+constexpr std::int64_t kAnswerMs = 12'000;  // a name may be looked up in vain first, with two attempts
 
 void say(const std::string &what, const std::string &missing) {
   std::printf("%s: %s\n", what.c_str(), missing.empty() ? "ok" : missing.c_str());
@@ -19,7 +20,7 @@ class Answer {
   template <class Ask>
   std::string wait(io::PollLoop &loop, Ask ask) {
     ask(reply_);
-    if (!loop.run_until([this] { return outcome_.has_value(); }, kPatienceMs))
+    if (!loop.run_until([this] { return outcome_.has_value(); }, kAnswerMs))
       return "no answer";
     return *outcome_ ? "" : outcome_->error().detail;
   }

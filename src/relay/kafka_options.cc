@@ -59,8 +59,11 @@ Result<Done> add_property(const std::string &name, const std::string &given, Kaf
     return invalid(name + ": " + value.error().detail);
   to.settings.properties.emplace_back(name, *value);
   kafka::Settings one{to.settings.brokers, {to.settings.properties.back()}};
-  if (auto good = kafka::check(one); !good)
+  auto good = kafka::check(one);
+  if (!good && good.error().code == Code::not_found)
     return invalid(name + " is not an option, and not a property of librdkafka: " + good.error().detail);
+  if (!good)
+    return invalid(name + ": " + good.error().detail);
   return Done{};
 }
 

@@ -61,15 +61,19 @@ Result<KafkaSink::Settings> KafkaSink::parse(const std::string &value,
 }
 
 KafkaSink::KafkaSink(io::Loop &loop, io::Log &log, Settings settings)
-    : settings_(std::move(settings)),
+    : log_(log),
+      settings_(std::move(settings)),
       producer_(loop, log, "Kafka sink", settings_.kafka),
       lookup_(loop),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 
 void KafkaSink::lead(bool leads) {
   leads_ = leads;
-  if (leads)
+  if (leads) {
+    if (!std::exchange(has_names_, true))
+      lookup_.find_names(settings_.kafka, names_reply_);
     return;
+  }
   if (!waiting_.empty()) {
     timer_->set(kGraceMs);
   } else {
@@ -196,6 +200,11 @@ void KafkaSink::answer(Result<Done> outcome) {
   timer_->clear();
   if (core::Reply<Done> *reply = waiting_.pop_front())
     reply->deliver(std::move(outcome));
+}
+
+void KafkaSink::on_names(const Result<Done> &outcome) {
+  if (!outcome)
+    log_.error("Kafka sink: " + outcome.error().detail);
 }
 
 void KafkaSink::check(core::Reply<Done> &reply) {

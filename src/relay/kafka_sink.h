@@ -57,9 +57,11 @@ class KafkaSink : public Sink {
   void send();
   kafka::Message message_of(const RelayEvent &event) const;
   void on_sent(Result<kafka::Sent> outcome);
+  void on_names(const Result<Done> &outcome);
   void on_timer();
   void answer(Result<Done> outcome);
 
+  io::Log &log_;
   Settings settings_;
   kafka::Producer producer_;
   kafka::Lookup lookup_;
@@ -70,8 +72,10 @@ class KafkaSink : public Sink {
   std::set<Id> too_large_;   // sent without their data
   std::string failure_;      // of a group that ended when nobody waited for it
   bool leads_ = true;
+  bool has_names_ = false;  // the names of the brokers were looked up
   List<core::Reply<Done>> waiting_;
   core::Reply<kafka::Sent> sent_reply_ = core::Reply<kafka::Sent>::to<&KafkaSink::on_sent>(this);
+  core::Reply<Done> names_reply_ = core::Reply<Done>::to<&KafkaSink::on_names>(this);
   std::unique_ptr<io::Timer> timer_;
 };
 

@@ -131,6 +131,8 @@ void KafkaSource::lead(bool leads) {
   progress_.lead(leads);
   if (leads) {
     start();
+    if (!std::exchange(has_names_, true))
+      lookup_.find_names(settings_.kafka, names_reply_);
     return;
   }
   consumer_.stop();
@@ -167,16 +169,14 @@ void KafkaSource::on_message(kafka::Received message) {
     item.job = std::move(*job);
     if (item.message.value == item.job.payload)
       item.message.value.reset();
+  } else {
+    item.reason = job.error().detail;
   }
   item.size = size_of(item.message, item.job);
   bytes_ += item.size;
-  if (!job) {
-    refuse(std::move(item), job.error().detail);
-  } else {
-    waiting_.push_back(std::move(item));
-    if (in_flight_ == 0 && !submit_timer_->pending())
-      submit_timer_->set(0);  // with those that come in the same iteration
-  }
+  waiting_.push_back(std::move(item));
+  if (in_flight_ == 0 && !submit_timer_->pending())
+    submit_timer_->set(0);  // with those that come in the same iteration
   regulate();
 }
 
@@ -190,15 +190,25 @@ void KafkaSource::regulate() {
 }
 
 void KafkaSource::submit() {
-  if (waiting_.empty() || in_flight_ > 0 || reply_.waiting())
+  if (in_flight_ > 0 || reply_.waiting())
+    return;
+  while (!waiting_.empty() && !waiting_.front().reason.empty())
+    pass(1, "");
+  regulate();
+  if (waiting_.empty())
     return;
   pg::ArrayWriter payloads(pg::kBytea), types(pg::kText), options(pg::kText), keys(pg::kText);
   std::size_t bytes = 0;
+  jobs_ = 0;
   for (const Item &item : waiting_) {
-    if (in_flight_ == limit_ || (in_flight_ > 0 && bytes + item.job.payload.size() > kBatchBytes))
+    bool is_job = item.reason.empty();
+    if (is_job && (jobs_ == limit_ || (jobs_ > 0 && bytes + item.job.payload.size() > kBatchBytes)))
       break;
-    bytes += item.job.payload.size();
     ++in_flight_;
+    if (!is_job)
+      continue;
+    ++jobs_;
+    bytes += item.job.payload.size();
     payloads.bytes(item.job.payload);
     types.bytes(item.job.content_type);
     options.bytes(item.job.options);
@@ -210,7 +220,7 @@ void KafkaSource::submit() {
   params.array(pg::kTextArray, std::move(types)).array(pg::kTextArray, std::move(options));
   params.array(pg::kTextArray, std::move(keys));
   connection_.send(std::make_unique<pg::Call<Done>>(pg::statements::kSubmitMessages, std::move(params),
-                                                    reply_, decode, in_flight_));
+                                                    reply_, decode, jobs_));
 }
 
 void KafkaSource::on_submitted(const Result<Done> &outcome) {
@@ -221,21 +231,14 @@ void KafkaSource::on_submitted(const Result<Done> &outcome) {
     submit_trouble_.recover(name_ + ": messages become jobs again");
     backoff_.reset();
     limit_ = std::min(kBatch, limit_ * 2);
-    progress_.on_jobs(count, count > 0 ? waiting_[count - 1].message.at_ms : -1);
-    for (; count > 0; --count) {
-      done(waiting_.front());
-      waiting_.pop_front();
-    }
+    progress_.on_jobs(jobs_, count > 0 ? waiting_[count - 1].message.at_ms : -1);
+    pass(count, "");
     if (bus_ != nullptr)
       bus_->announce(settings_.queue);
-  } else if (outcome.error().code == Code::invalid && count == 1) {
-    Item item = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (!item.message.value)
-      item.message.value = std::exchange(item.job, {}).payload;
-    refuse(std::move(item), outcome.error().detail);
+  } else if (outcome.error().code == Code::invalid && jobs_ == 1) {
+    pass(count, outcome.error().detail);
   } else if (outcome.error().code == Code::invalid) {
-    limit_ = std::max<std::size_t>(1, count / 2);  // one of them is bad
+    limit_ = std::max<std::size_t>(1, jobs_ / 2);  // one of them is bad
   } else {
     submit_trouble_.fail(name_ + ": cannot submit jobs: " + outcome.error().detail);
     submit_timer_->set(backoff_.next(random_.unit()));
@@ -245,9 +248,26 @@ void KafkaSource::on_submitted(const Result<Done> &outcome) {
   submit();
 }
 
+/// The first messages are done with, those that are no valid jobs as dead letters.
+/// @param reason  why the job among them is none; empty: it is one
+void KafkaSource::pass(std::size_t count, const std::string &reason) {
+  for (; count > 0; --count) {
+    Item item = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (item.reason.empty())
+      item.reason = reason;
+    if (item.reason.empty())
+      done(item);
+    else
+      refuse(std::move(item));
+  }
+}
+
 /// The message is done when its dead letter is written.
-void KafkaSource::refuse(Item item, const std::string &reason) {
-  item.reason = printable(reason);
+void KafkaSource::refuse(Item item) {
+  item.reason = printable(item.reason);
+  if (!item.message.value && !item.job.content_type.empty())  // it was moved there
+    item.message.value = std::exchange(item.job, {}).payload;
   log_refusal(item);
   progress_.on_dead_letter();
   if (settings_.dead_letter.empty()) {
@@ -356,6 +376,11 @@ void KafkaSource::check(core::Reply<Done> &reply) {
   if (!settings_.dead_letter.empty())
     topics.push_back(settings_.dead_letter);
   lookup_.ask(settings_.kafka, topics, reply);
+}
+
+void KafkaSource::on_names(const Result<Done> &outcome) {
+  if (!outcome)
+    log_.error(name_ + ": " + outcome.error().detail);
 }
 
 }  // namespace await::relay

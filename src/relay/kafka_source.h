@@ -66,7 +66,7 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   struct Item {
     kafka::Received message;
     wire::JobMessage job;
-    std::string reason;    ///< of a message that is no valid job
+    std::string reason;    ///< of a message that is no valid job; empty: it is one
     int cut = 0;           ///< of its letter: 1: the value is left out; 2: key and headers as well
     std::size_t size = 0;  ///< in bytes, as it is counted in bytes_
   };
@@ -77,9 +77,11 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
     return submit_trouble_.reason().empty() ? letter_trouble_.reason() : submit_trouble_.reason();
   }
   void start();
+  void on_names(const Result<Done> &outcome);
   void submit();
   void on_submitted(const Result<Done> &outcome);
-  void refuse(Item item, const std::string &reason);
+  void pass(std::size_t count, const std::string &reason);
+  void refuse(Item item);
   void log_refusal(const Item &item);
   void send_letters();
   kafka::Message letter_of(const Item &item) const;
@@ -104,8 +106,10 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
 
   IntakeProgress progress_;
   bool leads_ = false;
-  std::deque<Item> waiting_;
-  std::size_t in_flight_ = 0;  // of the first of them, those in the statement
+  bool has_names_ = false;     // the names of the brokers were looked up
+  std::deque<Item> waiting_;   // also those that are no valid jobs, so that dead letters are in their order
+  std::size_t in_flight_ = 0;  // of the first of them, those that the statement is about
+  std::size_t jobs_ = 0;       // of these, those in it
   std::size_t limit_ = kBatch;
   std::deque<Item> letters_;
   std::size_t bytes_ = 0;  // of both
@@ -114,6 +118,7 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   std::int64_t unlogged_ = 0;
   core::Backoff backoff_{100, 5'000};
   core::Backoff letter_backoff_{500, 10'000};
+  core::Reply<Done> names_reply_ = core::Reply<Done>::to<&KafkaSource::on_names>(this);
   core::Reply<Done> reply_ = core::Reply<Done>::to<&KafkaSource::on_submitted>(this);
   core::Reply<kafka::Sent> letters_reply_ = core::Reply<kafka::Sent>::to<&KafkaSource::on_letters>(this);
   std::unique_ptr<io::Timer> submit_timer_;

@@ -67,14 +67,16 @@ Result<Done> read_option(std::string_view name, const std::optional<std::string>
   return Done{};
 }
 
-/// Headers of others are used if they can be.
+/// Headers of others are used if they can be. A content type that is none is not passed over: the payload
+/// would be taken for something else.
 void read_foreign(std::string_view name, const std::optional<std::string> &value, Read &to) {
   if (!value)
     return;
-  if (name == "content-type" || name == "contenttype" || name == "content_type")
-    to.content_type = *value;
-  else if ((name == "correlation-id" || name == "correlation_id" || name == "ce_correlationid") &&
-           is_correlation_id(*value))
+  if (name == "content-type" || name == "contenttype" || name == "content_type") {
+    if (!trim(*value).empty())
+      to.content_type = *value;
+  } else if ((name == "correlation-id" || name == "correlation_id" || name == "ce_correlationid") &&
+             is_correlation_id(*value))
     to.correlation_id = *value;
   else if ((name == "traceparent" || name == "ce_traceparent") && is_traceparent(*value))
     to.traceparent = *value;

@@ -5,6 +5,7 @@
 namespace await::wire {
 namespace {
 
+using namespace std::string_literals;
 using Value = std::optional<std::string>;
 
 Result<JobMessage> parse(const Value &value, const MessageHeaders &headers = {},
@@ -49,6 +50,60 @@ TEST(JobMessageTest, a_trace_is_taken_if_it_is_one) {
   std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   EXPECT_EQ(parse("x", {{"traceparent", trace}})->options, "{\"trace\":\"" + trace + "\"}");
   EXPECT_EQ(parse("x", {{"traceparent", "00-x"}})->options, "{}");
+}
+
+TEST(JobMessageTest, headers_of_odd_sizes_and_encodings_have_an_outcome) {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const std::string type = "its content type is not in the form type/subtype";
+  const std::string large(1 << 20, 'x');
+  struct {
+    MessageHeaders headers;
+    std::string content_type, options;
+    std::string refused;
+  } const cases[] = {
+      {{{"content-type", ""}}, "a/default", "{}", ""},
+      {{{"content-type", " \t"}}, "a/default", "{}", ""},
+      {{{"content-type", std::nullopt}}, "a/default", "{}", ""},
+      {{{"content-type", "text/plain"}, {"content-type", ""}}, "text/plain", "{}", ""},
+      {{{"Content_Type", "text/plain"}}, "text/plain", "{}", ""},
+      {{{"content-type", "/"}}, "", "", type},
+      {{{"content-type", "text/plain\0"s}}, "", "", type},
+      {{{"content-type", "text/\xff"}}, "", "", type},
+      {{{"content-type", "text/" + large}}, "", "", type},
+      {{{"traceparent", ""}}, "a/default", "{}", ""},
+      {{{"traceparent", std::nullopt}}, "a/default", "{}", ""},
+      {{{"traceparent", "\xff\xfe"}}, "a/default", "{}", ""},
+      {{{"traceparent", trace + "\0"s}}, "a/default", "{}", ""},
+      {{{"traceparent", large}}, "a/default", "{}", ""},
+      {{{"traceparent", trace}, {"traceparent", "00-x"}}, "a/default", "{\"trace\":\"" + trace + "\"}", ""},
+      {{{"await-trace", "as await.submit() takes it"}},
+       "a/default",
+       R"({"trace":"as await.submit() takes it"})",
+       ""},
+      {{{"await-trace", "\xff"}}, "", "", "the header await-trace is not text"},
+      {{{"correlation-id", ""}}, "a/default", "{}", ""},
+      {{{"correlation-id", "a\0b"s}}, "a/default", "{}", ""},
+      {{{"correlation-id", large}}, "a/default", "{}", ""},
+      {{{"", ""}, {"\xff", "\xff"}, {large, large}}, "a/default", "{}", ""},
+      {{{"await-", "x"}}, "", "", "there is no header await-"},
+      {{{"await-" + large, "x"}}, "", "", "there is no header await-" + std::string(80, 'x')},
+      {{{"await-\xff", "x"}}, "", "", "there is no header await-"},
+      {{{"await-owner", "a\0b"s}}, "", "", "the header await-owner is not text"},
+      {MessageHeaders(1000, {"x", "y"}), "a/default", "{}", ""},
+      {MessageHeaders(1001, {"x", "y"}), "", "", "it has more than 1000 headers"},
+  };
+  for (const auto &one : cases) {
+    std::string name =
+        one.headers[0].first.substr(0, 20) + ": " + one.headers[0].second.value_or("-").substr(0, 20);
+    auto job = parse("x", one.headers, std::nullopt, {"a/default", 10});
+    EXPECT_EQ(static_cast<bool>(job), one.refused.empty()) << name << ": " << why(job);
+    if (job) {
+      EXPECT_EQ(job->content_type, one.content_type) << name;
+      EXPECT_EQ(job->options, one.options) << name;
+    } else {
+      EXPECT_EQ(why(job).substr(0, one.refused.size()), one.refused) << name;
+    }
+  }
 }
 
 TEST(JobMessageTest, the_last_of_several_headers_counts) {
