@@ -181,7 +181,7 @@ subtest 'what --check and the arguments say' => sub {
         'kafka=b:1,topic=x,cloudevents=yes' => qr/cloudevents is binary or structured/,
         'kafka=b:1,topic=x,source=/a' => qr/source and type are for cloudevents/,
         'kafka=b:1,topic=x,tipic=y' => qr/tipic is not an option, and not a property of librdkafka/,
-        'kafka=b:1,topic=x,linger.ms=soon' => qr/linger\.ms is not an option/,
+        'kafka=b:1,topic=x,linger.ms=soon' => qr/linger\.ms: Invalid value/,
         'kafka=b:1,topic=x,acks=0' => qr/acks is set by the relay/,
         'kafka=b:1,topic=x,config=/none' => qr{config: cannot read /none},
         'kafka=b:1,topic=x,sasl.password=@/none' => qr{sasl\.password: cannot read /none}
