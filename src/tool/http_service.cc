@@ -1,6 +1,7 @@
 #include "tool/http_service.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/ids.h"
@@ -122,10 +123,14 @@ Result<Answer> HttpService::send(curl::Request request, std::int64_t silence_ms,
   return calls_.run(std::move(request), deadline_, silence_ms, receiver);
 }
 
+/// If there is no time left for one more answer, the last one counts: it says why.
 Result<Answer> HttpService::send_again(const curl::Request &request) {
   core::Backoff backoff(200, 5'000);
+  std::optional<Result<Answer>> last;
   for (bool told = false;; told = true) {
     auto answer = send(request, kAnswerMs);
+    if (last && !answer && answer.error().code == Code::timeout)
+      return std::move(*last);
     bool busy = answer && (is_busy(answer->head.status) ||
                            (answer->head.status == 409 && answer->head.find("Retry-After") != nullptr));
     if (answer ? !busy : answer.error().code != Code::unavailable)
@@ -137,6 +142,7 @@ Result<Answer> HttpService::send_again(const curl::Request &request) {
       return answer;
     if (!told)
       told_((answer ? refusal(*answer, request.url) : answer.error()).detail + "; trying again");
+    last = std::move(answer);
     calls_.wait(pause);
   }
 }
