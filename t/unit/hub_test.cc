@@ -35,6 +35,24 @@ TEST(Hub, a_hint_goes_to_the_listeners_of_its_job_only) {
   EXPECT_EQ(hub.listeners(), 2U);
 }
 
+TEST(Hub, tells_how_many_clients_watch_a_job_and_counts_no_cache) {
+  struct Cache : FakeListener {
+    bool is_client() const noexcept override { return false; }
+  } cache;
+  FakeBus bus;
+  FakeScheduler scheduler;
+  Hub hub(bus, scheduler);
+  FakeListener a, b, other;
+  hub.listen(id(1), a);
+  hub.listen(id(1), b);
+  hub.listen(id(1), cache);
+  hub.listen(id(2), other);
+  EXPECT_EQ(hub.clients(id(1)), 2U);
+  EXPECT_EQ(hub.clients(id(9)), 0U);
+  hub.leave(a);
+  EXPECT_EQ(hub.clients(id(1)), 1U);
+}
+
 TEST(Hub, a_shard_is_subscribed_once_and_its_listeners_are_notified_when_that_is_confirmed) {
   FakeBus bus;
   FakeScheduler scheduler;
