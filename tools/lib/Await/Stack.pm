@@ -490,8 +490,7 @@ sub stop {
     my ($self, $signal) = @_;
     my $running = $self->running;
     $self->end('nginx', 'TERM', 10) if $running->{nginx};
-    my @programs = grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
-    kill 'TERM', map { $running->{$_} } @programs;    # each may take some seconds to end what it does
+    kill 'TERM', map { $running->{$_} } my @programs = grep { !/^(nginx|redis|postgres)/ } sort keys %$running;
     $self->end($_, 'TERM', 10) for @programs;
     $self->end('redis', 'TERM', 10) if $running->{redis};
     $self->end('postgres', $signal // 'INT', 20) if $running->{postgres};
