@@ -37,6 +37,9 @@ function rates(point) {
     const old = before.queues.get(name);
     if (old) Object.assign(q, rate(q, old));
   }
+  // where a depth is an estimate, of the queues of which it is known
+  const known = [...point.queues.values()].filter((q) => q.in !== undefined && q.in !== null);
+  if (point.in === null && known.length) point.in = known.reduce((all, q) => all + q.in, 0);
 }
 
 function onOverview(overview) {
