@@ -161,10 +161,11 @@ bool NodeReport::exchange() {
   for (const Slot &slot : table_->slots) {
     if (slot.count == 0 || !is_alive(slot.pid))
       continue;
-    for (auto &[job, clients] : known_) {
+    for (Watched &known : known_) {
       auto *end = slot.watched + slot.count;
-      auto *one = std::find_if(slot.watched, end, [&](const Watched &each) { return each.first == job; });
-      clients += one != end ? one->second : 0;
+      auto *one =
+          std::find_if(slot.watched, end, [&](const Watched &each) { return each.first == known.first; });
+      known.second += one != end ? one->second : 0;
     }
   }
   return true;
