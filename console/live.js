@@ -64,8 +64,13 @@ export function clients() {
   return Object.fromEntries(['polls', 'streams', 'sockets', 'parked'].map((name) => [name, all.reduce((s, n) => s + (n[name] ?? 0), 0)]));
 }
 
+let current;
+// a page that the browser keeps for "back" would keep its stream
+addEventListener('pagehide', () => current?.close());
+addEventListener('pageshow', (event) => { if (event.persisted) connect(); });
+
 export function connect() {
-  const source = new EventSource('api/live');
+  const source = current = new EventSource('api/live');
   let heard = Date.now();
   const on = (name, take) => source.addEventListener(name, (event) => {
     heard = Date.now();

@@ -24,7 +24,7 @@ function stats() {
       const more = t.delayed >= 100000 || t.held >= 100000 ? '+' : '';
       tiles.waiting.set(`${t.about ? '≈ ' : ''}${count(t.ready + t.delayed + t.held)}${more}`, `${most(t.delayed)} delayed, in ${most(t.queues)} ${t.queues === 1 ? 'queue' : 'queues'}`);
       tiles.running.set(most(t.running), `by ${workers.length >= 50 ? '50+' : workers.length} ${workers.length === 1 ? 'worker' : 'workers'}`);
-      tiles.rate.set(rate(last?.out), `a second, ${t.about && last?.in ? 'at least ' : ''}${rate(last?.in)} come in`);
+      tiles.rate.set(rate(last?.out), `a second, ${t.about && last?.in ? '≥ ' : ''}${rate(last?.in)} come in`);
       tiles.failed.set(ended ? percent(e.failed / ended) : '–', `${count(e.failed)} of ${count(ended)}`);
       const held = clients();
       const on = nodes().length;

@@ -16,6 +16,7 @@ alarm 600;    # a browser on a busy machine
 my $site = $Await::Test::SITE =~ s/\$\{REREAD\}/1h/r =~ s/\$\{EXTRA\}/<<'CONF'/er;
     location /console { await_console write; }
     location /look/ { await_console; }
+    location = /metrics { await_metrics; }
 CONF
 my $s = start_stack(site => $site);
 sql('GRANT await_console TO edge');
@@ -239,6 +240,11 @@ subtest 'the clock of the browser is wrong' => sub {
     like text_of('.timeline'), qr/lease ends.* in \d/s, 'and what is to come is to come';
     $browser->cdp('Page.removeScriptToEvaluateOnNewDocument', { identifier => $script->{identifier} });
     $browser->visit('about:blank');
+    eventually 'a page that is left has no stream, though the browser may keep it',
+        sub { metric('await_consoles') == 0 };
+    $browser->call('POST', "$browser->{session}/back", {});
+    shows('when it is shown again', '#live', qr/^live$/);
+    is metric('await_consoles'), 1, 'it has one';
     $browser->visit($s->url . '/console/#/queues');
     shows('the queues', 'table', qr/mail/);
 };
