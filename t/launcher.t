@@ -48,7 +48,7 @@ subtest 'up, ps, down; data survives' => sub {
     isnt $status, 0, 'a second up fails';
     like $out, qr/^await-stack: already running in .*\n\z/, 'one line';
     is((stack_does('down'))[1], 0, 'down');
-    is scalar(grep { kill 0, $_ } @pids), 0, 'all have ended';
+    is scalar(grep { Await::Stack::began($_) } @pids), 0, 'all have ended';
     like((stack_does('ps'))[0], qr/nothing is running/, 'ps after down: nothing runs');
     is((stack_does('up'))[1], 0, 'up again');
     is $http->get("$url/jobs/$id")->{status}, 200, 'the job is still there';
@@ -195,7 +195,7 @@ subtest 'run: a live log, and Ctrl-C ends all of it' => sub {
     $seen = do { local $/; <$log> };
     close $log;
     is $?, 0, 'ends cleanly';
-    is scalar(grep { kill 0, $_ } @pids), 0, 'all have ended';
+    is scalar(grep { Await::Stack::began($_) } @pids), 0, 'all have ended';
 };
 
 subtest 'Ctrl-C while it starts' => sub {
@@ -206,7 +206,7 @@ subtest 'Ctrl-C while it starts' => sub {
     kill 'INT', -$pid;
     do { local $/; <$log> };
     close $log;
-    is_deeply [ grep { kill 0, $_ } @pids ], [], 'nothing half started is left';
+    is_deeply [ grep { Await::Stack::began($_) } @pids ], [], 'nothing half started is left';
 };
 
 subtest 'as an ordinary user' => sub {

@@ -173,10 +173,10 @@ sub adopt {
     write_file("$self->{dir}/$name.pid", "$pid " . began($pid) . "\n");
 }
 
-# When a process began, in ticks since a boot, and which boot that was: a pid alone may have become another's.
+# When a process began, in ticks since a boot, and which boot that was: a pid alone may be another's, or of one that has ended (Z).
 sub began {
     my ($pid) = @_;
-    my ($fields) = read_file("/proc/$pid/stat") =~ /\) ([^)]*)$/ or return '';
+    my ($fields) = read_file("/proc/$pid/stat") =~ /\) ([^)ZX][^)]*)$/ or return '';
     return (split ' ', $fields)[19] . ' ' . (split ' ', read_file('/proc/sys/kernel/random/boot_id') || 'unknown')[0];
 }
 
