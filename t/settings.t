@@ -172,12 +172,16 @@ subtest 'through PgBouncer in transaction mode' => sub {
     my $pooled = $s->postgres('edge') =~ s/port=\d+/port=$port/r;
     $s->end('nginx', 'QUIT');
     my $site = "await_postgres \"$pooled\";\n" . $Await::Test::SITE;
-    $s->start_nginx($site,
-        vars => { EXTRA => 'location = /later { await_submit later delay=1s; }', REREAD => '500ms' });
+    my $extra = 'location = /later { await_submit later delay=1s; } location /console { await_console; }';
+    $s->start_nginx($site, vars => { EXTRA => $extra, REREAD => '500ms' });
     is_deeply [ map { $_->response->{status} } map { begin_request('POST', '/jobs', body => 'x') } 1 .. 60 ],
         [ (202) x 60 ], 'submissions are stored';
     my $later = one_job('/later');
     eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 }, 10);
+    is get('/console/api/queues')->{status}, 200, 'the console reads';
+    sql(q(CREATE OR REPLACE FUNCTION await.console_queues(p jsonb) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path = pg_catalog, pg_temp AS 'BEGIN PERFORM pg_sleep(20); RETURN ''{}''; END'));
+    is get('/console/api/queues')->{status}, 503, 'PostgreSQL ends a read that takes long';
     local $ENV{PGPASSWORD} = $s->password('edge');
     my $left = `psql -XAtq -d '@{[ $s->place('edge') =~ s/port=\d+/port=$port/r ]}' -c "SELECT
         current_setting('transaction_isolation'), current_setting('statement_timeout'), current_setting('lock_timeout'),
