@@ -45,6 +45,14 @@ sub conf {
         Await::Stack::write_file("$host->{etc}/$path", $_, 0644);
     };
 }
+# New lines of pg_hba.conf, and whether the role of nginx is let in by them.
+sub hba {
+    my ($lines, $is_let_in) = @_;
+    $host->hba($lines);
+    my $psql = "$host->{bin}/psql -XAtqw -h $s->{dir}/sock -p $host->{pg_port} -U www-data -d await -c 'SELECT 1'";
+    my $as = 'setpriv --reuid www-data --regid www-data --clear-groups --';
+    until_true('pg_hba.conf is read', sub { (`cd / && $as $psql 2>&1` eq "1\n") == $is_let_in }, 10);
+}
 my $site = slurp("$host->{etc}/nginx/sites-available/await");
 my $restore = conf('nginx/sites-available/await', sub { $_ = $site });
 
@@ -54,6 +62,27 @@ subtest 'nothing is wrong' => sub {
     like $out, qr/^nothing is wrong$/m, 'it says so';
     unlike $out, qr/^(?:WRONG|warning|not seen)/m, 'and nothing else';
     is scalar(() = $out =~ /^ok /mg), 10, 'ten things were looked at' or diag $out;
+};
+
+subtest 'versions' => sub {
+    my $module = slurp($s->{module});
+    my $other = "$s->{dir}/ngx_http_await_module.so";
+    my ($version) = $host->version;
+    $module =~ s/\x{0}\Q$version\E\x{0}/\x{0}${\($version =~ tr{0-9}{9}r)}\x{0}/g or die "no version in $s->{module}";
+    Await::Stack::write_file($other, $module, 0755);
+    finds(
+        'a module of another version',
+        sub { $host->write_nginx("load_module $other;\n") },
+        0,
+        qr/^warning  versions: \Q$other\E is not of version \Q$version\E.*\n +remedy: .*schema first/m,
+        sub { $host->write_nginx("load_module $s->{module};\n") });
+    Await::Stack::make_dir("$s->{dir}/old");
+    Await::Stack::write_file("$s->{dir}/old/await-worker", "#!/bin/sh\necho await-worker 0.0.9\n", 0755);
+    finds(
+        'a worker of another version',
+        sub { },
+        0, qr/^warning  versions: \S+ says "await-worker 0\.0\.9".*\n +remedy: .*restart workers/m,
+        sub { }, env => { PATH => "$s->{dir}/old:$host->{bin}:$ENV{PATH}" });
 };
 
 subtest 'nginx' => sub {
@@ -79,6 +108,24 @@ subtest 'nginx' => sub {
         conf('nginx/sites-available/await', sub { s/listen .*;/listen 127.0.0.1:9;/ }),
         1, qr/^WRONG    ports: nothing listens at port 9,.*\n +remedy: systemctl reload nginx/m, $restore
     );
+    my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
+    my $port = $taken->sockport;
+    finds(
+        'a port of another program, and an error_page: the port first',
+        conf(
+            'nginx/sites-available/await',
+            sub { s/listen .*;/listen 127.0.0.1:$port;/; s/(error_page .*404 .*)\@problem/$1\/sorry.html/ }
+        ),
+        1,
+        qr/^WRONG    ports: another program than nginx listens at port $port\n +remedy: .*^warning  error_page/ms,
+        $restore
+    );
+    finds(
+        'not root', sub { },
+        0,
+        qr/^not seen nginx: only root can .*^not seen PostgreSQL: .*^nothing is wrong in what was seen; \d not seen/ms,
+        sub { },
+        before => [ 'setpriv', '--reuid', 'daemon', '--regid', 'daemon', '--clear-groups', '--' ]);
 };
 
 subtest 'PostgreSQL and rights' => sub {
@@ -87,6 +134,27 @@ subtest 'PostgreSQL and rights' => sub {
         1,
         qr/^WRONG    PostgreSQL: nginx \(user "www-data"\) cannot log in: .*not permitted to log in\n +remedy: /m,
         sqls('ALTER ROLE "www-data" LOGIN'));
+    finds(
+        'too many connections of the role',
+        sqls('ALTER ROLE "www-data" CONNECTION LIMIT 0'),
+        1, qr/cannot log in: .*too many connections for role.*\n +remedy: ALTER ROLE .* CONNECTION LIMIT -1/m,
+        sqls('ALTER ROLE "www-data" CONNECTION LIMIT -1'));
+    for (
+        [ 'no line of pg_hba.conf', '', qr/no pg_hba\.conf entry.*\n +remedy: a line for this role and database/ ],
+        [ 'no password', "local all all scram-sha-256\n", qr/no password supplied.*\n +remedy: the password of the pass/ ]
+        )
+    {
+        my ($name, $lines, $says) = @$_;
+        finds(
+            $name, sub { hba("local all postgres peer\n$lines", 0) },
+            1, qr/^WRONG    PostgreSQL: .*cannot log in: .*$says/m,
+            sub { hba("local all all peer\n", 1) });
+    }
+    finds(
+        'a role that is missing',
+        sqls('ALTER ROLE await_console RENAME TO aside'),
+        1, qr/^WRONG    rights: there is no role await_console\n +remedy: await-ctl roles/m,
+        sqls('ALTER ROLE aside RENAME TO await_console'));
     finds(
         'no member of await_edge',
         sqls('REVOKE await_edge FROM "www-data"; GRANT CONNECT ON DATABASE await TO "www-data"'),
@@ -117,13 +185,18 @@ subtest 'the schema' => sub {
         'an older one',
         sqls('UPDATE await.schema_history SET version = version + 100 WHERE version = 5'),
         1,
-        qr/^WRONG    schema: not up to date: the database has schema 105.*\n +remedy: install the await-tools/m,
+        qr/^WRONG    schema: not up to date: the database has schema 1\d\d.*\n +remedy: install the await-tools/m,
         sqls('UPDATE await.schema_history SET version = version - 100 WHERE version = 105'));
     finds(
         'a function that was dropped',
         sqls('ALTER FUNCTION await.run_maintenance SET search_path = public'),
         1, qr/^WRONG    schema: not up to date: .*changed or dropped by hand\n +remedy: await-ctl setup/m,
         sub { });
+    finds(
+        'a database without it',
+        conf('nginx/snippets/await.conf', sub { s/dbname=await/dbname=postgres/ }),
+        1, qr/^WRONG    schema: database "postgres" has no schema "await"\n +remedy: await-ctl setup/m,
+        conf('nginx/snippets/await.conf', sub { s/dbname=postgres/dbname=await/ }));
     my ($status, $out) = $host->setup(['--enable']);
     like $out, qr/^done: migrate the schema/m, 'its remedy is run';
     ($status) = check();
@@ -158,18 +231,24 @@ subtest 'slots, connections and clocks' => sub {
         qr/^WRONG    replication slot await_old .*nobody.*\n +remedy: .*pg_drop_replication_slot\('await_old'\)$/m,
         sqls(q{SELECT pg_drop_replication_slot('await_old')}));
     finds(
+        'a sink of a relay that is behind',
+        sqls(q{INSERT INTO await.relay_cursor (relay, sink, no, cursor) VALUES ('relay', 'gone', 1, 'kafka:5:1000')}),
+        1,
+        qr/^WRONG    relay: sink gone of relay is \d+ s behind \(no relay is running\)\n +remedy: start await-relay/m,
+        sqls('DELETE FROM await.relay_cursor'));
+    finds(
         'max_connections',
         conf('nginx/nginx.conf', sub { s/worker_processes 2/worker_processes 40/ }),
         0,
         qr/^warning  connections: nginx may need 244 .*has 97.*\n +remedy: ALTER SYSTEM SET max_connections = \d+/m,
         conf('nginx/nginx.conf', sub { s/worker_processes 40/worker_processes 2/ }));
-    Await::Stack::make_dir("$s->{dir}/bin");
-    Await::Stack::write_file("$s->{dir}/bin/date", qq{#!/bin/sh\nexec /bin/date -d '+60 seconds' "\$@"\n}, 0755);
+    Await::Stack::make_dir("$s->{dir}/wrong");
+    Await::Stack::write_file("$s->{dir}/wrong/date", qq{#!/bin/sh\nexec /bin/date -d '+60 seconds' "\$@"\n}, 0755);
     finds(
         'a clock',
         sub { },
         0, qr/^warning  clock: PostgreSQL's differs .* by -(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
-        sub { }, env => { PATH => "$s->{dir}/bin:$ENV{PATH}" });
+        sub { }, env => { PATH => "$s->{dir}/wrong:$host->{bin}:$ENV{PATH}" });
 };
 
 subtest 'Redis' => sub {
@@ -192,6 +271,12 @@ subtest 'Redis' => sub {
         qr/refuses PUBLISH .*: ACL SETUSER limited \+publish "&await:\*".*refuses SUBSCRIBE .*limited \+subscribe/s,
         conf('nginx/snippets/await.conf', sub { $_ = $text }));
     unlike $said, qr/TOPSECRET/, 'its password is not shown';
+    `$redis -a TOPSECRET --no-auth-warning ACL SETUSER limited '&await:*' -ping`;
+    finds(
+        'a user without PING',
+        conf('nginx/snippets/await.conf', sub { s{redis://}{redis://limited:TOPSECRET@} }),
+        1, qr/refuses PING: .*\n +remedy: ACL SETUSER limited \+ping/m,
+        conf('nginx/snippets/await.conf', sub { $_ = $text }));
     $s->end('redis', 'TERM');
     $host->start_redis;
 };

@@ -22,7 +22,7 @@ sub start {
     my $self = bless { stack => $stack, dir => $stack->{dir}, etc => "$stack->{dir}/etc", %o }, $class;
     $self->{$_} = free_port() for qw(pg_port redis_port site_port);
     $self->{bin} = "$self->{dir}/bin";
-    make_path($self->{bin});
+    Await::Stack::make_dir($self->{bin});
     symlink Await::Stack::pg_bin() . '/psql', "$self->{bin}/psql";
     $self->start_postgres;
     $self->start_redis;
@@ -156,6 +156,11 @@ sub ctl {
         // '';
     close $from;
     return ($? & 127 ? 128 + ($? & 127) : $? >> 8, $out);
+}
+
+sub version {
+    my ($version) = Await::Stack::read_file("$Await::Stack::ROOT/src/base/version.h") =~ /"(.*?)"/;
+    return $version;
 }
 
 sub setup {
