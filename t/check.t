@@ -80,8 +80,7 @@ subtest 'versions' => sub {
     Await::Stack::write_file("$s->{dir}/old/await-worker", "#!/bin/sh\necho await-worker 0.0.9\n", 0755);
     finds(
         'a worker of another version',
-        sub { },
-        0, qr/^warning  versions: \S+ says "await-worker 0\.0\.9".*\n +remedy: .*restart workers/m,
+        sub { }, 0, qr/^warning  versions: \S+ says "await-worker 0\.0\.9".*\n +remedy: .*restart workers/m,
         sub { }, env => { PATH => "$s->{dir}/old:$host->{bin}:$ENV{PATH}" });
 };
 
@@ -121,7 +120,8 @@ subtest 'nginx' => sub {
         $restore
     );
     finds(
-        'not root', sub { },
+        'not root',
+        sub { },
         0,
         qr/^not seen nginx: only root can .*^not seen PostgreSQL: .*^nothing is wrong in what was seen; \d not seen/ms,
         sub { },
@@ -137,23 +137,29 @@ subtest 'PostgreSQL and rights' => sub {
     finds(
         'too many connections of the role',
         sqls('ALTER ROLE "www-data" CONNECTION LIMIT 0'),
-        1, qr/cannot log in: .*too many connections for role.*\n +remedy: ALTER ROLE .* CONNECTION LIMIT -1/m,
+        1,
+        qr/cannot log in: .*too many connections for role.*\n +remedy: ALTER ROLE .* CONNECTION LIMIT -1/m,
         sqls('ALTER ROLE "www-data" CONNECTION LIMIT -1'));
     for (
         [ 'no line of pg_hba.conf', '', qr/no pg_hba\.conf entry.*\n +remedy: a line for this role and database/ ],
-        [ 'no password', "local all all scram-sha-256\n", qr/no password supplied.*\n +remedy: the password of the pass/ ]
-        )
+        [
+            'no password',
+            "local all all scram-sha-256\n",
+            qr/no password supplied.*\n +remedy: the password of the pass/
+        ])
     {
         my ($name, $lines, $says) = @$_;
         finds(
             $name, sub { hba("local all postgres peer\n$lines", 0) },
-            1, qr/^WRONG    PostgreSQL: .*cannot log in: .*$says/m,
+            1,
+            qr/^WRONG    PostgreSQL: .*cannot log in: .*$says/m,
             sub { hba("local all all peer\n", 1) });
     }
     finds(
         'a role that is missing',
         sqls('ALTER ROLE await_console RENAME TO aside'),
-        1, qr/^WRONG    rights: there is no role await_console\n +remedy: await-ctl roles/m,
+        1,
+        qr/^WRONG    rights: there is no role await_console\n +remedy: await-ctl roles/m,
         sqls('ALTER ROLE aside RENAME TO await_console'));
     finds(
         'no member of await_edge',
@@ -195,7 +201,8 @@ subtest 'the schema' => sub {
     finds(
         'a database without it',
         conf('nginx/snippets/await.conf', sub { s/dbname=await/dbname=postgres/ }),
-        1, qr/^WRONG    schema: database "postgres" has no schema "await"\n +remedy: await-ctl setup/m,
+        1,
+        qr/^WRONG    schema: database "postgres" has no schema "await"\n +remedy: await-ctl setup/m,
         conf('nginx/snippets/await.conf', sub { s/dbname=postgres/dbname=await/ }));
     my ($status, $out) = $host->setup(['--enable']);
     like $out, qr/^done: migrate the schema/m, 'its remedy is run';
@@ -244,10 +251,8 @@ subtest 'slots, connections and clocks' => sub {
         conf('nginx/nginx.conf', sub { s/worker_processes 40/worker_processes 2/ }));
     Await::Stack::make_dir("$s->{dir}/wrong");
     Await::Stack::write_file("$s->{dir}/wrong/date", qq{#!/bin/sh\nexec /bin/date -d '+60 seconds' "\$@"\n}, 0755);
-    finds(
-        'a clock',
-        sub { },
-        0, qr/^warning  clock: PostgreSQL's differs .* by -(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
+    finds('a clock',
+        sub { }, 0, qr/^warning  clock: PostgreSQL's differs .* by -(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
         sub { }, env => { PATH => "$s->{dir}/wrong:$host->{bin}:$ENV{PATH}" });
 };
 
@@ -275,7 +280,8 @@ subtest 'Redis' => sub {
     finds(
         'a user without PING',
         conf('nginx/snippets/await.conf', sub { s{redis://}{redis://limited:TOPSECRET@} }),
-        1, qr/refuses PING: .*\n +remedy: ACL SETUSER limited \+ping/m,
+        1,
+        qr/refuses PING: .*\n +remedy: ACL SETUSER limited \+ping/m,
         conf('nginx/snippets/await.conf', sub { $_ = $text }));
     $s->end('redis', 'TERM');
     $host->start_redis;

@@ -82,7 +82,7 @@ subtest 'hostile arguments' => sub {
 
 subtest '--dry-run changes nothing' => sub {
     my $dump = $host->dump;
-    my ($status, $out) = $host->setup(['--dry-run', '--enable']);
+    my ($status, $out) = $host->setup([ '--dry-run', '--enable' ]);
     is $status, 0, 'exit status' or diag $out;
     is $host->dump, $dump, 'a dump of all databases is the same';
     like $out, qr/would create role await_edge.*would create database "await".*would write .*Nothing was done/s,

@@ -18,7 +18,8 @@ Await::Stack::make_dir($tls);
 {
     my $key = '-newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2';
     my $for = q{-subj /CN=db -addext 'subjectAltName=IP:127.0.0.1'};
-    system("cd $tls && openssl req -x509 $key $for 2>/dev/null && chown postgres key.pem && chmod 644 cert.pem") == 0 or die 'openssl';
+    system("cd $tls && openssl req -x509 $key $for 2>/dev/null && chown postgres key.pem && chmod 644 cert.pem") == 0
+        or die 'openssl';
 }
 my @log = map { ('-c', $_) } 'log_statement=all', 'log_connections=on';
 my $host = Await::Host->start(
@@ -68,7 +69,8 @@ subtest 'a managed PostgreSQL, and Redis with users' => sub {
     my %env = (
         %watched,
         AWAIT_POSTGRES => "postgres://d%20b%40:$escaped\@127.0.0.1:$host->{pg_port}/postgres?$options",
-        AWAIT_REDIS => $default);
+        AWAIT_REDIS => $default
+    );
     my @arguments = ('--enable', '--redis-users', '--relay=redis', "--options=$verified");
     my ($status, $out) = $host->setup(\@arguments, env => \%env);
     is $status, 0, 'exit status' or diag $out;
@@ -99,7 +101,8 @@ SQL
     is_deeply \@shown, [], 'no password is in an argument, what is printed or a log';
     my $stored = `grep -rlE 'ADMIN.*SECRET|\Q$escaped\E' $host->{etc}`;
     is $stored, '', 'nobody stores the passwords of administrators';
-    my @open = grep { (stat)[2] & 077 && /env$/ ? (stat)[2] & 07 : (stat)[2] & 077 } grep { -f } glob "$host->{etc}/await/*";
+    my @open =
+        grep { (stat)[2] & 077 && /env$/ ? (stat)[2] & 07 : (stat)[2] & 077 } grep { -f } glob "$host->{etc}/await/*";
     is_deeply \@open, [], 'others can read no file of them';
 
     my $after = $host->state;
@@ -107,7 +110,7 @@ SQL
     is $status, 0, 'a second run: exit status' or diag $out;
     like $out, qr/^Nothing was to be done/m, 'a second run says so';
     is_deeply $host->state, $after, 'a second run changes nothing';
-    my ($checked, $said) = $host->ctl('check', ['-d', 'host=127.0.0.1 port=' . $host->{pg_port}]);
+    my ($checked, $said) = $host->ctl('check', [ '-d', 'host=127.0.0.1 port=' . $host->{pg_port} ]);
     unlike $said, qr/[0-9a-f]{48}/, 'check shows no password';
     undo('managed', PGPASSWORD => $password, REDISCLI_AUTH => 'ADMIN%SECRET');
     is redis_cli('ACL USERS'), "default\n", 'nor a user of Redis';
@@ -123,7 +126,8 @@ subtest 'rights that are missing: what somebody else has to run' => sub {
         %watched,
         PGPASSWORD => 'weak',
         AWAIT_POSTGRES => "host=127.0.0.1 port=$host->{pg_port} user=weak dbname=postgres $verified",
-        AWAIT_REDIS => "redis://weak:weak\@127.0.0.1:$host->{redis_port}");
+        AWAIT_REDIS => "redis://weak:weak\@127.0.0.1:$host->{redis_port}"
+    );
     my ($status, $out) = $host->setup([ '--redis-users', "--options=$verified" ], env => \%env);
     is $status, 1, 'exit status' or diag $out;
     like $out, qr/"weak" may not create role await_edge.*Have this run by a superuser/s, 'it says why';
@@ -146,7 +150,8 @@ subtest 'rights that are missing: what somebody else has to run' => sub {
     ok $acl, 'what an administrator of Redis has to run' or diag $out;
     is redis_cli("'" . join("' '", split / /, $acl) . "'"), "OK\n", 'it is run';
     $host->setup([ '--redis-users', "--options=$verified" ], env => \%env) =~ /x/;
-    ($acl) = ($host->setup([ '--redis-users', "--options=$verified" ], env => \%env))[1] =~ /^(ACL SETUSER await_worker .*)$/m;
+    ($acl) = ($host->setup([ '--redis-users', "--options=$verified" ], env => \%env))[1] =~
+        /^(ACL SETUSER await_worker .*)$/m;
     is redis_cli("'" . join("' '", split / /, $acl) . "'"), "OK\n", 'and for workers';
     ($status, $out) = $host->setup([ '--redis-users', "--options=$verified" ], env => \%env);
     is $status, 0, 'then all is done' or diag $out;

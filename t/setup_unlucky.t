@@ -1,5 +1,5 @@
-# `await-ctl setup` in a world that is against it: files, links and directories that others have put in its way, and runs
-# that are killed at any moment, which the next run completes.
+# `await-ctl setup` in a world that is against it: files, links and directories that others have put in its way, and
+# runs that are killed at any moment, which the next run completes.
 
 use strict;
 use warnings;
@@ -20,7 +20,8 @@ my $victim = "$s->{dir}/victim";
 Await::Stack::write_file($victim, "precious\n", 0640);
 my $before = $host->state;
 
-# With something in its way, which the first code makes and the last takes away: what setup says, and that it changes nothing.
+# With something in its way, which the first code makes and the last takes away: what setup says, and that it changes
+# nothing.
 sub refuses {
     my ($name, $make, $status, $says, $mend, %o) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -43,7 +44,9 @@ subtest 'what others have put in its way' => sub {
                 "something in $is",
                 sub { $path =~ /conf$/ ? $plant->($path) : symlink '/dev/null', $path },
                 1,
-                $path =~ /conf$/ ? qr/nginx does not accept|\Q$path\E is there, and is not what --enable/ : qr/is there, and is not/,
+                $path =~ /conf$/
+                ? qr/nginx does not accept|\Q$path\E is there, and is not what --enable/
+                : qr/is there, and is not/,
                 sub { unlink $path },
                 @enable
             );
@@ -53,19 +56,22 @@ subtest 'what others have put in its way' => sub {
         refuses(
             sprintf('a directory of mode %o', $mode),
             sub { mkdir "$etc/await"; chmod $mode, "$etc/await" },
-            1, qr/others than root can write to \S+await: chown root, chmod go-w\. Nothing was done/,
+            1,
+            qr/others than root can write to \S+await: chown root, chmod go-w\. Nothing was done/,
             sub { rmdir "$etc/await" });
     }
     refuses(
         'a directory of another user',
         sub { mkdir "$etc/await"; chown scalar(getpwnam 'daemon'), 0, "$etc/await" },
         1,
-        qr/others than root/, sub { rmdir "$etc/await" });
+        qr/others than root/,
+        sub { rmdir "$etc/await" });
     refuses(
         'a link that leads nowhere',
         sub { symlink "$s->{dir}/none", "$etc/await" },
         1,
-        qr/leads nowhere/, sub { unlink "$etc/await" });
+        qr/leads nowhere/,
+        sub { unlink "$etc/await" });
     $s->spawn('other', [ 'flock', '-F', "$etc/nginx", 'sleep', '120' ]);
     until_true('another run is busy', sub { system('flock', '-n', "$etc/nginx", 'true') != 0 }, 10);
     refuses('another run', sub { }, 75, qr/another "await-ctl setup" is running/, sub { $s->end('other', 'TERM') });
@@ -93,8 +99,8 @@ subtest 'links in place of its files are kept, and not followed' => sub {
     remove_tree(map { "$etc/nginx/$_" } qw(snippets sites-available));
 };
 
-# A directory of commands, of which this one ends all of the run by SIGKILL when it is called for the n-th time: before it
-# has done its work, or after.
+# A directory of commands, of which this one ends all of the run by SIGKILL when it is called for the n-th time: before
+# it has done its work, or after.
 sub deadly {
     my ($command, $n, $when) = @_;
     my $bin = "$s->{dir}/deadly";
@@ -103,19 +109,26 @@ sub deadly {
     Await::Stack::write_file("$bin/count", '', 0666);
     my ($real) = grep { -x } "$host->{bin}/$command", "/usr/bin/$command";
     my $die = "[ \$(wc -c < $bin/count) != $n ] ||";
-    my $work = $when eq 'before' ? "$die kill -9 0\nexec $real \"\$\@\"" : "$real \"\$\@\"; s=\$?; $die kill -9 0; exit \$s";
+    my $work =
+        $when eq 'before' ? "$die kill -9 0\nexec $real \"\$\@\"" : "$real \"\$\@\"; s=\$?; $die kill -9 0; exit \$s";
     Await::Stack::write_file("$bin/$command", "#!/bin/sh\nprintf x >> $bin/count\n$work\n", 0755);
     return { PATH => "$bin:$host->{bin}:$ENV{PATH}" };
 }
 
 subtest 'runs that are killed, one after the other' => sub {
     my @moments = (
-        [ setpriv => 5, 'before' ], [ setpriv => 7, 'after' ], [ setpriv => 6, 'after' ], [ setpriv => 8, 'after' ],
-        [ ln => 1, 'before' ], [ ln => 1, 'after' ], [ ln => 2, 'after' ], [ ln => 3, 'after' ]);
+        [ setpriv => 5, 'before' ],
+        [ setpriv => 7, 'after' ],
+        [ setpriv => 6, 'after' ],
+        [ setpriv => 8, 'after' ],
+        [ ln => 1, 'before' ],
+        [ ln => 1, 'after' ],
+        [ ln => 2, 'after' ],
+        [ ln => 3, 'after' ]);
     my %said;
     for (@moments) {
         my ($command, $n, $when) = @$_;
-        my ($status, $out) = $host->setup([ '--enable' ], before => ['/usr/bin/setsid'], env => deadly(@$_));
+        my ($status, $out) = $host->setup(['--enable'], before => ['/usr/bin/setsid'], env => deadly(@$_));
         is $status, 137, "killed $when call $n of $command" or diag $out or last;
         $said{$_}++ for $out =~ /^(done: .*)$/mg;
     }

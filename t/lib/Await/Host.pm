@@ -68,10 +68,14 @@ sub start_postgres {
     $stack->spawn(
         'postgres',
         [
-            "$bin/postgres", '-D', $data, '-p',
-            $self->{pg_port}, '-k', "$self->{dir}/sock", '-c',
-            'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c',
-            'full_page_writes=off', '-c', 'wal_level=logical', @{ $self->{postgres} // [] }
+            "$bin/postgres", '-D',
+            $data, '-p',
+            $self->{pg_port}, '-k',
+            "$self->{dir}/sock", '-c',
+            'listen_addresses=127.0.0.1', '-c',
+            'fsync=off', '-c',
+            'full_page_writes=off', '-c',
+            'wal_level=logical', @{ $self->{postgres} // [] }
         ],
         user => 'postgres'
     );
