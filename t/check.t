@@ -264,6 +264,10 @@ subtest 'Redis' => sub {
         1, qr/^WRONG    Redis: \Q$address\E does not answer.*\n +remedy: systemctl start redis-server/m,
         sub { });
     $host->start_redis;
+    my $as_nobody = conf('nginx/snippets/await.conf', sub { s{redis://}{redis://nobody:wrong\@} });
+    my $as_before = conf('nginx/snippets/await.conf', sub { s{nobody:wrong\@}{} });
+    finds('a wrong password, where the default user needs none',
+        $as_nobody, 1, qr/^WRONG    Redis: .*refuses the password: .*WRONGPASS/m, $as_before);
     my $redis = "redis-cli -p $host->{redis_port}";
     my $acl = "ACL SETUSER limited on '>TOPSECRET' '&other:*' '+\@all'";
     is `$redis $acl; $redis CONFIG SET requirepass TOPSECRET`, "OK\nOK\n", 'a user that is limited';

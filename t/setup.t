@@ -183,7 +183,7 @@ subtest 'by password, with a hostile name of a database' => sub {
     $host->hba("local all postgres peer\nlocal all all scram-sha-256\n");
     my $database = q(we "ird" 'd\b' $(touch /tmp/x) 50% @é #);
     umask 0;
-    my ($status, $out) = $host->setup([ "--database=$database", '--enable' ]);
+    my ($status, $out) = $host->setup([ "--database=$database", '--enable', '--redis-users' ]);
     umask 022;
     is $status, 0, 'exit status' or diag $out;
     # systemd reads the password of a worker: a command that runs as the worker's user cannot
@@ -207,10 +207,18 @@ subtest 'by password, with a hostile name of a database' => sub {
     is "$answer->{status} $answer->{body}", '200 BY PASSWORD', 'a job is submitted, processed and answered';
     $s->end($_, 'TERM') for qw(worker nginx);
     my $after = $host->state;
-    ($status, $out) = $host->setup([ "--database=$database", '--enable' ]);
+    ($status, $out) = $host->setup([ "--database=$database", '--enable', '--redis-users' ]);
     is $status, 0, 'a second run: exit status' or diag $out;
     is_deeply $host->state, $after, 'a second run changes nothing';
+    # its default user needs no password, and is let in after a wrong one, too
+    my $redis = "redis-cli -p $host->{redis_port} ACL";
+    is scalar(`$redis USERS`), "await_edge\nawait_worker\ndefault\n", 'Redis has users';
+    like scalar(`$redis LIST`), qr/^user await_worker on .*-\@all \+subscribe \+publish \+ping$/m,
+        'which may do little';
+    like slurp("$host->{etc}/await/example.env"), qr{^AWAIT_REDIS=redis://await_worker:[0-9a-f]{48}\@127}m,
+        'to be used';
     undo('by password');
+    is scalar(`$redis USERS`), "default\n", 'which are undone';
 };
 
 subtest 'a role that was there before keeps its password and its other rights' => sub {
