@@ -93,8 +93,8 @@ subtest 'disk' => sub {
     my ($before, $written) = (admin($size), admin(q{SELECT pg_current_wal_lsn() - '0/0'}));
     # payloads that cannot be compressed
     admin(<<"SQL");
-SELECT count(await.submit('disk', (SELECT string_agg(sha256((i * 100 + k)::text::bytea), '') FROM generate_series(1, $bytes / 32) k),
-    'text/plain', '{"owner": "ann"}')) FROM generate_series(1, $n) i
+SELECT count(await.submit('disk', (SELECT string_agg(sha256((i * 100 + k)::text::bytea), '')
+    FROM generate_series(1, $bytes / 32) k), 'text/plain', '{"owner": "ann"}')) FROM generate_series(1, $n) i
 SQL
     admin("SELECT count(await.complete(id, receipt, 'ok')) FROM await.claim(ARRAY['disk'], 'w', 50)") for 1 .. $n / 50;
     is admin("SELECT count(*) FROM await.queue_stats() WHERE queue = 'disk' AND ready + leased > 0"), 0,
@@ -119,7 +119,8 @@ subtest 'backup and restore, while nginx and a worker go on' => sub {
     admin('ALTER DATABASE await SET await.notify = on; REVOKE CONNECT ON DATABASE await FROM PUBLIC');
     admin('GRANT CONNECT ON DATABASE await TO await, edge, worker');
     my $is =
-        q{SELECT (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(datacl) a), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0),
+        q{SELECT (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(datacl) a),
+        (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0),
         pg_get_userbyid(datdba), encoding FROM pg_database d WHERE datname = 'await'};
     my $as_before = admin($is, 'postgres');
     my $rows = 'SELECT (SELECT count(*) FROM await.job), (SELECT count(*) FROM await.event)';
