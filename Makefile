@@ -48,7 +48,8 @@ clean:
 	rm -rf $(B)
 
 ## build: the module, await-worker, await-relay and await, out of tree, as an ordinary user
-build: module programs
+build: module
+	@$(MAKE) --no-print-directory MODULE_OBJECTS=$(B)/objs programs
 
 ## test: everything that CI runs: lint, unit, simulation, models, fuzzers, contract, end to end
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
