@@ -55,10 +55,16 @@ my $third = Await::Relay->start('third', qw(--name one --sink), $sink);
 eventually 'now the other name waits', sub { $third->text =~ /webhooks: the relays "two" send them/ };
 is scalar($receiver->received("ok/$_->[0]")), $_->[1], "$_->[0]: each came once"
     for [ begins => 1 ], [ held => 1 ], [ each => 20 ], [ after => 1 ];
-is $second->stop, 0, 'the second ends';
+kill 'STOP', $second->pid;
+hooked('late');
+$receiver->comes('ok/late');
+kill 'CONT', $second->pid;
+eventually 'one that stood still waits again', sub { $second->text =~ /send them now.*the relays "one" send them/s };
+is scalar($receiver->received('ok/late')), 1, 'and has sent nothing';
+is $third->stop, 0, 'the third ends';
 hooked('last');
 $receiver->comes('ok/last');
-is $third->stop, 0, 'the third has taken over, and ends';
+is $second->stop, 0, 'the second has taken over, and ends';
 
 my $two = Await::Relay->start('two', '--sink', $sink, '--sink', "$sink,name=more");
 is $two->status, 64, 'two sinks webhooks in one relay are refused';
