@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/redact.h"
 #include "pg/call.h"
 #include "pg/connection.h"
 #include "pg/session.h"
@@ -11,7 +10,6 @@
 namespace await::pg {
 namespace {
 
-constexpr std::size_t kMostReason = 600;
 constexpr std::int64_t kLeastUnreadMs = 10'000;
 
 }  // namespace
@@ -47,40 +45,17 @@ void Connection::connect() {
 }
 
 void Connection::connect_to_host() {
-  drop_watch();
-  const Host &host = hosts_.list[host_];
-  std::string name = std::string("nginx-await-") + options_.role;
-  std::string startup = hosts_.startup;
-  if (!plain_)  // before those of the conninfo, which override it
-    startup.insert(0, session::startup_options(options_.timeout_ms) + (startup.empty() ? "" : " "));
+  Link::Session session;
+  session.name = std::string("nginx-await-") + options_.role;
+  if (!plain_)
+    session.settings = session::startup_options(options_.timeout_ms);
   // a server that is busy reads nothing: what is sent behind a long statement may wait as long as that
-  std::string unread = std::to_string(std::max(kLeastUnreadMs, options_.timeout_ms));
-  // defaults that prevent libpq from blocking, from waiting forever and from using a standby; the options
-  // of the conninfo come later and override them
-  std::vector<const char *> keywords{"fallback_application_name", "gssencmode", "tcp_user_timeout",
-                                     "target_session_attrs", "client_encoding"};
-  std::vector<const char *> values{name.c_str(), "disable", unread.c_str(), "read-write", "UTF8"};
-  auto add = [&](const char *keyword, const std::string &value) {
-    keywords.push_back(keyword);
-    values.push_back(value.c_str());
-  };
-  for (const auto &[keyword, value] : hosts_.options)
-    add(keyword.c_str(), value);
-  add("host", host.host);
-  add("hostaddr", host.hostaddr);
-  add("port", host.port);
-  add("options", startup);
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  pg_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
-  if (!pg_ || PQstatus(pg_.get()) == CONNECTION_BAD) {
-    give_up_host(message());
+  session.unread_ms = std::max(kLeastUnreadMs, options_.timeout_ms);
+  if (!link_.begin(hosts_, hosts_.list[host_], session, on_notice, this)) {
+    give_up_host(link_.failure());
     return;
   }
-  // from now on: a server may warn while it is connected to, of its collations for example
-  PQsetNoticeReceiver(pg_.get(), on_notice, this);
   timer_->set(share_ms());
-  watch_socket(false, true);  // as after PGRES_POLLING_WRITING (manual, 34.1)
 }
 
 std::int64_t Connection::share_ms() const {
@@ -91,40 +66,25 @@ std::int64_t Connection::share_ms() const {
 
 /// Tries the next host; after the last one, waits.
 void Connection::give_up_host(const std::string &why) {
-  drop_watch();
-  pg_.reset();
+  link_.close();
   if (!plain_ && session::refuses_startup(why)) {
     plain_ = true;
     connect_to_host();
     return;
   }
-  if (reasons_.find(why) == std::string::npos && reasons_.size() < kMostReason)
-    reasons_ += (reasons_.empty() ? "" : "; ") + why.substr(0, kMostReason);
+  reasons_.add(why);
   if (++host_ < hosts_.list.size()) {
     plain_ = false;
     connect_to_host();
     return;
   }
   last_.reset();
-  wait_to_connect("cannot connect to", reasons_);
+  wait_to_connect("cannot connect to", reasons_.text());
 }
 
 void Connection::watch_socket(bool readable, bool writable) {
-  int fd = PQsocket(pg_.get());
-  if (fd < 0) {
-    lost("socket closed unexpectedly");
-    return;
-  }
-  if (!watch_ || fd != watched_fd_) {
-    drop_watch();
-    watch_ = loop_.watch(fd, [this] { on_socket(); });
-    watched_fd_ = fd;
-    if (!watch_) {
-      lost("worker_connections are not enough");
-      return;
-    }
-  }
-  watch_->want(readable, writable);
+  if (!link_.watch(readable, writable))
+    lost(link_.failure());
 }
 
 void Connection::on_socket() {
@@ -135,30 +95,20 @@ void Connection::on_socket() {
 }
 
 void Connection::poll_connect() {
-  drop_watch();  // libpq may close its socket and open another within PQconnectPoll
-  switch (PQconnectPoll(pg_.get())) {
-    case PGRES_POLLING_READING:
-      watch_socket(true, false);
-      return;
-    case PGRES_POLLING_WRITING:
-      watch_socket(false, true);
-      return;
-    case PGRES_POLLING_OK:
-      break;
-    default:
-      give_up_host(message());
-      return;
-  }
-  on_established();
+  Link::Step step = link_.step();
+  if (step == Link::Step::failed)
+    give_up_host(link_.failure());
+  else if (step == Link::Step::established)
+    on_established();
 }
 
 void Connection::on_established() {
-  if (session::is_read_only(pg_.get())) {
+  if (session::is_read_only(link_.get())) {
     give_up_host(hosts_.list[host_].text() + " is read-only (a standby)");
     return;
   }
-  if (PQsetnonblocking(pg_.get(), 1) != 0 || PQenterPipelineMode(pg_.get()) != 1) {
-    give_up_host(message());
+  if (PQsetnonblocking(link_.get(), 1) != 0 || PQenterPipelineMode(link_.get()) != 1) {
+    give_up_host(link_.failure());
     return;
   }
   timer_->clear();
@@ -195,7 +145,7 @@ void Connection::check_settings() {
     Connection &owner;
   };
   Params params;
-  params.int4(PQbackendPID(pg_.get()));
+  params.int4(PQbackendPID(link_.get()));
   auto check = std::make_unique<Check>(*this, std::move(params));
   check->greets = true;
   check->background = true;
@@ -216,7 +166,7 @@ void Connection::accept() {
 
 void Connection::on_deadline() {
   if (!sent_.empty())
-    abandoned_ = {PQbackendPID(pg_.get()), sent_.front()->sql};
+    abandoned_ = {PQbackendPID(link_.get()), sent_.front()->sql};
   lost("timeout waiting for a response");
 }
 

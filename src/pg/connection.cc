@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/redact.h"
 #include "pg/failure.h"
 #include "pg/session.h"
 #include "pg/statements.h"
@@ -17,14 +16,13 @@ Connection::Connection(io::Loop &loop, io::Log &log, io::Random &random, Options
       limits_(session::limits(options_.timeout_ms)),
       outage_(loop, log),
       statement_outage_(loop, log),
+      link_(loop, [this] { on_socket(); }),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)),
       deadline_(loop.timer([this] { on_deadline(); }, io::Loop::Quit::may)),
       hold_(loop.timer([this] { update_hold(); }, io::Loop::Quit::must_not)),
       patience_(loop.timer([this] { expire_queued(); }, io::Loop::Quit::may)) {}
 
-Connection::~Connection() {
-  drop_watch();  // before libpq closes the descriptor
-}
+Connection::~Connection() = default;
 
 void Connection::send(std::unique_ptr<Statement> statement) {
   std::int64_t now = loop_.monotonic_ms();
@@ -97,35 +95,35 @@ void Connection::expire_queued() {
 
 void Connection::transmit(Statement &statement) {
   auto before = [this](const char *sql) {
-    return PQsendQueryParams(pg_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 1) == 1;
+    return PQsendQueryParams(link_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 1) == 1;
   };
   auto values = statement.params.pointers();
   auto lengths = statement.params.lengths();
   std::vector<int> formats(values.size(), 1);
   if ((!has_settings_ && !statement.bare && (!before(session::kIsolation) || !before(limits_.c_str()))) ||
       (statement.limit_ms > 0 && !before(session::limit(statement.limit_ms).c_str())) ||
-      PQsendQueryParams(pg_.get(), statement.sql, statement.params.count(), statement.params.types(),
+      PQsendQueryParams(link_.get(), statement.sql, statement.params.count(), statement.params.types(),
                         values.data(), lengths.data(), formats.data(), 1) != 1 ||
-      PQpipelineSync(pg_.get()) != 1) {
-    lost(message());
+      PQpipelineSync(link_.get()) != 1) {
+    lost(link_.failure());
     return;
   }
   statement.params = {};  // libpq has its copy
-  int left = PQflush(pg_.get());
+  int left = PQflush(link_.get());
   if (left < 0)
-    lost(message());
+    lost(link_.failure());
   else
     watch_socket(true, left == 1);
 }
 
 void Connection::pump() {
-  if (PQconsumeInput(pg_.get()) != 1) {
-    lost(message());
+  if (PQconsumeInput(link_.get()) != 1) {
+    lost(link_.failure());
     return;
   }
-  int left = PQflush(pg_.get());
+  int left = PQflush(link_.get());
   if (left < 0) {
-    lost(message());
+    lost(link_.failure());
     return;
   }
   watch_socket(true, left == 1);
@@ -137,7 +135,7 @@ void Connection::pump() {
 /// They arrive between results, and also when nothing was asked.
 void Connection::take_notifications() {
   while (state_ == State::ready) {
-    std::unique_ptr<PGnotify, void (*)(void *)> one(PQnotifies(pg_.get()), PQfreemem);
+    std::unique_ptr<PGnotify, void (*)(void *)> one(PQnotifies(link_.get()), PQfreemem);
     if (!one)
       return;
     if (observer_ != nullptr)
@@ -147,15 +145,15 @@ void Connection::take_notifications() {
 
 void Connection::take_results() {
   int nulls = 0;  // one ends the results of a statement; two in a row: nothing more was received
-  while (established() && !sent_.empty() && nulls < 2 && PQisBusy(pg_.get()) == 0) {
-    PGresult *result = PQgetResult(pg_.get());
+  while (established() && !sent_.empty() && nulls < 2 && PQisBusy(link_.get()) == 0) {
+    PGresult *result = PQgetResult(link_.get());
     nulls = result == nullptr ? nulls + 1 : 0;
     if (result != nullptr && !take_result(result))
       return;
   }
-  if (established() && PQstatus(pg_.get()) == CONNECTION_BAD)
-    lost(message());
-  else if (established() && session::is_read_only(pg_.get()))
+  if (established() && PQstatus(link_.get()) == CONNECTION_BAD)
+    lost(link_.failure());
+  else if (established() && session::is_read_only(link_.get()))
     lost("the server has become read-only");
 }
 
@@ -231,20 +229,6 @@ void Connection::on_unreplicated_commit(const std::string &why) {
     failure_ = std::make_unique<Error>(Error{Code::unavailable, "PostgreSQL: " + why});
 }
 
-std::string Connection::message() const {
-  if (!pg_)
-    return "out of memory";
-  const char *password = PQpass(pg_.get());
-  return scrub(one_line(PQerrorMessage(pg_.get())), password != nullptr ? password : "");
-}
-
-/// If libpq has closed its socket because the connection broke, the descriptor must not be unregistered.
-void Connection::drop_watch() {
-  if (watch_ && PQsocket(pg_.get()) != watched_fd_)
-    watch_->closed();
-  watch_.reset();
-}
-
 void Connection::lost(const std::string &why) {
   if (state_ == State::connecting)
     give_up_host(why);
@@ -253,8 +237,7 @@ void Connection::lost(const std::string &why) {
 }
 
 void Connection::wait_to_connect(const std::string &line, const std::string &why) {
-  drop_watch();
-  pg_.reset();
+  link_.close();
   state_ = State::waiting;
   rows_.reset();
   failure_.reset();

@@ -15,7 +15,7 @@
 #include "io/loop.h"
 #include "io/outage.h"
 #include "io/random.h"
-#include "pg/hosts.h"
+#include "pg/link.h"
 #include "pg/params.h"
 #include "pg/rows.h"
 
@@ -111,7 +111,6 @@ class Connection {
   void poll_connect();
   void on_established();
   void watch_socket(bool readable, bool writable);
-  void drop_watch();
   void on_socket();
   void pump();
   void take_results();
@@ -131,7 +130,6 @@ class Connection {
   void fail_later(std::unique_ptr<Statement> statement, Code code, std::string why);
   void deliver_failures();
   void on_timer();
-  std::string message() const;
   static void on_notice(void *self, const PGresult *result) noexcept;
   void on_unreplicated_commit(const std::string &why);
 
@@ -142,9 +140,6 @@ class Connection {
 
    private:
     Connection &connection_;
-  };
-  struct Close {
-    void operator()(PGconn *pg) const { PQfinish(pg); }
   };
 
   io::Loop &loop_;
@@ -167,7 +162,7 @@ class Connection {
   std::size_t host_ = 0;       // the one that is tried or used
   std::optional<Host> first_;  // the one that worked last
   std::optional<Host> last_;   // the one that was rejected
-  std::string reasons_;        // of the hosts that failed in this round
+  Reasons reasons_;            // of the hosts that failed in this round
   struct Abandoned {
     int backend;      // its process id
     const char *sql;  // what it was executing
@@ -175,9 +170,7 @@ class Connection {
   std::optional<Abandoned> abandoned_;  // a backend without an answer, to be ended
   bool plain_ = false;                  // this host has refused the startup options in this round
 
-  std::unique_ptr<PGconn, Close> pg_;
-  std::unique_ptr<io::FdWatcher> watch_;
-  int watched_fd_ = -1;
+  Link link_;
   std::unique_ptr<io::Timer> timer_;     // for the reconnect, or the share of a host
   std::unique_ptr<io::Timer> deadline_;  // of the oldest statement in flight
   std::unique_ptr<io::Timer> hold_;      // delays quitting while a client waits for one in flight

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <vector>
 
-#include "base/redact.h"
 #include "pg/failure.h"
 #include "pg/session.h"
 
@@ -13,7 +12,7 @@ namespace await::pg {
 namespace {
 
 constexpr int kMostMessages = 2000;  // handed over at a time
-constexpr std::size_t kMostReason = 600;
+constexpr std::int64_t kUnreadMs = 10'000;
 
 /// Two columns: the timeline, and what is missing. In text format, as of all simple queries.
 constexpr char kGreeting[] =
@@ -53,11 +52,10 @@ Replication::Replication(io::Loop &loop, io::Log &log, io::Random &random, Optio
       options_(std::move(options)),
       listener_(listener),
       outage_(loop, log),
+      link_(loop, [this] { on_socket(); }),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 
-Replication::~Replication() {
-  drop_watch();  // before libpq closes the descriptor
-}
+Replication::~Replication() = default;
 
 void Replication::start() {
   if (state_ == State::idle)
@@ -67,8 +65,7 @@ void Replication::start() {
 void Replication::stop() {
   timer_->clear();
   read_task_.unlink();
-  drop_watch();
-  pg_.reset();
+  link_.close();
   slot_.clear();
   state_ = State::idle;
 }
@@ -99,92 +96,43 @@ void Replication::connect() {
 }
 
 void Replication::connect_to_host() {
-  const Host &host = hosts_.list[host_];
-  std::string startup = startup_options(options_.slot_ms, options_.answer_ms);
-  startup += (hosts_.startup.empty() ? "" : " ") + hosts_.startup;
-  std::vector<const char *> keywords{"fallback_application_name", "gssencmode", "tcp_user_timeout",
-                                     "target_session_attrs", "client_encoding"};
-  std::vector<const char *> values{"nginx-await-wal", "disable", "10000", "read-write", "UTF8"};
-  auto add = [&](const char *keyword, const std::string &value) {
-    keywords.push_back(keyword);
-    values.push_back(value.c_str());
-  };
-  for (const auto &[keyword, value] : hosts_.options)
-    add(keyword.c_str(), value);
-  const std::string database = "database";
-  add("host", host.host);
-  add("hostaddr", host.hostaddr);
-  add("port", host.port);
-  add("options", startup);
-  add("replication", database);
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  pg_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
-  if (!pg_ || PQstatus(pg_.get()) == CONNECTION_BAD) {
-    give_up_host(message());
+  Link::Session session;
+  session.name = "nginx-await-wal";
+  session.settings = startup_options(options_.slot_ms, options_.answer_ms);
+  session.unread_ms = kUnreadMs;
+  session.replicates = true;
+  if (!link_.begin(
+          hosts_, hosts_.list[host_], session, [](void *, const PGresult *) {}, nullptr)) {
+    give_up_host(link_.failure());
     return;
   }
-  PQsetNoticeReceiver(
-      pg_.get(), [](void *, const PGresult *) {}, nullptr);
   timer_->set(hosts_.connect_timeout_ms > 0 ? hosts_.connect_timeout_ms : options_.connect_ms);
-  watch_socket(false, true);  // as after PGRES_POLLING_WRITING (manual, 34.1)
 }
 
 /// Tries the next host; after the last one, waits.
 void Replication::give_up_host(const std::string &why) {
-  drop_watch();
-  pg_.reset();
-  if (reasons_.find(why) == std::string::npos && reasons_.size() < kMostReason)
-    reasons_ += (reasons_.empty() ? "" : "; ") + why.substr(0, kMostReason);
+  link_.close();
+  reasons_.add(why);
   if (++host_ < hosts_.list.size())
     connect_to_host();
   else
-    lost(reasons_);
+    lost(reasons_.text());
 }
 
 void Replication::poll_connect() {
-  drop_watch();  // libpq may close its socket and open another within PQconnectPoll
-  switch (PQconnectPoll(pg_.get())) {
-    case PGRES_POLLING_READING:
-      watch_socket(true, false);
-      return;
-    case PGRES_POLLING_WRITING:
-      watch_socket(false, true);
-      return;
-    case PGRES_POLLING_OK:
-      break;
-    default:
-      give_up_host(message());
-      return;
+  Link::Step step = link_.step();
+  if (step == Link::Step::waits)
+    return;
+  if (step == Link::Step::failed) {
+    give_up_host(link_.failure());
+    return;
   }
-  if (session::is_read_only(pg_.get()))
+  if (session::is_read_only(link_.get()))
     give_up_host(hosts_.list[host_].text() + " is read-only (a standby)");
-  else if (PQsetnonblocking(pg_.get(), 1) != 0)
-    give_up_host(message());
+  else if (PQsetnonblocking(link_.get(), 1) != 0)
+    give_up_host(link_.failure());
   else
     ask(State::greeting, kGreeting, options_.answer_ms);
-}
-
-void Replication::watch_socket(bool readable, bool writable) {
-  int fd = PQsocket(pg_.get());
-  if (!watch_ || fd != watched_fd_) {
-    drop_watch();
-    watched_fd_ = fd;
-    if (fd >= 0)
-      watch_ = loop_.watch(fd, [this] { on_socket(); });
-    if (!watch_) {
-      lost(fd < 0 ? "socket closed unexpectedly" : "too many descriptors");
-      return;
-    }
-  }
-  watch_->want(readable, writable);
-}
-
-/// If libpq has closed its socket because the connection broke, the descriptor must not be unregistered.
-void Replication::drop_watch() {
-  if (watch_ && PQsocket(pg_.get()) != watched_fd_)
-    watch_->closed();
-  watch_.reset();
 }
 
 void Replication::on_socket() {
@@ -192,8 +140,8 @@ void Replication::on_socket() {
     poll_connect();
     return;
   }
-  if (PQconsumeInput(pg_.get()) != 1) {
-    lost(message());
+  if (PQconsumeInput(link_.get()) != 1) {
+    lost(link_.failure());
     return;
   }
   heard_ms_ = loop_.monotonic_ms();
@@ -208,25 +156,24 @@ void Replication::on_socket() {
 void Replication::ask(State state, const std::string &command, std::int64_t patience_ms) {
   state_ = state;
   timer_->set(patience_ms);
-  if (PQsendQuery(pg_.get(), command.c_str()) != 1)
-    lost(message());
+  if (PQsendQuery(link_.get(), command.c_str()) != 1)
+    lost(link_.failure());
   else
     flush();
 }
 
 bool Replication::flush() {
-  int left = PQflush(pg_.get());
-  if (left < 0)
-    lost(message());
-  else
-    watch_socket(true, left == 1);
-  return left >= 0 && watch_ != nullptr;
+  int left = PQflush(link_.get());
+  if (left >= 0 && link_.watch(true, left == 1))
+    return true;
+  lost(link_.failure());
+  return false;
 }
 
 void Replication::take_results() {
   State before = state_;
-  while (state_ == before && PQisBusy(pg_.get()) == 0) {
-    std::unique_ptr<PGresult, decltype(&PQclear)> result(PQgetResult(pg_.get()), PQclear);
+  while (state_ == before && PQisBusy(link_.get()) == 0) {
+    std::unique_ptr<PGresult, decltype(&PQclear)> result(PQgetResult(link_.get()), PQclear);
     if (!result) {
       on_answer();
       return;
@@ -289,17 +236,17 @@ void Replication::read_stream() {
       break;
     }
     char *raw = nullptr;
-    int size = PQgetCopyData(pg_.get(), &raw, 1);
+    int size = PQgetCopyData(link_.get(), &raw, 1);
     std::unique_ptr<char, decltype(&PQfreemem)> buffer(raw, PQfreemem);
     if (size == 0)
       break;
     if (size == -1) {
-      std::unique_ptr<PGresult, decltype(&PQclear)> end(PQgetResult(pg_.get()), PQclear);
+      std::unique_ptr<PGresult, decltype(&PQclear)> end(PQgetResult(link_.get()), PQclear);
       lost(end ? failure_text(end.get()) : "the server has ended the stream");
       return;
     }
     if (size < 0) {
-      lost(message());
+      lost(link_.failure());
       return;
     }
     if (!take_message(std::string_view(raw, static_cast<std::size_t>(size))))
@@ -331,9 +278,9 @@ bool Replication::take_message(std::string_view message) {
 
 void Replication::send_status(bool wants_reply) {
   std::string status = core::encode_stream_status(position_, loop_.unix_ms() * 1000, wants_reply);
-  int sent = PQputCopyData(pg_.get(), status.data(), static_cast<int>(status.size()));
+  int sent = PQputCopyData(link_.get(), status.data(), static_cast<int>(status.size()));
   if (sent < 0)
-    lost(message());
+    lost(link_.failure());
   else
     flush();  // 0: what was sent before is still on its way
 }
@@ -376,13 +323,6 @@ std::string Replication::failure_text(const PGresult *result) {
     return std::string("an answer that nobody has asked for: ") + PQresStatus(status);
   const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   return failure_of(result).error.detail + remedy(state != nullptr ? state : "");
-}
-
-std::string Replication::message() const {
-  if (!pg_)
-    return "out of memory";
-  const char *password = PQpass(pg_.get());
-  return scrub(one_line(PQerrorMessage(pg_.get())), password != nullptr ? password : "");
 }
 
 }  // namespace await::pg

@@ -13,7 +13,7 @@
 #include "io/loop.h"
 #include "io/outage.h"
 #include "io/random.h"
-#include "pg/hosts.h"
+#include "pg/link.h"
 
 namespace await::pg {
 
@@ -80,8 +80,6 @@ class Replication {
   void connect_to_host();
   void give_up_host(const std::string &why);
   void poll_connect();
-  void watch_socket(bool readable, bool writable);
-  void drop_watch();
   void on_socket();
   void on_timer();
   void ask(State state, const std::string &command, std::int64_t patience_ms);
@@ -95,7 +93,6 @@ class Replication {
   bool flush();
   void lost(const std::string &why);
   static std::string failure_text(const PGresult *result);
-  std::string message() const;
 
   class ReadTask : public io::Task {
    public:
@@ -104,9 +101,6 @@ class Replication {
 
    private:
     Replication &owner_;
-  };
-  struct Close {
-    void operator()(PGconn *pg) const { PQfinish(pg); }
   };
 
   io::Loop &loop_;
@@ -120,14 +114,12 @@ class Replication {
   core::Backoff backoff_{250, 5'000};
   Hosts hosts_;
   std::size_t host_ = 0;
-  std::string reasons_;
+  Reasons reasons_;
   std::string timeline_;
   std::string slot_;
   core::Lsn position_ = 0;
   std::int64_t heard_ms_ = 0;
-  std::unique_ptr<PGconn, Close> pg_;
-  std::unique_ptr<io::FdWatcher> watch_;
-  int watched_fd_ = -1;
+  Link link_;
   std::unique_ptr<io::Timer> timer_;
   ReadTask read_task_{*this};
 };
