@@ -144,6 +144,11 @@ subtest 'wrong arguments' => sub {
     runs("URL $_", [ 'list', '--url', $_ ], 64, qr/--url/) for 'ftp://x/', 'http://', 'http://x/?a=1', "x\e[31m";
     runs('conninfo', [ 'list', '--database', 'nonsense=1 password=TOPSECRET' ], 64, qr/\A(?!.*TOPSECRET)/s);
     runs('no id', [ 'watch', '../../secret', @{ $places{url} } ], 64 - 63, qr/neither the id of a job nor a URL/);
+    runs(
+        "$_ of a job that is none",
+        [ $_, 'x', @{ $places{database} } ],
+        64, qr/$_: "x" is not the id of a job, such as/
+    ) for qw(watch result retry cancel);
     runs('a foreign URL', [ 'watch', 'http://127.0.0.1:1/x', @{ $places{url} } ], 1, qr/neither the id/);
     runs('no file', [ 'submit', '/none', @{ $places{url} } ], 64, qr/cannot read \/none/);
     runs('no queue', [ 'submit', @{ $places{database} } ], 1, qr/--queue is missing/);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/ids.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/program.h"
@@ -149,6 +150,20 @@ Result<curl::Headers> read_headers(const std::vector<std::string> &given) {
   return out;
 }
 
+/// In the database a job is known by its id only.
+Result<Done> check_jobs(const std::string &verb, const Arguments &arguments) {
+  std::vector<std::string> jobs = arguments.jobs;
+  if (verb == "watch" || verb == "result" || verb == "retry")
+    jobs.push_back(arguments.job);
+  for (const std::string &job : jobs) {
+    if (!Uuid::parse(job))
+      return Error{Code::invalid, verb + ": \"" + job +
+                                      "\" is not the id of a job, such as "
+                                      "01a20259-b1ac-7c07-9f5a-2b6c1d0e4a77; URLs of jobs are for --url"};
+  }
+  return Done{};
+}
+
 /// Errors: invalid.
 Result<std::unique_ptr<tool::Service>> make_service(const std::string &verb, const Arguments &arguments,
                                                     tool::Deadline deadline,
@@ -180,6 +195,8 @@ Result<std::unique_ptr<tool::Service>> make_service(const std::string &verb, con
   auto options = conninfo ? pg::parse_conninfo(*conninfo) : Result<pg::Options>(conninfo.error());
   if (!options)
     return Error{Code::invalid, "--database: " + options.error().detail};
+  if (auto good = check_jobs(verb, arguments); !good)
+    return good.error();
   return std::unique_ptr<tool::Service>(
       std::make_unique<tool::DatabaseService>(*conninfo, deadline, std::move(told)));
 }
