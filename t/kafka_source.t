@@ -137,6 +137,10 @@ subtest 'what is no valid job goes to the dead letters, and stalls nothing' => s
             [ 'bad', 0, 2 * $i + 1 ],
             "letter $i: where it was";
     }
+    Await::Stack::write_file("$s->{dir}/empty", "empty\t\n");
+    $kafka->kcat([ '-P', '-t', 'bad', '-p', 0, '-K', "\t", '-H', 'await-delay=soon', '-l', "$s->{dir}/empty" ]);
+    my $empty = ($kafka->messages('letters', @bad + 1))[-1];
+    is_deeply [ @$empty{qw(key payload)} ], [ 'empty', '' ], 'an empty value stays one';
     like $relay->text, qr/message bad\[0\]\@1 is no valid job: its value is not JSON.*; it goes to letters/,
         'the log says it';
 };
