@@ -96,7 +96,7 @@ void WebhookSink::lead(bool leads) {
   if (sender_.waiting())
     sender_.unlink();
   if (!enqueued_.waiting())
-    answer(Error{Code::unavailable, "the lead is lost"});
+    answer(Error{Code::unavailable, "not known yet who sends webhooks"});
 }
 
 /// Takes the webhooks, unless others have them.
