@@ -49,7 +49,8 @@ sub conf {
 sub hba {
     my ($lines, $is_let_in) = @_;
     $host->hba($lines);
-    my $psql = "$host->{bin}/psql -XAtqw -h $s->{dir}/sock -p $host->{pg_port} -U www-data -d await -c 'SELECT 1'";
+    my $psql = Await::Stack::pg_bin()
+        . "/psql -XAtqw -h $s->{dir}/sock -p $host->{pg_port} -U www-data -d await -c 'SELECT 1'";
     my $as = 'setpriv --reuid www-data --regid www-data --clear-groups --';
     until_true('pg_hba.conf is read', sub { (`cd / && $as $psql 2>&1` eq "1\n") == $is_let_in }, 10);
 }
@@ -81,7 +82,7 @@ subtest 'versions' => sub {
     finds(
         'a worker of another version',
         sub { }, 0, qr/^warning  versions: \S+ says "await-worker 0\.0\.9".*\n +remedy: .*restart workers/m,
-        sub { }, env => { PATH => "$s->{dir}/old:$host->{bin}:$ENV{PATH}" });
+        sub { }, env => { PATH => "$s->{dir}/old:$ENV{PATH}" });
 };
 
 subtest 'nginx' => sub {
@@ -253,7 +254,7 @@ subtest 'slots, connections and clocks' => sub {
     Await::Stack::write_file("$s->{dir}/wrong/date", qq{#!/bin/sh\nexec /bin/date -d '+60 seconds' "\$@"\n}, 0755);
     finds('a clock',
         sub { }, 0, qr/^warning  clock: PostgreSQL's differs .* by -(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
-        sub { }, env => { PATH => "$s->{dir}/wrong:$host->{bin}:$ENV{PATH}" });
+        sub { }, env => { PATH => "$s->{dir}/wrong:$ENV{PATH}" });
 };
 
 subtest 'Redis' => sub {

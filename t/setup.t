@@ -122,7 +122,7 @@ sub modes {
 subtest 'by peer: what it makes works at once' => sub {
     # as an operator has it: Debian's psql, and a umask
     umask 077;
-    my ($status, $out) = $host->setup(['--enable'], env => { PATH => $ENV{PATH} });
+    my ($status, $out) = $host->setup(['--enable'], env => { PATH => $Await::Test::PATH });
     umask 022;
     is $status, 0, 'exit status' or diag $out;
     is modes(), $MODES, 'modes of what it makes do not depend on the umask';

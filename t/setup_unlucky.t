@@ -107,12 +107,12 @@ sub deadly {
     remove_tree($bin);
     Await::Stack::make_dir($bin);
     Await::Stack::write_file("$bin/count", '', 0666);
-    my ($real) = grep { -x } "$host->{bin}/$command", "/usr/bin/$command";
+    my ($real) = grep { -x } "/usr/bin/$command";
     my $die = "[ \$(wc -c < $bin/count) != $n ] ||";
     my $work =
         $when eq 'before' ? "$die kill -9 0\nexec $real \"\$\@\"" : "$real \"\$\@\"; s=\$?; $die kill -9 0; exit \$s";
     Await::Stack::write_file("$bin/$command", "#!/bin/sh\nprintf x >> $bin/count\n$work\n", 0755);
-    return { PATH => "$bin:$host->{bin}:$ENV{PATH}" };
+    return { PATH => "$bin:$ENV{PATH}" };
 }
 
 subtest 'runs that are killed, one after the other' => sub {

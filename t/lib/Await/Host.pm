@@ -21,9 +21,6 @@ sub start {
     my ($class, $stack, %o) = @_;
     my $self = bless { stack => $stack, dir => $stack->{dir}, etc => "$stack->{dir}/etc", %o }, $class;
     $self->{$_} = free_port() for qw(pg_port redis_port site_port);
-    $self->{bin} = "$self->{dir}/bin";
-    Await::Stack::make_dir($self->{bin});
-    symlink Await::Stack::pg_bin() . '/psql', "$self->{bin}/psql";
     $self->start_postgres;
     $self->start_redis;
     Await::Stack::make_dir("$self->{etc}/nginx/$_") for qw(conf.d sites-enabled);
@@ -136,13 +133,12 @@ sub script {
 sub quoted { my ($text) = @_; $text =~ s/(['\\])/\\$1/g; return "'$text'" }
 
 # await-ctl on this host, without a terminal: its exit status, and what it says. Options: env (hash), before (a command
-# that runs it), tool. psql is PostgreSQL's: Debian's wrapper in Perl takes longer than all else.
+# that runs it), tool.
 sub ctl {
     my ($self, $command, $arguments, %o) = @_;
     my %env = (
         PGHOST => "$self->{dir}/sock",
         PGPORT => $self->{pg_port},
-        PATH => "$self->{bin}:$ENV{PATH}",
         AWAIT_NGINX => $self->{stack}{nginx},
         AWAIT_REDIS => "redis://127.0.0.1:$self->{redis_port}",
         %{ $o{env} // {} });

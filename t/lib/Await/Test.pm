@@ -34,6 +34,9 @@ $SIG{ALRM} = sub { die 'this test takes too long' . ($waiting_for ? ", waiting f
 alarm 300;
 
 Await::Stack::use_memory();
+# Debian's psql is a script in Perl that looks for the real one, which takes longer than the query
+our $PATH = $ENV{PATH};
+$ENV{PATH} = Await::Stack::pg_bin() . ":$PATH";
 my $stack;
 my $test_pid = $$;
 
