@@ -73,6 +73,16 @@ subtest 'manual pages' => sub {
         for glob "$man/man*/*";
 };
 
+# a package is built where PostgreSQL is not installed
+subtest 'await-ctl without psql' => sub {
+    mkdir "$dir/bin";
+    symlink "/usr/bin/$_", "$dir/bin/$_" for qw(sh cat sed awk grep dirname readlink);
+    my $ctl = "env PATH=$dir/bin $to/opt/await/share/nginx-await/tools/await-ctl";
+    like said("$ctl --help"), qr/\Ausage: await-ctl migrate/, '--help says it';
+    like said("$ctl --version"), qr/\Aawait-ctl \d/, '--version too';
+    like said("$ctl status"), qr/\Aexit status \d+: await-ctl: psql is missing [^\n]*\n\z/, 'all else names what is missing';
+};
+
 subtest 'units' => sub {
     my $units = "$to/opt/await/lib/systemd/system";
     ok -e "$units/$_", "$_ is installed" for listed('UNITS');
