@@ -80,7 +80,8 @@ subtest 'await-ctl without psql' => sub {
     my $ctl = "env PATH=$dir/bin $to/opt/await/share/nginx-await/tools/await-ctl";
     like said("$ctl --help"), qr/\Ausage: await-ctl migrate/, '--help says it';
     like said("$ctl --version"), qr/\Aawait-ctl \d/, '--version too';
-    like said("$ctl status"), qr/\Aexit status \d+: await-ctl: psql is missing [^\n]*\n\z/, 'all else names what is missing';
+    like said("$ctl status"), qr/\Aexit status \d+: await-ctl: psql is missing [^\n]*\n\z/,
+        'all else names what is missing';
 };
 
 subtest 'units' => sub {
