@@ -148,8 +148,7 @@ sub spawn {
     make_path("$self->{dir}/logs");
     open my $log, '>>', "$self->{dir}/logs/$name.log" or die "cannot write $self->{dir}/logs/$name.log: $!\n";
     $self->{log_begins}{$name} = -s $log || 0;
-    my @prefix = ();
-    push @prefix, '--reuid', $o{user}, '--regid', $o{user} eq 'nobody' ? 'nogroup' : $o{user}, '--clear-groups' if $o{user};
+    my @prefix = $o{user} ? ('--reuid', $o{user}, '--regid', $o{user} eq 'nobody' ? 'nogroup' : $o{user}, '--clear-groups') : ();
     push @prefix, '--pdeathsig', 'TERM' unless $self->{orphans};
     my $pid = fork // die "fork: $!\n";
     if ($pid == 0) {
@@ -183,9 +182,10 @@ sub began {
 sub alive {
     my ($self, $name) = @_;
     my $pid = $self->pid($name) or return 0;
-    if (waitpid($pid, WNOHANG) == $pid) { $self->{status}{$name} = $?; return 0 }
     my ($began) = read_file("$self->{dir}/$name.pid") =~ /^\d+ (\S+ \S+)$/m;
-    return defined $began && $began eq began($pid) && kill(0, $pid) ? 1 : 0;
+    my $runs = defined $began && $began eq began($pid) && kill(0, $pid) ? 1 : 0;
+    if (waitpid($pid, WNOHANG) == $pid) { $self->{status}{$name} = $?; return 0 }    # later: what has ended meanwhile has a status
+    return $runs;
 }
 
 sub pid { my ($self, $name) = @_; my ($pid) = read_file("$self->{dir}/$name.pid") =~ /^(\d+)/; return $pid }
