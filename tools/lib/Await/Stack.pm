@@ -182,10 +182,10 @@ sub began {
 sub alive {
     my ($self, $name) = @_;
     my $pid = $self->pid($name) or return 0;
-    my ($began) = read_file("$self->{dir}/$name.pid") =~ /^\d+ (\S+ \S+)$/m;
-    my $runs = defined $began && $began eq began($pid) && kill(0, $pid) ? 1 : 0;
-    if (waitpid($pid, WNOHANG) == $pid) { $self->{status}{$name} = $?; return 0 }    # later: what has ended meanwhile has a status
-    return $runs;
+    my $ended = waitpid($pid, WNOHANG);
+    $self->{status}{$name} = $? if $ended == $pid;
+    return !$ended if $ended >= 0;           # it is our child; one whose first thread has ended may have others
+    return read_file("$self->{dir}/$name.pid") =~ /^\d+ (\S+ \S+)$/m && "$1" eq began($pid) && kill(0, $pid) ? 1 : 0;
 }
 
 sub pid { my ($self, $name) = @_; my ($pid) = read_file("$self->{dir}/$name.pid") =~ /^(\d+)/; return $pid }
