@@ -97,14 +97,9 @@ void Connection::transmit(Statement &statement) {
   auto before = [this](const char *sql) {
     return PQsendQueryParams(link_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 1) == 1;
   };
-  auto values = statement.params.pointers();
-  auto lengths = statement.params.lengths();
-  std::vector<int> formats(values.size(), 1);
   if ((!has_settings_ && !statement.bare && (!before(session::kIsolation) || !before(limits_.c_str()))) ||
       (statement.limit_ms > 0 && !before(session::limit(statement.limit_ms).c_str())) ||
-      PQsendQueryParams(link_.get(), statement.sql, statement.params.count(), statement.params.types(),
-                        values.data(), lengths.data(), formats.data(), 1) != 1 ||
-      PQpipelineSync(link_.get()) != 1) {
+      !transmit_sql(statement) || PQpipelineSync(link_.get()) != 1) {
     lost(link_.failure());
     return;
   }
@@ -114,6 +109,33 @@ void Connection::transmit(Statement &statement) {
     lost(link_.failure());
   else
     watch_socket(true, left == 1);
+}
+
+bool Connection::transmit_sql(const Statement &statement) {
+  const Params &params = statement.params;
+  auto values = params.pointers();
+  auto lengths = params.lengths();
+  std::vector<int> formats(values.size(), 1);
+  const char *name = prepare(statement);
+  if (name == nullptr)
+    return PQsendQueryParams(link_.get(), statement.sql, params.count(), params.types(), values.data(),
+                             lengths.data(), formats.data(), 1) == 1;
+  return PQsendQueryPrepared(link_.get(), name, params.count(), values.data(), lengths.data(), formats.data(),
+                             1) == 1;
+}
+
+/// The name under which the session knows the statement, or null. If it cannot be sent, what follows cannot.
+const char *Connection::prepare(const Statement &statement) {
+  if (!statement.prepared || !direct_)
+    return nullptr;
+  auto [at, added] = prepared_.try_emplace(statement.sql);
+  std::string &name = at->second;
+  if (added) {
+    name = "await_" + std::to_string(prepared_.size());
+    PQsendPrepare(link_.get(), name.c_str(), statement.sql, statement.params.count(),
+                  statement.params.types());
+  }
+  return name.empty() ? nullptr : name.c_str();
 }
 
 void Connection::pump() {
@@ -197,6 +219,8 @@ bool Connection::take_result(PGresult *result) {
   if (!failure && observer_ == nullptr)
     prove();
   if (failure) {
+    if (statement->prepared && failure->code == Code::internal)
+      prepared_[statement->sql].clear();
     if (failure->code == Code::internal || failure->code == Code::forbidden)
       failed_statement_.fail("statement \"" + std::string(statement->sql) + "\" failed: " + failure->detail);
     statement->finish(*failure);
@@ -239,6 +263,7 @@ void Connection::lost(const std::string &why) {
 void Connection::wait_to_connect(const std::string &line, const std::string &why) {
   link_.close();
   state_ = State::waiting;
+  prepared_.clear();
   rows_.reset();
   failure_.reset();
   transmitted_ = 0;

@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ class Statement {
   Params params;
   bool greets = false;  ///< may be sent before the connection is accepted
   bool bare = false;    ///< is sent without the settings before it, because it looks at those of the session
+  /// Is parsed once a session, if no pooler stands between. After an error like that of a result type that a
+  /// migration has changed, it is parsed each time.
+  bool prepared = false;
   /// No client waits for it: it does not delay quitting, and is not counted.
   bool background = false;
   /// After which the server cancels it, if that is sooner than Options::timeout_ms; 0: no sooner. What is
@@ -117,6 +121,8 @@ class Connection {
   bool take_result(PGresult *result);
   void take_notifications();
   void transmit(Statement &statement);
+  bool transmit_sql(const Statement &statement);
+  const char *prepare(const Statement &statement);
   void send_queued();
   void expire_queued();
   void update_hold();
@@ -157,6 +163,7 @@ class Connection {
   io::Outage::Part failed_statement_{statement_outage_};
   bool proven_ = false;  // a statement was answered, or the observer has accepted the connection
   std::int64_t count_ = 0;
+  std::map<const char *, std::string> prepared_;  // of this session: SQL and its name; no name: not any more
 
   Hosts hosts_;                // of this round of attempts
   std::size_t host_ = 0;       // the one that is tried or used

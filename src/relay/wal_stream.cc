@@ -119,7 +119,9 @@ void WalStream::look_up() {
   pg::Params params;
   params.array(pg::kInt2Array, std::move(classes)).array(pg::kUuidArray, std::move(jobs));
   params.array(pg::kInt4Array, std::move(seqs)).int4(kValueMax).int4(listener_.most_hints());
-  connection_.send(call(pg::statements::kRelayLookup, std::move(params), lookup_reply_, decode_lookup));
+  auto lookup = call(pg::statements::kRelayLookup, std::move(params), lookup_reply_, decode_lookup);
+  lookup->prepared = true;
+  connection_.send(std::move(lookup));
 }
 
 Result<WalStream::Lookup> WalStream::decode_lookup(const pg::Rows &rows, std::size_t) {

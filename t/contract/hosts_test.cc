@@ -259,6 +259,33 @@ TEST_F(HostsTest, a_cancelled_statement_fails_alone) {
   EXPECT_TRUE(log.lines.empty());
 }
 
+TEST_F(HostsTest, a_prepared_statement_is_parsed_once_a_session_until_its_result_type_changes) {
+  Connection connection(loop, log, random, {conninfo("host=127.0.0.1 port=" + real_port()), "write"});
+  ASSERT_GE(connect(connection), 0);
+  auto answer = [&](const char *sql, bool prepared) {
+    std::optional<Result<Rows>> outcome;
+    auto statement = std::make_unique<Outcome>(outcome, sql);
+    statement->prepared = prepared;
+    connection.send(std::move(statement));
+    EXPECT_TRUE(loop.run_until([&] { return outcome.has_value(); }, 5'000)) << sql;
+    return outcome && *outcome ? (*outcome)->count() == 0 ? "" : (*outcome)->text(0, 0) : "failed";
+  };
+  const char *known =
+      "SELECT coalesce(string_agg(name || ' ' || generic_plans + custom_plans, ','), '') "
+      "FROM pg_prepared_statements WHERE name <> ''";
+  const char *sql = "SELECT * FROM pg_temp.changed";
+  ASSERT_EQ(answer("CREATE TEMPORARY TABLE changed AS SELECT 'old'::text AS a", false), "");
+  EXPECT_EQ(answer(known, false), "");
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(answer(sql, true), "old");
+  EXPECT_EQ(answer(known, false), "await_1 3");
+  answer("ALTER TABLE pg_temp.changed ALTER a TYPE varchar USING 'new'", false);
+  EXPECT_EQ(answer(sql, true), "failed") << "cached plan must not change result type";
+  EXPECT_EQ(answer(sql, true), "new");
+  EXPECT_EQ(answer(known, false), "await_1 3");
+  EXPECT_TRUE(connection.ready());
+}
+
 /// A message of PostgreSQL (manual, 55.7).
 std::string said(char type, const std::string &body) {
   auto size = static_cast<std::uint32_t>(body.size() + 4);
