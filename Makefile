@@ -55,6 +55,9 @@ build: module
 # What must be compiled comes first, on all cores. Then the tests on real servers, which wait more than they compute, and beside them,
 # at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
 CHECKS := lint-sample mutants-sample simulate fuzz model cost valgrind
+# in a second clone, what has not changed is not compiled again
+test: export PATH := $(shell [ ! -w "$$HOME" ] || echo /usr/lib/ccache:)$(PATH)
+test: export CCACHE_NOHASHDIR := 1
 test: deps-test
 	@$(MAKE) --no-print-directory -s $(JOBS) module
 	@$(MAKE) --no-print-directory -s $(JOBS) MODULE_OBJECTS=$(B)/objs workers $(PROGRAMS)
