@@ -9,9 +9,9 @@ use Test::More;
 use lib "$FindBin::Bin/../tools/lib";
 use Await::Stack;
 
-my $root  = $Await::Stack::ROOT;
+my $root = $Await::Stack::ROOT;
 my $build = $ENV{AWAIT_BUILD} // "$root/build";
-my $dir   = tempdir(CLEANUP => 1);
+my $dir = tempdir(CLEANUP => 1);
 delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS B PREFIX DESTDIR STRIP)};
 chmod 0755, $dir;
 
@@ -107,7 +107,9 @@ subtest 'completion' => sub {
     my $completion = "$to/opt/await/share/bash-completion/completions";
     my $complete = sub {
         my ($program, @words) = @_;
-        my $script = ". $completion/$program; COMP_WORDS=($program @words); COMP_CWORD=" . @words . '; '
+        my $script =
+              ". $completion/$program; COMP_WORDS=($program @words); COMP_CWORD="
+            . @words . '; '
             . "_nginx_await; printf '%s\\n' \"\${COMPREPLY[\@]}\"\n";
         Await::Stack::write_file("$dir/complete", $script, 0644);
         local $ENV{PATH} = "$to/opt/await/bin:$ENV{PATH}";
@@ -172,5 +174,72 @@ subtest 'debian/' => sub {
         !grep { index("$file/", "$_/") == 0 } keys %packaged
     } grep { !m{^/modules/|/systemd/} } sort keys %installed;
     is_deeply \@left, [], 'whatever is installed is in one of the packages';
+};
+
+# debian/await-tools.postrm in a system of its own: what it says.
+sub purged {
+    my ($system) = @_;
+    mkdir "$dir/few";
+    symlink "/usr/bin/$_", "$dir/few/$_" for qw(sh sed grep rm rmdir);    # no deluser
+    return said("env PATH=$dir/few DPKG_ROOT=$system sh $root/debian/await-tools.postrm purge");
+}
+
+subtest 'purging await-tools' => sub {
+    my $system = "$dir/purged";
+    my $database = "runuser -u postgres -- psql -c 'DROP DATABASE IF EXISTS \"await\" WITH (FORCE)'";
+    my $write = sub {
+        my ($path, $text) = @_;
+        Await::Stack::make_dir($system . $path =~ s{/[^/]*$}{}r);
+        Await::Stack::write_file("$system$path", $text // '', 0600);
+    };
+    my $setup = sub {
+        $write->($_) for map { "/etc/await/$_" } qw(example.env nginx.pgpass worker.pgpass await_edge.redis);
+        my @files = map { "rm -f '/etc/$_'" } qw(nginx/snippets/await.conf await/example.env await/nginx.pgpass
+            await/worker.pgpass await/await_edge.redis);
+        my $itself = "rm -f '/etc/await/undo.sh'; rmdir '/etc/await'";
+        $write->('/etc/await/undo.sh', join "\n", '# Undoes it', @files, $database, $itself, '');
+    };
+    $setup->();
+    my $said = purged($system);
+    like $said, qr/what "await-ctl setup" has made .* still there.*\n\Q$database\E\n\z/s,
+        'it says what is left, and what removes it';
+    like $said, qr{^rm -f '/etc/nginx/snippets/await\.conf'$}m, 'files of nginx too';
+    unlike $said, qr{/etc/await/}, 'and nothing that has gone';
+    is_deeply [ files_in("$system/etc") ], [], 'the files of setup have gone';
+    ok !-d "$system/etc/await", 'and the directory';
+    is purged($system), '', 'again, there is nothing to say';
+
+    $setup->();
+    $write->('/etc/nginx/snippets/await.conf', "await_postgres \"passfile=/etc/await/nginx.pgpass\";\n");
+    like purged($system), qr{kept /etc/await/nginx\.pgpass, .*sh /etc/await/undo\.sh$}s, 'what nginx reads is kept';
+    is_deeply [ sort(files_in("$system/etc/await")) ], [ '/nginx.pgpass', '/undo.sh' ], 'with what removes it, only';
+
+    unlink glob "$system/etc/await/*";
+    $write->("/etc/await/$_") for qw(mine.pgpass await_edge.redis kafka.properties work.env);
+    is purged($system), '', 'without setup nothing is said';
+    is_deeply [ sort(files_in("$system/etc/await")) ], [ '/await_edge.redis', '/kafka.properties', '/mine.pgpass' ],
+        'and files of the operator are kept, but for those of the units';
+};
+
+subtest 'make deb: the maintainer' => sub {
+    plan skip_all => 'no dpkg-parsechangelog (dpkg-dev)'
+        if system('dpkg-parsechangelog --version > /dev/null 2>&1') != 0;
+    # stands in for the build: the packages have what these files say
+    Await::Stack::make_dir("$dir/deb-bin");
+    Await::Stack::write_file("$dir/deb-bin/dpkg-buildpackage",
+        "#!/bin/sh\ngrep -h -e '^Maintainer:' -e '^ -- ' debian/control debian/changelog > ../who.deb\n", 0755);
+    my $who = sub {
+        local @ENV{qw(PATH DEBFULLNAME DEBEMAIL EMAIL USER)} =
+            ("$dir/deb-bin:$ENV{PATH}", @_, 'builder@here', 'builder');
+        delete @ENV{ grep { !defined $ENV{$_} } qw(DEBFULLNAME DEBEMAIL) };
+        my $said = said("$root/packaging/make-deb $dir/deb");
+        return $? ? $said : join ' ', map { /^(?:Maintainer:| --) (.* <.*>)/ } split /\n/, slurp("$dir/deb/who.deb");
+    };
+    my $ours = 'nginx-await developers <maintainers@nginx-await.invalid>';
+    is $who->(undef, undef), "$ours $ours", 'not who builds them';
+    my $theirs = "Zoë O'Doe <zoe\@example.org>";
+    is $who->("Zoë O'Doe", 'zoe@example.org'), "$theirs $theirs", 'but who is named to publish them';
+    like $who->($_, 'zoe@example.org'), qr/^exit status \d+: make-deb: DEBFULLNAME/, 'hostile ones are refused'
+        for "a\nb", 'a <b>', 'a|e id|', 'a&b', 'a\\b';
 };
 done_testing;
