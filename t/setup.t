@@ -31,7 +31,7 @@ sub undo {
     my ($name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
-    is $out, '', "$name: undoing complains of nothing";
+    is "$? $out", '0 ', "$name: undoing complains of nothing";
     is_deeply $host->state, $before, "$name: nothing is left";
 }
 
@@ -137,14 +137,13 @@ subtest 'by peer: what it makes works at once' => sub {
     my $answer = post('/jobs', 'first job', Prefer => 'wait=15');
     is "$answer->{status} $answer->{body}", '200 FIRST JOB', 'a job is submitted, processed and answered';
     is get('/health')->{status}, 200, 'nginx is healthy';
-    $s->end('worker', 'TERM');
     my $after = $host->state;
     ($status, $out) = $host->setup(['--enable']);
     is $status, 0, 'a second run: exit status';
     like $out, qr/^Nothing was to be done/m, 'a second run says so';
     is_deeply $host->state, $after, 'a second run changes nothing';
-    $s->end('nginx', 'TERM');
-    undo('by peer');
+    undo('by peer, while nginx and a worker are connected');
+    $s->end($_, 'TERM') for qw(worker nginx);
 };
 
 subtest 'files of the operator are kept' => sub {
@@ -176,7 +175,12 @@ subtest 'a failure in the middle is completed by a second run' => sub {
     unlike $out, qr/done: (?:create role|create database)/, 'it repeats nothing';
     like $out, qr{done: write .*sites-available/await}, 'it does the rest';
     is $host->sql('SHOW await.notify', 'await'), 'on', 'without Redis, PostgreSQL notifies';
-    undo('a failure in the middle');
+    $host->sql('CREATE DATABASE more OWNER await_owner');
+    $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
+    is $? >> 8, 1, 'undoing what somebody uses: exit status';
+    like $out, qr/role "await_owner" cannot be dropped.*^undo\.sh: not all is undone/ms, 'it says what is left';
+    $host->sql('DROP DATABASE more');
+    undo('a failure in the middle, after the first attempt');
 };
 
 subtest 'by password, with a hostile name of a database' => sub {

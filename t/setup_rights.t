@@ -112,6 +112,9 @@ SQL
     is_deeply $host->state, $after, 'a second run changes nothing';
     my ($checked, $said) = $host->ctl('check', [ '-d', 'host=127.0.0.1 port=' . $host->{pg_port} ]);
     unlike $said, qr/[0-9a-f]{48}/, 'check shows no password';
+    my $undone = `PGPASSWORD='' sh '$host->{etc}/await/undo.sh' 2>&1`;
+    isnt $?, 0, 'undoing without the password of Redis: exit status';
+    like $undone, qr/^Redis: NOAUTH.*^undo\.sh: not all is undone/ms, 'it says why, and keeps the rest';
     undo('managed', PGPASSWORD => $password, REDISCLI_AUTH => 'ADMIN%SECRET');
     is redis_cli('ACL USERS'), "default\n", 'nor a user of Redis';
     unlike slurp("$s->{dir}/users.acl"), qr/await/, 'nor in its file';
