@@ -99,6 +99,35 @@ subtest 'links in place of its files are kept, and not followed' => sub {
     remove_tree(map { "$etc/nginx/$_" } qw(snippets sites-available));
 };
 
+subtest 'what is written is not enabled by that' => sub {
+    rmdir "$etc/nginx/sites-enabled";
+    mkdir "$etc/nginx/sites-available";
+    symlink 'sites-available', "$etc/nginx/sites-enabled";
+    my $with = $host->state;
+    my @test = ($s->{nginx}, '-t', '-q', '-c', "$etc/nginx/nginx.conf");
+    my ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 0, 'where sites-enabled is a link to sites-available' or diag $out;
+    is_deeply [ glob "$etc/nginx/sites-available/*" ], [], 'the example is elsewhere';
+    is system(@test), 0, 'nginx accepts its configuration';
+    ($status, $out) = $host->setup([ '--redis=off', '--enable' ]);
+    is $status, 0, 'with --enable' or diag $out;
+    like $out, qr/^The site is enabled/m, 'it is enabled';
+    $host->start_nginx;
+    eventually('and nginx serves it', sub { get('/health')->{status} == 200 });
+    $s->end('nginx', 'TERM');
+    ($status, $out) = $host->setup([ '--redis=off', '--enable' ]);
+    like $out, qr/^Nothing was to be done/m, 'a second run says so' or diag $out;
+    is `sh '$etc/await/undo.sh' 2>&1`, '', 'undoing complains of nothing';
+    is_deeply $host->state, $with, 'nothing is left';
+    unlink "$etc/nginx/sites-enabled";
+    Await::Stack::make_dir("$etc/nginx/sites-enabled");
+    rmdir "$etc/nginx/sites-available";
+    mkdir "$etc/nginx/snippets";
+    Await::Stack::write_file("$etc/nginx/conf.d/all.conf", "include snippets/aw*.conf;\n", 0644);
+    refuses('an include of all snippets', sub { }, 1, qr{nginx would read \S+/await\.conf at once.*Nothing was done},
+        sub { rmdir "$etc/nginx/snippets"; unlink "$etc/nginx/conf.d/all.conf" });
+};
+
 # A directory of commands, of which this one ends all of the run by SIGKILL when it is called for the n-th time: before
 # it has done its work, or after.
 sub deadly {
