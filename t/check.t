@@ -231,7 +231,58 @@ SQL
     $host->start_nginx;
 };
 
+subtest 'a standby' => sub {
+    my ($sock, $main, $other) = ("$s->{dir}/sock", $host->{pg_port}, Await::Stack::free_port());
+    # a copy that follows nobody
+    $s->end('postgres', 'INT');
+    is system('cp', '-a', "$s->{dir}/pg", "$s->{dir}/pg2"), 0, 'a copy of the server';
+    $host->start_postgres;
+    Await::Stack::write_file("$s->{dir}/pg2/standby.signal", '', 0644);
+    my @start = (Await::Stack::pg_bin() . '/postgres', '-D', "$s->{dir}/pg2", '-k', $sock, '-p', $other);
+    $s->spawn('standby', [ @start, '-c', 'listen_addresses=', '-c', 'fsync=off', '-c', 'wal_level=logical' ],
+        user => 'postgres');
+    my @psql = ($s->as_pg, Await::Stack::pg_bin() . '/psql', '-XAtqw', '-U', 'postgres', '-h', $sock, '-p', $other);
+    $s->wait_for('standby', 20, sub { `cd / && @psql -c 'SELECT pg_is_in_recovery()' 2>&1` eq "t\n" });
+    my $text = slurp("$host->{etc}/nginx/snippets/await.conf");
+    my $back = conf('nginx/snippets/await.conf', sub { $_ = $text });
+    finds(
+        'a standby',
+        conf('nginx/snippets/await.conf', sub { s/port=$main/port=$other/ }),
+        1,
+        qr/^WRONG    PostgreSQL: \S+ port $other is a standby.*\n +remedy: name the primary.*pg_promote.*^not seen schema:/ms,
+        $back
+    );
+    finds(
+        'a standby, and then the primary',
+        conf('nginx/snippets/await.conf', sub { s/host=(\S+) port=$main/host=$1,$1 port=$other,$main/ }),
+        0, qr/^nothing is wrong$/m, $back
+    );
+    $s->end('standby', 'INT');
+};
+
 subtest 'slots, connections and clocks' => sub {
+    # files of the log are made without writing to them
+    $host->sql($_) for 'ALTER SYSTEM SET wal_init_zero = off', 'SELECT pg_reload_conf()';
+    my $switch = q{SELECT pg_logical_emit_message(false, '', ''); SELECT pg_switch_wal()};
+    my $log = sub { $host->script("$switch;\n" x $_[0] . "CHECKPOINT;\n") };
+    finds(
+        'a slot of others that keeps much of the log',
+        sub { $host->sql(q{SELECT pg_create_physical_replication_slot('backup', true)}); $log->(66) },
+        1,
+        qr/^WRONG    replication slot backup \(\w+, nobody uses it\) keeps 10\d\d MB of the log, .*\n +remedy: .*pg_drop_/m,
+        sub { });
+    finds(
+        'a slot that is lost',
+        sub {
+            $host->sql($_) for q{ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'}, 'SELECT pg_reload_conf()';
+            $log->(3);
+        },
+        0,
+        qr/^warning  replication slot backup \(lost, nobody uses it\) has lost the log .*\n +remedy: .*pg_drop_/m,
+        sub {
+            $host->sql($_)
+                for q{SELECT pg_drop_replication_slot('backup')}, 'ALTER SYSTEM RESET ALL', 'SELECT pg_reload_conf()';
+        });
     finds(
         'a slot that nobody uses',
         sqls(q{SELECT pg_create_logical_replication_slot('await_old', 'pgoutput')}),
