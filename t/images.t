@@ -183,7 +183,7 @@ subtest 'schemas' => sub {
     like complaints_about_manifests($wrong), qr/replica"?' does not exist/, 'and one in a manifest';
 };
 
-my $s = start_stack(without => ['nginx']);
+my $s = start_stack(without => [qw(nginx redis)]);
 chmod 0711, $s->{dir};
 umask 022;    # services are other users
 my $user = $> == 0
@@ -230,17 +230,35 @@ sub run_once {
     is $s->{status}{$name}, 0, "$name succeeds" or diag slurp("$s->{dir}/logs/$name.log");
 }
 
+# By docker/redis.sh, as in its container.
+sub start_redis {
+    my ($server) = grep { -x } map { ("/usr/bin/$_-server", "/usr/bin/$_-check-rdb") } qw(redis valkey);
+    symlink $server, "$s->{dir}/bin/redis-server" or die "symlink: $!";
+    $s->{redis_port} = Await::Stack::free_port();
+    my %env = (PATH => "$s->{dir}/bin:$ENV{PATH}", SECRETS => "$s->{dir}/secrets");
+    my ($script) = @{ $services{redis}{command} };
+    is $script, '/usr/local/bin/redis.sh', 'Redis has users of its own';
+    my @listen = ('--bind', '127.0.0.1', '--port', $s->{redis_port});
+    $s->spawn('redis', [ "$root/docker/redis.sh", @listen ], user => $user, env => \%env);
+    $s->wait_for('redis', 20, sub { redis('edge', 'PING') eq "PONG\n" });
+}
+sub redis {
+    my ($role, @command) = @_;
+    local $ENV{REDISCLI_AUTH} = slurp("$s->{dir}/secrets/redis_${role}_password");
+    return scalar `redis-cli --no-auth-warning -p $s->{redis_port} --user await_$role @command 2>&1`;
+}
+
 subtest 'the database is made' => sub {
     system("cp $root/docker/make-secrets $s->{dir}/ && $s->{dir}/make-secrets") == 0 or die 'make-secrets';
     is scalar(() = glob "$s->{dir}/secrets/*_password"), keys %{ $compose->{secrets} }, 'there are passwords';
     like slurp("$s->{dir}/secrets/edge_password"), qr/^[\w.]{32}\z/, 'long ones';
     chmod 0755, "$s->{dir}/secrets";
-    Await::Stack::write_file("$s->{dir}/secrets/redis_password", $s->{password}, 0644);
     local @ENV{qw(PGHOST PGPORT PGUSER PGPASSWORD SECRETS)} =
         ('127.0.0.1', $s->{pg_port}, 'admin', $s->password('admin'), "$s->{dir}/secrets");
     is scalar(`$root/docker/database.sh 2>&1`), '', 'by database.sh';
     make_path("$s->{dir}/bin");
     symlink program($_), "$s->{dir}/bin/$_" for qw(await-worker await-relay await-ctl gallery);
+    start_redis();
     run_once('migration');
     run_once('migration');
     like slurp("$s->{dir}/logs/migration.log"), qr/already up to date/, 'a second time there is nothing to do';
@@ -337,6 +355,20 @@ subtest 'a round trip' => sub {
     is get('/api/v1/runs?username=ann')->{status}, 200, 'what is for local clients is for those of private networks';
 };
 
+subtest 'each role has its own user of Redis' => sub {
+    # who is connected: none is the default user, and all of ours have said nothing that is refused
+    my @log = map { slurp($_) } grep { -e } map { "$s->{dir}/logs/$_.log" } qw(edge1 edge2 relay1 worker-scores);
+    is_deeply [ grep { /NOPERM|WRONGPASS|NOAUTH/ } @log ], [], 'may do all that it needs';
+    like redis('edge', 'GET', 'x'), qr/NOPERM/, 'edges cannot read keys';
+    like redis('worker', 'SUBSCRIBE', 'other'), qr/NOPERM/, 'workers see no other channel';
+    like redis('relay', 'SUBSCRIBE', 'await:cancel'), qr/NOPERM/, 'the relay cannot listen';
+    like scalar(`redis-cli -p $s->{redis_port} PUBLISH await:check 1 2>&1`), qr/NOAUTH/, 'nobody else can do anything';
+    my %secret = map { $_ => slurp("$s->{dir}/secrets/redis_${_}_password") } qw(edge worker relay);
+    is scalar(keys %{ { reverse %secret } }), 3, 'each has a password of its own';
+    my $arguments = slurp('/proc/' . $s->pid('redis') . '/cmdline');
+    is_deeply [ grep { index($arguments, $_) >= 0 } values %secret ], [], 'which is in no argument';
+};
+
 subtest 'an edge leaves' => sub {
     my $answer = json(post('/reports', 'months=12', 'Content-Type' => 'application/x-www-form-urlencoded'));
     my $held = begin_request('GET', "/reports/$answer->{id}?wait=30", port => $port{edge1});
@@ -383,6 +415,13 @@ subtest 'the edge says what is wrong' => sub {
     like $try->(@ok, AWAIT_DRAIN => "1s\nuser root"), qr/^78: entrypoint-edge: AWAIT_DRAIN has/, 'nor by a newline';
     like $try->(@ok, PGPASSWORD_FILE => "$s->{dir}/none"), qr/^78: .*PGPASSWORD_FILE=\S+none: .* cannot read it$/m,
         'a secret that is missing';
+    Await::Stack::write_file("$s->{dir}/secret", "sec.ret\n", 0644);
+    my $address = "redis://await_edge\@127.0.0.1:$s->{redis_port}";
+    my @redis = (AWAIT_REDIS => $address, REDISCLI_AUTH_FILE => "$s->{dir}/secret");
+    like $try->(@ok, @redis), qr/^0: /, 'a user of Redis';
+    like slurp("$s->{dir}/try/backends.conf"), qr{^await_redis "redis://await_edge:sec\.ret\@127}m, 'with its password';
+    like $try->(@ok, @redis, AWAIT_REDIS => 'redis://u:p@127.0.0.1'), qr/^78: .*has a password already/,
+        'but not two passwords';
     Await::Stack::write_file("$s->{dir}/odd", "p:w\\\n", 0644);
     like $try->(@ok, PGPASSWORD_FILE => "$s->{dir}/odd"), qr/^0: /, 'a password with any character';
     is slurp("$s->{dir}/try/pgpass"), "*:*:*:*:p\\:w\\\\\n", 'is written as libpq reads it';
