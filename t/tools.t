@@ -277,6 +277,12 @@ subtest 'layers' => sub {
     like $complaints->('src/http/live/deep/a.h', qq(#include "http/modules/a.h"\n)),
         qr{src/http/live may not include src/http/modules},
         'a room of http';
+    my $integer = "std::int64_t a();\n";
+    is $complaints->('src/core/a.h', $integer), "check-layers: src/core/a.h: has no #include <cstdint>\n",
+        'a type without its header';
+    is $complaints->('src/core/a.h', "#include <cstdint>\n$integer"), '', 'with it';
+    spew("$here/src/core/four.h", "#include <cstdint>\n");
+    is $complaints->('src/core/a.h', qq(#include "core/four.h"\n$integer)), '', 'or by another one of ours';
     like $complaints->($_, "\n"), qr{^check-layers: $_: is in no layer}, $_ for qw(src/a.cc src/new/a.cc);
     like $complaints->('src/http/a.cc', "\n"), qr{belongs into one of src/http/}, 'src/http/a.cc';
     like $complaints->('src/core/a.hpp', "\n"), qr{sources are named .cc or .h}, 'a.hpp';
