@@ -42,6 +42,11 @@ subtest 'what is missing is named, with a remedy' => sub {
         qr/PostgreSQL does not answer.*apt install postgresql/s,
         env => { PGHOST => "$s->{dir}/none" });
     refuses(
+        'no PostgreSQL, said in another language',
+        [], 69,
+        qr/PostgreSQL does not answer.*apt install postgresql/s,
+        env => { PGHOST => "$s->{dir}/none", LANGUAGE => 'de', LC_ALL => 'C.UTF-8' });
+    refuses(
         'no right', [], 1,
         qr/cannot log in to PostgreSQL as an administrator/,
         env => { PGHOST => '127.0.0.1', PGUSER => 'nobody' });
@@ -78,6 +83,24 @@ subtest 'hostile arguments' => sub {
     refuses('a database of PostgreSQL', ['--database=template1'], 64, qr/PostgreSQL itself/);
     refuses('an unknown option', ['--frobnicate'], 64, qr/no option of setup/);
     ok !-e $file, 'nothing was run';
+};
+
+subtest 'a database or a server that cannot be used' => sub {
+    my $state = $before;
+    $host->sql(q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+    $before = $host->state;
+    refuses('another encoding', ['--database=latin'], 1, qr/is LATIN1, and UTF8 is needed.*Nothing was done/);
+    $host->sql('DROP DATABASE latin');
+    $before = $state;
+    my $as_standby = sub {
+        $s->end('postgres', 'INT');
+        Await::Stack::write_file("$s->{dir}/pg/standby.signal", '', 0644);
+        $host->start_postgres;
+    };
+    $as_standby->();
+    refuses('a standby', [$_], 1, qr/is a standby, and read-only: -d names the primary\. Nothing was done/)
+        for '--yes', '--dry-run', '--sql';
+    is $host->sql('SELECT pg_promote()'), 't', 'it is promoted';
 };
 
 subtest '--dry-run changes nothing' => sub {
@@ -254,7 +277,8 @@ subtest 'a role that was there before keeps its password and its other rights' =
     # from where only root can read it: the administrator of PostgreSQL gets a copy
     mkdir "$s->{dir}/private", 0700;
     system("cd $Await::Stack::ROOT && cp -R tools sql $s->{dir}/private") == 0 or die 'cp';
-    my ($status, $out) = $host->setup([], tool => "$s->{dir}/private/tools/await-ctl");
+    my ($status, $out) =
+        $host->setup([], tool => "$s->{dir}/private/tools/await-ctl", env => { TMPDIR => "$s->{dir}/private" });
     is $status, 1, 'exit status';
     like $out, qr/^done: migrate the schema/m, 'a copy of await-ctl is run' or diag $out;
     like $out, qr/The role was there before, so its password is not changed/, 'it says so';
