@@ -114,6 +114,7 @@ subtest 'answers that fail the job for good' => sub {
         [ '/page', 404, qr/^The back end answered 404/, qr/^It gave no reason/ ],
         [ '/poison', 422, qr/^\x{fffd}$/ ],
         [ '/deep', 422, qr/^Low$/, qr/^Why\. Left out, as .*: errors, n\.$/, balance => 7 ],
+        [ '/bare/206', 206, qr/answered 206/, qr/a part/ ],
         [ '/bare/304', 304, qr/answered 304/, qr/condition/ ],
         [ '/redirect/301', 301, qr/answered 301/, qr/redirects/ ],
         [ '/redirect/307', 307, qr/answered 307/, qr/redirects/ ],
@@ -143,6 +144,7 @@ subtest 'answers after which there is another attempt' => sub {
         '/halfhead' => qr/did not answer$/,
         '/nothing' => qr/did not answer$/,
         '/garbage' => qr/did not answer$/,
+        '/zipped' => qr/did not answer$/,
         '/bare/101' => qr/did not answer$/,
     );
     my %id = map { $_ => play_uri($_) } keys %title;
@@ -173,6 +175,18 @@ subtest 'an answer that comes before the body was sent' => sub {
     my $job = ending($id);
     is_deeply [ @$job{qw(state attempt)} ], [ 'failed', 1 ], '413 to a body of 3 MB: it has failed';
     is $job->{error}{backend_status}, 413, 'with the status of the back end';
+    $s->end('w2', 'TERM', 10);
+    worker('w2', 'deaf', $url, '--lease', '2s', '--http-timeout', '15s');
+    my %id = map {
+        my $params = qq({"params": {"uri": "/deaf/$_"}, "max_attempts": 1});
+        $_ => sql("SELECT await.submit('deaf', convert_to(repeat('x', 20000000), 'UTF8'), 'text/css', '$params')")
+    } 200, 201, 302, 404, 503;
+    for my $status (sort keys %id) {
+        $job = ending($id{$status});
+        is $job->{state}, $status < 300 ? 'completed' : 'failed', "$status to a body that nobody reads: $job->{state}";
+        is $job->{error}{detail} // get("/jobs/$id{$status}/result")->{body}, 'early', 'with its answer';
+    }
+    is scalar requests('backend', '/deaf/'), 5, 'and nothing was sent twice';
     $s->end('w2', 'TERM', 10);
 };
 

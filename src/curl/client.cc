@@ -108,10 +108,13 @@ void Client::act(curl_socket_t fd) {
 }
 
 void Client::resume(Transfer &transfer) {
+  CURLcode code = CURLE_OK;
   {
     Inside inside(*this);
-    transfer.apply_pauses();
+    code = transfer.apply_pauses();
   }
+  if (code != CURLE_OK && !transfer.orphaned())  // libcurl would go on without what it has given to us
+    take(transfer)->end(code);
   settle();
 }
 

@@ -81,8 +81,8 @@ void Transfer::resume_upload() {
     loop_.post(resume_task_);
 }
 
-void Transfer::apply_pauses() {
-  curl_easy_pause(easy_, (body_paused_ ? CURLPAUSE_RECV : 0) | (upload_paused_ ? CURLPAUSE_SEND : 0));
+CURLcode Transfer::apply_pauses() {
+  return curl_easy_pause(easy_, (body_paused_ ? CURLPAUSE_RECV : 0) | (upload_paused_ ? CURLPAUSE_SEND : 0));
 }
 
 CURLcode Transfer::prepare(const AddressGuard &guard, const std::string &ca_file, const std::string &agent) {
@@ -127,7 +127,7 @@ CURLcode Transfer::prepare(const AddressGuard &guard, const std::string &ca_file
 }
 
 void Transfer::set_body() {
-  std::int64_t size = request_.streamed.value_or(static_cast<std::int64_t>(request_.body.size()));
+  std::int64_t size = upload_size();
   bool has_body = size > 0 || (request_.method != "GET" && request_.method != "DELETE");
   curl_easy_setopt(easy_, has_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
   curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
@@ -198,8 +198,22 @@ bool Transfer::take_line(std::string_view line) {
       break;
   }
   told_head_ = true;
+  body_end_ = reader_.body_size();
   listener_->on_head({reader_.status(), std::move(reader_.headers())});
-  return !orphaned();
+  enough_ = answers_early();
+  return !orphaned() && !enough_;
+}
+
+/// Whether the answer is whole, and the server has not read all of the request: libcurl would go on sending
+/// it.
+bool Transfer::answers_early() const {
+  curl_off_t uploaded = 0;
+  curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+  return body_end_ == body_size_ && uploaded < upload_size();
+}
+
+std::int64_t Transfer::upload_size() const {
+  return request_.streamed.value_or(static_cast<std::int64_t>(request_.body.size()));
 }
 
 std::size_t Transfer::on_write(char *bytes, std::size_t size, std::size_t n, void *self) noexcept {
@@ -222,9 +236,9 @@ std::size_t Transfer::take_body(std::string_view piece) {
     fail(Failure::too_large, "the body has more than " + std::to_string(request_.max_body) + " bytes");
     return 0;
   }
-  enough_ = size > room;
   piece = piece.substr(0, room);
   body_size_ += static_cast<std::int64_t>(piece.size());
+  enough_ = size > room || answers_early();
   if (!piece.empty() && !listener_->on_piece(piece))
     body_paused_ = true;
   return enough_ || orphaned() ? 0 : size;
@@ -233,9 +247,8 @@ std::size_t Transfer::take_body(std::string_view piece) {
 std::size_t Transfer::on_read(char *room, std::size_t size, std::size_t n, void *self) noexcept {
   auto &transfer = *static_cast<Transfer *>(self);
   const Request &request = transfer.request_;
-  std::int64_t whole = request.streamed.value_or(static_cast<std::int64_t>(request.body.size()));
   auto most = static_cast<std::size_t>(
-      std::min<std::int64_t>(static_cast<std::int64_t>(size * n), whole - transfer.sent_));
+      std::min<std::int64_t>(static_cast<std::int64_t>(size * n), transfer.upload_size() - transfer.sent_));
   if (transfer.orphaned())
     return CURL_READFUNC_ABORT;
   if (most == 0)

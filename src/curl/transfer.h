@@ -2,7 +2,9 @@
 
 #include <curl/curl.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "curl/exchange.h"
@@ -32,8 +34,8 @@ class Transfer {
   bool orphaned() const { return listener_ == nullptr; }
   void resume_body();
   void resume_upload();
-  /// Tells libcurl what resume_*() has changed.
-  void apply_pauses();
+  /// Tells libcurl what resume_*() has changed. @return an error: a callback of ours has ended it
+  CURLcode apply_pauses();
   /// libcurl has finished: the last call to the listener, which may destroy the exchange.
   void end(CURLcode code);
 
@@ -58,6 +60,8 @@ class Transfer {
   bool take_line(std::string_view line);
   std::size_t take_body(std::string_view piece);
   bool fail(Failure failure, std::string detail);
+  bool answers_early() const;
+  std::int64_t upload_size() const;
   void set_body();
   bool set_headers();
   Ending ending(CURLcode code) const;
@@ -75,10 +79,11 @@ class Transfer {
   bool told_head_ = false;
   std::size_t head_size_ = 0;
   std::int64_t body_size_ = 0;
+  std::optional<std::int64_t> body_end_;  // the size of the body, if the head says it
   std::int64_t sent_ = 0;
   bool body_paused_ = false;
   bool upload_paused_ = false;
-  bool enough_ = false;  // the body was cut, as asked
+  bool enough_ = false;  // the body was cut, as asked, or nobody reads the rest of the request
   std::string refused_;  // the guard's last objection
   Ending own_;           // why a callback of ours has ended it
   ResumeTask resume_task_{*this};

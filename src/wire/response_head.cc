@@ -154,9 +154,35 @@ bool ResponseHead::has_one_length() const {
   return true;
 }
 
+const std::string *ResponseHead::find(std::string_view name) const {
+  auto at = std::find_if(headers_.begin(), headers_.end(),
+                         [&](const auto &header) { return iequals(header.first, name); });
+  return at != headers_.end() ? &at->second : nullptr;
+}
+
+/// Without TE in the request there is only this one, RFC 9112 §7.4. "identity" is of RFC 2616.
+bool ResponseHead::has_known_coding() const {
+  int count = 0;
+  for (const auto &[name, value] : headers_) {
+    if (iequals(name, "Transfer-Encoding") &&
+        (++count > 1 || !(iequals(value, "chunked") || iequals(value, "identity"))))
+      return false;
+  }
+  return true;
+}
+
+std::optional<std::int64_t> ResponseHead::body_size() const {
+  if (status_ == 204 || status_ == 304)
+    return 0;
+  const std::string *length = find("Content-Length");
+  return length != nullptr && find("Transfer-Encoding") == nullptr ? parse_number(*length) : std::nullopt;
+}
+
 ResponseHead::Step ResponseHead::end_of_head() {
   if (status_ == 101)
     return refuse("the answer switches to another protocol");
+  if (status_ >= 200 && !has_known_coding())
+    return refuse("the answer has a Transfer-Encoding that was not asked for");
   if (status_ >= 200)
     return has_one_length() ? Step::complete : refuse("the answer has no valid Content-Length, or several");
   status_ = 0;  // interim

@@ -25,6 +25,8 @@ class ResponseHead {
   int status() const { return status_; }
   /// In their order; values are trimmed, and folded lines put together.
   Headers &headers() { return headers_; }
+  /// Of the final answer, if its head says it: by its status, or by Content-Length.
+  std::optional<std::int64_t> body_size() const;
   const char *why() const { return why_; }
 
  private:
@@ -32,6 +34,8 @@ class ResponseHead {
   Step take_status(std::string_view line);
   Step end_of_head();
   bool has_one_length() const;
+  const std::string *find(std::string_view name) const;
+  bool has_known_coding() const;
 
   int status_ = 0;  // 0: before a status line
   Headers headers_;

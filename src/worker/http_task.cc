@@ -16,7 +16,8 @@ constexpr std::int64_t kMaxRetryMs = std::int64_t{24} * 3600 * 1000;
 /// Whether another attempt may have another answer.
 bool is_passing(int status) { return status == 408 || status == 425 || status == 429 || status >= 500; }
 
-bool is_result(int status) { return status >= 200 && status < 300; }
+/// A part (206) is not the whole, and no range was asked for.
+bool is_result(int status) { return status >= 200 && status < 300 && status != 206; }
 
 /// There was no connection, so nothing was sent.
 bool is_away(curl::Failure failure) {
@@ -135,6 +136,7 @@ void HttpTask::on_head(curl::Head head) {
   outcome_ = is_passing(head_.status) ? Outcome::retry : Outcome::final;
   title_ = "The back end answered " + status;
   detail_ = is_result(head_.status) ? "Its answer has a Content-Encoding, which was not asked for."
+            : head_.status == 206   ? "It is a part, which was not asked for."
             : head_.status == 304   ? "It answers as if the request had a condition."
             : head_.status >= 300 && head_.status < 400 ? "It redirects, which is not followed."
                                                         : "It gave no reason.";

@@ -65,6 +65,33 @@ TEST(ResponseHead, RefusesLengthsOfWhichOthersMayTakeAnotherOne) {
   EXPECT_EQ(step_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"), Step::complete);
 }
 
+TEST(ResponseHead, RefusesCodingsThatWereNotAskedFor) {
+  for (std::string_view value :
+       {"gzip", "gzip, chunked", "chunked, gzip", "xchunked", "chunked, chunked",
+        "chunked\r\nTransfer-Encoding: chunked", "chunked;q=1", "chunked\r\n gzip", ""})
+    EXPECT_EQ(step_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + std::string(value) + "\r\n\r\n"),
+              Step::garbage)
+        << value;
+  for (std::string_view value : {"chunked", "Chunked", "identity"})
+    EXPECT_EQ(step_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + std::string(value) + "\r\n\r\n"),
+              Step::complete)
+        << value;
+}
+
+TEST(ResponseHead, SaysTheSizeOfTheBody) {
+  auto size_of = [](std::string_view text) {
+    ResponseHead head;
+    EXPECT_EQ(feed(head, text), Step::complete) << text;
+    return head.body_size();
+  };
+  EXPECT_EQ(size_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), 5);
+  EXPECT_EQ(size_of("HTTP/1.1 200 OK\r\n\r\n"), std::nullopt) << "as long as the connection";
+  EXPECT_EQ(size_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            std::nullopt);
+  EXPECT_EQ(size_of("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"), 0);
+  EXPECT_EQ(size_of("HTTP/1.1 304 Not Modified\r\n\r\n"), 0);
+}
+
 TEST(HttpDate, HasThreeFormats) {
   for (const char *text :
        {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"})

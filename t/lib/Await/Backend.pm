@@ -6,6 +6,7 @@ package Await::Backend;
 use strict;
 use warnings;
 use Exporter 'import';
+use IO::Poll;
 use IO::Socket::INET;
 
 our @EXPORT_OK = qw(start_backend requests);
@@ -182,6 +183,19 @@ sub on_flaky {
     read_body($r);
     return answer($r, 200, 'at last', 'Content-Type: text/plain') if $r->{headers}{'x-await-attempt'} > 1;
     return answer($r, $status, 'not yet', 'Content-Type: text/plain', 'Retry-After: 1');
+}
+# Answers without reading the body, and keeps the connection open until it is left.
+sub on_deaf {
+    my ($r, $status) = @_;
+    say_raw($r, "HTTP/1.1 $status Words\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nearly");
+    my $poll = IO::Poll->new;
+    $poll->mask($r->{socket} => 0x2000);    # POLLRDHUP
+    $poll->poll(30);
+}
+sub on_zipped {
+    my ($r) = @_;
+    read_body($r);
+    say_raw($r, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nzzz\r\n0\r\n\r\n");
 }
 sub on_early { my ($r) = @_; say_raw($r, "HTTP/1.1 413 No\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlong") }
 # Counts the body, and answers with as many bytes.
