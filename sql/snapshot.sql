@@ -3207,15 +3207,15 @@ BEGIN
         channel := await.shard(hint.id);
         message := format('1 %s %s %s', hint.id, e.seq, e.type);
         IF may AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned() AND coalesce(length(e.body), 0) <= 5120
-            AND coalesce(pg_column_size(e.data), 0) <= 8192 THEN
+            AND coalesce(pg_column_size(e.data), 0) <= 8192 AND isfinite(e.at) THEN   -- or somebody has edited it
             SELECT * INTO j FROM await.job w WHERE w.class = k AND w.id = hint.id;
-            rich := json_build_object('t', await.timeline(), 'queue', (SELECT q.name FROM await.queue q WHERE q.id = j.queue), 'owner', j.owner,
+            rich := CASE WHEN isfinite(j.created_at) THEN json_build_object('t', await.timeline(), 'queue', (SELECT q.name FROM await.queue q WHERE q.id = j.queue), 'owner', j.owner,
                 'state', e.state, 'attempt', e.attempt, 'correlation_id', j.correlation_id, 'batch', j.batch, 'phase', j.phase,
                 'retry_of', j.retry_of, 'params', j.params::text, 'created_at', floor(extract(epoch FROM j.created_at) * 1000)::bigint,
                 'progress', (SELECT p.data::text FROM await.event p WHERE p.class = k AND p.job = hint.id AND p.seq = e.progress),
                 'at', floor(extract(epoch FROM e.at) * 1000)::bigint, 'data', e.data::text,
                 'status', e.status, 'content_type', e.content_type, 'file_name', e.file_name, 'size', e.size,
-                'body', await.base64url(e.body))::text;
+                'body', await.base64url(e.body))::text END;
             IF octet_length(rich) <= 7936 THEN
                 message := message || ' ' || await.sign(message || ' ' || rich) || ' ' || rich;
             END IF;
@@ -5527,7 +5527,7 @@ BEGIN
     END IF;
     behind := await.relay_behind(p_cursor, p_most);
     lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
-                     FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
+                     FROM await.relay_page(p_cursor, 1) p WHERE isfinite(p.at)), 0);
 EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
     trouble := sqlerrm;
 END $_$;
@@ -6819,7 +6819,11 @@ BEGIN
 END $$;
 CREATE FUNCTION await.utc(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
+    AS $$
+    SELECT to_char(CASE WHEN isfinite(at) THEN at WHEN at > 'epoch' THEN '9999-12-31 23:59:59.999+00'
+                        WHEN at < 'epoch' THEN '0001-01-01 00:00:00+00' END AT TIME ZONE 'UTC',
+                   'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
 CREATE FUNCTION await.visit_batch(p_batch uuid) RETURNS void
     LANGUAGE plpgsql
     AS $$

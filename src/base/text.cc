@@ -120,7 +120,12 @@ bool is_token(std::string_view text) {
 }
 
 std::string format_time(std::int64_t unix_ms) {
-  std::time_t seconds = unix_ms / 1000;
+  // four digits are all that the format has for a year; a row that somebody has edited may have "infinity"
+  constexpr std::int64_t kFirstMs = -62'167'219'200'000;  // of the year 0
+  constexpr std::int64_t kLastMs = 253'402'300'799'999;   // of the year 9999
+  unix_ms = std::clamp(unix_ms, kFirstMs, kLastMs) - kFirstMs;
+  std::int64_t ms = unix_ms % 1000;
+  std::time_t seconds = (unix_ms + kFirstMs - ms) / 1000;
   std::tm tm{};
   gmtime_r(&seconds, &tm);
   std::string out = "0000-00-00T00:00:00.000Z";
@@ -134,7 +139,7 @@ std::string format_time(std::int64_t unix_ms) {
   put(13, tm.tm_hour);
   put(16, tm.tm_min);
   put(19, tm.tm_sec);
-  put(23, static_cast<int>(unix_ms % 1000));
+  put(23, static_cast<int>(ms));
   return out;
 }
 

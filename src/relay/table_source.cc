@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "pg/call.h"
 #include "pg/statements.h"
 #include "wire/json_check.h"
@@ -36,25 +37,37 @@ enum Column {
   kHints
 };
 
+constexpr std::size_t kMostText = 4096;
+
+/// No function of ours stores a longer text, but somebody may have edited the row: an event that is too large
+/// for a sink without its data, too, would stop that.
+std::string short_text(std::string_view text) {
+  return text.size() <= kMostText ? std::string(text) : repair_text(text.substr(0, kMostText));
+}
+
+std::optional<std::string> short_text(std::optional<std::string> text) {
+  return text ? std::optional(short_text(std::string_view(*text))) : std::nullopt;
+}
+
 RelayEvent event_of(const pg::Rows &rows, int row) {
   RelayEvent out;
   out.job = rows.uuid(row, kJob);
   out.seq = static_cast<int>(rows.number(row, kSeq));
-  out.type = rows.text(row, kType);
-  out.state = rows.text(row, kState);
+  out.type = short_text(rows.bytes(row, kType));
+  out.state = short_text(rows.bytes(row, kState));
   out.attempt = static_cast<int>(rows.number(row, kAttempt));
   out.at_ms = rows.time_ms(row, kAt);
-  out.queue = rows.text(row, kQueue);
-  out.owner = rows.maybe_text(row, kOwner);
+  out.queue = short_text(rows.bytes(row, kQueue));
+  out.owner = short_text(rows.maybe_text(row, kOwner));
   out.batch = rows.maybe_text(row, kBatch);
-  out.phase = rows.maybe_text(row, kPhase);
-  out.correlation_id = rows.maybe_text(row, kCorrelationId);
-  out.trace = rows.maybe_text(row, kTrace);
+  out.phase = short_text(rows.maybe_text(row, kPhase));
+  out.correlation_id = short_text(rows.maybe_text(row, kCorrelationId));
+  out.trace = short_text(rows.maybe_text(row, kTrace));
   out.data = rows.maybe_text(row, kData);
   if (out.type == "completed" && !rows.null(row, kStatus))
-    out.result =
-        wire::encode_relay_result(static_cast<int>(rows.number(row, kStatus)), rows.bytes(row, kContentType),
-                                  rows.number(row, kSize), rows.maybe_text(row, kFileName));
+    out.result = wire::encode_relay_result(static_cast<int>(rows.number(row, kStatus)),
+                                           short_text(rows.bytes(row, kContentType)), rows.number(row, kSize),
+                                           short_text(rows.maybe_text(row, kFileName)));
   if (!rows.null(row, kValue) && wire::is_json(rows.bytes(row, kValue)))
     out.value = rows.text(row, kValue);
   pg::ArrayReader hints(rows.bytes(row, kHints));

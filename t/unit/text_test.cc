@@ -90,6 +90,18 @@ TEST(Text, times_are_formatted_as_rfc_3339_says) {
   EXPECT_EQ(format_time(1763755322090), "2025-11-21T20:02:02.090Z");
 }
 
+/// Bug: a year of five digits was written before the beginning of the text.
+TEST(Text, a_time_has_a_year_of_four_digits) {
+  EXPECT_EQ(format_time(0), "1970-01-01T00:00:00.000Z");
+  EXPECT_EQ(format_time(-1), "1969-12-31T23:59:59.999Z");
+  EXPECT_EQ(format_time(253'402'300'799'999), "9999-12-31T23:59:59.999Z");
+  EXPECT_EQ(format_time(-62'167'219'200'000), "0000-01-01T00:00:00.000Z");
+  for (std::int64_t ms : {std::int64_t{253'402'300'800'000}, INT64_MAX / 1000, INT64_MAX})
+    EXPECT_EQ(format_time(ms), "9999-12-31T23:59:59.999Z") << ms;
+  for (std::int64_t ms : {std::int64_t{-62'167'219'200'001}, INT64_MIN / 1000, INT64_MIN})
+    EXPECT_EQ(format_time(ms), "0000-01-01T00:00:00.000Z") << ms;
+}
+
 TEST(Text, cut_splits_at_a_separator_and_trim_removes_spaces) {
   std::string_view rest = " a , b";
   EXPECT_EQ(trim(cut(rest, ',')), "a");

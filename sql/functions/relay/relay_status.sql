@@ -43,7 +43,7 @@ BEGIN
     END IF;
     behind := await.relay_behind(p_cursor, p_most);
     lag := coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - min(p.at)), 0)
-                     FROM await.relay_page(p_cursor, 1) p WHERE p.job IS NOT NULL), 0);
+                     FROM await.relay_page(p_cursor, 1) p WHERE isfinite(p.at)), 0);
 EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
     trouble := sqlerrm;
 END $$;
