@@ -14,7 +14,7 @@ use Time::HiRes qw(time sleep);
 
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
 my $kafka = Await::Kafka->start(1);
-$kafka->tell(topic => $_, 1) for qw(orders bad letters large-letters many lost mixed mixed-letters);
+$kafka->tell(topic => $_, 1) for qw(orders bad letters large-letters many lost mixed mixed-letters times);
 $kafka->tell(topic => 'large', 2);
 $kafka->tell('topic-error', 'nowhere', 3);
 my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -48,8 +48,9 @@ my @bad_ones = from('bad', ',dead_letter=letters');
 my @mixed = from('mixed', ',type=application/json,dead_letter=mixed-letters');
 my @large = from('large', ',dead_letter=large-letters');
 my @lost = from('lost', ',type=application/json,dead_letter=nowhere,topic.metadata.propagation.max.ms=300');
+my @times = from('times', ',type=text/plain');
 my @many = from('many');
-my $relay = Await::Relay->start('first', @orders, @bad_ones, @mixed, @large, @lost, @many);
+my $relay = Await::Relay->start('first', @orders, @bad_ones, @mixed, @large, @lost, @times, @many);
 
 # a new group lets its first members wait meanwhile
 subtest 'wrong arguments' => sub {
@@ -105,6 +106,21 @@ subtest 'a message is a job' => sub {
         'text/plain', 'with the type of the source';
     $kafka->put_message('orders', 'later');
     eventually 'a message that comes later is read', sub { jobs('orders') == 5 };
+};
+
+# Bug: a time in microseconds was no cursor any more, and one in the future hid how far behind the source is.
+subtest 'times of messages, and a message without a value' => sub {
+    my $now = int(time * 1000);
+    my @times = (0, -1, 1, 253_402_300_800_000, $now * 1000, 9_223_372_036_854_775_807, $now);
+    $kafka->tell(put => 'times', $times[$_], "t$_") for 0 .. $#times;
+    $kafka->tell(put => 'times', $now, '-');
+    $kafka->tell(put => 'times', $now, 'end');
+    eventually 'the others are jobs', sub { payloads('times') eq join ',', (map { "t$_" } 0 .. $#times), 'end' };
+    like $relay->text, qr/message times\[0\]\@7 is no valid job: it has no value; it is skipped/, 'the log says it';
+    my $state = sub { status_of('from:times', "concat_ws(' ', delivered, failures, behind, lag, reason)") };
+    eventually 'the status is good', sub { $state->() eq '8 1 0 0' };
+    my $at = sql("SELECT split_part(cursor, ':', 3) FROM await.relay_status() WHERE sink = 'from:times'");
+    ok $at >= $now && $at <= time * 1000, 'no message is later than now';
 };
 
 my @bad = (

@@ -8,10 +8,13 @@
 //   leader TOPIC PARTITION ID   moves a partition to another broker
 //   down ID | up ID             a broker, from 1 on
 //   rtt ID MS                   how long a broker takes for an answer
+//   put TOPIC MS VALUE          writes a message to partition 0, with this time; the value "-" stands for
+//   none
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -21,9 +24,20 @@
 
 namespace {
 
-int run(rd_kafka_mock_cluster_t *cluster, const std::string &line) {
+int put(rd_kafka_t *kafka, const std::string &topic, std::int64_t at_ms, const std::string &value) {
+  bool none = value == "-";
+  auto error = rd_kafka_producev(
+      kafka, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_TIMESTAMP(at_ms),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      RD_KAFKA_V_VALUE(none ? nullptr : const_cast<char *>(value.data()), none ? 0 : value.size()),
+      RD_KAFKA_V_END);
+  return error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : rd_kafka_flush(kafka, 10'000);
+}
+
+int run(rd_kafka_t *kafka, rd_kafka_mock_cluster_t *cluster, const std::string &line) {
   std::istringstream in(line);
-  std::string command, name;
+  std::string command, name, value;
+  std::int64_t at = 0;
   int a = 0, b = 0;
   in >> command;
   if (command == "topic" && in >> name >> a)
@@ -47,6 +61,8 @@ int run(rd_kafka_mock_cluster_t *cluster, const std::string &line) {
     return rd_kafka_mock_broker_set_up(cluster, a);
   if (command == "rtt" && in >> a >> b)
     return rd_kafka_mock_broker_set_rtt(cluster, a, b);
+  if (command == "put" && in >> name >> at >> value)
+    return put(kafka, name, at, value);
   return RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
@@ -62,10 +78,11 @@ int main(int argc, char **argv) {
     return 1;
   }
   rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(kafka, argc > 1 ? std::atoi(argv[1]) : 1);
+  rd_kafka_brokers_add(kafka, rd_kafka_mock_cluster_bootstraps(cluster));
   std::cout << rd_kafka_mock_cluster_bootstraps(cluster) << std::endl;
   std::string line;
   while (std::getline(std::cin, line)) {
-    int error = run(cluster, line);
+    int error = run(kafka, cluster, line);
     std::cout << (error == 0 ? "ok" : rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error)))
               << std::endl;
   }
