@@ -82,6 +82,13 @@ const answers = {
     const drop = setInterval(() => res.write('x'), 100);
     res.on('close', () => clearInterval(drop));
   },
+  many: (res) => res.socket.end('HTTP/1.1 200 OK\r\n' + 'X: y\r\n'.repeat(20000) + '\r\n'),
+  flood: (res) => res.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(10000) + 'HTTP/1.1 200 OK\r\n\r\n'),
+  line: (res) => res.socket.end('HTTP/1.1 200 OK\r\nX: ' + 'x'.repeat(1 << 20) + '\r\n\r\n'),
+  old: (res) => res.socket.end('only a body, as in HTTP/0.9'),
+  coded: (res) => res.socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nz\r\n0\r\n\r\n'),
+  lengths: (res) => res.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'),
+  stale: (res) => { res.writeHead(200, { Connection: 'keep-alive' }).end('ok'); res.socket.destroySoon(); },
   early: (res) => res.socket.end('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(3) + 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'),
 };
 
