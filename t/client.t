@@ -70,6 +70,19 @@ subtest 'the package' => sub {
     ok run("cd $app && $tsc --module esnext --moduleResolution bundler app.ts hooks.tsx"),
         'and as bundlers do, with the hooks';
     ok run("cd $app && node ssr.mjs"), 'it can be imported and rendered where there is no page';
+    Await::Stack::write_file("$app/index.html", '<div id="root"></div><script type="module" src="/main.tsx"></script>');
+    Await::Stack::write_file("$app/main.tsx", <<'TSX');
+import { createRoot } from 'react-dom/client';
+import { View } from './hooks.tsx';
+createRoot(document.getElementById('root')!).render(<View id={null} user="ann" />);
+TSX
+    my $vite = "node $modules/vite/bin/vite.js build --logLevel warn";
+    ok run("cd $app && $vite"), 'vite builds a page of it';
+    my @built = map { s{.*/|-[^-]{8}(?=\.js$)}{}gr } glob "$app/dist/assets/*.js";
+    is "@built", 'index.js stream.js upload.js', 'and leaves two for when they are needed';
+    Await::Stack::write_file("$app/vite.config.mjs", 'export default { ssr: { noExternal: true } }');
+    ok run("cd $app && $vite --ssr ssr.mjs --outDir server"), 'and one file for a server, which has all of it';
+    ok run("mv $app/node_modules $app/gone && node $app/server/ssr.js"), 'and runs without the package';
 };
 
 finish();

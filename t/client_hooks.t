@@ -1,4 +1,4 @@
-# The hooks for React, in StrictMode, and the composable for Vue, in a page built by esbuild, against real servers.
+# The hooks for React, in StrictMode, and the composable for Vue, in a page that vite builds, against real servers.
 
 use strict;
 use warnings;
@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::ClientPage;
 use Await::Test;
+use File::Copy qw(copy);
 use File::Path qw(make_path);
 use Test::More;
 
@@ -15,18 +16,27 @@ my $modules = "$root/build/client/node_modules";
 system('make', '-s', '-C', $root, 'client-modules') == 0 or die "npm cannot install what client/package.json names\n";
 my $browser = start_page();
 my $s = stack();
-make_path("$s->{dir}/built");
-my @entries = ([ '', 'nginx-await' ], [ '/react', 'react' ], [ '/vue', 'vue' ]);
-my @flags = (
-    qw(--bundle --format=esm --jsx=automatic --log-level=warning),
-    "--outfile=$s->{dir}/built/hooks.js",
-    (map { "--alias:nginx-await$_->[0]=$root/client/dist/$_->[1].js" } @entries),
-    '--define:process.env.NODE_ENV="development"',
-    '--define:__VUE_OPTIONS_API__=true',
-    map { "--define:__VUE_PROD_${_}__=false" } qw(DEVTOOLS HYDRATION_MISMATCH_DETAILS)
-);
-$ENV{NODE_PATH} = $modules;
-system("$modules/.bin/esbuild", "$root/t/client/hooks.jsx", @flags) == 0 or die "esbuild cannot build the page\n";
+build_page("$s->{dir}/app", "$s->{dir}/built");
+
+# As an application has it: the package and what it uses in node_modules/. For development, so that React's StrictMode
+# mounts everything twice.
+sub build_page {
+    my ($app, $out) = @_;
+    make_path("$app/node_modules/nginx-await/dist");
+    copy("$root/client/package.json", "$app/node_modules/nginx-await/") or die "package.json: $!\n";
+    copy($_, "$app/node_modules/nginx-await/dist/") or die "$_: $!\n" for glob "$root/client/dist/*.js";
+    copy("$root/t/client/hooks.$_", "$app/") or die "hooks.$_: $!\n" for qw(html jsx);
+    symlink "$modules/$_", "$app/node_modules/$_" for qw(react react-dom vue);
+    my $defines = join ', ', '__VUE_OPTIONS_API__: true',
+        map { "__VUE_PROD_${_}__: false" } qw(DEVTOOLS HYDRATION_MISMATCH_DETAILS);
+    Await::Stack::write_file("$app/vite.config.mjs", <<"JS");
+export default { base: '/built/', logLevel: 'warn', define: { $defines },
+  build: { outDir: '$out', emptyOutDir: true, rollupOptions: { input: 'hooks.html' }, minify: false } };
+JS
+    local $ENV{NODE_ENV} = 'development';
+    system("cd $app && $modules/.bin/vite build --mode development") == 0 or die "vite cannot build the page\n";
+    return;
+}
 
 # The texts of all elements that a selector finds.
 sub text_of {
@@ -37,7 +47,7 @@ sub text_of {
 sub show { my ($name, %props) = @_; return script('page.show(...arguments)', $name, \%props) }
 sub finish_job { my ($id) = @_; claim($id); hint($id); complete($id, 'x', hint => 1); return }
 
-visit($s->url . '/page/hooks.html');
+visit($s->url . '/built/hooks.html');
 
 subtest 'useSubmit and useJob' => sub {
     show('Submit');
