@@ -55,8 +55,11 @@ function facts(job) {
 function watchers(job, asked) {
   const total = job.nodes.reduce((n, node) => n + node.watching, 0);
   const said = job.nodes.length ? `${count(total)} ${total === 1 ? 'client watches' : 'clients watch'} it now.` : asked ? 'The nodes are asked…' : 'No node has answered.';
-  return card('Watched by', el('p', {}, said), el('ul', {}, ...job.nodes.filter((node) => node.watching).map((node) => el('li', {}, `${node.node}: ${count(node.watching)}`))),
-    el('p', { class: 'muted' }, 'Clients of the job itself, on the nodes with a console. Deliveries are not stored: a node knows its last 8,192.'));
+  const following = job.nodes.reduce((n, node) => n + node.following, 0);
+  const each = (node) => el('li', {}, `${node.node}: ${count(node.watching)}${node.following ? `, and all jobs of the owner: ${count(node.following)}` : ''}`);
+  return card('Watched by', el('p', {}, said), following ? el('p', {}, `${count(following)} ${following === 1 ? 'follows' : 'follow'} all jobs of its owner.`) : '',
+    el('ul', {}, ...job.nodes.filter((node) => node.watching || node.following).map(each)),
+    el('p', { class: 'muted' }, 'Deliveries are not stored: a node knows its last 8,192.'));
 }
 
 export function job(root, id) {

@@ -111,10 +111,12 @@ function latencies() {
     const at = (x) => { const q = quantile(counts, bounds, x); return q === null ? '–' : q === Infinity ? `> ${names[bounds.length - 1]}` : `≤ ${span(q * unit)}`; };
     plot.set(counts, names, [at(0.5), at(0.95), at(0.99)]);
   };
-  return { node: el('div', { class: 'grid four' }, ...Object.values(plots).map((p) => p.node)), update(o, n) {
-    const empty = Array(n.latency.bounds.length + 1).fill(0);
-    set(plots.submit, n.latency.submit, n.latency.bounds, 0.001);
-    set(plots.deliver, n.latency.deliver, n.latency.bounds, 0.001);
+  return { node: el('div', { class: 'grid four' }, ...Object.values(plots).map((p) => p.node)), update(o, all) {
+    const { bounds } = all[0].latency;
+    const sum = (what) => [...bounds, Infinity].map((_, i) => all.reduce((s, n) => s + (n.latency?.[what][i] ?? 0), 0));
+    const empty = Array(bounds.length + 1).fill(0);
+    set(plots.submit, sum('submit'), bounds, 0.001);
+    set(plots.deliver, sum('deliver'), bounds, 0.001);
     set(plots.wait, o.latency.wait ?? empty, o.bounds, 1);
     set(plots.work, o.latency.work ?? empty, o.bounds, 1);
   }, close: () => Object.values(plots).forEach((p) => p.close()) };
@@ -158,7 +160,7 @@ export function overview(root) {
     more.replaceChildren(`The ${shown.length} of ${count(o.totals.queues)} queues whose jobs wait longest: `, all);
     workers.update(o.workers);
     holders.update(nodes());
-    spans.update(o, n);
+    spans.update(o, nodes());
     parts.update(o, n);
   });
   return () => { stop(); for (const one of [rates, depth, held, spans]) one.close(); };

@@ -1167,9 +1167,10 @@ BEGIN
                   WHERE v.class = v_class AND v.job = v_id ORDER BY v.seq DESC LIMIT 200) e),
         'deliveries', (SELECT coalesce(json_agg(l.document::json), '[]')
                        FROM await.list_deliveries(NULL, NULL, v_id, NULL, NULL, 50) l WHERE l.document IS NOT NULL),
-        'nodes', (SELECT coalesce(json_agg(json_build_object('node', n.name, 'watching', n.report #> k.path -> 'watching',
-                                                             'sent', n.report #> k.path -> 'sent') ORDER BY n.name, n.id), '[]')
-                  FROM (SELECT ARRAY['jobs', v_id::text] AS path) k JOIN await.edge_node n ON n.report #> k.path IS NOT NULL
+        'nodes', (SELECT coalesce(json_agg(json_build_object('node', n.name, 'watching', k.job -> 'watching',
+                        'following', coalesce((n.report #> ARRAY['jobs', await.user_id(j.owner)::text, 'watching'])::int8, 0),
+                        'sent', k.job -> 'sent') ORDER BY n.name, n.id), '[]')
+                  FROM await.edge_node n JOIN LATERAL (SELECT n.report #> ARRAY['jobs', v_id::text]) k (job) ON k.job IS NOT NULL
                   WHERE n.at > clock_timestamp() - interval '10 seconds'))::text;
 END $$;
 CREATE FUNCTION await.console_jobs(p jsonb) RETURNS text
@@ -1240,7 +1241,7 @@ CREATE FUNCTION await.console_nodes() RETURNS json
     AS $$
     SELECT coalesce(json_agg(json_build_object('id', n.id, 'node', n.name,
             'age_ms', round(extract(epoch FROM clock_timestamp() - n.at) * 1000)::int8,
-            'report', n.report - 'asks' - 'jobs') ORDER BY n.name, n.id), '[]')
+            'report', n.report - ARRAY['shown', 'asks', 'jobs']) ORDER BY n.name, n.id), '[]')
     FROM (SELECT o.* FROM await.edge_node o WHERE o.at > clock_timestamp() - interval '10 seconds'
           ORDER BY o.name, o.id LIMIT 100) n
 $$;
@@ -2188,6 +2189,12 @@ BEGIN
     IF jsonb_typeof(p_report) IS DISTINCT FROM 'object' OR length(p_report::text) > 65536 OR length(p_name) > 255 THEN
         RAISE EXCEPTION 'a report of a node needs to be an object of at most 64 KB' USING ERRCODE = '22023';
     END IF;
+    IF p_report -> 'shown' IS DISTINCT FROM 'true' AND NOT EXISTS (
+        SELECT FROM await.edge_node o WHERE o.id <> p_id AND o.at > clock_timestamp() - interval '10 seconds'
+            AND o.report -> 'shown' = 'true') THEN
+        DELETE FROM await.edge_node n WHERE n.id = p_id;
+        RETURN;
+    END IF;
     DELETE FROM await.edge_node n WHERE n.id IN (
         SELECT o.id FROM await.edge_node o WHERE o.at < clock_timestamp() - interval '1 minute' AND o.id <> p_id
         FOR UPDATE SKIP LOCKED);
@@ -2196,11 +2203,16 @@ BEGIN
         INSERT INTO await.edge_node (id, name, at, report) VALUES (p_id, p_name, clock_timestamp(), p_report)
             ON CONFLICT (id) DO NOTHING;
     END IF;
-    RETURN QUERY SELECT a.job::uuid FROM await.edge_node n
-        CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(n.report -> 'asks') = 'array'
-                                                          THEN n.report -> 'asks' ELSE '[]' END) a (job)
-        WHERE n.at > clock_timestamp() - interval '10 seconds'
-        GROUP BY 1 ORDER BY min(n.id::text), 1 LIMIT 16;
+    RETURN QUERY WITH asked AS MATERIALIZED (
+        SELECT a.job::uuid FROM await.edge_node n
+            CROSS JOIN LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(n.report -> 'asks') = 'array'
+                                                              THEN n.report -> 'asks' ELSE '[]' END) a (job)
+            WHERE n.at > clock_timestamp() - interval '10 seconds'
+            GROUP BY 1 ORDER BY min(n.id::text), 1 LIMIT 16)
+        SELECT a.job FROM asked a
+        UNION ALL SELECT DISTINCT await.user_id(j.owner) FROM asked a
+            JOIN LATERAL (SELECT y.owner FROM await.job y WHERE y.class = await.class(a.job) AND y.id = a.job) j ON true
+            WHERE j.owner IS NOT NULL;
 END $$;
 CREATE FUNCTION await.edge_retry(p_id uuid, p_most integer DEFAULT NULL::integer, p_owner_most integer DEFAULT NULL::integer, OUT outcome text, OUT id uuid, OUT retry_ms bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER

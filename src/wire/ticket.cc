@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "base/text.h"
-#include "wire/json_writer.h"
+#include "wire/json_list.h"
 
 namespace await::wire {
 namespace {
@@ -62,15 +62,15 @@ std::optional<Ticket> read(const json_t *root) {
 std::string seal(const Ticket &ticket, std::string_view key) {
   if (key.empty())
     return {};
-  std::string channels;
+  JsonList channels;
   for (const std::string &channel : ticket.channels)
-    channels += (channels.empty() ? "" : ",") + json_string(channel);
+    channels.text(channel);
   JsonWriter out;
   out.text("key", name_of(key));
   out.text("id", ticket.id.text());
   out.number("timeline", ticket.timeline);
   out.text("owner", ticket.owner);
-  out.made("channels", "[" + channels + "]");
+  out.made("channels", channels.take());
   out.number("issued", ticket.issued_ms);
   out.number("until", ticket.until_ms);
   out.number("session", ticket.session_s);

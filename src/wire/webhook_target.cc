@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
-#include "wire/json_writer.h"
+#include "wire/json_list.h"
 
 namespace await::wire {
 namespace {
@@ -127,10 +127,10 @@ std::string webhook_json(std::string_view url, std::span<const std::string> type
   JsonWriter out;
   out.text("url", url);
   if (!types.empty()) {
-    std::string list;
+    JsonList list;
     for (const std::string &type : types)
-      list += (list.empty() ? "[" : ",") + json_string(type);
-    out.made("on", list + "]");
+      list.text(type);
+    out.made("on", list.take());
   }
   return out.take();
 }

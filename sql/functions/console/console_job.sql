@@ -1,6 +1,6 @@
 -- A job for the console, with what has happened to it, as JSON; NULL: there is no such job. The newest 200 events, each
 -- with up to 4 KB of its data; neither payload nor result. `nodes`: those that have been asked about it, how many of their
--- clients watch it, and what they were sent of late (await.edge_report).
+-- clients watch it, how many follow all jobs of its owner, and what they were sent of late (await.edge_report).
 CREATE OR REPLACE FUNCTION await.console_job(p jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
@@ -38,8 +38,9 @@ BEGIN
                   WHERE v.class = v_class AND v.job = v_id ORDER BY v.seq DESC LIMIT 200) e),
         'deliveries', (SELECT coalesce(json_agg(l.document::json), '[]')
                        FROM await.list_deliveries(NULL, NULL, v_id, NULL, NULL, 50) l WHERE l.document IS NOT NULL),
-        'nodes', (SELECT coalesce(json_agg(json_build_object('node', n.name, 'watching', n.report #> k.path -> 'watching',
-                                                             'sent', n.report #> k.path -> 'sent') ORDER BY n.name, n.id), '[]')
-                  FROM (SELECT ARRAY['jobs', v_id::text] AS path) k JOIN await.edge_node n ON n.report #> k.path IS NOT NULL
+        'nodes', (SELECT coalesce(json_agg(json_build_object('node', n.name, 'watching', k.job -> 'watching',
+                        'following', coalesce((n.report #> ARRAY['jobs', await.user_id(j.owner)::text, 'watching'])::int8, 0),
+                        'sent', k.job -> 'sent') ORDER BY n.name, n.id), '[]')
+                  FROM await.edge_node n JOIN LATERAL (SELECT n.report #> ARRAY['jobs', v_id::text]) k (job) ON k.job IS NOT NULL
                   WHERE n.at > clock_timestamp() - interval '10 seconds'))::text;
 END $$;

@@ -27,13 +27,12 @@ struct MainConf {
   ngx_flag_t redis_off;
   ngx_msec_t reread;
   ngx_msec_t drain;
-  ngx_int_t batch_rows;      ///< of a submission's batch
-  ngx_int_t batch_flights;   ///< batches that are sent at the same time
-  ngx_flag_t wants_queues;   ///< a location has await_metrics
-  ngx_shm_zone_t *queues;    ///< the zone of QueueCache; null: not needed
-  ngx_flag_t wants_console;  ///< a location has await_console
-  // null: no location has await_console
-  ngx_shm_zone_t *console;     ///< the zone of ConsoleFeed
+  ngx_int_t batch_rows;        ///< of a submission's batch
+  ngx_int_t batch_flights;     ///< batches that are sent at the same time
+  ngx_flag_t wants_queues;     ///< a location has await_metrics
+  ngx_shm_zone_t *queues;      ///< the zone of QueueCache; null: not needed
+  ngx_flag_t wants_console;    ///< a location has await_console
+  ngx_shm_zone_t *console;     ///< the zone of ConsoleFeed; null: not needed
   ngx_shm_zone_t *deliveries;  ///< the zone of DeliveryLog
   ngx_shm_zone_t *node;        ///< the zone of NodeReport
   ngx_shm_zone_t *counters;    ///< the zone of Counters

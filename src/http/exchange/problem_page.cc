@@ -12,7 +12,7 @@
 #include "ngx/str.h"
 #include "wire/accept.h"
 #include "wire/html.h"
-#include "wire/json_writer.h"
+#include "wire/json_list.h"
 
 namespace await::http {
 namespace {
@@ -37,11 +37,11 @@ std::string as_json(std::string_view base, const wire::ProblemType &type) {
 }
 
 std::string all_as_json(std::string_view base) {
-  std::string types;
+  wire::JsonList types;
   for (const wire::ProblemType &type : wire::problem_types())
-    types += (types.empty() ? "" : ",") + as_json(base, type);
+    types.made(as_json(base, type));
   wire::JsonWriter out;
-  out.made("problems", "[" + types + "]");
+  out.made("problems", types.take());
   return out.take();
 }
 

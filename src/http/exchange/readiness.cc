@@ -1,18 +1,18 @@
 #include "http/exchange/readiness.h"
 
-#include "wire/json_writer.h"
+#include "wire/json_list.h"
 
 namespace await::http {
 
 std::string encode_problems(const std::vector<Backends::Readiness::Problem> &problems) {
-  std::string out = "[";
+  wire::JsonList out;
   for (const auto &problem : problems) {
     wire::JsonWriter one;
     one.text("part", problem.part);
     one.text("state", problem.state);
-    out += (out.size() > 1 ? "," : "") + one.take();
+    out.made(one.take());
   }
-  return out + "]";
+  return out.take();
 }
 
 }  // namespace await::http

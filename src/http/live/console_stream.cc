@@ -35,6 +35,7 @@ void ConsoleStream::on_overview(std::string_view overview, bool is_new) {
   bool first = !std::exchange(opened_, true);
   if (first && !send_head())
     return;
+  runtime_.node_report().show();
   owes_ = owes_ || is_new || first;
   calls_ += calls_ < kPatience ? 1 : 0;
   if (pending() > 0)
@@ -58,6 +59,7 @@ void ConsoleStream::leave() {
 
 Answer ConsoleOverview::start() {
   register_held();
+  runtime_.node_report().show();
   Answer held = hold();
   runtime_.console().add(*this);
   return held;

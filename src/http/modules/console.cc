@@ -227,7 +227,7 @@ Answer read_job(ngx_http_request_t *r, Runtime &runtime, std::string_view id) {
     return *refusal;
   wire::JsonWriter out;
   out.text("id", job->text());
-  runtime.node_report().ask(*job);
+  runtime.node_report().show(*job);
   return ngx::Held::make<ReadRequest>(r, runtime)->start(core::ConsoleRead::job, out.take());
 }
 

@@ -13,7 +13,7 @@
 #include "http/modules/dispatch.h"
 #include "http/runtime/runtime.h"
 #include "ngx/str.h"
-#include "wire/json_writer.h"
+#include "wire/json_list.h"
 
 extern ngx_module_t ngx_http_await_health_module;
 
@@ -30,12 +30,12 @@ std::optional<std::string> paused_queues(Runtime &runtime) {
   const QueueCache::Known &known = runtime.queues().get();
   if (known.queues.empty())
     return std::nullopt;
-  std::string out;
+  wire::JsonList out;
   for (const core::QueueStats &queue : known.queues) {
     if (queue.paused != 0 && queue.name_size > 0)
-      out += (out.empty() ? "" : ",") + wire::json_string(queue.name());
+      out.text(queue.name());
   }
-  return "[" + out + "]";
+  return out.take();
 }
 
 Answer get_health(ngx_http_request_t *r, Runtime &runtime) {

@@ -429,6 +429,10 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
     return NGX_ERROR;
   }
   main->counters = Counters::reserve(cf);
+  main->deliveries = DeliveryLog::reserve(cf);  // a console of another node asks for both
+  main->node = NodeReport::reserve(cf);
+  if (main->counters == nullptr || main->deliveries == nullptr || main->node == nullptr)
+    return NGX_ERROR;
   if (main->wants_queues == 1) {
     main->queues = QueueCache::reserve(cf);
     if (main->queues == nullptr)
@@ -436,13 +440,11 @@ ngx_int_t postconfigure(ngx_conf_t *cf) {
   }
   if (main->wants_console == 1) {
     main->console = ConsoleFeed::reserve(cf);
-    main->deliveries = DeliveryLog::reserve(cf);
-    main->node = NodeReport::reserve(cf);
-    if (main->console == nullptr || main->deliveries == nullptr || main->node == nullptr)
+    if (main->console == nullptr)
       return NGX_ERROR;
   }
   if (main->postgres.data != nullptr)
-    return main->counters != nullptr ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
   directive_error(cf, main->used_by, "requires \"await_postgres\" in the \"http\" block");
   return NGX_ERROR;
 }

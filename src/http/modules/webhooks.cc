@@ -18,7 +18,7 @@
 #include "http/runtime/held_request.h"
 #include "ngx/str.h"
 #include "wire/accept.h"
-#include "wire/json_writer.h"
+#include "wire/json_list.h"
 
 extern ngx_module_t ngx_http_await_webhooks_module;
 
@@ -82,11 +82,11 @@ class PageRequest : public DeliveryRequest<core::DeliveryPage> {
 
  private:
   Answer answer(const core::DeliveryPage &page) override {
-    std::string documents;
+    wire::JsonList documents;
     for (const std::string &document : page.documents)
-      documents.append(documents.empty() ? "" : ",").append(document);
+      documents.made(document);
     wire::JsonWriter out;
-    out.raw("deliveries", "[" + documents + "]");
+    out.raw("deliveries", documents.take());
     if (page.next) {
       std::string cursor = std::to_string(*page.next);
       out.text("next", cursor);

@@ -14,8 +14,7 @@
 namespace await::http {
 
 /// What the clients of this node were told of late, for the console: in shared memory, bounded, and without a
-/// lock, since every nginx worker adds to it. Costs nothing, and has nothing, where no location has
-/// await_console.
+/// lock, since every nginx worker adds to it.
 class DeliveryLog {
  public:
   enum class Way : std::uint8_t { poll, stream, socket };
@@ -34,26 +33,17 @@ class DeliveryLog {
   /// logged.
   static ngx_shm_zone_t *reserve(ngx_conf_t *cf);
 
-  /// @param zone  what reserve() returned; null: no location needs it
-  DeliveryLog(Backends &backends, Counters &counters, ngx_shm_zone_t *zone);
+  /// @param zone  what reserve() returned
+  DeliveryLog(Backends &backends, Counters &counters, ngx_shm_zone_t &zone);
 
   /// A submission was answered so long after its first byte.
-  void submitted(std::int64_t took_ms) {
-    if (table_ != nullptr)
-      counters_.time(Timed::submit, took_ms);
-  }
+  void submitted(std::int64_t took_ms) { counters_.time(Timed::submit, took_ms); }
   /// An event is being sent. It is timed if the client was there when it happened.
   /// @param happened_ms  Unix time by PostgreSQL's clock
   /// @param waited_ms  how long the client has been there
-  void sent(const Uuid &job, int seq, Way way, std::int64_t happened_ms, std::int64_t waited_ms) {
-    if (table_ != nullptr)
-      note(job, seq, way, happened_ms, waited_ms);
-  }
+  void sent(const Uuid &job, int seq, Way way, std::int64_t happened_ms, std::int64_t waited_ms);
   /// The events of a page are being sent.
-  void sent(const core::EventPage &page, Way way, std::int64_t waited_ms) {
-    if (table_ != nullptr && !page.events.empty())
-      note(page, way, waited_ms);
-  }
+  void sent(const core::EventPage &page, Way way, std::int64_t waited_ms);
 
   /// The newest entries of a job, newest first.
   std::vector<Entry> of(const Uuid &job, std::size_t most) const;
@@ -62,12 +52,10 @@ class DeliveryLog {
   struct Slot;
   struct Table;
   static ngx_int_t init_zone(ngx_shm_zone_t *zone, void *old);
-  void note(const Uuid &job, int seq, Way way, std::int64_t happened_ms, std::int64_t waited_ms);
-  void note(const core::EventPage &page, Way way, std::int64_t waited_ms);
 
   Backends &backends_;
   Counters &counters_;
-  Table *table_ = nullptr;
+  Table &table_;
   std::array<std::uint64_t, kWays> last_{};  // the number of this nginx worker's newest entry; 0: none
 };
 

@@ -4,36 +4,56 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
+#include <string_view>
 
 #include "base/text.h"
 #include "base/version.h"
 #include "http/runtime/shared_table.h"
 #include "ngx/str.h"
+#include "wire/json_list.h"
 
 namespace await::http {
 namespace {
 
 constexpr std::int64_t kEveryMs = 3'000;
-constexpr std::int64_t kEveryMsAsked = 1'000;
-constexpr std::int64_t kAskMs = 10'000;  // a page that shows a job asks again before that
-constexpr std::int64_t kMarginMs = 100;  // a little before the second, so that its call finds it due
+constexpr std::int64_t kEveryMsOfJobs = 1'000;
+constexpr std::int64_t kShowMs = 10'000;  // a page that is open says so again before that
+constexpr std::int64_t kMarginMs = 100;   // a little before the second, so that its call finds it due
 constexpr std::size_t kWorkers = 256;
 constexpr std::size_t kMostEntries = 20;  // of one job
 
+template <class What>
 struct Named {
-  Gauge gauge;
+  What what;
   const char *name;
 };
 
 // clang-format off
-constexpr Named kGauges[] = {
+constexpr Named<Gauge> kGauges[] = {
     {Gauge::polls, "polls"},       {Gauge::streams, "streams"},     {Gauge::sockets, "sockets"},
     {Gauge::consoles, "consoles"}, {Gauge::held, "held"},           {Gauge::parked, "parked"},
     {Gauge::watched, "watched"},   {Gauge::submissions, "submissions"}, {Gauge::reads, "reads"},
     {Gauge::buffered, "buffered"}, {Gauge::uploads, "uploads"},     {Gauge::greeted, "postgres"},
     {Gauge::redis, "redis"},       {Gauge::listening, "listening"}, {Gauge::draining, "draining"},
 };
+// those of one name are added
+constexpr Named<Counter> kCounters[] = {
+    {Counter::submitted, "submitted"},   {Counter::replayed, "replayed"},      {Counter::published, "published"},
+    {Counter::statements, "statements"}, {Counter::cache_hits, "cache_hits"},  {Counter::cache_misses, "cache_misses"},
+    {Counter::batch_hits, "batch_hits"}, {Counter::batch_misses, "batch_misses"}, {Counter::paused, "paused"},
+    {Counter::cut, "cut"},               {Counter::resets, "resets"},          {Counter::revoked, "revoked"},
+    {Counter::refused_submissions, "refused"}, {Counter::refused_reads, "refused"}, {Counter::refused_held, "refused"},
+    {Counter::refused_uploads, "refused"},
+};
 // clang-format on
+
+std::string encode(std::span<const std::int64_t> numbers) {
+  wire::JsonList out;
+  for (std::int64_t number : numbers)
+    out.number(number);
+  return out.take();
+}
 
 std::string encode(const DeliveryLog::Entry &entry) {
   wire::JsonWriter out;
@@ -55,18 +75,19 @@ bool is_alive(std::int64_t pid) {
 struct NodeReport::Slot {
   std::int64_t pid;
   std::size_t count;
-  Watched watched[kMostJobs];
+  Watched watched[kMostWatched];
 };
 
 // Times are by the monotonic clock, which all processes share.
 struct NodeReport::Table {
   Uuid id;
-  std::int64_t next_ms;  // of the next report
+  std::int64_t next_ms;         // of the next report
+  std::int64_t shown_until_ms;  // while a console of this node is open
   struct {
     Uuid job;
     std::int64_t until_ms;
-  } asked[kMostJobs];
-  Uuid wanted[kMostJobs];  // that the consoles of all nodes ask about
+  } shown[kMostShown];
+  Uuid wanted[kMostWatched];  // that the consoles of all nodes show
   std::size_t wanted_count;
   Slot slots[kWorkers];
 };
@@ -80,44 +101,48 @@ ngx_int_t NodeReport::init_zone(ngx_shm_zone_t *zone, void *old) {
 }
 
 NodeReport::NodeReport(ngx::Loop &loop, Backends &backends, Counters &counters, io::Random &random,
-                       core::Hub &hub, const DeliveryLog &deliveries, ngx_shm_zone_t *zone)
+                       core::Hub &hub, const DeliveryLog &deliveries, ngx_shm_zone_t &zone)
     : loop_(loop),
       backends_(backends),
       counters_(counters),
       random_(random),
       hub_(hub),
-      deliveries_(deliveries) {
-  if (zone == nullptr)
-    return;
-  pool_ = reinterpret_cast<ngx_slab_pool_t *>(zone->shm.addr);
-  table_ = static_cast<Table *>(zone->data);
+      deliveries_(deliveries),
+      pool_(*reinterpret_cast<ngx_slab_pool_t *>(zone.shm.addr)),
+      table_(*static_cast<Table *>(zone.data)) {}
+
+Uuid NodeReport::id() const { return table_.id; }
+
+void NodeReport::show() {
+  TryLock lock(pool_);
+  if (!lock)
+    return;  // the page says so again
+  std::int64_t now = loop_.monotonic_ms();
+  if (table_.shown_until_ms < now)
+    table_.next_ms = 0;
+  table_.shown_until_ms = now + kShowMs;
 }
 
-Uuid NodeReport::id() const { return table_ != nullptr ? table_->id : Uuid(); }
-
-void NodeReport::ask(const Uuid &job) {
-  if (table_ == nullptr)
-    return;
-  TryLock lock(*pool_);
+void NodeReport::show(const Uuid &job) {
+  show();
+  TryLock lock(pool_);
   if (!lock)
-    return;  // the page asks again
+    return;
   std::int64_t now = loop_.monotonic_ms();
-  auto *free = std::find_if(std::begin(table_->asked), std::end(table_->asked),
+  auto *free = std::find_if(std::begin(table_.shown), std::end(table_.shown),
                             [&](const auto &one) { return one.job == job; });
-  if (free == std::end(table_->asked))
-    free = std::find_if(std::begin(table_->asked), std::end(table_->asked),
+  if (free == std::end(table_.shown))
+    free = std::find_if(std::begin(table_.shown), std::end(table_.shown),
                         [&](const auto &one) { return one.until_ms < now; });
-  if (free == std::end(table_->asked))
+  if (free == std::end(table_.shown))
     return;
   bool is_new = free->until_ms < now || free->job != job;
-  *free = {job, now + kAskMs};
+  *free = {job, now + kShowMs};
   if (is_new)
-    table_->next_ms = 0;
+    table_.next_ms = 0;
 }
 
 void NodeReport::on_second() {
-  if (table_ == nullptr)
-    return;
   count_watchers();
   if (exchange())
     send();
@@ -131,34 +156,35 @@ void NodeReport::count_watchers() {
 /// Tells the other nginx workers what this one has counted, and learns about which jobs to count. True: the
 /// report is this one's business now.
 bool NodeReport::exchange() {
-  TryLock lock(*pool_);
+  TryLock lock(pool_);
   if (!lock)
     return false;
-  Slot &mine = table_->slots[static_cast<std::size_t>(ngx_process_slot) % kWorkers];
+  Slot &mine = table_.slots[static_cast<std::size_t>(ngx_process_slot) % kWorkers];
   mine.pid = ngx_pid;
   mine.count = watched_.size();
   std::copy(watched_.begin(), watched_.end(), mine.watched);
-  watched_.resize(table_->wanted_count);
+  watched_.resize(table_.wanted_count);
   for (std::size_t i = 0; i < watched_.size(); ++i) {
-    if (watched_[i].first != table_->wanted[i])
-      watched_[i] = {table_->wanted[i], 0};
+    if (watched_[i].first != table_.wanted[i])
+      watched_[i] = {table_.wanted[i], 0};
   }
   std::int64_t now = loop_.monotonic_ms();
-  if (now < table_->next_ms || reply_.waiting() || !backends_.has_console())
+  if (now < table_.next_ms || reply_.waiting() || !backends_.has_console())
     return false;
-  if (table_->id == Uuid())
-    table_->id = Uuid::v7(loop_.unix_ms(), 0, random_.ten());
-  asked_.clear();
-  for (const auto &one : table_->asked) {
+  if (table_.id == Uuid())
+    table_.id = Uuid::v7(loop_.unix_ms(), 0, random_.ten());
+  is_shown_ = table_.shown_until_ms >= now;
+  shown_.clear();
+  for (const auto &one : table_.shown) {
     if (one.until_ms >= now)
-      asked_.push_back(one.job);
+      shown_.push_back(one.job);
   }
-  bool asked = !asked_.empty() || table_->wanted_count > 0;
-  table_->next_ms = now + (asked ? kEveryMsAsked : kEveryMs) - kMarginMs;
+  bool of_jobs = !shown_.empty() || table_.wanted_count > 0;
+  table_.next_ms = now + (of_jobs ? kEveryMsOfJobs : kEveryMs) - kMarginMs;
   known_.clear();
-  for (std::size_t i = 0; i < table_->wanted_count; ++i)
-    known_.emplace_back(table_->wanted[i], 0);
-  for (const Slot &slot : table_->slots) {
+  for (std::size_t i = 0; i < table_.wanted_count; ++i)
+    known_.emplace_back(table_.wanted[i], 0);
+  for (const Slot &slot : table_.slots) {
     if (slot.count == 0 || !is_alive(slot.pid))
       continue;
     for (Watched &known : known_) {
@@ -174,39 +200,52 @@ bool NodeReport::exchange() {
 void NodeReport::send() {
   wire::JsonWriter out;
   out.text("version", kVersion);
-  add_gauges(out, counters_);
-  std::string asks;
-  for (const Uuid &job : asked_)
-    asks += (asks.empty() ? "\"" : ",\"") + job.text() + "\"";
-  out.made("asks", "[" + asks + "]");
-  std::string jobs;
+  add_counts(out, counters_);
+  out.boolean("shown", is_shown_);
+  wire::JsonList asks;
+  for (const Uuid &job : shown_)
+    asks.text(job.text());
+  out.made("asks", asks.take());
+  wire::JsonWriter jobs;
   for (const auto &[job, clients] : known_) {
-    std::string sent;
+    wire::JsonList sent;
     for (const DeliveryLog::Entry &entry : deliveries_.of(job, kMostEntries))
-      sent += (sent.empty() ? "" : ",") + encode(entry);
+      sent.made(encode(entry));
     wire::JsonWriter one;
     one.number("watching", clients);
-    one.made("sent", "[" + sent + "]");
-    jobs += (jobs.empty() ? "\"" : ",\"") + job.text() + "\":" + one.take();
+    one.made("sent", sent.take());
+    jobs.made(job.text(), one.take());
   }
-  out.made("jobs", "{" + jobs + "}");
+  out.made("jobs", jobs.take());
   std::string_view host = ngx::view(const_cast<const ngx_cycle_t *>(ngx_cycle)->hostname);
-  backends_.report_node(table_->id, std::string(host), out.take(), reply_);
+  backends_.report_node(table_.id, std::string(host), out.take(), reply_);
 }
 
-void NodeReport::on_reply(Result<std::vector<Uuid>> jobs) {
-  if (!jobs)
+void NodeReport::on_reply(Result<std::vector<Uuid>> wanted) {
+  if (!wanted)
     return;  // it was logged; the next one may do better
-  TryLock lock(*pool_);
+  TryLock lock(pool_);
   if (!lock)
     return;
-  table_->wanted_count = std::min(jobs->size(), kMostJobs);
-  std::copy_n(jobs->begin(), table_->wanted_count, table_->wanted);
+  table_.wanted_count = std::min(wanted->size(), kMostWatched);
+  std::copy_n(wanted->begin(), table_.wanted_count, table_.wanted);
 }
 
-void add_gauges(wire::JsonWriter &out, const Counters &counters) {
-  for (const Named &one : kGauges)
-    out.number(one.name, counters.sum(one.gauge));
+void add_counts(wire::JsonWriter &out, const Counters &counters) {
+  for (const auto &[gauge, name] : kGauges)
+    out.number(name, counters.sum(gauge));
+  for (std::size_t i = 0; i < std::size(kCounters);) {
+    std::string_view name = kCounters[i].name;
+    std::int64_t sum = 0;
+    for (; i < std::size(kCounters) && kCounters[i].name == name; ++i)
+      sum += counters.sum(kCounters[i].what);
+    out.number(name, sum);
+  }
+  wire::JsonWriter latency;
+  latency.made("bounds", encode(core::Latency::kBoundsMs));
+  latency.made("submit", encode(counters.sum(Timed::submit).counts));
+  latency.made("deliver", encode(counters.sum(Timed::deliver).counts));
+  out.made("latency", latency.take());
 }
 
 }  // namespace await::http
