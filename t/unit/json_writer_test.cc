@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "wire/json_check.h"
+#include "wire/json_list.h"
 #include "wire/json_writer.h"
 
 namespace await::wire {
@@ -28,6 +29,15 @@ TEST(JsonWriter, each_character_is_escaped_at_each_place) {
       }
     }
   }
+}
+
+TEST(JsonList, elements_are_separated_by_commas) {
+  EXPECT_EQ(JsonList().take(), "[]");
+  JsonList list;
+  list.number(-1);
+  list.text("a\"b");
+  list.made("{}");
+  EXPECT_EQ(list.take(), "[-1,\"a\\\"b\",{}]");
 }
 
 }  // namespace
