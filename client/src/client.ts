@@ -72,8 +72,8 @@ export class Client {
     }
     const answer = await submit(this.http_, at, body as BodyInit, { ...options, headers });
     const { id, links }: Document = (await answer.json().catch(() => 0)) || {};
-    const self = this.http_.url_(answer.headers.get('Location') ?? links?.self ?? '', answer.url || at);
-    return this.place_(kind, { id, links: { ...links, self } }, options);
+    const self = answer.headers.get('Location') ?? links?.self;
+    return this.place_(kind, { id, links: { ...links, self: self && this.http_.url_(self, answer.url || at) } }, options);
   }
 
   private give_(reference: string | Document): Document {

@@ -35,6 +35,7 @@ export class Channel<M extends object = EventMap> {
     let wake = () => {};
     const end = (error?: unknown) => { ended = true; failure ??= error; wake(); };
     const all = this.watch_.hub_.http_.signal_(signal);
+    all.throwIfAborted();
     const unfollow = follow(() => { queue = []; end(all.reason); }, all);
     const detach = this.subscribe((event) => { queue.push(event); wake(); }, end);
     try {

@@ -4,8 +4,8 @@ export const grow = (pause: number, most: number) => Math.min(most, pause * 1.5)
 /// Between ¾ and 5/4 of it, so that clients do not come back all at once.
 export const jitter = (ms: number) => ms * (0.75 + Math.random() / 2);
 
-/// A timer of more than 2^31 - 1 ms would fire at once.
-export const later = (call: () => void, ms: number) => setTimeout(call, Math.min(ms, 2 ** 31 - 1));
+/// An hour at most, whatever a server says; and a timer of more than 2^31 - 1 ms would fire at once.
+export const later = (call: () => void, ms: number) => setTimeout(call, Math.min(ms, 36e5));
 
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
@@ -18,9 +18,8 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /// ms of a Retry-After in seconds; NaN: there is none.
 export const retryAfter = (answer: Response) => 1000 * parseInt(answer.headers.get('Retry-After')!);
 
-/// Calls `end` when `signal` aborts. Call the result when they have nothing to do with each other any more.
+/// Calls `end` when `signal`, which has not, aborts. Call the result when they have nothing to do with each other any more.
 export function follow(end: () => void, signal?: AbortSignal | null) {
-  if (signal?.aborted) end();
   signal?.addEventListener('abort', end);
   return () => signal?.removeEventListener('abort', end);
 }

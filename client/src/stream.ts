@@ -73,7 +73,7 @@ async function stream(hub: Hub, watch: Watch, signal: AbortSignal): Promise<numb
       return hub.first_;
     }
     const { status, headers } = answer;
-    if ([405, 406, 501].includes(status) || (status === 200 && !/^text\/event-stream/.test(headers.get('Content-Type') ?? ''))) throw new Unfit();
+    if ([405, 406, 501].includes(status) || (answer.ok && !/^text\/event-stream/.test(headers.get('Content-Type') ?? ''))) throw new Unfit();
     await hub.succeeded_(answer);
     let retry = hub.first_;
     for await (const block of blocks(answer.body!)) {
@@ -88,6 +88,7 @@ async function stream(hub: Hub, watch: Watch, signal: AbortSignal): Promise<numb
       else if (type === 'ready') { watch.moveTo_(block.id); watch.heard_(); }
       else watch.take_({ ...message, cursor: block.id }, true);
     }
+    if (!begun) throw Object.assign(new Error('Nothing has come.'), { after: retry });   // the next one is not at once
     return jitter(retry);
   } catch (error) {
     throw abort.signal.reason ?? error;
@@ -111,7 +112,8 @@ async function* blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<Block> 
     text = parts.pop()!;
     for (const part of parts) {
       const block: Record<string, string> = {};
-      for (const [, name, value] of part.matchAll(/^(\w+): ?(.*)/gm)) block[name!] = name === 'data' && block.data ? `${block.data}\n${value}` : value!;
+      // a line ends with \n here, not with others that . and ^ know
+      for (const [, name, value] of part.matchAll(/(?<=^|\n)(\w+): ?([^\n]*)/g)) block[name!] = name === 'data' && block.data ? `${block.data}\n${value}` : value!;
       yield block;
     }
     if (done) return;
@@ -196,7 +198,8 @@ async function read(hub: Hub, watch: Watch, wait: number, signal: AbortSignal): 
 
 /// The result of a job of which `type` was the last event.
 export async function result(http: Http, url: string, channel: string, type: string, signal: AbortSignal, Failure: typeof JobError): Promise<Response> {
-  for (let wait = 1000; ; wait = 1000) {
+  for (let pause = 1000; ; pause = grow(pause, 30000)) {
+    let wait = jitter(pause);
     try {
       const answer = await http.send_(url, { signal }, channel);
       if (answer.status !== 202) return answer;
