@@ -1,5 +1,7 @@
 // The JSON of the console, and its actions.
 
+import { plain } from './dom.js';
+
 async function answer(response) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(body.detail ?? body.title ?? `The server answers ${response.status}.`);
@@ -20,7 +22,7 @@ export async function act(action, items, { title, text, button }) {
   const list = document.getElementById('confirm-items');
   document.getElementById('confirm-title').textContent = title;
   document.getElementById('confirm-text').textContent = text ?? '';
-  list.replaceChildren(...items.slice(0, 5).map((item) => Object.assign(document.createElement('li'), { textContent: item })));
+  list.replaceChildren(...items.slice(0, 5).map((item) => Object.assign(document.createElement('li'), { textContent: plain(item) })));
   if (items.length > 5) list.append(Object.assign(document.createElement('li'), { textContent: `and ${items.length - 5} more` }));
   document.getElementById('confirm-yes').textContent = button;
   dialog.returnValue = 'no';
@@ -43,7 +45,7 @@ export async function act(action, items, { title, text, button }) {
 let timer;
 export function announce(text, bad = false) {
   const said = document.getElementById('said');
-  said.textContent = text;
+  said.textContent = plain(text);
   said.className = bad ? 'said shown bad' : 'said shown';
   clearTimeout(timer);
   timer = setTimeout(() => { said.className = 'said'; }, 8000);

@@ -1,5 +1,8 @@
 // Everything that is shown is text of strangers, so nodes are made here and never from markup.
 
+/** Text of strangers. What turns the direction of the text around it, or controls anything, is shown by its number. */
+export const plain = (text) => String(text).replace(/[\p{Bidi_Control}\p{Cc}]/gu, (c) => (/[\t\n]/.test(c) ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
+
 /** An element. `props`: attributes, `class`, and `on…` listeners; null leaves one out. Children: nodes or text. */
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -9,13 +12,13 @@ export function el(tag, props = {}, ...children) {
     else if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? '' : value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map((child) => (child instanceof Node ? child : plain(child))));
   return node;
 }
 
 /** Changes the text of a node, if it is another one: what is selected or read aloud stays. */
 export function say(node, text) {
-  const string = String(text);
+  const string = plain(text);
   if (node.textContent !== string) node.textContent = string;
 }
 

@@ -22,7 +22,7 @@ my $s = start_stack(site => $site);
 sql('GRANT await_console TO edge');
 
 my $evil = '<img src=x onerror=alert(1)>';
-my $options = qq({"owner": "$evil", "max_attempts": 1, "params": {"html": "</script><script>alert(1)</script>$evil"}});
+my $options = qq({"owner": "$evil\\u202egpj.exe", "max_attempts": 1, "params": {"html": "</script><script>alert(1)</script>$evil"}});
 my ($bad, @others) = map { sql("SELECT await.submit('judge', 'x', options => '$options')") } 1 .. 3;
 sql(
     "SELECT await.fail(c.id, c.receipt, '{\"title\": \"$evil\", \"detail\": \"<b>full</b>\"}', NULL)
@@ -30,7 +30,7 @@ sql(
 );
 my @waiting = map { sql("SELECT await.submit('mail', 'x')") } 1 .. 4;
 my $held = sql("SELECT await.submit('running', 'x')");
-sql("SELECT await.claim('{running}', '$evil', 1)");
+sql("SELECT await.claim('{running}', '$evil' || chr(8238) || 'gpj.exe', 1)");
 
 my $browser = Await::Browser->new($s);
 my $root = $Await::Stack::ROOT;
@@ -156,7 +156,12 @@ subtest 'what strangers wrote is text' => sub {
     like text_of('main'), qr/\Q$evil\E/, 'its owner and error as they are';
     like text_of('main'), qr{</script><script>alert}, 'its parameters too';
     go('#/overview');
-    shows('the worker\'s name', 'main', qr/\Q$evil\E/);
+    shows('the worker\'s name', 'main', qr/\Q$evil\E\\u202egpj/);
+    for my $page ('#/overview', "#/jobs/$bad") {
+        go($page);
+        shows('what turns text around is shown by its number', 'main', qr/\Q$evil\E\\u202egpj/);
+        unlike text_of('main'), qr/\x{202e}/, 'and turns nothing';
+    }
 };
 
 subtest 'by keyboard' => sub {
