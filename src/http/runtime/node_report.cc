@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::int64_t kEveryMs = 3'000;
 constexpr std::int64_t kEveryMsOfJobs = 1'000;
-constexpr std::int64_t kShowMs = 10'000;  // a page that is open says so again before that
-constexpr std::int64_t kMarginMs = 100;   // a little before the second, so that its call finds it due
+constexpr std::int64_t kShowMs = 5'000;  // a page that is open says so again before that
+constexpr std::int64_t kMarginMs = 100;  // a little before the second, so that its call finds it due
 constexpr std::size_t kWorkers = 256;
 constexpr std::size_t kMostEntries = 20;  // of one job
 
