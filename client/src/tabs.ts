@@ -137,7 +137,9 @@ export class SharedWebSocket {
 
   /// A message of the server, for those who have subscribed.
   private down(text: string) {
-    const { op, channel, cursor, type } = JSON.parse(text);
+    let message;
+    try { message = JSON.parse(text); } catch { /* it is none of ours */ }
+    const { op, channel, cursor, type } = message ?? {};
     const shared = this.shared.get(channel);
     if (shared && cursor && op !== 'beat') shared.cursor = cursor;
     if (channel) shared?.ids.forEach((id) => this.tell(id, text));

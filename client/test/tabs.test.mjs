@@ -76,6 +76,7 @@ test('a tab waits for the leader that still connects, and steals from one that s
   sockets[0].open();
   await settle();
   assert.deepEqual([first.readyState, second.readyState, first.cut, second.cut], [1, 1, undefined, undefined]);
+  for (const data of ['{', 'null', '5', '[]', '{"op":"error"}', '{"channel":"job:x","cursor":{}}']) sockets[0].onmessage({ data });   // which throws nothing
   first.heard = () => {};   // frozen
   const third = tab(Third);
   await clock.pass(3000);
