@@ -22,7 +22,8 @@ my $s = start_stack(site => $site);
 sql('GRANT await_console TO edge');
 
 my $evil = '<img src=x onerror=alert(1)>';
-my $options = qq({"owner": "$evil\\u202egpj.exe", "max_attempts": 1, "params": {"html": "</script><script>alert(1)</script>$evil"}});
+my $options = qq({"owner": "$evil\\u202egpj.exe", "max_attempts": 1, )
+    . qq("params": {"html": "</script><script>alert(1)</script>$evil"}});
 my ($bad, @others) = map { sql("SELECT await.submit('judge', 'x', options => '$options')") } 1 .. 3;
 sql(
     "SELECT await.fail(c.id, c.receipt, '{\"title\": \"$evil\", \"detail\": \"<b>full</b>\"}', NULL)
