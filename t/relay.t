@@ -124,6 +124,7 @@ subtest 'once, and what is wrong' => sub {
     ($status, $relay) = $once->('once', qw(--name once --sink stdout --once));
     is "$status " . $relay->events, '0 0', 'once';
     for (
+        ['--sink'],
         [ '--sink', 'pigeon' ],
         [ '--sink', 'stdout', '--sink', 'stdout' ],
         [ '--sink', 'stdout,colour=red' ],

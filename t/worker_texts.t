@@ -233,6 +233,7 @@ subtest 'arguments that cannot work' => sub {
     my @cases = (
         [ [ '--content-type', 'no type' ], qr/"no type" is not a content type/ ],
         [ [ '--file-name', 'a/b' ], qr{"a/b" is not a file name} ],
+        [ [ '--lease', "1\e[31m" ], qr/"1 \[31m" is not a time such as/ ],
         [ [ '--redis', 'redis://:secret@no.such.host.invalid:1' ], qr/host not found: "no.such.host.invalid"/ ],
     );
     for (@cases) {
@@ -244,7 +245,8 @@ subtest 'arguments that cannot work' => sub {
         }
         my $text = do { local $/; <$said> };
         close $said;
-        isnt $?, 0, "@$arguments: refused";
+        is $? >> 8, 64, "@$arguments: refused";
+        like $text, qr/\Aawait-worker: /, "@$arguments: with the name of the program" =~ s/:secret//r;
         like $text, $message, "@$arguments: says why" =~ s/:secret//r;
         unlike $text, qr/secret/, "@$arguments: without the password" =~ s/:secret//r;
     }

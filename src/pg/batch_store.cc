@@ -49,16 +49,6 @@ Result<std::vector<core::Job>> decode_page(const Rows &rows, std::size_t) {
   return jobs;
 }
 
-void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) {
-  value ? out.int8(*value) : out.null();
-}
-
-void maybe_int8(Params &out, const std::optional<std::int64_t> &value) {
-  value ? out.int8(*value) : out.null(kInt8);
-}
-
-void add_limit(Params &out, const std::optional<int> &limit) { limit ? out.int4(*limit) : out.null(kInt4); }
-
 void add_key(Params &out, const std::optional<core::IdempotencyKey> &key) {
   if (key)
     out.text(key->key).bytea(key->fingerprint).int8(key->keep_ms);
@@ -83,9 +73,9 @@ void BatchStore::stage(const Uuid &batch, int first, std::span<const core::NewJo
     params.maybe(job.params);
     payloads.maybe(job.payload);
     sizes.int8(job.payload_size);
-    maybe_int8(leases, job.lease_ms);
-    maybe_int8(delays, job.delay_ms);
-    maybe_int8(deadlines, job.deadline_ms);
+    leases.maybe_int8(job.lease_ms);
+    delays.maybe_int8(job.delay_ms);
+    deadlines.maybe_int8(job.deadline_ms);
     job.max_attempts ? attempts.int2(*job.max_attempts) : attempts.null();
   }
   Params all;
@@ -109,11 +99,10 @@ void BatchStore::submit(const core::NewBatch &batch, core::Reply<core::Submitted
     phases.bytes(phase);
   batch.phases.empty() ? all.null(kTextArray) : all.array(kTextArray, std::move(phases));
   all.maybe_text(batch.on_ready);
-  maybe_int8(all, batch.deadline_ms);
+  all.maybe_int8(batch.deadline_ms);
   all.text(batch.scope);
   add_key(all, batch.idempotency);
-  add_limit(all, batch.limits.max_pending);
-  add_limit(all, batch.limits.max_pending_per_owner);
+  all.maybe_int4(batch.limits.max_pending).maybe_int4(batch.limits.max_pending_per_owner);
   all.maybe_text(batch.webhook);
   bulk_.send(std::make_unique<Call<core::Submitted>>(statements::kSubmitBatch, std::move(all), reply,
                                                      decode_batch_submitted));
@@ -132,13 +121,12 @@ void BatchStore::add(const Uuid &batch, const core::NewJob &job, core::Reply<cor
   all.text(job.content_type).maybe_text(job.file_name).maybe_text(job.params);
   job.payload ? all.bytea(*job.payload) : all.null(kBytea);
   all.int8(job.payload_size);
-  maybe_int8(all, job.lease_ms);
+  all.maybe_int8(job.lease_ms);
   job.max_attempts ? all.int2(*job.max_attempts) : all.null(kInt2);
-  maybe_int8(all, job.delay_ms);
-  maybe_int8(all, job.deadline_ms);
+  all.maybe_int8(job.delay_ms);
+  all.maybe_int8(job.deadline_ms);
   add_key(all, job.idempotency);
-  add_limit(all, job.limits.max_pending);
-  add_limit(all, job.limits.max_pending_per_owner);
+  all.maybe_int4(job.limits.max_pending).maybe_int4(job.limits.max_pending_per_owner);
   all.maybe_text(job.webhook);
   write_.send(
       std::make_unique<Call<core::Added>>(statements::kAddToBatch, std::move(all), reply, decode_added));

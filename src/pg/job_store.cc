@@ -185,10 +185,6 @@ Result<core::Standing> decode_standing(const Rows &rows, std::size_t) {
   return out;
 }
 
-void maybe_int8(ArrayWriter &out, const std::optional<std::int64_t> &value) {
-  value ? out.int8(*value) : out.null();
-}
-
 void add_keys(Params &all, std::span<const core::NewJob *const> jobs) {
   ArrayWriter keys(kText), fingerprints(kBytea), keeps(kInt8);
   for (const core::NewJob *job : jobs) {
@@ -210,8 +206,8 @@ void add_keys(Params &all, std::span<const core::NewJob *const> jobs) {
 void add_limits(Params &all, std::span<const core::NewJob *const> jobs) {
   ArrayWriter mosts(kInt4), of_owners(kInt4);
   for (const core::NewJob *job : jobs) {
-    job->limits.max_pending ? mosts.int4(*job->limits.max_pending) : mosts.null();
-    job->limits.max_pending_per_owner ? of_owners.int4(*job->limits.max_pending_per_owner) : of_owners.null();
+    mosts.maybe_int4(job->limits.max_pending);
+    of_owners.maybe_int4(job->limits.max_pending_per_owner);
   }
   all.array(kInt4Array, std::move(mosts)).array(kInt4Array, std::move(of_owners));
 }
@@ -248,10 +244,10 @@ void JobStore::submit(std::span<const core::NewJob *const> jobs,
     params.maybe(job->params);
     payloads.maybe(job->payload);
     sizes.int8(job->payload_size);
-    maybe_int8(leases, job->lease_ms);
+    leases.maybe_int8(job->lease_ms);
     job->max_attempts ? attempts.int2(*job->max_attempts) : attempts.null();
-    maybe_int8(delays, job->delay_ms);
-    maybe_int8(deadlines, job->deadline_ms);
+    delays.maybe_int8(job->delay_ms);
+    deadlines.maybe_int8(job->deadline_ms);
   }
   Params all;
   all.array(kUuidArray, std::move(ids))
@@ -354,8 +350,8 @@ Params list_params(std::span<const core::ListQuery> queries, bool of_batches) {
     queues.maybe(query.queue);
     states.maybe(query.states);
     query.batch ? batches.uuid(*query.batch) : batches.null();
-    maybe_int8(since, query.since_us);
-    maybe_int8(until, query.until_us);
+    since.maybe_int8(query.since_us);
+    until.maybe_int8(query.until_us);
     query.after ? ids.uuid(query.after->id) : ids.null();
     query.after ? eids.int8(query.after->eid) : eids.null();
     limits.int4(query.limit);
@@ -414,9 +410,7 @@ void JobStore::cancel(const Uuid &id, std::optional<int> seq, core::Reply<core::
 
 void JobStore::retry(const Uuid &id, const core::PendingLimits &limits, core::Reply<core::Retried> &reply) {
   Params params;
-  params.uuid(id);
-  for (auto limit : {limits.max_pending, limits.max_pending_per_owner})
-    limit ? params.int4(*limit) : params.null(kInt4);
+  params.uuid(id).maybe_int4(limits.max_pending).maybe_int4(limits.max_pending_per_owner);
   write_.send(
       std::make_unique<Call<core::Retried>>(statements::kRetry, std::move(params), reply, decode_retried));
 }

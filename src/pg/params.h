@@ -41,6 +41,8 @@ class ArrayWriter {
   void int2(std::int64_t value) { integer(value, 2); }
   void int4(std::int64_t value) { integer(value, 4); }
   void int8(std::int64_t value) { integer(value, 8); }
+  void maybe_int4(const std::optional<int> &value) { value ? int4(*value) : null(); }
+  void maybe_int8(const std::optional<std::int64_t> &value) { value ? int8(*value) : null(); }
   void uuid(const Uuid &id);
   std::string take();
 
@@ -61,6 +63,8 @@ class Params {
   Params &int2(std::int64_t value);
   Params &int4(std::int64_t value);
   Params &int8(std::int64_t value);
+  Params &maybe_int4(const std::optional<int> &value) { return value ? int4(*value) : null(kInt4); }
+  Params &maybe_int8(const std::optional<std::int64_t> &value) { return value ? int8(*value) : null(kInt8); }
   Params &uuid(const Uuid &id);
   Params &array(Type type, ArrayWriter writer) { return add(type, writer.take()); }
   Params &null(Type type);

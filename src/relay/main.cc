@@ -12,6 +12,7 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "cli/arguments.h"
 #include "cli/program.h"
 #include "cli/redis_names.h"
 #include "cli/secrets.h"
@@ -184,7 +185,7 @@ int run(Arguments &arguments) {
   auto addresses = prepare(arguments);
   if (!addresses) {
     log.error(addresses.error().detail);
-    return 64;
+    return cli::kUsage;
   }
   int signals = cli::open_signals({SIGTERM, SIGINT});
   redis::Bus bus(loop, log, random, *addresses);
@@ -193,11 +194,11 @@ int run(Arguments &arguments) {
   auto made = relay.make_sinks();
   if (!made) {
     log.error("--sink: " + made.error().detail);
-    return 64;
+    return cli::kUsage;
   }
   if (auto intakes = relay.make_intakes(); !intakes) {
     log.error("--from: " + intakes.error().detail);
-    return 64;
+    return cli::kUsage;
   }
   auto watch = loop.watch(signals, [&] {
     signalfd_siginfo info{};
@@ -226,16 +227,8 @@ int main(int argc, char **argv) {
   Arguments arguments;
   declare(app, arguments);
   cli::close_proc();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "%s\nRun with --help for more information.\n",
-                 cli::without_arguments(error.what(), argc, argv).c_str());
-    return 64;
-  }
-  cli::hide_arguments(argc, argv);
+  if (auto status = cli::parse_arguments(app, argc, argv))
+    return *status;
   int status = run(arguments);
   constexpr int kClosingMs = 2'000;
   if (!kafka::wait_closed(kClosingMs))

@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "cli/arguments.h"
 #include "cli/program.h"
 #include "cli/secrets.h"
 #include "io/random.h"
@@ -281,16 +282,8 @@ int main(int argc, char **argv) {
   struct sigaction interrupt {};
   interrupt.sa_handler = on_interrupt;
   ::sigaction(SIGINT, &interrupt, nullptr);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "await: %s\nRun with --help for more information.\n",
-                 tool::shown(cli::without_arguments(error.what(), argc, argv)).c_str());
-    return tool::kUsage;
-  }
+  if (auto status = cli::parse_arguments(app, argc, argv))
+    return *status;
   std::string verb = app.get_subcommands().front()->get_name();
-  cli::hide_arguments(argc, argv);
   return run(verb, arguments);
 }

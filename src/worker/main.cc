@@ -11,6 +11,7 @@
 #include "base/redact.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "cli/arguments.h"
 #include "cli/program.h"
 #include "cli/redis_names.h"
 #include "cli/secrets.h"
@@ -195,7 +196,7 @@ int run(Arguments &arguments) {
   auto addresses = prepare(arguments);
   if (!addresses) {
     log.error(addresses.error().detail);
-    return 64;
+    return cli::kUsage;
   }
   int signals = cli::open_signals({SIGTERM, SIGINT, SIGCHLD});
   worker::Client client(loop, log, random, arguments.postgres, *addresses);
@@ -238,16 +239,8 @@ int main(int argc, char **argv) {
   Arguments arguments;
   declare(app, arguments);
   cli::close_proc();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "%s\nRun with --help for more information.\n",
-                 cli::without_arguments(error.what(), argc, argv).c_str());
-    return 64;
-  }
-  cli::hide_arguments(argc, argv);
+  if (auto status = cli::parse_arguments(app, argc, argv))
+    return *status;
   if (!arguments.lease.empty())
     arguments.settings.lease_ms = cli::parse_time(arguments.lease);
   arguments.settings.task.grace_ms = *cli::parse_time(arguments.grace);
