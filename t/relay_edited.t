@@ -1,5 +1,5 @@
-# Rows of events and jobs that somebody has edited by hand: whatever is in them, await-relay hands them on to each of its
-# sinks in some form, and goes on. Bugs: a time "infinity" was written before the beginning of a text and ended the
+# Rows of events and jobs that somebody has edited by hand: whatever is in them, await-relay hands them on to each of
+# its sinks in some form, and goes on. Bugs: a time "infinity" was written before the beginning of a text and ended the
 # relay, and stopped the sinks redis and webhooks; a type of 2 MB stopped the sink kafka.
 
 use strict;

@@ -19,7 +19,6 @@
 #include "pg/conninfo.h"
 #include "tool/database_service.h"
 #include "tool/http_service.h"
-#include "tool/json.h"
 #include "tool/verbs.h"
 
 namespace {
