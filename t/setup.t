@@ -64,6 +64,16 @@ subtest 'what is missing is named, with a remedy' => sub {
     refuses('one user for both', ['--worker-user=www-data'], 64, qr/different users/);
 };
 
+subtest 'a port that is taken' => sub {
+    plan skip_all => 'no ss (iproute2)' if !grep { -x "$_/ss" } split /:/, $ENV{PATH};
+    my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
+    my $port = $taken->sockport;
+    my $says = qr/another program \(\S+\) listens at port $port: --listen=/;
+    refuses("listen $_", [ "--listen=$_", '--enable' ], 64, $says) for "127.0.0.1:$port", $port, "*:$port";
+    my ($status, $out) = $host->setup([ "--listen=127.0.0.2:$port", '--dry-run' ]);
+    is $status, 0, 'of another address' or diag $out;
+};
+
 subtest 'without a terminal it asks nothing' => sub {
     my ($status, $out) = $host->ctl('setup', ['--database=await']);
     is $status, 64, 'a missing answer is an error';
