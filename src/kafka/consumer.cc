@@ -224,13 +224,15 @@ void Consumer::on_rebalance(rd_kafka_op_s *event) {
 }
 
 void Consumer::on_error(int error, const std::string &why) {
+  std::string reason = reason_of(why);
+  bool is_silence = error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
+                    error == RD_KAFKA_RESP_ERR__TIMED_OUT;
   if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
     trouble_.fail(name_ + ": no broker can be reached: " + silence_);
-  else if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
-           error == RD_KAFKA_RESP_ERR__TIMED_OUT)
-    silence_ = reason_of(why);  // one broker of several may be away
-  else
-    trouble_.fail(name_ + ": " + reason_of(why));
+  else if (!is_silence)
+    trouble_.fail(name_ + ": " + reason);
+  else if (!same_but_for_the_broker(reason, silence_))
+    silence_ = std::move(reason);  // one broker of several may be away
 }
 
 /// Runs all the time: commits, and starts again after a fatal error.

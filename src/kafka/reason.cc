@@ -5,6 +5,32 @@
 #include "base/text.h"
 
 namespace await::kafka {
+namespace {
+
+/// A name of a broker has its port: "host:9092/1:", "ipv4#127.0.0.1:9092".
+bool has_port(std::string_view word) {
+  for (std::size_t i = 1; i < word.size(); ++i) {
+    if (word[i - 1] == ':' && word[i] >= '0' && word[i] <= '9')
+      return true;
+  }
+  return false;
+}
+
+std::string without_brokers(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    std::string_view word = cut(text, ' ');
+    if (!has_port(word))
+      out.append(word).append(" ");
+  }
+  return out;
+}
+
+}  // namespace
+
+bool same_but_for_the_broker(std::string_view one, std::string_view other) {
+  return without_brokers(one) == without_brokers(other);
+}
 
 std::string reason_of(std::string_view text) {
   for (std::string_view tail :

@@ -13,6 +13,9 @@ namespace await::kafka {
 /// messages …"), so that the log has each reason once.
 std::string reason_of(std::string_view text);
 
+/// Whether two of these texts say the same of different brokers, as when all of them are away.
+bool same_but_for_the_broker(std::string_view one, std::string_view other);
+
 /// Passes on what librdkafka logs, except failures of connections: those come as errors, too.
 /// @param name  of whom it is about
 void log_event(io::Log &log, const std::string &name, rd_kafka_op_s *event);
