@@ -35,18 +35,23 @@ sub serve {
     my ($port, $log) = @_;
     $SIG{CHLD} = 'IGNORE';
     $SIG{PIPE} = 'IGNORE';
+    my %answering;    # by whom connections are served: they end with this process
+    local $SIG{TERM} = sub { kill 'KILL', keys %answering; exit 0 };
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 64, ReuseAddr => 1)
         or die "listen: $!";
     while (1) {
         my $socket = $listener->accept or next;
         my $pid = fork;
         if (defined $pid && $pid == 0) {
+            local $SIG{TERM} = 'DEFAULT';
             close $listener;
             binmode $socket;
             eval { one($socket, $log); 1 } or print STDERR $@;
             exit 0;
         }
         close $socket;
+        delete @answering{ grep { !kill 0, $_ } keys %answering };
+        $answering{$pid} = 1 if $pid;
     }
 }
 
