@@ -98,11 +98,14 @@ class Watcher {
   }
 
   async run() {
+    if (this.runs) return;    // it came back before it had left: it goes on, and hears each reset once
+    this.runs = true;
     while (!this.done) {
       const mode = this.mode === 'mixed' ? pick(['stream', 'page', 'socket', 'hold']) : this.mode;
       await this[mode]();
       if (!this.done) { ++count.reconnects; await sleep(this.mode === 'poll' ? 200 + random() * 500 : 20 + random() * 250); }
     }
+    this.runs = false;
     this.learned ??= Date.now();
   }
   // After a failover it asks again whether what it knows still holds, if it heard that a moment ago.
