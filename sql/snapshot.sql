@@ -5472,7 +5472,7 @@ BEGIN
     END LOOP;
     RETURN false;
 END $$;
-CREATE FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_value_max integer) RETURNS TABLE(main boolean, xid xid8, eid bigint, class smallint, job uuid, seq integer, weight bigint)
+CREATE FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_least integer, p_value_max integer) RETURNS TABLE(main boolean, xid xid8, eid bigint, class smallint, job uuid, seq integer, weight bigint)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -5491,24 +5491,24 @@ DECLARE
     v_got    int;
 BEGIN
     IF cardinality(p_open) > 0 THEN
-        -- a condition on one transaction is written as a range, so that the index gives the order
+        -- a condition on one transaction is written as a range, so that the index gives the order, and begins there
         RETURN QUERY
         SELECT false, u.* FROM unnest(p_open, p_upto) o (x, upto) CROSS JOIN LATERAL (
             (SELECT e.xid, e.eid, e.class, e.job, e.seq, await.relay_weight(e.data, e.size, p_value_max)
-             FROM await.event e WHERE e.xid >= o.x AND e.xid <= o.x AND e.eid > greatest(o.upto, p_floor)
+             FROM await.event e WHERE (e.xid, e.eid) > (o.x, greatest(o.upto, p_floor)) AND e.xid <= o.x
              ORDER BY e.xid, e.eid LIMIT p_share + 1)
             UNION ALL
             (SELECT j.xid, j.eid, j.class, j.id, 1, 300 FROM await.job j
-             WHERE j.owner IS NOT NULL AND j.xid >= o.x AND j.xid <= o.x AND j.eid > greatest(o.upto, p_floor)
+             WHERE j.owner IS NOT NULL AND (j.xid, j.eid) > (o.x, greatest(o.upto, p_floor)) AND j.xid <= o.x
                AND j.id < v_topics ORDER BY j.xid, j.eid LIMIT p_share + 1)
             UNION ALL
             (SELECT j.xid, j.eid, j.class, j.id, 1, 300 FROM await.job j
-             WHERE j.owner IS NULL AND j.xid >= o.x AND j.xid <= o.x AND j.eid > greatest(o.upto, p_floor)
+             WHERE j.owner IS NULL AND (j.xid, j.eid) > (o.x, greatest(o.upto, p_floor)) AND j.xid <= o.x
                AND j.id < v_topics ORDER BY j.xid, j.eid LIMIT p_share + 1)
             ORDER BY 1, 2 LIMIT p_share + 1
         ) u;
         GET DIAGNOSTICS v_got = ROW_COUNT;
-        v_left := greatest(v_left - v_got, 2);
+        v_left := greatest(v_left - v_got, p_least + 1);
     END IF;
     RETURN QUERY
     SELECT true, u.* FROM (
@@ -5704,6 +5704,7 @@ CREATE FUNCTION await.relay_page(p_cursor text, p_limit integer, p_value_max int
 DECLARE
     v_topics  CONSTANT uuid := 'ffffffff-0000-0000-0000-000000000000';
     v_most    CONSTANT bigint := 4194304;
+    v_beside_of CONSTANT int := 4;
     v_floor   CONSTANT bigint := (SELECT h.floor FROM await.home h);
     v_until   CONSTANT xid8 := pg_snapshot_xmax(pg_current_snapshot());
     -- its own transaction is not over; it may write more
@@ -5714,6 +5715,7 @@ DECLARE
     v_upto    bigint[];
     v_limit   int := least(greatest(p_limit, 1), 10000);
     v_share   int;
+    v_beside  int;                           -- 1: newer transactions have a share, whatever the open ones have
     k         record;                        -- the keys that were found
     v_xmax    xid8;                          -- of the new cursor, and
     v_partial xid8[];
@@ -5737,48 +5739,55 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
+    v_beside := (cardinality(v_open) < v_beside_of)::int;
     LOOP
-        v_share := greatest(v_limit / (cardinality(v_open) + 1), 1);
-        WITH found AS MATERIALIZED (
-            SELECT * FROM await.relay_keys(v_floor, v_open, v_upto, v_share, pg_snapshot_xmax(c.since), v_until, v_own, v_limit, p_value_max)
-        ), placed AS (
-            SELECT f.*, row_number() OVER (PARTITION BY f.main, CASE WHEN NOT f.main THEN f.xid END ORDER BY f.xid, f.eid)
-                <= CASE WHEN f.main THEN greatest(v_limit - (SELECT count(*) FROM found o WHERE NOT o.main), 1) ELSE v_share END AS kept
-            FROM found f
-        )
-        SELECT coalesce(array_agg(p.xid) FILTER (WHERE p.kept), '{}') AS xid, array_agg(p.eid) FILTER (WHERE p.kept) AS eid,
-            array_agg(p.class) FILTER (WHERE p.kept) AS class, array_agg(p.job) FILTER (WHERE p.kept) AS job,
-            array_agg(p.seq) FILTER (WHERE p.kept) AS seq, sum(p.weight) FILTER (WHERE p.kept) AS weight,
-            (array_agg(p.xid ORDER BY p.xid DESC) FILTER (WHERE p.main AND p.kept))[1] AS last,
-            (array_agg(p.xid) FILTER (WHERE p.main AND NOT p.kept))[1] AS next,
-            array_agg(p.xid) FILTER (WHERE NOT p.kept) AS cut
-        INTO k FROM (SELECT * FROM placed ORDER BY eid) p;
-        EXIT WHEN k.weight IS NULL OR k.weight <= v_most OR v_limit = 1;
-        v_limit := greatest(least(v_limit - 1, (v_limit * v_most / k.weight)::int), 1);
-    END LOOP;
-    v_xmax := CASE WHEN k.next IS NULL THEN v_until ELSE (k.last::text::bigint + 1)::text::xid8 END;
-    SELECT coalesce(array_agg(x), '{}'), coalesce(array_agg(upto), '{}') INTO v_partial, v_read FROM (
-        SELECT x, (SELECT max(f.eid) FROM unnest(k.xid, k.eid) f (xid, eid) WHERE f.xid = x) AS upto
-        FROM unnest(k.cut) x WHERE x < v_xmax) p;
-    cursor := await.relay_cursor_text(v_floor, v_xmax, v_running, v_partial, v_read);
-    IF k.cut IS NOT NULL THEN
-        SELECT array_agg(w.n::int) INTO v_blocked
-        FROM unnest(k.class, k.job, k.seq) WITH ORDINALITY w (class, job, seq, n) CROSS JOIN LATERAL (
-            (SELECT e.xid, e.eid FROM await.event e WHERE w.seq > 2 AND e.class = w.class AND e.job = w.job AND e.seq = w.seq - 1 LIMIT 1)
-            UNION ALL
-            (SELECT j.xid, j.eid FROM await.job j WHERE w.seq = 2 AND w.job < v_topics AND j.class = w.class AND j.id = w.job LIMIT 1)
-        ) p
-        WHERE p.eid > v_floor AND NOT pg_visible_in_snapshot(p.xid, split_part(cursor, '|', 2)::pg_snapshot)
-          AND NOT EXISTS (SELECT FROM unnest(v_partial, v_read) q (x, upto) WHERE q.x = p.xid AND p.eid <= q.upto);
-    END IF;
-    complete := k.cut IS NULL;
-    IF v_blocked IS NOT NULL THEN
+        LOOP
+            v_share := greatest(v_limit / greatest(cardinality(v_open) + v_beside, 1), 1);
+            WITH found AS MATERIALIZED (
+                SELECT * FROM await.relay_keys(v_floor, v_open, v_upto, v_share, pg_snapshot_xmax(c.since), v_until, v_own, v_limit, v_beside, p_value_max)
+            ), placed AS (
+                SELECT f.*, row_number() OVER (PARTITION BY f.main, CASE WHEN NOT f.main THEN f.xid END ORDER BY f.xid, f.eid)
+                    <= CASE WHEN f.main THEN greatest(v_limit - (SELECT count(*) FROM found o WHERE NOT o.main), v_beside) ELSE v_share END AS kept
+                FROM found f
+            )
+            SELECT coalesce(array_agg(p.xid) FILTER (WHERE p.kept), '{}') AS xid, array_agg(p.eid) FILTER (WHERE p.kept) AS eid,
+                array_agg(p.class) FILTER (WHERE p.kept) AS class, array_agg(p.job) FILTER (WHERE p.kept) AS job,
+                array_agg(p.seq) FILTER (WHERE p.kept) AS seq, sum(p.weight) FILTER (WHERE p.kept) AS weight,
+                (array_agg(p.xid ORDER BY p.xid DESC) FILTER (WHERE p.main AND p.kept))[1] AS last,
+                (array_agg(p.xid) FILTER (WHERE p.main AND NOT p.kept))[1] AS next,
+                array_agg(p.xid) FILTER (WHERE NOT p.kept) AS cut
+            INTO k FROM (SELECT * FROM placed ORDER BY eid) p;
+            EXIT WHEN k.weight IS NULL OR k.weight <= v_most OR v_limit = 1;
+            v_limit := greatest(least(v_limit - 1, (v_limit * v_most / k.weight)::int), 1);
+        END LOOP;
+        v_xmax := CASE WHEN k.next IS NULL THEN v_until WHEN k.last IS NULL THEN pg_snapshot_xmax(c.since)
+            ELSE (k.last::text::bigint + 1)::text::xid8 END;
+        SELECT coalesce(array_agg(x), '{}'), coalesce(array_agg(upto), '{}') INTO v_partial, v_read FROM (
+            SELECT x, (SELECT max(f.eid) FROM unnest(k.xid, k.eid) f (xid, eid) WHERE f.xid = x) AS upto
+            FROM unnest(k.cut) x WHERE x < v_xmax) p;
+        cursor := await.relay_cursor_text(v_floor, v_xmax, v_running, v_partial, v_read);
+        IF k.cut IS NOT NULL THEN
+            SELECT array_agg(w.n::int) INTO v_blocked
+            FROM unnest(k.class, k.job, k.seq) WITH ORDINALITY w (class, job, seq, n) CROSS JOIN LATERAL (
+                (SELECT e.xid, e.eid FROM await.event e WHERE w.seq > 2 AND e.class = w.class AND e.job = w.job AND e.seq = w.seq - 1 LIMIT 1)
+                UNION ALL
+                (SELECT j.xid, j.eid FROM await.job j WHERE w.seq = 2 AND w.job < v_topics AND j.class = w.class AND j.id = w.job LIMIT 1)
+            ) p
+            WHERE p.eid > v_floor AND NOT pg_visible_in_snapshot(p.xid, split_part(cursor, '|', 2)::pg_snapshot)
+              AND NOT EXISTS (SELECT FROM unnest(v_partial, v_read) q (x, upto) WHERE q.x = p.xid AND p.eid <= q.upto);
+        END IF;
+        complete := k.cut IS NULL;
+        EXIT WHEN v_blocked IS NULL;
         SELECT s.ready, s.stuck || r.x, s.upto || r.upto INTO v_ready, v_partial, v_read
         FROM await.relay_sort_out(v_blocked, k.xid, k.eid, k.job, v_open, v_upto) s, LATERAL (
             SELECT coalesce(array_agg(p.x), '{}') AS x, coalesce(array_agg(p.upto), '{}') AS upto
             FROM unnest(v_partial, v_read) p (x, upto) WHERE p.x <> ALL (s.stuck)) r;
         cursor := await.relay_cursor_text(v_floor, v_xmax, v_running, v_partial, v_read);
-    END IF;
+        EXIT WHEN v_beside = 1 OR v_ready <> '{}';
+        v_beside := 1;
+        v_blocked := NULL;
+        v_ready := NULL;
+    END LOOP;
     RETURN QUERY
     SELECT cursor, complete, f.job, f.seq, f.eid, coalesce(e.type, 'pending'), coalesce(e.state, 'pending'), coalesce(e.attempt, 0::int2),
         coalesce(e.at, j.created_at), q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace, e.data, e.status, e.content_type,
@@ -7970,7 +7979,7 @@ GRANT ALL ON FUNCTION await.relay_drop(relay text, sink text) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_hello() FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_hello() TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_holds(p_relay text, p_token bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_value_max integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_least integer, p_value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, p_most integer, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) TO await_relay;

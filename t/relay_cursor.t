@@ -140,6 +140,64 @@ SQL
     cmp_ok $waited // 0, '>', 0, 'some pages left a transaction half read';
 };
 
+subtest 'many long transactions are not read all at once, and do not hold up what follows' => sub {
+    my $cursor = now();
+    my @long = map { submit_as("long$_") } 1 .. 12;
+    for my $id (@long) {
+        sql("SELECT count(await.append_event(await.lock_job('$id'), 'x', 'processing')) FROM generate_series(1, 40)");
+    }
+    my $after = submit_as('after');
+    my (@got, @page, $most_open, $pages);
+    do {
+        ($cursor, @page) = page($cursor, 20);
+        push @got, @page;
+        my ($partial) = $cursor =~ m{^[^/]*/[^/]*/(.*)};
+        my $open = () = ($partial // '') =~ /:/g;
+        $most_open = $open if $open > ($most_open // 0);
+        $pages++;
+    } while (@page);
+    my @all = map {
+        my $job = "long$_";
+        map { "$job $_" } 1 .. 41
+    } 1 .. 12;
+    is_deeply [ sort @got ], [ sort @all, 'after 1' ], 'all of them, each once';
+    is_deeply [ grep { /^long7 / } @got ], [ map { "long7 $_" } 1 .. 41 ], 'in order';
+    cmp_ok $most_open, '<=', 4, 'few transactions are half read at any time';
+    cmp_ok $pages, '<', 12 * 42 / 20 + 12, 'and pages are full';
+    $cursor = now();
+    sql("SELECT count(await.append_event(await.lock_job('$long[0]'), 'x', 'processing')) FROM generate_series(1, 200)");
+    sql(emit_sql($after, 'x'));
+    ($cursor, @page) = page($cursor, 20);
+    ($cursor, @page) = page($cursor, 20);
+    is scalar(grep { $_ eq 'after 2' } @page), 1, 'an event behind one long transaction does not wait for its end';
+};
+
+subtest 'all transactions of a page wait for one that is far behind it' => sub {
+    my @jobs = map { submit_as("w$_") } 1 .. 6;
+    my $between = submit_as('between');
+    my $cursor = now();
+    my @sessions = map { Await::Session->new(stack()->postgres) } @jobs;
+    for my $session (@sessions) {
+        $session->run('BEGIN');
+        $session->run('SELECT pg_current_xact_id()');
+    }
+    sql(emit_sql($between, 'x')) for 1 .. 15;
+    sql('SELECT ' . join ', ', map { "await.append_event(await.lock_job('$_'), 'x', 'processing')" } @jobs);
+    for my $i (0 .. $#jobs) {
+        $sessions[$i]->run(emit_sql($jobs[$i], 'x')) for 1 .. 5;
+        $sessions[$i]->run('COMMIT');
+    }
+    my ($at, @got, @page) = ($cursor);
+    for (1 .. 80) {
+        ($at, @page) = page($at, 3);
+        push @got, @page;
+    }
+    for my $job ('between', map { "w$_" } 1 .. 6) {
+        my $last = $job eq 'between' ? 16 : 7;
+        is_deeply [ grep { /^$job / } @got ], [ map { "$job $_" } 2 .. $last ], "$job: in order, each once";
+    }
+};
+
 subtest 'a page is bounded, and what is no cursor is refused' => sub {
     my $id = submit_as('big');
     my $cursor = now();
