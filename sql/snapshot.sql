@@ -5773,7 +5773,7 @@ BEGIN
                 UNION ALL
                 (SELECT j.xid, j.eid FROM await.job j WHERE w.seq = 2 AND w.job < v_topics AND j.class = w.class AND j.id = w.job LIMIT 1)
             ) p
-            WHERE p.eid > v_floor AND NOT pg_visible_in_snapshot(p.xid, split_part(cursor, '|', 2)::pg_snapshot)
+            WHERE w.seq > 1 AND p.eid > v_floor AND NOT pg_visible_in_snapshot(p.xid, split_part(cursor, '|', 2)::pg_snapshot)
               AND NOT EXISTS (SELECT FROM unnest(v_partial, v_read) q (x, upto) WHERE q.x = p.xid AND p.eid <= q.upto);
         END IF;
         complete := k.cut IS NULL;
