@@ -61,6 +61,16 @@ subtest 'what is missing is named, with a remedy' => sub {
         env => { AWAIT_REDIS => 'redis://u:TOPSECRET@127.0.0.1:1' });
     refuses('no nginx', [], 69, qr/nginx is missing: apt install nginx/, env => { AWAIT_NGINX => '/none' });
     refuses('an unknown user', ['--worker-user=nobody-at-all'], 64, qr/no user "nobody-at-all".*adduser/s);
+    refuses(
+        'a user who is the superuser',
+        ['--worker-user=postgres'],
+        64, qr/"postgres" with rights of an administrator/
+    );
+    refuses(
+        'a password with @, which is not shown',
+        [], 69,
+        qr/\A(?!.*TOPSECRET).*\*\*\*/s,
+        env => { AWAIT_REDIS => 'redis://u:p@TOPSECRET@127.0.0.1:1' });
     refuses('one user for both', ['--worker-user=www-data'], 64, qr/different users/);
 };
 
@@ -213,7 +223,11 @@ subtest 'a failure in the middle is completed by a second run' => sub {
     is $? >> 8, 1, 'undoing what somebody uses: exit status';
     like $out, qr/role "await_owner" cannot be dropped.*^undo\.sh: not all is undone/ms, 'it says what is left';
     $host->sql('DROP DATABASE more');
-    undo('a failure in the middle, after the first attempt');
+    # undone already, it is somebody else's now
+    $host->sql('CREATE DATABASE await');
+    is `sh '$host->{etc}/await/undo.sh' 2>&1`, '', 'undoing goes on, and complains of nothing';
+    is $host->sql('DROP DATABASE await'), '', 'what somebody else has made meanwhile is kept';
+    is_deeply $host->state, $before, 'nothing else is left';
 };
 
 subtest 'by password, with a hostile name of a database' => sub {
