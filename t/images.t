@@ -428,6 +428,12 @@ subtest 'the edge says what is wrong' => sub {
     like $try->(@ok, PGPASSWORD_FILE => "$s->{dir}/odd"), qr/^0: /, 'a password with any character';
     is slurp("$s->{dir}/try/pgpass"), "*:*:*:*:p\\:w\\\\\n", 'is written as libpq reads it';
     is sprintf('%o', (stat "$s->{dir}/try/pgpass")[2] & 0777), '600', 'for its own user';
+    my %urls = ('postgres://jobs_edge@127.0.0.1/jobs' => '?', 'postgresql://127.0.0.1/jobs?user=jobs_edge' => '&');
+    for my $url (sort keys %urls) {
+        like $try->(@ok, AWAIT_POSTGRES => $url, PGPASSWORD_FILE => "$s->{dir}/odd"), qr/^0: /, "by $url";
+        like slurp("$s->{dir}/try/backends.conf"),
+            qr{^await_postgres "\Q$url$urls{$url}\Epassfile=\Q$s->{dir}\E/try/pgpass";}m, 'with the passfile in it';
+    }
     like $try->(@ok, REDISCLI_AUTH_FILE => "$s->{dir}/odd"), qr/^78: .*letters, digits/,
         'but for Redis one that fits into a URL';
     like $try->(@ok, etc => "$s->{dir}/wrong"), qr/^78: entrypoint-edge: no configuration: mount/, 'no configuration';
