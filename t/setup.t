@@ -130,6 +130,7 @@ subtest '--dry-run changes nothing' => sub {
     is $host->dump, $dump, 'a dump of all databases is the same';
     like $out, qr/would create role await_edge.*would create database "await".*would write .*Nothing was done/s,
         'it says what it would do';
+    like $out, qr{^PostgreSQL: \Q$s->{dir}\E/sock port $host->{pg_port}, as role "postgres"$}m, 'and at which server';
     is_deeply $host->state, $before, 'nothing is changed';
 };
 
