@@ -1415,7 +1415,7 @@ BEGIN
     LOOP
         SELECT * INTO lag FROM await.relay_lag(s.cursor, 2000);
         rows := rows || json_build_object('relay', s.relay, 'sink', s.sink,
-            'leader', CASE WHEN s.until > clock_timestamp() THEN s.holder END, 'behind', lag.behind,
+            'leader', CASE WHEN await.relay_leads(s.until) THEN s.holder END, 'behind', lag.behind,
             'lag', round(lag.lag::numeric, 3), 'moved', await.utc(s.at), 'delivered', s.delivered,
             'failures', s.failures, 'reason', left(coalesce(lag.trouble, s.reason), 500));
     END LOOP;
@@ -5543,6 +5543,11 @@ BEGIN
 EXCEPTION WHEN invalid_parameter_value OR invalid_text_representation THEN
     trouble := sqlerrm;
 END $_$;
+CREATE FUNCTION await.relay_leads(p_until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT p_until > clock_timestamp() AND p_until < clock_timestamp() + interval '1 minute'
+$$;
 CREATE FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) RETURNS TABLE(token bigint, holder text, left_ms bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5559,7 +5564,7 @@ DECLARE
 BEGIN
     SELECT * INTO l FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1;
     v_goes_on := coalesce(l.token = p_token AND l.holder = p_holder, false);
-    IF NOT v_goes_on AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
+    IF NOT v_goes_on AND await.relay_leads(l.until) THEN
         RETURN QUERY SELECT NULL::bigint, l.holder, ceil(extract(epoch FROM l.until - v_now) * 1000)::bigint;
         RETURN;
     END IF;
@@ -5914,7 +5919,7 @@ CREATE FUNCTION await.relay_status(relay text DEFAULT NULL::text) RETURNS TABLE(
     SELECT coalesce(s.relay, l.relay), CASE WHEN t.serves THEN l.holder END, CASE WHEN t.serves THEN l.since END,
         s.sink, g.behind, g.lag, s.at, s.delivered, s.failures, coalesce(g.trouble, s.reason), s.cursor
     FROM sinks s FULL JOIN leaders l ON l.relay = s.relay LEFT JOIN LATERAL await.relay_lag(s.cursor) g ON true
-    CROSS JOIN LATERAL (SELECT l.until > clock_timestamp() AND (s.sink IS NULL OR EXISTS (SELECT FROM await.relay_sink k
+    CROSS JOIN LATERAL (SELECT await.relay_leads(l.until) AND (s.sink IS NULL OR EXISTS (SELECT FROM await.relay_sink k
         WHERE k.relay = l.relay AND k.token = l.token AND k.sink = s.sink)) AS serves) t
     WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
     ORDER BY 1, 4
@@ -5927,7 +5932,7 @@ CREATE FUNCTION await.relay_unserved(p_relay text, p_sinks text[]) RETURNS TABLE
     SELECT l.holder, s.name
     FROM (SELECT * FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1) l
     CROSS JOIN unnest(p_sinks) s (name)
-    WHERE l.until > clock_timestamp() AND EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay
+    WHERE await.relay_leads(l.until) AND EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay
             AND k.token = l.token)
         AND NOT EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay AND k.token = l.token
             AND k.sink = s.name)
@@ -5995,7 +6000,7 @@ BEGIN
     RETURN QUERY SELECT k.relay, l.holder FROM await.relay_sink k CROSS JOIN LATERAL (
             SELECT * FROM await.relay_leader o WHERE o.relay = k.relay ORDER BY o.no DESC LIMIT 1) l
         WHERE k.sink = v_mark AND k.relay <> p_relay AND l.token = k.token
-          AND l.until > clock_timestamp() AND l.until < clock_timestamp() + interval '1 minute'
+          AND await.relay_leads(l.until)
         LIMIT 1;
     IF NOT FOUND AND p_token IS NOT NULL AND await.relay_holds(p_relay, p_token) THEN
         INSERT INTO await.relay_sink (relay, token, sink) VALUES (p_relay, p_token, v_mark) ON CONFLICT DO NOTHING;
@@ -7981,6 +7986,7 @@ GRANT ALL ON FUNCTION await.relay_hello() TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_holds(p_relay text, p_token bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_keys(p_floor bigint, p_open xid8[], p_upto bigint[], p_share integer, p_from xid8, p_until xid8, p_own xid8, p_main integer, p_least integer, p_value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lag(p_cursor text, p_most integer, OUT behind bigint, OUT lag double precision, OUT trouble text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION await.relay_leads(p_until timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval) TO await_relay;
 REVOKE ALL ON FUNCTION await.relay_lookup(p_class smallint[], p_job uuid[], p_seq integer[], p_value_max integer, p_hints integer) FROM PUBLIC;

@@ -51,6 +51,26 @@ subtest 'who leads' => sub {
     is sql("SELECT await.relay_drop('r', 's')"), 't', 'and drops it';
 };
 
+subtest 'a leader that has died before the clock was set back' => sub {
+    my $token = sql("SELECT token FROM await.relay_lease('back', 'a', NULL, '10 s')");
+    sql("SELECT FROM await.relay_open('back', $token, ARRAY['s'])");
+    my $leader = sub { return sql("SELECT coalesce(leader, 'nobody') FROM await.relay_status('back')") };
+    my $unserved = sub { return sql("SELECT leader FROM await.relay_unserved('back', ARRAY['s', 'other'])") };
+    my $console = sub { return sql("SELECT coalesce(r ->> 'leader', 'nobody')
+        FROM json_array_elements(await.console_relays()) r WHERE r ->> 'relay' = 'back'") };
+    is $_->(), 'a', 'it leads' for $leader, $unserved, $console;
+    sql("UPDATE await.relay_leader SET until = until + interval '1 hour' WHERE relay = 'back'");
+    is $leader->(), 'nobody', 'nobody leads';
+    is $console->(), 'nobody', 'the console says so';
+    is $unserved->(), '', 'so no sink of it is blamed on its leader';
+    $token = sql("SELECT token FROM await.relay_lease('back', 'b', NULL, '10 s')");
+    isnt $token, '', 'another one leads at once';
+    sql("SELECT FROM await.relay_open('back', $token, ARRAY['s'])");
+    is $leader->(), 'b', 'and is shown';
+    sql("DELETE FROM await.relay_leader WHERE relay = 'back'");
+    sql("SELECT await.relay_drop('back', 's')");
+};
+
 subtest 'a token that a failover has undone, and another relay got anew' => sub {
     my $token = sql("SELECT token FROM await.relay_lease('undone', 'a', NULL, '10 s')");
     sql("DELETE FROM await.relay_leader WHERE relay = 'undone'");

@@ -18,7 +18,7 @@ BEGIN
     LOOP
         SELECT * INTO lag FROM await.relay_lag(s.cursor, 2000);
         rows := rows || json_build_object('relay', s.relay, 'sink', s.sink,
-            'leader', CASE WHEN s.until > clock_timestamp() THEN s.holder END, 'behind', lag.behind,
+            'leader', CASE WHEN await.relay_leads(s.until) THEN s.holder END, 'behind', lag.behind,
             'lag', round(lag.lag::numeric, 3), 'moved', await.utc(s.at), 'delivered', s.delivered,
             'failures', s.failures, 'reason', left(coalesce(lag.trouble, s.reason), 500));
     END LOOP;

@@ -1,6 +1,14 @@
+-- Whether who holds a lease with this end leads. An end that lies more than a minute ahead is one of before the clock was
+-- set back.
+CREATE OR REPLACE FUNCTION await.relay_leads(p_until timestamptz) RETURNS boolean
+LANGUAGE sql VOLATILE
+AS $$
+    SELECT p_until > clock_timestamp() AND p_until < clock_timestamp() + interval '1 minute'
+$$;
+
 -- Begins to lead the relays of a name, or goes on: p_token NULL, or the token of before. (After a failover that has lost
--- the last moments, another holder may have got the same token anew.) Returns the token, or NULL if somebody else leads; `holder` is who leads, and `left_ms` for how long without a word from it. An end that lies more
--- than a minute ahead is one of before the clock was set back.
+-- the last moments, another holder may have got the same token anew.) Returns the token, or NULL if somebody else leads;
+-- `holder` is who leads, and `left_ms` for how long without a word from it.
 CREATE OR REPLACE FUNCTION await.relay_lease(p_relay text, p_holder text, p_token bigint, p_span interval)
 RETURNS TABLE (token bigint, holder text, left_ms bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -16,7 +24,7 @@ DECLARE
 BEGIN
     SELECT * INTO l FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1;
     v_goes_on := coalesce(l.token = p_token AND l.holder = p_holder, false);
-    IF NOT v_goes_on AND l.until > v_now AND l.until < v_now + interval '1 minute' THEN
+    IF NOT v_goes_on AND await.relay_leads(l.until) THEN
         RETURN QUERY SELECT NULL::bigint, l.holder, ceil(extract(epoch FROM l.until - v_now) * 1000)::bigint;
         RETURN;
     END IF;

@@ -66,7 +66,7 @@ AS $$
     SELECT coalesce(s.relay, l.relay), CASE WHEN t.serves THEN l.holder END, CASE WHEN t.serves THEN l.since END,
         s.sink, g.behind, g.lag, s.at, s.delivered, s.failures, coalesce(g.trouble, s.reason), s.cursor
     FROM sinks s FULL JOIN leaders l ON l.relay = s.relay LEFT JOIN LATERAL await.relay_lag(s.cursor) g ON true
-    CROSS JOIN LATERAL (SELECT l.until > clock_timestamp() AND (s.sink IS NULL OR EXISTS (SELECT FROM await.relay_sink k
+    CROSS JOIN LATERAL (SELECT await.relay_leads(l.until) AND (s.sink IS NULL OR EXISTS (SELECT FROM await.relay_sink k
         WHERE k.relay = l.relay AND k.token = l.token AND k.sink = s.sink)) AS serves) t
     WHERE relay_status.relay IS NULL OR coalesce(s.relay, l.relay) = relay_status.relay
     ORDER BY 1, 4

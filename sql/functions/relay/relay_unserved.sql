@@ -9,7 +9,7 @@ AS $$
     SELECT l.holder, s.name
     FROM (SELECT * FROM await.relay_leader o WHERE o.relay = p_relay ORDER BY o.no DESC LIMIT 1) l
     CROSS JOIN unnest(p_sinks) s (name)
-    WHERE l.until > clock_timestamp() AND EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay
+    WHERE await.relay_leads(l.until) AND EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay
             AND k.token = l.token)
         AND NOT EXISTS (SELECT FROM await.relay_sink k WHERE k.relay = p_relay AND k.token = l.token
             AND k.sink = s.name)

@@ -16,7 +16,7 @@ BEGIN
     RETURN QUERY SELECT k.relay, l.holder FROM await.relay_sink k CROSS JOIN LATERAL (
             SELECT * FROM await.relay_leader o WHERE o.relay = k.relay ORDER BY o.no DESC LIMIT 1) l
         WHERE k.sink = v_mark AND k.relay <> p_relay AND l.token = k.token
-          AND l.until > clock_timestamp() AND l.until < clock_timestamp() + interval '1 minute'
+          AND await.relay_leads(l.until)
         LIMIT 1;
     IF NOT FOUND AND p_token IS NOT NULL AND await.relay_holds(p_relay, p_token) THEN
         INSERT INTO await.relay_sink (relay, token, sink) VALUES (p_relay, p_token, v_mark) ON CONFLICT DO NOTHING;
