@@ -49,7 +49,7 @@ worker('w5', 'held', $url, '--lease', '1s');
 my %late = (
     (map { $_ => play_uri("/flaky/$_") } 429, 503),
     slow => play_uri('/slow/2', queue => 'held'),
-    (map { $_ => play_uri("/$_", queue => 'short') } qw(hang endless)));
+    (map { $_ => play_uri("/$_", queue => 'short') } qw(hang endless large/200 large/404 large/503)));
 
 subtest 'the request is that of the job, the answer its result' => sub {
     my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -205,6 +205,15 @@ subtest 'limits of time and size' => sub {
     my $job = ending($late{endless});
     is_deeply [ @$job{qw(state attempt)} ], [ 'failed', 1 ], 'an endless answer: failed for good';
     like $job->{error}{title}, qr/too large/, 'as it is too large';
+    $job = ending($late{'large/200'});
+    is_deeply [ @$job{qw(state attempt)} ], [ 'failed', 1 ], 'a result that says it is too large: failed for good';
+    like $job->{error}{title}, qr/too large/, 'as it is too large';
+    for my $case ([ 404, 1 ], [ 503, 2 ]) {
+        my ($status, $attempts) = @$case;
+        $job = ending($late{"large/$status"});
+        is_deeply [ @$job{qw(state attempt)} ], [ 'failed', $attempts ], "$status with as much: as any $status";
+        is $job->{error}{backend_status}, $status, "$status: and says so";
+    }
     $job = ending($late{hang});
     is_deeply [ @$job{qw(state attempt)} ], [ 'failed', 2 ], 'a back end that hangs: failed, after two attempts';
     like $job->{error}{title}, qr/did not answer in time/, 'by the time-out';

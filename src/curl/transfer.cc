@@ -109,8 +109,6 @@ CURLcode Transfer::prepare(const AddressGuard &guard, const std::string &ca_file
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_ms));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.whole_ms));
   set(CURLOPT_BUFFERSIZE, kBuffer);
-  if (!request_.cut_body)
-    set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request_.max_body));
   if (request_.connect_only)
     set(CURLOPT_CONNECT_ONLY, 1L);
   if (!ca_file.empty())
@@ -172,6 +170,10 @@ bool Transfer::fail(Failure failure, std::string detail) {
   return false;
 }
 
+bool Transfer::fail_of_size() {
+  return fail(Failure::too_large, "the body has more than " + std::to_string(request_.max_body) + " bytes");
+}
+
 std::size_t Transfer::on_header(char *line, std::size_t size, std::size_t n, void *self) noexcept {
   auto &transfer = *static_cast<Transfer *>(self);
   try {
@@ -200,6 +202,8 @@ bool Transfer::take_line(std::string_view line) {
   told_head_ = true;
   body_end_ = reader_.body_size();
   listener_->on_head({reader_.status(), std::move(reader_.headers())});
+  if (!orphaned() && !request_.cut_body && body_end_.value_or(0) > request_.max_body)
+    return fail_of_size();
   enough_ = answers_early();
   return !orphaned() && !enough_;
 }
@@ -233,7 +237,7 @@ std::size_t Transfer::take_body(std::string_view piece) {
   std::size_t size = piece.size();
   auto room = static_cast<std::size_t>(request_.max_body - body_size_);
   if (size > room && !request_.cut_body) {
-    fail(Failure::too_large, "the body has more than " + std::to_string(request_.max_body) + " bytes");
+    fail_of_size();
     return 0;
   }
   piece = piece.substr(0, room);

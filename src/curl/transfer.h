@@ -60,6 +60,7 @@ class Transfer {
   bool take_line(std::string_view line);
   std::size_t take_body(std::string_view piece);
   bool fail(Failure failure, std::string detail);
+  bool fail_of_size();
   bool answers_early() const;
   std::int64_t upload_size() const;
   void set_body();
