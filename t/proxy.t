@@ -228,6 +228,7 @@ subtest 'what could be understood in two ways' => sub {
         'Keep-Alive' => 'timeout=5'
     );
     unlike $r->{body}, qr/^(?:connection|te|keep-alive|proxy)/m, 'headers of the connection are not passed on';
+    unlike $r->{body}, qr/^x-tenant/m, 'nor is one that Connection names';
     like $r->{body}, qr/^host: 127\.0\.0\.1:$port$/m, 'the host is that of the back end';
 };
 

@@ -35,10 +35,11 @@ Refusal record_request(ngx_http_request_t *r, const ProxyOptions &options, core:
   if (!target)
     return send_problem(r, 400, "The path has a segment \".\" or \"..\", which is not passed on.");
   replay.uri = std::move(*target);
+  std::string connection = header(r, "connection");  // names headers that go no further, RFC 9110 §7.6.1
   auto *names = static_cast<ngx_str_t *>(options.headers->elts);
   for (ngx_uint_t i = 0; i < options.headers->nelts; ++i) {
     std::string name(ngx::view(names[i]));
-    if (!has_header(r, name))
+    if (!has_header(r, name) || lists(connection, name))
       continue;
     std::string value = header(r, name);
     if (!is_plain(value))
