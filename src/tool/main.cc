@@ -218,7 +218,7 @@ int act(const std::string &verb, Arguments &arguments, tool::Verbs &verbs) {
     auto body = read_file(arguments.file);
     if (!body) {
       tool::complain(body.error());
-      return tool::kUsage;
+      return cli::kUsage;
     }
     arguments.submission.body = std::move(*body);
     if (arguments.submission.key.empty())
@@ -252,7 +252,7 @@ int run(const std::string &verb, Arguments &arguments) {
                               [&line](const std::string &what) { line.interject(what); });
   if (!service) {
     tool::complain(service.error());
-    return tool::kUsage;
+    return cli::kUsage;
   }
   tool::Verbs verbs(**service, line, arguments.json);
   int status = act(verb, arguments, verbs);

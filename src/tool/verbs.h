@@ -9,7 +9,7 @@
 
 namespace await::tool {
 
-/// Exit codes of `await`; docs/cli.md has them.
+/// Exit codes of `await` besides cli::kUsage; docs/cli.md has them.
 enum Exit : int {
   kDone = 0,
   kRefused = 1,
@@ -17,7 +17,6 @@ enum Exit : int {
   kCancelled = 3,  ///< the job, or it has expired
   kUnknown = 4,
   kLate = 5,
-  kUsage = 64,
   kAway = 69,
   kForbidden = 77,
 };
