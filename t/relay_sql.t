@@ -56,8 +56,12 @@ subtest 'a leader that has died before the clock was set back' => sub {
     sql("SELECT FROM await.relay_open('back', $token, ARRAY['s'])");
     my $leader = sub { return sql("SELECT coalesce(leader, 'nobody') FROM await.relay_status('back')") };
     my $unserved = sub { return sql("SELECT leader FROM await.relay_unserved('back', ARRAY['s', 'other'])") };
-    my $console = sub { return sql("SELECT coalesce(r ->> 'leader', 'nobody')
-        FROM json_array_elements(await.console_relays()) r WHERE r ->> 'relay' = 'back'") };
+    my $console = sub {
+        return sql(
+            "SELECT coalesce(r ->> 'leader', 'nobody')
+        FROM json_array_elements(await.console_relays()) r WHERE r ->> 'relay' = 'back'"
+        );
+    };
     is $_->(), 'a', 'it leads' for $leader, $unserved, $console;
     sql("UPDATE await.relay_leader SET until = until + interval '1 hour' WHERE relay = 'back'");
     is $leader->(), 'nobody', 'nobody leads';

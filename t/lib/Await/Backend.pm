@@ -118,7 +118,7 @@ sub on_echo {
 }
 sub on_status { my ($r, $status) = @_; read_body($r); answer($r, $status, "why $status", 'Content-Type: text/plain') }
 sub on_bare { my ($r, $status) = @_; read_body($r); say_raw($r, "HTTP/1.1 $status Words\r\nConnection: close\r\n\r\n") }
-sub on_large {  # an error with a page of 3 MB, of which it says the size
+sub on_large {    # an error with a page of 3 MB, of which it says the size
     my ($r, $status) = @_;
     read_body($r);
     answer($r, $status, 'x' x (3 << 20), 'Content-Type: text/html');
