@@ -3193,23 +3193,19 @@ CREATE FUNCTION await.hint(id uuid, seq integer DEFAULT NULL::integer) RETURNS T
 #variable_conflict use_column
 DECLARE
     k    int2 := await.class(hint.id);
-    e    record;
+    e    await.event;
     j    await.job;
-    rich text;
     of_user text;
     of_batch uuid;
     may  boolean := true;
 BEGIN
     IF hint.seq IS NULL THEN
-        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
-            WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
+        SELECT * INTO e FROM await.event v WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
     ELSE
-        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
-            WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
+        SELECT * INTO e FROM await.event v WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
     END IF;
-    IF e.limited IS NOT FALSE THEN           -- or NULL: there is no such event
-        may := NOT EXISTS (SELECT FROM await.queue_grant) OR
-               (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
+    IF EXISTS (SELECT FROM await.queue_grant) THEN
+        may := (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
                 FROM await.job w JOIN await.queue q ON q.id = w.queue WHERE w.class = k AND w.id = hint.id);
     END IF;
     of_user := CASE WHEN NOT may OR hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN NULL -- a topic
@@ -3217,20 +3213,11 @@ BEGIN
                     ELSE (SELECT w.owner FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
     IF e.job IS NOT NULL THEN
         channel := await.shard(hint.id);
-        message := format('1 %s %s %s', hint.id, e.seq, e.type);
-        IF may AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned() AND coalesce(length(e.body), 0) <= 5120
-            AND coalesce(pg_column_size(e.data), 0) <= 8192 AND isfinite(e.at) THEN   -- or somebody has edited it
+        IF may AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned() THEN
             SELECT * INTO j FROM await.job w WHERE w.class = k AND w.id = hint.id;
-            rich := CASE WHEN isfinite(j.created_at) THEN json_build_object('t', await.timeline(), 'queue', (SELECT q.name FROM await.queue q WHERE q.id = j.queue), 'owner', j.owner,
-                'state', e.state, 'attempt', e.attempt, 'correlation_id', j.correlation_id, 'batch', j.batch, 'phase', j.phase,
-                'retry_of', j.retry_of, 'params', j.params::text, 'created_at', floor(extract(epoch FROM j.created_at) * 1000)::bigint,
-                'progress', (SELECT p.data::text FROM await.event p WHERE p.class = k AND p.job = hint.id AND p.seq = e.progress),
-                'at', floor(extract(epoch FROM e.at) * 1000)::bigint, 'data', e.data::text,
-                'status', e.status, 'content_type', e.content_type, 'file_name', e.file_name, 'size', e.size,
-                'body', await.base64url(e.body))::text END;
-            IF octet_length(rich) <= 7936 THEN
-                message := message || ' ' || await.sign(message || ' ' || rich) || ' ' || rich;
-            END IF;
+            message := await.hint_message(e, j, (SELECT q.name FROM await.queue q WHERE q.id = j.queue), await.timeline());
+        ELSE
+            message := format('1 %s %s %s', hint.id, e.seq, e.type);
         END IF;
         RETURN NEXT;
     END IF;
@@ -3250,6 +3237,35 @@ BEGIN
                     h (channel, message)
             WHERE v.at > e.at - interval '1 second' AND h.channel IS NOT NULL;
     END IF;
+END $$;
+CREATE FUNCTION await.hint_message(e await.event, j await.job, p_queue text, p_timeline text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    message  text := '1 ' || e.job || ' ' || e.seq || ' ' || e.type;
+    progress text;
+    rich     text;
+BEGIN
+    IF isfinite(e.at) AND isfinite(j.created_at) AND coalesce(length(e.body), 0) <= 5120
+            AND coalesce(pg_column_size(e.data), 0) <= 8192 THEN
+        IF e.progress = e.seq THEN
+            progress := e.data::text;
+        ELSIF e.progress IS NOT NULL THEN
+            SELECT p.data::text INTO progress FROM await.event p
+                WHERE p.class = e.class AND p.job = e.job AND p.seq = e.progress;
+        END IF;
+        rich := json_build_object('t', p_timeline, 'queue', p_queue, 'owner', j.owner, 'state', e.state,
+            'attempt', e.attempt, 'correlation_id', j.correlation_id, 'batch', j.batch, 'phase', j.phase,
+            'retry_of', j.retry_of, 'params', j.params::text,
+            'created_at', floor(extract(epoch FROM j.created_at) * 1000)::bigint, 'progress', progress,
+            'at', floor(extract(epoch FROM e.at) * 1000)::bigint, 'data', e.data::text,
+            'status', e.status, 'content_type', e.content_type, 'file_name', e.file_name, 'size', e.size,
+            'body', await.base64url(e.body));
+        IF octet_length(rich) <= 7936 THEN
+            message := message || ' ' || await.sign(message || ' ' || rich) || ' ' || rich;
+        END IF;
+    END IF;
+    RETURN message;
 END $$;
 CREATE FUNCTION await.hints(ids uuid[]) RETURNS TABLE(channel text, message text)
     LANGUAGE sql SECURITY DEFINER
@@ -5604,27 +5620,31 @@ DECLARE
     v_floor  CONSTANT bigint := (SELECT h.floor FROM await.home h);
     v_weight bigint := 0;
     v_any    boolean := false;
-    f        record;
+    v_limited boolean;                       -- some queues are for some roles only
+    v_timeline text;
+    e        await.event;
+    j        await.job;
 BEGIN
     cursor := v_floor || '|' || pg_current_snapshot(); -- as await.relay_cursor_text() has it
     upto := pg_current_wal_insert_lsn()::text;
     looked_for := cardinality(p_job);
     complete := true;
     IF looked_for <= v_few THEN
+        IF looked_for BETWEEN 1 AND p_hints THEN
+            v_limited := EXISTS (SELECT FROM await.queue_grant);
+            v_timeline := await.timeline();
+        END IF;
         FOR i IN 1 .. looked_for LOOP
-            SELECT j.id, p_seq[i] AS seq, coalesce(e.eid, j.eid) AS eid, coalesce(e.type, 'pending') AS type,
-                coalesce(e.state, 'pending') AS state, coalesce(e.attempt, 0::int2) AS attempt,
-                coalesce(e.at, j.created_at) AS at, q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace,
-                e.data::text AS data, e.status, e.content_type, e.file_name, e.size, CASE WHEN e.size <= p_value_max
-                    AND await.is_json(e.content_type) THEN e.body END AS value,
-                await.relay_weight(e.data, e.size, p_value_max) AS weight
-            INTO f
-            FROM await.job j LEFT JOIN await.event e ON e.class = p_class[i] AND e.job = p_job[i] AND e.seq = p_seq[i]
-                AND p_seq[i] > 1 LEFT JOIN await.queue q ON q.id = j.queue
-            WHERE j.class = p_class[i] AND j.id = p_job[i]
-              AND CASE WHEN p_seq[i] > 1 THEN e.eid > v_floor ELSE j.eid > v_floor AND j.id < v_topics END;
+            SELECT * INTO j FROM await.job w WHERE w.class = p_class[i] AND w.id = p_job[i];
             CONTINUE WHEN NOT FOUND;
-            v_weight := v_weight + f.weight;
+            IF p_seq[i] > 1 THEN
+                SELECT * INTO e FROM await.event v WHERE v.class = p_class[i] AND v.job = p_job[i] AND v.seq = p_seq[i];
+                CONTINUE WHEN NOT FOUND OR e.eid <= v_floor;
+            ELSE
+                CONTINUE WHEN j.eid <= v_floor OR j.id >= v_topics;
+                e := NULL;
+            END IF;
+            v_weight := v_weight + await.relay_weight(e.data, e.size, p_value_max);
             IF v_any AND v_weight > v_most THEN
                 -- a row without an event; the number is that of the last row
                 job := NULL;
@@ -5632,13 +5652,26 @@ BEGIN
                 EXIT;
             END IF;
             v_any := true;
-            job := f.id; seq := f.seq; eid := f.eid; type := f.type; state := f.state; attempt := f.attempt;
-            at := f.at; queue := f.name; owner := f.owner; batch := f.batch; phase := f.phase;
-            correlation_id := f.correlation_id; trace := f.trace; data := f.data; status := f.status;
-            content_type := f.content_type; file_name := f.file_name; size := f.size; value := f.value;
+            SELECT q.name INTO queue FROM await.queue q WHERE q.id = j.queue;
+            job := j.id; seq := p_seq[i]; eid := coalesce(e.eid, j.eid); type := coalesce(e.type, 'pending');
+            state := coalesce(e.state, 'pending'); attempt := coalesce(e.attempt, 0::int2); at := coalesce(e.at, j.created_at);
+            owner := j.owner; batch := j.batch; phase := j.phase; correlation_id := j.correlation_id; trace := j.trace;
+            data := e.data::text; status := e.status; content_type := e.content_type; file_name := e.file_name; size := e.size;
+            value := CASE WHEN e.size <= p_value_max AND await.is_json(e.content_type) THEN e.body END;
             hints := NULL;
             IF cardinality(p_job) <= p_hints THEN
-                hints := ARRAY(SELECT t FROM await.hint(f.id, f.seq) h, unnest(ARRAY[h.channel, h.message]) t);
+                IF v_limited OR j.batch IS NOT NULL THEN
+                    hints := ARRAY(SELECT t FROM await.hint(job, seq) h, unnest(ARRAY[h.channel, h.message]) t);
+                ELSE
+                    hints := '{}';
+                    IF e.job IS NOT NULL THEN
+                        hints := ARRAY[await.shard(job), await.hint_message(e, j, queue, v_timeline)];
+                    END IF;
+                    IF j.owner IS NOT NULL AND job < v_topics THEN
+                        hints := hints || ARRAY[await.shard(await.user_id(j.owner)),
+                            format('1 %s 0 user', await.user_id(j.owner))];
+                    END IF;
+                END IF;
             END IF;
             RETURN NEXT;
         END LOOP;
@@ -7862,6 +7895,7 @@ REVOKE ALL ON FUNCTION await.hint(id uuid, seq integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.hint(id uuid, seq integer) TO await_worker;
 GRANT ALL ON FUNCTION await.hint(id uuid, seq integer) TO await_relay;
 GRANT ALL ON FUNCTION await.hint(id uuid, seq integer) TO await_console;
+REVOKE ALL ON FUNCTION await.hint_message(e await.event, j await.job, p_queue text, p_timeline text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.hints(ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_worker;
 GRANT ALL ON FUNCTION await.hints(ids uuid[]) TO await_relay;

@@ -6,7 +6,8 @@
 -- with these.
 --
 -- A few keys are looked up one by one: a statement for all of them prepares for every partition. They come with their
--- hints, if there are p_hints at most.
+-- hints, as await.hint() has them, if there are p_hints at most; those of a job in no batch are made of the rows that
+-- were read.
 CREATE OR REPLACE FUNCTION await.relay_lookup(p_class int2[], p_job uuid[], p_seq int4[], p_value_max int,
     p_hints int DEFAULT 0)
 RETURNS TABLE (cursor text, complete boolean, job uuid, seq int4, eid bigint, type text, state text, attempt int2,
@@ -25,27 +26,31 @@ DECLARE
     v_floor  CONSTANT bigint := (SELECT h.floor FROM await.home h);
     v_weight bigint := 0;
     v_any    boolean := false;
-    f        record;
+    v_limited boolean;                       -- some queues are for some roles only
+    v_timeline text;
+    e        await.event;
+    j        await.job;
 BEGIN
     cursor := v_floor || '|' || pg_current_snapshot(); -- as await.relay_cursor_text() has it
     upto := pg_current_wal_insert_lsn()::text;
     looked_for := cardinality(p_job);
     complete := true;
     IF looked_for <= v_few THEN
+        IF looked_for BETWEEN 1 AND p_hints THEN
+            v_limited := EXISTS (SELECT FROM await.queue_grant);
+            v_timeline := await.timeline();
+        END IF;
         FOR i IN 1 .. looked_for LOOP
-            SELECT j.id, p_seq[i] AS seq, coalesce(e.eid, j.eid) AS eid, coalesce(e.type, 'pending') AS type,
-                coalesce(e.state, 'pending') AS state, coalesce(e.attempt, 0::int2) AS attempt,
-                coalesce(e.at, j.created_at) AS at, q.name, j.owner, j.batch, j.phase, j.correlation_id, j.trace,
-                e.data::text AS data, e.status, e.content_type, e.file_name, e.size, CASE WHEN e.size <= p_value_max
-                    AND await.is_json(e.content_type) THEN e.body END AS value,
-                await.relay_weight(e.data, e.size, p_value_max) AS weight
-            INTO f
-            FROM await.job j LEFT JOIN await.event e ON e.class = p_class[i] AND e.job = p_job[i] AND e.seq = p_seq[i]
-                AND p_seq[i] > 1 LEFT JOIN await.queue q ON q.id = j.queue
-            WHERE j.class = p_class[i] AND j.id = p_job[i]
-              AND CASE WHEN p_seq[i] > 1 THEN e.eid > v_floor ELSE j.eid > v_floor AND j.id < v_topics END;
+            SELECT * INTO j FROM await.job w WHERE w.class = p_class[i] AND w.id = p_job[i];
             CONTINUE WHEN NOT FOUND;
-            v_weight := v_weight + f.weight;
+            IF p_seq[i] > 1 THEN
+                SELECT * INTO e FROM await.event v WHERE v.class = p_class[i] AND v.job = p_job[i] AND v.seq = p_seq[i];
+                CONTINUE WHEN NOT FOUND OR e.eid <= v_floor;
+            ELSE
+                CONTINUE WHEN j.eid <= v_floor OR j.id >= v_topics;
+                e := NULL;
+            END IF;
+            v_weight := v_weight + await.relay_weight(e.data, e.size, p_value_max);
             IF v_any AND v_weight > v_most THEN
                 -- a row without an event; the number is that of the last row
                 job := NULL;
@@ -53,13 +58,26 @@ BEGIN
                 EXIT;
             END IF;
             v_any := true;
-            job := f.id; seq := f.seq; eid := f.eid; type := f.type; state := f.state; attempt := f.attempt;
-            at := f.at; queue := f.name; owner := f.owner; batch := f.batch; phase := f.phase;
-            correlation_id := f.correlation_id; trace := f.trace; data := f.data; status := f.status;
-            content_type := f.content_type; file_name := f.file_name; size := f.size; value := f.value;
+            SELECT q.name INTO queue FROM await.queue q WHERE q.id = j.queue;
+            job := j.id; seq := p_seq[i]; eid := coalesce(e.eid, j.eid); type := coalesce(e.type, 'pending');
+            state := coalesce(e.state, 'pending'); attempt := coalesce(e.attempt, 0::int2); at := coalesce(e.at, j.created_at);
+            owner := j.owner; batch := j.batch; phase := j.phase; correlation_id := j.correlation_id; trace := j.trace;
+            data := e.data::text; status := e.status; content_type := e.content_type; file_name := e.file_name; size := e.size;
+            value := CASE WHEN e.size <= p_value_max AND await.is_json(e.content_type) THEN e.body END;
             hints := NULL;
             IF cardinality(p_job) <= p_hints THEN
-                hints := ARRAY(SELECT t FROM await.hint(f.id, f.seq) h, unnest(ARRAY[h.channel, h.message]) t);
+                IF v_limited OR j.batch IS NOT NULL THEN
+                    hints := ARRAY(SELECT t FROM await.hint(job, seq) h, unnest(ARRAY[h.channel, h.message]) t);
+                ELSE
+                    hints := '{}';
+                    IF e.job IS NOT NULL THEN
+                        hints := ARRAY[await.shard(job), await.hint_message(e, j, queue, v_timeline)];
+                    END IF;
+                    IF j.owner IS NOT NULL AND job < v_topics THEN
+                        hints := hints || ARRAY[await.shard(await.user_id(j.owner)),
+                            format('1 %s 0 user', await.user_id(j.owner))];
+                    END IF;
+                END IF;
             END IF;
             RETURN NEXT;
         END LOOP;

@@ -15,23 +15,19 @@ AS $$
 #variable_conflict use_column
 DECLARE
     k    int2 := await.class(hint.id);
-    e    record;
+    e    await.event;
     j    await.job;
-    rich text;
     of_user text;
     of_batch uuid;
     may  boolean := true;
 BEGIN
     IF hint.seq IS NULL THEN
-        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
-            WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
+        SELECT * INTO e FROM await.event v WHERE v.class = k AND v.job = hint.id ORDER BY v.seq DESC LIMIT 1;
     ELSE
-        SELECT v.*, EXISTS (SELECT FROM await.queue_grant) AS limited INTO e FROM await.event v
-            WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
+        SELECT * INTO e FROM await.event v WHERE v.class = k AND v.job = hint.id AND v.seq = hint.seq;
     END IF;
-    IF e.limited IS NOT FALSE THEN           -- or NULL: there is no such event
-        may := NOT EXISTS (SELECT FROM await.queue_grant) OR
-               (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
+    IF EXISTS (SELECT FROM await.queue_grant) THEN
+        may := (SELECT await.may_queue(CASE WHEN hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN w.owner ELSE q.name END)
                 FROM await.job w JOIN await.queue q ON q.id = w.queue WHERE w.class = k AND w.id = hint.id);
     END IF;
     of_user := CASE WHEN NOT may OR hint.id >= 'ffffffff-0000-0000-0000-000000000000' THEN NULL -- a topic
@@ -39,20 +35,11 @@ BEGIN
                     ELSE (SELECT w.owner FROM await.job w WHERE w.class = k AND w.id = hint.id) END;
     IF e.job IS NOT NULL THEN
         channel := await.shard(hint.id);
-        message := format('1 %s %s %s', hint.id, e.seq, e.type);
-        IF may AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned() AND coalesce(length(e.body), 0) <= 5120
-            AND coalesce(pg_column_size(e.data), 0) <= 8192 AND isfinite(e.at) THEN   -- or somebody has edited it
+        IF may AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned() THEN
             SELECT * INTO j FROM await.job w WHERE w.class = k AND w.id = hint.id;
-            rich := CASE WHEN isfinite(j.created_at) THEN json_build_object('t', await.timeline(), 'queue', (SELECT q.name FROM await.queue q WHERE q.id = j.queue), 'owner', j.owner,
-                'state', e.state, 'attempt', e.attempt, 'correlation_id', j.correlation_id, 'batch', j.batch, 'phase', j.phase,
-                'retry_of', j.retry_of, 'params', j.params::text, 'created_at', floor(extract(epoch FROM j.created_at) * 1000)::bigint,
-                'progress', (SELECT p.data::text FROM await.event p WHERE p.class = k AND p.job = hint.id AND p.seq = e.progress),
-                'at', floor(extract(epoch FROM e.at) * 1000)::bigint, 'data', e.data::text,
-                'status', e.status, 'content_type', e.content_type, 'file_name', e.file_name, 'size', e.size,
-                'body', await.base64url(e.body))::text END;
-            IF octet_length(rich) <= 7936 THEN
-                message := message || ' ' || await.sign(message || ' ' || rich) || ' ' || rich;
-            END IF;
+            message := await.hint_message(e, j, (SELECT q.name FROM await.queue q WHERE q.id = j.queue), await.timeline());
+        ELSE
+            message := format('1 %s %s %s', hint.id, e.seq, e.type);
         END IF;
         RETURN NEXT;
     END IF;
