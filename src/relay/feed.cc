@@ -1,5 +1,6 @@
 #include "relay/feed.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -75,6 +76,7 @@ void Feed::read() {
   if (!running_ || draining_ || !news_ || full() || page_reply_.waiting() || read_timer_->pending())
     return;
   news_ = false;
+  asked_ms_ = loop_.monotonic_ms();
   source_.read(*this, position_, sink_.page_size(), page_reply_);
 }
 
@@ -109,6 +111,9 @@ void Feed::on_page(Result<RelayPage> page) {
   taken.cursor = std::move(page->cursor);
   taken.last = page->complete;
   taken.read = static_cast<std::int64_t>(page->events.size());
+  rate_.add(loop_.monotonic_ms(), taken.read);
+  if (behind_)
+    rest(taken.read);
   for (RelayEvent &event : page->events) {
     if (!filter_.takes(event))
       continue;
@@ -121,6 +126,18 @@ void Feed::on_page(Result<RelayPage> page) {
     next_ = std::move(taken);
   deliver();
   owner_.on_feed();  // where there were no events, this is all that happens
+}
+
+void Feed::rest(std::int64_t events) {
+  std::optional<std::int64_t> live = owner_.live_rate(*this);
+  if (!live)
+    return;
+  std::int64_t took = loop_.monotonic_ms() - asked_ms_;
+  std::int64_t ms = std::min(kRest * took, kMostRestMs);
+  if (*live > 0)
+    ms = std::min(ms, events * 1000 / (kGain * *live) - took);
+  if (ms > 0)
+    read_timer_->set(ms);
 }
 
 /// Gives the next page to the sink, unless it still has one. Pages without events are done at once.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/backoff.h"
+#include "core/event_rate.h"
 #include "io/loop.h"
 #include "io/outage.h"
 #include "io/random.h"
@@ -27,6 +28,10 @@ struct Filter {
 
 /// Brings events from a source to a sink: reads what follows while a page is delivered, and stores the cursor
 /// behind what was delivered, not with each page.
+///
+/// While it catches up beside sinks that have everything, it rests between two pages for three times as long
+/// as the page took, so that what they get does not wait for a processor; but not so long that it would no
+/// longer gain on them.
 class Feed : private Source::Listener {
  public:
   /// What a feed needs of the relay that it belongs to.
@@ -38,6 +43,8 @@ class Feed : private Source::Listener {
     virtual bool leads() const = 0;
     /// Another relay leads.
     virtual void on_refused() = 0;
+    /// How many events a second come for those of the other feeds that are live(); nullopt: none of them is.
+    virtual std::optional<std::int64_t> live_rate(const Feed &feed) = 0;
     /// Something has changed of what is asked by caught_up() and idle().
     virtual void on_feed() = 0;
 
@@ -61,6 +68,10 @@ class Feed : private Source::Listener {
   bool idle() const;
   /// Whether a page that was the last one has been delivered and stored since start().
   bool caught_up() const { return caught_up_ && idle(); }
+  /// Whether it has all that there is, and the sink takes what comes.
+  bool live() const { return running_ && !behind_ && trouble().empty(); }
+  /// Events a second that were read.
+  std::int64_t rate() { return rate_.per_second(loop_.monotonic_ms()); }
   /// Why the sink takes nothing at present; empty: it does.
   const std::string &trouble() const { return failed_.failing() ? failed_.reason() : unread_.reason(); }
 
@@ -68,6 +79,9 @@ class Feed : private Source::Listener {
   static constexpr std::int64_t kStoreMs = 100;        // cursors are stored so often at most
   static constexpr std::size_t kGroupBytes = 4 << 20;  // no more is read to one page, whatever the sink takes
   static constexpr std::int64_t kIdleStoreMs = 10'000;  // if nothing was delivered
+  static constexpr std::int64_t kRest = 3;              // times as long as a page took,
+  static constexpr std::int64_t kMostRestMs = 250;
+  static constexpr std::int64_t kGain = 4;  // and it reads so many times as much as comes for others
   struct Page {
     std::vector<RelayEvent> events;
     std::string cursor;
@@ -82,6 +96,7 @@ class Feed : private Source::Listener {
   bool behind() const override { return behind_; }
   void read();
   bool full() const;
+  void rest(std::int64_t events);
   void on_page(Result<RelayPage> page);
   void deliver();
   void on_delivered(const Result<Done> &outcome);
@@ -109,7 +124,9 @@ class Feed : private Source::Listener {
   bool news_ = false;    // there may be more than was read
   bool behind_ = false;  // the last page was not the end
   bool caught_up_ = false;
-  std::string position_;  // of the next read
+  std::string position_;       // of the next read
+  std::int64_t asked_ms_ = 0;  // when the last one began
+  core::EventRate rate_;
   std::optional<Page> current_;
   std::optional<Page> next_;
   bool delivering_ = false;  // the sink has current_

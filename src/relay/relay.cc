@@ -258,6 +258,15 @@ void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
   }
 }
 
+std::optional<std::int64_t> Relay::live_rate(const Feed &feed) {
+  std::optional<std::int64_t> most;
+  for (const auto &other : feeds_) {
+    if (other.get() != &feed && other->live() && !settings_.once)
+      most = std::max(most.value_or(0), other->rate());
+  }
+  return most;
+}
+
 void Relay::on_lost_lead() {
   unserved_.stand_by(true);
   housekeeping_.lead(false);

@@ -92,6 +92,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   void on_removed_cursor() override { open_timer_->set(0); }
   bool leads() const override { return leader_.leads(); }
   void on_refused() override { leader_.on_refused(); }
+  std::optional<std::int64_t> live_rate(const Feed &feed) override;
   void on_feed() override { look_timer_->set(0); }
   bool has_webhooks() const;
   void look();

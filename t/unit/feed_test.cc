@@ -15,6 +15,7 @@ class FeedTest : public testing::Test, protected Feed::Owner {
   bool leads() const override { return leading; }
   void on_refused() override { ++refused; }
   void on_feed() override {}
+  std::optional<std::int64_t> live_rate(const Feed &) override { return live; }
 
   io::FakeLoop loop;
   io::FakeLog log;
@@ -25,6 +26,7 @@ class FeedTest : public testing::Test, protected Feed::Owner {
   FakeSink other_sink;
   Filter filter;
   bool leading = true;
+  std::optional<std::int64_t> live;
   int removed = 0;
   int refused = 0;
   Feed feed{loop, log, random, cursors, source, sink, "one", filter, *this};
@@ -91,6 +93,43 @@ TEST_F(FeedTest, a_sink_that_fails_gets_the_same_page_again_and_holds_nobody_up)
   loop.pass(20'000);
   sink.confirm();
   EXPECT_EQ(feed.trouble(), "");
+}
+
+TEST_F(FeedTest, a_sink_that_catches_up_rests_beside_those_that_have_everything) {
+  auto page_in = [&](std::int64_t ms) {
+    loop.pass(ms);
+    source.answer();
+    sink.confirm();
+  };
+  source.write(1000);
+  feed.start({"one", 1, "0"});
+  page_in(10);
+  EXPECT_EQ(source.held.size(), 1U) << "no other sink is there";
+  EXPECT_FALSE(feed.live());
+  live = 0;
+  page_in(10);
+  EXPECT_EQ(source.held.size(), 0U) << "it rests";
+  loop.pass(29);
+  EXPECT_EQ(source.held.size(), 0U);
+  loop.pass(1);
+  EXPECT_EQ(source.held.size(), 1U) << "for three times as long as the page took";
+  page_in(1000);
+  loop.pass(250);
+  EXPECT_EQ(source.held.size(), 1U) << "but not for long";
+  live = 100;
+  page_in(10);
+  loop.pass(14);
+  EXPECT_EQ(source.held.size(), 0U);
+  loop.pass(1);
+  EXPECT_EQ(source.held.size(), 1U) << "10 events in 25 ms are four times as many as come for others";
+  live = 1000;
+  page_in(10);
+  EXPECT_EQ(source.held.size(), 1U) << "it would not gain on them";
+  live = std::nullopt;
+  while (!source.held.empty())
+    page_in(1);
+  EXPECT_TRUE(feed.live()) << "it has everything";
+  EXPECT_EQ(feed.rate(), 970) << "events were read in the last seconds";
 }
 
 TEST_F(FeedTest, a_group_of_pages_is_bounded_by_events_and_by_bytes) {
