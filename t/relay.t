@@ -127,6 +127,8 @@ subtest 'once, and what is wrong' => sub {
         ['--sink'],
         [ '--sink', 'pigeon' ],
         [ '--sink', 'stdout', '--sink', 'stdout' ],
+        [ '--sink', 'stdout', '--sink', 'stdout,name=lines' ],
+        [ '--sink', 'stdout', '--once', '--from', 'kafka=127.0.0.1:1,topic=t,queue=q,group=g' ],
         [ '--sink', 'stdout,colour=red' ],
         [ '--sink', 'redis=x' ],
         [ '--sink', 'stdout', '--types', '' ],

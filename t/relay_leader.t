@@ -194,10 +194,10 @@ subtest 'relays of one name with other sinks' => sub {
     my $some = Await::Relay->start('some', qw(--name mixed --sink stdout));
     $some->leads;
     eventually 'it has a cursor', sub { sql("SELECT count(*) FROM await.relay_status('mixed')") == 1 };
-    my $all = Await::Relay->start('all', qw(--name mixed --sink stdout --sink), 'stdout,name=more');
+    my $all = Await::Relay->start('all', qw(--name mixed --sink stdout --sink), 'webhooks,name=more');
     eventually 'a standby says what nobody serves',
         sub { $all->text =~ /\S+ leads without more, which nobody serves: give all relays of this name/ };
-    my $said = Await::Relay->start('checked', qw(--name mixed --check --sink), 'stdout,name=more')->status;
+    my $said = Await::Relay->start('checked', qw(--name mixed --check --sink), 'webhooks,name=more')->status;
     is $said, 1, '--check fails';
     is sql("SELECT string_agg(sink, ' ') FROM await.relay_status('mixed') WHERE leader IS NOT NULL"), 'stdout',
         'only what is served has a leader';

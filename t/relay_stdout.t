@@ -123,4 +123,20 @@ subtest 'what it writes to is full' => sub {
     is status('full'), 0, 'SIGTERM ends it';
 };
 
+# Bug: it waited for PostgreSQL to come back, for as long as that took.
+subtest '--once, and PostgreSQL goes away' => sub {
+    start_piped('once');
+    kill 'TERM', $s->pid('once');
+    is status('once'), 0, 'there is a cursor';
+    my $id = submit('q');
+    sql("SELECT await.append_event(await.lock_job('$id'), 'x', 'processing', to_jsonb(repeat('x', 300000)))");
+    my $from = start_piped('once', '--once');
+    eventually 'it writes', sub { IO::Select->new($from)->can_read(0) };
+    $s->end('postgres', 'INT');
+    eventually 'it leads no more', sub { log_of('once') =~ /not leading any more/ };
+    1 while sysread $from, my $text, 65536;
+    is status('once'), 256, 'it ends: 1';
+    like log_of('once'), qr/not everything was delivered: .*PostgreSQL/, 'and says why';
+};
+
 finish();

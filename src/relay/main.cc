@@ -164,6 +164,8 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   if (arguments.sinks.empty() &&
       (arguments.settings.once || !arguments.types.empty() || !arguments.queues.empty()))
     return Error{Code::invalid, "there is no --sink"};
+  if (arguments.settings.once && !arguments.from.empty())
+    return Error{Code::invalid, "--once is for --sink: a relay with --from has no end"};
   if (std::string wrong = bad_filter(arguments); !wrong.empty())
     return Error{Code::invalid, wrong};
   arguments.settings.filter.types = {arguments.types.begin(), arguments.types.end()};

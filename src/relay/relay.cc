@@ -90,7 +90,10 @@ Result<Done> Relay::make_sinks() {
   Source &source = log_source_ ? static_cast<Source &>(*log_source_) : source_;
   SinkContext context{loop_, log_, random_, read_, deliveries_, bus_, leader_};
   bool has_dispatcher = false;
+  bool has_output = false;
   for (const SinkSpec &spec : settings_.sinks) {
+    if (spec.kind == "stdout" && std::exchange(has_output, true))
+      return Error{Code::invalid, "there are two sinks stdout, whose lines would mix"};
     if (spec.kind == "webhooks" && std::exchange(has_dispatcher, true))
       return Error{Code::invalid, "there are two sinks webhooks, which would send each delivery twice"};
     auto sink = make_sink(spec, context);
@@ -248,6 +251,7 @@ void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
     return;
   }
   phase_timer_->clear();
+  opened_ = true;
   for (const StoredCursor &stored : *cursors) {
     for (auto &feed : feeds_) {
       if (feed->name() == stored.sink) {
@@ -278,6 +282,8 @@ void Relay::on_lost_lead() {
     feed->stop();
     feed->sink().lead(false);
   }
+  if (settings_.once && phase_ == Phase::running)
+    phase_timer_->set(kOnceMs);
   look_timer_->set(0);
 }
 
@@ -334,7 +340,8 @@ void Relay::drain() {
 void Relay::next_phase() {
   if (phase_ == Phase::running) {
     std::string other = leader_.holder().empty() ? "PostgreSQL does not answer" : leader_.holder() + " leads";
-    log_.error("nothing was delivered: " + (trouble().empty() ? other : trouble()));
+    log_.error((opened_ ? "not everything was delivered: " : "nothing was delivered: ") +
+               (trouble().empty() ? other : trouble()));
     failed_ = true;
     drain();
   } else if (phase_ == Phase::draining) {

@@ -71,7 +71,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   enum class Phase { running, draining, releasing, done };
   static constexpr std::int64_t kDrainMs = 10'000;
   static constexpr std::int64_t kReleaseMs = 2'000;
-  static constexpr std::int64_t kOnceMs = 5'000;  // with `once`: to lead by then
+  static constexpr std::int64_t kOnceMs = 5'000;  // with `once`: to lead by then, or again
 
   struct Hello {
     std::string timeline;
@@ -127,6 +127,7 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   core::Reply<std::vector<StoredCursor>> open_reply_ =
       core::Reply<std::vector<StoredCursor>>::to<&Relay::on_opened>(this);
   Phase phase_ = Phase::running;
+  bool opened_ = false;  // the cursors have been read
   bool failed_ = false;
   bool recognizes_ = false;  // lead_ was asked for its server
   std::unique_ptr<io::Timer> open_timer_;
