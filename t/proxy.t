@@ -40,6 +40,9 @@ my $s = start_stack(http => $bare, extra => <<"CONF");
         if (\$arg_ok) { await_proxy $url/status/200; await_submit legacy; }
     }
     location /tree { await legacy; await_proxy $url/echo; }
+    location /cookies/ {
+        await_job_uri /jobs/\$await_id; await_submit legacy; await_proxy $url headers=Cookie,X-Tenant;
+    }
     location = /elsewhere { await_job_uri /jobs/\$await_id; await_submit legacy; await_proxy http://127.0.0.1:1; }
     location = /nobody { await_job_uri /jobs/\$await_id; await_submit nobody; await_proxy $url; }
 CONF
@@ -230,6 +233,14 @@ subtest 'what could be understood in two ways' => sub {
     unlike $r->{body}, qr/^(?:connection|te|keep-alive|proxy)/m, 'headers of the connection are not passed on';
     unlike $r->{body}, qr/^x-tenant/m, 'nor is one that Connection names';
     like $r->{body}, qr/^host: 127\.0\.0\.1:$port$/m, 'the host is that of the back end';
+};
+
+subtest 'headers in several lines' => sub {
+    my @lines = ([ Prefer => 'wait=20' ], map { ([ Cookie => "c$_=$_" ], [ 'X-Tenant' => "t$_" ]) } 1 .. 3);
+    my $r = Await::Http1->new(port => $s->{port})
+        ->send(Await::Http1::head('POST', '/cookies/echo', \@lines, body => 'x') . 'x')->answer(20);
+    like $r->{body}, qr/^cookie: c1=1; c2=2; c3=3$/m, 'cookies become the one line that they are';
+    like $r->{body}, qr/^x-tenant: t1, t2, t3$/m, 'others a list';
 };
 
 subtest 'HTTP/2' => sub {

@@ -93,7 +93,7 @@ std::string header(ngx_http_request_t *r, std::string_view lower_name) {
   std::string out;
   each_header(r, lower_name, [&](std::string_view value) {
     if (!out.empty())
-      out += ", ";
+      out += lower_name == "cookie" ? "; " : ", ";  // it is no list, RFC 6265 §5.4
     out += value;
   });
   return out;

@@ -12,7 +12,7 @@
 
 namespace await::http {
 
-/// A request header, several lines joined by ", "; empty if there is none.
+/// A request header, several lines joined by ", " (Cookie: by "; "); empty if there is none.
 /// @param lower_name  in lower case
 std::string header(ngx_http_request_t *r, std::string_view lower_name);
 bool has_header(ngx_http_request_t *r, std::string_view lower_name);
