@@ -49,7 +49,16 @@ worker('w5', 'held', $url, '--lease', '1s');
 my %late = (
     (map { $_ => play_uri("/flaky/$_") } 429, 503),
     slow => play_uri('/slow/2', queue => 'held'),
-    (map { $_ => play_uri("/$_", queue => 'short') } qw(hang endless large/200 large/404 large/503)));
+    (map { $_ => play_uri("/$_", queue => 'short') } qw(hang stuck/404 stuck/503 endless large/200 large/404 large/503)));
+
+# The seconds from the first attempt of one of these to the second.
+sub pause_before_second {
+    my ($name) = @_;
+    return sql(
+        "SELECT extract(epoch FROM max(e.at) - min(e.at)) FROM await.event e
+        WHERE e.job = '$late{$name}' AND e.type = 'processing'"
+    );
+}
 
 subtest 'the request is that of the job, the answer its result' => sub {
     my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -160,12 +169,7 @@ subtest 'Retry-After is heeded' => sub {
     for my $status (429, 503) {
         is_deeply [ @{ ending($late{$status}) }{qw(state attempt)} ], [ 'completed', 2 ],
             "$status: completed by the second attempt";
-        cmp_ok sql(
-            "SELECT extract(epoch FROM max(e.at) - min(e.at)) FROM await.event e
-            WHERE e.job = '$late{$status}' AND e.type = 'processing'"
-            ),
-            '>', 1,
-            "$status: a second later, not by the back-off of the queue";
+        cmp_ok pause_before_second($status), '>', 1, "$status: a second later, not by the back-off of the queue";
     }
 };
 
@@ -217,6 +221,10 @@ subtest 'limits of time and size' => sub {
     $job = ending($late{hang});
     is_deeply [ @$job{qw(state attempt)} ], [ 'failed', 2 ], 'a back end that hangs: failed, after two attempts';
     like $job->{error}{title}, qr/did not answer in time/, 'by the time-out';
+    $job = ending($late{'stuck/404'});
+    is_deeply [ $job->{attempt}, $job->{error}{backend_status} ], [ 1, 404 ], 'a 404 whose body hangs: as any 404';
+    is_deeply [ @{ ending($late{'stuck/503'}) }{qw(state attempt)} ], [ 'completed', 2 ], 'a 503 whose body hangs';
+    cmp_ok pause_before_second('stuck/503'), '>=', 2.9, 'its Retry-After is heeded, from the time-out on';
 };
 
 subtest 'the lease is kept, and a cancel ends the request' => sub {

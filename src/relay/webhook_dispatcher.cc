@@ -57,9 +57,9 @@ class WebhookDispatcher::Attempt : public curl::Listener {
   void on_end(const curl::Ending &ending) override {
     std::int64_t now = owner_.loop_.monotonic_ms();
     bool answered = ending.failure == curl::Failure::none;
-    int status = answered ? head_.status : 0;
-    auto retry =
-        answered ? curl::retry_after_ms(head_, owner_.loop_.unix_ms(), kLongestPauseMs) : std::nullopt;
+    // that it is an error counts, also if the rest of the answer does not come
+    int status = answered || head_.status >= 300 ? head_.status : 0;
+    auto retry = curl::retry_after_ms(head_, owner_.loop_.unix_ms(), kLongestPauseMs);
     bool pauses = (status == 429 || status == 503) && retry;
     auto judged = wire::judge_webhook(status, retry, due_.attempts + 1, owner_.options_.first_delay_ms,
                                       owner_.random_.unit());

@@ -176,8 +176,8 @@ void HttpTask::on_end(const curl::Ending &ending) {
     return;
   }
   backend_.on_answer(url_->origin);
-  if (ending.failure == curl::Failure::too_large && head_.status != 0 && outcome_ != Outcome::result) {
-    end_as(outcome_, title_, detail_);  // that it is an error counts, not how much it says of it
+  if (head_.status != 0 && outcome_ != Outcome::result) {
+    end_as(outcome_, title_, detail_);  // that it is an error counts, not whether all it says of it has come
     return;
   }
   log_.info("job " + name() + ": no answer from " + url_->origin + ": " + ending.detail);

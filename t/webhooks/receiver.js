@@ -58,6 +58,7 @@ const answers = {
     res.write('half');
     setTimeout(() => res.destroy(), 50);
   },
+  stuck: (res, n) => (n < 2 ? res.writeHead(503, { 'Retry-After': '2', 'Content-Length': 9 }).write('half') : res.writeHead(200).end()),
   garbage: (res) => res.socket.end('\x00\x01 this is no HTTP\r\n\r\n'),
   head: (res) => res.socket.end('HTTP/1.1 200 OK\r\n' + 'X-Long: ' + 'x'.repeat(100000) + '\r\n\r\n'),
   unmodified: (res) => res.writeHead(304).end(),

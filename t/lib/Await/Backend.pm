@@ -175,6 +175,14 @@ sub on_headers {
     answer($r, 200, 'ok', 'Content-Type: text/plain', map { "X-$_: " . 'v' x 50 } 1 .. $n);
 }
 sub on_hang { my ($r) = @_; read_body($r); sysread $r->{socket}, my $end, 1 }    # until it is left
+# Says at the first attempt that it is unavailable, with a pause, and never ends to say so.
+sub on_stuck {
+    my ($r, $status) = @_;
+    return on_flaky($r, $status) if $r->{headers}{'x-await-attempt'} > 1;
+    read_body($r);
+    say_raw($r, "HTTP/1.1 $status Words\r\nRetry-After: 2\r\nContent-Length: 9\r\n\r\nhalf");
+    sysread $r->{socket}, my $end, 1;
+}
 sub on_endless {
     my ($r) = @_;
     read_body($r);
