@@ -235,7 +235,12 @@ subtest 'replays, and no dead letters' => sub {
     is jobs('many'), 10_001, 'and they are the same jobs';
     eventually 'without dead letters it goes on', sub { payloads('lost') eq '1,2,3,4' };
     like $last->text, qr/lost\[0\]\@4 is no valid job: .*; it is skipped/, 'and the log says what was skipped';
+    $kafka->put_lines('lost', ('}') x 30, '5');
+    eventually 'nor do many bad ones stop it', sub { payloads('lost') eq '1,2,3,4,5' };
     $last->stop;
+    my $lines = () = $last->text =~ /is no valid job/g;
+    is $lines, 20, 'of which the log says few';
+    like $last->text, qr/ 12 more messages were no valid jobs/, 'and how many more there were, before it ends';
 };
 
 $kafka->stop;

@@ -121,7 +121,8 @@ KafkaSource::KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::C
       progress_(loop, cursors, settings_.name, *this),
       submit_timer_(loop.timer([this] { submit(); }, io::Loop::Quit::may)),
       letter_timer_(loop.timer([this] { send_letters(); }, io::Loop::Quit::may)),
-      start_timer_(loop.timer([this] { start(); }, io::Loop::Quit::may)) {}
+      start_timer_(loop.timer([this] { start(); }, io::Loop::Quit::may)),
+      minute_timer_(loop.timer([this] { end_minute(); }, io::Loop::Quit::may)) {}
 
 KafkaSource::~KafkaSource() = default;
 
@@ -145,6 +146,7 @@ void KafkaSource::lead(bool leads) {
   submit_timer_->clear();
   letter_timer_->clear();
   start_timer_->clear();
+  end_minute();
 }
 
 void KafkaSource::start() {
@@ -279,17 +281,18 @@ void KafkaSource::refuse(Item item) {
     letter_timer_->set(0);
 }
 
+/// The end of a minute in which messages were refused, or of the lead.
+void KafkaSource::end_minute() {
+  minute_timer_->clear();
+  if (std::int64_t more = std::exchange(lines_, 0) - kMostLines; more > 0)
+    log_.error(name_ + ": " + std::to_string(more) +
+               " more messages were no valid jobs in the minute before");
+}
+
 void KafkaSource::log_refusal(const Item &item) {
-  std::int64_t now = loop_.monotonic_ms();
-  if (now - lines_since_ms_ >= kMinuteMs) {
-    if (unlogged_ > 0)
-      log_.error(name_ + ": " + std::to_string(std::exchange(unlogged_, 0)) +
-                 " more messages were no valid jobs in the minute before");
-    lines_since_ms_ = now;
-    lines_ = 0;
-  }
+  if (!minute_timer_->pending())
+    minute_timer_->set(kMinuteMs);
   if (++lines_ > kMostLines) {
-    ++unlogged_;
     return;
   }
   log_.error(name_ + ": message " + place_of(item.message) + " is no valid job: " + item.reason +

@@ -83,6 +83,7 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   void pass(std::size_t count, const std::string &reason);
   void refuse(Item item);
   void log_refusal(const Item &item);
+  void end_minute();
   void send_letters();
   kafka::Message letter_of(const Item &item) const;
   void on_letters(Result<kafka::Sent> outcome);
@@ -112,10 +113,8 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   std::size_t jobs_ = 0;       // of these, those in it
   std::size_t limit_ = kBatch;
   std::deque<Item> letters_;
-  std::size_t bytes_ = 0;  // of both
-  int lines_ = 0;
-  std::int64_t lines_since_ms_ = 0;
-  std::int64_t unlogged_ = 0;
+  std::size_t bytes_ = 0;   // of both
+  std::int64_t lines_ = 0;  // messages that were refused in this minute
   core::Backoff backoff_{100, 5'000};
   core::Backoff letter_backoff_{500, 10'000};
   core::Reply<Done> names_reply_ = core::Reply<Done>::to<&KafkaSource::on_names>(this);
@@ -124,6 +123,7 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   std::unique_ptr<io::Timer> submit_timer_;
   std::unique_ptr<io::Timer> letter_timer_;
   std::unique_ptr<io::Timer> start_timer_;
+  std::unique_ptr<io::Timer> minute_timer_;
 };
 
 }  // namespace await::relay
