@@ -49,7 +49,8 @@ worker('w5', 'held', $url, '--lease', '1s');
 my %late = (
     (map { $_ => play_uri("/flaky/$_") } 429, 503),
     slow => play_uri('/slow/2', queue => 'held'),
-    (map { $_ => play_uri("/$_", queue => 'short') } qw(hang stuck/404 stuck/503 endless large/200 large/404 large/503)));
+    (map { $_ => play_uri("/$_", queue => 'short') }
+        qw(hang stuck/404 stuck/503 endless large/200 large/404 large/503)));
 
 # The seconds from the first attempt of one of these to the second.
 sub pause_before_second {

@@ -55,7 +55,8 @@ sub became {
 }
 # Waits until each job has its state, and compares. Cases: [ name, URL, state, pattern of the error ].
 sub outcomes {
-    my @cases = grep { !$ENV{AWAIT_ASAN} || $_->[1] !~ m{//(?:other|stuck)[.]example} } @_;    # there is no resolver then
+    # with AddressSanitizer there is no resolver
+    my @cases = grep { !$ENV{AWAIT_ASAN} || $_->[1] !~ m{//(?:other|stuck)[.]example} } @_;
     my %job = map { $_->[0] => hooked($_->[1]) } @cases;
     my $is = {};
     until_true(
