@@ -201,6 +201,7 @@ subtest 'kills of the relay, and of PostgreSQL' => sub {
     submit_some(3);
     all_come();
     is_deeply [ lacking() ], [], 'and over a restart of PostgreSQL';
+    unlike $relays[-1]->text, qr/nobody has asked for/, 'whose end of the stream is no surprise';
     until_true('a slot again', sub { slot('count(*)') == 1 }, 40);
     $relay = $relays[-1];
 };

@@ -319,6 +319,8 @@ void Replication::lost(const std::string &why) {
 
 std::string Replication::failure_text(const PGresult *result) {
   ExecStatusType status = PQresultStatus(result);
+  if (status == PGRES_COMMAND_OK)  // as it does when it is shut down
+    return "the server has ended the stream";
   if (status != PGRES_FATAL_ERROR)
     return std::string("an answer that nobody has asked for: ") + PQresStatus(status);
   const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
