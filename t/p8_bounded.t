@@ -62,7 +62,8 @@ subtest 'ten thousand held requests' => sub {
     my $per = (memory_kb($pid, 'VmRSS') - $before) / $count;
     cmp_ok $per, '<', $ENV{AWAIT_ASAN} ? 200 : 24, sprintf '%.1f KB each in nginx', $per;
 
-    # sessions report what they called late, but they do
+    # A session tells what it called with up to 10 s of delay, so what is counted in 4 s can be the calls of 14 s: some
+    # twenty. One read for each job would be two hundred in two re-reads, one for each request twenty thousand.
     sql("ALTER SYSTEM SET track_functions = 'pl'");
     sql('SELECT pg_reload_conf()');
     my $reads = sub { sql("SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname LIKE 'edge%'") };
@@ -71,7 +72,7 @@ subtest 'ten thousand held requests' => sub {
     my $began = time;
     ok $held[0]->quiet(4), 'quiet';
     my $queries = $reads->() - $quiet_from;
-    cmp_ok $queries, '<', 8, "$queries reads in " . int(time - $began) . ' s: none of them per request';
+    cmp_ok $queries, '<', $jobs, "$queries reads in " . int(time - $began) . ' s: none of them per request';
 
     $began = time;
     sql("SELECT count(await.complete(id, receipt, 'x')) FROM await.claim(ARRAY['work'], 'w', 1000)");
