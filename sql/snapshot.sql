@@ -3223,7 +3223,7 @@ BEGIN
     END IF;
     IF of_user IS NOT NULL THEN
         channel := await.shard(await.user_id(of_user));
-        message := format('1 %s 0 user', await.user_id(of_user));
+        message := await.user_hint(of_user);
         RETURN NEXT;
     END IF;
     of_batch := CASE WHEN NOT may OR e.job IS NULL THEN NULL WHEN j.id IS NOT NULL THEN j.batch
@@ -4316,7 +4316,7 @@ CREATE FUNCTION await.notify_event() RETURNS trigger
 BEGIN
     PERFORM pg_notify('await_hint', format('1 %s %s %s', NEW.job, NEW.seq, NEW.type));
     IF NEW.owner IS NOT NULL AND NEW.job < 'ffffffff-0000-0000-0000-000000000000' THEN
-        PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(NEW.owner)));
+        PERFORM pg_notify('await_hint', await.user_hint(NEW.owner));
     END IF;
     IF NEW.state IN ('cancelled', 'expired') AND EXISTS (SELECT FROM await.lease l WHERE l.job = NEW.job) THEN
         PERFORM pg_notify('await_cancel', NEW.job::text);
@@ -4338,7 +4338,7 @@ CREATE FUNCTION await.notify_work(p_queues text[], p_owners text[] DEFAULT NULL:
     AS $$
 BEGIN
     PERFORM pg_notify('await_work', d.queue) FROM (SELECT DISTINCT k AS queue FROM unnest(p_queues) k) d;
-    PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(d.owner)))
+    PERFORM pg_notify('await_hint', await.user_hint(d.owner))
         FROM (SELECT DISTINCT o AS owner FROM unnest(p_owners) o WHERE o IS NOT NULL) d;
 END $$;
 CREATE FUNCTION await.old_partitions() RETURNS TABLE(relname name, class smallint, starts timestamp with time zone, ends timestamp with time zone, needed boolean)
@@ -5668,8 +5668,7 @@ BEGIN
                         hints := ARRAY[await.shard(job), await.hint_message(e, j, queue, v_timeline)];
                     END IF;
                     IF j.owner IS NOT NULL AND job < v_topics THEN
-                        hints := hints || ARRAY[await.shard(await.user_id(j.owner)),
-                            format('1 %s 0 user', await.user_id(j.owner))];
+                        hints := hints || ARRAY[await.shard(await.user_id(j.owner)), await.user_hint(j.owner)];
                     END IF;
                 END IF;
             END IF;
@@ -6816,6 +6815,9 @@ CREATE FUNCTION await.topic_id(name text) RETURNS uuid
     SELECT encode(set_byte(set_byte(b, 6, (get_byte(b, 6) & 15) | 128), 8, (get_byte(b, 8) & 63) | 128), 'hex')::uuid
     FROM (SELECT E'\\xffffffffffff'::bytea || substring(sha256(convert_to('topic:' || name, 'UTF8')) FROM 1 FOR 10)) s (b)
 $$;
+CREATE FUNCTION await.user_hint(p_owner text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ SELECT format('1 %s 0 user', await.user_id(p_owner)) $$;
 CREATE FUNCTION await.user_id(name text) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -8108,6 +8110,7 @@ GRANT ALL ON FUNCTION await.topic_id(name text) TO await_edge;
 GRANT ALL ON FUNCTION await.topic_id(name text) TO await_worker;
 GRANT ALL ON FUNCTION await.topic_id(name text) TO await_relay;
 GRANT ALL ON FUNCTION await.topic_id(name text) TO await_console;
+REVOKE ALL ON FUNCTION await.user_hint(p_owner text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.user_id(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.user_walk(p_owner text, p_since pg_snapshot, p_upto pg_snapshot, p_after bigint, p_limit integer, p_value_max integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION await.utc(at timestamp with time zone) FROM PUBLIC;

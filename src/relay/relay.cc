@@ -264,8 +264,10 @@ void Relay::on_opened(Result<std::vector<StoredCursor>> cursors) {
 
 std::optional<std::int64_t> Relay::live_rate(const Feed &feed) {
   std::optional<std::int64_t> most;
+  if (settings_.once)
+    return most;
   for (const auto &other : feeds_) {
-    if (other.get() != &feed && other->live() && !settings_.once)
+    if (other.get() != &feed && other->live())
       most = std::max(most.value_or(0), other->rate());
   }
   return most;

@@ -7,7 +7,7 @@ AS $$
 BEGIN
     PERFORM pg_notify('await_hint', format('1 %s %s %s', NEW.job, NEW.seq, NEW.type));
     IF NEW.owner IS NOT NULL AND NEW.job < 'ffffffff-0000-0000-0000-000000000000' THEN
-        PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(NEW.owner)));
+        PERFORM pg_notify('await_hint', await.user_hint(NEW.owner));
     END IF;
     IF NEW.state IN ('cancelled', 'expired') AND EXISTS (SELECT FROM await.lease l WHERE l.job = NEW.job) THEN
         PERFORM pg_notify('await_cancel', NEW.job::text);

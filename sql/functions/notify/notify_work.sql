@@ -5,6 +5,6 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
     PERFORM pg_notify('await_work', d.queue) FROM (SELECT DISTINCT k AS queue FROM unnest(p_queues) k) d;
-    PERFORM pg_notify('await_hint', format('1 %s 0 user', await.user_id(d.owner)))
+    PERFORM pg_notify('await_hint', await.user_hint(d.owner))
         FROM (SELECT DISTINCT o AS owner FROM unnest(p_owners) o WHERE o IS NOT NULL) d;
 END $$;

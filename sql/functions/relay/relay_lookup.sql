@@ -74,8 +74,7 @@ BEGIN
                         hints := ARRAY[await.shard(job), await.hint_message(e, j, queue, v_timeline)];
                     END IF;
                     IF j.owner IS NOT NULL AND job < v_topics THEN
-                        hints := hints || ARRAY[await.shard(await.user_id(j.owner)),
-                            format('1 %s 0 user', await.user_id(j.owner))];
+                        hints := hints || ARRAY[await.shard(await.user_id(j.owner)), await.user_hint(j.owner)];
                     END IF;
                 END IF;
             END IF;

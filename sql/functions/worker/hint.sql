@@ -45,7 +45,7 @@ BEGIN
     END IF;
     IF of_user IS NOT NULL THEN
         channel := await.shard(await.user_id(of_user));
-        message := format('1 %s 0 user', await.user_id(of_user));
+        message := await.user_hint(of_user);
         RETURN NEXT;
     END IF;
     of_batch := CASE WHEN NOT may OR e.job IS NULL THEN NULL WHEN j.id IS NOT NULL THEN j.batch
