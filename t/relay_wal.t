@@ -116,7 +116,8 @@ subtest 'events come by the log' => sub {
     is scalar($relay->events), 1 + 15 + 1200, 'nothing twice';
     until_true('the cursor is stored', sub { status_of('stdout', 'behind') == 0 });
     is $relay->stop, 0, 'SIGTERM ends it';
-    is slot('count(*)'), 0, 'and no slot is left behind';
+    # PostgreSQL ends the session, and with it the slot, when it has seen that the connection is closed
+    eventually 'and no slot is left behind', sub { slot('count(*)') == 0 };
 };
 
 subtest 'the slot is lost, again and again' => sub {
@@ -130,8 +131,8 @@ subtest 'the slot is lost, again and again' => sub {
     }
     all_come();
     is_deeply [ lacking() ], [], 'all events have come, each job in order';
-    until_true('there is another slot', sub { slot('slot_name') =~ /^await_relay_/ && slot('slot_name') ne $before });
-    is slot('count(*)'), 1, 'one, and the others are gone';
+    eventually 'there is another slot, and the others are gone',
+        sub { slot('slot_name') =~ /^await_relay_\S+\z/ && slot('slot_name') ne $before };
     sql('DROP PUBLICATION await_relay');
     submit_some(1);
     my $missed = qr/the publication await_relay is missing|does not exist.*await-ctl relay wal on/;
