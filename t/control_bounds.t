@@ -23,14 +23,16 @@ sub submit_for {
     my ($queue, $owner, $n) = @_;
     return sql("SELECT await.submit('$queue', 'x', options => '{\"owner\": \"$owner\"}') FROM generate_series(1, $n)");
 }
-# The owners of the jobs that a claim gets, in their order.
+# The owners of the jobs that a claim gets, in their order. The turn of the queue is taken first, as in control.t.
 sub owners {
     my ($queue, $n) = @_;
-    return sql(
-        "SELECT coalesce(string_agg((SELECT j.owner FROM await.job j WHERE j.id = c.id), '' ORDER BY c.ord), '')
+    my $claimed = sql(
+        "BEGIN; SELECT FROM await.queue WHERE name = '$queue' FOR NO KEY UPDATE;
+        SELECT coalesce(string_agg((SELECT j.owner FROM await.job j WHERE j.id = c.id), '' ORDER BY c.ord), '')
         FROM await.claim('{$queue}', 'w', $n) WITH ORDINALITY c (id, receipt, attempt, queue, payload, content_type,
-            file_name, params, batch, phase, trace, deadline, payload_size, correlation_id, lease_for, ord)"
+            file_name, params, batch, phase, trace, deadline, payload_size, correlation_id, lease_for, ord); COMMIT"
     );
+    return $claimed =~ s/\A\n//r;
 }
 sub queue_of { return "(SELECT id FROM await.queue WHERE name = '$_[0]')" }
 
