@@ -10,7 +10,7 @@ use Test::More;
 
 use Exporter 'import';
 our @EXPORT = qw(refused old_partition timed purge purger background end);
-our @EXPORT_OK = qw(submit state);
+our @EXPORT_OK = qw(counted submit state);
 
 # A job of so many bytes (1), submitted by SQL. Options: JSON.
 sub submit {
@@ -91,6 +91,23 @@ SQL
     sql('DROP FUNCTION await.purge(); ALTER FUNCTION await.true_purge() RENAME TO purge');
     return sql("SELECT coalesce(string_agg(DISTINCT who, ' '), 'nobody') FROM test.purged");
 }
+# Counts the calls of a function of the schema await that returns a single value, from now on: ($calls, $end), of which the
+# first gives their number, the second makes the function what it was. What pg_stat_user_functions has, sessions report
+# up to ten seconds late.
+sub counted {
+    my ($signature) = @_;
+    my ($name) = $signature =~ /^(\w+)/;
+    my $was = sql("SELECT pg_get_functiondef('await.$signature'::regprocedure)");
+    my ($head) = $was =~ /^(.*\n) LANGUAGE /s or die "no definition: $was";
+    my $arguments = join ', ', map { "\$$_" } 1 .. sql("SELECT pronargs FROM pg_proc WHERE oid = 'await.$signature'::regprocedure");
+    sql($was =~ s/ await\.$name\(/ test.true_$name(/r);
+    sql("CREATE SEQUENCE IF NOT EXISTS test.calls_of_$name; GRANT ALL ON SEQUENCE test.calls_of_$name TO PUBLIC");
+    sql("$head LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS \$test\$ BEGIN
+        PERFORM nextval('test.calls_of_$name'); RETURN test.true_$name($arguments); END \$test\$");
+    my $calls = sub { return sql("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM test.calls_of_$name") };
+    return ($calls, sub { sql($was); return });
+}
+
 # Ends one that sleeps, and its session with it.
 sub end {
     my ($pid) = @_;
