@@ -1,5 +1,6 @@
 # Several await-relays of one name: one leads. Whoever is killed, stopped or ended, another takes over in time, and what
-# the former leader had begun counts no more.
+# the former leader had begun counts no more. A lease lasts for 1.5 s; a relay that is not told of its end would wait for the
+# connections of the former leader, which PostgreSQL keeps for minutes: $SOON lies between.
 
 use strict;
 use warnings;
@@ -9,12 +10,12 @@ use lib "$FindBin::Bin/lib";
 use Await::Relay;
 use Await::Session;
 use Await::Test;
-use List::Util qw(max min);
+use List::Util qw(max);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $s = start_stack(without => [qw(nginx redis)]);
-my $slowness = $ENV{AWAIT_ASAN} ? 4 : 1;
+my $SOON = 15;    # s
 
 my %up;
 my $n = 0;
@@ -31,8 +32,9 @@ sub holder {
     return sql("SELECT max(leader) FROM await.relay_status('pair')") =~ /:(\d+)$/ ? $1 : 0;
 }
 sub leader {
-    my $pid = holder();
-    return (grep { $_->pid == $pid } values %up)[0];
+    my $leader;
+    until_true('one of them leads', sub { my $pid = holder(); ($leader) = grep { $_->pid == $pid } values %up; $leader });
+    return $leader;
 }
 sub token { return sql("SELECT token FROM await.relay_leader WHERE relay = 'pair' ORDER BY no DESC LIMIT 1") }
 sub forget {
@@ -60,8 +62,10 @@ eventually 'two stand by', sub {
 };
 my @jobs = map { submit('q') } 1 .. 20;
 $first = leader();
-eventually 'the leader writes', sub { $first->events >= 20 };
-is scalar(map { $_->events } others($first)), 0, 'only the leader writes';
+my $token = token();
+eventually 'the leader writes', sub { 20 <= map { $_->events } values %up };
+# on a machine that stood still for longer than a lease another one leads, rightly
+is scalar(map { $_->events } others($first)), 0, 'only the leader writes' if token() == $token;
 
 subtest 'a leader that is killed' => sub {
     my @took;
@@ -77,8 +81,7 @@ subtest 'a leader that is killed' => sub {
         eventually 'it stands by', sub { $fresh->text =~ /standing by/ };
     }
     my $said = join ', ', map { sprintf '%.2f s', $_ } @took;
-    cmp_ok min(@took), '<=', 2 * $slowness, "events are handed on by another within two seconds: $said";
-    cmp_ok max(@took), '<=', 3 * $slowness, 'and on a busy machine, too';
+    cmp_ok max(@took), '<=', $SOON, "events are handed on by another one: $said";
 };
 
 subtest 'a leader that stands still, with events that it has asked for' => sub {
@@ -104,7 +107,7 @@ subtest 'a leader that stands still, with events that it has asked for' => sub {
     eventually 'another hands on the event', sub {
         grep { $_->text =~ /"$late:1"/ } @others;
     };
-    cmp_ok time - $began, '<=', 2 * $slowness, 'within two seconds';
+    cmp_ok time - $began, '<=', $SOON, 'when the lease is over';
     cmp_ok token(), '>', $before, 'by a higher token';
     my $moved = sql("SELECT no || ' ' || cursor FROM await.relay_cursor WHERE relay = 'pair'");
     my $written = $leader->events;
@@ -113,7 +116,7 @@ subtest 'a leader that stands still, with events that it has asked for' => sub {
     is scalar($leader->events), $written, 'and hands on nothing of what it had read';
     unlike $leader->text, qr/"$late:1"/, 'not the event either that came while it stood still';
     my $taken = seconds_until(time, @others);
-    cmp_ok $taken, '<', 1 * $slowness, 'the other one goes on';
+    cmp_ok $taken, '<=', $SOON, 'the other one goes on';
     my ($no) = split / /, $moved;
     eventually 'and moves the cursor', sub { sql("SELECT max(no) FROM await.relay_cursor WHERE relay = 'pair'") > $no };
     is scalar(grep { $_->pid == holder() } @others), 1, 'it still leads';
@@ -154,10 +157,12 @@ subtest 'a leader that ends' => sub {
     my $leader = leader();
     push @jobs, submit('q');
     my $began = time;
+    my $pid = $leader->pid;
     is $leader->stop, 0, 'SIGTERM: 0';
+    isnt holder(), $pid, 'the lease was given back, a second before its end';
     forget($leader);
     my $took = seconds_until($began, values %up);
-    cmp_ok $took, '<', 1 * $slowness, sprintf 'another hands on events after %.2f s: the lease was given back', $took;
+    cmp_ok $took, '<=', $SOON, sprintf 'another hands on events after %.2f s', $took;
     $leader = leader();
     like $leader->text, qr/leading the relays "pair"/, 'it says so';
     one_more();
@@ -182,10 +187,9 @@ subtest 'nothing was lost, and no relay wrote events of a job in another order' 
     eventually 'after the cut, one leads, and what it had is stored',
         sub { sql("SELECT bool_and(behind = 0 AND leader IS NOT NULL) FROM await.relay_status('pair')") eq 't' };
     is $_->stop, 0, 'and all end well' for values %up;
+    is holder(), 0, 'a lease that was given back is free at once';
     my $last = Await::Relay->start('last', qw(--name pair --sink stdout));
-    my $began = time;
-    $last->leads;
-    cmp_ok time - $began, '<', 1 * $slowness, 'a lease that was given back is free at once';
+    ok $last->leads, 'the next one leads';
     is $last->events, 0, 'all cursors were stored';
     is $last->stop, 0, 'it ends';
 };

@@ -73,7 +73,7 @@ sub stop {
 sub status {
     my ($self) = @_;
     my $s = stack();
-    until_true("$self->{name} ends", sub { !$s->alive($self->{name}) }, 15);
+    until_true("$self->{name} ends", sub { !$s->alive($self->{name}) }, 40);
     my $status = $s->{status}{ $self->{name} } // 0;
     return $status & 127 ? 'killed' : $status >> 8;
 }
