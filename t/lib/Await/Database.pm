@@ -100,10 +100,10 @@ sub counted {
     my $was = sql("SELECT pg_get_functiondef('await.$signature'::regprocedure)");
     my ($head) = $was =~ /^(.*\n) LANGUAGE /s or die "no definition: $was";
     my $arguments = join ', ', map { "\$$_" } 1 .. sql("SELECT pronargs FROM pg_proc WHERE oid = 'await.$signature'::regprocedure");
-    sql($was =~ s/ await\.$name\(/ test.true_$name(/r);
+    sql($was =~ s/ await\.$name\(/ test.$name(/r);
     sql("CREATE SEQUENCE IF NOT EXISTS test.calls_of_$name; GRANT ALL ON SEQUENCE test.calls_of_$name TO PUBLIC");
     sql("$head LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS \$test\$ BEGIN
-        PERFORM nextval('test.calls_of_$name'); RETURN test.true_$name($arguments); END \$test\$");
+        PERFORM nextval('test.calls_of_$name'); RETURN test.$name($arguments); END \$test\$");
     my $calls = sub { return sql("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM test.calls_of_$name") };
     return ($calls, sub { sql($was); return });
 }
