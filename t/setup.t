@@ -16,62 +16,52 @@ my $s = start_stack(without => [qw(postgres redis nginx)]);
 my $host = Await::Host->start($s);
 my $before = $host->state;
 
-# An assertion: it ends with this status, says this, and has changed nothing.
-sub refuses {
-    my ($name, $arguments, $status, $says, %o) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my ($got, $out) = $host->setup($arguments, %o);
-    is $got, $status, "$name: exit status" or diag $out;
-    like $out, $says, "$name: what it says";
-    is_deeply $host->state, $before, "$name: nothing is changed";
-}
-
-# Undoes all by the file that setup has written.
-sub undo {
-    my ($name) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
-    is "$? $out", '0 ', "$name: undoing complains of nothing";
-    is_deeply $host->state, $before, "$name: nothing is left";
-}
-
 subtest 'what is missing is named, with a remedy' => sub {
-    refuses(
-        'no PostgreSQL',
+    $host->refuses(
+        $before, 'no PostgreSQL',
         [], 69,
         qr/PostgreSQL does not answer.*apt install postgresql/s,
         env => { PGHOST => "$s->{dir}/none" });
-    refuses(
-        'no PostgreSQL, said in another language',
+    $host->refuses(
+        $before, 'no PostgreSQL, said in another language',
         [], 69,
         qr/PostgreSQL does not answer.*apt install postgresql/s,
         env => { PGHOST => "$s->{dir}/none", LANGUAGE => 'de', LC_ALL => 'C.UTF-8' });
-    refuses(
-        'no right', [], 1,
+    $host->refuses(
+        $before, 'no right', [], 1,
         qr/cannot log in to PostgreSQL as an administrator/,
         env => { PGHOST => '127.0.0.1', PGUSER => 'nobody' });
-    refuses(
-        'no Redis', [], 69,
+    $host->refuses(
+        $before, 'no Redis', [], 69,
         qr/does not answer.*apt install redis-server.*--redis=off/s,
         env => { AWAIT_REDIS => 'redis://127.0.0.1:1' });
-    refuses(
-        'a password in the address of Redis is not shown',
+    $host->refuses(
+        $before, 'a password in the address of Redis is not shown',
         [], 69,
         qr/\A(?!.*TOPSECRET).*\*\*\*/s,
         env => { AWAIT_REDIS => 'redis://u:TOPSECRET@127.0.0.1:1' });
-    refuses('no nginx', [], 69, qr/nginx is missing: apt install nginx/, env => { AWAIT_NGINX => '/none' });
-    refuses('an unknown user', ['--worker-user=nobody-at-all'], 64, qr/no user "nobody-at-all".*adduser/s);
-    refuses(
+    $host->refuses(
+        $before, 'no nginx', [], 69,
+        qr/nginx is missing: apt install nginx/,
+        env => { AWAIT_NGINX => '/none' });
+    $host->refuses(
+        $before,
+        'an unknown user',
+        ['--worker-user=nobody-at-all'],
+        64, qr/no user "nobody-at-all".*adduser/s
+    );
+    $host->refuses(
+        $before,
         'a user who is the superuser',
         ['--worker-user=postgres'],
         64, qr/"postgres" with rights of an administrator/
     );
-    refuses(
-        'a password with @, which is not shown',
+    $host->refuses(
+        $before, 'a password with @, which is not shown',
         [], 69,
         qr/\A(?!.*TOPSECRET).*\*\*\*/s,
         env => { AWAIT_REDIS => 'redis://u:p@TOPSECRET@127.0.0.1:1' });
-    refuses('one user for both', ['--worker-user=www-data'], 64, qr/different users/);
+    $host->refuses($before, 'one user for both', ['--worker-user=www-data'], 64, qr/different users/);
 };
 
 subtest 'a port that is taken' => sub {
@@ -79,7 +69,8 @@ subtest 'a port that is taken' => sub {
     my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
     my $port = $taken->sockport;
     my $says = qr/another program \(\S+\) listens at port $port: --listen=/;
-    refuses("listen $_", [ "--listen=$_", '--enable' ], 64, $says) for "127.0.0.1:$port", $port, "*:$port";
+    $host->refuses($before, "listen $_", [ "--listen=$_", '--enable' ], 64, $says)
+        for "127.0.0.1:$port", $port, "*:$port";
     my ($status, $out) = $host->setup([ "--listen=127.0.0.2:$port", '--dry-run' ]);
     is $status, 0, 'of another address' or diag $out;
 };
@@ -93,15 +84,17 @@ subtest 'without a terminal it asks nothing' => sub {
 
 subtest 'hostile arguments' => sub {
     my $file = "$s->{dir}/hacked";
-    refuses("queue $_", ["--queue=$_"], 64, qr/no name of a queue|more than 64/)
+    $host->refuses($before, "queue $_", ["--queue=$_"], 64, qr/no name of a queue|more than 64/)
         for '../x', "a'; touch $file; '", 'a{}', '-x', 'x' x 65;
-    refuses("listen $_", ["--listen=$_"], 64, qr/ADDRESS:PORT/) for '80; } evil {', "8080\ninclude x", '$(id)';
-    refuses("owner $_", ["--owner=$_"], 64, qr/no name of a role/) for 'a b', 'await_edge', 'x"; DROP';
-    refuses("redis $_", ["--redis=$_"], 64, qr/--redis/) for 'http://x', "redis://x;\n", 'redis://x"y', 'redis://$x';
-    refuses('a line break in a name', ["--database=a\nb"], 64, qr/control characters/);
-    refuses('a long name', [ '--database=' . 'x' x 64 ], 64, qr/more than 63/);
-    refuses('a database of PostgreSQL', ['--database=template1'], 64, qr/PostgreSQL itself/);
-    refuses('an unknown option', ['--frobnicate'], 64, qr/no option of setup/);
+    $host->refuses($before, "listen $_", ["--listen=$_"], 64, qr/ADDRESS:PORT/)
+        for '80; } evil {', "8080\ninclude x", '$(id)';
+    $host->refuses($before, "owner $_", ["--owner=$_"], 64, qr/no name of a role/) for 'a b', 'await_edge', 'x"; DROP';
+    $host->refuses($before, "redis $_", ["--redis=$_"], 64, qr/--redis/)
+        for 'http://x', "redis://x;\n", 'redis://x"y', 'redis://$x';
+    $host->refuses($before, 'a line break in a name', ["--database=a\nb"], 64, qr/control characters/);
+    $host->refuses($before, 'a long name', [ '--database=' . 'x' x 64 ], 64, qr/more than 63/);
+    $host->refuses($before, 'a database of PostgreSQL', ['--database=template1'], 64, qr/PostgreSQL itself/);
+    $host->refuses($before, 'an unknown option', ['--frobnicate'], 64, qr/no option of setup/);
     ok !-e $file, 'nothing was run';
 };
 
@@ -109,7 +102,8 @@ subtest 'a database or a server that cannot be used' => sub {
     my $state = $before;
     $host->sql(q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
     $before = $host->state;
-    refuses('another encoding', ['--database=latin'], 1, qr/is LATIN1, and UTF8 is needed.*Nothing was done/);
+    $host->refuses($before, 'another encoding',
+        ['--database=latin'], 1, qr/is LATIN1, and UTF8 is needed.*Nothing was done/);
     $host->sql('DROP DATABASE latin');
     $before = $state;
     my $as_standby = sub {
@@ -118,7 +112,8 @@ subtest 'a database or a server that cannot be used' => sub {
         $host->start_postgres;
     };
     $as_standby->();
-    refuses('a standby', [$_], 1, qr/is a standby, and read-only: -d names the primary\. Nothing was done/)
+    $host->refuses($before, 'a standby', [$_], 1,
+        qr/is a standby, and read-only: -d names the primary\. Nothing was done/)
         for '--yes', '--dry-run', '--sql';
     is $host->sql('SELECT pg_promote()'), 't', 'it is promoted';
 };
@@ -186,7 +181,7 @@ subtest 'by peer: what it makes works at once' => sub {
     is $status, 0, 'a second run: exit status';
     like $out, qr/^Nothing was to be done/m, 'a second run says so';
     is_deeply $host->state, $after, 'a second run changes nothing';
-    undo('by peer, while nginx and a worker are connected');
+    $host->undoes($before, 'by peer, while nginx and a worker are connected');
     $s->end($_, 'TERM') for qw(worker nginx);
 };
 
@@ -269,7 +264,7 @@ subtest 'by password, with a hostile name of a database' => sub {
         'which may do little';
     like slurp("$host->{etc}/await/example.env"), qr{^AWAIT_REDIS=redis://await_worker:[0-9a-f]{48}\@127}m,
         'to be used';
-    undo('by password');
+    $host->undoes($before, 'by password');
     is scalar(`$redis USERS`), "default\n", 'which are undone';
 };
 

@@ -16,25 +16,6 @@ my $s = start_stack(without => [qw(postgres redis nginx)]);
 my $host = Await::Host->start($s);
 my $before = $host->state;
 
-# An assertion: it ends with this status, says this, and has changed nothing.
-sub refuses {
-    my ($name, $arguments, $status, $says, %o) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my ($got, $out) = $host->setup($arguments, %o);
-    is $got, $status, "$name: exit status" or diag $out;
-    like $out, $says, "$name: what it says";
-    is_deeply $host->state, $before, "$name: nothing is changed";
-}
-
-# Undoes all by the file that setup has written.
-sub undo {
-    my ($name) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
-    is "$? $out", '0 ', "$name: undoing complains of nothing";
-    is_deeply $host->state, $before, "$name: nothing is left";
-}
-
 subtest 'a port of another site' => sub {
     my $port = $host->{site_port};
     my $site = "$host->{etc}/nginx/sites-enabled/shop";
@@ -42,7 +23,7 @@ subtest 'a port of another site' => sub {
     for my $listen ("127.0.0.1:$port", $port, "*:$port", "localhost:$port default_server") {
         Await::Stack::write_file($site, "server {\n    listen $listen;\n}\n", 0644);
         $before = $host->state;
-        refuses("a site that listens $listen",
+        $host->refuses($before, "a site that listens $listen",
             ['--enable'], 64, qr/nginx already has a site at port $port \(\Q$site\E:2\).*--listen=.*Nothing was done/);
     }
     for my $listen ("127.0.0.2:$port", "[::1]:$port", "[::]:$port", "unix:$host->{dir}/x.sock", $port + 1) {
@@ -65,14 +46,14 @@ subtest 'what nginx does not read' => sub {
         my ($lines, $says) = @{ $without{$name} };
         Await::Stack::write_file($conf, $whole =~ s/$lines//gr);
         $before = $host->state;
-        refuses($name, ['--enable'], 1, qr/nginx would not read what --enable makes.* $says/);
+        $host->refuses($before, $name, ['--enable'], 1, qr/nginx would not read what --enable makes.* $says/);
     }
     Await::Stack::write_file($conf, $whole =~ s/^ *include sites-enabled.*\n//mr);
     $before = $host->state;
     my ($status, $out) = $host->setup(['--enable']);
     is $status, 0, 'a sites-enabled that is not read' or diag $out;
     ok -l "$host->{etc}/nginx/conf.d/await-site.conf", 'the site is where nginx reads it';
-    undo('without sites-enabled');
+    $host->undoes($before, 'without sites-enabled');
     Await::Stack::write_file($conf, $whole);
     $before = $before_it;
 };
@@ -94,7 +75,7 @@ subtest 'a closed input, and another encoding of the client' => sub {
         env => { PGCLIENTENCODING => 'LATIN1' });
     is $status, 0, 'exit status' or diag $out;
     is $host->sql(q{SELECT count(*) FROM pg_database WHERE datname = U&'caf\00E9'}), 1, 'the name is what was meant';
-    undo('a closed input');
+    $host->undoes($before, 'a closed input');
 };
 
 subtest 'a role of the schema that is an administrator' => sub {
@@ -102,7 +83,7 @@ subtest 'a role of the schema that is an administrator' => sub {
         my $before_it = $before;
         $host->sql("CREATE ROLE $role SUPERUSER");
         $before = $host->state;
-        refuses($role, [], 64, qr/a role "$role" with rights of an administrator/);
+        $host->refuses($before, $role, [], 64, qr/a role "$role" with rights of an administrator/);
         $host->sql("DROP ROLE $role");
         $before = $before_it;
     }
@@ -112,7 +93,7 @@ subtest 'a socket of Redis that only its group may use' => sub {
     my $socket = "$s->{dir}/redis.sock";
     $s->end('redis', 'TERM');
     $host->start_redis('--unixsocket', $socket, '--unixsocketperm', '700');
-    refuses('of root', ["--redis=unix:$socket"], 69,
+    $host->refuses($before, 'of root', ["--redis=unix:$socket"], 69,
         qr/user "www-data" may not connect to \Q$socket\E: adduser www-data root/);
     chmod 0777, $socket;
     my ($status, $out) = $host->setup([ "--redis=unix:$socket", '--enable' ]);
@@ -123,7 +104,7 @@ subtest 'a socket of Redis that only its group may use' => sub {
     ($checked, $said) = $host->ctl('check', []);
     is $checked, 1, 'closed afterwards: exit status of check';
     like $said, qr/^WRONG    Redis: user "www-data" of nginx may not connect to/m, 'it says so';
-    undo('a socket');
+    $host->undoes($before, 'a socket');
     $s->end('redis', 'TERM');
     $host->start_redis;
 };

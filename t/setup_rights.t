@@ -47,14 +47,6 @@ my $verified = "sslmode=verify-full sslrootcert=$tls/cert.pem";
 my $default = "redis://default:ADMIN%25SECRET\@127.0.0.1:$host->{redis_port}";
 my $before = $host->state;
 
-sub undo {
-    my ($name, %env) = @_;
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-    local @ENV{ keys %env } = values %env;
-    my $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
-    is $out, '', "$name: undoing complains of nothing";
-    is_deeply $host->state, $before, "$name: nothing is left";
-}
 sub redis_cli {
     local $ENV{REDISCLI_AUTH} = 'ADMIN%SECRET';
     return scalar `redis-cli --no-auth-warning -p $host->{redis_port} @_ 2>&1`;
@@ -115,7 +107,10 @@ SQL
     my $undone = `PGPASSWORD='' sh '$host->{etc}/await/undo.sh' 2>&1`;
     isnt $?, 0, 'undoing without the password of Redis: exit status';
     like $undone, qr/^Redis: NOAUTH.*^undo\.sh: not all is undone/ms, 'it says why, and keeps the rest';
-    undo('managed', PGPASSWORD => $password, REDISCLI_AUTH => 'ADMIN%SECRET');
+    {
+        local @ENV{qw(PGPASSWORD REDISCLI_AUTH)} = ($password, 'ADMIN%SECRET');
+        $host->undoes($before, 'managed');
+    }
     is redis_cli('ACL USERS'), "default\n", 'nor a user of Redis';
     unlike slurp("$s->{dir}/users.acl"), qr/await/, 'nor in its file';
     $host->sql('DROP ROLE "d b@"');

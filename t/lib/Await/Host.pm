@@ -13,6 +13,7 @@ use POSIX ();
 use Digest::SHA qw(sha1_hex);
 use File::Find qw(find);
 use File::Path qw(make_path remove_tree);
+use Test::More ();
 
 our $WORKER = 'daemon';    # an unprivileged user that every Debian has
 
@@ -189,6 +190,27 @@ UNION ALL SELECT 'member', roleid, member::text, admin_option::text FROM pg_auth
 UNION ALL SELECT 'setting', setrole, setdatabase::text, setconfig::text FROM pg_db_role_setting ORDER BY 1, 2, 3
 SQL
     return { %found, map { $_ => 1 } split /\n/, $catalogue };
+}
+
+# An assertion: setup ends with this status, says this, and leaves this state.
+sub refuses {
+    my ($self, $state, $name, $arguments, $status, $says, %o) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my ($got, $out) = $self->setup($arguments, %o);
+    Test::More::is($got, $status, "$name: exit status") or Test::More::diag($out);
+    Test::More::like($out, $says, "$name: what it says");
+    Test::More::is_deeply($self->state, $state, "$name: nothing is changed");
+    return;
+}
+
+# An assertion: the file that setup has written undoes all of it, which leaves this state.
+sub undoes {
+    my ($self, $state, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $out = `sh '$self->{etc}/await/undo.sh' 2>&1`;
+    Test::More::is("$? $out", '0 ', "$name: undoing complains of nothing");
+    Test::More::is_deeply($self->state, $state, "$name: nothing is left");
+    return;
 }
 
 # All databases and roles, as SQL.
