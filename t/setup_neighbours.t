@@ -89,6 +89,43 @@ subtest 'a role of the schema that is an administrator' => sub {
     }
 };
 
+subtest 'a role that was there and cannot be used as it is' => sub {
+    my $before_it = $before;
+    $host->sql('CREATE ROLE "www-data" NOLOGIN');
+    $before = $host->state;
+    my ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 1, 'without LOGIN: exit status' or diag $out;
+    like $out, qr/role "www-data" was there before, and may not log in: ALTER ROLE "www-data" LOGIN, by whoever/,
+        'it says so';
+    unlike $out, qr/pg_hba|password/, 'and nothing of passwords';
+    $host->sql('ALTER ROLE "www-data" LOGIN CONNECTION LIMIT 0');
+    ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 1, 'without a connection: exit status' or diag $out;
+    like $out, qr/may not have more connections: ALTER ROLE "www-data" CONNECTION LIMIT -1, by whoever/, 'it says so';
+    $host->sql('ALTER ROLE "www-data" CONNECTION LIMIT -1');
+    ($status, $out) = $host->setup([ '--redis=off', '--enable' ]);
+    is $status, 0, 'with both' or diag $out;
+    $host->sql('ALTER ROLE "www-data" NOLOGIN');
+    ($status, $out) = $host->ctl('check', []);
+    like $out, qr/^WRONG    PostgreSQL: .* cannot log in: .*\n +remedy: ALTER ROLE \.\.\. LOGIN$/m, 'check says so, too';
+    is system("sh '$host->{etc}/await/undo.sh'"), 0, 'it is undone';
+    $host->sql('DROP ROLE "www-data"');
+    is_deeply $host->state, $before_it, 'nothing is left';
+    $before = $before_it;
+};
+
+subtest 'users' => sub {
+    my ($daemon, $uid) = (getpwnam 'daemon')[ 0, 2 ];
+    $host->refuses($before, 'a number', ["--worker-user=$uid"], 64, qr/there is no user "$uid"/);
+    my @as = (before => [ 'setpriv', '--reuid', $uid, '--clear-groups' ]);
+    $host->refuses($before, 'another user', [], 77, qr/run it as root\. Nothing was done\.$/, @as);
+    $host->refuses($before, 'another user, --dry-run',
+        ['--dry-run'], 77, qr/only root can read the configuration of nginx: run it as root\. Nothing/, @as);
+    my ($status, $out) = $host->ctl('check', [], @as);
+    is $status, 0, 'check by another user: exit status';
+    like $out, qr/^not seen nginx: only root can test its configuration$/m, 'it says what it does not see';
+};
+
 subtest 'a socket of Redis that only its group may use' => sub {
     my $socket = "$s->{dir}/redis.sock";
     $s->end('redis', 'TERM');
