@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use Await::Test;
 use Await::Host;    # after it, which finds its modules
 use File::Path qw(remove_tree);
+use POSIX ();
 use Test::More;
 
 plan skip_all => 'setup is for root' if $> != 0;
@@ -84,6 +85,43 @@ subtest 'a file system that cannot be written to' => sub {
         sub { }, before => [ 'unshare', '-m', 'sh', '-c', "$mount && exec \"\$\@\"", $etc ]);
 };
 
+subtest 'a file system that is full' => sub {
+    my $mount = 'mount -t tmpfs -o size="$SIZE" none "$0"';
+    plan skip_all => 'needs a mount namespace' if system("SIZE=4096 unshare -m sh -c '$mount' $etc 2>/dev/null") != 0;
+    my $pages = 3 * POSIX::sysconf(POSIX::_SC_PAGESIZE());
+    # one page for each file, and three: nginx.conf takes one, and the third file of setup has none
+    my $inside = <<"SH";
+cp -a "\$0" "\$COPY" && SIZE=$pages && $mount && cp -a "\$COPY/." "\$0/" || exit 99
+echo full; "\$@"; echo "status \$?"
+find "\$0" -name '.await-setup.*' -o -type f -size 0
+mount -o remount,size=1m "\$0" || exit 99
+echo room; "\$@"; echo "status \$?"
+echo undo; sh "\$0/await/undo.sh"; echo "status \$?"
+cd "\$0" && find . -type f
+SH
+    my ($status, $out) = $host->setup(
+        ['--redis=off'],
+        before => [ 'unshare', '-m', 'sh', '-c', $inside, $etc ],
+        env => { COPY => "$s->{dir}/etc-copy" });
+    my ($full, $room, $undo) = $out =~ /^full\n(.*)^room\n(.*)^undo\n(.*)/ms;
+    like $full, qr/^done: write a password .*No space left on device.*^status 1\n\z/ms,
+        'it fails, and leaves no part of a file'
+        or diag $out;
+    like $full, qr/cannot write \S+undo\.sh, .*Mend this, and run the same command again; it undoes what was done/,
+        'it says what to do';
+    like $room, qr/^status 0$/m, 'the same command completes it, as soon as there is room' or diag $out;
+    unlike $room, qr/done: (?:create database|write a password to \S+nginx)/, 'and repeats nothing';
+    is $undo, "status 0\n./nginx/nginx.conf\n", 'undoing complains of nothing, and leaves no file';
+    is_deeply $host->state, $before, 'nor anything else';
+    my $small = "$s->{dir}/small";
+    Await::Stack::make_dir($small);
+    refuses(
+        'the temporary directory', sub { }, 73, qr/there is no room in \S+ \(TMPDIR\)\. Nothing was done/,
+        sub { },
+        before => [ 'unshare', '-m', 'sh', '-c', "SIZE=4096 && $mount && exec \"\$\@\"", $small ],
+        env => { TMPDIR => $small });
+};
+
 subtest 'links in place of its files are kept, and not followed' => sub {
     mkdir "$etc/nginx/$_" for qw(snippets sites-available);
     symlink $victim, "$etc/nginx/sites-available/await";
@@ -124,7 +162,10 @@ subtest 'what is written is not enabled by that' => sub {
     rmdir "$etc/nginx/sites-available";
     mkdir "$etc/nginx/snippets";
     Await::Stack::write_file("$etc/nginx/conf.d/all.conf", "include snippets/aw*.conf;\n", 0644);
-    refuses('an include of all snippets', sub { }, 1, qr{nginx would read \S+/await\.conf at once.*Nothing was done},
+    refuses(
+        'an include of all snippets',
+        sub { }, 1,
+        qr{nginx would read \S+/await\.conf at once.*Nothing was done},
         sub { rmdir "$etc/nginx/snippets"; unlink "$etc/nginx/conf.d/all.conf" });
 };
 
