@@ -95,6 +95,9 @@ subtest 'hostile arguments' => sub {
     $host->refuses($before, 'a long name', [ '--database=' . 'x' x 64 ], 64, qr/more than 63/);
     $host->refuses($before, 'a database of PostgreSQL', ['--database=template1'], 64, qr/PostgreSQL itself/);
     $host->refuses($before, 'an unknown option', ['--frobnicate'], 64, qr/no option of setup/);
+    my ($status, $out) = $host->setup([ '--etc=/e\\tc', '--dry-run' ]);
+    is $status, 64, 'a backslash in a path: exit status';
+    like $out, qr/--etc has a backslash\. Nothing was done/, 'it says so';
     ok !-e $file, 'nothing was run';
 };
 

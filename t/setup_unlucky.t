@@ -137,6 +137,24 @@ subtest 'links in place of its files are kept, and not followed' => sub {
     remove_tree(map { "$etc/nginx/$_" } qw(snippets sites-available));
 };
 
+subtest 'a path that a shell, SQL, a conninfo and nginx would read otherwise' => sub {
+    my $odd = qq($s->{dir}/e t'c\$(id)%41"{\xc3\xa9;#);
+    system('cp', '-a', $etc, $odd) == 0 or die 'cp';
+    local $host->{etc} = $odd;
+    my $conf = slurp("$odd/nginx/nginx.conf") =~ s{include \S+/conf\.d/}{include conf.d/}r;
+    Await::Stack::write_file("$odd/nginx/nginx.conf", $conf, 0644);
+    my $with = $host->state;
+    my ($status, $out) = $host->setup([ '--redis=off', '--enable' ]);
+    is $status, 0, 'exit status' or diag $out;
+    $host->start_nginx;
+    eventually('nginx logs in by a passfile there', sub { get('/health')->{status} == 200 });
+    (undef, $out) = $host->ctl('check', []);
+    like $out, qr/^nothing is wrong/m, 'check finds nothing' or diag $out;
+    $s->end('nginx', 'TERM');
+    $host->undoes($with, 'there');
+    remove_tree($odd);
+};
+
 subtest 'what is written is not enabled by that' => sub {
     rmdir "$etc/nginx/sites-enabled";
     mkdir "$etc/nginx/sites-available";
@@ -160,19 +178,22 @@ subtest 'what is written is not enabled by that' => sub {
     unlink "$etc/nginx/sites-enabled";
     Await::Stack::make_dir("$etc/nginx/sites-enabled");
     rmdir "$etc/nginx/sites-available";
-    mkdir "$etc/nginx/snippets";
-    Await::Stack::write_file("$etc/nginx/conf.d/all.conf", "include snippets/aw*.conf;\n", 0644);
-    refuses(
-        'an include of all snippets',
-        sub { }, 1,
-        qr{nginx would read \S+/await\.conf at once.*Nothing was done},
-        sub { rmdir "$etc/nginx/snippets"; unlink "$etc/nginx/conf.d/all.conf" });
+    for my $all ('snippets/aw*.conf', 's*/aw*.conf') {
+        mkdir "$etc/nginx/snippets";
+        Await::Stack::write_file("$etc/nginx/conf.d/all.conf", "include $all;\n", 0644);
+        refuses(
+            "an include of $all",
+            sub { }, 1,
+            qr{nginx would read \S+/await\.conf at once.*Nothing was done},
+            sub { rmdir "$etc/nginx/snippets"; unlink "$etc/nginx/conf.d/all.conf" });
+    }
 };
 
-# A directory of commands, of which this one ends all of the run by SIGKILL when it is called for the n-th time: before
+# A directory of commands, of which this one ends all of the run by a signal when it is called for the n-th time: before
 # it has done its work, or after.
 sub deadly {
-    my ($command, $n, $when) = @_;
+    my ($command, $n, $when, $signal) = @_;
+    $signal //= 9;
     my $bin = "$s->{dir}/deadly";
     remove_tree($bin);
     Await::Stack::make_dir($bin);
@@ -180,10 +201,21 @@ sub deadly {
     my ($real) = grep { -x } "/usr/bin/$command";
     my $die = "[ \$(wc -c < $bin/count) != $n ] ||";
     my $work =
-        $when eq 'before' ? "$die kill -9 0\nexec $real \"\$\@\"" : "$real \"\$\@\"; s=\$?; $die kill -9 0; exit \$s";
+        $when eq 'before'
+        ? "$die kill -$signal 0\nexec $real \"\$\@\""
+        : "$real \"\$\@\"; s=\$?; $die kill -$signal 0; exit \$s";
     Await::Stack::write_file("$bin/$command", "#!/bin/sh\nprintf x >> $bin/count\n$work\n", 0755);
     return { PATH => "$bin:$ENV{PATH}" };
 }
+
+subtest 'a run that somebody ends from the keyboard' => sub {
+    my ($status, $out) =
+        $host->setup([], before => ['/usr/bin/setsid'], env => deadly('setpriv', 8, 'before', 'INT'));
+    is $status, 130, 'exit status' or diag $out;
+    like $out, qr{^await-ctl: stopped\. The same command completes it; \S+/undo\.sh undoes what was done\.$}m,
+        'it says how to go on';
+    $host->undoes($before, 'what was done');
+};
 
 subtest 'runs that are killed, one after the other' => sub {
     my @moments = (

@@ -207,7 +207,8 @@ sub refuses {
 sub undoes {
     my ($self, $state, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    my $out = `sh '$self->{etc}/await/undo.sh' 2>&1`;
+    my $file = "$self->{etc}/await/undo.sh" =~ s/'/'\\''/gr;
+    my $out = `sh '$file' 2>&1`;
     Test::More::is("$? $out", '0 ', "$name: undoing complains of nothing");
     Test::More::is_deeply($self->state, $state, "$name: nothing is left");
     return;
