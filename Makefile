@@ -145,10 +145,12 @@ whole   = trap 'rm -f $@.'$$$$'.*' EXIT
 compile = @mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) $(1) -MT $@ -MF $@.$$$$.deps -c $< -o $@.$$$$.new && mv $@.$$$$.deps $(@:.o=.d) && mv $@.$$$$.new $@
 link    = @$(whole); $(CXX) $(LDFLAGS) $(filter %.o,$^) $(1) -o $@.$$$$.new && mv $@.$$$$.new $@
 
-# with MODULE_OBJECTS, the directory of nginx's build: what the module has an object of is not compiled again
+# with MODULE_OBJECTS, the directory of nginx's build: what the module has an object of is not compiled again, unless a file of it is newer
 ifneq ($(MODULE_OBJECTS),)
 $(B)/cc/%.o: $(MODULE_OBJECTS)/addon/%.o $(B)/cc/made-by
-	@mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) -MM -MT $@ -MF $(@:.o=.d) src/$*.cc && cp $< $@.$$$$.new && mv $@.$$$$.new $@
+	@mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) -MM -MT $@ -MF $@.$$$$.deps src/$*.cc && \
+	    if find src/$*.cc $$(sed 's/^[^:]*://; s/\\$$//' $@.$$$$.deps) -newer $< | grep -q .; \
+	    then $(CXX) $(ALL_CXXFLAGS) -c src/$*.cc -o $@.$$$$.new; else cp $< $@.$$$$.new; fi && mv $@.$$$$.deps $(@:.o=.d) && mv $@.$$$$.new $@
 endif
 $(B)/cc/%.o: src/%.cc $(B)/cc/made-by
 	$(call compile)

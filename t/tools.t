@@ -109,6 +109,12 @@ subtest 'the module is configured when it has to be' => sub {
     $configures->(1, 'a copy', $clone, "$dir/copy");
     ok !-e "$dir/copy/build/objs/stale.o", 'which begins with an empty directory';
 
+    my $made = run($here, 'make', '-n', 'build', "B=$dir/dry", "NGINX_SRC=$clone", 'JOBS=-j1');
+    is $?, 0, 'make -n: exit status';
+    like $made, qr{^would build the module in \Q$dir\E/dry/objs$}m, 'it says what would be built';
+    is $runs->(), $before, 'and configures nothing';
+    ok !-e "$dir/dry/objs", 'nor makes anything';
+
     spew("$here/build/objs/under_way", '');
     utime 1, 1, "$here/build/objs/under_way";
     spew("$here/build/objs/cut.o", '');
@@ -127,13 +133,15 @@ subtest 'objects and executables are made again when they have to be' => sub {
 #!/bin/sh
 [ "$1" != --version ] || { echo "$VERSION"; exit; }
 while [ $# -gt 0 ]; do
-    case $1 in -c) source=$2 ;; -o) out=$2 ;; -MF) deps=$2 ;; esac
+    case $1 in -c) source=$2 ;; -o) out=$2 ;; -MF) deps=$2 ;; -MM) source=- ;; esac
     shift
 done
-: > "$out"; [ -z "$deps" ] || : > "$deps"
-echo "${source:-link}" >> "$LOG"
+[ -z "$deps" ] || echo "$out: src/core/one.h" > "$deps"
+[ "$source" != - ] || exit 0
+: > "$out"; echo "${source:-link}" >> "$LOG"
 SH
     spew("$here/src/worker/main.cc", '');
+    spew("$here/src/core/one.h", '');
     my $makes = sub {
         my ($what, $expected, $at, @variables) = @_;
         local @ENV{qw(LOG VERSION)} = ("$dir/compiled", $ENV{VERSION} // 'c++ 12');
@@ -151,6 +159,16 @@ SH
     $makes->('all by that of before', \@all, $here);
     unlink "$here/src/core/two.cc";
     $makes->('linked without a source that is gone', ['link'], $here);
+    spew("$here/objs/addon/core/one.o", 'of the module');
+    my @with = ("CXXFLAGS=-O1", "MODULE_OBJECTS=$here/objs");
+    $makes->('nothing again that the module has', [ 'link', 'src/worker/main.cc' ], $here, @with);
+    is slurp("$here/build/cc/core/one.o"), 'of the module', 'which is the same object';
+    for my $file (qw(one.cc one.h)) {
+        utime time + 60, time + 60, "$here/src/core/$file";
+        unlink "$here/build/cc/core/one.o";
+        $makes->("what the module has of an older $file", [ 'link', 'src/core/one.cc' ], $here, @with);
+        utime 1, 1, "$here/src/core/$file";
+    }
     is system('cp', '-a', $here, "$dir/objects2"), 0, 'the directory is copied';
     $makes->('all in a copy', [ grep { !/two/ } @all ], "$dir/objects2");
 };
