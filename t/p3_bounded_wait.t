@@ -75,8 +75,10 @@ subtest 'the bound itself, at the default of 4 s' => sub {
     }
     waitpid $writer, 0;
     my %ended = map { split /\|/ } split /\n/, sql('SELECT job, extract(epoch FROM at) FROM await.event WHERE ending');
-    my ($worst) = sort { $b <=> $a } map { ($heard{$_} // 1e12) - $ended{$_} } @ids;
-    cmp_ok $worst, '<=', 20, sprintf '200 endings without Redis: the worst was heard of after %.2f s', $worst;
+    my @took = sort { $a <=> $b } map { ($heard{$_} // 1e12) - $ended{$_} } @ids;
+    my ($half, $worst) = @took[ 99, -1 ];
+    cmp_ok $half, '<=', 4, sprintf '200 endings without Redis: half of them were heard of after %.2f s', $half;
+    cmp_ok $worst, '<=', 20, sprintf 'the last after %.2f s', $worst;
     $node->stop;
 };
 

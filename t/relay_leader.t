@@ -10,7 +10,7 @@ use lib "$FindBin::Bin/lib";
 use Await::Relay;
 use Await::Session;
 use Await::Test;
-use List::Util qw(max);
+use List::Util qw(max min);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
@@ -68,8 +68,9 @@ eventually 'the leader writes', sub { 20 <= map { $_->events } values %up };
 is scalar(map { $_->events } others($first)), 0, 'only the leader writes' if token() == $token;
 
 subtest 'a leader that is killed' => sub {
-    my @took;
-    for (1 .. 2) {
+    my @took;    # again where a busy machine took longer than two seconds, which once in eight times it does not
+    for (1 .. 8) {
+        last if @took > 1 && min(@took) <= 2;
         my $leader = leader();
         my $before = token();
         my $began = time;
@@ -81,7 +82,8 @@ subtest 'a leader that is killed' => sub {
         eventually 'it stands by', sub { $fresh->text =~ /standing by/ };
     }
     my $said = join ', ', map { sprintf '%.2f s', $_ } @took;
-    cmp_ok max(@took), '<=', $SOON, "events are handed on by another one: $said";
+    cmp_ok min(@took), '<=', $ENV{AWAIT_ASAN} ? 8 : 2, "events are handed on by another one within two seconds: $said";
+    cmp_ok max(@took), '<=', $SOON, 'always before a session without its process would end';
 };
 
 subtest 'a leader that stands still, with events that it has asked for' => sub {
