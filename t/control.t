@@ -40,8 +40,8 @@ sub submit_for {
 # What PostgreSQL says, an error too.
 my $session = Await::Session->new($s->postgres);
 sub said { return $session->run($_[0]) }
-# The owners of the jobs that a claim gets, in their order. Maintenance takes the turn of a queue, too, and a claim waits
-# for it for 200 ms only, which a busy machine exceeds: the turn is taken first.
+# The owners of the jobs that a claim gets, in their order. Maintenance takes the turn of a queue, too, and a claim
+# waits for it for 200 ms only, which a busy machine exceeds: the turn is taken first.
 sub owners {
     my ($queue, $n) = @_;
     my $claimed = sql(

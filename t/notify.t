@@ -146,8 +146,8 @@ subtest 'held clients are answered at once' => sub {
 };
 
 subtest 'an idle worker is woken' => sub {
-    # after some claims in vain it waits for a second or two: what is submitted then was claimed sooner, by the clock of the
-    # database, if the worker was woken; on a busy machine, once of many times
+    # after some claims in vain it waits for a second or two: what is submitted then was claimed sooner, by the clock of
+    # the database, if the worker was woken; on a busy machine, once of many times
     my $claimed = sub {
         return sql(
             "SELECT coalesce(max(extract(epoch FROM query_start)), 0) FROM pg_stat_activity

@@ -1,5 +1,6 @@
-# P3: a held client learns of an ending in milliseconds by a hint; with Redis dead, within await_reread. One that does not
-# learn of it waits for 60 s, so bounds are far from that, and from what a busy machine takes; t/sim knows the time exactly.
+# P3: a held client learns of an ending in milliseconds by a hint; with Redis dead, within await_reread. One that does
+# not learn of it waits for 60 s, so bounds are far from that, and from what a busy machine takes; t/sim knows the time
+# exactly.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # Several await-relays of one name: one leads. Whoever is killed, stopped or ended, another takes over in time, and what
-# the former leader had begun counts no more. A lease lasts for 1.5 s; a relay that is not told of its end would wait for the
-# connections of the former leader, which PostgreSQL keeps for minutes: $SOON lies between.
+# the former leader had begun counts no more. A lease lasts for 1.5 s; a relay that is not told of its end would wait
+# for the connections of the former leader, which PostgreSQL keeps for minutes: $SOON lies between.
 
 use strict;
 use warnings;
@@ -33,7 +33,13 @@ sub holder {
 }
 sub leader {
     my $leader;
-    until_true('one of them leads', sub { my $pid = holder(); ($leader) = grep { $_->pid == $pid } values %up; $leader });
+    until_true(
+        'one of them leads',
+        sub {
+            my $pid = holder();
+            ($leader) = grep { $_->pid == $pid } values %up;
+            return $leader;
+        });
     return $leader;
 }
 sub token { return sql("SELECT token FROM await.relay_leader WHERE relay = 'pair' ORDER BY no DESC LIMIT 1") }

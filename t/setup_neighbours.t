@@ -107,7 +107,8 @@ subtest 'a role that was there and cannot be used as it is' => sub {
     is $status, 0, 'with both' or diag $out;
     $host->sql('ALTER ROLE "www-data" NOLOGIN');
     ($status, $out) = $host->ctl('check', []);
-    like $out, qr/^WRONG    PostgreSQL: .* cannot log in: .*\n +remedy: ALTER ROLE \.\.\. LOGIN$/m, 'check says so, too';
+    like $out, qr/^WRONG    PostgreSQL: .* cannot log in: .*\n +remedy: ALTER ROLE \.\.\. LOGIN$/m,
+        'check says so, too';
     is system("sh '$host->{etc}/await/undo.sh'"), 0, 'it is undone';
     $host->sql('DROP ROLE "www-data"');
     is_deeply $host->state, $before_it, 'nothing is left';

@@ -91,15 +91,16 @@ SQL
     sql('DROP FUNCTION await.purge(); ALTER FUNCTION await.true_purge() RENAME TO purge');
     return sql("SELECT coalesce(string_agg(DISTINCT who, ' '), 'nobody') FROM test.purged");
 }
-# Counts the calls of a function of the schema await that returns a single value, from now on: ($calls, $end), of which the
-# first gives their number, the second makes the function what it was. What pg_stat_user_functions has, sessions report
-# up to ten seconds late.
+# Counts the calls of a function of the schema await that returns a single value, from now on: ($calls, $end), of which
+# the first gives their number, the second makes the function what it was. What pg_stat_user_functions has, sessions
+# report up to ten seconds late.
 sub counted {
     my ($signature) = @_;
     my ($name) = $signature =~ /^(\w+)/;
     my $was = sql("SELECT pg_get_functiondef('await.$signature'::regprocedure)");
     my ($head) = $was =~ /^(.*\n) LANGUAGE /s or die "no definition: $was";
-    my $arguments = join ', ', map { "\$$_" } 1 .. sql("SELECT pronargs FROM pg_proc WHERE oid = 'await.$signature'::regprocedure");
+    my $n = sql("SELECT pronargs FROM pg_proc WHERE oid = 'await.$signature'::regprocedure");
+    my $arguments = join ', ', map { "\$$_" } 1 .. $n;
     sql($was =~ s/ await\.$name\(/ test.$name(/r);
     sql("CREATE SEQUENCE IF NOT EXISTS test.calls_of_$name; GRANT ALL ON SEQUENCE test.calls_of_$name TO PUBLIC");
     sql("$head LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS \$test\$ BEGIN
