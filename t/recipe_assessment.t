@@ -8,6 +8,7 @@ no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Browser;
+use Await::Database qw(end_sessions);
 use Await::Test;
 use Await::WebSocket;
 use JSON::PP;
@@ -129,6 +130,7 @@ subtest 'one e-mail' => sub {
 
 subtest 'a worker that is killed after it has handed an essay on' => sub {
     $s->end('worker1', 'KILL');
+    end_sessions();
     my $again = id_of(submit('ann', 'crash', essays('We sleep a third of our lives.')));
     my ($job) = split /\n/, sql("SELECT id FROM await.job WHERE batch = '$again'");
     local @ENV{qw(AWAIT_POSTGRES PGPASSWORD AWAIT_JOB_ID AWAIT_BATCH AWAIT_PARAMS)} =

@@ -6,6 +6,7 @@ use warnings;
 no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Await::Database qw(end_sessions);
 use Await::Receiver;
 use Await::Relay;
 use Await::Test;
@@ -110,6 +111,7 @@ subtest 'what is no upload' => sub {
 subtest 'a worker that is killed' => sub {
     my $worker = $s->pid('worker1');
     kill STOP => $worker;
+    end_sessions();
     my $id = upload('-F image=@test.jpg')->{id};
     $s->end('worker1', 'KILL');
     is curl("$url/image/status/$id"), 'TIMEOUT', 'the upload waits';

@@ -7,6 +7,7 @@ no warnings 'exec';
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Await::Browser;
+use Await::Database qw(end_sessions);
 use Await::Session;
 use Await::Test;
 use JSON::PP;
@@ -26,7 +27,7 @@ sub start_worker {
     my ($options, $script) = $worker_line =~ /^(.+) -- (\S+) 0\.7$/;
     return $s->start_worker($name, split(' ', $options), @command ? @command : ('--', $script, $seconds));
 }
-sub kill_worker { my ($name) = @_; return $s->end($name, 'KILL') }
+sub kill_worker { my ($name) = @_; $s->end($name, 'KILL'); return end_sessions() }
 sub submit { return id_of(post('/submissions', encode_json({ %good, @_ }), %json)) }
 sub document { my ($id) = @_; return json(get("/submissions/$id")) }
 sub status { my ($id) = @_; return document($id)->{status} }
@@ -55,6 +56,7 @@ subtest 'stored as PENDING, answered at once; killed before: it still is' => sub
     until_true('the worker is there', sub { slurp("$s->{dir}/logs/stopped.log") ne '' || history($doc->{id}) ne '' });
     becomes($doc->{id}, 'PASSED', 'a worker takes it to PASSED');
     kill STOP => $pid;
+    end_sessions();
     my $before = submit();
     kill_worker('stopped');
     is_deeply [ @{ document($before) }{qw(status attempt)} ], [ 'PENDING', 0 ],
@@ -110,8 +112,8 @@ subtest 'killed at the final update: it happens once' => sub {
     my $waits = "wait_event_type = 'Lock' AND query LIKE '%await.complete%'";
     eventually('its final update is under way',
         sub { sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'worker' AND $waits") == 1 });
-    kill_worker('held');
-    $other->run('COMMIT');
+    $s->end('held', 'KILL');
+    $other->run('COMMIT');    # the update waits for two seconds
     becomes($id, 'PASSED', 'the worker is killed before it hears of it: PASSED, without a worker');
     my $before = get("/submissions/$id")->{body};
     chomp(my $receipt = slurp("$s->{dir}/receipt"));

@@ -10,7 +10,7 @@ use Test::More;
 
 use Exporter 'import';
 our @EXPORT = qw(refused old_partition timed purge purger background end);
-our @EXPORT_OK = qw(counted submit state);
+our @EXPORT_OK = qw(counted end_sessions submit state);
 
 # A job of so many bytes (1), submitted by SQL. Options: JSON.
 sub submit {
@@ -107,6 +107,14 @@ sub counted {
         PERFORM nextval('test.calls_of_$name'); RETURN test.$name($arguments); END \$test\$");
     my $calls = sub { return sql("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM test.calls_of_$name") };
     return ($calls, sub { sql($was); return });
+}
+
+# Ends all sessions of workers, so that those which were killed or stopped get nothing any more: PostgreSQL does what it
+# was asked for, a claim for example, until it notices.
+sub end_sessions {
+    my $theirs = sql("SELECT array_agg(pid) FROM pg_stat_activity WHERE usename = 'worker'");
+    my $ended = "SELECT count(pg_terminate_backend(pid)) = 0 FROM pg_stat_activity WHERE pid = ANY ('$theirs')";
+    return !$theirs || until_true('the sessions of workers end', sub { sql($ended) eq 't' });
 }
 
 # Ends one that sleeps, and its session with it.
