@@ -209,6 +209,7 @@ sub deadly {
 }
 
 subtest 'a run that somebody ends from the keyboard' => sub {
+    local $SIG{INT} = 'DEFAULT';    # a shell ignores it in what it starts in the background, and that is inherited
     my ($status, $out) =
         $host->setup([], before => ['/usr/bin/setsid'], env => deadly('setpriv', 8, 'before', 'INT'));
     is $status, 130, 'exit status' or diag $out;
