@@ -116,7 +116,12 @@ AddressGuard AddressGuard::open() {
   return guard;
 }
 
-bool AddressGuard::Network::contains(const Bytes &other) const { return same_bits(address, other, bits); }
+bool AddressGuard::Network::contains(const Bytes &other) const {
+  // ::/0 is all of IPv6: an IPv4 address only has the form of one here, and behind NAT64 it is one
+  if (bits < kMappedBits && (is_v4(other) || is_in(other, kNat64)))
+    return false;
+  return same_bits(address, other, bits);
+}
 
 Result<Done> AddressGuard::allow(std::string_view network) {
   std::string_view rest = network;

@@ -88,6 +88,33 @@ TEST(AddressGuard, an_allowed_network_is_allowed_in_each_form_and_nothing_beside
     EXPECT_NE(guard.objection(address), "") << address;
 }
 
+TEST(AddressGuard, an_IPv6_network_does_not_allow_IPv4) {
+  for (const char *network : {"::/0", "::/1", "::/80", "::/95", "64:ff9b::/95"}) {
+    AddressGuard guard;
+    ASSERT_TRUE(guard.allow(network));
+    for (const char *address :
+         {"10.0.0.1", "127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::169.254.169.254"})
+      EXPECT_NE(guard.objection(address), "") << network << " " << address;
+  }
+  AddressGuard guard;
+  ASSERT_TRUE(guard.allow("::/0"));
+  for (const char *address : {"::1", "fd00::1", "fe80::1", "8.8.8.8"})
+    EXPECT_EQ(guard.objection(address), "") << address;
+  ASSERT_TRUE(guard.allow("0.0.0.0/0"));
+  EXPECT_EQ(guard.objection("10.0.0.1"), "");
+  EXPECT_EQ(guard.objection("64:ff9b::10.0.0.1"), "");
+}
+
+TEST(AddressGuard, IPv4_within_IPv6_is_allowed_by_that_form) {
+  AddressGuard guard;
+  ASSERT_TRUE(guard.allow("::ffff:10.0.0.0/104"));
+  EXPECT_EQ(guard.objection("10.0.0.1"), "");
+  EXPECT_NE(guard.objection("127.0.0.1"), "");
+  ASSERT_TRUE(guard.allow("64:ff9b::/96"));
+  EXPECT_EQ(guard.objection("64:ff9b::127.0.0.1"), "");
+  EXPECT_NE(guard.objection("127.0.0.1"), "");
+}
+
 TEST(AddressGuard, everything_is_allowed_by_a_network_of_no_bits) {
   AddressGuard guard;
   ASSERT_TRUE(guard.allow("0.0.0.0/0"));
