@@ -2,10 +2,12 @@
 
 _nginx_await() {
     local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} said
-    said=$("$program" --help 2>/dev/null) || return 0
+    local command=()
+    [[ ${program##*/} == await-ctl && $COMP_CWORD -gt 1 && ${COMP_WORDS[1]} == @(setup|check) ]] && command=("${COMP_WORDS[1]}")
+    said=$("$program" "${command[@]}" --help 2>/dev/null) || return 0
     COMPREPLY=()
     if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '(^|[[ ,])--?[a-z][a-z-]*' <<< "$said" | tr -d '[ ,')" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '(^|[[ ,])--?[a-z][a-z-]*' <<< "$said" | tr -d '[ ,' | sort -u)" -- "$cur")
     elif [[ ${program##*/} == await-ctl && $COMP_CWORD -eq 1 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(sed -nE 's/^(usage:| ) *await-ctl ([a-z][a-z|-]*).*/\2/p' <<< "$said" | tr '|' '\n' | sort -u)" -- "$cur")
     else

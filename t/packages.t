@@ -120,6 +120,7 @@ subtest 'completion' => sub {
     cmp_ok scalar keys %usage, '>=', 12, 'await-ctl has commands';
     is_deeply [ $complete->('await-ctl', "''") ], [ sort keys %usage ], 'all are completed';
     is_deeply [ $complete->('await-ctl', 'mi') ], ['migrate'], 'and one of them';
+    is_deeply [ $complete->('await-ctl', 'setup', '--redis') ], [ '--redis', '--redis-users' ], 'options of its setup';
     is_deeply [ $complete->('await-worker', '--thin') ], ['--thin-hints'], 'options of await-worker';
     is_deeply [ $complete->('await-relay', '--wal-l') ], ['--wal-limit'], 'options of await-relay';
     ok $installed{"/opt/await/share/bash-completion/completions/$_"}, "there is one for $_" for @programs;
