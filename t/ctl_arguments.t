@@ -52,7 +52,8 @@ for (
     like ctl(@$_), qr/\A0 /, "@$_";
 }
 
-like ctl(@$_), qr/\A0 usage: await-ctl/, "@$_" for map { [ $_, '--help' ] } qw(pause cancel grant queues purge rotate relay);
+like ctl(@$_), qr/\A0 usage: await-ctl/, "@$_"
+    for map { [ $_, '--help' ] } qw(pause cancel grant queues purge rotate relay);
 is sql('SELECT count(*) FROM await.queue_grant'), 0, 'and does nothing else';
 
 finish();
