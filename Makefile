@@ -150,7 +150,7 @@ ifneq ($(MODULE_OBJECTS),)
 $(B)/cc/%.o: $(MODULE_OBJECTS)/addon/%.o $(B)/cc/made-by
 	@mkdir -p $(@D); $(whole); $(CXX) $(ALL_CXXFLAGS) -MM -MT $@ -MF $@.$$$$.deps src/$*.cc && \
 	    if find src/$*.cc $$(sed 's/^[^:]*://; s/\\$$//' $@.$$$$.deps) -newer $< | grep -q .; \
-	    then $(CXX) $(ALL_CXXFLAGS) -c src/$*.cc -o $@.$$$$.new; else cp $< $@.$$$$.new; fi && mv $@.$$$$.deps $(@:.o=.d) && mv $@.$$$$.new $@
+	    then $(CXX) $(ALL_CXXFLAGS) -MT $@ -MF $@.$$$$.deps -c src/$*.cc -o $@.$$$$.new; else cp $< $@.$$$$.new; fi && mv $@.$$$$.deps $(@:.o=.d) && mv $@.$$$$.new $@
 endif
 $(B)/cc/%.o: src/%.cc $(B)/cc/made-by
 	$(call compile)
