@@ -27,6 +27,12 @@ subtest 'what is missing is named, with a remedy' => sub {
         [], 69,
         qr/PostgreSQL does not answer.*apt install postgresql/s,
         env => { PGHOST => "$s->{dir}/none", LANGUAGE => 'de', LC_ALL => 'C.UTF-8' });
+    my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5) or die "listen: $!";
+    $host->refuses(
+        $before, 'a PostgreSQL that accepts and never answers',
+        [], 69,
+        qr/PostgreSQL does not answer: .*timeout/,
+        env => { PGHOST => '127.0.0.1', PGPORT => $silent->sockport, PGCONNECT_TIMEOUT => 2 });
     $host->refuses(
         $before, 'no right', [], 1,
         qr/cannot log in to PostgreSQL as an administrator/,
