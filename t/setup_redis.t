@@ -44,6 +44,7 @@ subtest 'an address that nginx would not accept' => sub {
     my %wrong = (
         'redis://127.0.0.1:99999' => 'the port is no number from 1 to 65535',
         'redis://127.0.0.1:0' => 'the port is no number',
+        'redis://127.0.0.1:1:2' => 'the port is no number',
         'redis://u:TOPSECRET@127.0.0.1:six' => 'the port is no number',
         'redis://[::1]:six' => 'the port is no number',
         'redis://:6379' => 'the host is missing',
