@@ -206,7 +206,8 @@ void Connection::read() {
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return;
     if (n <= 0) {
-      lost(n == 0 ? "connection closed by Redis" : std::strerror(errno));
+      std::string why = n == 0 ? "connection closed by Redis" : std::strerror(errno);
+      lost(state_ == State::greeting ? why + ", while it was greeted: it may expect TLS" : why);
       return;
     }
     if (const char *why = guard_.feed({buffer, static_cast<std::size_t>(n)})) {
