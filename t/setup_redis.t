@@ -139,12 +139,12 @@ subtest 'one that does not serve now' => sub {
     my $replica = start_redis('--replicaof', "127.0.0.1 $host->{redis_port}");
     my ($status, $out) = $host->setup(['--dry-run'], env => { AWAIT_REDIS => "redis://127.0.0.1:$replica" });
     is $status, 0, 'a replica, where it may publish, does' or diag $out;
-    # 300 keys, of which each takes 0.1 s to load
+    # 1500 keys, of which each takes 0.02 s to load; it answers between two of them
     my @slow = (qw(--dbfilename slow.rdb --rdbcompression no));
     my $slow = start_redis(@slow);
-    my $fill = 'for i = 1, 300 do redis.call("set", i, string.rep("x", 3000)) end';
+    my $fill = 'for i = 1, 1500 do redis.call("set", i, string.rep("x", 3000)) end';
     `redis-cli -p $slow EVAL '$fill' 0; redis-cli -p $slow SHUTDOWN SAVE 2>&1`;
-    $slow = start_redis(@slow, qw(--key-load-delay 100000 --loading-process-events-interval-bytes 1024));
+    $slow = start_redis(@slow, qw(--key-load-delay 20000 --loading-process-events-interval-bytes 1024));
     refuses('one that is loading', "redis://127.0.0.1:$slow", 69, qr/does not serve: LOADING .*wait until it serves/s);
     $s->end("redis-$started", 'KILL');    # it would load to the end
 };
