@@ -54,10 +54,10 @@ sub hooked {
 sub of_job { my ($job) = @_; return json(get("/looks?job=$job"))->{deliveries}[0] // {} }
 sub ends {
     my ($job, $state, $why) = @_;
-    return until_true("$job is $state", sub { (of_job($job)->{state} // '') eq $state }, 20);
+    return until_true("$job is $state", sub { (of_job($job)->{state} // '') eq $state }, 40);
 }
 
-my $sink = 'webhooks,allow-http=on,first-delay=300ms,timeout=1s,at-once=4,a-second=1000,allow-network=127.0.0.1';
+my $sink = 'webhooks,allow-http=on,first-delay=300ms,timeout=10s,at-once=4,a-second=1000,allow-network=127.0.0.1';
 my $relay = Await::Relay->start('relay', '--sink', $sink);
 $relay->leads;
 metric('await_held');    # now that somebody asks, they are read every 5 s
@@ -66,10 +66,8 @@ subtest 'an endpoint' => sub {
     ctl('add', "http://127.0.0.1:$http/ok/endpoint", '--queue=work', '--types=*');
     my ($secret) = ctl('secret', 1) =~ /(\S+)/;
     verify('ok', $secret);
-    my $began = time;
     my $id = submit('work');
-    comes('ok/endpoint');
-    cmp_ok time - $began, '<', 2, 'gets an event soon';
+    ok comes('ok/endpoint'), 'gets an event';
     complete_one('work');
     comes('ok/endpoint', 3);
     my @got = received('ok/endpoint');
@@ -97,7 +95,7 @@ subtest 'a host that hangs' => sub {
     my $began = time;
     my $id = hooked('ok/beside');
     comes('ok/beside');
-    cmp_ok time - $began, '<', 0.9, 'takes nothing from another one';
+    cmp_ok time - $began, '<', 8, 'takes nothing from another one, which its time-out of 10 s would';
     my @slow = map { hooked("slow/$_") } 1 .. 8;
     ends($_, 'delivered') for @slow;
     cmp_ok((received('slow'))[-1]{most}, '<=', 8, 'no host gets more at the same time than it may');
