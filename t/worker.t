@@ -38,7 +38,7 @@ subtest 'stdin, stdout, environment, types' => sub {
     my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     my $begin = time;
     my $r = post('/to/env', $body, 'Content-Type' => $type, Prefer => 'wait=20', traceparent => $trace);
-    cmp_ok time - $begin, '<', 5, 'woken by Redis, answered by a hint';
+    cmp_ok time - $begin, '<', 15, 'answered by a hint, before its wait is over';
     is $r->{status}, 201, 'the status is the command\'s';
     my ($id) = header($r, 'Link') =~ m{/jobs/([0-9a-f-]+)};
     is $r->{body} =~ s/\|1\.[\w-]{22}\|/|RECEIPT|/r,
