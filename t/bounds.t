@@ -319,7 +319,7 @@ subtest 'numbers that are long only when written out' => sub {
     is publish('/topic/numbers', '[' . join(',', ('1e130000') x 5000) . ']')->{status}, 400,
         'a long body of such numbers is refused';
     is $other->response->{status}, 202, 'another request is served meanwhile';
-    cmp_ok time - $began, '<', 3, 'and nobody waits for it';
+    cmp_ok time - $began, '<', 15, 'and nobody waits for it';
 };
 
 subtest 'locks that any login may take stop nothing' => sub {
@@ -351,7 +351,7 @@ subtest 'locks that any login may take stop nothing' => sub {
     is_deeply [ map { $_->response->{status} }
         map { begin_request('POST', "/named/stopped.$_", body => 'x') } 1 .. 20 ], [ (202) x 20 ],
         'to new queues, too';
-    cmp_ok time - $began, '<', 3, 'at once';
+    cmp_ok time - $began, '<', 10, 'long before the locks are given back, after 120 s';
     ok until_true('given again', sub { sql("SELECT count(*) FROM await.claim(ARRAY['stopped'], 'w', 1)") }),
         'leases run out';
     is sql("SELECT string_agg(type, ' ' ORDER BY seq) FROM await.event WHERE job = '$id'"),
@@ -400,15 +400,15 @@ subtest 'a transaction that makes a queue and does not end stops that queue alon
     my $began = time;
     my (@held, @other);
     for my $n (1 .. 30) {
-        push @held, begin_request('POST', '/named/held.new', body => 'x');
+        push @held, map { begin_request('POST', '/named/held.new', body => 'x') } 1 .. 5;
         push @other, begin_request('POST', $n % 2 ? '/jobs' : "/named/other.$n", body => 'x');
     }
     is_deeply [ map { $_->response->{status} } @other ], [ (202) x 30 ], 'others are stored';
-    cmp_ok time - $began, '<', 3, 'soon';
+    cmp_ok time - $began, '<', 8, 'before a statement is given up, after 10 s';
     my @answers = map { $_->response } @held;
-    is_deeply [ map { $_->{status} } @answers ], [ (409) x 30 ], 'its own are refused';
+    is_deeply [ map { $_->{status} } @answers ], [ (409) x 150 ], 'its own are refused';
     ok header($answers[0], 'Retry-After'), 'and may come again';
-    cmp_ok time - $began, '<', 5, 'together';
+    cmp_ok time - $began, '<', 15, 'together: each for itself waits 200 ms';
     end($held);
     is post('/named/held.new', 'x')->{status}, 202, 'after its end they are stored';
 };
@@ -429,7 +429,7 @@ subtest 'a worker that stays in its transaction, after a purge too, stops nobody
     sql("UPDATE await.lease SET until = clock_timestamp() - interval '1 min' WHERE job = '$ids[1]'");
     my $now = sub {
         my ($sql) = @_;
-        return (split /\n/, sql("SET statement_timeout = '5s'; $sql"))[-1];
+        return (split /\n/, sql("SET statement_timeout = '60s'; $sql"))[-1];
     };    # rather than to wait for its end
     ok until_true(
         'the others\' leases run out',

@@ -114,7 +114,7 @@ subtest 'a partition that is missing is created at once' => sub {
         my $answer = post('/jobs', 'x' x ($what eq 'chunk' ? 200_000 : 1));
         ok $answer->{status} == 202 || $answer->{status} == 503 && $answer->{headers}{'retry-after'},
             "without the partition of $what: 202, or 503 with Retry-After";
-        eventually("the partition $what", sub { sql("SELECT to_regclass('await.$name') IS NOT NULL") eq 't' }, 5);
+        eventually("the partition $what", sub { sql("SELECT to_regclass('await.$name') IS NOT NULL") eq 't' });
         is &state(one_job()), 'pending', "without the partition of $what: the next job is stored";
     }
     like error_log(), qr/partitions of today or tomorrow were missing and have been created/, 'and error.log says so';
@@ -126,7 +126,7 @@ subtest 'what others lock stops only who needs it' => sub {
     my $fresh = begin_request('POST', '/q/fresh', body => 'x');
     my $began = time;
     is post('/q/other', 'x')->{status}, 202, 'a queue that is being made: others are stored';
-    cmp_ok time - $began, '<', 4, 'soon';
+    cmp_ok time - $began, '<', 8, 'before a statement is given up, after 10 s';
     is $fresh->response->{status}, 409, 'who submits to it is told to come again';
     $open->run('COMMIT');
     # ANALYZE and VACUUM hold this lock, behind which no partition can be attached
@@ -144,7 +144,7 @@ subtest 'what others lock stops only who needs it' => sub {
         begin_request('POST', '/jobs', body => 'x', headers => { 'Idempotency-Key' => 'rewritten' }),
     );
     until_true('they wait',
-        sub { sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'await.event'::regclass") > 0 }, 3);
+        sub { sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'await.event'::regclass") > 0 });
     $open->run('COMMIT');
     is_deeply [ map { $_->response->{status} } @held ], [ 202, 202 ], 'are no conflicts';
 };
@@ -163,7 +163,7 @@ subtest 'options of the connection string that are in the way' => sub {
     $lock->run('COMMIT');
     is $held->response->{status}, 202, 'and is stored after it';
     my $later = one_job('/later');
-    eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 }, 3);
+    eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 });
 };
 
 subtest 'through PgBouncer in transaction mode' => sub {
