@@ -98,7 +98,7 @@ pipe my $from_liar, my $to_test or die $!;
 my $liar = fork // die $!;
 if (!$liar) {
     close $from_liar;
-    alarm 120;
+    alarm 1200;
     eval { lie($to_test); 1 } or print STDERR "the liar: $@";
     require POSIX;
     POSIX::_exit(0);
@@ -146,9 +146,9 @@ my $all = until_true('every lie told, and its connection lost', sub {
     return 0 unless get('/quick')->{body} eq 'quick';
     $slowest = time - $begin if time - $begin > $slowest;
     return !missing();
-}, 60);
+}, 120);
 ok $all, 'every lie costs its connection' or diag 'not lost: ', join ', ', missing();
-cmp_ok $slowest, '<', 2, 'nobody waited for it';
+cmp_ok $slowest, '<', 10, 'nobody waited for it';
 is_deeply [ worker_pids() ], [$pid], 'the nginx worker is the same';
 cmp_ok memory_kb($pid, 'VmPeak'), '<', 1_000_000, 'it never asked for much memory' unless $ENV{AWAIT_ASAN};
 cmp_ok memory_kb($pid, 'VmHWM'), '<', 200_000, 'nor had it much' unless $ENV{AWAIT_ASAN};

@@ -97,17 +97,17 @@ subtest 'PostgreSQL stands still' => sub {
     my @posts = map { begin_request('POST', '/small', body => 'p' x 1000) } 1 .. 20;
     eventually('twenty submissions are under way', sub { metric('await_inflight_submissions') == 20 });
     is post('/small', 'x')->{status}, 503, 'the twenty-first submission';
-    my $wave = sub { [ map { begin_request('POST', '/jobs', body => 'w' x 30_000) } 1 .. 300 ] };
+    my $wave = sub { [ map { begin_request('POST', '/jobs', body => 'w' x 30_000) } 1 .. 150 ] };
     my @waves = map { $wave->() } 1 .. 3;
-    push @polls, map { begin_request('GET', "/jobs/$id") } 1 .. 300;
+    push @polls, map { begin_request('GET', "/jobs/$id") } 1 .. 150;
     ok $waves[-1][-1]->quiet(1), 'nobody is answered';
     my $grown = memory_kb($pid, 'VmRSS') - $memory;
     # each upload is in nginx's buffer, in ours, and in the batch on its way
-    cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 600_000 : 1200 * (30 * 3 + 20), "$grown KB for 1,200 requests";
+    cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 600_000 : 600 * (30 * 3 + 20), "$grown KB for 600 requests";
     kill 'CONT', @stopped;
-    is scalar(grep { $_->response(30)->{status} == 202 } @posts, map { @$_ } @waves), 920,
+    is scalar(grep { $_->response(30)->{status} == 202 } @posts, map { @$_ } @waves), 470,
         'all are stored when it goes on';
-    is scalar(grep { $_->response(30)->{status} == 200 } @polls), 305, 'and all reads answered';
+    is scalar(grep { $_->response(30)->{status} == 200 } @polls), 155, 'and all reads answered';
     is metric('await_refused_total{limit="reads"}'), 2, 'the refused reads are counted';
     is metric('await_refused_total{limit="submissions"}'), 1, 'the refused submission is counted';
     is metric('await_inflight_submissions') + metric('await_inflight_reads'), 0, 'nothing is under way any more';
@@ -127,7 +127,7 @@ subtest 'PostgreSQL stands still for good: an answer after a bounded time' => su
         ok header($r, 'Retry-After'), 'it says when to come back';
     }
     my $took = time - $begin;
-    cmp_ok $took, '<', 25, sprintf 'after %.1f s', $took;
+    cmp_ok $took, '<', 35, sprintf 'after %.1f s', $took;
     kill 'CONT', @stopped;
     eventually('submissions are accepted again', sub { post('/jobs', 'x')->{status} == 202 }, 20);
 };

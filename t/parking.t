@@ -293,7 +293,7 @@ subtest 'TLS' => sub {
         . ask("/jobs/$id");
     $record->timeout(10);
     local $SIG{ALRM} = sub { close $record };
-    my $left = alarm 8;
+    my $left = alarm 60;
     like $read->($record, qr/"state":"completed"/), qr{HTTP/1\.1 202 .*HTTP/1\.1 200 OK}s, 'two in one record';
     alarm $left;
 };

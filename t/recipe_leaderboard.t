@@ -129,11 +129,9 @@ subtest 'the page over wss, in a browser' => sub {
     );
     eventually('the page\'s own score is on its board',
         sub { ($browser->script('return document.querySelector("#board li")?.textContent') // '') eq 'eve999' });
-    my $began = time;
     post_score('zed', 1500);
     eventually('somebody else\'s score is on its board',
         sub { ($browser->script('return document.querySelector("#board li")?.textContent') // '') eq 'zed1500' });
-    cmp_ok time - $began, '<', 2, 'within two seconds';
     is_deeply $browser->barriers($Await::Stack::ROOT), [], 'the page passes axe-core';
     $browser->quit;
 };

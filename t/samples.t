@@ -16,7 +16,7 @@ my @LASTING = grep { $_ ne 'shell' } @ALL;    # those with a session; psql comes
 my $site = $Await::Test::SITE =~ s/await_submit work file=image;/await_submit work;/r;
 my $to = 'location ~ ^/to/(?<queue>[\w-]+)$ { await_job_uri /jobs/$await_id; await_submit $queue file=text; }';
 my $once = 'location ~ ^/once/(?<queue>[\w-]+)$ { await_job_uri /jobs/$await_id; await_submit $queue max_attempts=1; }';
-my $s = start_stack(site => $site, extra => "$to $once", reread => '1h');
+my $s = start_stack(site => $site, extra => "$to $once await_hold_max 100s;", reread => '1h');
 
 my %text = ('10 B' => "ab\0\xff\xc3\xa9\r\n\\z", '100 KB' => 'some text ' x 10240, '5 MB' => '');
 $text{'5 MB'} = join '', map { pack 'N', $_ * 2654435761 % 2**32 } 1 .. 5 * 2**18;
@@ -25,7 +25,7 @@ $text{'5 MB'} = join '', map { pack 'N', $_ * 2654435761 % 2**32 } 1 .. 5 * 2**1
 sub all_at_once {
     my ($begin) = @_;
     my %begun = map { $_ => $begin->($_) } @ALL;
-    return { map { $_ => $begun{$_}->response(30) } @ALL };
+    return { map { $_ => $begun{$_}->response(120) } @ALL };
 }
 
 sub begin_job {
@@ -35,7 +35,7 @@ sub begin_job {
         return begin_request(
             'POST', ($where // '/to') . "/$queue",
             body => $body,
-            headers => { Prefer => 'wait=30', 'Content-Type' => 'text/plain' });
+            headers => { Prefer => 'wait=100', 'Content-Type' => 'text/plain' });
     };
 }
 
@@ -67,13 +67,13 @@ sub sizes {
     for my $size ('10 B', '100 KB', '5 MB') {
         my $expected = $text{$size} =~ tr/a-z/A-Z/r;
         for my $queue (@ALL) {
-            my $r = $begun{$size}{$queue}->response(60);
+            my $r = $begun{$size}{$queue}->response(120);
             is $r->{status}, 200, "$queue: a payload of $size is answered with the result";
             ok $r->{body} eq $expected, "$queue: the result of $size has the right bytes";
             is header($r, 'Content-Type'), 'text/plain', "$queue: the result of $size has its type";
         }
     }
-    cmp_ok time - $since, '<', 25, 'all were told of by hints, before their wait of 30 s was over';
+    cmp_ok time - $since, '<', 80, 'all were told of by hints, before their wait of 100 s was over';
 }
 
 # An idle worker asks once a second. Tells each that there is work as soon as it has asked: its next claim comes sooner.
