@@ -92,9 +92,10 @@ subtest 'others use up await_max_held' => sub {
 my $session = Await::Session->new($s->postgres('admin'));
 sub block {
     $session->run('BEGIN; LOCK TABLE await.relay_cursor IN ACCESS EXCLUSIVE MODE');
-    eventually 'a read waits', sub {
+    my $waits = sub {
         sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'console_overview'");
     };
+    eventually 'a read waits', $waits, 60;    # on a busy machine an overview is read rarely
     return;
 }
 
@@ -148,7 +149,7 @@ subtest 'a read that is slow' => sub {
         eventually 'it is at it', $asleep;
         is post('/jobs', 'x' x 300_000)->{status}, 202, 'a large submission is accepted meanwhile';
         is $slow->response->{status}, 503, 'it is given up';
-        cmp_ok time - $start, '<', 15, 'long before the time of other statements is over';
+        cmp_ok time - $start, '<', 25, 'long before the time of other statements is over';
         is $asleep->(), 0, 'by PostgreSQL, too';
         is get('/any/api/jobs')->{status}, 200, 'on the same connection';
     });
