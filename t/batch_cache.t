@@ -158,11 +158,11 @@ subtest 'a hint is lost' => sub {
     my ($id, @jobs) = new_batch(3);
     warm("/default/$id");
     end_job($jobs[0]);
-    eventually('the document is old for a second at most', sub { json(get("/default/$id"))->{totals}{done} == 1 }, 5);
+    eventually('the document is old for a second at most', sub { json(get("/default/$id"))->{totals}{done} == 1 });
     $s->end('redis', 'KILL');
     warm("/default/$id");
     end_job($jobs[1]);
-    eventually('without Redis, too', sub { json(get("/default/$id"))->{totals}{done} == 2 }, 5);
+    eventually('without Redis, too', sub { json(get("/default/$id"))->{totals}{done} == 2 });
     warm("/long/$id");
     end_job($jobs[2]);
     is json(get("/long/$id"))->{totals}{done}, 2, 'as long as open= says';

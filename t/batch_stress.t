@@ -15,7 +15,7 @@ use Test::More;
 
 my $batches = $ENV{AWAIT_BATCHES} // 120;
 my $workers = 16;
-alarm 60 + $batches * 2;
+alarm 1200 + $batches * 2;
 start_stack(without => [ 'redis', 'nginx' ]);
 
 sql(<<'SQL');

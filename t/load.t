@@ -10,7 +10,7 @@ use Bench ();
 use File::Temp qw(tempdir);
 use Test::More;
 
-alarm 120;
+alarm 1200;
 $Bench::DIR = tempdir(CLEANUP => 1);
 
 sub counts {

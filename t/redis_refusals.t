@@ -159,7 +159,7 @@ pipe my $from_servers, my $to_test or die $!;
 my $servers = fork // die $!;
 if (!$servers) {
     close $from_servers;
-    alarm 120;
+    alarm 1200;
     eval { serve($to_test); 1 } or print STDERR "the servers: $@";
     require POSIX;
     POSIX::_exit(0);

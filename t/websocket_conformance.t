@@ -16,7 +16,7 @@ start_stack(workers => 1, extra => <<'CONF');
     location = /small { await_max_frame 1000; await_socket; }
     location = /quick { await_ping 15s socket=1s; await_socket; }
 CONF
-alarm 280;
+alarm 1200;
 
 sub ws { return Await::WebSocket->new(stack()->{port}, $_[0] // '/ws') }
 sub frame { return Await::WebSocket::frame(@_) }

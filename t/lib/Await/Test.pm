@@ -28,10 +28,10 @@ our @EXPORT = qw(start_stack stack get post put del request begin_request begin_
     memory_kb);
 
 $SIG{PIPE} = 'IGNORE';
-# a test that hangs has failed
+# a test that hangs has failed; on a busy machine some take five minutes
 our $waiting_for;
 $SIG{ALRM} = sub { die 'this test takes too long' . ($waiting_for ? ", waiting for: $waiting_for" : '') . "\n" };
-alarm 300;
+alarm 1200;
 
 Await::Stack::use_memory();
 # Debian's psql is a script in Perl that looks for the real one, which takes longer than the query
