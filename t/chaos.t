@@ -92,7 +92,8 @@ my $report = $chaos->finish_clients;
 
 # --- what was promised ------------------------------------------------------------------------------------
 
-# re-read, its read, coming back, and a machine with much to do; who is not told waits for 25 s (await_hold_max) or for ever
+# re-read, its read, coming back, and a machine with much to do; who is not told waits for 25 s (await_hold_max), or for
+# ever
 my $bound = $chaos->{reread} + 1 + 1 + 10;
 my $history = Await::History->new($report, trouble => $chaos->{trouble}, bound => $bound);
 my $n = $history->accepted;

@@ -183,7 +183,7 @@ subtest 'many watch, much is published: everybody gets all of it, in order, for 
     is $whole, 200, 'every stream has all hundred';
     is scalar(grep { "@{ values_of($_) }" ne join ' ', 1 .. 100 } @streams), 0, 'each in order, once';
     sleep 1.1;
-    cmp_ok $statements->() - $before, '<', 2000, 'statements, 100 of them publish; a read for each stream would be 20,000';
+    cmp_ok $statements->() - $before, '<', 2000, 'statements, 100 of them publish; a read a stream is 20,000';
 };
 
 subtest 'channels that clients name: topics that await_allow lets them, jobs and users as anywhere' => sub {

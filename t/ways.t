@@ -159,8 +159,8 @@ sub begin {
 }
 sub of { my ($name) = @_; return grep { $_->{transport} eq $name } @clients }
 
-# Lets all read, so many bytes each in 20 ms, until a condition holds. Who is slow because the machine is busy reads more
-# at a time, or send_timeout would be over between two of its windows.
+# Lets all read, so many bytes each in 20 ms, until a condition holds. Who is slow because the machine is busy reads
+# more at a time, or send_timeout would be over between two of its windows.
 sub turn {
     my ($most, $enough, $seconds) = @_;
     my $last = time;
@@ -239,7 +239,8 @@ my $began = time;
 $_->fill(150_000) for @clients;      # else the kernel's window opens later than they read
 my @readers = map { of($_) } qw(sse socket);
 # for half as long again
-ok turn(20_000 / $TIMEOUT, sub { !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers }, 120), 'all events have come';
+my $all = sub { return !grep { @{ numbers($_) } < $EVENTS && !$_->{eof} } @readers };
+ok turn(20_000 / $TIMEOUT, $all, 120), 'all events have come';
 cmp_ok time - $began, '>', $TIMEOUT + 0.1, 'slowly';
 is_deeply numbers($_), [ 1 .. $EVENTS ], "each event once, in order: $_->{case}" for @readers;
 ok turn(65536, sub { !grep { !$_->{ended} && !$_->{eof} } map { of($_) } qw(large inline list retry overview) }),

@@ -81,7 +81,8 @@ subtest 'a cancel, told by Redis' => sub {
     del("/jobs/$_") for values %job;
     eventually("a process $_ ends with its job", sub { !processes($job{$_}) }) for sort keys %leave;
     my $log = log_of('told');
-    is scalar(() = $log =~ /stopping the command: the job was cancelled/g), $tries - 1 + keys %leave, 'the log says why';
+    my $stopped = () = $log =~ /stopping the command: the job was cancelled/g;
+    is $stopped, $tries - 1 + keys %leave, 'the log says why';
     unlike $log, qr/lease is lost/, 'and nothing else';
     my $next = run('told', 'echo next');
     eventually('the worker goes on', sub { ending($next) eq 'completed' });
