@@ -15,7 +15,7 @@ const Properties kFixed = {
     {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "earliest"},
     {"allow.auto.create.topics", "false"},
-    {"enable.partition.eof", "false"},
+    {"enable.partition.eof", "true"},  // which says that a partition can be read, if it has no more messages
     {"queued.max.messages.kbytes", "16384"},
     {"queued.min.messages", "10000"},
     {"reconnect.backoff.max.ms", "2000"},
@@ -30,6 +30,12 @@ using List =
 
 List make_list(int size) {
   return {rd_kafka_topic_partition_list_new(size), &rd_kafka_topic_partition_list_destroy};
+}
+
+Partition partition_of(const rd_kafka_message_t &message) {
+  if (message.rkt == nullptr || message.partition < 0)
+    return {"", -1};
+  return {rd_kafka_topic_name(message.rkt), message.partition};
 }
 
 void drop(rd_kafka_error_t *error) {
@@ -75,6 +81,7 @@ Consumer::Consumer(io::Loop &loop, io::Log &log, std::string name, Settings sett
       listener_(listener),
       outage_(loop, log),
       commit_outage_(loop, log),
+      reset_outage_(loop, log),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 
 Consumer::~Consumer() = default;
@@ -111,6 +118,7 @@ void Consumer::stop() {
 void Consumer::close() {
   handle_.reset();
   offsets_ = {};
+  failing_.clear();
   timer_->clear();
   broken_ = false;
 }
@@ -169,6 +177,9 @@ void Consumer::on_event(rd_kafka_op_s *event) {
       broken_ = broken_ || rd_kafka_event_error_is_fatal(event) != 0;
       break;
     case RD_KAFKA_EVENT_LOG:
+      if (std::string reset = reset_of(event); !reset.empty())
+        resets_.fail(name_ +
+                     ": messages were removed before they were read, or the topic is another one: " + reset);
       log_event(log_, name_, event);
       break;
     default:
@@ -188,34 +199,65 @@ void Consumer::on_commit(rd_kafka_op_s *event) {
   }
   if (stop_at_ms_ == 0)
     commit_trouble_.fail(name_ + ": cannot commit offsets, so that messages may come again: " +
-                         reason_of(rd_kafka_event_error_string(event)));
+                         reason_of(rd_kafka_event_error_string(event)) + remedy_for(error));
 }
 
 void Consumer::on_messages(rd_kafka_op_s *event) {
   while (const rd_kafka_message_t *message = rd_kafka_event_message_next(event)) {
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      failing_.insert(partition_of(*message));
       on_error(message->err, rd_kafka_message_errstr(message));
       continue;
     }
     if (stop_at_ms_ != 0)
       continue;
-    trouble_.recover(name_ + ": messages are received again");
-    silence_.clear();
+    works(*message);
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+      continue;
     Received received = received_of(*message);
     offsets_.received({received.topic, received.partition}, received.offset);
     listener_.on_message(std::move(received));
   }
 }
 
+/// A partition can be read: it has given a message, or has no more.
+void Consumer::works(const rd_kafka_message_t &message) {
+  if (!trouble_.failing())
+    return;
+  failing_.erase(partition_of(message));
+  failing_.erase({"", -1});
+  silence_.clear();
+  if (failing_.empty())
+    trouble_.recover(name_ + ": messages are received again");
+}
+
+void Consumer::assign(rd_kafka_topic_partition_list_t *list) {
+  for (int i = 0; i < list->cnt; ++i)
+    offsets_.forget({list->elems[i].topic, list->elems[i].partition});
+  rd_kafka_assign(handle_->get(), list);
+  if (paused_)
+    rd_kafka_pause_partitions(handle_->get(), list);
+}
+
+/// A partition whose committed offset could not be read is not read by librdkafka until it is assigned again.
+void Consumer::assign_again() {
+  rd_kafka_topic_partition_list_t *assigned = nullptr;
+  assign_at_ms_ = loop_.monotonic_ms() + kAssignMs;
+  if (rd_kafka_assignment(handle_->get(), &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return;
+  List list(assigned, &rd_kafka_topic_partition_list_destroy);
+  for (int i = 0; i < list->cnt; ++i)
+    list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;  // from the committed one on
+  if (list->cnt > 0)
+    assign(list.get());
+}
+
 void Consumer::on_rebalance(rd_kafka_op_s *event) {
   rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
   if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && stop_at_ms_ == 0) {
-    for (int i = 0; i < list->cnt; ++i)
-      offsets_.forget({list->elems[i].topic, list->elems[i].partition});
-    rd_kafka_assign(handle_->get(), list);
+    assign(list);
+    failing_.clear();
     trouble_.recover(name_ + ": has partitions again");
-    if (paused_)
-      rd_kafka_pause_partitions(handle_->get(), list);
     return;
   }
   commit();
@@ -224,7 +266,9 @@ void Consumer::on_rebalance(rd_kafka_op_s *event) {
 }
 
 void Consumer::on_error(int error, const std::string &why) {
-  std::string reason = reason_of(why);
+  std::string reason = reason_of(why) + remedy_for(error);
+  if (!trouble_.failing())
+    assign_at_ms_ = loop_.monotonic_ms() + kAssignMs;
   bool is_silence = error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
                     error == RD_KAFKA_RESP_ERR__TIMED_OUT;
   if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
@@ -235,7 +279,7 @@ void Consumer::on_error(int error, const std::string &why) {
     silence_ = std::move(reason);  // one broker of several may be away
 }
 
-/// Runs all the time: commits, and starts again after a fatal error.
+/// Runs all the time: commits, and starts again after an error.
 void Consumer::on_timer() {
   if (stop_at_ms_ != 0) {
     bool closed = rd_kafka_consumer_closed(handle_->get()) != 0;
@@ -256,6 +300,8 @@ void Consumer::on_timer() {
   }
   handle_->poll();
   commit();
+  if (trouble_.failing() && loop_.monotonic_ms() >= assign_at_ms_)
+    assign_again();
   timer_->set(kCommitMs);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "io/log.h"
@@ -11,6 +12,7 @@
 #include "kafka/message.h"
 #include "kafka/offsets.h"
 
+struct rd_kafka_message_s;
 struct rd_kafka_topic_partition_list_s;
 
 namespace await::kafka {
@@ -47,12 +49,17 @@ class Consumer : private Handle::Listener {
   void done(const Partition &partition, std::int64_t offset);
   /// Messages of its partitions that are not done, as far as it is known.
   std::int64_t behind() const;
+  /// Why it receives no messages, or commits no offsets, at present; empty: it does.
+  const std::string &trouble() const {
+    return trouble_.failing() ? trouble_.reason() : commit_trouble_.reason();
+  }
   /// Messages that are not committed, because they, or others before them, are not done.
   std::size_t open() const { return offsets_.open(); }
 
  private:
   static constexpr std::int64_t kCommitMs = 100;
   static constexpr std::int64_t kRestartMs = 2'000;
+  static constexpr std::int64_t kAssignMs = 10'000;
   static constexpr std::int64_t kStopMs = 3'000;
 
   void on_event(rd_kafka_op_s *event) override;
@@ -61,6 +68,9 @@ class Consumer : private Handle::Listener {
   void on_commit(rd_kafka_op_s *event);
   void on_error(int error, const std::string &why);
   void on_timer();
+  void works(const rd_kafka_message_s &message);
+  void assign(rd_kafka_topic_partition_list_s *list);
+  void assign_again();
   void commit();
   void set_paused(bool paused);
   void close();
@@ -74,8 +84,12 @@ class Consumer : private Handle::Listener {
   Listener &listener_;
   io::Outage outage_;
   io::Outage::Part trouble_{outage_};
+  std::set<Partition> failing_;    // those that cannot be read; {"", -1}: none in particular
+  std::int64_t assign_at_ms_ = 0;  // when all are assigned again, if some fail
   io::Outage commit_outage_;
   io::Outage::Part commit_trouble_{commit_outage_};
+  io::Outage reset_outage_;
+  io::Outage::Part resets_{reset_outage_};  // never recovers: so that the log has few lines about them
   std::unique_ptr<Handle> handle_;
   std::unique_ptr<io::Timer> timer_;
   Offsets offsets_;

@@ -17,21 +17,36 @@ namespace {
 
 constexpr int kPatienceMs = 4'000;
 
+/// Of the partitions without a leader, the first one; -1: all have one.
+int without_leader(const rd_kafka_metadata_topic_t &topic) {
+  for (int i = 0; i < topic.partition_cnt; ++i) {
+    if (topic.partitions[i].leader < 0)
+      return topic.partitions[i].id;
+  }
+  return -1;
+}
+
 Result<Done> ask_topic(rd_kafka_t *kafka, const std::string &name) {
   rd_kafka_topic_t *topic = name.empty() ? nullptr : rd_kafka_topic_new(kafka, name.c_str(), nullptr);
   const rd_kafka_metadata_t *metadata = nullptr;
   rd_kafka_resp_err_t error = rd_kafka_metadata(kafka, 0, topic, &metadata, kPatienceMs);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR && topic != nullptr)
     error = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  int partition =
+      error == RD_KAFKA_RESP_ERR_NO_ERROR && topic != nullptr ? without_leader(metadata->topics[0]) : -1;
   if (metadata != nullptr)
     rd_kafka_metadata_destroy(metadata);
   if (topic != nullptr)
     rd_kafka_topic_destroy(topic);
+  if (partition >= 0)
+    return Error{Code::unavailable, "topic " + name + ": partition " + std::to_string(partition) +
+                                        " has no leader: start the brokers that have it"};
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
     return Done{};
   if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
     return Error{Code::not_found, "topic " + name + " does not exist: create it"};
-  return Error{Code::unavailable, (name.empty() ? "" : "topic " + name + ": ") + rd_kafka_err2str(error)};
+  return Error{Code::unavailable,
+               (name.empty() ? "" : "topic " + name + ": ") + rd_kafka_err2str(error) + remedy_for(error)};
 }
 
 /// Which of the brokers have no address, and what to do; empty: all have. Counts those that have.

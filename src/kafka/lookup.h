@@ -17,8 +17,8 @@ class Lookup {
   explicit Lookup(io::Loop &loop) : loop_(loop) {}
   ~Lookup();
   /// One at a time, which takes a few seconds at most. Creates no topics. Errors: not_found, with the names
-  /// of topics that are missing; unavailable, also if only some of the brokers have an address; invalid: the
-  /// settings.
+  /// of topics that are missing; unavailable, also if only some of the brokers have an address, or a
+  /// partition has no leader; invalid: the settings.
   void ask(const Settings &settings, const std::vector<std::string> &topics, core::Reply<Done> &reply);
   /// Only whether each of the brokers has an address. Errors: unavailable.
   void find_names(const Settings &settings, core::Reply<Done> &reply);

@@ -210,15 +210,17 @@ void Producer::fail_message(std::size_t index, int error, const std::string &top
       sent_.error = "messages before it were not written";
     return;
   }
-  sent_.error = "topic " + topic + ": " + rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error));
-  if (error != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+  sent_.error =
+      "topic " + topic + ": " + rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)) + remedy_for(error);
+  // the latter is that of a batch which is larger than a segment of the topic
+  if (error != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && error != RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
     return;
   if (single_) {
     sent_.fates[index] = Fate::refused;
   } else if (!std::exchange(separate_, true)) {  // perhaps none of the messages of the batch is too large
     log_.error(name_ + ": topic " + topic +
                " refuses a batch of messages as too large: they are sent one by one from now on; raise its "
-               "max.message.bytes, or lower batch.size");
+               "max.message.bytes or segment.bytes, or lower batch.size");
   }
 }
 
@@ -226,10 +228,10 @@ void Producer::on_error(rd_kafka_op_s *event) {
   int error = rd_kafka_event_error(event);
   if (error == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event) != 0) {
     char why[512] = "";
-    rd_kafka_fatal_error(handle_->get(), why, sizeof why);
+    int cause = rd_kafka_fatal_error(handle_->get(), why, sizeof why);
     broken_ = true;
     if (left_ > 0 && sent_.error.empty())
-      sent_.error = why;
+      sent_.error = why + remedy_for(cause);
     timer_->set(left_ > 0 ? kFatalMs : 0);  // the reports of the others follow
     return;
   }

@@ -41,6 +41,32 @@ std::string reason_of(std::string_view text) {
   return printable(text);
 }
 
+std::string remedy_for(int error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+      return ": create it";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      return ": the ACL of the topic must allow it to this user";
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+      return ": the ACL of the group must allow it to this user";
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+      return ": the ACL of the cluster must allow IdempotentWrite to this user";
+    default:
+      return "";
+  }
+}
+
+std::string reset_of(rd_kafka_op_s *event) {
+  constexpr int kWarning = 4;
+  const char *facility = "";
+  const char *text = "";
+  int level = 0;
+  bool is_reset = rd_kafka_event_log(event, &facility, &text, &level) == 0 && level == kWarning &&
+                  std::string_view(facility) == "OFFSET";
+  return is_reset ? printable(text) : "";
+}
+
 void log_event(io::Log &log, const std::string &name, rd_kafka_op_s *event) {
   constexpr int kError = 3;  // of syslog
   constexpr int kDebug = 7;

@@ -13,8 +13,15 @@ namespace await::kafka {
 /// messages …"), so that the log has each reason once.
 std::string reason_of(std::string_view text);
 
+/// What to do about an error of librdkafka, to stand behind its text; empty: that is not known.
+std::string remedy_for(int error);
+
 /// Whether two of these texts say the same of different brokers, as when all of them are away.
 bool same_but_for_the_broker(std::string_view one, std::string_view other);
+
+/// Which offset of a partition its broker does not have, and where the consumer goes on instead; empty: the
+/// event is about something else.
+std::string reset_of(rd_kafka_op_s *event);
 
 /// Passes on what librdkafka logs, except failures of connections: those come as errors, too.
 /// @param name  of whom it is about

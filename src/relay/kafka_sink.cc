@@ -65,6 +65,7 @@ KafkaSink::KafkaSink(io::Loop &loop, io::Log &log, Settings settings)
       settings_(std::move(settings)),
       producer_(loop, log, "Kafka sink", settings_.kafka),
       lookup_(loop),
+      topics_lookup_(loop),
       timer_(loop.timer([this] { on_timer(); }, io::Loop::Quit::may)) {}
 
 void KafkaSink::lead(bool leads) {
@@ -94,7 +95,8 @@ void KafkaSink::deliver(std::span<const RelayEvent> events, core::Reply<Done> &r
     too_large_.clear();
     failure_.clear();
   }
-  timer_->set(failure_.empty() ? settings_.patience_ms : 0);
+  timer_->set(failure_.empty() ? settings_.patience_ms / 2 : 0);
+  asked_ = false;
   if (!failure_.empty())
     return;
   if (!sent_reply_.waiting())  // or it is still on its way: librdkafka goes on for as long as it takes
@@ -188,12 +190,30 @@ void KafkaSink::on_timer() {
     answer(Error{Code::unavailable, std::exchange(failure_, "")});
     return;
   }
-  std::string why = producer_.trouble().empty() ? "no answer" : producer_.trouble();
+  if (leads_ && !std::exchange(asked_, true)) {
+    ask_topics();
+    timer_->set(settings_.patience_ms / 2);
+    return;
+  }
+  std::string why = producer_.trouble().empty() ? found_ : producer_.trouble();
+  if (why.empty())
+    why = "no reason is known; see whether its partitions have leaders, and min.insync.replicas in sync";
   if (!leads_ || producer_.making()) {  // events exist until the answer
     producer_.abandon();
     written_.clear();
   }
   answer(Error{Code::timeout, "no broker confirms messages: " + why});
+}
+
+/// librdkafka waits without a word for a topic that may not be read, or a partition without a leader.
+void KafkaSink::ask_topics() {
+  found_.clear();
+  if (!producer_.trouble().empty() || topics_reply_.waiting())
+    return;
+  std::set<std::string> topics;
+  for (std::size_t i = 0; i < events_.size() && topics.size() < kMostTopics; ++i)
+    topics.insert(settings_.topic.name(events_[i].type, events_[i].queue));
+  topics_lookup_.ask(settings_.kafka, {topics.begin(), topics.end()}, topics_reply_);
 }
 
 void KafkaSink::answer(Result<Done> outcome) {

@@ -51,6 +51,7 @@ class KafkaSink : public Sink {
 
  private:
   static constexpr std::int64_t kGraceMs = 500;  // of a page, when the lead is lost
+  static constexpr std::size_t kMostTopics = 20;
   using Id = std::pair<Uuid, int>;
   using Page = std::tuple<std::size_t, Id, Id>;  ///< how many events, the first and the last
 
@@ -59,23 +60,29 @@ class KafkaSink : public Sink {
   void on_sent(Result<kafka::Sent> outcome);
   void on_names(const Result<Done> &outcome);
   void on_timer();
+  void ask_topics();
+  void on_topics(const Result<Done> &outcome) { found_ = outcome ? "" : outcome.error().detail; }
   void answer(Result<Done> outcome);
 
   io::Log &log_;
   Settings settings_;
   kafka::Producer producer_;
   kafka::Lookup lookup_;
+  kafka::Lookup topics_lookup_;
   std::span<const RelayEvent> events_;
   Page page_;                // that was offered last
   std::vector<Id> sending_;  // of the group that the producer has
   std::set<Id> written_;     // of a page that is not written as a whole
   std::set<Id> too_large_;   // sent without their data
   std::string failure_;      // of a group that ended when nobody waited for it
+  bool asked_ = false;       // why brokers leave the page unconfirmed
+  std::string found_;        // what is wrong with its topics
   bool leads_ = true;
   bool has_names_ = false;  // the names of the brokers were looked up
   List<core::Reply<Done>> waiting_;
   core::Reply<kafka::Sent> sent_reply_ = core::Reply<kafka::Sent>::to<&KafkaSink::on_sent>(this);
   core::Reply<Done> names_reply_ = core::Reply<Done>::to<&KafkaSink::on_names>(this);
+  core::Reply<Done> topics_reply_ = core::Reply<Done>::to<&KafkaSink::on_topics>(this);
   std::unique_ptr<io::Timer> timer_;
 };
 

@@ -74,7 +74,11 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   void on_message(kafka::Received message) override;
   std::int64_t behind() const override { return consumer_.behind(); }
   std::string trouble() const override {
-    return submit_trouble_.reason().empty() ? letter_trouble_.reason() : submit_trouble_.reason();
+    for (const std::string *reason : {&submit_trouble_.reason(), &consumer_.trouble()}) {
+      if (!reason->empty())
+        return *reason;
+    }
+    return letter_trouble_.reason();
   }
   void start();
   void on_names(const Result<Done> &outcome);

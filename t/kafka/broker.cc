@@ -5,7 +5,8 @@
 //   topic NAME PARTITIONS       creates a topic; others are created when they are used, with 4 partitions
 //   topic-error NAME CODE       each request for the topic fails; 0 ends that
 //   errors APIKEY CODE [CODE…]  the next requests of this kind fail, one after the other; 0 is success
-//   leader TOPIC PARTITION ID   moves a partition to another broker
+//   fail APIKEY CODE            all requests of this kind fail; 0 ends that
+//   leader TOPIC PARTITION ID   moves a partition to another broker; -1: it has no leader
 //   down ID | up ID             a broker, from 1 on
 //   rtt ID MS                   how long a broker takes for an answer
 //   put TOPIC MS VALUE          writes a message to partition 0, with this time; the value "-" stands for
@@ -51,6 +52,14 @@ int run(rd_kafka_t *kafka, rd_kafka_mock_cluster_t *cluster, const std::string &
     while (in >> b)
       errors.push_back(static_cast<rd_kafka_resp_err_t>(b));
     rd_kafka_mock_push_request_errors_array(cluster, static_cast<int16_t>(a), errors.size(), errors.data());
+    return 0;
+  }
+  if (command == "fail" && in >> a >> b) {
+    constexpr std::size_t kMany = 100'000;  // until 0 is told
+    rd_kafka_mock_clear_request_errors(cluster, static_cast<int16_t>(a));
+    std::vector<rd_kafka_resp_err_t> errors(b == 0 ? 0 : kMany, static_cast<rd_kafka_resp_err_t>(b));
+    if (b != 0)
+      rd_kafka_mock_push_request_errors_array(cluster, static_cast<int16_t>(a), errors.size(), errors.data());
     return 0;
   }
   if (command == "leader" && in >> name >> a >> b)
