@@ -32,10 +32,14 @@ List make_list(int size) {
   return {rd_kafka_topic_partition_list_new(size), &rd_kafka_topic_partition_list_destroy};
 }
 
-Partition partition_of(const rd_kafka_message_t &message) {
-  if (message.rkt == nullptr || message.partition < 0)
+/// Of which an error is; {"", -1}: of none in particular.
+Partition partition_of(rd_kafka_event_t *event) {
+  rd_kafka_topic_partition_t *one = rd_kafka_event_topic_partition(event);
+  if (one == nullptr)
     return {"", -1};
-  return {rd_kafka_topic_name(message.rkt), message.partition};
+  Partition out = one->partition < 0 ? Partition{"", -1} : Partition{one->topic, one->partition};
+  rd_kafka_topic_partition_destroy(one);
+  return out;
 }
 
 void drop(rd_kafka_error_t *error) {
@@ -173,7 +177,7 @@ void Consumer::on_event(rd_kafka_op_s *event) {
       on_commit(event);
       break;
     case RD_KAFKA_EVENT_ERROR:
-      on_error(rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+      on_error(rd_kafka_event_error(event), partition_of(event), rd_kafka_event_error_string(event));
       broken_ = broken_ || rd_kafka_event_error_is_fatal(event) != 0;
       break;
     case RD_KAFKA_EVENT_LOG:
@@ -204,29 +208,21 @@ void Consumer::on_commit(rd_kafka_op_s *event) {
 
 void Consumer::on_messages(rd_kafka_op_s *event) {
   while (const rd_kafka_message_t *message = rd_kafka_event_message_next(event)) {
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-      failing_.insert(partition_of(*message));
-      on_error(message->err, rd_kafka_message_errstr(message));
-      continue;
-    }
     if (stop_at_ms_ != 0)
       continue;
-    works(*message);
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-      continue;
     Received received = received_of(*message);
+    silence_.clear();
+    if (trouble_.failing())
+      works({received.topic, received.partition});
     offsets_.received({received.topic, received.partition}, received.offset);
     listener_.on_message(std::move(received));
   }
 }
 
 /// A partition can be read: it has given a message, or has no more.
-void Consumer::works(const rd_kafka_message_t &message) {
-  if (!trouble_.failing())
-    return;
-  failing_.erase(partition_of(message));
+void Consumer::works(const Partition &partition) {
+  failing_.erase(partition);
   failing_.erase({"", -1});
-  silence_.clear();
   if (failing_.empty())
     trouble_.recover(name_ + ": messages are received again");
 }
@@ -265,12 +261,19 @@ void Consumer::on_rebalance(rd_kafka_op_s *event) {
   rd_kafka_assign(handle_->get(), nullptr);
 }
 
-void Consumer::on_error(int error, const std::string &why) {
+void Consumer::on_error(int error, const Partition &partition, const std::string &why) {
+  if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    silence_.clear();
+    works(partition);
+    return;
+  }
   std::string reason = reason_of(why) + remedy_for(error);
   if (!trouble_.failing())
     assign_at_ms_ = loop_.monotonic_ms() + kAssignMs;
   bool is_silence = error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
                     error == RD_KAFKA_RESP_ERR__TIMED_OUT;
+  if (!is_silence)
+    failing_.insert(partition);
   if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
     trouble_.fail(name_ + ": no broker can be reached: " + silence_);
   else if (!is_silence)

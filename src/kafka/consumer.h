@@ -12,7 +12,6 @@
 #include "kafka/message.h"
 #include "kafka/offsets.h"
 
-struct rd_kafka_message_s;
 struct rd_kafka_topic_partition_list_s;
 
 namespace await::kafka {
@@ -66,9 +65,9 @@ class Consumer : private Handle::Listener {
   void on_messages(rd_kafka_op_s *event);
   void on_rebalance(rd_kafka_op_s *event);
   void on_commit(rd_kafka_op_s *event);
-  void on_error(int error, const std::string &why);
+  void on_error(int error, const Partition &partition, const std::string &why);
   void on_timer();
-  void works(const rd_kafka_message_s &message);
+  void works(const Partition &partition);
   void assign(rd_kafka_topic_partition_list_s *list);
   void assign_again();
   void commit();

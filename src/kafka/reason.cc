@@ -64,7 +64,12 @@ std::string reset_of(rd_kafka_op_s *event) {
   int level = 0;
   bool is_reset = rd_kafka_event_log(event, &facility, &text, &level) == 0 && level == kWarning &&
                   std::string_view(facility) == "OFFSET";
-  return is_reset ? printable(text) : "";
+  if (!is_reset)
+    return "";
+  std::string_view line = text;
+  if (std::size_t thread = line.find("]: "); line.starts_with("[thrd:") && thread != std::string_view::npos)
+    line.remove_prefix(thread + 3);
+  return printable(line);
 }
 
 void log_event(io::Log &log, const std::string &name, rd_kafka_op_s *event) {
