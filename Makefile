@@ -171,7 +171,7 @@ $(B)/await-relay: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $
 	$(call link,-lpq -lcurl -lhiredis -lrdkafka -ljansson -ljwt -lwslay -lcrypto)
 $(B)/await: $(pure_objects) $(io_objects) $(cli_objects) $(curl_objects) $(tool_objects) $(B)/cc/sources
 	$(call link,-lpq -lcurl -lhiredis -ljansson -ljwt -lwslay -lcrypto)
-$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/kafka/offsets.o $(B)/cc/kafka/reason.o $(B)/cc/worker/note.o $(B)/cc/worker/backend_problem.o $(B)/cc/relay/feed.o $(B)/cc/relay/leader.o $(B)/cc/relay/recent_events.o $(B)/cc/relay/webhook_hosts.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/io/random.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
+$(B)/unit: $(pure_objects) $(curl_objects) $(B)/cc/kafka/offsets.o $(B)/cc/kafka/reason.o $(B)/cc/worker/note.o $(B)/cc/worker/backend_problem.o $(B)/cc/relay/bad_messages.o $(B)/cc/relay/feed.o $(B)/cc/relay/leader.o $(B)/cc/relay/recent_events.o $(B)/cc/relay/webhook_hosts.o $(B)/cc/io/outage.o $(B)/cc/io/poll_loop.o $(B)/cc/io/random.o $(B)/cc/redis/address.o $(B)/cc/redis/reply_guard.o $(unit_objects) $(B)/cc/sources
 	$(call link,-lgtest -lgtest_main -lcurl -ljansson -ljwt -lwslay -lcrypto -lpthread -lrdkafka)
 $(B)/cost: $(pure_objects) $(B)/cc/redis/reply_guard.o $(cost_objects) $(B)/cc/sources
 	$(call link,-ljansson -ljwt -lwslay -lcrypto)

@@ -119,10 +119,10 @@ KafkaSource::KafkaSource(io::Loop &loop, io::Log &log, io::Random &random, pg::C
       submit_outage_(loop, log),
       letter_outage_(loop, log),
       progress_(loop, cursors, settings_.name, *this),
+      bad_messages_(loop, log, name_),
       submit_timer_(loop.timer([this] { submit(); }, io::Loop::Quit::may)),
       letter_timer_(loop.timer([this] { send_letters(); }, io::Loop::Quit::may)),
-      start_timer_(loop.timer([this] { start(); }, io::Loop::Quit::may)),
-      minute_timer_(loop.timer([this] { end_minute(); }, io::Loop::Quit::may)) {}
+      start_timer_(loop.timer([this] { start(); }, io::Loop::Quit::may)) {}
 
 KafkaSource::~KafkaSource() = default;
 
@@ -146,7 +146,7 @@ void KafkaSource::lead(bool leads) {
   submit_timer_->clear();
   letter_timer_->clear();
   start_timer_->clear();
-  end_minute();
+  bad_messages_.end_minute();
 }
 
 void KafkaSource::start() {
@@ -270,7 +270,9 @@ void KafkaSource::refuse(Item item) {
   item.reason = printable(item.reason);
   if (!item.message.value && !item.job.content_type.empty())  // it was moved there
     item.message.value = std::exchange(item.job, {}).payload;
-  log_refusal(item);
+  bad_messages_.add("message " + place_of(item.message) + " is no valid job: " + item.reason +
+                    (settings_.dead_letter.empty() ? "; it is skipped, because there is no dead_letter"
+                                                   : "; it goes to " + settings_.dead_letter));
   progress_.on_dead_letter();
   if (settings_.dead_letter.empty()) {
     done(item);
@@ -279,25 +281,6 @@ void KafkaSource::refuse(Item item) {
   letters_.push_back(std::move(item));
   if (!letters_reply_.waiting() && !letter_timer_->pending())
     letter_timer_->set(0);
-}
-
-/// The end of a minute in which messages were refused, or of the lead.
-void KafkaSource::end_minute() {
-  minute_timer_->clear();
-  if (std::int64_t more = std::exchange(lines_, 0) - kMostLines; more > 0)
-    log_.error(name_ + ": " + std::to_string(more) +
-               " more messages were no valid jobs in the minute before");
-}
-
-void KafkaSource::log_refusal(const Item &item) {
-  if (!minute_timer_->pending())
-    minute_timer_->set(kMinuteMs);
-  if (++lines_ > kMostLines) {
-    return;
-  }
-  log_.error(name_ + ": message " + place_of(item.message) + " is no valid job: " + item.reason +
-             (settings_.dead_letter.empty() ? "; it is skipped, because there is no dead_letter"
-                                            : "; it goes to " + settings_.dead_letter));
 }
 
 kafka::Message KafkaSource::letter_of(const Item &item) const {

@@ -17,6 +17,7 @@
 #include "kafka/producer.h"
 #include "pg/connection.h"
 #include "redis/bus.h"
+#include "relay/bad_messages.h"
 #include "relay/intake_progress.h"
 #include "wire/job_message.h"
 
@@ -60,8 +61,6 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   static constexpr std::size_t kMostOpen = 100'000;  // offsets behind one that is not done
   static constexpr std::size_t kLetters = 100;       // in a group
   static constexpr int kMostCuts = 2;
-  static constexpr int kMostLines = 20;  // on bad messages, in a minute
-  static constexpr std::int64_t kMinuteMs = 60'000;
 
   struct Item {
     kafka::Received message;
@@ -86,8 +85,6 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   void on_submitted(const Result<Done> &outcome);
   void pass(std::size_t count, const std::string &reason);
   void refuse(Item item);
-  void log_refusal(const Item &item);
-  void end_minute();
   void send_letters();
   kafka::Message letter_of(const Item &item) const;
   void on_letters(Result<kafka::Sent> outcome);
@@ -110,6 +107,7 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   io::Outage::Part letter_trouble_{letter_outage_};
 
   IntakeProgress progress_;
+  BadMessages bad_messages_;
   bool leads_ = false;
   bool has_names_ = false;     // the names of the brokers were looked up
   std::deque<Item> waiting_;   // also those that are no valid jobs, so that dead letters are in their order
@@ -117,8 +115,7 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   std::size_t jobs_ = 0;       // of these, those in it
   std::size_t limit_ = kBatch;
   std::deque<Item> letters_;
-  std::size_t bytes_ = 0;   // of both
-  std::int64_t lines_ = 0;  // messages that were refused in this minute
+  std::size_t bytes_ = 0;  // of both
   core::Backoff backoff_{100, 5'000};
   core::Backoff letter_backoff_{500, 10'000};
   core::Reply<Done> names_reply_ = core::Reply<Done>::to<&KafkaSource::on_names>(this);
@@ -127,7 +124,6 @@ class KafkaSource : private kafka::Consumer::Listener, private IntakeProgress::S
   std::unique_ptr<io::Timer> submit_timer_;
   std::unique_ptr<io::Timer> letter_timer_;
   std::unique_ptr<io::Timer> start_timer_;
-  std::unique_ptr<io::Timer> minute_timer_;
 };
 
 }  // namespace await::relay
