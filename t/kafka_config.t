@@ -1,4 +1,4 @@
-# What await-relay says of properties of Kafka and names of brokers that are wrong, and TLS to a broker.
+# What await-relay says of properties of Kafka and names of brokers that are wrong.
 
 use strict;
 use warnings;
@@ -8,7 +8,6 @@ use lib "$FindBin::Bin/lib";
 use Await::Kafka;
 use Await::Relay;
 use Await::Test;
-use IPC::Open2 qw(open2);
 use Test::More;
 
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
@@ -72,24 +71,6 @@ subtest 'brokers without an address' => sub {
     eventually 'for a source, too', sub { $relay->text =~ /^await-relay: Kafka source orders: $unknown$/m };
     is $relay->stop, 0, 'it ends';
     is scalar(() = $relay->text =~ /nosuch\.invalid/g), 2, 'each said it once';
-};
-
-subtest 'TLS' => sub {
-    self_signed($s->{dir});
-    my $pid = open2(my $out, my $in, 'node', "$Await::Stack::ROOT/t/kafka/tls_proxy.js",
-        "$s->{dir}/cert.pem", "$s->{dir}/key.pem", $broker =~ /:(\d+)$/);
-    chomp(my $port = readline $out);
-    # the name in the certificate
-    my $tls = "localhost:$port,topic=events,security.protocol=SSL,broker.address.family=v4";
-    chmod 0755, $s->{dir};
-    like check("$tls,ssl.ca.location=$s->{dir}/cert.pem"), qr/^0 .*sink kafka: ok$/ms,
-        'with the certificate of its authority';
-    like check($tls), qr/^1 .*sink kafka: .*certificate verify failed/ms, 'without it, the certificate is refused';
-    like check("127.0.0.1:$port,topic=events"), qr/^1 .*sink kafka: /ms, 'without TLS, it is no broker';
-    like check("$tls,ssl.ca.location=$s->{dir}/cert.pem" =~ s/localhost/127.0.0.1/r),
-        qr/^1 .*sink kafka: .*certificate verify failed/ms, 'and one for another name';
-    close $in;
-    waitpid $pid, 0;
 };
 
 $kafka->stop;

@@ -267,7 +267,7 @@ void Consumer::on_error(int error, const Partition &partition, const std::string
     works(partition);
     return;
   }
-  std::string reason = reason_of(why) + remedy_for(error);
+  std::string reason = reason_of(why) + remedy_for(error, why);
   if (!trouble_.failing())
     assign_at_ms_ = loop_.monotonic_ms() + kAssignMs;
   bool is_silence = error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||

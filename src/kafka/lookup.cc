@@ -84,7 +84,9 @@ Result<Done> ask_topics(rd_kafka_t *kafka, const std::vector<std::string> &topic
   rd_kafka_event_t *event = outcome ? nullptr : rd_kafka_queue_poll(queue, 0);
   if (event != nullptr && rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && !outcome &&
       outcome.error().code == Code::unavailable)
-    outcome = Error{Code::unavailable, reason_of(rd_kafka_event_error_string(event))};
+    outcome = Error{Code::unavailable,
+                    reason_of(rd_kafka_event_error_string(event)) +
+                        remedy_for(rd_kafka_event_error(event), rd_kafka_event_error_string(event))};
   if (event != nullptr)
     rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);

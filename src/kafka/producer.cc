@@ -235,7 +235,8 @@ void Producer::on_error(rd_kafka_op_s *event) {
     timer_->set(left_ > 0 ? kFatalMs : 0);  // the reports of the others follow
     return;
   }
-  std::string why = reason_of(rd_kafka_event_error_string(event));
+  std::string why =
+      reason_of(rd_kafka_event_error_string(event)) + remedy_for(error, rd_kafka_event_error_string(event));
   if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !same_but_for_the_broker(why, trouble_))
     trouble_ = std::move(why);
 }

@@ -41,7 +41,9 @@ std::string reason_of(std::string_view text) {
   return printable(text);
 }
 
-std::string remedy_for(int error) {
+std::string remedy_for(int error, std::string_view text) {
+  if (text.find(":SSL routines:") != std::string_view::npos)
+    error = RD_KAFKA_RESP_ERR__SSL;  // a handshake that fails at once counts as a failure of the connection
   switch (error) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -52,6 +54,12 @@ std::string remedy_for(int error) {
       return ": the ACL of the group must allow it to this user";
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return ": the ACL of the cluster must allow IdempotentWrite to this user";
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+      return ": correct sasl.mechanism, sasl.username and sasl.password";
+    case RD_KAFKA_RESP_ERR__SSL:
+      return ": the port must speak TLS, and its certificate be of this name and of an authority in "
+             "ssl.ca.location";
     default:
       return "";
   }

@@ -14,7 +14,8 @@ namespace await::kafka {
 std::string reason_of(std::string_view text);
 
 /// What to do about an error of librdkafka, to stand behind its text; empty: that is not known.
-std::string remedy_for(int error);
+/// @param text  its text, if there is one
+std::string remedy_for(int error, std::string_view text = "");
 
 /// Whether two of these texts say the same of different brokers, as when all of them are away.
 bool same_but_for_the_broker(std::string_view one, std::string_view other);

@@ -1,6 +1,7 @@
 #include "kafka/reason.h"
 
 #include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
 
 namespace await::kafka {
 namespace {
@@ -26,6 +27,15 @@ TEST(KafkaReasonTest, a_reason_is_the_same_whichever_broker_it_is_about) {
   };
   for (const Case &c : cases)
     EXPECT_EQ(same_but_for_the_broker(c.one, c.other), c.same) << c.one << " | " << c.other;
+}
+
+TEST(KafkaReasonTest, an_error_that_an_operator_can_mend_says_what_to_mend) {
+  EXPECT_EQ(remedy_for(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), ": create it");
+  EXPECT_NE(remedy_for(RD_KAFKA_RESP_ERR__AUTHENTICATION).find("sasl.password"), std::string::npos);
+  const char *handshake =
+      "ssl://kafka:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed";
+  EXPECT_EQ(remedy_for(RD_KAFKA_RESP_ERR__TRANSPORT, handshake), remedy_for(RD_KAFKA_RESP_ERR__SSL));
+  EXPECT_EQ(remedy_for(RD_KAFKA_RESP_ERR__TRANSPORT, "kafka:9093/bootstrap: Disconnected"), "");
 }
 
 }  // namespace

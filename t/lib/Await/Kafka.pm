@@ -31,6 +31,17 @@ sub tell {
     return;
 }
 
+# A front of the broker with TLS or passwords, whose options t/kafka/front.js has: an object like this one.
+sub front {
+    my ($self, %options) = @_;
+    my ($port) = $self->{servers} =~ /:(\d+)$/;
+    my $json = JSON::PP->new->encode({ %options, port => $port + 0 });
+    my $pid = open2(my $out, my $in, 'node', "$Await::Stack::ROOT/t/kafka/front.js", $json);
+    chomp(my $own = readline($out) // die "no front of the broker\n");
+    return bless { pid => $pid, out => $out, in => $in, servers => ($options{host} // '127.0.0.1') . ":$own" },
+        ref $self;
+}
+
 sub all_down { my ($self, $brokers) = @_; $self->tell(down => $_) for 1 .. $brokers; return }
 sub all_up { my ($self, $brokers) = @_; $self->tell(up => $_) for 1 .. $brokers; return }
 
