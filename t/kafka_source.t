@@ -14,7 +14,7 @@ use Time::HiRes qw(time sleep);
 
 my $s = start_stack(without => [ 'nginx', 'redis' ]);
 my $kafka = Await::Kafka->start(1);
-$kafka->tell(topic => $_, 1) for qw(orders bad letters large-letters many lost mixed mixed-letters times);
+$kafka->tell(topic => $_, 1) for qw(orders bad letters large-letters many lost mixed mixed-letters times marked);
 $kafka->tell(topic => 'large', 2);
 $kafka->tell('topic-error', 'nowhere', 3);
 my $trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -50,7 +50,10 @@ my @large = from('large', ',dead_letter=large-letters');
 my @lost = from('lost', ',type=application/json,dead_letter=nowhere,topic.metadata.propagation.max.ms=300');
 my @times = from('times', ',type=text/plain');
 my @many = from('many');
-my $relay = Await::Relay->start('first', @orders, @bad_ones, @mixed, @large, @lost, @times, @many);
+my @marked = from('marked', ',type=text/plain');
+$kafka->put_message('marked', 'one');
+$kafka->put_marker('marked');
+my $relay = Await::Relay->start('first', @orders, @bad_ones, @mixed, @large, @lost, @times, @many, @marked);
 
 # a new group lets its first members wait meanwhile
 subtest 'wrong arguments' => sub {
@@ -121,6 +124,15 @@ subtest 'times of messages, and a message without a value' => sub {
     eventually 'the status is good', sub { $state->() eq '8 1 0 0' };
     my $at = sql("SELECT split_part(cursor, ':', 3) FROM await.relay_status() WHERE sink = 'from:times'");
     ok $at >= $now && $at <= time * 1000, 'no message is later than now';
+};
+
+# the record at the end of a transaction is no message, and nothing that the source is behind by
+subtest 'a message of a transaction' => sub {
+    eventually 'is a job', sub { status_of('from:marked', 'delivered') eq '1' };
+    eventually 'and the source has read all', sub { status_of('from:marked', 'behind') eq '0' };
+    is status_of('from:marked', 'failures'), 0, 'and nothing else came';
+    $kafka->put_message('marked', 'two');
+    eventually 'what follows is a job', sub { payloads('marked') eq 'one,two' };
 };
 
 my @bad = (

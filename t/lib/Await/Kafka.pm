@@ -56,6 +56,13 @@ sub put_message {
     return $self->kcat([ '-P', '-t', $topic, @arguments, $file ]);
 }
 
+# Ends a transaction in partition 0, by a record that nobody gets. There is one broker.
+sub put_marker {
+    my ($self, $topic) = @_;
+    my ($port) = $self->{servers} =~ /:(\d+)$/;
+    return system('node', "$Await::Stack::ROOT/t/kafka/marker.js", $port, $topic) == 0 || die "no marker in $topic\n";
+}
+
 # Writes a message for each line, the part before a tab being its key.
 sub put_lines {
     my ($self, $topic, @lines) = @_;
