@@ -107,11 +107,11 @@ subtest 'events and messages go through, also when the password changes' => sub 
     eventually 'events are written', sub {
         grep { $_->{key} eq $id } $kafka->messages('events');
     };
-    $front{both}->tell(ann => 'changed');
+    $front{both}->tell('{"users": {"ann": "changed"}}');
     my @more = map { submit('q') } 1 .. 3;
     eventually 'the log says it, of the sink', sub { $relay->text =~ /sink kafka: .*$WRONG/ };
     eventually 'and of the source', sub { $relay->text =~ /Kafka source orders: .*$WRONG/ };
-    $front{both}->tell(ann => $PASSWORD);
+    $front{both}->tell(qq({"users": {"ann": "$PASSWORD"}}));
     $kafka->put_message('orders', 'two');
     eventually 'messages are jobs again', sub { $jobs->() == 2 }, 30;
     eventually 'nothing is lost', sub {

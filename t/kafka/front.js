@@ -3,16 +3,17 @@
 //   port        of the broker
 //   host        under which clients are to come; 127.0.0.1 by default
 //   cert, key   files: with TLS
-//   users       names and passwords: with SASL, PLAIN and SCRAM-SHA-256. A line "NAME PASSWORD" on the standard input
-//               changes one, and ends all connections.
-// Prints the port that it listens on.
+//   users       names and passwords: with SASL, PLAIN and SCRAM-SHA-256
+//   partitions  of topics: as many are shown as there
+// Prints the port that it listens on. A line on the standard input has options that change; with users, all connections
+// are ended.
 const crypto = require('crypto');
 const { readFileSync } = require('fs');
 const net = require('net');
 const readline = require('readline');
 const tls = require('tls');
 
-const options = { host: '127.0.0.1', ...JSON.parse(process.argv[2]) };
+const options = { host: '127.0.0.1', partitions: {}, ...JSON.parse(process.argv[2]) };
 const API = { Metadata: 3, FindCoordinator: 10, SaslHandshake: 17, ApiVersions: 18, SaslAuthenticate: 36 };
 const MECHANISMS = ['PLAIN', 'SCRAM-SHA-256'];
 const ERRORS = { mechanism: 33, version: 35, authentication: 58 };
@@ -29,6 +30,7 @@ const frame = (...parts) => bytes(Buffer.concat(parts));
 class Reader {
   constructor(buffer) { this.buffer = buffer; this.at = 0; }
   take(size) { this.at += size; return this.buffer.subarray(this.at - size, this.at); }
+  i8() { return this.take(1).readInt8(); }
   i16() { return this.take(2).readInt16BE(); }
   i32() { return this.take(4).readInt32BE(); }
   text() { const size = this.i16(); return size < 0 ? null : this.take(size).toString(); }
@@ -54,6 +56,18 @@ function frames(socket, each) {
 
 const address = () => [text(options.host), i32(server.address().port)];
 
+// What Metadata says of a topic, with so many partitions as are to be shown.
+function shown(from, version) {
+  const head = [from.skip(() => from.i16())];
+  const name = from.text();
+  head.push(text(name), version >= 1 ? from.skip(() => from.i8()) : Buffer.alloc(0));
+  const partitions = Array.from({ length: from.i32() }, () => from.skip(() => {
+    from.take(2 + 4 + 4);
+    for (let lists = 2; lists > 0; --lists) from.take(4 * from.i32()); // replicas, and those in sync
+  })).slice(0, options.partitions[name]);
+  return Buffer.concat([...head, i32(partitions.length), ...partitions]);
+}
+
 // An answer of the broker in which its address is ours.
 function led_here(key, version, answer) {
   const from = new Reader(answer);
@@ -67,6 +81,11 @@ function led_here(key, version, answer) {
       from.skip(() => { from.text(); from.i32(); });
       if (version >= 1) out.push(from.skip(() => from.text()));
     }
+    if (version >= 2) out.push(from.skip(() => from.text())); // the cluster
+    if (version >= 1) out.push(from.skip(() => from.i32())); // its controller
+    const topics = from.i32();
+    out.push(i32(topics));
+    for (let i = 0; i < topics; ++i) out.push(shown(from, version));
   } else {
     if (version >= 1) out.push(i32(from.i32()));
     out.push(i16(from.i16()));
@@ -168,9 +187,9 @@ frames(question, (answer) => {
 });
 readline.createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const [user, password] = line.split(' ');
-    options.users[user] = password;
-    for (const client of clients) client.destroy();
+    const change = JSON.parse(line);
+    Object.assign(options, change);
+    if (change.users) for (const client of clients) client.destroy();
     console.log('ok');
   })
   .on('close', () => process.exit());
