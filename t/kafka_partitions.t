@@ -1,4 +1,4 @@
-# Partitions are added to topics that a relay writes to and reads from. The mock cannot add any, so its front hides some at
+# Partitions are added to topics that a relay writes to and reads from. The mock cannot add any: its front hides some at
 # first.
 
 use strict;

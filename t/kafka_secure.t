@@ -1,4 +1,4 @@
-# Kafka with TLS and passwords: events and messages go through, and what is wrong is said in a line that says what to mend,
+# Kafka with TLS and passwords: events and messages go through, and what is wrong is said in a line with what to mend,
 # by --check and in the log. The front of the broker verifies passwords itself (t/kafka/front.js).
 
 use strict;
