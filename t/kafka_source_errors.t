@@ -107,7 +107,21 @@ for my $row (@rows) {
     eventually "$name: the status is good", sub { status_of("from:$name" => "reason IS NULL OR reason = ''") eq 't' },
         30;
 }
-is $relay->stop, 0, 'SIGTERM ends it';
+
+# Bug: the status had the last failure of a commit until a message came
+subtest 'brokers are away from a source that has read all' => sub {
+    my @away = grep { $_->[0] =~ /^(good|member|storage)$/ } @rows;
+    $kafka{ $_->[0] }->all_down(1) for @away;
+    my $reason = sub { status_of("from:$_[0]" => 'reason') // '' };
+    for my $name (map { $_->[0] } @away) {
+        eventually "$name: the status says it", sub { $reason->($name) =~ /no broker can be reached|refused/ };
+    }
+    $kafka{ $_->[0] }->all_up(1) for @away;
+    for my $name (map { $_->[0] } @away) {
+        eventually "$name: the status is good again, without a message", sub { $reason->($name) eq '' }, 40;
+    }
+    is $relay->stop, 0, 'SIGTERM ends it';
+};
 
 # the mock keeps 5 MB of a partition
 subtest 'messages are removed before they are read' => sub {

@@ -231,6 +231,7 @@ void Consumer::assign(rd_kafka_topic_partition_list_t *list) {
   for (int i = 0; i < list->cnt; ++i)
     offsets_.forget({list->elems[i].topic, list->elems[i].partition});
   rd_kafka_assign(handle_->get(), list);
+  commit_trouble_.recover(name_ + ": messages whose offsets were not committed are received again");
   if (paused_)
     rd_kafka_pause_partitions(handle_->get(), list);
 }
