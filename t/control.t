@@ -302,15 +302,15 @@ subtest 'the jobs of batches stand in line as others' => sub {
         'a list has those that are held';
     is owners('b', 4), 'ABAB', 'their owners take turns';
     is end_all('b'), 4, 'they end';
-    is owners('b', 1), 'A', 'the next of A' or diag sql('TABLE await.held');
+    # what finds a row locked by maintenance is left to the next round of that
+    my $next;
+    eventually('another is let in', sub { $next = owners('b', 1) });
+    is $next, 'A', 'the next of A' or diag sql('TABLE await.held');
     is sql("SELECT await.cancel('$one')"), 'cancelled', 'the batch is cancelled';
-    is sql("SELECT count(*) FROM await.held h JOIN await.queue q ON q.id = h.lane >> 8 WHERE q.name = 'b'"), 0,
-        'none is held';
-    is sql(
-        "SELECT state FROM (SELECT DISTINCT ON (job) job, state FROM await.event WHERE job = '$other'
-        ORDER BY job, seq DESC) e"
-        ),
-        'completed', 'the other one is ready';
+    my $held = "await.held h JOIN await.queue q ON q.id = h.lane >> 8 WHERE q.name = 'b'";
+    eventually('none is held', sub { sql("SELECT count(*) FROM $held") == 0 });
+    my $state = "SELECT state FROM await.event WHERE job = '$other' ORDER BY seq DESC LIMIT 1";
+    eventually('the other one is ready', sub { sql($state) eq 'completed' });
     is owners('b', 10), 'B', 'and its job "on ready" waits';
 };
 
