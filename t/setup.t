@@ -50,6 +50,12 @@ subtest 'what is missing is named, with a remedy' => sub {
         $before, 'no nginx', [], 69,
         qr/nginx is missing: apt install nginx/,
         env => { AWAIT_NGINX => '/none' });
+    $host->write_nginx('');
+    my $without = $host->state;
+    $host->refuses($without, 'no module, to be enabled',
+        ['--enable'], 69, qr/does not load the module.*load_module.*\nThen run the same.*Nothing was done/);
+    $host->write_nginx("load_module $s->{module};\n");
+    is_deeply $host->state, $before, 'with it again';
     $host->refuses(
         $before,
         'an unknown user',
