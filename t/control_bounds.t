@@ -1,6 +1,6 @@
-# What an attack on the control of queues found: fairness that came later sorted no job whose owner was known before; a
-# quota of an owner counted all jobs of the queue; a claim left open in its transaction kept every submission of nginx
-# waiting; cancelled jobs filled a queue that nobody claims from; a client that cancelled and retried had no quota.
+# What an attack on the control of queues found: a quota of an owner counted all jobs of the queue; a claim left open
+# in its transaction kept every submission of nginx waiting; cancelled jobs filled a queue that nobody claims from; a
+# client that cancelled and retried had no quota. Fairness that came later is in control_sql.t.
 
 use strict;
 use warnings;
@@ -23,42 +23,7 @@ sub submit_for {
     my ($queue, $owner, $n) = @_;
     return sql("SELECT await.submit('$queue', 'x', options => '{\"owner\": \"$owner\"}') FROM generate_series(1, $n)");
 }
-# The owners of the jobs that a claim gets, in their order. The turn of the queue is taken first, as in control.t.
-sub owners {
-    my ($queue, $n) = @_;
-    my $claimed = sql(
-        "BEGIN; SELECT FROM await.queue WHERE name = '$queue' FOR NO KEY UPDATE;
-        SELECT coalesce(string_agg((SELECT j.owner FROM await.job j WHERE j.id = c.id), '' ORDER BY c.ord), '')
-        FROM await.claim('{$queue}', 'w', $n) WITH ORDINALITY c (id, receipt, attempt, queue, payload, content_type,
-            file_name, params, batch, phase, trace, deadline, payload_size, correlation_id, lease_for, ord); COMMIT"
-    );
-    return $claimed =~ s/\A\n//r;
-}
 sub queue_of { return "(SELECT id FROM await.queue WHERE name = '$_[0]')" }
-
-subtest 'fair= that comes later sorts all that waits' => sub {
-    for my $quotas (0, 1) {
-        my $queue = "later$quotas";
-        submit_for($queue, 'A', 1);
-        sql("UPDATE await.queue SET quotas = true WHERE name = '$queue'") if $quotas;    # as a submission with a quota
-        submit_for($queue, 'A', 29);
-        submit_for($queue, 'B', 3);
-        sql(qq{SELECT await.set_queue('$queue', '{"fair": 2}')});
-        my $after = 0;
-        for (1 .. 20) { $after = sql("SELECT await.sort_queue('$queue', $after, 5)"); last if $after eq '' }
-        is $after, '', 'sorting comes to an end';
-        my $known = $quotas ? 'whose owner was known' : 'whose owner was not';
-        is owners($queue, 4), 'AABB', "the owners take turns, in the order of jobs $known";
-        is length owners($queue, 100), 29, 'and all come';
-        is sql("SELECT count(*) FROM await.held h WHERE h.lane >> 8 = ${\queue_of($queue)}"), 0, 'none is left aside';
-    }
-    submit_for('order', 'A', 9);
-    my @ids = split /\n/, sql("SELECT id FROM await.job WHERE queue = ${\queue_of('order')} ORDER BY eid");
-    sql(qq{SELECT await.set_queue('order', '{"fair": 2}'), await.sort_queue('order')});
-    is sql("SELECT string_agg(c.id::text, ' ' ORDER BY c.ord) FROM await.claim('{order}', 'w', 9) WITH ORDINALITY
-        c (id, receipt, attempt, queue, payload, content_type, file_name, params, batch, phase, trace, deadline,
-            payload_size, correlation_id, lease_for, ord)"), join(' ', @ids), 'an owner\'s jobs stay in their order';
-};
 
 subtest 'a quota of an owner reads the owner\'s jobs' => sub {
     sql("SELECT await.submit('wide', 'x')");
