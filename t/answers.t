@@ -115,7 +115,7 @@ subtest 'a refused body is waited for by nobody who cannot take it' => sub {
         'POST', '/page',
         headers => { 'Content-Type' => 'application/json', 'Content-Length' => 1000 },
         body => '{"a":@@'
-    )->response(2);
+    )->response;
     is $r->{status}, 400, 'at once, though await_problem makes it';
     my $before = jobs();
     $r = post('/taken', 'all of it', 'Content-Type' => 'image/png');
@@ -157,7 +157,7 @@ subtest 'a ticket' => sub {
         headers => { Accept => 'text/event-stream' });
     eventually('the stream whose other rule is slow is held', sub { metric('await_held') > $held });
     $s->redis_command('PUBLISH', split /\|/, sql("SELECT channel, message FROM await.revoke('ann')"));
-    my $r = $late->response(10);
+    my $r = $late->response;
     is $r->{status}, 403, 'not after its owner was revoked';
 };
 

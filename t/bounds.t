@@ -212,7 +212,7 @@ subtest 'topics: a limit, an end, and a cursor of before is told' => sub {
         ok $stream->wait_event('update'), 'then its events';
         is $stream->events->[-1]{data} =~ /"data":(\d)/ && $1, 6, 'and the latest';
     }
-    ok $waiting->read_until(sub { $_[0] =~ /"data":6/ }, 10), 'who waited gets the sixth';
+    ok $waiting->read_until(sub { $_[0] =~ /"data":6/ }), 'who waited gets the sixth';
     is_deeply [ map { $_->{event} . ($_->{data} =~ /"data":(\d)/ ? $1 : '') } @{ $waiting->events } ],
         [ 'ready', 'update5', 'update6' ], 'who waited misses nothing';
     my $on = stream('/topic/old.one', 'Last-Event-ID' => $new);

@@ -54,7 +54,7 @@ sub publish { my ($n) = @_; return json(post('/news', "{\"n\":$n}", 'Content-Typ
 sub emit { my ($id, $n) = @_; sql("SELECT await.emit('$id', test.receipt('$id'), 'step', '$n')"); return hint($id) }
 sub until_said {
     my ($stream, $n) = @_;
-    return $stream->read_until(sub { said($stream) >= $n }, 10) || diag $stream->{buffer};
+    return $stream->read_until(sub { said($stream) >= $n }) || diag $stream->{buffer};
 }
 
 subtest 'a job, a topic and a user' => sub {
@@ -122,7 +122,7 @@ subtest 'what lost its place says which' => sub {
     is_deeply [ sort(said($half)) ], [ sort "job:$a 2", "job:$b 2" ], 'both channels go on';
 
     my $none = ready("/two?a=$a&b=$b&cursor=garbled");
-    $none->read_until(sub { resets($none) == 2 }, 10);
+    $none->read_until(sub { resets($none) == 2 });
     my @resets = resets($none);
     is_deeply [ sort map { $_->{channel} } @resets ], [ sort "job:$a", "job:$b" ], 'a cursor of neither';
     # who leaves between the two is told of the second when coming back
@@ -130,7 +130,7 @@ subtest 'what lost its place says which' => sub {
     ok $rest->wait_event('reset'), 'the other is reset';
     is_deeply [ map { $_->{channel} } resets($rest) ], [ $resets[1]{channel} ], 'by its name';
     my $before = ready("/two?a=$a&b=$b&cursor=" . data($none->events->[0])->{cursor});
-    $before->read_until(sub { resets($before) == 2 }, 10);
+    $before->read_until(sub { resets($before) == 2 });
     is scalar(resets($before)), 2, 'and who leaves before both, of both';
     my $reset = json(get("/pages?a=$a&b=$b&cursor=$resets[0]{cursor}"));
     is $reset->{reset}, JSON::PP::true, 'a page says so too';
@@ -154,7 +154,7 @@ subtest 'the end' => sub {
     is_deeply of("job:$b", said($again))->[-1], 3, 'the other job goes on to its last event';
     is get("/two?a=$a&b=$b", Accept => 'text/event-stream', 'Last-Event-ID' => last_id($again))->{status}, 204,
         'nothing will ever come';
-    $linger->read_until(sub { 2 == grep { $_->{event} eq 'completed' } real($linger) }, 10);
+    $linger->read_until(sub { 2 == grep { $_->{event} eq 'completed' } real($linger) });
     ok $linger->quiet(0.5) && !$linger->{eof}, 'linger';
     is json(get("/pages?a=$a&b=$b"))->{done}, JSON::PP::true, 'a page knows too';
 
@@ -210,7 +210,7 @@ subtest 'a slow client, and reconnects at any moment' => sub {
         hint($b) if $round % 2;
         hint($news) if $round % 5;
         next if $round % 4;
-        $reader->read_until(sub { said($reader) >= 90 }, 10);
+        $reader->read_until(sub { said($reader) >= 90 });
         my @seen = (real($reader))[ 0 .. rand real($reader) ];
         push @said, map { name($_) } @seen;
         my $cursor = $seen[-1]{id};

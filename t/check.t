@@ -52,7 +52,7 @@ sub hba {
     my $psql = Await::Stack::pg_bin()
         . "/psql -XAtqw -h $s->{dir}/sock -p $host->{pg_port} -U www-data -d await -c 'SELECT 1'";
     my $as = 'setpriv --reuid www-data --regid www-data --clear-groups --';
-    until_true('pg_hba.conf is read', sub { (`cd / && $as $psql 2>&1` eq "1\n") == $is_let_in }, 10);
+    until_true('pg_hba.conf is read', sub { (`cd / && $as $psql 2>&1` eq "1\n") == $is_let_in });
 }
 my $site = slurp("$host->{etc}/nginx/sites-available/await");
 my $restore = conf('nginx/sites-available/await', sub { $_ = $site });

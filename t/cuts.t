@@ -289,7 +289,7 @@ $cutter->turn while $cutter->busy && time < $last;
 $cutter->vanish($_, 'fin') for $cutter->clients;
 
 $harm //=
-      until_true('the service answers', sub { get('/metrics')->{status} == 200 }, 10)
+      until_true('the service answers', sub { get('/metrics')->{status} == 200 })
     ? harmed($worker)
     : 'no answer any more';
 is $harm, undef, "nothing is harmed by " . ($count{begun} // 0) . " cuts"

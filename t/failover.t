@@ -57,7 +57,7 @@ sql("SELECT await.emit('$other', test.receipt('$other'), 'lost')");
 my $gone = one_job();
 for (@streams) {
     my $stream = $_;
-    ok $stream->read_until(sub { $_[0] =~ /"seq":6\b/ }, 10), 'told of what will be lost';
+    ok $stream->read_until(sub { $_[0] =~ /"seq":6\b/ }), 'told of what will be lost';
 }
 my ($cursor) = map { $_->{id} } (grep { ($_->{data} // '') =~ /"seq":6\b/ } @{ $streams[0]->events });
 $streams[2]->close;
@@ -76,16 +76,16 @@ ok until_true('for reads too', sub { ($lost = get("/jobs/$gone")->{status}) != 5
 is $lost, 404, 'what was lost is lost';
 subtest 'whoever watched is told' => sub {
     for my $stream (@streams[ 0, 1 ]) {
-        my $reset = $stream->wait_event('reset', 15);
+        my $reset = $stream->wait_event('reset');
         ok $reset, 'a stream is reset'
             or diag substr($stream->{buffer}, -700) . sql("SELECT * FROM await.edge_hello('{}', '{}')");
         sql("SELECT await.emit('$id', test.receipt('$id'), 'new', '1')") if $stream == $streams[0];
-        ok $stream->wait_event('new', 10), 'and goes on';
+        ok $stream->wait_event('new'), 'and goes on';
         is json({ body => $stream->wait_event('new')->{data} })->{seq}, 4, 'with a number that was given before';
     }
     my $back = begin_request('GET', "/jobs/$id/events",
         headers => { Accept => 'text/event-stream', 'Last-Event-ID' => $cursor });
-    ok $back->wait_event('reset', 10), 'who comes back with a cursor of before, too';
+    ok $back->wait_event('reset'), 'who comes back with a cursor of before, too';
     my $page = json(get("/jobs/$id/events?cursor=$cursor", Accept => 'application/json'));
     ok $page->{reset}, 'also by a page';
     is metric('await_resets_total'), 4, 'counted';
@@ -95,7 +95,7 @@ subtest 'who holds hears of an ending whose number it had seen' => sub {
     ok $held->quiet(0.2), 'the poll is held';
     is complete($other, 'x'), 't', 'the other job completes on the new primary';
     is sql("SELECT max(seq) FROM await.event WHERE job = '$other'"), 3, 'its ending has the number 3 as before';
-    is json($held->response(15))->{state}, 'completed', 'the held poll learns of the ending';
+    is json($held->response)->{state}, 'completed', 'the held poll learns of the ending';
 };
 
 subtest 'the old primary comes back as a standby: nobody talks to it' => sub {

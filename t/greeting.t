@@ -74,7 +74,7 @@ for (@refusals) {
             sub { metric('await_postgres_connections') == 3 && metric('await_postgres_greeted') == 0 });
         $mend->();
         my $answer;
-        ok until_true('202', sub { ($answer = post('/jobs', 'x'))->{status} == 202 }, 15), 'it is accepted soon after';
+        ok until_true('202', sub { ($answer = post('/jobs', 'x'))->{status} == 202 }), 'it is accepted soon after';
         ok timeline_of(json($answer)), 'with a cursor of the timeline of the database';
         is told($from, qr/cannot query schema/), 1, 'it was said once';
         eventually('and that it is over', sub { told($from, qr/schema "await" can be used after/) == 1 });
@@ -90,7 +90,7 @@ subtest 'a lock' => sub {
         sub { metric('await_postgres_connections') == 3 && metric('await_postgres_greeted') == 0 });
     $lock->run('ROLLBACK');
     my $answer;
-    ok until_true('202', sub { ($answer = post('/jobs', 'x'))->{status} == 202 }, 15), 'it is accepted soon after';
+    ok until_true('202', sub { ($answer = post('/jobs', 'x'))->{status} == 202 }), 'it is accepted soon after';
     ok timeline_of(json($answer)), 'with a cursor of the timeline of the database';
     is told($from, qr/cannot query schema/), 0, 'nothing was refused';
 };
@@ -197,7 +197,7 @@ subtest 'a greeting without an answer does not keep nginx from quitting' => sub 
     eventually('greetings wait', sub { sql($waiting) >= 3 });
     my @workers = worker_pids();
     kill QUIT => $s->pid('nginx');
-    ok until_true('the nginx workers are gone', sub { !grep { kill 0, $_ } @workers }, 4), 'it quits at once';
+    ok until_true('the nginx workers are gone', sub { !grep { kill 0, $_ } @workers }, 8), 'it quits at once';
     $holder->run('ROLLBACK');
 };
 finish();

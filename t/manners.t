@@ -313,7 +313,7 @@ subtest 'submit and stream in one request' => sub {
 
     my %key = (@stream, 'Idempotency-Key' => 'stream-1');
     $s = begin_request('POST', '/jobs?names=off', body => 'twice', headers => {%key});
-    ok $s->read_until(sub { $_[0] =~ /pending/ }, 5), 'with a key';
+    ok $s->read_until(sub { $_[0] =~ /pending/ }), 'with a key';
     my ($first) = $s->{buffer} =~ /^Location: (\S+)\r$/mi;
     my $cursor = $s->events->[1]{id};
     close $s->{socket};
@@ -354,7 +354,7 @@ subtest 'submit and stream in one request' => sub {
     eventually 'it is gone', sub { metric('await_held') == 0 };
     my @many = map { begin_request('POST', '/full', body => 'x', headers => {@stream}) } 1 .. 8;
     for (@many) {
-        $_->read_until(sub { $_[0] =~ /\r\n\r\n/ }, 5);
+        $_->read_until(sub { $_[0] =~ /\r\n\r\n/ });
     }
     my %status;
     $status{ $_->{buffer} =~ m{^HTTP/1.1 (\d+)} ? $1 : 0 }++ for @many;

@@ -380,7 +380,7 @@ for my $way (qw(HTTP/1.1 HTTP/2)) {
     }
     else {
         my $stream = begin_request('GET', '/trickle', headers => { 'X-Id' => $id });
-        $read = sub { my ($what) = @_; return $stream->read_until(sub { $_[0] =~ $what }, 10) };
+        $read = sub { my ($what) = @_; return $stream->read_until(sub { $_[0] =~ $what }) };
     }
     ok $read->(qr/event: pending/), "limit_rate over $way: a stream begins";
     claim($id);

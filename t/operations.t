@@ -113,7 +113,7 @@ subtest 'backup and restore, while nginx and a worker go on' => sub {
     is json(get("/jobs/$kept?owner=ann&wait=15"))->{state}, 'completed', 'a job that is done';
     my @waiting = map { json(post('/later?owner=ann', "later $_", 'Content-Type' => 'text/plain'))->{id} } 1 .. 3;
     my $stream = stream('/user?owner=ann');
-    my ($cursor) = map { $_->{id} } $stream->wait_event('ready', 10);
+    my ($cursor) = map { $_->{id} } $stream->wait_event('ready');
     ok $cursor, 'a client has a cursor';
     close $stream->{socket};
     admin('ALTER DATABASE await SET await.notify = on; REVOKE CONNECT ON DATABASE await FROM PUBLIC');
@@ -143,7 +143,7 @@ subtest 'backup and restore, while nginx and a worker go on' => sub {
     is get("/jobs/$kept/result?owner=ann")->{body}, 'KEPT', 'a result of before is there';
     is json(get("/later/$_?owner=ann"))->{state}, 'pending', 'a job that waited still waits' for @waiting;
     my $again = stream('/user?owner=ann', 'Last-Event-ID' => $cursor);
-    ok $again->wait_event('reset', 10), 'a client with a cursor of before gets a reset';
+    ok $again->wait_event('reset'), 'a client with a cursor of before gets a reset';
     close $again->{socket};
     $s->start_worker('worker2', qw(--queue later --content-type text/plain -- tr a-z A-Z));
     for my $id (@waiting) {

@@ -111,7 +111,7 @@ subtest 'a cancelled maintenance leaves nothing behind' => sub {
         sql("SELECT $how($victim->{backend})") if $how ne 'statement_timeout';
         $victim->finish(5);
         $lock->run('COMMIT');
-        eventually('the lease runs out', sub { sql('SELECT await.run_maintenance()'); &state($id) eq 'pending' }, 10);
+        eventually('the lease runs out', sub { sql('SELECT await.run_maintenance()'); &state($id) eq 'pending' });
         is sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, "$how: no lock stays in a session";
         sql("SELECT await.complete(id, receipt, 'x') FROM await.claim(ARRAY['cut'], 'w', 10)");
     }

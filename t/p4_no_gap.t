@@ -30,7 +30,7 @@ subtest 'a cursor is understood from the first moment' => sub {
     kill 'CONT', $postmaster;
     $page = json($page->response);
     is_deeply [ $page->{events}, $page->{reset}, $page->{cursor} ], [ [], undef, $cursor ], 'a page';
-    ok $stream->wait_event('ready', 10), 'a stream';
+    ok $stream->wait_event('ready'), 'a stream';
     is scalar(@{ $stream->events }), 1, 'which repeats nothing';
 };
 

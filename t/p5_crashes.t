@@ -22,7 +22,7 @@ my $n = 0;
 sub submit_some {
     my @posts = map { ++$n; [ $n, eval { begin_request('POST', '/jobs', body => "n$n") } ] } 1 .. 12;
     for (grep { $_->[1] } @posts) {
-        my $r = $_->[1]->response(15);
+        my $r = $_->[1]->response;
         $jobs{ id_of($r) } = "n$_->[0]" if $r->{status} == 202;
     }
 }

@@ -21,7 +21,7 @@ for my $round (1 .. 3) {
     kill 'HUP', $s->pid('nginx');
     push @posts, map { begin_request('POST', '/jobs', body => "r$_") } 51 .. 100;
     is scalar(grep { $_->response->{status} == 202 } @posts), 100, 'every submission is answered';
-    is scalar(grep { my $r = $_->response(15); $r->{status} == 200 && json($r)->{state} eq 'pending' } @polls), 20,
+    is scalar(grep { my $r = $_->response; $r->{status} == 200 && json($r)->{state} eq 'pending' } @polls), 20,
         'held polls get the current document';
     for my $stream (@streams) {
         $stream->read_until(sub { 0 }, 15);
@@ -36,6 +36,6 @@ is json(get("/jobs/$id?wait=10"))->{state}, 'completed', 'the new nginx workers 
 my $held = begin_request('GET', '/jobs/' . one_job() . '?wait=50');
 ok $held->quiet(0.2), 'the poll is held';
 kill 'QUIT', $s->pid('nginx');
-is $held->response(15)->{status}, 200, 'a graceful end answers who is held';
+is $held->response->{status}, 200, 'a graceful end answers who is held';
 ok until_true('nginx ends', sub { !$s->alive('nginx') }), 'and nginx ends';
 finish();

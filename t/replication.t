@@ -84,10 +84,10 @@ sub failover {
     my ($to, $type, @who) = @_;
     configure_pooler($to);
     $s->alive('pooler') and kill 'HUP', $s->pid('pooler');
-    ok $stream{$_}->wait_event('reset', 15), "$_: the stream is reset" or diag error_log() for @who;
+    ok $stream{$_}->wait_event('reset'), "$_: the stream is reset" or diag error_log() for @who;
     $stream{$_}->forget('reset') for @who;
     emit($type);
-    ok $stream{$_}->wait_event($type, 10), "$_: and goes on with what is there" for @who;
+    ok $stream{$_}->wait_event($type), "$_: and goes on with what is there" for @who;
     eventually('submissions go to it', sub { post('/jobs', 'x')->{status} == 202 });
 }
 
@@ -113,7 +113,7 @@ subtest 'the other one takes over from it, on the same timeline number' => sub {
     isnt $name{c}, $name{b}, 'and they have two names';
     is timeline(), $name{c}, 'which stay';
     is complete($other, 'x'), 't', 'another job ends, with a number that was never seen';
-    is json($held->response(10))->{state}, 'completed', 'the request that is held since the first server learns of it';
+    is json($held->response)->{state}, 'completed', 'the request that is held since the first server learns of it';
 };
 
 subtest 'the first one comes back without pg_rewind' => sub {

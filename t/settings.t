@@ -76,7 +76,7 @@ for my $set (
                     },
                     10
                 );
-                eventually('a deadline comes', sub { &state($bounded) eq 'expired' }, 10);
+                eventually('a deadline comes', sub { &state($bounded) eq 'expired' });
                 my $text = "Zo\x{c3}\x{ab}";    # as UTF-8
                 my $named = id_of(post('/jobs', 'x', 'Idempotency-Key' => 'k' . int rand 1e9));
                 is &state($named), 'pending', 'a key is taken';
@@ -177,7 +177,7 @@ subtest 'through PgBouncer in transaction mode' => sub {
     is_deeply [ map { $_->response->{status} } map { begin_request('POST', '/jobs', body => 'x') } 1 .. 60 ],
         [ (202) x 60 ], 'submissions are stored';
     my $later = one_job('/later');
-    eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 }, 10);
+    eventually('a delay passes', sub { sql("SELECT count(*) FROM await.delayed WHERE job = '$later'") == 0 });
     is get('/console/api/queues')->{status}, 200, 'the console reads';
     sql(q(CREATE OR REPLACE FUNCTION await.console_queues(p jsonb) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
         SET search_path = pg_catalog, pg_temp AS 'BEGIN PERFORM pg_sleep(20); RETURN ''{}''; END'));

@@ -74,7 +74,7 @@ subtest 'what others have put in its way' => sub {
         qr/leads nowhere/,
         sub { unlink "$etc/await" });
     $s->spawn('other', [ 'flock', '-F', "$etc/nginx", 'sleep', '120' ]);
-    until_true('another run is busy', sub { system('flock', '-n', "$etc/nginx", 'true') != 0 }, 10);
+    until_true('another run is busy', sub { system('flock', '-n', "$etc/nginx", 'true') != 0 });
     refuses('another run', sub { }, 75, qr/another "await-ctl setup" is running/, sub { $s->end('other', 'TERM') });
 };
 

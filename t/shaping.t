@@ -104,7 +104,7 @@ subtest 'live, beside others who want it otherwise' => sub {
     for my $n (1 .. 5) { sql("SELECT await.emit('$job', test.receipt('$job'), 'note', '{\"n\":$n}')"); hint($job) }
     for my $i (0 .. 4) {
         my $stream = $streams[$i];
-        $stream->read_until(sub { 5 == grep { $_->{event} eq 'note' } @{ $stream->events } }, 10);
+        $stream->read_until(sub { 5 == grep { $_->{event} eq 'note' } @{ $stream->events } });
         my @notes = map { decode_json($_->{data}) } grep { $_->{event} eq 'note' } @{ $stream->events };
         is scalar(@notes), 5, "stream $i gets five notes";
         if ($i % 3 == 0) {
@@ -142,7 +142,7 @@ subtest 'linger' => sub {
     complete($job, 'x');
     my $stream = stream("/linger/$job");
     ok $stream->wait_event('workflow_completed'), 'the end arrives under its other name';
-    ok $stream->read_until(sub { $_[0] =~ /^:\n/m }, 10), 'stays open';
+    ok $stream->read_until(sub { $_[0] =~ /^:\n/m }), 'stays open';
     ok stream("/linger/$job?cursor=" . $stream->events->[-1]{id})->wait_event('ready'),
         'also for who comes after the end';
 };

@@ -390,7 +390,7 @@ sub streamed {
     } qw(one out);
     my %text;
     for (qw(one out)) {
-        $stream{$_}->read_until(sub { $_[0] =~ $until }, 10);
+        $stream{$_}->read_until(sub { $_[0] =~ $until });
         $text{$_} = $stream{$_}{buffer} =~ s/($until).*/$1/sr;
         $stream{$_}->close;
     }

@@ -393,6 +393,32 @@ subtest 'messages of commits' => sub {
     is run("$dir/merge", 'tools/check-commits'), '', 'has no complaint of the merge';
 };
 
+# A file that fails once fails nothing, one that fails again does, and so does one that a promise stands in.
+subtest 'end-to-end tests that fail' => sub {
+    my $here = "$dir/e2e";
+    my $ok = "use Test::More; ok 1, 'good'; done_testing();";
+    my $once = "use Test::More; ok -e '$here/seen', 'only then'; open my \$f, '>', '$here/seen'; done_testing();";
+    my $never = "use Test::More; ok 0, 'never'; done_testing();";
+    for (
+        [ 'none', { a => $ok }, 0, qr/^Result: PASS\n\z/m ],
+        [ 'one, once', { a => $ok, b => $once }, 0, qr{unsteady, failed beside others and passed alone: b\.t\n\z} ],
+        [ 'one, always', { a => $ok, b => $never }, 1, qr/once more, alone: b\.t.*never/s ],
+        [ 'three', { a => $ok, b => $once, c => $never, d => $never }, 1, qr/\A(?!.*once more)/s ],
+        [ 'a promise', { a => $ok, p1_x => $once }, 1, qr/\A(?!.*once more)/s ],
+        [ 'chaos', { a => $ok, chaos_x => $once }, 1, qr/\A(?!.*once more)/s ],
+        [ 'the only one', { b => $once }, 1, qr/\A(?!.*once more)/s ],
+        )
+    {
+        my ($what, $files, $status, $says) = @$_;
+        remove_tree($here);
+        spew("$here/$_.t", $files->{$_}) for keys %$files;
+        my $said = run($here, "$root/tools/e2e", map { "$_.t" } sort keys %$files);
+        is $? >> 8, $status, "$what: status $status";
+        like $said, $says, "$what: what it says";
+        is -e "$here/build/e2e.unsteady" ? 1 : 0, $what eq 'one, once' ? 1 : 0, "$what: what make test says at its end";
+    }
+};
+
 # What is asked is whether they are there; SIGPIPE would end the whole command.
 subtest 'a stack whose servers are not there' => sub {
     local $SIG{PIPE} = sub { fail('SIGPIPE arrives') };

@@ -49,12 +49,12 @@ subtest 'who watches is told; who comes later gets the latest value first' => su
         'the event has every member';
     is $event->{id}, json($r)->{cursor}, 'the publisher\'s cursor is the event\'s';
     publish('/news', "{\"n\":$_}") for 2 .. 5;
-    ok $early->read_until(sub { @{ values_of($early) } == 5 }, 10), 'all five arrive';
+    ok $early->read_until(sub { @{ values_of($early) } == 5 }), 'all five arrive';
     is_deeply values_of($early), [ 1 .. 5 ], 'in order, each once';
     my $late = stream('/news');
     ok $late->wait_event('update'), 'who comes later gets an event';
     publish('/news', '{"n":6}');
-    ok $late->read_until(sub { @{ values_of($late) } == 2 }, 10), 'and the next';
+    ok $late->read_until(sub { @{ values_of($late) } == 2 }), 'and the next';
     is_deeply values_of($late), [ 5, 6 ], 'the latest, then what comes';
 };
 
@@ -101,7 +101,7 @@ subtest 'by SQL, with and without a hint' => sub {
     ($channel, $message) = split /\|/,
         sql("SELECT channel, message FROM await.hint(await.topic_id('scores.chess'))"), 2;
     $s->redis_command('PUBLISH', $channel, $message);
-    ok $stream->read_until(sub { @{ values_of($stream) } == 3 }, 10), 'one that leaves something out';
+    ok $stream->read_until(sub { @{ values_of($stream) } == 3 }), 'one that leaves something out';
     is_deeply values_of($stream), [ 1 .. 3 ], 'each once, in order';
     is_deeply values_of(
         do { my $other = stream('/scores/go'); $other->wait_event('ready'); $other }
@@ -205,9 +205,9 @@ subtest 'of which only the latest value counts' => sub {
     is_deeply values_of($stream), [3], 'the latest of three';
     my $cursor = $stream->events->[-1]{id};
     post('/latest', "{\"n\":$_}", 'Content-Type' => 'application/json') for 4 .. 9;
-    ok $stream->read_until(sub { grep { $_ == 9 } @{ values_of($stream) } }, 10), 'the stream gets the ninth';
+    ok $stream->read_until(sub { grep { $_ == 9 } @{ values_of($stream) } }), 'the stream gets the ninth';
     my $behind = stream("/latest?cursor=$cursor");
-    ok $behind->read_until(sub { @{ values_of($behind) } }, 10), 'who was away gets an event';
+    ok $behind->read_until(sub { @{ values_of($behind) } }), 'who was away gets an event';
     is_deeply values_of($behind), [9], 'who was away gets the newest, and is not told of a loss';
     is scalar(grep { $_->{event} eq 'reset' } @{ $behind->events }), 0, 'and no reset';
     is sql("SELECT count(*) FROM await.event WHERE job = await.topic_id('latest')"), 1, 'one is kept';

@@ -54,13 +54,13 @@ subtest 'all of an owner\'s jobs on one stream, from now on' => sub {
     complete($two, 'done', hint => 1);
     sql("SELECT await.emit('$one', test.receipt('$one'), 'node_started', '{\"n\":1}')");
     complete($one, '{"a":1}', type => 'application/json', hint => 1);
-    ok $ann->read_until(sub { 2 == grep { /completed/ } said($ann) }, 10), 'both ends arrive' or diag $ann->{buffer};
+    ok $ann->read_until(sub { 2 == grep { /completed/ } said($ann) }), 'both ends arrive' or diag $ann->{buffer};
     is_deeply [ grep { /$one/ } said($ann) ],
         [ "$one 1 pending", "$one 2 processing", "$one 3 node_started", "$one 4 completed" ], 'each job in its order';
     is_deeply [ grep { /$two/ } said($ann) ], [ "$two 1 pending", "$two 2 processing", "$two 3 completed" ],
         'the other job in its order';
     is scalar(grep { /$old 1 |$his/ } said($ann)), 0, 'nothing from before, nothing of others';
-    ok $bob->read_until(sub { scalar(said($bob)) >= 1 }, 10), 'the other user has an event';
+    ok $bob->read_until(sub { scalar(said($bob)) >= 1 }), 'the other user has an event';
     is_deeply [ said($bob) ], ["$his 1 pending"], 'which is the one of his job';
     my ($ended) = grep { $_->{data} =~ /$one/ && $_->{event} eq 'completed' } @{ $ann->events };
     is_deeply decode_json($ended->{data})->{result}{value}, { a => 1 }, 'with what it is';
@@ -78,12 +78,12 @@ subtest 'a cursor goes on where it was, whatever was committed meanwhile, on eve
     my $late = $slow->run("BEGIN; SELECT await.submit('work', 'x', 'text/plain', '{\"owner\":\"cat\"}')");
     my $b = submit('cat');
     my $second = ready("/mine?u=cat&cursor=$cursor");
-    ok $second->read_until(sub { scalar(said($second)) >= 1 }, 10), 'an event arrives';
+    ok $second->read_until(sub { scalar(said($second)) >= 1 }), 'an event arrives';
     is_deeply [ said($second) ], ["$b 1 pending"], 'the one that is committed';
     my $between = last_id($second);
     $slow->run('COMMIT');
     my $c = submit('cat');
-    ok $second->read_until(sub { scalar(said($second)) >= 3 }, 10), 'two more arrive';
+    ok $second->read_until(sub { scalar(said($second)) >= 3 }), 'two more arrive';
     is_deeply [ sort(said($second)) ], [ sort "$b 1 pending", "$late 1 pending", "$c 1 pending" ],
         'the late one too, once';
     my $page = json(get("/page?u=cat&cursor=$between"));
@@ -117,7 +117,7 @@ subtest 'a cancel is told at once' => sub {
     my $stream = ready('/mine?u=eve');
     my $id = submit('eve');
     is del("/mine/$id?u=eve")->{status}, 202, 'the cancel is accepted';
-    ok $stream->read_until(sub { grep { $_ eq "$id 2 cancelled" } said($stream) }, 10), 'the stream is told';
+    ok $stream->read_until(sub { grep { $_ eq "$id 2 cancelled" } said($stream) }), 'the stream is told';
 };
 
 subtest 'nobody else\'s' => sub {
@@ -139,7 +139,7 @@ subtest 'nobody else\'s' => sub {
     my $odd = ready('/mine?u=topic:t');
     sql("SELECT await.publish('t', 'update', '2')");
     my $theirs = submit('topic:t');
-    ok $odd->read_until(sub { said($odd) }, 10), 'a user named like a topic gets an event';
+    ok $odd->read_until(sub { said($odd) }), 'a user named like a topic gets an event';
     is_deeply [ said($odd) ], ["$theirs 1 pending"], 'its own, not the topic\'s';
 };
 
@@ -171,7 +171,7 @@ subtest 'cursors that say nothing' => sub {
     sql("UPDATE await.retention SET keep = '1 second' WHERE class = 0");
     my $first = sub {
         my $stream = stream("/mine?u=fay&cursor=$good");
-        $stream->read_until(sub { @{ $stream->events } }, 10);
+        $stream->read_until(sub { @{ $stream->events } });
         return $stream->events->[0]{event} // '';
     };
     eventually('a cursor older than what is kept gets a reset', sub { $first->() eq 'reset' });
@@ -231,7 +231,7 @@ subtest 'many users at once, many jobs, by random commits: each event once' => s
     for my $user (@users) {
         my $due = [ sort map { "$_ 1 pending" } @{ $jobs{$user} // [] } ];
         for my $stream (@{ $streams{$user} }) {
-            $stream->read_until(sub { @{ $stream->{had} // [] } + said($stream) >= @$due }, 10);
+            $stream->read_until(sub { @{ $stream->{had} // [] } + said($stream) >= @$due });
             is_deeply [ sort @{ $stream->{had} // [] }, said($stream) ], $due, "$user: " . @$due;
         }
     }

@@ -198,7 +198,7 @@ subtest 'without Redis it polls' => sub {
         'a job is completed',
         sub {
             my $id = one_job('/to/env');
-            until_true('ended', sub { state_of($id) eq 'completed' }, 10);
+            until_true('ended', sub { state_of($id) eq 'completed' });
         });
 };
 
