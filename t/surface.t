@@ -295,10 +295,17 @@ subtest 'batches are submitted, added to and cancelled' => sub {
         {
             my ($method, $args, %o) = @$request;
             my ($one, $out) = map {
-                my $answer = request(
-                    $method, "$path/$batch{$_}$args", %o,
-                    port => $port{none}{$_},
-                    headers => { @headers, 'Idempotency-Key' => '"' . ++$keys . '"', %{ $o{headers} // {} } });
+                my ($at, $answer) = ($_);
+                # maintenance may have the batch locked: then it says to retry
+                until_true(
+                    'the batch is free',
+                    sub {
+                        $answer = request(
+                            $method, "$path/$batch{$at}$args", %o,
+                            port => $port{none}{$at},
+                            headers => { @headers, 'Idempotency-Key' => '"' . ++$keys . '"', %{ $o{headers} // {} } });
+                        return $answer->{status} != 409 || !header($answer, 'retry-after');
+                    });
                 plain_new("$answer->{head} $answer->{body}")
             } qw(one out);
             is $one, $out, "$method $path/<id>$args";
