@@ -16,7 +16,7 @@ use Test::More;
 my $root = $Await::Stack::ROOT;
 my $site = slurp("$root/conf/recipes/submissions.conf");
 # the lease of five minutes and the pause of the demo are shorter here
-my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/lease=5m/lease=2s/r =~ s/rate=10r/rate=100r/r);
+my $s = start_stack(site => "await_reread 1h;\n" . $site =~ s/lease=5m/lease=6s/r =~ s/rate=10r/rate=100r/r);
 my ($worker_line) = $site =~ /^# await-worker (.+)$/m;
 $worker_line =~ s/\$\{ROOT\}/$root/;
 my %json = ('Content-Type' => 'application/json');

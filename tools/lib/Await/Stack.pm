@@ -331,7 +331,7 @@ sub try_sql { my ($self, $sql, $database) = @_; my (undef, $error) = $self->psql
 
 sub psql {
     my ($self, $sql, $database) = @_;
-    my $conninfo = $self->place('admin') . ' connect_timeout=3';
+    my $conninfo = $self->place('admin') . ' connect_timeout=20';
     $conninfo =~ s/dbname=await/dbname=$database/ if $database;
     local $ENV{PGPASSWORD} = $self->password('admin');      # arguments are seen by everybody
     return $run_psql->($conninfo, $sql);
