@@ -187,7 +187,7 @@ subtest 'a long history comes in pieces, whole and in order, and a slow client l
         FROM generate_series(1, 1300) n");
     my $stream = stream("/mine?u=hal&cursor=$cursor");
     # or the kernel would take all of it
-    setsockopt $stream->{socket}, SOL_SOCKET, SO_RCVBUF, pack 'i', 8192;
+    setsockopt $stream->{socket}, SOL_SOCKET, SO_RCVBUF, pack 'i', 65536;
     eventually('it does not read, and bytes wait for it', sub { metric('await_buffered_bytes') > 0 });
     ok $stream->read_until(sub { $_[0] =~ /"n":1300\b|"n": 1300\b/ }, 60), 'it gets the last event';
     my @n = map { decode_json($_->{data})->{seq} } grep { $_->{event} eq 'note' } @{ $stream->events };
