@@ -104,9 +104,9 @@ subtest 'failure: the tail of stderr, back-off, 65 for good' => sub {
 };
 
 subtest 'heartbeats keep a short lease' => sub {
-    $s->start_worker('w6', '--queue', 'long', '--lease', '1s', '--', 'sh', '-c', 'sleep 3; echo done');
+    $s->start_worker('w6', '--queue', 'long', '--lease', '3s', '--', 'sh', '-c', 'sleep 7; echo done');
     my $job = ends(one_job('/to/long'));
-    is_deeply [ @$job{qw(state attempt)} ], [ 'completed', 1 ], 'three seconds under a lease of one';
+    is_deeply [ @$job{qw(state attempt)} ], [ 'completed', 1 ], 'seven seconds under a lease of three';
 };
 
 subtest 'a cancel ends the command, TERM first, then KILL' => sub {
