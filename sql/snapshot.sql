@@ -1783,20 +1783,21 @@ DECLARE
     v_host text := coalesce(p_after, '');
     v_room int;
     v_left int := p_limit;
+    v_place CONSTANT jsonb := (SELECT jsonb_object_agg(g.host, g.n) FROM unnest(p_hosts) WITH ORDINALITY g (host, n));
     v_at   int;
     r      record;
     v_for  text;                             -- whom v_keys are for: an endpoint and an origin
     v_keys bytea[];
     d      await.delivery;
 BEGIN
-    FOR i IN 1 .. 500 LOOP                   -- hosts
+    FOR i IN 1 .. 5000 LOOP                  -- hosts, of which most may have no room
         SELECT k.host INTO v_host FROM await.delivery_host k WHERE k.host > v_host ORDER BY k.host LIMIT 1;
         IF NOT FOUND THEN
             RETURN QUERY SELECT NULL::text, NULL::bigint, NULL::int4, NULL::uuid, NULL::int4, NULL::text, NULL::text,
                 NULL::text, NULL::text, NULL::int4, NULL::int8, NULL::bytea[];
             RETURN;
         END IF;
-        v_at := array_position(p_hosts, v_host);
+        v_at := v_place -> v_host;           -- not by array_position(): there may be many that do not answer
         v_room := least(v_left, coalesce(p_rooms[v_at], p_room));
         CONTINUE WHEN v_room <= 0;
         FOR r IN SELECT u.* FROM await.delivery_due u
@@ -6103,7 +6104,8 @@ BEGIN
         RAISE EXCEPTION 'an old secret is used for 0 seconds to 30 days more, not %', p_overlap
             USING ERRCODE = '22023';
     END IF;
-    DELETE FROM await.webhook_secret s WHERE s.webhook = p_webhook AND s.until <= clock_timestamp();
+    DELETE FROM await.webhook_secret s WHERE s.webhook = p_webhook
+        AND (s.until <= clock_timestamp() OR s.key = p_key); -- it may be given again
     UPDATE await.webhook_secret s SET until = clock_timestamp() + p_overlap
         WHERE s.webhook = p_webhook AND s.until IS NULL;
     INSERT INTO await.webhook_secret (webhook, key) VALUES (p_webhook, p_key);
@@ -6188,6 +6190,11 @@ BEGIN
     IF p_owner IS NOT NULL AND NOT EXISTS (
         SELECT FROM await.delivery d WHERE d.id = p_id AND await.delivery_is_of(d, p_owner)) THEN
         RETURN 'unknown';
+    END IF;
+    IF EXISTS (SELECT FROM await.delivery d JOIN await.delivery_end e ON e.delivery = d.id
+               WHERE d.id = p_id AND d.webhook > 0 AND NOT EXISTS (
+                   SELECT FROM await.webhook w WHERE w.id = d.webhook AND w.disabled_at IS NULL)) THEN
+        RETURN 'disabled';
     END IF;
     DELETE FROM await.delivery_end e WHERE e.delivery = p_id;
     IF FOUND THEN

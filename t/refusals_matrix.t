@@ -99,7 +99,11 @@ $id{brim} = sql(q{SELECT await.submit('brim', 'x', options => '{"owner": "bob"}'
 is sql("SELECT await.cancel('$id{brim}')"), 'cancelled', 'one that could be retried, if its queue were not full';
 is del("/setup-job?id=$id{cancelled}")->{status}, 202, 'a job is cancelled';
 sql(qq{SELECT await.add_webhook('https://example.com/', NULL, '{pending}'),
-    await.enqueue_deliveries(ARRAY['$id{pending}']::uuid[], '{1}', '{pending}')});
+    await.add_webhook('https://example.org/', NULL, '{pending}');
+    SELECT await.enqueue_deliveries(ARRAY['$id{pending}']::uuid[], '{1}', '{pending}');
+    WITH due AS (DELETE FROM await.delivery_due WHERE webhook = 2 RETURNING delivery)
+    INSERT INTO await.delivery_end SELECT delivery, 'dead' FROM due;
+    SELECT await.enable_webhook(2, false)});
 $id{unknown} = $id{pending} =~ s/.{6}$/000000/r;
 $id{old} = '018bcfe5-6801-7000-8000-000000000000';
 {

@@ -271,6 +271,10 @@ subtest 'hosts' => sub {
     is $count->("'', '{slow.example}', '{9}', $now, '{}', 3, 100"),
         'fast.example2',
         'none that was due before';
+    sql(q{INSERT INTO await.delivery_host SELECT 'dead' || i || '.example' FROM generate_series(1, 3000) i});
+    my $dead = q{ARRAY(SELECT 'dead' || i || '.example' FROM generate_series(3000, 1, -1) i)};
+    is $count->("'', $dead, array_fill(0, '{3000}'), array_fill(0::int8, '{3000}'), '{}', 3, 100"),
+        'fast.example2 slow.example3', 'thousands that are known to be down are passed by at once';
     forget();
 };
 
@@ -308,7 +312,8 @@ subtest 'endpoints' => sub {
     close $to;
     like ctl('add', 'http://b.example:8080/', '--queue=q', "--secret-file=$file"), qr/webhook 2/,
         'with a secret of its own';
-    is ctl('secret', 2), "$secret\n", 'which is shown';
+    ctl('add', 'http://b.example:8080/', '--queue=q', "--secret-file=$file");
+    is ctl('secret', 2), "$secret\n", 'which is shown, and there once, also if it is registered again';
     my $derived = ctl('secret', 1);
     like $derived, qr{^whsec_[A-Za-z0-9+/]{43}=$}, 'another one has that of its origin';
     is ctl('secret', 'https://A.example:443/other'), $derived, 'as all URLs of the origin have';
@@ -377,6 +382,14 @@ subtest 'the list' => sub {
     is sql('SELECT count(*), max(next) FROM await.list_deliveries(NULL, 1, NULL, NULL, 6, 200)'), '6|',
         'the last one does not';
     like ctl('retry', 1), qr/1 +retried/, 'one is sent once more';
+    attempt($jobs[0], 'pending', 'dead');
+    ctl('disable', 1);
+    ($status, $out) = ctl('retry', 1);
+    is $status, 1, 'but not to an endpoint that is disabled';
+    like $out, qr/1 +disabled/, 'which it says';
+    ctl('remove', 1);
+    like ctl('retry', 1), qr/1 +disabled/, 'nor to one that was removed';
+    like ctl('deliveries', '--state=dead'), qr/^1 .*why$/, 'it stays as it was';
     forget();
 };
 

@@ -27,6 +27,11 @@ struct DeliveryPage {
 };
 
 /// What became of the wish to send a delivery once more.
-enum class Resent : std::uint8_t { retried, waiting, unknown };
+enum class Resent : std::uint8_t {
+  retried,
+  waiting,   ///< it has not ended
+  disabled,  ///< its endpoint is, or was removed
+  unknown,
+};
 
 }  // namespace await::core

@@ -23,6 +23,8 @@ Result<core::Resent> decode_resent(const Rows &rows, std::size_t) {
   std::string_view word = rows.count() == 1 ? rows.bytes(0, 0) : std::string_view();
   if (word == "retried")
     return core::Resent::retried;
+  if (word == "disabled")
+    return core::Resent::disabled;
   return word == "waiting" ? core::Resent::waiting : core::Resent::unknown;
 }
 

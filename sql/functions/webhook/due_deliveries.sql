@@ -19,20 +19,21 @@ DECLARE
     v_host text := coalesce(p_after, '');
     v_room int;
     v_left int := p_limit;
+    v_place CONSTANT jsonb := (SELECT jsonb_object_agg(g.host, g.n) FROM unnest(p_hosts) WITH ORDINALITY g (host, n));
     v_at   int;
     r      record;
     v_for  text;                             -- whom v_keys are for: an endpoint and an origin
     v_keys bytea[];
     d      await.delivery;
 BEGIN
-    FOR i IN 1 .. 500 LOOP                   -- hosts
+    FOR i IN 1 .. 5000 LOOP                  -- hosts, of which most may have no room
         SELECT k.host INTO v_host FROM await.delivery_host k WHERE k.host > v_host ORDER BY k.host LIMIT 1;
         IF NOT FOUND THEN
             RETURN QUERY SELECT NULL::text, NULL::bigint, NULL::int4, NULL::uuid, NULL::int4, NULL::text, NULL::text,
                 NULL::text, NULL::text, NULL::int4, NULL::int8, NULL::bytea[];
             RETURN;
         END IF;
-        v_at := array_position(p_hosts, v_host);
+        v_at := v_place -> v_host;           -- not by array_position(): there may be many that do not answer
         v_room := least(v_left, coalesce(p_rooms[v_at], p_room));
         CONTINUE WHEN v_room <= 0;
         FOR r IN SELECT u.* FROM await.delivery_due u

@@ -7,7 +7,8 @@ BEGIN
         RAISE EXCEPTION 'an old secret is used for 0 seconds to 30 days more, not %', p_overlap
             USING ERRCODE = '22023';
     END IF;
-    DELETE FROM await.webhook_secret s WHERE s.webhook = p_webhook AND s.until <= clock_timestamp();
+    DELETE FROM await.webhook_secret s WHERE s.webhook = p_webhook
+        AND (s.until <= clock_timestamp() OR s.key = p_key); -- it may be given again
     UPDATE await.webhook_secret s SET until = clock_timestamp() + p_overlap
         WHERE s.webhook = p_webhook AND s.until IS NULL;
     INSERT INTO await.webhook_secret (webhook, key) VALUES (p_webhook, p_key);

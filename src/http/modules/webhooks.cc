@@ -114,6 +114,8 @@ class ResendRequest : public DeliveryRequest<core::Resent> {
       return send_problem(r_, 404, "There is no such delivery.");
     if (outcome == core::Resent::waiting)
       return send_problem(r_, 409, "The delivery has not ended yet; it will be sent without this.");
+    if (outcome == core::Resent::disabled)
+      return send_problem(r_, 409, "The endpoint of the delivery is disabled or was removed.");
     wire::JsonWriter out;
     out.text("id", std::to_string(id_));
     out.text("state", "waiting");

@@ -25,6 +25,7 @@ our @WEBHOOK_ROWS = ((
     [ retry_delivery => 404, 'path', below => '/one/retry' ],
     [ retry_delivery => 404, 'unknown', below => '/999/retry' ],
     [ retry_delivery => 409, 'not ended' ],
+    [ retry_delivery => 409, 'disabled', below => '/2/retry' ],
     [
         retry_delivery => 404,
         'foreign',
