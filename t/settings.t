@@ -20,7 +20,7 @@ CONF
 sub state { my ($id) = @_; return json(get("/jobs/$id"))->{state} }
 
 # It is nginx whose statements have no time; the test's own have, on a busy machine too.
-sql("ALTER ROLE admin SET $_ = 0") for qw(statement_timeout lock_timeout);
+sql("ALTER ROLE admin SET $_ = 0") for qw(statement_timeout lock_timeout idle_session_timeout);
 
 # Runs with a setting of the database, with nginx and what it has connected anew.
 sub with_setting {
@@ -91,6 +91,21 @@ for my $set (
             });
     };
 }
+
+subtest 'sessions that are idle' => sub {
+    with_setting(
+        "idle_session_timeout = '100ms'",
+        sub {
+            eventually(
+                'those of nginx are kept',
+                sub {
+                    sql(
+                        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'nginx-await%'
+                            AND backend_start < clock_timestamp() - interval '2 s'", 'postgres'
+                    ) == 3;
+                });
+        });
+};
 
 subtest 'maintenance in an old snapshot' => sub {
     # workers in other languages call await.claim(), which does what time brings; nobody else may be there

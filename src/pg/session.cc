@@ -15,7 +15,7 @@ std::string limit(std::int64_t ms) {
 
 std::string startup_options(std::int64_t timeout_ms) {
   return "-c client_connection_check_interval=2000 -c default_transaction_isolation=read\\ committed "
-         "-c lock_timeout=0 -c await.single=on -c statement_timeout=" +
+         "-c lock_timeout=0 -c idle_session_timeout=0 -c await.single=on -c statement_timeout=" +
          std::to_string(timeout_ms);
 }
 
