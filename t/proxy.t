@@ -64,6 +64,8 @@ subtest 'a request that waits gets the answer of the back end' => sub {
     is header($r, 'Content-Type'), 'text/plain;charset=utf-8', 'its type';
     like $r->{body}, qr{^POST /legacy/echo/a%20b\?x=%2F&y\n}, 'method, path and arguments are those of the client';
     like $r->{body}, qr/\n\nthe body$/, 'and so is the body';
+    like post('/legacy/echo?' . "\xc3\xa4" x 3000, '', @WAIT)->{body}, qr{^POST /legacy/echo[?](?:%C3%A4){3000}\n},
+        'of arguments that are three times as long when they are encoded, all';
     like $r->{body}, qr/^\Q$_\E$/m, "it was sent $_" for 'x-tenant: t1', 'accept: text/plain', 'content-type: text/css';
     unlike $r->{body}, qr/secret/, 'headers that are not named were not sent';
     my ($id) = header($r, 'Link') =~ m{/jobs/([0-9a-f-]+)};

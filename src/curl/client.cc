@@ -8,8 +8,10 @@
 namespace await::curl {
 namespace {
 
+constexpr std::size_t kMaxUrl = 128 * 1024;  // await_proxy records 64 KB, and the worker adds a path
+
 bool is_url(std::string_view url) {
-  return url.size() <= 16 * 1024 &&
+  return url.size() <= kMaxUrl &&
          std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
