@@ -25,6 +25,7 @@ sub check {
 subtest 'a property that is none, or has a wrong value' => sub {
     for (
         [ 'security.protocol=TLS', qr/--sink: .*Invalid value "TLS" for configuration property "security\.protocol"/ ],
+        [ 'partitioner=random', qr/partitioner=random would take the events of a job out of their order/ ],
         [ 'securty.protocol=SSL', qr/securty\.protocol is not an option, and not a property of librdkafka/ ])
     {
         my ($options, $says) = @$_;
@@ -37,12 +38,15 @@ subtest 'properties that do not fit together' => sub {
         'security.protocol=SSL,ssl.ca.location=/nonexistent' => qr/ssl\.ca\.location failed/,
         'security.protocol=SASL_PLAINTEXT,sasl.mechanism=PLAIN' => qr/sasl\.username and sasl\.password must be set/,
         'security.protocol=SASL_PLAINTEXT,sasl.mechanism=NONE' => qr/[Uu]nsupported SASL mechanism/,
+        'max.in.flight.requests.per.connection=10' => qr/must be set <= 5/,
     );
     for my $options (sort keys %wrong) {
         like check("$broker,topic=events,$options"), qr/^1 .*sink kafka: .*$wrong{$options}/s, "--check: $options";
     }
     like check("$broker,topic=orders,queue=q,group=g,ssl.ca.location=/nonexistent,security.protocol=SSL", '--from'),
         qr/^1 .*source kafka orders: .*ssl\.ca\.location failed/s, '--check of a source';
+    like check("$broker,topic=orders,queue=q,group=g,dead_letter=events,queuing.strategy=lifo", '--from'),
+        qr/^1 .*source kafka orders: .*must be set to `fifo`/s, 'and of its dead letters';
     my $relay = Await::Relay->start('unfit', '--sink',
         "kafka=$broker,topic=events,name=unfit,security.protocol=SSL,ssl.ca.location=/nonexistent");
     $relay->leads;

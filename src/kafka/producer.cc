@@ -73,6 +73,12 @@ Result<Done> Producer::open() {
   return Done{};
 }
 
+Result<Done> Producer::try_settings() {
+  auto opened = open();
+  handle_.reset();
+  return opened;
+}
+
 void Producer::send(std::vector<Message> messages, core::Reply<Sent> &reply) {
   std::size_t count = messages.size();
   send(

@@ -35,6 +35,8 @@ class Producer : private Handle::Listener {
   Producer(io::Loop &loop, io::Log &log, std::string name, Settings settings);
   ~Producer();
 
+  /// Whether librdkafka starts with these settings. To be asked before anything is sent. Errors: invalid.
+  Result<Done> try_settings();
   using Make = std::function<Message(std::size_t index)>;
   /// Sends a group of messages, which are made one after the other, a few in each iteration of the event
   /// loop, so that a large group keeps nobody waiting. There is one group at a time. Errors: invalid, if

@@ -57,6 +57,8 @@ Result<Done> add_property(const std::string &name, const std::string &given, Kaf
   auto value = cli::read_address(given);
   if (!value)
     return invalid(name + ": " + value.error().detail);
+  if (name == "partitioner" && *value == "random")
+    return invalid("partitioner=random would take the events of a job out of their order");
   to.settings.properties.emplace_back(name, *value);
   kafka::Settings one{to.settings.brokers, {to.settings.properties.back()}};
   auto good = kafka::check(one);

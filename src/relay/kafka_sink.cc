@@ -228,6 +228,10 @@ void KafkaSink::on_names(const Result<Done> &outcome) {
 }
 
 void KafkaSink::check(core::Reply<Done> &reply) {
+  if (auto good = producer_.try_settings(); !good) {  // the look-up is none of a producer
+    reply.deliver(good.error());
+    return;
+  }
   std::vector<std::string> topics;
   if (settings_.topic.is_fixed())
     topics.push_back(settings_.topic.name("", ""));

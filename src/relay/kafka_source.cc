@@ -359,8 +359,13 @@ void KafkaSource::done(const Item &item) {
 
 void KafkaSource::check(core::Reply<Done> &reply) {
   std::vector<std::string> topics = {settings_.topic};
-  if (!settings_.dead_letter.empty())
+  if (!settings_.dead_letter.empty()) {
     topics.push_back(settings_.dead_letter);
+    if (auto good = producer_.try_settings(); !good) {
+      reply.deliver(good.error());
+      return;
+    }
+  }
   lookup_.ask(settings_.kafka, topics, reply);
 }
 
