@@ -28,6 +28,11 @@ subtest '--check says what is missing, and the remedy' => sub {
     is run(qw(--check --sink stdout --sink redis)), "0 PostgreSQL: ok\nsink stdout: ok\nsink redis: ok\nlead: ok\n",
         'nothing';
     {
+        local @ENV{qw(AWAIT_SINKS)} = ('stdout; redis');
+        is run('--check'), "0 PostgreSQL: ok\nsink stdout: ok\nsink redis: ok\nlead: ok\n",
+            'sinks of the environment, with a space between them';
+    }
+    {
         local $s->{relay_place} = $s->place('relay') =~ s/user=relay/user=nobody/r;
         like run(qw(--check --sink stdout)),
             qr/^1 .*PostgreSQL: .*authentication failed.*sink stdout: not looked at, because PostgreSQL is missing/s,

@@ -148,7 +148,7 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
   }
   std::set<std::string> names;
   for (const std::string &text : arguments.sinks) {
-    auto spec = relay::parse_sink(text);
+    auto spec = relay::parse_sink(trim(text));
     if (!spec)
       return Error{Code::invalid, "--sink " + redact(text) + ": " + spec.error().detail};
     if (!names.insert(spec->name()).second)
@@ -156,7 +156,7 @@ Result<std::vector<redis::Address>> prepare(Arguments &arguments) {
     arguments.settings.sinks.push_back(*spec);
   }
   for (const std::string &text : arguments.from) {
-    auto spec = relay::parse_sink(text);
+    auto spec = relay::parse_sink(trim(text));
     if (!spec)
       return Error{Code::invalid, "--from " + redact(text) + ": " + spec.error().detail};
     arguments.settings.from.push_back(*spec);

@@ -16,7 +16,7 @@ constexpr std::int64_t kLongestPauseMs = std::int64_t{24} * 3600 * 1000;  // of 
 constexpr std::int64_t kLongestHostPauseMs = std::int64_t{3600} * 1000;
 constexpr std::size_t kLongestError = 300;
 
-std::string text_of(std::string_view text) { return printable(repair_text(text)).substr(0, kLongestError); }
+std::string text_of(std::string_view text) { return repair_text(printable(text).substr(0, kLongestError)); }
 
 }  // namespace
 
