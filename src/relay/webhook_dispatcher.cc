@@ -70,7 +70,7 @@ class WebhookDispatcher::Attempt : public curl::Listener {
         owner_.log_.error("webhooks cannot be sent to " + due_.host + ", and are tried again: " + out.error);
     } else {
       std::int64_t pause = pauses ? std::min(*retry, kLongestHostPauseMs) : 0;
-      if (owner_.hosts_.answered(due_.host, now, pause))
+      if (owner_.hosts_.answered(due_.host, now, pause, out.ms))
         owner_.log_.info("webhooks can be sent to " + due_.host + " again");
       if (judged.kind != wire::WebhookOutcome::Kind::delivered)
         out.error = "the response has the status " + std::to_string(status) +

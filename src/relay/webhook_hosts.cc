@@ -70,9 +70,12 @@ WebhookHosts::Host &WebhookHosts::ended(const std::string &name, std::int64_t no
   return one;
 }
 
-bool WebhookHosts::answered(const std::string &name, std::int64_t now_ms, std::int64_t pause_ms) {
+bool WebhookHosts::answered(const std::string &name, std::int64_t now_ms, std::int64_t pause_ms,
+                            std::int64_t took_ms) {
   Host &one = ended(name, now_ms);
-  set_state(one, State::answers);
+  if (took_ms >= kSlowMs)
+    one.slow_until_ms = now_ms + kSlowForMs;
+  set_state(one, one.slow_until_ms > now_ms ? State::silent : State::answers);
   one.allowed = std::min(one.allowed * 2, limits_.at_once);
   bool was_failing = one.failures >= kFailing;
   one.failures = 0;
@@ -86,6 +89,8 @@ bool WebhookHosts::failed(const std::string &name, std::int64_t now_ms, Trouble 
     return false;
   set_state(one, State::silent);
   one.allowed = std::max(one.allowed / 2, 1);
+  if (trouble == Trouble::slow)
+    one.slow_until_ms = now_ms + kSlowForMs;
   // those that were under way together fail once
   if (trouble == Trouble::slow || one.paused_until_ms > now_ms || ++one.failures < kFailing)
     return false;

@@ -12,7 +12,7 @@ namespace await::relay {
 /// How many deliveries each host may get: so many at the same time, so many a second, and few while it fails,
 /// so that a slow or broken one costs the others nothing. A host begins with one at the same time, and may
 /// have twice as many with each answer. Hosts that have not been tried share half of all that may be sent at
-/// the same time, and those that did not answer in time, a quarter: many that hang stop nobody else.
+/// the same time, and those that answered slowly or not in time, a quarter: many that hang stop nobody else.
 class WebhookHosts {
  public:
   struct Limits {
@@ -45,8 +45,10 @@ class WebhookHosts {
   void started(const std::string &host);
   /// A response has come.
   /// @param pause_ms  for which the host wants no more; 0: it does
+  /// @param took_ms  from the request to its end
   /// @return whether the host had failed so often that that was told
-  bool answered(const std::string &host, std::int64_t now_ms, std::int64_t pause_ms);
+  bool answered(const std::string &host, std::int64_t now_ms, std::int64_t pause_ms,
+                std::int64_t took_ms = 0);
   /// There was no response.
   /// @return whether that is to be told: it could not be reached three times in a row
   bool failed(const std::string &host, std::int64_t now_ms, Trouble trouble);
@@ -60,10 +62,12 @@ class WebhookHosts {
  private:
   static constexpr int kFailing = 3;
   static constexpr std::int64_t kMostPauseMs = 60'000;
+  static constexpr std::int64_t kSlowMs = 2'000;        // an answer that takes so long is a slow one
+  static constexpr std::int64_t kSlowForMs = 60'000;    // and its host counts as slow for so long
   static constexpr std::int64_t kSilentMs = 3'600'000;  // for so long it is known that a host was silent
   static constexpr std::int64_t kSlackUs = 60'000'000;  // for transactions that commit late
 
-  enum class State : std::uint8_t { untried, answers, silent };
+  enum class State : std::uint8_t { untried, answers, silent };  // or slow
   static constexpr std::size_t kStates = 3;
   struct Host {
     State state = State::untried;
@@ -71,6 +75,7 @@ class WebhookHosts {
     int allowed = kRoomOfUnknown;
     int failures = 0;  // in a row
     std::int64_t used_ms = 0;
+    std::int64_t slow_until_ms = 0;
     std::int64_t paused_until_ms = 0;
     std::int64_t since_us = 0;
     double tokens = 0;

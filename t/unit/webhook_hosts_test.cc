@@ -176,11 +176,44 @@ TEST(WebhookHosts, ThatWereNotTriedShareHalfOfTheRoomAndSilentOnesAQuarter) {
   EXPECT_EQ(hosts.room(), 5);
   hosts.answered("hangs0", 0, 0);
   EXPECT_EQ(hosts.room(), 6);
-  EXPECT_TRUE(hosts.has_room("hangs0", 0)) << "it answers again";
+  ASSERT_TRUE(hosts.has_room("hangs0", 0));
+  hosts.started("hangs0");
+  EXPECT_FALSE(hosts.has_room("hangs0", 0)) << "it may hang again";
+  hosts.answered("hangs1", 60'000, 0);
+  EXPECT_TRUE(hosts.has_room("hangs1", 60'000)) << "it answers again";
   hosts.forget(1000);
   EXPECT_NE(find(hosts.known(1000), "hangs9"), nullptr) << "silence is remembered";
   hosts.forget(3'700'000);
   EXPECT_EQ(find(hosts.known(3'700'000), "hangs9"), nullptr) << "for an hour";
+}
+
+TEST(WebhookHosts, ThatAnswerSlowlyShareTheQuarterOfSilentOnes) {
+  WebhookHosts hosts({8, 10'000, 20});
+  auto answer = [&](const std::string &host, std::int64_t now, std::int64_t took_ms) {
+    ASSERT_TRUE(hosts.has_room(host, now));
+    hosts.started(host);
+    hosts.answered(host, now, 0, took_ms);
+  };
+  std::int64_t now = 0;
+  auto start_all = [&] {
+    int sent = 0;
+    for (const char *name : {"a", "b"}) {
+      for (; hosts.has_room(name, now); ++sent)
+        hosts.started(name);
+    }
+    return sent;
+  };
+  for (const char *name : {"a", "b"}) {
+    for (int i = 0; i < 3; ++i)
+      answer(name, now, 100);
+    answer(name, now, 2'000);
+  }
+  answer("a", ++now, 100);
+  EXPECT_EQ(start_all(), 5) << "one quick answer does not change that";
+  EXPECT_EQ(hosts.room(), 15);
+  for (now = 60'001; hosts.room() < 20;)
+    hosts.answered("a", now, 0, 100);
+  EXPECT_GE(start_all(), 8) << "a minute later they are as others";
 }
 
 TEST(WebhookHosts, SendNoMoreToAllThanTheyMay) {
