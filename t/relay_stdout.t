@@ -100,6 +100,22 @@ subtest 'the reader leaves' => sub {
     is status('left'), 0, 'SIGTERM ends it';
 };
 
+# Bug: a connection got the number of the descriptor.
+subtest 'it was closed before' => sub {
+    my @relay = ($s->{worker} =~ s/worker$/relay/r, qw(--name closed --sink stdout));
+    local @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($s->place('relay'), $s->password('relay'));
+    like `@relay --once 2>&1 >&-`, qr/standard output was closed: the relay ends/, 'the relay ends, and says why';
+    isnt system("@relay --check >&-"), 0, '--check fails';
+    my $pid = open my $pipe, '-|', "exec @relay <&- 2>&-" or die "fork: $!";
+    $s->adopt('closed', $pid);
+    eventually 'one whose other descriptors are closed begins',
+        sub { sql("SELECT leader IS NOT NULL FROM await.relay_status('closed')") eq 't' };
+    my @are = map { readlink "/proc/$pid/fd/$_" } 0, 2;
+    is_deeply \@are, [ ('/dev/null') x 2 ], 'and no connection has their numbers';
+    kill 'TERM', $pid;
+    is status('closed'), 0, 'SIGTERM ends it';
+};
+
 subtest 'what it writes to is full' => sub {
     plan skip_all => 'there is no /dev/full' unless -e '/dev/full';
     local $s->{spawned} = 1;

@@ -31,6 +31,10 @@ std::string is_time(const std::string &text);
 /// The variable of the environment; empty if it is not set or "".
 std::optional<std::string> from_environment(const char *name);
 
+/// Where standard input, output or error is closed, something that cannot be used has its number from now on:
+/// a connection would get it, and be written to as if it were that.
+void keep_standard_descriptors();
+
 /// host:pid
 std::string process_name();
 

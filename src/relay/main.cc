@@ -227,6 +227,7 @@ int main(int argc, char **argv) {
   CLI::App app("Hands on the events of all jobs, batches and topics.", "await-relay");
   Arguments arguments;
   declare(app, arguments);
+  cli::keep_standard_descriptors();
   cli::close_proc();
   if (auto status = cli::parse_arguments(app, argc, argv))
     return *status;

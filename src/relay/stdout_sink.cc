@@ -1,5 +1,6 @@
 #include "relay/stdout_sink.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -16,8 +17,11 @@ namespace {
 
 constexpr int kWritesInARow = 64;
 
-/// What poll(2) says of the descriptor now.
+/// What poll(2) says of the descriptor now; POLLERR if it is none to write to
+/// (cli::keep_standard_descriptors).
 int readiness(int fd) {
+  if ((::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+    return POLLERR;
   pollfd ask{fd, POLLOUT, 0};
   return ::poll(&ask, 1, 0) == 1 ? ask.revents : 0;
 }

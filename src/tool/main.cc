@@ -276,6 +276,7 @@ int main(int argc, char **argv) {
   Arguments arguments;
   declare_common(app, arguments);
   declare_verbs(app, arguments);
+  cli::keep_standard_descriptors();
   cli::close_proc();
   ::signal(SIGPIPE, SIG_IGN);
   struct sigaction interrupt {};

@@ -237,6 +237,7 @@ int main(int argc, char **argv) {
       "await-worker");
   Arguments arguments;
   declare(app, arguments);
+  cli::keep_standard_descriptors();
   cli::close_proc();
   if (auto status = cli::parse_arguments(app, argc, argv))
     return *status;
