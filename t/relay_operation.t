@@ -44,6 +44,9 @@ subtest '--check says what is missing, and the remedy' => sub {
         like run(qw(--check --sink stdout)), qr/^1 .*PostgreSQL: .*permission denied/s, 'a role without rights';
         sql('GRANT await_relay TO bare');
         like run(qw(--check --sink stdout)), qr/^0 PostgreSQL: ok/, 'a member of await_relay needs no more';
+        sql('ALTER ROLE bare CONNECTION LIMIT 1');
+        like run(qw(--check --sink stdout)), qr/^1 .*PostgreSQL: .*too many connections for role/s,
+            'one that may not have enough connections';
         local $s->{relay_place} = $s->place('relay') =~ s/port=\d+/port=1/r;
         like run(qw(--check --sink stdout)), qr/^1 .*PostgreSQL: .*[Cc]onnection refused/s, 'no server';
     }

@@ -47,7 +47,7 @@ void Feed::stop() {
     store_reply_.unlink();
   next_.reset();
   progress_ = Progress();
-  dirty_ = false;
+  dirty_ = tells_ = false;
   // the sink reads current_ until it has answered
   stale_ = delivering_;
   if (!delivering_)
@@ -97,10 +97,16 @@ void Feed::Page::append(Page &&more) {
 void Feed::on_page(Result<RelayPage> page) {
   if (!page) {
     news_ = true;
-    unread_.fail("sink " + name_ + ": cannot read events: " + page.error().detail);
+    progress_.reason = "cannot read events: " + page.error().detail;
+    unread_.fail("sink " + name_ + ": " + progress_.reason);
+    tell_reason();
     read_timer_->set(read_backoff_.next(random_.unit()));
     owner_.on_feed();
     return;
+  }
+  if (unread_.failing()) {
+    progress_.reason.clear();
+    tell_reason();
   }
   unread_.recover("sink " + name_ + ": events are read again");
   read_backoff_.reset();
@@ -200,7 +206,14 @@ void Feed::finish_page() {
 }
 
 /// Events that came without a cursor wait for a page with one.
-bool Feed::has_to_store() const { return (dirty_ && !progress_.cursor.empty()) || progress_.failures > 0; }
+bool Feed::has_to_store() const {
+  return (dirty_ && !progress_.cursor.empty()) || progress_.failures > 0 || tells_;
+}
+
+void Feed::tell_reason() {
+  tells_ = true;
+  store_soon();
+}
 
 void Feed::store_soon() {
   if (!store_reply_.waiting() && !store_timer_->pending())
@@ -214,6 +227,7 @@ void Feed::store() {
   if (!has_to_store() && !(old && !progress_.cursor.empty()))
     return;
   storing_ = std::exchange(progress_, Progress());
+  tells_ = false;
   dirty_ = dirty_ && storing_.cursor.empty();
   cursors_.advance(name_, no_, storing_, store_reply_);
 }
@@ -227,7 +241,7 @@ void Feed::on_stored(Result<Advanced> outcome) {
       progress_.cursor = storing_.cursor;
     if (progress_.reason.empty())
       progress_.reason = storing_.reason;
-    dirty_ = true;
+    dirty_ = tells_ = true;
     store_timer_->set(kStoreMs);
     return;
   }

@@ -105,6 +105,7 @@ class Feed : private Source::Listener {
   void store_soon();
   void on_stored(Result<Advanced> outcome);
   bool has_to_store() const;
+  void tell_reason();
 
   io::Loop &loop_;
   io::Random &random_;
@@ -135,6 +136,7 @@ class Feed : private Source::Listener {
   std::int64_t no_ = 0;  // of the stored cursor
   Progress progress_;    // that is not stored
   bool dirty_ = false;   // events were read that the stored cursor does not have behind it
+  bool tells_ = false;   // why no events are read, or that they are again
   Progress storing_;     // what on_stored() is about
   std::int64_t stored_ms_ = 0;
   core::Backoff backoff_{100, 10'000};

@@ -59,7 +59,9 @@ class Relay : private pg::Connection::Observer, private Leader::Listener, privat
   const std::vector<std::unique_ptr<Feed>> &feeds() const { return feeds_; }
   const std::vector<std::unique_ptr<KafkaSource>> &intakes() const { return intakes_; }
   /// Why PostgreSQL cannot be used; empty if it can, or is not known yet.
-  const std::string &trouble() const { return schema_.failing() ? schema_.reason() : lead_.reason(); }
+  const std::string &trouble() const {
+    return schema_.failing() ? schema_.reason() : lead_.reason().empty() ? read_.reason() : lead_.reason();
+  }
   /// What the source lacks, with the remedy; `Done`: nothing.
   void check_source(core::Reply<Done> &reply);
   /// Whether the relay that leads, if one does, has the sinks of this one.

@@ -225,10 +225,22 @@ TEST_F(FeedTest, reads_again_after_an_error) {
   source.write(5);
   source.fail();
   EXPECT_EQ(feed.trouble(), "sink one: cannot read events: away");
+  loop.pass(100);
+  ASSERT_EQ(cursors.asked.size(), 1U);
+  EXPECT_EQ(cursors.asked[0].progress.reason, "cannot read events: away") << "the status says so";
+  EXPECT_EQ(cursors.asked[0].progress.cursor, "") << "the cursor stays";
+  cursors.answer(Error{Code::unavailable, "away"});
+  loop.pass(100);
+  EXPECT_EQ(cursors.asked.back().progress.reason, "cannot read events: away")
+      << "though it could not be stored";
+  cursors.stored();
   loop.pass(5000);
   source.answer();
   EXPECT_EQ(sink.pages, (Pages{{1, 5}}));
   EXPECT_EQ(feed.trouble(), "");
+  loop.pass(100);
+  EXPECT_EQ(cursors.asked.back().progress.reason, "") << "and when it is over, before an event is delivered";
+  EXPECT_EQ(cursors.asked.size(), 3U);
 }
 
 TEST_F(FeedTest, what_is_filtered_out_moves_the_cursor) {
