@@ -2816,13 +2816,15 @@ BEGIN
             UNION ALL
             SELECT 0, j.webhook ->> 'url' WHERE j.webhook IS NOT NULL AND await.webhook_wants(
                 CASE WHEN jsonb_typeof(j.webhook -> 'on') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(j.webhook -> 'on')) END, g.type)
-                AND NOT EXISTS (             -- it wants no more of this job
-                    SELECT FROM await.delivery d JOIN await.delivery_end e ON e.delivery = d.id AND e.state = 'dead'
-                    JOIN await.delivery_attempt a ON a.delivery = d.id AND a.status = 410
-                    WHERE d.job = j.id AND d.webhook = 0)
         ) t
         WHERE g.job < 'ffffffff-0000-0000-0000-000000000000'     -- topics
           AND await.webhook_host(t.url) IS NOT NULL              -- or somebody has edited it
+    ), gone AS MATERIALIZED (                -- jobs of which their own URL wants no more: once a job, not once an event
+        SELECT o.job FROM (SELECT DISTINCT t.job FROM target t WHERE t.webhook = 0) o
+        WHERE EXISTS (
+            SELECT FROM await.delivery d JOIN await.delivery_end e ON e.delivery = d.id AND e.state = 'dead'
+            JOIN await.delivery_attempt a ON a.delivery = d.id AND a.status = 410
+            WHERE d.job = o.job AND d.webhook = 0)
     ), ins AS (
         INSERT INTO await.delivery (webhook, job, seq, type, queue, url, body)
         SELECT t.webhook, t.job, t.seq, e.type, t.queue, t.url, e.body
@@ -2835,6 +2837,7 @@ BEGIN
                 jsonb_build_object('job', j.id, 'seq', 1, 'type', 'pending', 'state', 'pending', 'attempt', 0,
                                    'at', j.created_at)))
             FROM await.job j WHERE t.seq = 1 AND j.class = await.class(t.job) AND j.id = t.job) e
+        WHERE t.webhook <> 0 OR NOT EXISTS (SELECT FROM gone n WHERE n.job = t.job)
         ORDER BY t.ord, t.webhook
         ON CONFLICT DO NOTHING
         RETURNING delivery.id
