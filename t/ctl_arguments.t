@@ -52,8 +52,39 @@ for (
     like ctl(@$_), qr/\A0 /, "@$_";
 }
 
+# which word, or how the command is called
+my $no_option = 'is no option of';
+for (
+    [ [qw(frobnicate)], qr/"frobnicate" is no command; "await-ctl --help" lists them/ ],
+    [ [qw(pause)], qr/usage: await-ctl pause (?!.*await-ctl resume).*\nawait-ctl: wrong arguments of pause/s ],
+    [ [qw(pause a b)], qr/usage: await-ctl pause .*wrong arguments of pause/s ],
+    [ [qw(relay set a)], qr/usage: await-ctl relay .*\n +await-ctl relay .*wrong arguments of relay/s ],
+    [ [qw(webhooks enable)], qr/usage: await-ctl webhooks .*wrong arguments of webhooks/s ],
+    [ [qw(rotate --forgt)], qr/usage: await-ctl rotate .*wrong arguments of rotate/s ],
+    [ [qw(pause -x)], qr/"-x" $no_option pause/ ],
+    [ [qw(queues --jsn)], qr/"--jsn" $no_option queues/ ],
+    [ [qw(grant worker q --all)], qr/"--all" $no_option grant/ ],
+    [ [qw(grant worker q -d)], qr/-d needs a CONNINFO/ ],
+    [ [qw(setup --yes -d)], qr/-d needs a CONNINFO/ ],
+    [ [qw(check --frobnicate)], qr/"--frobnicate" $no_option check/ ])
+{
+    my ($words, $says) = @$_;
+    like ctl(@$words), qr/\A64 (?:await-ctl: )?$says/, "@$words";
+}
+is sql('SELECT count(*) FROM await.queues() WHERE paused'), 0, 'no queue was paused';
+{
+    local $ENV{AWAIT_POSTGRES} = 'host=/none';
+    for (
+        [qw(queues q -d DB)], [qw(queues q --json -d DB)],
+        [qw(queues -d DB --json q)], [qw(jobs --state=failed -d DB)],
+        [qw(webhooks list -d DB)], [qw(grant await_worker q -d DB)])
+    {
+        like ctl(map { $_ eq 'DB' ? $s->postgres : $_ } @$_), qr/\A0 /, "-d anywhere: @$_";
+    }
+}
 like ctl(@$_), qr/\A0 usage: await-ctl/, "@$_"
-    for map { [ $_, '--help' ] } qw(pause cancel grant queues purge rotate relay);
-is sql('SELECT count(*) FROM await.queue_grant'), 0, 'and does nothing else';
+    for map { my $command = $_; map { [ $command, $_ ] } qw(--help -h) }
+    qw(pause cancel grant queues purge rotate relay setup check);
+is sql('SELECT string_agg(queue, $$ $$) FROM await.queue_grant'), 'q', 'one queue was granted, and nothing else done';
 
 finish();

@@ -436,7 +436,7 @@ subtest 'what cannot be right is refused' => sub {
     for my $words ("migrate '' --check", 'migrate dbname=x --check', 'migrate a b', 'look', 'status a b', 'roles x') {
         my ($status, $said) = ctl('loud', $words);
         is $status, 64, $words;
-        like $said, qr/^usage:/, 'usage';
+        like $said, qr/^usage: await-ctl (?:migrate|status|roles) |"look" is no command; /, 'it says how it is called';
     }
     my $sql = copy_of_sql();
     Await::Stack::write_file("$dir/fake/find", "#!/bin/sh\n/usr/bin/find \"\$@\" | head -n 5\nexit 1\n", 0755)
