@@ -82,6 +82,21 @@ is sql('SELECT count(*) FROM await.queues() WHERE paused'), 0, 'no queue was pau
         like ctl(map { $_ eq 'DB' ? $s->postgres : $_ } @$_), qr/\A0 /, "-d anywhere: @$_";
     }
 }
+{
+    # stands in for redis-cli: everybody sees its arguments
+    Await::Stack::make_dir("$s->{dir}/bin");
+    my $argv = "$s->{dir}/argv";
+    Await::Stack::write_file("$s->{dir}/bin/redis-cli", "#!/bin/sh\necho \"\$*\" >> $argv\necho 1\n", 0755);
+    local @ENV{qw(PATH AWAIT_REDIS)} = ("$s->{dir}/bin:$ENV{PATH}", 'redis://ann:TOP%40SECRET@127.0.0.1:7/3');
+    ctl('pause', 'q');
+    is ctl('resume', 'q'), "0 q: resumed\n", 'a queue is resumed, with a Redis';
+    is slurp($argv), "--no-auth-warning --user ann -h 127.0.0.1 -p 7 -n 3 PUBLISH await:queue:q 1\n",
+        'workers are told by it, and its password is in no argument';
+    local $ENV{AWAIT_REDIS} = 'unix:/none';
+    ctl('resume', 'q');
+    like slurp($argv), qr{^--no-auth-warning -s /none PUBLISH}m, 'by a socket, too';
+}
+
 like ctl(@$_), qr/\A0 usage: await-ctl/, "@$_"
     for map { my $command = $_; map { [ $command, $_ ] } qw(--help -h) }
     qw(pause cancel grant queues purge rotate relay setup check);
