@@ -35,7 +35,7 @@ my $to = "$dir/root";
 my $install = "make -s -C $root DESTDIR=$to PREFIX=/opt/await MODULES_DIR=/modules B=$build";
 is said("$root/tools/make-man $build @{[listed('MANUALS')]}"), '', 'make man';
 # not "install": what it builds first is built already
-is said("$install install-built"), '', 'make install' or BAIL_OUT 'there is nothing to look at';
+is said("umask 077; $install install-built"), '', 'make install' or BAIL_OUT 'there is nothing to look at';
 my %installed = map { $_ => 1 } files_in($to);
 
 subtest 'make install' => sub {
@@ -52,6 +52,8 @@ subtest 'make install' => sub {
     is_deeply [ grep { !$installed{"/opt/await/share/nginx-await/$_"} } @sql ], [], 'and all of the SQL';
     like said("env AWAIT_POSTGRES='host=$dir/none' $to/opt/await/bin/await-ctl migrate"), qr/connection to server/,
         'await-ctl finds it, and asks PostgreSQL';
+    is said("find $to/opt $to/modules ! -type l ! -perm -a=r -o -type d ! -perm -a=x"), '',
+        'all may read it, whatever the umask is';
     my @broken = grep { -l "$to$_" && !-e "$to$_" } keys %installed;
     is_deeply \@broken, [], 'no link leads nowhere';
 };
@@ -181,7 +183,7 @@ subtest 'debian/' => sub {
 sub purged {
     my ($system) = @_;
     mkdir "$dir/few";
-    symlink "/usr/bin/$_", "$dir/few/$_" for qw(sh sed grep rm rmdir);    # no deluser
+    symlink "/usr/bin/$_", "$dir/few/$_" for qw(sh sed grep find rm rmdir);    # no deluser
     return said("env PATH=$dir/few DPKG_ROOT=$system sh $root/debian/await-tools.postrm purge");
 }
 
@@ -217,7 +219,14 @@ subtest 'purging await-tools' => sub {
 
     unlink glob "$system/etc/await/*";
     $write->("/etc/await/$_") for qw(mine.pgpass await_edge.redis kafka.properties work.env);
+    my $wants = '/etc/systemd/system/multi-user.target.wants';
+    my @links = map { "$system$wants/$_.service" } qw(await-worker@mine await-relay nginx);
+    $write->("$wants/await-worker\@own.service");
+    symlink '/none', $_ for @links;
     is purged($system), '', 'without setup nothing is said';
+    is_deeply [ sort(files_in("$system/etc/systemd")) ],
+        [ map { $_ =~ s{^/etc/systemd}{}r } map { "$wants/$_.service" } qw(await-worker@own nginx) ],
+        'links to units that have gone go with them';
     is_deeply [ sort(files_in("$system/etc/await")) ], [ '/await_edge.redis', '/kafka.properties', '/mine.pgpass' ],
         'and files of the operator are kept, but for those of the units';
 };
