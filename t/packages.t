@@ -63,10 +63,14 @@ subtest 'manual pages' => sub {
     for my $program (@programs) {
         ok -s "$man/man1/$program.1", "$program.1" or next;
         my $page = said("env MANWIDTH=200 man -E ascii -l $man/man1/$program.1");
-        my %options = map { $_ => 1 } said("$to/opt/await/bin/$program --help") =~ /(?<![\w-])(--?[a-z][a-z-]*)/g;
+        my @help = ('--help', $program eq 'await-ctl' ? ('setup --help', 'check --help') : ());
+        my %options =
+            map { $_ => 1 } map { said("$to/opt/await/bin/$program $_") =~ /(?<![\w-])(--?[a-z][a-z-]*)/g } @help;
         cmp_ok scalar keys %options, '>=', 4, "$program has options";
         my @missing = grep { $page !~ /(?<![\w-])\Q$_\E(?![\w-])/ } sort keys %options;
         is_deeply \@missing, [], "$program.1 has all of them";
+        my ($also) = $page =~ /^SEE ALSO\n(.*)/ms;
+        is_deeply [ grep { $_ ne $program && $also !~ /\b\Q$_\E\(1\)/ } @programs ], [], 'and names the others';
     }
     my $page = said("env MANWIDTH=200 man -E ascii -l $man/man5/nginx-await.5");
     my @directives = map { m{([^/]+)\.md$} } glob "$root/docs/directives/*.md";
@@ -81,6 +85,7 @@ subtest 'await-ctl without psql' => sub {
     symlink "/usr/bin/$_", "$dir/bin/$_" for qw(sh cat sed awk grep dirname readlink);
     my $ctl = "env PATH=$dir/bin $to/opt/await/share/nginx-await/tools/await-ctl";
     like said("$ctl --help"), qr/\Ausage: await-ctl migrate/, '--help says it';
+    like said("$ctl $_ --help"), qr/\Ausage: await-ctl $_ /, "$_ --help, too" for qw(setup check);
     like said("$ctl --version"), qr/\Aawait-ctl \d/, '--version too';
     like said("$ctl status"), qr/\Aexit status \d+: await-ctl: psql is missing [^\n]*\n\z/,
         'all else names what is missing';
