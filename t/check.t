@@ -169,6 +169,25 @@ subtest 'PostgreSQL and rights' => sub {
         qr/^WRONG    rights: role "www-data" .* no member of await_edge\n +remedy: GRANT await_edge TO "www-data"$/m,
         sqls('GRANT await_edge TO "www-data"; REVOKE CONNECT ON DATABASE await FROM "www-data"'));
     finds(
+        'a member that does not inherit',
+        sqls('ALTER ROLE "www-data" NOINHERIT', 'GRANT CONNECT ON DATABASE await TO "www-data"'),
+        1,
+        qr/^WRONG    rights: role "www-data" .* does not inherit .*\n +remedy: (?:ALTER|GRANT .*) .*INHERIT/m,
+        sqls('REVOKE CONNECT ON DATABASE await FROM "www-data"'));
+    finds(
+        'and may not connect',
+        sub { }, 1,
+        qr/cannot log in: .*permission denied for database.*\n +remedy: GRANT await_edge TO .*INHERIT/m,
+        sqls('ALTER ROLE "www-data" INHERIT'));
+    for my $of ('ROLE "www-data"', 'DATABASE await') {
+        finds(
+            "sessions of $of are read-only",
+            sqls("ALTER $of SET default_transaction_read_only = on"),
+            1,
+            qr/^WRONG    PostgreSQL: the sessions of "www-data" are read-only.*\n +remedy: .*default_transaction_read/m,
+            sqls("SET transaction_read_only = off; ALTER $of RESET default_transaction_read_only"));
+    }
+    finds(
         'too many rights',
         sqls('ALTER ROLE "www-data" CREATEROLE', 'GRANT await_worker TO "www-data"'),
         0,

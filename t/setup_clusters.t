@@ -1,5 +1,5 @@
 # `await-ctl setup` by Debian's psql, which chooses among the servers ("clusters") of a host: by name, the one of port
-# 5432, or none.
+# 5432, or none; and by a pooler before a server.
 
 use strict;
 use warnings;
@@ -74,8 +74,44 @@ subtest 'none is the default, and psql warns of it' => sub {
     (undef, $out) = $host->ctl('check', [], env => \%there);
     like $out, qr/^ok       PostgreSQL: nginx can log in as "www-data"/m, 'check sees it, too';
     like $out, qr/^ok       schema: up to date/m, 'and the schema' or diag $out;
+    SKIP: {
+        my ($pgbouncer) = grep { -x } qw(/usr/sbin/pgbouncer /usr/bin/pgbouncer);
+        skip 'no pgbouncer', 4 if !$pgbouncer;
+        pooled($pgbouncer, $_) for 'extra_float_digits', 'extra_float_digits, options';
+    }
     $host->undoes($before, 'by address');
 };
+
+# setup and check by a pooler that refuses options, or hides that they are not heeded: what was set up is not touched.
+sub pooled {
+    my ($pgbouncer, $ignored) = @_;
+    my $port = Await::Ports::free_port();
+    Await::Stack::write_file("$s->{dir}/pooler.ini", <<"INI", 0644);
+[databases]
+* = host=$sockets port=$host->{pg_port} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+ignore_startup_parameters = $ignored
+INI
+    $s->spawn('pooler', [ $pgbouncer, "$s->{dir}/pooler.ini" ], user => 'postgres');
+    $s->wait_for('pooler', 20, sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) });
+    my %there = (%debian, AWAIT_POSTGRES => "host=127.0.0.1 port=$port user=postgres");
+    my $state = $host->state;
+    $host->refuses($state, "setup by a pooler that ignores $ignored",
+        [], 1, qr/^await-ctl: a pooler stands before PostgreSQL.*: -d names PostgreSQL itself\. Nothing/m, env => \%there);
+    my $snippet = "$host->{etc}/nginx/snippets/await.conf";
+    my $text = slurp($snippet);
+    Await::Stack::write_file($snippet, $text =~ s/host=\S+ port=\d+/host=127.0.0.1 port=$port/r, 0644);
+    my (undef, $out) = $host->ctl('check', [], env => \%there);
+    like $out, qr/^not seen schema: a pooler stands before PostgreSQL, .*: -d CONNINFO/m, 'check by it' or diag $out;
+    Await::Stack::write_file($snippet, $text, 0644);
+    $s->end('pooler', 'TERM');
+    return;
+}
 
 subtest 'one is the default' => sub {
     add_cluster('main', 5432, "$s->{dir}/none");

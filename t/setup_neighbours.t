@@ -104,9 +104,19 @@ subtest 'a role that was there and cannot be used as it is' => sub {
     ($status, $out) = $host->setup(['--redis=off']);
     is $status, 1, 'without a connection: exit status' or diag $out;
     like $out, qr/may not have more connections: ALTER ROLE "www-data" CONNECTION LIMIT -1, by whoever/, 'it says so';
-    $host->sql('ALTER ROLE "www-data" CONNECTION LIMIT -1');
+    $host->sql('ALTER ROLE "www-data" CONNECTION LIMIT -1 NOINHERIT');
+    my $inherits = qr/does not inherit the rights of await_edge: ALTER ROLE "www-data" INHERIT, or .*, by whoever/;
+    ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 1, 'without INHERIT: exit status' or diag $out;
+    like $out, $inherits, 'it says so';
+    unlike $out, qr/pg_hba|password/, 'and nothing of passwords';
+    $host->sql('GRANT CONNECT ON DATABASE await TO PUBLIC');
+    ($status, $out) = $host->setup(['--redis=off']);
+    is $status, 1, 'where it may connect: exit status' or diag $out;
+    like $out, $inherits, 'it says so, too';
+    $host->sql($_) for 'REVOKE CONNECT ON DATABASE await FROM PUBLIC', 'ALTER ROLE "www-data" INHERIT';
     ($status, $out) = $host->setup([ '--redis=off', '--enable' ]);
-    is $status, 0, 'with both' or diag $out;
+    is $status, 0, 'with all of them' or diag $out;
     $host->sql('ALTER ROLE "www-data" NOLOGIN');
     ($status, $out) = $host->ctl('check', []);
     like $out, qr/^WRONG    PostgreSQL: .* cannot log in: .*\n +remedy: ALTER ROLE \.\.\. LOGIN$/m,
