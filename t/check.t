@@ -322,6 +322,12 @@ subtest 'slots, connections and clocks' => sub {
         conf('nginx/nginx.conf', sub { s/worker_processes 40/worker_processes 2/ }));
     Await::Stack::make_dir("$s->{dir}/wrong");
     Await::Stack::write_file("$s->{dir}/wrong/date", qq{#!/bin/sh\nexec /bin/date -d '+60 seconds' "\$@"\n}, 0755);
+    Await::Stack::make_dir("$s->{dir}/slow");
+    Await::Stack::write_file("$s->{dir}/slow/date", qq{#!/bin/sh\n/bin/date "\$@"\nsleep 2.1\n}, 0755);
+    finds(
+        'a host that stands still between two looks at its clock',
+        sub { }, 0, qr/^ok       clock: PostgreSQL's differs by 0\.000 s$/m,
+        sub { }, env => { PATH => "$s->{dir}/slow:$ENV{PATH}" });
     finds('a clock',
         sub { }, 0, qr/^warning  clock: PostgreSQL's differs .* by -(?:59|60)\.\d+ s.*\n +remedy: .*timedatectl/m,
         sub { }, env => { PATH => "$s->{dir}/wrong:$ENV{PATH}" });
