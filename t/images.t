@@ -87,6 +87,9 @@ subtest 'compose.yml names what there is' => sub {
     is_deeply [ sort map { join ' ', @{ $services{$_}{command} } } grep { /^worker-/ } keys %services ],
         [ sort keys %lines ],
         'its workers are those of conf/demo.conf';
+    # Compose takes an image that has a name for one of somebody else
+    my ($down) = slurp("$root/docs/install.md") =~ /^docker compose \S.* down (.*)$/m;
+    is $down, '--volumes --rmi all', 'what docs/install.md removes it by removes images that have a name, too';
 };
 
 subtest 'the Dockerfile' => sub {
