@@ -50,6 +50,13 @@ subtest 'what is missing is named, with a remedy' => sub {
         $before, 'no nginx', [], 69,
         qr/nginx is missing: apt install nginx/,
         env => { AWAIT_NGINX => '/none' });
+    my $elsewhere = "$s->{dir}/nginx-elsewhere";
+    my $arguments = 'configure arguments: --prefix=/opt/n --conf-path=conf/nginx.conf --with-http_ssl_module';
+    Await::Stack::write_file($elsewhere, qq{#!/bin/sh\n[ "\$1" = -V ] && echo "$arguments" >&2\n}, 0755);
+    my ($status, $out) = $host->setup(["--etc=$s->{dir}/none"], env => { AWAIT_NGINX => $elsewhere });
+    is $status, 69, 'an nginx whose configuration is elsewhere: exit status';
+    like $out, qr{no \S+/none/nginx/nginx\.conf, .*reads /opt/n/conf/nginx\.conf: do it by hand.*Nothing was done},
+        'it says where';
     $host->write_nginx('');
     my $without = $host->state;
     $host->refuses($without, 'no module, to be enabled',
@@ -100,6 +107,12 @@ subtest 'hostile arguments' => sub {
         for '../x', "a'; touch $file; '", 'a{}', '-x', 'x' x 65;
     $host->refuses($before, "listen $_", ["--listen=$_"], 64, qr/ADDRESS:PORT/)
         for '80; } evil {', "8080\ninclude x", '$(id)';
+    $host->refuses($before, "listen $_", ["--listen=$_"], 64, qr/the port is no number from 1 to 65535/)
+        for '99999', '127.0.0.1:0', '[::1]:123456';
+    $host->refuses($before, "options $_", ["--options=$_"], 64, qr/--options: psql: .*Nothing was done/)
+        for 'foo=bar', 'sslmode=bogus', 'sslmode', "sslmode='x";
+    $host->refuses($before, "options $_", ["--options=$_"], 64, qr/may have no user, dbname, passfile or service/)
+        for 'dbname=postgres', 'sslmode=prefer user = postgres', 'passfile=/x';
     $host->refuses($before, "owner $_", ["--owner=$_"], 64, qr/no name of a role/) for 'a b', 'await_edge', 'x"; DROP';
     $host->refuses($before, "redis $_", ["--redis=$_"], 64, qr/--redis/)
         for 'http://x', "redis://x;\n", 'redis://x"y', 'redis://$x';
