@@ -120,6 +120,22 @@ subtest 'nginx' => sub {
         qr/^WRONG    ports: another program than nginx listens at port $port\n +remedy: .*^warning  error_page/ms,
         $restore
     );
+    my $elsewhere = "$s->{dir}/nginx-elsewhere";
+    Await::Stack::write_file($elsewhere, <<"SH", 0755);
+#!/bin/sh
+if [ "\$1" = -V ]; then echo "configure arguments: --prefix=$host->{etc} --conf-path=nginx/nginx.conf" >&2; exit; fi
+exec $s->{nginx} "\$@"
+SH
+    my $mount = 'mount -t tmpfs none /etc/nginx';
+    SKIP: {
+        skip 'needs a mount namespace, and /etc/nginx', 2 if system("unshare -m sh -c '$mount' 2>/dev/null") != 0;
+        my ($status, $out) = $host->ctl(
+            'check', ['--etc=/etc'],
+            before => [ 'unshare', '-m', 'sh', '-c', "$mount && exec \"\$\@\"", 'sh' ],
+            env => { AWAIT_NGINX => $elsewhere });
+        is $status, 0, 'an nginx whose configuration is elsewhere: exit status' or diag $out;
+        like $out, qr/^ok       nginx: the configuration is accepted/m, 'it is found';
+    }
     finds(
         'not root',
         sub { },
