@@ -103,6 +103,7 @@ SQL
     like $out, qr/^Nothing was to be done/m, 'a second run says so';
     is_deeply $host->state, $after, 'a second run changes nothing';
     my ($checked, $said) = $host->ctl('check', [ '-d', 'host=127.0.0.1 port=' . $host->{pg_port} ]);
+    like $said, qr/^ok       PostgreSQL: nginx can log in as "www-data"/m, 'check sees it';
     unlike $said, qr/[0-9a-f]{48}/, 'check shows no password';
     my $undone = `PGPASSWORD='' sh '$host->{etc}/await/undo.sh' 2>&1`;
     isnt $?, 0, 'undoing without the password of Redis: exit status';
@@ -154,6 +155,21 @@ subtest 'rights that are missing: what somebody else has to run' => sub {
     ($status, $out) = $host->setup([ '--redis-users', "--options=$verified" ], env => \%env);
     is $status, 0, 'then all is done' or diag $out;
     redis_cli(qw(ACL DELUSER weak await_edge await_worker));
+};
+
+subtest 'without Redis: only a superuser may let the database notify' => sub {
+    $host->sql(q{CREATE ROLE maker LOGIN CREATEDB CREATEROLE PASSWORD 'maker'});
+    my %env = (PGPASSWORD => 'maker', PGHOST => undef, PGPORT => undef, AWAIT_POSTGRES =>
+            "host=127.0.0.1 port=$host->{pg_port} user=maker dbname=postgres $verified");
+    my @arguments = ('--redis=off', '--database=quiet', "--options=$verified");
+    my ($status, $out) = $host->setup(\@arguments, env => \%env);
+    is $status, 1, 'exit status' or diag $out;
+    my ($sql) = $out =~ /permission denied to set parameter.*same command again:\n(.*)/s;
+    like $sql, qr/^ALTER DATABASE "quiet" SET await\.notify = on;$/m, 'what somebody else has to run' or diag $out;
+    is $host->script($sql), '', 'a superuser runs it';
+    is $host->sql('SHOW await.notify', 'quiet'), 'on', 'the database notifies';
+    (undef, $out) = $host->setup([ @arguments, '--sql' ], env => \%env);
+    unlike $out, qr/await\.notify/, 'and that is not asked for again';
 };
 sub password { my ($password) = slurp("$host->{etc}/await/$_[0].pgpass") =~ /([0-9a-f]{48})/; return $password }
 
