@@ -101,8 +101,8 @@ INI
     $s->wait_for('pooler', 20, sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) });
     my %there = (%debian, AWAIT_POSTGRES => "host=127.0.0.1 port=$port user=postgres");
     my $state = $host->state;
-    $host->refuses($state, "setup by a pooler that ignores $ignored",
-        [], 1, qr/^await-ctl: a pooler stands before PostgreSQL.*: -d names PostgreSQL itself\. Nothing/m, env => \%there);
+    my $says = qr/^await-ctl: a pooler stands before PostgreSQL.*: -d names PostgreSQL itself\. Nothing/m;
+    $host->refuses($state, "setup by a pooler that ignores $ignored", [], 1, $says, env => \%there);
     my $snippet = "$host->{etc}/nginx/snippets/await.conf";
     my $text = slurp($snippet);
     Await::Stack::write_file($snippet, $text =~ s/host=\S+ port=\d+/host=127.0.0.1 port=$port/r, 0644);
