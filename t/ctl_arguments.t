@@ -97,6 +97,20 @@ is sql('SELECT count(*) FROM await.queues() WHERE paused'), 0, 'no queue was pau
     like slurp($argv), qr{^--no-auth-warning -s /none PUBLISH}m, 'by a socket, too';
 }
 
+{
+    # as "await-ctl setup" makes it
+    local @ENV{qw(AWAIT_POSTGRES PGPASSWORD)} = ($s->place('admin'), $s->password('admin'));
+    my $admin = sub { system(Await::Stack::pg_bin() . '/psql', '-XAtqw', '-d', $s->place('admin'), '-c', @_) };
+    is $admin->('ALTER ROLE await NOLOGIN'), 0, 'nobody logs in as the owner';
+    my ($remedy) = ctl('status') =~ /\A[1-9].*superuser "admin".*HINT:  .*: (PGOPTIONS='[^']*') await-ctl /s;
+    is $remedy, "PGOPTIONS='-c role=await'", 'a superuser is told how to act as the owner';
+    for (['status'], ['queues'], ['purge']) {
+        local $ENV{PGOPTIONS} = '-c role=await';
+        like ctl(@$_), qr/\A0 /, "which does: @$_";
+    }
+    $admin->('ALTER ROLE await LOGIN');
+}
+
 like ctl(@$_), qr/\A0 usage: await-ctl/, "@$_"
     for map { my $command = $_; map { [ $command, $_ ] } qw(--help -h) }
     qw(pause cancel grant queues purge rotate relay setup check);
