@@ -56,7 +56,7 @@ build: module
 # at the lowest priority, what only computes. All of them run, even if one fails; the last line names those that did.
 CHECKS := lint-sample mutants-sample simulate fuzz model cost valgrind
 # in a second clone, what has not changed is not compiled again
-test: export PATH := $(shell [ ! -w "$$HOME" ] || echo /usr/lib/ccache:)$(PATH)
+test: export PATH := $(shell [ ! -w "$${HOME:-}" ] || echo /usr/lib/ccache:)$(PATH)
 test: export CCACHE_NOHASHDIR := 1
 test: deps-test
 	@$(MAKE) --no-print-directory -s $(JOBS) module

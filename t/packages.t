@@ -56,6 +56,7 @@ subtest 'make install' => sub {
         'all may read it, whatever the umask is';
     my @broken = grep { -l "$to$_" && !-e "$to$_" } keys %installed;
     is_deeply \@broken, [], 'no link leads nowhere';
+    like said("env -u HOME make -s -C $root help"), qr/\Amake targets:/, 'make complains of no HOME, as under cron';
 };
 
 subtest 'manual pages' => sub {
