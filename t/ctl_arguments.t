@@ -66,6 +66,9 @@ for (
     [ [qw(grant worker q --all)], qr/"--all" $no_option grant/ ],
     [ [qw(grant worker q -d)], qr/-d needs a CONNINFO/ ],
     [ [qw(setup --yes -d)], qr/-d needs a CONNINFO/ ],
+    [ [qw(setup --database shop)], qr/"--database" is to be written --database=NAME/ ],
+    [ [qw(setup --owner=)], qr/"--owner=" is to be written --owner=ROLE/ ],
+    [ [qw(check --etc=here)], qr{"--etc=here" is to be written --etc=/PATH} ],
     [ [qw(check --frobnicate)], qr/"--frobnicate" $no_option check/ ])
 {
     my ($words, $says) = @$_;
