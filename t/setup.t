@@ -209,6 +209,14 @@ subtest 'by peer: what it makes works at once' => sub {
     is $status, 0, 'a second run: exit status';
     like $out, qr/^Nothing was to be done/m, 'a second run says so';
     is_deeply $host->state, $after, 'a second run changes nothing';
+    my $own = "$host->{etc}/nginx/sites-enabled/own";
+    Await::Stack::write_file($own, "server { listen 127.0.0.1:9; location /own { await own; } }\n", 0644);
+    $out = `sh '$host->{etc}/await/undo.sh' 2>&1`;
+    is $? >> 8, 1, 'undoing what a site of the operator needs: exit status' or diag $out;
+    like $out, qr{requires "await_postgres" .* in \Q$own\E:1\n.*^undo\.sh: not all is undone}ms, 'it names the line';
+    is system($s->{nginx}, '-t', '-q', '-c', "$host->{etc}/nginx/nginx.conf"), 0, 'nginx goes on';
+    is get('/health')->{status}, 200, 'and so does the database';
+    unlink $own;
     $host->undoes($before, 'by peer, while nginx and a worker are connected');
     $s->end($_, 'TERM') for qw(worker nginx);
 };
