@@ -251,8 +251,11 @@ subtest 'replays, and no dead letters' => sub {
     eventually 'nor do many bad ones stop it', sub { payloads('lost') eq '1,2,3,4,5' };
     $last->stop;
     my $lines = () = $last->text =~ /is no valid job/g;
-    is $lines, 20, 'of which the log says few';
-    like $last->text, qr/ 12 more messages were no valid jobs/, 'and how many more there were, before it ends';
+    my $more = 0;
+    $more += $_ for $last->text =~ / (\d+) more messages were no valid jobs/g;
+    # 20 a minute; where a lease was lost some come again
+    cmp_ok $lines, '<', 32, 'of which the log says few';
+    cmp_ok $lines + $more, '>=', 32, 'and how many more there were, before it ends';
 };
 
 $kafka->stop;
