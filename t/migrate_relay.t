@@ -146,7 +146,8 @@ for ([ edge => $edge_said ], [ worker => $worker_said ]) {
     }
     is_deeply \@errors, [], "no call of the $who failed";
     my ($slowest) = sort { $longest{$b} <=> $longest{$a} } keys %longest;
-    cmp_ok $longest{$slowest}, '<', 1000 * ($took + 1),
+    # and a machine that stands still for a moment: until the end of all it would be minutes
+    cmp_ok $longest{$slowest}, '<', 1000 * ($took + 10),
         "none of the $who waited for longer than the migration took: $longest{$slowest} ms ($slowest)";
 }
 is old($rows), $stored, 'what was there is there';

@@ -140,6 +140,13 @@ subtest 'once, and what is wrong' => sub {
         is $status, 64, "@$_: 64";
         like $relay->text, qr/^await-relay: .*(?:sink|--types|--queue)/m, 'with a word why';
     }
+    # one that loses its lease, because it is not let run in time, does not lead
+    for (1 .. 5) {
+        last if $in_vain->status != 0 || $leads->text !~ /not leading any more/;
+        $leads->stop;
+        ($leads = Await::Relay->start('leads', qw(--name busy --sink stdout)))->leads;
+        $in_vain = Await::Relay->start('in-vain', qw(--name busy --sink stdout --once));
+    }
     is $in_vain->status, 1, 'where another one leads: 1';
     like $in_vain->text, qr/nothing was delivered: \S+:@{[ $leads->pid ]} leads/, 'and who';
     is $leads->stop, 0, 'which is not disturbed';

@@ -68,26 +68,41 @@ subtest 'a pooler in front of everything but the log' => sub {
     is $relay->stop, 0, 'it ends';
 };
 
-subtest 'a slot that keeps more than --wal-limit is given up, and nothing is lost' => sub {
-    my $relay = Await::Relay->start('limited', qw(--name limited --source wal --sink stdout --wal-limit 16));
+# A relay whose slot is given up while a transaction is open, and the jobs that were submitted. One that loses its
+# lease meanwhile, because it is not let run in time, gets no new slot as long as that transaction is open: nothing.
+sub given_up {
+    my ($name) = @_;
+    my $relay = Await::Relay->start($name, '--name', $name, qw(--source wal --sink stdout --wal-limit 16));
     $relay->leads;
-    eventually 'the log is followed', sub { $relay->text =~ /the write-ahead log is followed/ };
+    eventually "$name: the log is followed", sub { $relay->text =~ /the write-ahead log is followed/ };
     my @ids = map { submit('q') } 1 .. 5;
-    eventually 'events come by it', sub { has($relay, @ids) };
+    eventually "$name: events come by it", sub { has($relay, @ids) };
     my $session = Await::Session->new($s->postgres);
     $session->run('BEGIN');
     push @ids, $session->run("SELECT await.submit('q', 'x', 'text/plain')");    # it holds the slot
     sql("SELECT pg_logical_emit_message(false, 'x', repeat('x', 1000000))") for 1 .. 20;
     push @ids, map { submit('q') } 1 .. 5;
     sql('CHECKPOINT');
-    eventually 'the slot is given up', sub { slots() == 0 && $relay->text =~ /--wal-limit|keeps? more/ }, 30;
+    my $lost = sub { $relay->text =~ /not leading any more/ };
+    eventually "$name: the slot is given up",
+        sub { $lost->() || slots() == 0 && $relay->text =~ /--wal-limit|keeps? more/ }, 30;
     push @ids, map { submit('q') } 1 .. 5;
+    my $as_asked = !$lost->();
     $session->run('COMMIT');
+    return ($relay, @ids) if $as_asked;
+    $relay->stop;
+    return;
+}
+
+subtest 'a slot that keeps more than --wal-limit is given up, and nothing is lost' => sub {
+    my ($relay, @ids);
+    for (1 .. 5) { ($relay, @ids) = given_up("limited$_"); last if $relay }
+    ok $relay, 'its lease lasts' or return;
     push @ids, map { submit('q') } 1 .. 5;
     ok until_true('all come', sub { has($relay, @ids) }), 'all events are handed on, the late one too'
         or diag $relay->text =~ s/^\{.*\n//gmr;
     is slots(), 0, 'from the tables: there is no slot for a minute';
-    eventually 'the cursor is stored', sub { sql("SELECT behind FROM await.relay_status('limited')") eq '0' };
+    eventually 'the cursor is stored', sub { sql("SELECT behind FROM await.relay_status('$relay->{name}')") eq '0' };
     is $relay->stop, 0, 'it ends';
 };
 

@@ -9,7 +9,6 @@ use Await::Session;
 use Await::Test;
 use Await::WebSocket;
 use JSON::PP;
-use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -185,9 +184,12 @@ subtest 'a long history comes in pieces, whole and in order, and a slow client l
     claim($id);
     sql("SELECT await.emit('$id', test.receipt('$id'), 'note', jsonb_build_object('n', n, 'fill', '$fill'))
         FROM generate_series(1, 1300) n");
-    my $stream = stream("/mine?u=hal&cursor=$cursor");
     # or the kernel would take all of it
-    setsockopt $stream->{socket}, SOL_SOCKET, SO_RCVBUF, pack 'i', 65536;
+    my $stream = begin_request(
+        'GET', "/mine?u=hal&cursor=$cursor",
+        headers => { Accept => 'text/event-stream' },
+        rcvbuf => 65_536
+    );
     eventually('it does not read, and bytes wait for it', sub { metric('await_buffered_bytes') > 0 });
     ok $stream->read_until(sub { $_[0] =~ /"n":1300\b|"n": 1300\b/ }, 60), 'it gets the last event';
     my @n = map { decode_json($_->{data})->{seq} } grep { $_->{event} eq 'note' } @{ $stream->events };

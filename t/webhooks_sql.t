@@ -316,7 +316,7 @@ subtest 'a host that is purged while a delivery is stored' => sub {
 };
 
 subtest 'endpoints' => sub {
-    my ($status, $out) = ctl('add', 'https://a.example/x', '--types=pending,failed', '--json');
+    my ($status, $out) = ctl('add', 'https://a.example/x', '--types=pending,failed', '--type=failed');
     is $status, 64, 'an option that add does not have';
     like ctl('add', 'https://a.example/x', '--types=pending,failed'), qr/webhook 1: registered/, 'one is registered';
     my $secret = 'whsec_' . encode_base64('k' x 24, '');

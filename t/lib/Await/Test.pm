@@ -11,6 +11,7 @@ use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use IO::Select;
 use IO::Socket::INET;
+use Socket qw(INADDR_LOOPBACK SOL_SOCKET SO_RCVBUF pack_sockaddr_in);
 use Test::More;
 use Time::HiRes qw(time sleep);
 use lib abs_path(dirname(abs_path(__FILE__)) . '/../../../tools/lib');
@@ -159,7 +160,8 @@ sub self_signed {
 
 # --- HTTP -----------------------------------------------------------------------------------------------
 
-# A request in flight: { socket, buffer }. Headers as name => value pairs.
+# A request in flight: { socket, buffer }. Headers as name => value pairs. `rcvbuf`: so many bytes the kernel receives
+# that nobody has read.
 sub begin_request {
     my ($method, $path, %o) = @_;
     my $body = $o{body};
@@ -167,13 +169,14 @@ sub begin_request {
     $headers{'Content-Length'} = length $body
         if defined $body && !exists $headers{'Transfer-Encoding'} && !exists $headers{'Content-Length'};
     my $head = "$method $path HTTP/1.1\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n";
-    return begin_raw($head . ($body // ''), $o{port});
+    return begin_raw($head . ($body // ''), $o{port}, $o{rcvbuf});
 }
 
 sub begin_raw {
-    my ($bytes, $port) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port // $stack->{port}, Timeout => 10)
-        or die "connect: $!";
+    my ($bytes, $port, $rcvbuf) = @_;
+    my $socket = IO::Socket::INET->new(Proto => 'tcp', Timeout => 20) or die "socket: $!";
+    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, $rcvbuf if $rcvbuf;    # from the beginning
+    $socket->connect(pack_sockaddr_in($port // $stack->{port}, INADDR_LOOPBACK)) or die "connect: $!";
     binmode $socket;
     my $self = bless { socket => $socket, buffer => '' }, 'Await::Test::Exchange';
     Await::Trace::trace('>', $bytes);
