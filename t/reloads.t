@@ -79,8 +79,8 @@ for my $n (1 .. $reloads) {
     }
     push @master_kb, memory_kb($s->pid('nginx'), 'VmRSS');
     push @worker_kb, (sort { $a <=> $b } map { memory_kb($_, 'VmRSS') } worker_pids())[-1];
-    push @descriptors, descriptors($s->pid('nginx'));
     push @generations, scalar old_workers();
+    push @descriptors, descriptors($s->pid('nginx')) - 2 * $generations[-1];    # a pair of sockets to each
 }
 kill 'TERM', $load;
 waitpid $load, 0;
